@@ -1,0 +1,57 @@
+"""Who may do what. Default deny: a route names the permission it needs, a role holds some."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from loop.domain.errors import Forbidden
+
+
+class Role(StrEnum):
+    PRODUCER = "producer"
+    REVIEWER = "reviewer"
+    OPERATOR = "operator"
+
+
+class Permission(StrEnum):
+    PREDICT = "predict"
+    READ = "read"  # projects, items, predictions
+    REVIEW = "review"
+    OPERATE = "operate"  # projects, models, cycles, imports, tokens
+
+
+_GRANTS: dict[Role, frozenset[Permission]] = {
+    Role.PRODUCER: frozenset({Permission.PREDICT, Permission.READ}),
+    Role.REVIEWER: frozenset({Permission.REVIEW, Permission.READ}),
+    Role.OPERATOR: frozenset(Permission),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A caller. Only the SHA-256 of the secret is kept. `project_id` None: every project."""
+
+    id: str
+    name: str
+    role: Role
+    secret_digest: str
+    project_id: str | None
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+def require(token: Token, permission: Permission, project_id: str | None) -> None:
+    """Raises Forbidden unless `token` may do `permission` in `project_id` (None: in no single project)."""
+    if permission not in _GRANTS[token.role]:
+        raise Forbidden(
+            f"a {token.role} token may not {permission}.",
+            hint="Ask an operator for a token with another role (askance token create).",
+            role=token.role,
+            permission=permission,
+        )
+    if token.project_id is not None and token.project_id != project_id:
+        raise Forbidden(
+            f"this token is for the project {token.project_id!r} only.",
+            hint="Use a token of this project.",
+            project=project_id,
+        )

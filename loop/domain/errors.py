@@ -1,0 +1,125 @@
+"""What can go wrong in the domain's own words.
+
+Each error carries a stable `code` (the last part of the problem type), the ids concerned, and `hint`:
+what the person who caused it should do next. Status codes are not known here; `serving/api/errors.py`
+maps classes to HTTP, `loop/cli.py` prints one line.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class AskanceError(Exception):
+    """Base of every error a user can cause or must know of."""
+
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, detail: str, *, hint: str = "", **ids: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint
+        self.ids: Mapping[str, object] = ids
+
+    def __str__(self) -> str:
+        return f"{self.detail} {self.hint}".strip()
+
+
+# --- what was asked for does not exist, or may not be asked for -------------------------------
+
+
+class NotFound(AskanceError):
+    code, title = "not-found", "Not found"
+
+
+class Unauthenticated(AskanceError):
+    code, title = "unauthenticated", "No valid token"
+
+
+class Forbidden(AskanceError):
+    code, title = "forbidden", "Not allowed for this role"
+
+
+# --- what was sent cannot be used ----------------------------------------------------------------
+
+
+class Invalid(AskanceError):
+    code, title = "invalid", "The request cannot be used"
+
+
+class BadImage(Invalid):
+    code, title = "bad-image", "Not a readable image"
+
+
+class PayloadTooLarge(Invalid):
+    code, title = "too-large", "Too large"
+
+
+class UnknownLabel(Invalid):
+    code, title = "unknown-label", "Label is not in the ontology"
+
+
+class BadShape(Invalid):
+    code, title = "bad-shape", "Shape does not fit the image"
+
+
+class BadWeights(Invalid):
+    code, title = "bad-weights", "Weights cannot be used"
+
+
+class BadDataset(Invalid):
+    code, title = "bad-dataset", "Data set cannot be read"
+
+
+class SettingsError(Invalid):
+    code, title = "bad-settings", "Settings cannot be used"
+
+
+# --- what was asked does not fit the state of things ------------------------------------------
+
+
+class Conflict(AskanceError):
+    code, title = "conflict", "Conflicts with the present state"
+
+
+class StaleLease(Conflict):
+    code, title = "stale-lease", "The lease is no longer yours"
+
+
+class AlreadySubmitted(Conflict):
+    code, title = "already-submitted", "The task has its answer"
+
+
+class IdempotencyInFlight(Conflict):
+    code, title = "idempotency-in-flight", "The first request with this key is still running"
+
+
+class IdempotencyMismatch(Invalid):
+    code, title = "idempotency-mismatch", "The key was used for another request"
+
+
+class CycleRunning(Conflict):
+    code, title = "cycle-running", "A cycle is already running"
+
+
+class GateNotPassed(Conflict):
+    code, title = "gate-not-passed", "The promotion gate was not passed"
+
+
+# --- what cannot be done just now ----------------------------------------------------------------
+
+
+class Unavailable(AskanceError):
+    code, title = "unavailable", "Not available just now"
+
+
+class NoChampion(Unavailable):
+    code, title = "no-champion", "No model is serving"
+
+
+class PortInUse(Unavailable):
+    code, title = "port-in-use", "The port is taken"
+
+
+class CycleFailed(AskanceError):
+    code, title = "cycle-failed", "The cycle failed"

@@ -1,0 +1,66 @@
+"""Model versions, and how one comes to serve."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelHead:
+    """What is needed to run a file of weights, kept beside it.
+
+    backend: ultralytics | torchvision. architecture: an ultralytics model dictionary, or the name of a
+    torchvision builder under the key "builder". image_size: side of the square network input, pixels.
+    """
+
+    backend: str
+    architecture: Mapping[str, object]
+    labels: tuple[str, ...]
+    image_size: int
+    embedding_dim: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """digest: SHA-256 of the safetensors file, which is also its blob key. reference_key: blob of the
+    training set's embeddings in this model's space (.npy, (n, d) float32), None before it is made."""
+
+    id: str
+    project_id: str
+    digest: str
+    head: ModelHead
+    origin: str  # registered | cycle
+    cycle_id: str | None
+    reference_key: str | None
+    created_at: datetime
+    mlflow_version: str | None = None
+    notes: Mapping[str, object] = field(default_factory=dict)
+
+
+class PromotionState(StrEnum):
+    QUEUED = "queued"  # asked for; the serving process deploys and warms it
+    ACTIVE = "active"  # the pointer was flipped
+    FAILED = "failed"  # could not be served; the champion stays
+
+
+class PromotionKind(StrEnum):
+    GATE = "gate"
+    OVERRIDE = "override"  # a named person, with a reason
+    ROLLBACK = "rollback"
+    FIRST = "first"  # a project's first model, registered by a named person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    id: str
+    project_id: str
+    model_id: str
+    previous_id: str | None
+    kind: PromotionKind
+    actor: str
+    reason: str
+    state: PromotionState
+    error: str
+    created_at: datetime
+    finished_at: datetime | None = None

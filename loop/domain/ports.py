@@ -1,0 +1,282 @@
+"""What the use cases need of the world. Each is implemented once at the edge and named in `loop/wiring.py`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.access import Token
+from loop.domain.cycle import Cycle
+from loop.domain.item import Item, Split
+from loop.domain.model import ModelVersion, Promotion
+from loop.domain.prediction import Inference, Prediction
+from loop.domain.project import Project, Recipe
+from loop.domain.review import Submission, Task, TaskState
+from loop.domain.routing import Policy, Stage
+from loop.domain.truth import GroundTruth
+
+
+class Clock(Protocol):
+    def __call__(self) -> datetime:
+        """Now, timezone-aware UTC."""
+        ...
+
+
+class Entropy(Protocol):
+    def __call__(self, count: int) -> bytes: ...
+
+
+# --- the store ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an Idempotency-Key turned out to be. `prediction_id` is set where the key has its answer."""
+
+    fresh: bool
+    prediction_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEmbedding:
+    sequence: int  # grows with each prediction of the database; a keyset cursor
+    prediction_id: str
+    item_digest: str
+    embedding: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a project's history. `kind` is dotted: prediction.routed, task.submitted, model.promoted..."""
+
+    kind: str
+    project_id: str
+    actor: str
+    body: Mapping[str, object]
+    at: datetime
+    sequence: int = 0
+
+
+class Projects(Protocol):
+    def add(self, project: Project) -> None:
+        """Raises Conflict where the id is taken."""
+        ...
+
+    def get(self, project_id: str) -> Project:
+        """Raises NotFound, naming the projects that exist."""
+        ...
+
+    def all(self) -> list[Project]: ...
+    def save_policy(self, project_id: str, policy: Policy) -> None:
+        """Keeps the old versions. Raises Conflict where this version exists."""
+        ...
+
+    def save_recipe(self, project_id: str, recipe: Recipe) -> None: ...
+    def move_champion(self, project_id: str, *, expected: str | None, to: str) -> bool:
+        """Compare and swap the champion pointer; False where it was not `expected`."""
+        ...
+
+
+class Items(Protocol):
+    def add(self, item: Item) -> bool:
+        """False where the project has an item with this digest already (which then stays as it is)."""
+        ...
+
+    def get(self, project_id: str, digest: str) -> Item: ...
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[Item]:
+        """In the order of (created_at, digest), newest first; `after` is a digest."""
+        ...
+
+    def set_split(self, project_id: str, digest: str, split: Split, group: str) -> None: ...
+
+
+class Predictions(Protocol):
+    def add(self, prediction: Prediction) -> None: ...
+    def get(self, project_id: str, prediction_id: str) -> Prediction: ...
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[Prediction]:
+        """Newest first; `after` is a prediction id."""
+        ...
+
+    def latest_of(self, project_id: str, item_digest: str) -> Prediction | None: ...
+    def embeddings_after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredEmbedding]: ...
+    def counts(self, project_id: str) -> Mapping[str, int]:
+        """Keys: predictions, routed, audits."""
+        ...
+
+
+class IdempotencyKeys(Protocol):
+    def claim(self, token_id: str, key: str, request_digest: str, now: datetime) -> Claim:
+        """Take the key, or say what it gave before. A claim older than 60 s without an answer is taken over
+        (its process died). Raises IdempotencyMismatch (another request), IdempotencyInFlight."""
+        ...
+
+    def finish(self, token_id: str, key: str, prediction_id: str) -> None: ...
+    def abandon(self, token_id: str, key: str) -> None:
+        """The request failed before anything was written: the key may be used again."""
+        ...
+
+
+class Tasks(Protocol):
+    def add(self, task: Task) -> None:
+        """At most one task per (prediction, policy version): raises Conflict for a second."""
+        ...
+
+    def get(self, task_id: str) -> Task: ...
+    def for_update(self, task_id: str) -> Task:
+        """Locked until the transaction ends. Raises NotFound."""
+        ...
+
+    def take_leasable(self, project_id: str, *, stages: Sequence[Stage], now: datetime, limit: int) -> list[Task]:
+        """The most urgent tasks that are open or whose lease ran out, locked, skipping rows that others
+        lock: by priority descending, then created_at, then id."""
+        ...
+
+    def held_by(self, project_id: str, owner: str, now: datetime) -> list[Task]: ...
+    def of_prediction(self, prediction_id: str) -> list[Task]: ...
+    def save(self, task: Task) -> None: ...
+    def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
+        """A lease that has run out counts as open."""
+        ...
+
+
+class Submissions(Protocol):
+    def add(self, submission: Submission) -> None:
+        """Raises AlreadySubmitted where the task has one."""
+        ...
+
+    def of_task(self, task_id: str) -> Submission | None: ...
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[Submission]: ...
+
+
+class Truths(Protocol):
+    def add(self, truth: GroundTruth) -> None:
+        """Raises Conflict unless its version is the item's next."""
+        ...
+
+    def current(self, project_id: str, item_digest: str) -> GroundTruth | None: ...
+    def all_current(self, project_id: str) -> Iterator[tuple[Item, GroundTruth]]:
+        """Each item with its newest ground truth, in the order of the digests."""
+        ...
+
+
+class Models(Protocol):
+    def add(self, model: ModelVersion) -> None: ...
+    def get(self, project_id: str, model_id: str) -> ModelVersion: ...
+    def by_digest(self, project_id: str, digest: str) -> ModelVersion | None: ...
+    def all(self, project_id: str) -> list[ModelVersion]:
+        """Newest first."""
+        ...
+
+    def save(self, model: ModelVersion) -> None: ...
+
+
+class Promotions(Protocol):
+    def add(self, promotion: Promotion) -> None: ...
+    def get(self, promotion_id: str) -> Promotion: ...
+    def queued(self) -> list[Promotion]:
+        """Of all projects, oldest first."""
+        ...
+
+    def of_project(self, project_id: str) -> list[Promotion]:
+        """Newest first."""
+        ...
+
+    def save(self, promotion: Promotion) -> None: ...
+
+
+class Cycles(Protocol):
+    def add(self, cycle: Cycle) -> None:
+        """Raises CycleRunning where the project has an unfinished one."""
+        ...
+
+    def get(self, project_id: str, cycle_id: str) -> Cycle: ...
+    def unfinished(self) -> list[Cycle]:
+        """Of all projects, oldest first."""
+        ...
+
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[Cycle]: ...
+    def save(self, cycle: Cycle) -> None: ...
+
+
+class Tokens(Protocol):
+    def add(self, token: Token) -> None: ...
+    def by_secret(self, secret_digest: str) -> Token | None:
+        """The token, revoked or not."""
+        ...
+
+    def all(self) -> list[Token]: ...
+    def revoke(self, token_id: str, now: datetime) -> None: ...
+
+
+class Events(Protocol):
+    def add(self, event: Event) -> None: ...
+    def after(self, project_id: str, sequence: int, limit: int) -> list[Event]: ...
+
+
+class Transaction(Protocol):
+    """One database transaction: commits when its block ends, rolls back when the block raises."""
+
+    projects: Projects
+    items: Items
+    predictions: Predictions
+    keys: IdempotencyKeys
+    tasks: Tasks
+    submissions: Submissions
+    truths: Truths
+    models: Models
+    promotions: Promotions
+    cycles: Cycles
+    tokens: Tokens
+    events: Events
+
+
+class Store(Protocol):
+    def begin(self) -> AbstractContextManager[Transaction]:
+        """A writing transaction (SQLite: BEGIN IMMEDIATE)."""
+        ...
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A reading transaction; writes in it are an error."""
+        ...
+
+    def secret(self) -> bytes:
+        """32 random bytes of this installation, made at the first start: keys the audit lottery."""
+        ...
+
+
+class Blobs(Protocol):
+    """Content-addressed bytes. A key is the SHA-256 of the content."""
+
+    def put(self, content: bytes) -> str:
+        """Durable when it returns: temp file, fsync, rename, fsync of the folder. Idempotent."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Checks the digest. Raises NotFound, or Unavailable where the bytes do not match their key."""
+        ...
+
+    def has(self, key: str) -> bool: ...
+
+
+# --- models ------------------------------------------------------------------------------------
+
+
+class Detector(Protocol):
+    """A loaded model. Thread-safe for one caller at a time."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def embedding_dim(self) -> int: ...
+
+    def predict(self, images: Sequence[NDArray[np.uint8]], *, score_floor: float) -> list[Inference]:
+        """One forward pass over all `images` ((H, W, 3) RGB uint8, sizes may differ), in their order.
+
+        Candidates scoring at least `score_floor` after NMS, boxes in pixels of each original image.
+        """
+        ...

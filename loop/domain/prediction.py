@@ -1,0 +1,61 @@
+"""What a model says of an image: inference (arrays), detections, prediction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.geometry import Box
+from loop.domain.routing import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """One forward pass on one image, as arrays; n candidates above the score floor, C labels.
+
+    boxes: (n, 4) float32, absolute pixels `xyxy` of the original image, clipped to it.
+    scores: (n,) float32 in [0, 1], descending; the largest class score of each candidate.
+    classes: (n,) int64, index into the model's labels.
+    class_scores: (n, C) float32 in [0, 1], sigmoid scores (not normalised over classes).
+    embedding: (d,) float32, L2-normalised, pooled neck features of the same pass.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    class_scores: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    label: str
+    score: float  # in [0, 1]
+    box: Box  # absolute pixels xyxy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What one model version said of one item, and what was decided about it."""
+
+    id: str
+    project_id: str
+    item_digest: str
+    model_id: str
+    detections: tuple[Detection, ...]
+    embedding: NDArray[np.float32]
+    signals: Mapping[str, float]
+    decision: Decision
+    created_at: datetime
+    created_by: str  # token id of the caller
+
+
+def detections_of(inference: Inference, labels: tuple[str, ...], threshold: float) -> tuple[Detection, ...]:
+    """The candidates with a score of at least `threshold`, in descending order of score."""
+    kept = inference.scores >= threshold
+    return tuple(
+        Detection(label=labels[int(c)], score=float(s), box=(float(b[0]), float(b[1]), float(b[2]), float(b[3])))
+        for b, s, c in zip(inference.boxes[kept], inference.scores[kept], inference.classes[kept], strict=True)
+    )

@@ -1,0 +1,102 @@
+"""Who looks at a prediction: nobody (accept), a person (review), or a person by lot (audit)."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    ACCEPT = "accept"
+    REVIEW = "review"
+
+
+class Stage(StrEnum):
+    """Which kind of work a task is. Audits look like any other work to the reviewer."""
+
+    ANNOTATE = "annotate"
+    AUDIT = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    code: str  # risk-above-threshold | audit-lot | risk-below-threshold | review-requested
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How a project routes; immutable once used, known by its version.
+
+    threshold: risk in [0, 1]; at or above it a person looks.
+    audit_rate: probability in [0, 1] with which any prediction enters the audit lot.
+    score_threshold: detections with at least this score are answered and shown.
+    failure_iou: a detection counts as right when label and IoU (at least this) agree with the truth.
+    lease_seconds: how long a reviewer holds a task without a heartbeat.
+    """
+
+    version: int
+    threshold: float
+    audit_rate: float
+    score_threshold: float
+    failure_iou: float
+    lease_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided, and all that is needed to explain it later.
+
+    inclusion_probability: with which this prediction could have been sent to a person: 1 where its risk
+    sends it, else the audit rate. Estimates weight by its inverse (Horvitz & Thompson 1952).
+    """
+
+    action: Action
+    stage: Stage | None  # None where nobody looks
+    risk: float
+    threshold: float
+    policy_version: int
+    audit_rate: float
+    audit_drawn: bool
+    inclusion_probability: float
+    reasons: tuple[Reason, ...]
+
+
+def audit_lottery(secret: bytes, prediction_id: str, rate: float) -> bool:
+    """True with probability `rate`, fixed by the id: drawn by HMAC-SHA256, so that neither order nor
+    retries can change the draw and nobody without the secret can foresee it."""
+    digest = hmac.new(secret, prediction_id.encode(), hashlib.sha256).digest()
+    return int.from_bytes(digest[:8], "big") < rate * 2**64
+
+
+def route(*, risk: float, policy: Policy, audit_drawn: bool) -> Decision:
+    """Review what is risky or drawn by lot; accept the rest.
+
+    A prediction that is both risky and drawn is an audit too: its stage is AUDIT, so that the
+    audit lot stays a simple random sample of all predictions.
+    """
+    risky = risk >= policy.threshold
+    reasons = _reasons(risk, policy, risky, audit_drawn)
+    stage = Stage.AUDIT if audit_drawn else Stage.ANNOTATE if risky else None
+    return Decision(
+        action=Action.REVIEW if stage else Action.ACCEPT,
+        stage=stage,
+        risk=risk,
+        threshold=policy.threshold,
+        policy_version=policy.version,
+        audit_rate=policy.audit_rate,
+        audit_drawn=audit_drawn,
+        inclusion_probability=1.0 if risky else policy.audit_rate,
+        reasons=reasons,
+    )
+
+
+def _reasons(risk: float, policy: Policy, risky: bool, audit_drawn: bool) -> tuple[Reason, ...]:
+    reasons: list[Reason] = []
+    if risky:
+        reasons.append(Reason("risk-above-threshold", f"risk {risk:.3f} is at or above {policy.threshold:.3f}"))
+    if audit_drawn:
+        reasons.append(Reason("audit-lot", f"drawn by lot with probability {policy.audit_rate:g}"))
+    if not reasons:
+        reasons.append(Reason("risk-below-threshold", f"risk {risk:.3f} is below {policy.threshold:.3f}"))
+    return tuple(reasons)

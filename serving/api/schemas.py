@@ -1,0 +1,389 @@
+"""The shapes of the API: what OpenAPI publishes and the page's types are generated from.
+
+Boxes are absolute pixels `xyxy`; times are RFC 3339 UTC; scores, risks and rates lie in [0, 1].
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from loop.domain.access import Role
+from loop.domain.cycle import CycleState, Step
+from loop.domain.item import Split
+from loop.domain.model import PromotionKind, PromotionState
+from loop.domain.review import Outcome, TaskState
+from loop.domain.routing import Action, Stage
+
+Unit = Annotated[float, Field(ge=0.0, le=1.0)]
+Box = Annotated[list[float], Field(min_length=4, max_length=4, description="x1, y1, x2, y2 in absolute pixels")]
+
+
+class _In(BaseModel):
+    """A request body: an unknown field is an error, so that a typo is never silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+# --- problems (RFC 9457) -------------------------------------------------------------------------
+
+
+class Problem(_Out):
+    type: str = Field(description="stable identifier, e.g. /problems/stale-lease")
+    title: str
+    status: int
+    detail: str
+    hint: str = Field(description="what to do next")
+    ids: dict[str, Any] = Field(default_factory=dict)
+
+
+# --- people and projects ---------------------------------------------------------------------------
+
+
+class Me(_Out):
+    id: str
+    name: str
+    role: Role
+    project_id: str | None
+
+
+class TokenIn(_In):
+    name: str = Field(min_length=1, max_length=100)
+    role: Role
+    project_id: str | None = None
+
+
+class TokenOut(_Out):
+    id: str
+    name: str
+    role: Role
+    project_id: str | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class NewTokenOut(TokenOut):
+    secret: str = Field(description="shown once; send it as Authorization: Bearer …")
+
+
+class LabelOut(_Out):
+    name: str
+    color: str
+    key: str
+
+
+class RecipeOut(_Out):
+    version: int
+    labels: list[LabelOut]
+    guidelines: str
+
+
+class PolicyOut(_Out):
+    version: int
+    threshold: Unit
+    audit_rate: Unit
+    score_threshold: Unit
+    failure_iou: Unit
+    lease_seconds: int
+
+
+class PolicyIn(_In):
+    """What is left out keeps its present value."""
+
+    threshold: Unit | None = None
+    audit_rate: Unit | None = None
+    score_threshold: Unit | None = None
+    failure_iou: Unit | None = None
+    lease_seconds: Annotated[int, Field(ge=5, le=86_400)] | None = None
+
+
+class ProjectIn(_In):
+    id: str = Field(description="1 to 63 lower-case letters, digits and dashes")
+    labels: list[str] = Field(min_length=1, max_length=1000)
+    guidelines: str = ""
+
+
+class ProjectOut(_Out):
+    id: str
+    recipe: RecipeOut
+    policy: PolicyOut
+    champion_id: str | None
+    created_at: datetime
+
+
+class Summary(_Out):
+    """The figures of a project at a glance."""
+
+    project_id: str
+    champion_id: str | None
+    predictions: int
+    routed: int
+    audits: int
+    tasks: dict[TaskState, int]
+    cycle: "CycleOut | None" = Field(description="the newest cycle")
+
+
+# --- predictions -----------------------------------------------------------------------------------
+
+
+class DetectionOut(_Out):
+    label: str
+    score: Unit
+    box: Box
+
+
+class ReasonOut(_Out):
+    code: str
+    detail: str
+
+
+class DecisionOut(_Out):
+    action: Action
+    stage: Stage | None
+    risk: Unit
+    threshold: Unit
+    policy_version: int
+    audit_rate: Unit
+    audit_drawn: bool
+    inclusion_probability: Unit
+    reasons: list[ReasonOut]
+
+
+class PredictionOut(_Out):
+    id: str
+    project_id: str
+    item_digest: str
+    width: int
+    height: int
+    model_id: str
+    model_digest: str
+    detections: list[DetectionOut]
+    signals: dict[str, float]
+    decision: DecisionOut
+    task_id: str | None
+    created_at: datetime
+
+
+class ReviewedPredictionOut(PredictionOut):
+    """A prediction with what people made of it so far."""
+
+    task_state: TaskState | None
+    corrections: dict[str, int] | None = Field(description="errors by type; {} means right; null: not reviewed")
+    truth: "TruthOut | None"
+
+
+class PredictionPage(_Out):
+    predictions: list[PredictionOut]
+    next: str | None = Field(description="pass as `after` for the next page")
+
+
+# --- review ------------------------------------------------------------------------------------------
+
+
+class ShapeIO(_In):
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+    type: Literal["box"] = "box"
+    label: str
+    box: Box
+
+
+class LeaseIn(_In):
+    """`count` tasks for me: those I hold already come first, so that a reload goes on where it was."""
+
+    count: Annotated[int, Field(ge=1, le=20)] = 1
+
+
+class TaskOut(_Out):
+    """A task in my hands. Nothing in it tells an audit from routed work, so that audits are blind."""
+
+    id: str
+    project_id: str
+    item_digest: str
+    width: int
+    height: int
+    image_url: str
+    epoch: int
+    expires_at: datetime
+    lease_seconds: int
+    detections: list[DetectionOut] = Field(description="the model's proposal")
+    created_at: datetime
+
+
+class LeaseOut(_Out):
+    tasks: list[TaskOut]
+    open: int = Field(description="tasks that nobody holds")
+
+
+class EpochIn(_In):
+    epoch: int
+
+
+class HeartbeatOut(_Out):
+    expires_at: datetime
+
+
+class SubmitIn(_In):
+    epoch: int
+    shapes: list[ShapeIO] = Field(max_length=5000)
+    note: str = Field(default="", max_length=4000)
+
+
+class SkipIn(_In):
+    epoch: int
+    reason: str = Field(min_length=1, max_length=1000)
+
+
+class SubmissionOut(_Out):
+    id: str
+    task_id: str
+    item_digest: str
+    outcome: Outcome
+    corrections: dict[str, int]
+    seconds: float
+    created_at: datetime
+
+
+# --- items -------------------------------------------------------------------------------------------
+
+
+class ItemOut(_Out):
+    digest: str
+    media_type: str
+    width: int
+    height: int
+    source: str
+    group: str
+    split: Split | None
+    meta: dict[str, str]
+    created_at: datetime
+    image_url: str
+
+
+class TruthOut(_Out):
+    version: int
+    shapes: list[ShapeIO]
+    origin: str
+    submission_ids: list[str]
+    created_at: datetime
+
+
+class ItemDetailOut(ItemOut):
+    truth: TruthOut | None
+    prediction: PredictionOut | None = Field(description="the newest")
+
+
+class ItemPage(_Out):
+    items: list[ItemOut]
+    next: str | None
+
+
+class NeighbourOut(_Out):
+    item_digest: str
+    prediction_id: str
+    similarity: float = Field(description="cosine, in [-1, 1]")
+
+
+class NeighboursOut(_Out):
+    model_id: str
+    neighbours: list[NeighbourOut]
+
+
+# --- models and cycles -------------------------------------------------------------------------------
+
+
+class ModelOut(_Out):
+    id: str
+    digest: str
+    backend: str
+    labels: list[str]
+    image_size: int
+    origin: str
+    cycle_id: str | None
+    mlflow_version: str | None
+    champion: bool
+    created_at: datetime
+
+
+class PromotionOut(_Out):
+    id: str
+    model_id: str
+    previous_id: str | None
+    kind: PromotionKind
+    actor: str
+    reason: str
+    state: PromotionState
+    error: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class ModelsOut(_Out):
+    models: list[ModelOut]
+    promotions: list[PromotionOut]
+
+
+class PromoteIn(_In):
+    """Promoting by hand overrides the gate: the reason is kept with your name."""
+
+    reason: str = Field(min_length=3, max_length=1000)
+
+
+class RollbackIn(_In):
+    reason: str = Field(default="rolled back by hand", min_length=3, max_length=1000)
+
+
+class CycleIn(_In):
+    """Settings of this cycle; what is left out comes from the configuration."""
+
+    reason: str = Field(default="asked for", max_length=1000)
+    epochs: Annotated[int, Field(ge=1, le=1000)] | None = None
+    image_size: Annotated[int, Field(ge=32, le=1536)] | None = None
+    seed: int | None = None
+    mode: Literal["superior", "non_inferior"] | None = None
+
+
+class CycleOut(_Out):
+    id: str
+    project_id: str
+    state: CycleState
+    step: Step
+    progress: Unit
+    actor: str
+    reason: str
+    recipe: dict[str, Any]
+    champion_id: str | None
+    candidate_id: str | None
+    snapshot_digest: str | None
+    evaluation: dict[str, Any]
+    decision: dict[str, Any]
+    mlflow_run_id: str | None
+    error: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+class CyclePage(_Out):
+    cycles: list[CycleOut]
+    next: str | None
+
+
+class EventOut(_Out):
+    sequence: int
+    kind: str
+    actor: str
+    body: dict[str, Any]
+    at: datetime
+
+
+class EventPage(_Out):
+    events: list[EventOut]
+    next: int = Field(description="pass as `after` for what comes later")
+
+
+Summary.model_rebuild()
+ReviewedPredictionOut.model_rebuild()
