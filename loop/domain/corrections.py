@@ -38,7 +38,7 @@ def corrections(detections: Sequence[Detection], shapes: Sequence[Shape], *, iou
     for row in wrong:
         error, shape = _name(overlap[row], same[row], taken, iou)
         counts[error] = counts.get(error, 0) + 1
-        if shape is not None and shape not in accounted:
+        if shape is not None:
             accounted.add(shape)
     missed = len(shapes) - len(accounted)
     if missed:

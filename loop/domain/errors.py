@@ -117,6 +117,12 @@ class NoChampion(Unavailable):
     code, title = "no-champion", "No model is serving"
 
 
+class ModelGone(Unavailable):
+    """The model version asked for does not serve any more; ask for the present champion."""
+
+    code, title = "model-gone", "The model does not serve any more"
+
+
 class PortInUse(Unavailable):
     code, title = "port-in-use", "The port is taken"
 

@@ -42,6 +42,7 @@ class Task:
     state: TaskState = TaskState.OPEN
     epoch: int = 0
     owner: str | None = None  # token id of the reviewer
+    leased_at: datetime | None = None  # when the present or last lease began
     expires_at: datetime | None = None
 
 
@@ -80,7 +81,12 @@ def leased(task: Task, *, owner: str, now: datetime, seconds: int) -> Task:
     if not is_leasable(task, now):
         raise StaleLease(f"task {task.id} is not free.", hint="Lease the next task instead.", task=task.id)
     return replace(
-        task, state=TaskState.LEASED, owner=owner, epoch=task.epoch + 1, expires_at=now + timedelta(seconds=seconds)
+        task,
+        state=TaskState.LEASED,
+        owner=owner,
+        epoch=task.epoch + 1,
+        leased_at=now,
+        expires_at=now + timedelta(seconds=seconds),
     )
 
 

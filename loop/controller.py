@@ -1,0 +1,432 @@
+"""The retrain cycle, one committed step after the other: snapshot → train → evaluate → gate → promote.
+
+`advance` does the next step of a cycle and commits what came of it together with the name of the step after it;
+a process that dies in between does that step again and nothing else.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from loop.domain.cycle import Cycle, CycleState, Step
+from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed
+from loop.domain.identity import new_id
+from loop.domain.item import Split
+from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionState
+from loop.domain.ports import Blobs, Clock, Entropy, Event, Store
+from loop.domain.prediction import Inference
+from loop.domain.project import Project
+from loop.projects import Administration
+from loop.search import write_embeddings
+from training.evaluate import Evaluation, Found, Truth, evaluate
+from training.promotion import GateSettings, decide
+from training.snapshot import Entry, Snapshot, freeze
+
+log = logging.getLogger("askance.cycle")
+
+# What a long step calls as it goes: share done in [0, 1], and the figures of the moment.
+Progress = Callable[[float, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingJob:
+    """start_key: blob of the weights to start from, None for fresh weights of the configured architecture."""
+
+    cycle_id: str
+    start_key: str | None
+    labels: tuple[str, ...]
+    recipe: Mapping[str, object]
+    train: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedWeights:
+    content: bytes
+    head: ModelHead
+    metrics: Mapping[str, float]
+
+
+class Workshop(Protocol):
+    """Where the heavy work runs: Ray tasks, on a GPU where there is one."""
+
+    def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights: ...
+
+    def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
+        """One inference per image, in their order."""
+        ...
+
+    def clean(self, cycle_id: str) -> None:
+        """The cycle is over: its scratch files may go."""
+        ...
+
+
+class RunRegistry(Protocol):
+    """Runs and model versions as MLflow keeps them; the database decides, this mirrors."""
+
+    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str: ...
+    def metrics(self, run_id: str, figures: Mapping[str, float], step: int) -> None: ...
+    def artifact(self, run_id: str, name: str, content: bytes) -> None: ...
+    def register(self, run_id: str, model: ModelVersion, content: bytes) -> str: ...
+    def alias(self, model: ModelVersion, name: str) -> None: ...
+    def finish(self, run_id: str, succeeded: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CycleSettings:
+    """What a cycle takes from the configuration. training: default recipe, kept in the cycle once frozen."""
+
+    training: Mapping[str, object]
+    gate: GateSettings
+    gate_seed: int
+    val_share: float
+    replay_limit: int
+    reference_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    store: Store
+    blobs: Blobs
+    administration: Administration
+    workshop: Workshop
+    registry: RunRegistry
+    settings: CycleSettings
+    clock: Clock
+    entropy: Entropy
+
+    # --- asking for a cycle -------------------------------------------------------------------------
+
+    def request(self, project_id: str, actor: str, reason: str, overrides: Mapping[str, object]) -> Cycle:
+        """Queue a cycle with the configured recipe and `overrides`. Raises CycleRunning."""
+        now = self.clock()
+        recipe = {**self.settings.training, "mode": self.settings.gate.mode, **overrides}
+        cycle = Cycle(
+            id=new_id("cycle", now, self.entropy(10)),
+            project_id=project_id,
+            state=CycleState.QUEUED,
+            step=Step.SNAPSHOT,
+            actor=actor,
+            reason=reason,
+            recipe=recipe,
+            created_at=now,
+            updated_at=now,
+        )
+        with self.store.begin() as tx:
+            tx.projects.get(project_id)
+            tx.cycles.add(cycle)
+            tx.events.add(Event("cycle.queued", project_id, actor, {"cycle_id": cycle.id, "reason": reason}, now))
+        return cycle
+
+    # --- working it off ------------------------------------------------------------------------------
+
+    def advance(self, cycle: Cycle) -> Cycle:
+        """Do the next step of an unfinished cycle; what goes wrong ends the cycle with its reason."""
+        steps = {
+            Step.SNAPSHOT: self._snapshot,
+            Step.TRAIN: self._train,
+            Step.EVALUATE: self._evaluate,
+            Step.GATE: self._gate,
+            Step.PROMOTE: self._promote,
+        }
+        try:
+            return steps[cycle.step](cycle)
+        except AskanceError as error:
+            return self._failed(cycle, str(error))
+        except Exception as error:
+            log.exception("cycle %s failed in step %s", cycle.id, cycle.step)
+            return self._failed(cycle, f"{type(error).__name__}: {error}")
+
+    def _snapshot(self, cycle: Cycle) -> Cycle:
+        with self.store.read() as tx:
+            project = tx.projects.get(cycle.project_id)
+            rows = list(tx.truths.all_current(cycle.project_id))
+        snapshot = freeze(rows, labels=project.recipe.label_names, val_share=self.settings.val_share)
+        # Both raise where a cycle could not end well, before anything is trained.
+        log.info("snapshot: %d to train on, %d to judge by", *map(len, _sides(snapshot)))
+        key = self.blobs.put(snapshot.manifest())
+        return self._save(
+            replace(
+                cycle,
+                state=CycleState.RUNNING,
+                step=Step.TRAIN,
+                snapshot_digest=key,
+                champion_id=project.champion_id,
+            )
+        )
+
+    def _train(self, cycle: Cycle) -> Cycle:
+        project, snapshot = self._project(cycle), self._frozen(cycle)
+        champion = self._model(cycle, cycle.champion_id)
+        if cycle.mlflow_run_id is None:
+            params = {
+                **cycle.recipe,
+                "snapshot": cycle.snapshot_digest,
+                "champion": champion.digest if champion else "",
+            }
+            cycle = self._save(replace(cycle, mlflow_run_id=self.registry.start(cycle, params)))
+            self.registry.artifact(str(cycle.mlflow_run_id), "snapshot.json", snapshot.manifest())
+        job = TrainingJob(
+            cycle_id=cycle.id,
+            start_key=champion.digest if champion else None,
+            labels=project.recipe.label_names,
+            recipe=cycle.recipe,
+            train=self._training_entries(snapshot),
+        )
+        trained = self.workshop.train(job, self._reporter(cycle))
+        model = self._register(cycle, trained)
+        return self._save(replace(cycle, step=Step.EVALUATE, candidate_id=model.id, progress=0.0))
+
+    def _training_entries(self, snapshot: Snapshot) -> tuple[Entry, ...]:
+        """All that people corrected, and as much replay of imported truth as the limit leaves room for,
+        chosen by digest, so that the same snapshot trains on the same images."""
+        corrected = [entry for entry in snapshot.training_entries if entry.submission_ids]
+        replay = [entry for entry in snapshot.training_entries if not entry.submission_ids]
+        room = max(self.settings.replay_limit - len(corrected), 0)
+        return tuple(sorted(corrected + replay[:room], key=lambda entry: entry.digest))
+
+    def _register(self, cycle: Cycle, trained: TrainedWeights) -> ModelVersion:
+        digest = self.blobs.put(trained.content)
+        with self.store.read() as tx:
+            known = tx.models.by_digest(cycle.project_id, digest)
+        if known is not None:
+            return known
+        model = ModelVersion(
+            id=new_id("model", self.clock(), self.entropy(10)),
+            project_id=cycle.project_id,
+            digest=digest,
+            head=trained.head,
+            origin="cycle",
+            cycle_id=cycle.id,
+            reference_key=None,
+            created_at=self.clock(),
+            notes={"metrics": dict(trained.metrics), "snapshot": cycle.snapshot_digest},
+        )
+        version = self.registry.register(str(cycle.mlflow_run_id), model, trained.content)
+        model = replace(model, mlflow_version=version)
+        with self.store.begin() as tx:
+            tx.models.add(model)
+        self.registry.alias(model, "candidate")
+        return model
+
+    def _evaluate(self, cycle: Cycle) -> Cycle:
+        """Both models on the same images, and the references of the candidate's anomaly test."""
+        entries, labels = self._frozen(cycle).evaluation_entries, self._project(cycle).recipe.label_names
+        report = self._reporter(cycle)
+        candidate = self._required(cycle, cycle.candidate_id)
+        self.embed_references(candidate, lambda share, _: report(share / 3, {}))
+        judged = self._judged(candidate, entries, labels, lambda share, _: report((1 + share) / 3, {}))
+        evaluation: dict[str, object] = {
+            "images": len(entries),
+            "split": str(entries[0].split),
+            "candidate": self.blobs.put(judged.to_bytes()),
+        }
+        if (champion := self._model(cycle, cycle.champion_id)) is not None:
+            before = self._judged(champion, entries, labels, lambda share, _: report((2 + share) / 3, {}))
+            evaluation["champion"] = self.blobs.put(before.to_bytes())
+        return self._save(replace(cycle, step=Step.GATE, evaluation=evaluation, progress=0.0))
+
+    def _judged(
+        self, model: ModelVersion, entries: Sequence[Entry], labels: tuple[str, ...], progress: Progress
+    ) -> Evaluation:
+        inferences = self.workshop.infer(model.digest, [entry.digest for entry in entries], progress)
+        found = [_found_by(model, one, labels) for one in inferences]
+        return evaluate(found, [_truth_of(entry, labels) for entry in entries], n_classes=len(labels))
+
+    def _gate(self, cycle: Cycle) -> Cycle:
+        entries, labels = self._frozen(cycle).evaluation_entries, self._project(cycle).recipe.label_names
+        candidate = Evaluation.read(self.blobs.get(str(cycle.evaluation["candidate"])))
+        key = cycle.evaluation.get("champion")
+        champion = Evaluation.read(self.blobs.get(str(key))) if key else None
+        decision = decide(
+            champion,
+            candidate,
+            labels=labels,
+            settings=replace(self.settings.gate, mode=str(cycle.recipe["mode"])),
+            groups=[entry.group or entry.digest for entry in entries],
+            rng=np.random.default_rng(self.settings.gate_seed),
+        )
+        after = _figures(candidate)
+        self._log_decision(cycle, after, decision.to_json())
+        evaluation = {**cycle.evaluation, "before": _figures(champion), "after": after}
+        cycle = replace(cycle, evaluation=evaluation, decision=decision.to_json(), progress=0.0)
+        if decision.promoted:
+            return self._save(replace(cycle, step=Step.PROMOTE))
+        return self._finished(cycle, CycleState.REFUSED)
+
+    def _promote(self, cycle: Cycle) -> Cycle:
+        """Ask for the promotion once, then follow it; the serving process deploys, warms and flips."""
+        if cycle.promotion_id is None:
+            with self.store.read() as tx:
+                moved = tx.projects.get(cycle.project_id).champion_id != cycle.champion_id
+            if moved:
+                raise Conflict(
+                    "the champion changed while the candidate was trained against the one before.",
+                    hint="Run a cycle against the present champion.",
+                )
+            promotion = self.administration.promote_candidate(cycle.project_id, str(cycle.candidate_id), cycle.id)
+            return self._save(replace(cycle, promotion_id=promotion.id))
+        with self.store.read() as tx:
+            promotion = tx.promotions.get(cycle.promotion_id)
+        if promotion.state is PromotionState.FAILED:
+            raise CycleFailed(f"the candidate could not be served: {promotion.error}", hint="The champion stays.")
+        if promotion.state is PromotionState.ACTIVE:
+            return self._finished(cycle, CycleState.PROMOTED)
+        return cycle
+
+    # --- promotions, worked off by the process that serves ----------------------------------------------
+
+    def settle(self, promotion: Promotion, deploy: Callable[[ModelVersion], None]) -> Promotion:
+        """Deploy and warm the model, then flip the champion pointer if it is still where it was.
+
+        Whatever goes wrong before the flip leaves the champion serving and is kept as the promotion's error.
+        """
+        with self.store.read() as tx:
+            model = tx.models.get(promotion.project_id, promotion.model_id)
+        try:
+            if model.reference_key is None:
+                model = self.embed_references(model, lambda _share, _figures: None)
+            deploy(model)
+        except AskanceError as error:
+            return self._settled(replace(promotion, state=PromotionState.FAILED, error=str(error)))
+        except Exception as error:
+            log.exception("promotion %s failed", promotion.id)
+            text = f"{type(error).__name__}: {error}"
+            return self._settled(replace(promotion, state=PromotionState.FAILED, error=text))
+        return self._flipped(promotion, model)
+
+    def _flipped(self, promotion: Promotion, model: ModelVersion) -> Promotion:
+        now = self.clock()
+        with self.store.begin() as tx:
+            if tx.projects.move_champion(promotion.project_id, expected=promotion.previous_id, to=model.id):
+                done = replace(promotion, state=PromotionState.ACTIVE, finished_at=now)
+                body = {"model_id": model.id, "previous_id": promotion.previous_id, "kind": promotion.kind}
+                tx.events.add(Event("model.promoted", promotion.project_id, promotion.actor, body, now))
+            else:
+                error = "the champion changed in the meantime; ask again"
+                done = replace(promotion, state=PromotionState.FAILED, error=error, finished_at=now)
+            tx.promotions.save(done)
+        if done.state is PromotionState.ACTIVE and model.mlflow_version is not None:
+            self.registry.alias(model, "champion")
+        return done
+
+    def _settled(self, promotion: Promotion) -> Promotion:
+        done = replace(promotion, finished_at=self.clock())
+        with self.store.begin() as tx:
+            tx.promotions.save(done)
+        return done
+
+    def embed_references(self, model: ModelVersion, progress: Progress) -> ModelVersion:
+        """The training images in this model's embedding space: what its anomaly test compares with.
+
+        A version without any truth in its project keeps no reference set.
+        """
+        if model.reference_key is not None:
+            return model
+        with self.store.read() as tx:
+            project = tx.projects.get(model.project_id)
+            rows = list(tx.truths.all_current(model.project_id))
+        snapshot = freeze(rows, labels=project.recipe.label_names, val_share=self.settings.val_share)
+        keys = [entry.digest for entry in snapshot.of_split(Split.TRAIN)[: self.settings.reference_limit]]
+        if not keys:
+            return model
+        inferences = self.workshop.infer(model.digest, keys, progress)
+        embeddings = np.stack([inference.embedding for inference in inferences])
+        model = replace(model, reference_key=self.blobs.put(write_embeddings(embeddings)))
+        with self.store.begin() as tx:
+            tx.models.save(model)
+        return model
+
+    # --- small pieces ------------------------------------------------------------------------------------
+
+    def _log_decision(self, cycle: Cycle, figures: Mapping[str, float], decision: Mapping[str, object]) -> None:
+        run_id = str(cycle.mlflow_run_id)
+        self.registry.metrics(run_id, {f"golden/{name}": value for name, value in figures.items()}, step=0)
+        self.registry.artifact(run_id, "decision.json", json.dumps(decision, indent=1).encode())
+
+    def _reporter(self, cycle: Cycle) -> Progress:
+        shown = 0.0
+
+        def report(share: float, figures: Mapping[str, float]) -> None:
+            nonlocal shown
+            if figures and cycle.mlflow_run_id is not None:
+                self.registry.metrics(cycle.mlflow_run_id, figures, step=round(share * 1000))
+            if share - shown >= 0.02 or share >= 1.0:
+                shown = share
+                self._save(replace(cycle, progress=min(share, 1.0)))
+
+        return report
+
+    def _save(self, cycle: Cycle) -> Cycle:
+        cycle = replace(cycle, updated_at=self.clock())
+        with self.store.begin() as tx:
+            tx.cycles.save(cycle)
+        return cycle
+
+    def _finished(self, cycle: Cycle, state: CycleState, error: str = "") -> Cycle:
+        now = self.clock()
+        cycle = replace(cycle, state=state, error=error, finished_at=now, updated_at=now)
+        if state is not CycleState.FAILED:
+            cycle = replace(cycle, step=Step.DONE)
+        with self.store.begin() as tx:
+            tx.cycles.save(cycle)
+            body = {"cycle_id": cycle.id, "state": state, "error": error}
+            tx.events.add(Event("cycle.finished", cycle.project_id, cycle.actor, body, now))
+        if cycle.mlflow_run_id is not None:
+            self.registry.finish(cycle.mlflow_run_id, state is not CycleState.FAILED)
+        self.workshop.clean(cycle.id)
+        return cycle
+
+    def _failed(self, cycle: Cycle, error: str) -> Cycle:
+        with self.store.read() as tx:
+            cycle = tx.cycles.get(cycle.project_id, cycle.id)
+        return self._finished(cycle, CycleState.FAILED, error)
+
+    def _project(self, cycle: Cycle) -> Project:
+        with self.store.read() as tx:
+            return tx.projects.get(cycle.project_id)
+
+    def _frozen(self, cycle: Cycle) -> Snapshot:
+        if cycle.snapshot_digest is None:
+            raise BadDataset("the cycle has no snapshot.", hint="Start the cycle again.")
+        return Snapshot.read(self.blobs.get(cycle.snapshot_digest))
+
+    def _model(self, cycle: Cycle, model_id: str | None) -> ModelVersion | None:
+        if model_id is None:
+            return None
+        with self.store.read() as tx:
+            return tx.models.get(cycle.project_id, model_id)
+
+    def _required(self, cycle: Cycle, model_id: str | None) -> ModelVersion:
+        model = self._model(cycle, model_id)
+        if model is None:
+            raise CycleFailed("the cycle has no candidate.", hint="Start the cycle again.")
+        return model
+
+
+def _sides(snapshot: Snapshot) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    return snapshot.training_entries, snapshot.evaluation_entries
+
+
+def _figures(evaluation: Evaluation | None) -> dict[str, float]:
+    """A project without a champion is judged against a detector that finds nothing."""
+    if evaluation is None:
+        return {"map50": 0.0, "map50_95": 0.0}
+    return {"map50": evaluation.map50, "map50_95": evaluation.map50_95}
+
+
+def _found_by(model: ModelVersion, inference: Inference, labels: tuple[str, ...]) -> Found:
+    """Class indices of the model become indices into the project's `labels`."""
+    index = np.array([labels.index(label) for label in model.head.labels], dtype=np.int64)
+    return Found(inference.boxes, inference.scores, index[inference.classes])
+
+
+def _truth_of(entry: Entry, labels: tuple[str, ...]) -> Truth:
+    index = {label: i for i, label in enumerate(labels)}
+    return Truth(
+        boxes=np.array([shape.box for shape in entry.shapes], dtype=np.float64).reshape(-1, 4),
+        classes=np.array([index[shape.label] for shape in entry.shapes], dtype=np.int64),
+    )

@@ -1,0 +1,157 @@
+"""From one inference to a durable, explained decision: signals → risk → decision → one transaction."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.identity import new_id
+from loop.domain.item import Item
+from loop.domain.model import ModelVersion
+from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
+from loop.domain.prediction import Inference, Prediction, detections_of
+from loop.domain.project import Project
+from loop.domain.review import Task
+from loop.domain.routing import audit_lottery, route
+from selection.risk import heuristic_risk
+from selection.scores import signals
+
+# p-value of an embedding against the training set of a model version, in (0, 1].
+AnomalyTest = Callable[[ModelVersion, NDArray[np.float32]], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedImage:
+    """An image as a caller sent it, already checked: `digest` is the SHA-256 of `content`."""
+
+    content: bytes
+    digest: str
+    media_type: str
+    width: int
+    height: int
+    source: str = ""
+    group: str = ""
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asked, and under which Idempotency-Key, if any."""
+
+    token_id: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    prediction: Prediction
+    task: Task | None
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    store: Store
+    blobs: Blobs
+    secret: bytes
+    anomaly_p: AnomalyTest
+    clock: Clock
+    entropy: Entropy
+
+    def route(
+        self, project: Project, model: ModelVersion, image: ReceivedImage, inference: Inference, caller: Caller
+    ) -> Routed:
+        """Decide who looks at this inference, and keep it: when this returns, the image, the prediction and
+        its task, if it has one, survive a crash. The image is written before the row that names it."""
+        prediction = self._predicted(project, model, image, inference, caller)
+        task = self._task_of(prediction, project)
+        self.blobs.put(image.content)
+        with self.store.begin() as tx:
+            tx.items.add(_item_of(image, prediction))
+            tx.predictions.add(prediction)
+            if task is not None:
+                tx.tasks.add(task)
+                tx.events.add(_routed_event(prediction, task))
+            _finish_key(tx, caller, prediction.id)
+        return Routed(prediction, task)
+
+    def _predicted(
+        self, project: Project, model: ModelVersion, image: ReceivedImage, inference: Inference, caller: Caller
+    ) -> Prediction:
+        now = self.clock()
+        policy = project.policy
+        prediction_id = new_id("pred", now, self.entropy(10))
+        measured = signals(
+            inference,
+            threshold=policy.score_threshold,
+            width=image.width,
+            height=image.height,
+            anomaly_p=self.anomaly_p(model, inference.embedding),
+        )
+        decision = route(
+            risk=heuristic_risk(measured),
+            policy=policy,
+            audit_drawn=audit_lottery(self.secret, prediction_id, policy.audit_rate),
+        )
+        return Prediction(
+            id=prediction_id,
+            project_id=project.id,
+            item_digest=image.digest,
+            model_id=model.id,
+            detections=detections_of(inference, model.head.labels, policy.score_threshold),
+            embedding=inference.embedding,
+            signals=measured.as_dict(),
+            decision=decision,
+            created_at=now,
+            created_by=caller.token_id,
+        )
+
+    def _task_of(self, prediction: Prediction, project: Project) -> Task | None:
+        decision = prediction.decision
+        if decision.stage is None:
+            return None
+        return Task(
+            id=new_id("task", prediction.created_at, self.entropy(10)),
+            project_id=project.id,
+            item_digest=prediction.item_digest,
+            prediction_id=prediction.id,
+            stage=decision.stage,
+            priority=decision.risk,
+            policy_version=decision.policy_version,
+            recipe_version=project.recipe.version,
+            created_at=prediction.created_at,
+        )
+
+
+def _item_of(image: ReceivedImage, prediction: Prediction) -> Item:
+    return Item(
+        project_id=prediction.project_id,
+        digest=image.digest,
+        media_type=image.media_type,
+        width=image.width,
+        height=image.height,
+        created_at=prediction.created_at,
+        source=image.source,
+        group=image.group,
+        meta=image.meta,
+    )
+
+
+def _routed_event(prediction: Prediction, task: Task) -> Event:
+    return Event(
+        kind="prediction.routed",
+        project_id=prediction.project_id,
+        actor=prediction.created_by,
+        body={
+            "prediction_id": prediction.id,
+            "task_id": task.id,
+            "risk": prediction.decision.risk,
+            "reasons": [reason.code for reason in prediction.decision.reasons],
+        },
+        at=prediction.created_at,
+    )
+
+
+def _finish_key(tx: Transaction, caller: Caller, prediction_id: str) -> None:
+    if caller.key is not None:
+        tx.keys.finish(caller.token_id, caller.key, prediction_id)

@@ -1,0 +1,107 @@
+"""Where the real things are put together, once per process."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.controller import Controller, CycleSettings
+from loop.domain.model import ModelVersion
+from loop.domain.ports import Blobs, Clock
+from loop.domain.prediction import Inference
+from loop.projects import Administration
+from loop.review import Desk
+from loop.router import Router
+from loop.search import ReferenceSpaces, ServedIndex
+from loop.settings import Settings
+from loop.store.blobs import FsspecBlobs
+from loop.store.database import SqlStore
+from loop.workshop import MlflowRuns, RayWorkshop
+from training.promotion import GateSettings
+from training.weights import read_head
+
+
+class Inferencer(Protocol):
+    """Inference by the model that serves; serving/deployments.py does it through Ray Serve."""
+
+    async def infer(self, model: ModelVersion, pixels: NDArray[np.uint8]) -> Inference: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """All that a process of the service works with."""
+
+    settings: Settings
+    store: SqlStore
+    blobs: Blobs
+    clock: Clock
+    administration: Administration
+    router: Router
+    desk: Desk
+    controller: Controller
+    served_index: ServedIndex
+    inferencer: Inferencer
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_store(settings: Settings) -> SqlStore:
+    """The database, migrated to the newest schema."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    store = SqlStore.open(settings.database_url)
+    store.migrate()
+    return store
+
+
+def open_blobs(settings: Settings) -> FsspecBlobs:
+    return FsspecBlobs.open(settings.blobs_url)
+
+
+def wire(settings: Settings, inferencer: Inferencer) -> Services:
+    store = open_store(settings)
+    blobs = open_blobs(settings)
+    references = ReferenceSpaces(blobs, settings.selection.neighbours)
+    administration = administer(settings, store, blobs)
+    return Services(
+        settings=settings,
+        store=store,
+        blobs=blobs,
+        clock=utc_now,
+        administration=administration,
+        router=Router(store, blobs, store.secret(), references.anomaly_p, utc_now, os.urandom),
+        desk=Desk(store, utc_now, os.urandom),
+        controller=_controller(settings, store, blobs, administration),
+        served_index=ServedIndex(store),
+        inferencer=inferencer,
+    )
+
+
+def administer(settings: Settings, store: SqlStore, blobs: Blobs) -> Administration:
+    return Administration(store, blobs, settings.policy.as_policy(), read_head, utc_now, os.urandom)
+
+
+def _controller(settings: Settings, store: SqlStore, blobs: Blobs, administration: Administration) -> Controller:
+    training = settings.training
+    recipe = training.model_dump(include={"epochs", "batch", "image_size", "seed", "optimizer", "learning_rate"})
+    return Controller(
+        store=store,
+        blobs=blobs,
+        administration=administration,
+        workshop=RayWorkshop(settings, blobs),
+        registry=MlflowRuns(settings),
+        settings=CycleSettings(
+            training=recipe,
+            gate=GateSettings(**settings.gate.model_dump(exclude={"seed"})),
+            gate_seed=settings.gate.seed,
+            val_share=training.val_share,
+            replay_limit=training.replay_limit,
+            reference_limit=settings.selection.reference_limit,
+        ),
+        clock=utc_now,
+        entropy=os.urandom,
+    )

@@ -1,0 +1,144 @@
+"""Where the heavy work of a cycle runs: Ray tasks in processes of their own, with images from the blob store."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loop.controller import Progress, TrainedWeights, TrainingJob
+from loop.domain.cycle import Cycle
+from loop.domain.identity import digest_of
+from loop.domain.model import ModelVersion
+from loop.domain.ports import Blobs
+from loop.domain.prediction import Inference
+from loop.settings import Settings
+from loop.store.blobs import FsspecBlobs
+from serving.backends.load import load_detector
+from serving.images import decode_image
+from training.launch import run_in_ray
+from training.recipe import TrainingRecipe
+from training.registry import Registry
+from training.train import TrainedModel, TrainingImage, train
+from training.weights import adopt, read_head
+
+_SUFFIX = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+# Candidates kept for evaluation: low enough that average precision sees the whole curve.
+_EVALUATION_FLOOR = 0.01
+_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class RayWorkshop:
+    settings: Settings
+    blobs: Blobs
+
+    def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
+        settings = self.settings.training
+        start = self.blobs.get(job.start_key) if job.start_key else adopt(settings.base, labels=job.labels)
+        recipe = TrainingRecipe.from_json(
+            {name: value for name, value in job.recipe.items() if name != "mode"}
+            | {"device": settings.device, "workers": settings.workers}
+        )
+        folder = self._folder(job.cycle_id)
+        images = [self._materialised(folder, entry.digest, entry.media_type) for entry in job.train]
+        rows = [
+            TrainingImage(path, entry.shapes, entry.width, entry.height)
+            for path, entry in zip(images, job.train, strict=True)
+        ]
+        trained: TrainedModel = run_in_ray(
+            train,
+            start=start,
+            images=rows,
+            val=[],
+            labels=job.labels,
+            recipe=recipe,
+            workdir=folder / "run",
+            resume=True,
+            num_cpus=settings.num_cpus,
+            num_gpus=settings.num_gpus,
+            on_progress=progress,
+        )
+        return TrainedWeights(trained.weights, read_head(trained.weights), trained.metrics)
+
+    def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
+        training = self.settings.training
+        found: list[Inference] = run_in_ray(
+            infer_blobs,
+            blobs_url=self.settings.blobs_url,
+            weights_key=weights_key,
+            image_keys=list(image_keys),
+            device=training.device,
+            max_pixels=self.settings.limits.max_image_pixels,
+            num_cpus=training.num_cpus,
+            num_gpus=training.num_gpus,
+            on_progress=progress,
+        )
+        return found
+
+    def clean(self, cycle_id: str) -> None:
+        shutil.rmtree(self._folder(cycle_id), ignore_errors=True)
+
+    def _folder(self, cycle_id: str) -> Path:
+        return self.settings.data_dir / "cycles" / cycle_id
+
+    def _materialised(self, folder: Path, digest: str, media_type: str) -> Path:
+        path = folder / "images" / f"{digest}{_SUFFIX[media_type]}"
+        if not path.is_file() or digest_of(path.read_bytes()) != digest:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.blobs.get(digest))
+        return path
+
+
+def infer_blobs(
+    *,
+    blobs_url: str,
+    weights_key: str,
+    image_keys: list[str],
+    device: str,
+    max_pixels: int,
+    progress: Callable[[float, Mapping[str, float]], None],
+) -> list[Inference]:
+    """One inference per image of the blob store, in their order. Runs in a process of its own."""
+    blobs = FsspecBlobs.open(blobs_url)
+    detector = load_detector(blobs.get(weights_key), device=device)
+    found: list[Inference] = []
+    for begin in range(0, len(image_keys), _BATCH):
+        chunk = [decode_image(blobs.get(key), max_pixels=max_pixels)[1] for key in image_keys[begin : begin + _BATCH]]
+        found += detector.predict(chunk, score_floor=_EVALUATION_FLOOR)
+        progress(len(found) / len(image_keys), {})
+    return found
+
+
+class MlflowRuns:
+    """The cycle's runs and model versions in MLflow, opened at the first use, since that takes seconds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opened: Registry | None = None
+
+    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str:
+        tags = {"askance.cycle": cycle.id, "askance.project": cycle.project_id, "askance.actor": cycle.actor}
+        return self._registry().start_cycle_run(cycle.project_id, cycle.id, params, tags)
+
+    def metrics(self, run_id: str, figures: Mapping[str, float], step: int) -> None:
+        self._registry().log_metrics(run_id, figures, step)
+
+    def artifact(self, run_id: str, name: str, content: bytes) -> None:
+        self._registry().log_artifact_bytes(run_id, name, content)
+
+    def register(self, run_id: str, model: ModelVersion, content: bytes) -> str:
+        tags = {"askance.model": model.id, "askance.cycle": str(model.cycle_id)}
+        return self._registry().register(model.project_id, run_id, content, model.digest, tags)
+
+    def alias(self, model: ModelVersion, name: str) -> None:
+        if model.mlflow_version is not None:
+            self._registry().alias(model.project_id, model.mlflow_version, name)
+
+    def finish(self, run_id: str, succeeded: bool) -> None:
+        self._registry().finish(run_id, "FINISHED" if succeeded else "FAILED")
+
+    def _registry(self) -> Registry:
+        if self._opened is None:
+            settings = self._settings
+            self._opened = Registry(settings.mlflow_tracking_uri, settings.mlflow_artifact_root)
+        return self._opened

@@ -1,0 +1,71 @@
+"""The one table from domain errors to HTTP, as RFC 9457 problem+json."""
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from loop.domain import errors
+from serving.api.schemas import Problem
+
+log = logging.getLogger("askance.api")
+
+# The first class that matches decides; subclasses stand before their bases.
+_STATUS: tuple[tuple[type[errors.AskanceError], int], ...] = (
+    (errors.Unauthenticated, 401),
+    (errors.Forbidden, 403),
+    (errors.NotFound, 404),
+    (errors.PayloadTooLarge, 413),
+    (errors.BadImage, 400),
+    (errors.Invalid, 422),
+    (errors.Conflict, 409),
+    (errors.Unavailable, 503),
+)
+_RETRY_AFTER_SECONDS = 2
+
+
+def status_of(error: errors.AskanceError) -> int:
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(errors.AskanceError, _domain)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def response(status: int, code: str, title: str, detail: str, hint: str, ids: dict[str, object]) -> JSONResponse:
+    problem = Problem(type=f"/problems/{code}", title=title, status=status, detail=detail, hint=hint, ids=ids)
+    headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if status in (429, 503) else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(problem.model_dump(), status, headers, media_type="application/problem+json")
+
+
+async def _domain(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.AskanceError)  # noqa: S101 - registered for this class only
+    ids = {name: value if isinstance(value, int | float | list) else str(value) for name, value in error.ids.items()}
+    return response(status_of(error), error.code, error.title, error.detail, error.hint, ids)
+
+
+async def _validation(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    fields = [{"field": ".".join(map(str, e["loc"])), "problem": e["msg"]} for e in error.errors()]
+    detail = "; ".join(f"{f['field']}: {f['problem']}" for f in fields[:5])
+    return response(
+        422, "invalid", "The request cannot be used", detail, "See /openapi.json for the shape.", {"fields": fields}
+    )
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    return response(error.status_code, f"http-{error.status_code}", str(error.detail), str(error.detail), "", {})
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.exception("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
+    detail = "The service met an error that it did not expect; it is in its log."
+    return response(500, "internal", "Unexpected error", detail, "Try again; if it stays, report it with the log.", {})

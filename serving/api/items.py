@@ -1,0 +1,79 @@
+"""Items: the images, their truth, their neighbours."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from loop.domain.errors import NoChampion
+from serving.api.auth import Reader, Wired
+from serving.api.presenters import item_fields, item_out, prediction_out, truth_out
+from serving.api.schemas import ItemDetailOut, ItemPage, NeighbourOut, NeighboursOut
+
+router = APIRouter(prefix="/v1/projects/{project_id}/items", tags=["items"])
+
+# An image never changes under its digest; a sandbox keeps a hostile one from running anything.
+_IMAGE_HEADERS = {
+    "Cache-Control": "private, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Content-Disposition": "inline",
+}
+
+
+@router.get("")
+def list_items(
+    project_id: str,
+    token: Reader,
+    wired: Wired,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> ItemPage:
+    """Newest first."""
+    with wired.store.read() as tx:
+        tx.projects.get(project_id)
+        page = tx.items.page(project_id, after=after, limit=limit)
+    return ItemPage(items=[item_out(item) for item in page], next=page[-1].digest if len(page) == limit else None)
+
+
+@router.get("/{digest}")
+def get_item(project_id: str, digest: str, token: Reader, wired: Wired) -> ItemDetailOut:
+    with wired.store.read() as tx:
+        item = tx.items.get(project_id, digest)
+        truth = tx.truths.current(project_id, digest)
+        prediction = tx.predictions.latest_of(project_id, digest)
+        model = tx.models.get(project_id, prediction.model_id) if prediction else None
+        tasks = tx.tasks.of_prediction(prediction.id) if prediction else []
+    fields = item_fields(item)
+    fields["truth"] = truth_out(truth) if truth else None
+    fields["prediction"] = (
+        prediction_out(prediction, model, item.width, item.height, tasks[0].id if tasks else None)
+        if prediction and model
+        else None
+    )
+    return ItemDetailOut.model_validate(fields)
+
+
+@router.get("/{digest}/image", response_class=Response)
+def get_image(project_id: str, digest: str, token: Reader, wired: Wired) -> Response:
+    """The image as it was sent."""
+    with wired.store.read() as tx:
+        item = tx.items.get(project_id, digest)
+    return Response(wired.blobs.get(item.digest), media_type=item.media_type, headers=_IMAGE_HEADERS)
+
+
+@router.get("/{digest}/neighbours")
+def neighbours(
+    project_id: str, digest: str, token: Reader, wired: Wired, k: Annotated[int, Query(ge=1, le=200)] = 12
+) -> NeighboursOut:
+    """The most similar images that the present champion has seen."""
+    with wired.store.read() as tx:
+        tx.items.get(project_id, digest)
+        champion_id = tx.projects.get(project_id).champion_id
+        if champion_id is None:
+            raise NoChampion(f"{project_id} has no model yet.", hint="Add one: askance models add.")
+        model = tx.models.get(project_id, champion_id)
+    found = wired.served_index.nearest(model, digest, k)
+    return NeighboursOut(
+        model_id=model.id,
+        neighbours=[NeighbourOut(item_digest=d, prediction_id=p, similarity=s) for d, p, s in found],
+    )

@@ -1,0 +1,92 @@
+"""Model versions, promotions, cycles."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from serving.api.auth import Operator, Reader, Wired
+from serving.api.bodies import read_body
+from serving.api.presenters import cycle_out, model_out
+from serving.api.schemas import (
+    CycleIn,
+    CycleOut,
+    CyclePage,
+    ModelOut,
+    ModelsOut,
+    PromoteIn,
+    PromotionOut,
+    RollbackIn,
+)
+
+router = APIRouter(prefix="/v1/projects/{project_id}", tags=["models and cycles"])
+
+
+@router.get("/models")
+def list_models(project_id: str, token: Reader, wired: Wired) -> ModelsOut:
+    """Versions and promotions, newest first."""
+    with wired.store.read() as tx:
+        project = tx.projects.get(project_id)
+        models = tx.models.all(project_id)
+        promotions = tx.promotions.of_project(project_id)
+    return ModelsOut(
+        models=[model_out(model, project.champion_id) for model in models],
+        promotions=[PromotionOut.model_validate(p) for p in promotions],
+    )
+
+
+@router.post("/models", status_code=201)
+async def add_model(project_id: str, request: Request, token: Operator, wired: Wired) -> ModelOut:
+    """Weights as a safetensors file with Askance's head (`askance models add` makes one of what you have).
+
+    Pickles are not accepted: the service never unpickles what a caller sends. A project's first model serves
+    at once; a later one waits to be promoted.
+    """
+    content = await read_body(request, wired.settings.limits.max_model_bytes)
+    model, _ = await run_in_threadpool(wired.administration.register_model, project_id, content, token.name)
+    return await run_in_threadpool(_present, wired, project_id, model.id)
+
+
+def _present(wired: Wired, project_id: str, model_id: str) -> ModelOut:
+    with wired.store.read() as tx:
+        return model_out(tx.models.get(project_id, model_id), tx.projects.get(project_id).champion_id)
+
+
+@router.post("/models/rollback", status_code=202)
+def rollback(project_id: str, body: RollbackIn, token: Operator, wired: Wired) -> PromotionOut:
+    """Back to the champion before the present one. Poll /models until the promotion is active."""
+    return PromotionOut.model_validate(wired.administration.rollback(project_id, token.name, body.reason))
+
+
+@router.post("/models/{model_id}/promote", status_code=202)
+def promote(project_id: str, model_id: str, body: PromoteIn, token: Operator, wired: Wired) -> PromotionOut:
+    """Make a version champion in your name, whatever the gate said."""
+    return PromotionOut.model_validate(wired.administration.override(project_id, model_id, token.name, body.reason))
+
+
+@router.post("/cycles", status_code=202)
+def start_cycle(project_id: str, body: CycleIn, token: Operator, wired: Wired) -> CycleOut:
+    """Freeze a snapshot, train, evaluate, pass the gate or not. One cycle per project at a time."""
+    overrides = body.model_dump(exclude_none=True, exclude={"reason"})
+    return cycle_out(wired.controller.request(project_id, token.name, body.reason, overrides))
+
+
+@router.get("/cycles")
+def list_cycles(
+    project_id: str,
+    token: Reader,
+    wired: Wired,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 20,
+) -> CyclePage:
+    """Newest first."""
+    with wired.store.read() as tx:
+        tx.projects.get(project_id)
+        page = tx.cycles.page(project_id, after=after, limit=limit)
+    return CyclePage(cycles=[cycle_out(c) for c in page], next=page[-1].id if len(page) == limit else None)
+
+
+@router.get("/cycles/{cycle_id}")
+def get_cycle(project_id: str, cycle_id: str, token: Reader, wired: Wired) -> CycleOut:
+    with wired.store.read() as tx:
+        return cycle_out(tx.cycles.get(project_id, cycle_id))

@@ -1,0 +1,133 @@
+"""From domain records to the shapes of the API."""
+
+from dataclasses import asdict
+
+from loop.domain.cycle import Cycle
+from loop.domain.item import Item
+from loop.domain.model import ModelVersion
+from loop.domain.prediction import Prediction
+from loop.domain.project import Project
+from loop.domain.review import Submission, Task
+from loop.domain.truth import GroundTruth, Shape
+from loop.review import Assignment
+from serving.api.schemas import (
+    CycleOut,
+    ItemOut,
+    ModelOut,
+    PredictionOut,
+    ProjectOut,
+    ReviewedPredictionOut,
+    ShapeIO,
+    TaskOut,
+    TruthOut,
+)
+
+
+def project_out(project: Project) -> ProjectOut:
+    return ProjectOut.model_validate(asdict(project))
+
+
+def prediction_out(
+    prediction: Prediction, model: ModelVersion, width: int, height: int, task_id: str | None
+) -> PredictionOut:
+    return PredictionOut.model_validate(_prediction_fields(prediction, model, width, height, task_id))
+
+
+def reviewed_out(
+    prediction: Prediction,
+    model: ModelVersion,
+    item: Item,
+    task: Task | None,
+    submission: Submission | None,
+    truth: GroundTruth | None,
+) -> ReviewedPredictionOut:
+    fields = _prediction_fields(prediction, model, item.width, item.height, task.id if task else None)
+    fields["task_state"] = task.state if task else None
+    fields["corrections"] = dict(submission.corrections) if submission else None
+    fields["truth"] = truth_out(truth) if truth else None
+    return ReviewedPredictionOut.model_validate(fields)
+
+
+def _prediction_fields(
+    prediction: Prediction, model: ModelVersion, width: int, height: int, task_id: str | None
+) -> dict[str, object]:
+    return {
+        "id": prediction.id,
+        "project_id": prediction.project_id,
+        "item_digest": prediction.item_digest,
+        "width": width,
+        "height": height,
+        "model_id": model.id,
+        "model_digest": model.digest,
+        "detections": [asdict(d) | {"box": list(d.box)} for d in prediction.detections],
+        "signals": dict(prediction.signals),
+        "decision": asdict(prediction.decision),
+        "task_id": task_id,
+        "created_at": prediction.created_at,
+    }
+
+
+def task_out(assignment: Assignment) -> TaskOut:
+    task, item = assignment.task, assignment.item
+    if task.expires_at is None:
+        raise ValueError(f"task {task.id} is in nobody's hands")
+    return TaskOut(
+        id=task.id,
+        project_id=task.project_id,
+        item_digest=task.item_digest,
+        width=item.width,
+        height=item.height,
+        image_url=image_url(task.project_id, task.item_digest),
+        epoch=task.epoch,
+        expires_at=task.expires_at,
+        lease_seconds=assignment.lease_seconds,
+        detections=[asdict(d) | {"box": list(d.box)} for d in assignment.proposal],  # type: ignore[misc]
+        created_at=task.created_at,
+    )
+
+
+def image_url(project_id: str, digest: str) -> str:
+    return f"/v1/projects/{project_id}/items/{digest}/image"
+
+
+def item_fields(item: Item) -> dict[str, object]:
+    fields = asdict(item)
+    fields.pop("project_id")
+    return fields | {"image_url": image_url(item.project_id, item.digest)}
+
+
+def item_out(item: Item) -> ItemOut:
+    return ItemOut.model_validate(item_fields(item))
+
+
+def truth_out(truth: GroundTruth) -> TruthOut:
+    return TruthOut(
+        version=truth.version,
+        shapes=[ShapeIO(label=shape.label, box=list(shape.box)) for shape in truth.shapes],
+        origin=truth.origin,
+        submission_ids=list(truth.submission_ids),
+        created_at=truth.created_at,
+    )
+
+
+def shapes_in(shapes: list[ShapeIO]) -> list[Shape]:
+    return [Shape(s.label, (s.box[0], s.box[1], s.box[2], s.box[3])) for s in shapes]
+
+
+def model_out(model: ModelVersion, champion_id: str | None) -> ModelOut:
+    return ModelOut(
+        id=model.id,
+        digest=model.digest,
+        backend=model.head.backend,
+        labels=list(model.head.labels),
+        image_size=model.head.image_size,
+        origin=model.origin,
+        cycle_id=model.cycle_id,
+        mlflow_version=model.mlflow_version,
+        champion=model.id == champion_id,
+        created_at=model.created_at,
+    )
+
+
+def cycle_out(cycle: Cycle) -> CycleOut:
+    return CycleOut.model_validate(asdict(cycle))

@@ -1,0 +1,116 @@
+"""Projects, their policy, their figures, their history; tokens."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from loop.domain.access import Permission, Token, require
+from loop.domain.errors import Invalid
+from serving.api.auth import Anyone, Operator, Reader, Wired, needs
+from serving.api.presenters import cycle_out, project_out
+from serving.api.schemas import (
+    EventOut,
+    EventPage,
+    Me,
+    NewTokenOut,
+    PolicyIn,
+    PolicyOut,
+    ProjectIn,
+    ProjectOut,
+    Summary,
+    TokenIn,
+    TokenOut,
+)
+
+router = APIRouter(prefix="/v1", tags=["projects"])
+
+# Without a project in the path, a token bound to one project does not pass.
+GlobalOperator = Annotated[Token, Depends(needs(Permission.OPERATE))]
+
+
+@router.get("/me")
+def me(token: Anyone) -> Me:
+    return Me.model_validate(token)
+
+
+@router.get("/projects")
+def list_projects(token: Anyone, wired: Wired) -> list[ProjectOut]:
+    """The projects that this token may see."""
+    with wired.store.read() as tx:
+        projects = tx.projects.all()
+    return [project_out(p) for p in projects if token.project_id in (None, p.id)]
+
+
+@router.post("/projects", status_code=201)
+def create_project(body: ProjectIn, token: GlobalOperator, wired: Wired) -> ProjectOut:
+    return project_out(wired.administration.create_project(body.id, tuple(body.labels), body.guidelines))
+
+
+@router.get("/projects/{project_id}")
+def get_project(project_id: str, token: Reader, wired: Wired) -> ProjectOut:
+    with wired.store.read() as tx:
+        return project_out(tx.projects.get(project_id))
+
+
+@router.patch("/projects/{project_id}/policy")
+def change_policy(project_id: str, body: PolicyIn, token: Operator, wired: Wired) -> PolicyOut:
+    """What is left out stays as it is. Decisions already made keep the policy version that made them."""
+    changes = body.model_dump(exclude_none=True)
+    if not changes:
+        raise Invalid("nothing to change.", hint=f"Name at least one of {', '.join(PolicyIn.model_fields)}.")
+    return PolicyOut.model_validate(wired.administration.change_policy(project_id, token.name, **changes))
+
+
+@router.get("/projects/{project_id}/summary")
+def summary(project_id: str, token: Reader, wired: Wired) -> Summary:
+    with wired.store.read() as tx:
+        project = tx.projects.get(project_id)
+        counts = tx.predictions.counts(project_id)
+        tasks = tx.tasks.counts(project_id, wired.clock())
+        cycles = tx.cycles.page(project_id, after=None, limit=1)
+    return Summary(
+        project_id=project_id,
+        champion_id=project.champion_id,
+        predictions=counts["predictions"],
+        routed=counts["routed"],
+        audits=counts["audits"],
+        tasks=dict(tasks),
+        cycle=cycle_out(cycles[0]) if cycles else None,
+    )
+
+
+@router.get("/projects/{project_id}/events")
+def events(
+    project_id: str,
+    token: Operator,
+    wired: Wired,
+    after: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> EventPage:
+    """What happened, oldest first. For operators: it tells audits from routed work."""
+    with wired.store.read() as tx:
+        tx.projects.get(project_id)
+        page = tx.events.after(project_id, after, limit)
+    return EventPage(
+        events=[EventOut.model_validate(event) for event in page], next=page[-1].sequence if page else after
+    )
+
+
+@router.get("/tokens")
+def list_tokens(token: GlobalOperator, wired: Wired) -> list[TokenOut]:
+    with wired.store.read() as tx:
+        return [TokenOut.model_validate(t) for t in tx.tokens.all()]
+
+
+@router.post("/tokens", status_code=201)
+def create_token(body: TokenIn, token: Anyone, wired: Wired) -> NewTokenOut:
+    """A new token, its secret shown once. An operator of one project makes tokens for that project."""
+    require(token, Permission.OPERATE, body.project_id)
+    created, secret = wired.administration.create_token(body.name, body.role, body.project_id)
+    return NewTokenOut.model_validate(TokenOut.model_validate(created).model_dump() | {"secret": secret})
+
+
+@router.delete("/tokens/{token_id}", status_code=204)
+def revoke_token(token_id: str, token: GlobalOperator, wired: Wired) -> None:
+    with wired.store.begin() as tx:
+        tx.tokens.revoke(token_id, wired.clock())

@@ -1,0 +1,47 @@
+"""Reviewers' work: lease, heartbeat, submit, skip, release."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from loop.domain.access import Permission, Token
+from serving.api.auth import Anyone, Wired, needs
+from serving.api.presenters import shapes_in, task_out
+from serving.api.schemas import EpochIn, HeartbeatOut, LeaseIn, LeaseOut, SkipIn, SubmissionOut, SubmitIn
+
+router = APIRouter(prefix="/v1", tags=["review"])
+
+ProjectReviewer = Annotated[Token, Depends(needs(Permission.REVIEW))]
+# The project of a task is known only once the task is read; the use case checks the permission there.
+TaskReviewer = Anyone
+
+
+@router.post("/projects/{project_id}/tasks/lease")
+def lease(project_id: str, body: LeaseIn, token: ProjectReviewer, wired: Wired) -> LeaseOut:
+    """The next tasks for me, most urgent first; those I hold already come before."""
+    assignments, open_tasks = wired.desk.lease(token, project_id, body.count)
+    return LeaseOut(tasks=[task_out(assignment) for assignment in assignments], open=open_tasks)
+
+
+@router.post("/tasks/{task_id}/heartbeat")
+def heartbeat(task_id: str, body: EpochIn, token: TaskReviewer, wired: Wired) -> HeartbeatOut:
+    task = wired.desk.heartbeat(token, task_id, body.epoch)
+    return HeartbeatOut.model_validate(task)
+
+
+@router.post("/tasks/{task_id}/submit")
+def submit(task_id: str, body: SubmitIn, token: TaskReviewer, wired: Wired) -> SubmissionOut:
+    """My answer: all shapes that are really there. The same answer sent again gives the same submission."""
+    submission = wired.desk.submit(token, task_id, body.epoch, shapes_in(body.shapes), body.note)
+    return SubmissionOut.model_validate(submission)
+
+
+@router.post("/tasks/{task_id}/skip")
+def skip(task_id: str, body: SkipIn, token: TaskReviewer, wired: Wired) -> SubmissionOut:
+    return SubmissionOut.model_validate(wired.desk.skip(token, task_id, body.epoch, body.reason))
+
+
+@router.post("/tasks/{task_id}/release", status_code=204)
+def release(task_id: str, body: EpochIn, token: TaskReviewer, wired: Wired) -> None:
+    """Give the task back to the queue, unanswered."""
+    wired.desk.release(token, task_id, body.epoch)

@@ -1,0 +1,236 @@
+"""A typed client of the HTTP API: what the command line, the demo and the tests call the service with."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+import httpx
+from pydantic import BaseModel
+
+from loop.domain.errors import AskanceError
+from serving.api.schemas import (
+    CycleIn,
+    CycleOut,
+    CyclePage,
+    ItemDetailOut,
+    LeaseOut,
+    Me,
+    ModelOut,
+    ModelsOut,
+    NeighboursOut,
+    NewTokenOut,
+    PolicyOut,
+    PredictionOut,
+    Problem,
+    ProjectOut,
+    PromotionOut,
+    ReviewedPredictionOut,
+    ShapeIO,
+    SubmissionOut,
+    Summary,
+)
+
+Model = TypeVar("Model", bound=BaseModel)
+Found = TypeVar("Found")
+
+# A request that may be repeated is repeated this often, waiting twice as long each time.
+_TRIES = 5
+_FIRST_WAIT_SECONDS = 0.2
+_RETRIED_STATUS = frozenset({429, 503})
+
+
+class ApiError(AskanceError):
+    """The service refused; `status` is HTTP's, `problem` what it said."""
+
+    code, title = "api", "The service refused"
+
+    def __init__(self, status: int, problem: Problem) -> None:
+        super().__init__(problem.detail, hint=problem.hint, **problem.ids)
+        self.status = status
+        self.problem = problem
+
+
+class ServiceUnreachable(AskanceError):
+    code, title = "unreachable", "No answer"
+
+
+class Client:
+    """Safe for several threads. `timeout_s` bounds each request."""
+
+    def __init__(self, url: str, token: str, *, timeout_s: float = 60.0) -> None:
+        self._url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self._url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s, trust_env=False
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    # --- production systems -----------------------------------------------------------------------------
+
+    def predict(
+        self, project: str, image: bytes, *, source: str = "", group: str = "", key: str | None = None
+    ) -> PredictionOut:
+        """Boxes for an image file's bytes. Retried under one Idempotency-Key, so that a lost answer
+        creates nothing twice."""
+        return self._send(
+            PredictionOut,
+            "POST",
+            f"/v1/projects/{project}/predictions",
+            params={name: value for name, value in (("source", source), ("group", group)) if value},
+            content=image,
+            headers={"Content-Type": "application/octet-stream", "Idempotency-Key": key or str(uuid4())},
+            retry=True,
+        )
+
+    def prediction(self, project: str, prediction_id: str) -> ReviewedPredictionOut:
+        return self._get(ReviewedPredictionOut, f"/v1/projects/{project}/predictions/{prediction_id}")
+
+    # --- reviewers ---------------------------------------------------------------------------------------
+
+    def lease(self, project: str, count: int = 1) -> LeaseOut:
+        return self._send(LeaseOut, "POST", f"/v1/projects/{project}/tasks/lease", json={"count": count}, retry=True)
+
+    def submit(self, task_id: str, epoch: int, shapes: Sequence[ShapeIO], note: str = "") -> SubmissionOut:
+        body = {"epoch": epoch, "shapes": [shape.model_dump() for shape in shapes], "note": note}
+        return self._send(SubmissionOut, "POST", f"/v1/tasks/{task_id}/submit", json=body, retry=True)
+
+    def skip(self, task_id: str, epoch: int, reason: str) -> SubmissionOut:
+        body = {"epoch": epoch, "reason": reason}
+        return self._send(SubmissionOut, "POST", f"/v1/tasks/{task_id}/skip", json=body, retry=True)
+
+    # --- operators ---------------------------------------------------------------------------------------
+
+    def me(self) -> Me:
+        return self._get(Me, "/v1/me")
+
+    def projects(self) -> list[ProjectOut]:
+        return [ProjectOut.model_validate(body) for body in self._json("GET", "/v1/projects", retry=True)]
+
+    def create_project(self, project: str, labels: Sequence[str]) -> ProjectOut:
+        return self._send(ProjectOut, "POST", "/v1/projects", json={"id": project, "labels": list(labels)})
+
+    def project(self, project: str) -> ProjectOut:
+        return self._get(ProjectOut, f"/v1/projects/{project}")
+
+    def change_policy(self, project: str, **changes: float) -> PolicyOut:
+        return self._send(PolicyOut, "PATCH", f"/v1/projects/{project}/policy", json=changes)
+
+    def summary(self, project: str) -> Summary:
+        return self._get(Summary, f"/v1/projects/{project}/summary")
+
+    def item(self, project: str, digest: str) -> ItemDetailOut:
+        return self._get(ItemDetailOut, f"/v1/projects/{project}/items/{digest}")
+
+    def neighbours(self, project: str, digest: str, k: int = 12) -> NeighboursOut:
+        return self._get(NeighboursOut, f"/v1/projects/{project}/items/{digest}/neighbours?k={k}")
+
+    def create_token(self, name: str, role: str, project: str | None = None) -> NewTokenOut:
+        return self._send(NewTokenOut, "POST", "/v1/tokens", json={"name": name, "role": role, "project_id": project})
+
+    def models(self, project: str) -> ModelsOut:
+        return self._get(ModelsOut, f"/v1/projects/{project}/models")
+
+    def add_model(self, project: str, weights: bytes) -> ModelOut:
+        return self._send(ModelOut, "POST", f"/v1/projects/{project}/models", content=weights)
+
+    def promote(self, project: str, model_id: str, reason: str) -> PromotionOut:
+        return self._send(
+            PromotionOut, "POST", f"/v1/projects/{project}/models/{model_id}/promote", json={"reason": reason}
+        )
+
+    def rollback(self, project: str, reason: str) -> PromotionOut:
+        return self._send(PromotionOut, "POST", f"/v1/projects/{project}/models/rollback", json={"reason": reason})
+
+    def await_promotion(self, project: str, promotion_id: str, *, timeout_s: float = 120.0) -> PromotionOut:
+        """The promotion once it is active or failed."""
+
+        def find() -> PromotionOut | None:
+            promotions = self.models(project).promotions
+            return next((p for p in promotions if p.id == promotion_id and p.state != "queued"), None)
+
+        return _polled(find, timeout_s, f"promotion {promotion_id}")
+
+    def await_champion(self, project: str, *, timeout_s: float = 120.0) -> str:
+        """The id of the project's champion, once there is one."""
+        return _polled(lambda: self.project(project).champion_id, timeout_s, f"a champion of {project}")
+
+    def start_cycle(self, project: str, cycle: CycleIn) -> CycleOut:
+        body = cycle.model_dump(exclude_none=True)
+        return self._send(CycleOut, "POST", f"/v1/projects/{project}/cycles", json=body)
+
+    def cycles(self, project: str) -> CyclePage:
+        return self._get(CyclePage, f"/v1/projects/{project}/cycles")
+
+    def cycle(self, project: str, cycle_id: str) -> CycleOut:
+        return self._get(CycleOut, f"/v1/projects/{project}/cycles/{cycle_id}")
+
+    def follow_cycle(self, project: str, cycle_id: str, *, every_s: float = 0.5) -> Iterator[CycleOut]:
+        """The cycle as it goes on; ends with the finished one."""
+        while True:
+            cycle = self.cycle(project, cycle_id)
+            yield cycle
+            if cycle.state.finished:
+                return
+            time.sleep(every_s)
+
+    def ready(self) -> bool:
+        """Whether the service answers and its champions infer."""
+        try:
+            return self._http.get("/readyz").is_success
+        except httpx.HTTPError:
+            return False
+
+    # --- one request -----------------------------------------------------------------------------------
+
+    def _get(self, kind: type[Model], path: str) -> Model:
+        return self._send(kind, "GET", path, retry=True)
+
+    def _send(self, kind: type[Model], method: str, path: str, **request: Any) -> Model:
+        return kind.model_validate(self._json(method, path, **request))
+
+    def _json(self, method: str, path: str, *, retry: bool = False, **request: Any) -> Any:
+        wait = _FIRST_WAIT_SECONDS
+        for attempt in range(1, _TRIES + 1):
+            last = attempt == _TRIES or not retry
+            try:
+                response = self._http.request(method, path, **request)
+            except httpx.TransportError as error:
+                if last:
+                    hint = "Is it running? Start it with `askance up`, or name another with --url."
+                    raise ServiceUnreachable(f"no answer from {self._url}: {error}.", hint=hint) from error
+            else:
+                if response.is_success:
+                    return response.json()
+                if last or response.status_code not in _RETRIED_STATUS:
+                    raise ApiError(response.status_code, _problem_of(response))
+            time.sleep(wait)
+            wait *= 2
+        raise AssertionError("the last try returns or raises")
+
+
+def _problem_of(response: httpx.Response) -> Problem:
+    try:
+        return Problem.model_validate(response.json())
+    except ValueError:
+        text = response.text[:200] or response.reason_phrase
+        return Problem(type="/problems/http", title="HTTP error", status=response.status_code, detail=text, hint="")
+
+
+def _polled(find: Callable[[], Found | None], timeout_s: float, what: str) -> Found:
+    deadline = time.monotonic() + timeout_s
+    while (found := find()) is None:
+        if time.monotonic() > deadline:
+            raise ServiceUnreachable(f"waited {timeout_s:g} s for {what}.", hint="Look at the service's log.")
+        time.sleep(0.2)
+    return found

@@ -1,0 +1,86 @@
+"""The HTTP application over a real store, real blobs and a real (untrained) detector, without Ray."""
+
+import asyncio
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from loop.domain.access import Role
+from loop.domain.errors import ModelGone
+from loop.domain.model import ModelVersion
+from loop.domain.prediction import Inference
+from loop.settings import load_settings
+from loop.wiring import Services, wire
+from serving.api.app import create_app
+from serving.backends.load import load_detector
+from tests.tiny_models import tiny_weights
+
+LABELS = ["circle", "square", "bar"]
+
+
+class InProcess:
+    """Inference without Ray: the same detector code, one call at a time."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.gone: list[str] = []  # model ids that answer ModelGone
+
+    async def infer(self, model: ModelVersion, pixels: np.ndarray) -> Inference:
+        self.calls += 1
+        if model.id in self.gone:
+            raise ModelGone(f"{model.id} does not serve.", hint="Try again.")
+        return (await asyncio.to_thread(self._detector(model).predict, [pixels], score_floor=0.0001))[0]
+
+    def _detector(self, model: ModelVersion):
+        return load_detector(tiny_weights(), threads=1)
+
+
+@dataclass
+class Service:
+    """A running application and tokens for it."""
+
+    client: TestClient
+    services: Services
+    inferencer: InProcess
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def call(self, method: str, path: str, role: str | None = "operator", **request):
+        headers = request.pop("headers", {})
+        if role is not None:
+            headers = {"Authorization": f"Bearer {self.tokens[role]}", **headers}
+        return self.client.request(method, path, headers=headers, **request)
+
+    def predict(self, content: bytes, role: str = "producer", **request):
+        return self.call("POST", "/v1/projects/shapes/predictions", role, content=content, **request)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A project `shapes` whose champion is a tiny detector; every prediction is risky enough to be routed."""
+    settings = load_settings(environ={"ASKANCE_DATA_DIR": str(tmp_path), "ASKANCE_POLICY__THRESHOLD": "0.0"})
+    inferencer = InProcess()
+    services = wire(settings, inferencer)
+    with TestClient(create_app(services), raise_server_exceptions=False) as client:
+        started = Service(client, services, inferencer)
+        for role in Role:
+            started.tokens[role.value] = services.administration.create_token(role.value, role, None)[1]
+        services.administration.create_project("shapes", tuple(LABELS))
+        _, promotion = services.administration.register_model("shapes", tiny_weights(), "test")
+        assert promotion is not None
+        services.controller.settle(promotion, deploy=lambda _model: None)
+        yield started
+    services.store.close()
+
+
+def picture(seed: int = 0, width: int = 64, height: int = 48, kind: str = "PNG") -> bytes:
+    """A small image with noise, as the bytes of a file."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()

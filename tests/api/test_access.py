@@ -1,0 +1,116 @@
+"""Default deny: who may call what."""
+
+import pytest
+from fastapi.routing import APIRoute
+
+from serving.api.app import create_app
+from tests.api.conftest import picture
+from tests.api.test_predictions import problem
+
+# Routes that anybody with a valid token may call: they answer about the caller only, or check the permission
+# once they know the project.
+OPEN_TO_ANY_TOKEN = {
+    "/v1/me",
+    "/v1/projects",
+    "/v1/tokens",
+    "/v1/tasks/{task_id}/heartbeat",
+    "/v1/tasks/{task_id}/submit",
+    "/v1/tasks/{task_id}/skip",
+    "/v1/tasks/{task_id}/release",
+}
+WITHOUT_TOKEN = {"/healthz", "/readyz", "/metrics"}
+
+
+def operations(service) -> list[tuple[str, str]]:
+    document = service.client.app.openapi()
+    return [(method.upper(), path) for path, methods in document["paths"].items() for method in methods]
+
+
+def filled(path: str, project: str = "shapes") -> str:
+    names = {"project_id": project, "digest": "d" * 64, "prediction_id": "x", "task_id": "x", "model_id": "x"}
+    return path.format_map(names | {"cycle_id": "x", "token_id": "x"})
+
+
+def test_no_route_answers_without_a_token(service):
+    """Every operation but health and metrics is 401 for anonymous callers and for revoked tokens."""
+    secret = service.call("POST", "/v1/tokens", json={"name": "gone", "role": "operator"}).json()
+    service.call("DELETE", f"/v1/tokens/{secret['id']}")
+    service.tokens["revoked"] = secret["secret"]
+    for method, path in operations(service):
+        if path not in WITHOUT_TOKEN:
+            for role in (None, "revoked"):
+                assert service.call(method, filled(path), role).status_code == 401, (method, path, role)
+
+
+def test_every_route_names_a_permission(service):
+    """A route that forgot its permission does not land."""
+
+    def permissions(dependant) -> set:
+        own = {getattr(dependant.call, "permission", None)} - {None}
+        return own.union(*(permissions(d) for d in dependant.dependencies))
+
+    routes = [route for route in _routes(create_app(service.services)) if route.path not in WITHOUT_TOKEN]
+    assert len(routes) > 25
+    for route in routes:
+        assert permissions(route.dependant) or route.path in OPEN_TO_ANY_TOKEN, route.path
+
+
+def _routes(app) -> list[APIRoute]:
+    found: list[APIRoute] = []
+
+    def walk(routes) -> None:
+        for route in routes:
+            if isinstance(route, APIRoute):
+                found.append(route)
+            elif hasattr(route, "routes"):
+                walk(route.routes)
+            elif hasattr(route, "original_router"):
+                walk(route.original_router.routes)
+
+    walk(app.routes)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("role", "method", "path"),
+    [
+        ("reviewer", "POST", "/v1/projects/shapes/predictions"),
+        ("producer", "POST", "/v1/projects/shapes/tasks/lease"),
+        ("reviewer", "POST", "/v1/projects/shapes/cycles"),
+        ("producer", "POST", "/v1/projects/shapes/models/rollback"),
+        ("reviewer", "GET", "/v1/projects/shapes/events"),
+        ("reviewer", "POST", "/v1/projects"),
+        ("producer", "GET", "/v1/tokens"),
+    ],
+)
+def test_a_role_may_do_its_own_work_only(service, role, method, path):
+    """403 says which permission is missing."""
+    body = {"id": "x", "labels": ["a"]} if path == "/v1/projects" else {}
+    problem(service.call(method, path, role, json=body), 403, "forbidden")
+
+
+def test_a_producer_may_not_review(service):
+    """Task routes know the project only from the task, and check all the same."""
+    task = service.predict(picture()).json()["task_id"]
+    problem(service.call("POST", f"/v1/tasks/{task}/release", "producer", json={"epoch": 1}), 403, "forbidden")
+
+
+def test_a_token_of_one_project_stays_there(service):
+    """It sees and does nothing elsewhere, and an operator of one project cannot make a wider token."""
+    service.services.administration.create_project("other", ("a",))
+    made = service.call("POST", "/v1/tokens", json={"name": "o", "role": "operator", "project_id": "other"}).json()
+    service.tokens["other"] = made["secret"]
+    assert [p["id"] for p in service.call("GET", "/v1/projects", "other").json()] == ["other"]
+    problem(service.call("GET", "/v1/projects/shapes/items", "other"), 403, "forbidden")
+    wider = {"name": "w", "role": "operator"}
+    problem(service.call("POST", "/v1/tokens", "other", json=wider), 403, "forbidden")
+    own = {"name": "r", "role": "reviewer", "project_id": "other"}
+    assert service.call("POST", "/v1/tokens", "other", json=own).status_code == 201
+
+
+def test_secrets_are_kept_as_digests_only(service):
+    """The database never holds what a caller sends as a token."""
+    listed = service.call("GET", "/v1/tokens").text
+    for secret in service.tokens.values():
+        assert secret not in listed
+        assert secret.encode() not in (service.services.settings.data_dir / "askance.db").read_bytes()
