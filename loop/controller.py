@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -21,9 +21,9 @@ from loop.domain.ports import Blobs, Clock, Entropy, Event, Store
 from loop.domain.prediction import Inference
 from loop.domain.project import Project
 from loop.projects import Administration
-from loop.search import write_embeddings
+from selection.embeddings import write_embeddings
 from training.evaluate import Evaluation, Found, Truth, evaluate
-from training.promotion import GateSettings, decide
+from training.promotion import GateMode, GateSettings, decide
 from training.snapshot import Entry, Snapshot, freeze
 
 log = logging.getLogger("askance.cycle")
@@ -71,7 +71,7 @@ class RunRegistry(Protocol):
     def metrics(self, run_id: str, figures: Mapping[str, float], step: int) -> None: ...
     def artifact(self, run_id: str, name: str, content: bytes) -> None: ...
     def register(self, run_id: str, model: ModelVersion, content: bytes) -> str: ...
-    def alias(self, model: ModelVersion, name: str) -> None: ...
+    def alias(self, model: ModelVersion, name: Literal["champion", "candidate"]) -> None: ...
     def finish(self, run_id: str, succeeded: bool) -> None: ...
 
 
@@ -245,8 +245,8 @@ class Controller:
             champion,
             candidate,
             labels=labels,
-            settings=replace(self.settings.gate, mode=str(cycle.recipe["mode"])),
-            groups=[entry.group or entry.digest for entry in entries],
+            settings=replace(self.settings.gate, mode=GateMode(str(cycle.recipe["mode"]))),
+            groups=np.array([entry.group or entry.digest for entry in entries]),
             rng=np.random.default_rng(self.settings.gate_seed),
         )
         after = _figures(candidate)

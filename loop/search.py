@@ -1,6 +1,5 @@
 """Embedding caches that follow the store: what is like this image, and is it unlike the training set."""
 
-import io
 import threading
 
 import numpy as np
@@ -10,6 +9,7 @@ from loop.domain.errors import NotFound
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Store
 from selection.anomaly import AnomalyScorer
+from selection.embeddings import read_embeddings
 from selection.index import EmbeddingIndex
 
 _PAGE = 2000
@@ -95,14 +95,3 @@ class ReferenceSpaces:
                 while len(self._scorers) > _SPACES_KEPT:
                     self._scorers.pop(next(iter(self._scorers)))
             return self._scorers[model.reference_key]
-
-
-def write_embeddings(embeddings: NDArray[np.float32]) -> bytes:
-    """(n, d) float32 as the bytes of a .npy file."""
-    buffer = io.BytesIO()
-    np.save(buffer, embeddings, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def read_embeddings(content: bytes) -> NDArray[np.float32]:
-    return np.asarray(np.load(io.BytesIO(content), allow_pickle=False), dtype=np.float32)

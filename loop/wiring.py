@@ -20,7 +20,7 @@ from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.workshop import MlflowRuns, RayWorkshop
-from training.promotion import GateSettings
+from training.promotion import GateMode, GateSettings
 from training.weights import read_head
 
 
@@ -96,7 +96,7 @@ def _controller(settings: Settings, store: SqlStore, blobs: Blobs, administratio
         registry=MlflowRuns(settings),
         settings=CycleSettings(
             training=recipe,
-            gate=GateSettings(**settings.gate.model_dump(exclude={"seed"})),
+            gate=GateSettings(**settings.gate.model_dump(exclude={"seed", "mode"}), mode=GateMode(settings.gate.mode)),
             gate_seed=settings.gate.seed,
             val_share=training.val_share,
             replay_limit=training.replay_limit,

@@ -3,7 +3,11 @@
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from loop.controller import Progress, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle
@@ -17,7 +21,7 @@ from serving.backends.load import load_detector
 from serving.images import decode_image
 from training.launch import run_in_ray
 from training.recipe import TrainingRecipe
-from training.registry import Registry
+from training.registry import Alias, Registry
 from training.train import TrainedModel, TrainingImage, train
 from training.weights import adopt, read_head
 
@@ -54,6 +58,7 @@ class RayWorkshop:
             recipe=recipe,
             workdir=folder / "run",
             resume=True,
+            decode=partial(_pixels, max_pixels=self.settings.limits.max_image_pixels),
             num_cpus=settings.num_cpus,
             num_gpus=settings.num_gpus,
             on_progress=progress,
@@ -89,6 +94,11 @@ class RayWorkshop:
         return path
 
 
+def _pixels(content: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
+    """As the service decodes an image, so that training sees what serving sees."""
+    return decode_image(content, max_pixels=max_pixels)[1]
+
+
 def infer_blobs(
     *,
     blobs_url: str,
@@ -103,7 +113,7 @@ def infer_blobs(
     detector = load_detector(blobs.get(weights_key), device=device)
     found: list[Inference] = []
     for begin in range(0, len(image_keys), _BATCH):
-        chunk = [decode_image(blobs.get(key), max_pixels=max_pixels)[1] for key in image_keys[begin : begin + _BATCH]]
+        chunk = [_pixels(blobs.get(key), max_pixels=max_pixels) for key in image_keys[begin : begin + _BATCH]]
         found += detector.predict(chunk, score_floor=_EVALUATION_FLOOR)
         progress(len(found) / len(image_keys), {})
     return found
@@ -130,7 +140,7 @@ class MlflowRuns:
         tags = {"askance.model": model.id, "askance.cycle": str(model.cycle_id)}
         return self._registry().register(model.project_id, run_id, content, model.digest, tags)
 
-    def alias(self, model: ModelVersion, name: str) -> None:
+    def alias(self, model: ModelVersion, name: Alias) -> None:
         if model.mlflow_version is not None:
             self._registry().alias(model.project_id, model.mlflow_version, name)
 
@@ -140,5 +150,7 @@ class MlflowRuns:
     def _registry(self) -> Registry:
         if self._opened is None:
             settings = self._settings
-            self._opened = Registry(settings.mlflow_tracking_uri, settings.mlflow_artifact_root)
+            self._opened = Registry(
+                settings.mlflow_tracking_uri, settings.mlflow_artifact_root, prefix=settings.mlflow.prefix
+            )
         return self._opened

@@ -35,6 +35,7 @@ def quiet_environment() -> None:
     """No telemetry, and no address but loopback, unless the user has set it otherwise. Before ray is imported."""
     defaults = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "token",
         "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_DEDUP_LOGS": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -77,8 +78,9 @@ def running(settings: Settings) -> Iterator[Services]:
             num_cpus=cpus,
             include_dashboard=False,
             log_to_driver=False,
-            logging_level=logging.WARNING,
+            logging_level=logging.ERROR,
         )
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
         try:
             serve.start(
                 proxy_location="HeadOnly",

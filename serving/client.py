@@ -1,5 +1,6 @@
 """A typed client of the HTTP API: what the command line, the demo and the tests call the service with."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -57,13 +58,19 @@ class ServiceUnreachable(AskanceError):
 
 
 class Client:
-    """Safe for several threads. `timeout_s` bounds each request."""
+    """Safe for several threads. `timeout_s` bounds each request.
+
+    requests: HTTP requests sent so far, retries too; failures: those of them without a 2xx answer.
+    """
 
     def __init__(self, url: str, token: str, *, timeout_s: float = 60.0) -> None:
         self._url = url.rstrip("/")
         self._http = httpx.Client(
             base_url=self._url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s, trust_env=False
         )
+        self._counting = threading.Lock()
+        self.requests = 0
+        self.failures = 0
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +115,10 @@ class Client:
     def skip(self, task_id: str, epoch: int, reason: str) -> SubmissionOut:
         body = {"epoch": epoch, "reason": reason}
         return self._send(SubmissionOut, "POST", f"/v1/tasks/{task_id}/skip", json=body, retry=True)
+
+    def release(self, task_id: str, epoch: int) -> None:
+        """Give the task back to the queue."""
+        self._response("POST", f"/v1/tasks/{task_id}/release", json={"epoch": epoch})
 
     # --- operators ---------------------------------------------------------------------------------------
 
@@ -199,24 +210,34 @@ class Client:
     def _send(self, kind: type[Model], method: str, path: str, **request: Any) -> Model:
         return kind.model_validate(self._json(method, path, **request))
 
-    def _json(self, method: str, path: str, *, retry: bool = False, **request: Any) -> Any:
+    def _json(self, method: str, path: str, **request: Any) -> Any:
+        return self._response(method, path, **request).json()
+
+    def _response(self, method: str, path: str, *, retry: bool = False, **request: Any) -> httpx.Response:
         wait = _FIRST_WAIT_SECONDS
         for attempt in range(1, _TRIES + 1):
             last = attempt == _TRIES or not retry
             try:
                 response = self._http.request(method, path, **request)
             except httpx.TransportError as error:
+                self._count(failed=True)
                 if last:
                     hint = "Is it running? Start it with `askance up`, or name another with --url."
                     raise ServiceUnreachable(f"no answer from {self._url}: {error}.", hint=hint) from error
             else:
+                self._count(failed=not response.is_success)
                 if response.is_success:
-                    return response.json()
+                    return response
                 if last or response.status_code not in _RETRIED_STATUS:
                     raise ApiError(response.status_code, _problem_of(response))
             time.sleep(wait)
             wait *= 2
         raise AssertionError("the last try returns or raises")
+
+    def _count(self, *, failed: bool) -> None:
+        with self._counting:
+            self.requests += 1
+            self.failures += failed
 
 
 def _problem_of(response: httpx.Response) -> Problem:

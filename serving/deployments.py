@@ -45,11 +45,11 @@ class DetectorReplica:
         self._detector = load_detector(weights, device=serving.device, threads=serving.torch_threads)
         self._floor = serving.score_floor
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="detector")
-        self.infer.set_max_batch_size(serving.max_batch_size)  # type: ignore[attr-defined]
-        self.infer.set_batch_wait_timeout_s(serving.batch_wait_ms / 1000)  # type: ignore[attr-defined]
+        self.infer.set_max_batch_size(serving.max_batch_size)
+        self.infer.set_batch_wait_timeout_s(serving.batch_wait_ms / 1000)
         self._detect([np.zeros((64, 64, 3), dtype=np.uint8)])
 
-    @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.004)
+    @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.004)  # type: ignore[untyped-decorator]
     async def infer(self, images: list[NDArray[np.uint8]]) -> list[Inference]:
         # Off the event loop, so that the next batch gathers while this one is computed.
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._detect, images)

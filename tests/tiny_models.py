@@ -1,12 +1,9 @@
 """A detector small enough for a unit test: real architecture, real forward pass, random weights."""
 
 import functools
-import random
 import tempfile
 from pathlib import Path
 
-import numpy as np
-import torch
 import yaml
 
 from training.weights import adopt
@@ -31,10 +28,7 @@ ARCHITECTURE = {
 @functools.cache
 def tiny_weights(labels: tuple[str, ...] = ("circle", "square", "bar"), seed: int = 0, image_size: int = 64) -> bytes:
     """Untrained weights in Askance's format; another seed gives other weights."""
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tiny.yaml"
         path.write_text(yaml.safe_dump(ARCHITECTURE | {"nc": len(labels)}))
-        return adopt(str(path), labels=labels, image_size=image_size)
+        return adopt(str(path), labels=labels, image_size=image_size, seed=seed)

@@ -1,5 +1,6 @@
 """What `askance` can be told to do."""
 
+import logging
 import os
 import signal
 import threading
@@ -61,9 +62,9 @@ def up(
     port: Annotated[int | None, typer.Option(help="Instead of server.port.")] = None,
 ) -> None:
     """Start the service: API and page on one port, until Ctrl-C."""
+    settings = _settings(config, port)
     from serving.app import configure_logging, operator_token, running
 
-    settings = _settings(config, port)
     configure_logging()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -90,12 +91,15 @@ def demo(
     json_: Annotated[bool, typer.Option("--json", help="End with the table as one JSON object.")] = False,
     seed: Annotated[int, typer.Option(help="Another seed, other scenes.")] = 0,
     port: Annotated[int | None, typer.Option(help="Instead of server.port.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where the demo keeps its state; emptied at the start.")] = None,
+    config: ConfigOption = None,
 ) -> None:
-    """The whole loop on made scenes: serve, drift, route, correct, retrain, promote."""
+    """The whole loop on made scenes: serve, drift, route, correct, retrain, promote; then stay up."""
+    settings = _settings(config, port)
     from loop.demo.show import show
+    from serving.app import configure_logging
 
-    show(seed=seed, leave=exit_, as_json=json_, port=port, data_dir=data_dir)
+    configure_logging(logging.WARNING)
+    show(settings, _base_url(settings), seed=seed, leave=exit_, as_json=json_)
 
 
 # --- data ------------------------------------------------------------------------------------------
@@ -177,7 +181,7 @@ def project_create(
 @project_app.command("list")
 def project_list(url: UrlOption = None, config: ConfigOption = None) -> None:
     """All projects."""
-    table = Table("project", "labels", "champion", "predictions", "routed", "open tasks")
+    table = _table("project", "labels", "champion", "predictions", "routed", "open tasks")
     with _client(config, url) as client:
         for project in client.projects():
             figures = client.summary(project.id)
@@ -207,7 +211,7 @@ def token_create(
 @models_app.command("list")
 def models_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
     """Versions, newest first; * serves."""
-    table = Table("", "model", "digest", "from", "labels", "made")
+    table = _table("", "model", "digest", "from", "labels", "made")
     with _client(config, url) as client:
         for model in client.models(project).models:
             mark = "*" if model.champion else ""
@@ -297,17 +301,18 @@ def cycle_run(
     except ValidationError as error:
         raise typer.BadParameter("; ".join(e["msg"] for e in error.errors())) from None
     with _client(config, url) as client, _progress() as bar:
-        cycle = client.start_cycle(project, wish)
-        row = bar.add_task(cycle.step, total=100)
-        for cycle in client.follow_cycle(project, cycle.id):
+        started = client.start_cycle(project, wish)
+        row = bar.add_task(started.id, total=100)
+        for cycle in client.follow_cycle(project, started.id):
             bar.update(row, description=f"{cycle.id} {cycle.step}", completed=round(100 * cycle.progress))
-    _report_cycle(cycle)
+            finished = cycle
+    _report_cycle(finished)
 
 
 @cycle_app.command("list")
 def cycle_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
     """The newest cycles."""
-    table = Table("cycle", "state", "step", "by", "reason", "candidate", "error")
+    table = _table("cycle", "state", "step", "by", "reason", "candidate", "error")
     with _client(config, url) as client:
         for c in client.cycles(project).cycles:
             table.add_row(c.id, c.state, c.step, c.actor, c.reason, c.candidate_id or "-", c.error)
@@ -354,6 +359,14 @@ def _client(config: Path | None, url: str | None) -> "Client":
             hint="Start the service in this folder (askance up), or set ASKANCE_TOKEN and ASKANCE_URL.",
         )
     return Client(url or _base_url(settings), secret)
+
+
+def _table(*columns: str) -> Table:
+    """Ids are there to be copied: a narrow terminal folds them, never cuts them."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def _progress() -> Progress:

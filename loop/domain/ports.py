@@ -27,7 +27,7 @@ class Clock(Protocol):
 
 
 class Entropy(Protocol):
-    def __call__(self, count: int) -> bytes: ...
+    def __call__(self, count: int, /) -> bytes: ...
 
 
 # --- the store ---------------------------------------------------------------------------------

@@ -59,9 +59,15 @@ _KEYS = "1234567890qwertyuiop"
 
 
 def labels_named(names: tuple[str, ...]) -> tuple[Label, ...]:
-    """Labels with a colour and, for the first twenty, a key of their own."""
+    """Labels with a colour and, for the first twenty, a key of their own.
+
+    A label that is itself such a key has it ("7" is on the key 7), the others take what is left in order.
+    """
     if len(set(names)) != len(names) or not all(name.strip() for name in names):
         raise Invalid("label names must be distinct and not empty.", hint="Rename or remove the repeated ones.")
+    own = {name for name in names if name in _KEYS and len(name) == 1}
+    free = iter(key for key in _KEYS if key not in own)
+    keys = (name if name in own else next(free, "") for name in names)
     return tuple(
-        Label(name, _COLORS[i % len(_COLORS)], _KEYS[i] if i < len(_KEYS) else "") for i, name in enumerate(names)
+        Label(name, _COLORS[i % len(_COLORS)], key) for i, (name, key) in enumerate(zip(names, keys, strict=True))
     )

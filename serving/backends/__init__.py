@@ -1,0 +1,1 @@
+"""One file per runtime, each a `loop.domain.ports.Detector`."""

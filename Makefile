@@ -1,0 +1,51 @@
+# What people and CI run. `make` alone lists it. Every target that needs the environment makes it first.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := loop selection training serving
+
+# The environment is made anew when what it is made from has changed: by content, since a clone has new dates.
+SOURCES := $(wildcard pyproject.toml hatch_build.py serving/web/package-lock.json)
+STAMP := $(VENV)/.setup-$(shell cat $(SOURCES) | cksum | tr ' ' '-')
+
+.PHONY: help setup demo test check page clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP) ## make .venv, install Askance and build the page; as root also Chromium and PostgreSQL for tests
+
+$(STAMP):
+	@bash scripts/setup.sh $(VENV)
+	@rm -f $(VENV)/.setup-*
+	@touch $@
+
+demo: setup ## the whole loop on drifting digit scenes, then the service stays up for you (ARGS="--exit --json")
+	@$(BIN)/askance demo $(ARGS)
+
+test: setup ## all tests (ARGS="-k routing -x")
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## lint, format, types and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+	$(BIN)/lint-imports
+
+page: setup ## generate the page's types from the API, check, test and build it
+	@bash scripts/page.sh $(VENV)
+
+bench-%: setup ## run benchmarks/%.py
+	$(BIN)/python benchmarks/$*.py $(ARGS)
+
+clean: ## remove what was built and cached; keeps .venv and your data
+	rm -rf build dist serving/web/dist serving/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	rm -f $(VENV)/.setup-*
+	find $(PACKAGES) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,224 @@
+"""A project's images and present ground truth as a data set that other tools read: COCO or YOLO.
+
+What is exported is a snapshot, so the splits are those that a cycle started now would train and evaluate on.
+"""
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from loop.domain.errors import BadDataset, Conflict, Invalid, Unavailable
+from loop.domain.item import Split
+from loop.domain.ports import Blobs, Store
+from loop.domain.truth import Shape
+from loop.exchange.reading import Layout
+from training.snapshot import Entry, Snapshot, freeze
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+# Other tools know no golden split: it is their test split, and comes back from there as golden.
+_NAMES = {Split.TRAIN: "train", Split.VAL: "val", Split.GOLDEN: "test"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportReport:
+    """snapshot: digest of what was exported; splits: images in each of train, val, test."""
+
+    project_id: str
+    folder: Path
+    snapshot: str
+    images: int
+    boxes: int
+    splits: Mapping[str, int]
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        splits = ", ".join(f"{count} {name}" for name, count in self.splits.items())
+        return [
+            f"exported {self.project_id} to {self.folder}: {self.images} images ({splits}), {self.boxes} boxes",
+            f"snapshot {self.snapshot}",
+        ]
+
+    def __rich__(self) -> "Text":
+        from rich.text import Text
+
+        return Text("\n".join(self.lines()))
+
+
+def export_dataset(
+    store: Store,
+    blobs: Blobs,
+    *,
+    project_id: str,
+    format: Layout | str,  # noqa: A002 - the word that people use
+    folder: Path,
+    val_share: float = 0.2,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ExportReport:
+    """Write every item that has ground truth to `folder`, which appears complete or not at all.
+
+    Undecided items get the split that a snapshot with this `val_share` gives them. `on_progress` hears of
+    (images written, images in all). Raises NotFound for the project, Conflict for a folder that is not empty,
+    BadDataset where there is nothing to export, Unavailable where it cannot be written.
+    """
+    layout = _layout(format)
+    _require_free(folder)
+    snapshot = _frozen(store, project_id, val_share)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        try:
+            _WRITERS[layout](partial, snapshot)
+            _write_images(partial, snapshot, layout, blobs, on_progress)
+            partial.chmod(0o755)  # mkdtemp keeps it to oneself
+            partial.replace(folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise Unavailable(
+            f"{folder} cannot be written ({error.strerror or error}).",
+            hint="Choose a folder that you may write to, with space for the images.",
+            folder=str(folder),
+        ) from error
+    splits = Counter(_NAMES[entry.split] for entry in snapshot.entries)
+    return ExportReport(
+        project_id=project_id,
+        folder=folder,
+        snapshot=snapshot.digest,
+        images=len(snapshot.entries),
+        boxes=sum(len(entry.shapes) for entry in snapshot.entries),
+        splits={name: splits[name] for name in _NAMES.values()},
+    )
+
+
+def _layout(name: Layout | str) -> Layout:
+    try:
+        layout = Layout(name)
+    except ValueError:
+        layout = Layout.VOC
+    if layout not in _WRITERS:
+        raise Invalid(f"{name!r} is no format to export.", hint=f"Use one of: {', '.join(_WRITERS)}.")
+    return layout
+
+
+def _require_free(folder: Path) -> None:
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise Conflict(
+            f"{folder} is there already and not an empty folder.",
+            hint="Name a new folder; nothing is ever overwritten.",
+            folder=str(folder),
+        )
+
+
+def _frozen(store: Store, project_id: str, val_share: float) -> Snapshot:
+    with store.read() as tx:
+        project = tx.projects.get(project_id)
+        rows = list(tx.truths.all_current(project_id))
+    if not rows:
+        raise BadDataset(
+            f"{project_id} has no image with ground truth.",
+            hint="Import a data set or review some images first.",
+            project=project_id,
+        )
+    return freeze(rows, labels=project.recipe.label_names, val_share=val_share)
+
+
+def _file_name(entry: Entry) -> str:
+    return entry.digest + _SUFFIXES[entry.media_type]
+
+
+def _write_images(
+    folder: Path, snapshot: Snapshot, layout: Layout, blobs: Blobs, on_progress: Callable[[int, int], None]
+) -> None:
+    total = len(snapshot.entries)
+    on_progress(0, total)
+    for done, entry in enumerate(snapshot.entries, start=1):
+        place = folder / "images" / (_NAMES[entry.split] if layout is Layout.YOLO else "")
+        place.mkdir(parents=True, exist_ok=True)
+        (place / _file_name(entry)).write_bytes(blobs.get(entry.digest))
+        on_progress(done, total)
+
+
+# --- COCO: annotations/instances_{train,val,test}.json, images/ ------------------------------------------
+
+
+def _write_coco(folder: Path, snapshot: Snapshot) -> None:
+    (folder / "annotations").mkdir()
+    categories = [{"id": number, "name": label} for number, label in enumerate(snapshot.labels, start=1)]
+    for split, name in _NAMES.items():
+        entries = snapshot.of_split(split)
+        if not entries:
+            continue
+        body = {
+            "info": {"description": f"Askance snapshot {snapshot.digest}"},
+            "categories": categories,
+            "images": [_coco_image(number, entry) for number, entry in enumerate(entries, start=1)],
+            "annotations": _coco_annotations(entries, snapshot.labels),
+        }
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+        (folder / "annotations" / f"instances_{name}.json").write_text(text, encoding="utf-8")
+
+
+def _coco_image(number: int, entry: Entry) -> dict[str, object]:
+    image = {"id": number, "file_name": _file_name(entry), "width": entry.width, "height": entry.height}
+    return {**image, "group": entry.group} if entry.group else image
+
+
+def _coco_annotations(entries: Sequence[Entry], labels: tuple[str, ...]) -> list[dict[str, object]]:
+    shapes = [(number, shape) for number, entry in enumerate(entries, start=1) for shape in entry.shapes]
+    return [
+        {
+            "id": index,
+            "image_id": number,
+            "category_id": labels.index(shape.label) + 1,
+            "iscrowd": 0,
+            **_coco_box(shape),
+        }
+        for index, (number, shape) in enumerate(shapes, start=1)
+    ]
+
+
+def _coco_box(shape: Shape) -> dict[str, object]:
+    x1, y1, x2, y2 = shape.box
+    return {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
+
+
+# --- YOLO: data.yaml, images/{train,val,test}, labels/{train,val,test} ------------------------------------
+
+
+def _write_yolo(folder: Path, snapshot: Snapshot) -> None:
+    # ultralytics wants train and val even where they are empty; `path` is left out: it means the yaml's folder.
+    splits = [name for split, name in _NAMES.items() if split is not Split.GOLDEN or snapshot.of_split(split)]
+    for kind in ("images", "labels"):
+        for name in splits:
+            (folder / kind / name).mkdir(parents=True)
+    described = {**{name: f"images/{name}" for name in splits}, "names": dict(enumerate(snapshot.labels))}
+    text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
+    (folder / "data.yaml").write_text(f"# Askance snapshot {snapshot.digest}\n{text}", encoding="utf-8")
+    for entry in snapshot.entries:
+        rows = "".join(_yolo_row(shape, snapshot.labels, entry) for shape in entry.shapes)
+        (folder / "labels" / _NAMES[entry.split] / f"{entry.digest}.txt").write_text(rows, encoding="utf-8")
+
+
+def _yolo_row(shape: Shape, labels: tuple[str, ...], entry: Entry) -> str:
+    x1, y1, x2, y2 = shape.box
+    values = (
+        (x1 + x2) / 2 / entry.width,
+        (y1 + y2) / 2 / entry.height,
+        (x2 - x1) / entry.width,
+        (y2 - y1) / entry.height,
+    )
+    return " ".join([str(labels.index(shape.label)), *(f"{value:.10g}" for value in values)]) + "\n"
+
+
+_WRITERS: dict[Layout, Callable[[Path, Snapshot], None]] = {Layout.COCO: _write_coco, Layout.YOLO: _write_yolo}

@@ -1,0 +1,214 @@
+"""What every reader of a data-set folder gives: images with boxes, and what it had to leave out and why.
+
+Readers look at annotations only. Boxes meet the image's true size in `fitted`, when its bytes are read.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+from loop.domain.errors import BadDataset, Invalid
+from loop.domain.geometry import Box
+from loop.domain.item import Split
+from loop.domain.truth import EDGE_TOLERANCE, Shape, checked_shapes
+
+# What the service can decode; anything else in a folder of images is reported and left out.
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+# A box with less than this share of its area inside the image is more likely in another unit than at an edge.
+MIN_INSIDE = 0.5
+# An annotation of one image; more is no annotation.
+MAX_ANNOTATION_BYTES = 16 * 2**20
+
+_SPLITS = {
+    "train": Split.TRAIN,
+    "val": Split.VAL,
+    "valid": Split.VAL,
+    "validation": Split.VAL,
+    "test": Split.GOLDEN,
+    "golden": Split.GOLDEN,
+}
+
+
+class Layout(StrEnum):
+    """How a data set lies in its folder."""
+
+    VOC = "voc"
+    COCO = "coco"
+    YOLO = "yolo"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing of a data set that did not come as it was. path: relative to its folder, with slashes;
+    what: box | annotation | image | file | split; count: how many boxes it speaks of, else 1."""
+
+    path: str
+    what: str
+    why: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBox:
+    """A labelled box as it was written: `xyxy` in pixels, or in fractions of the image's sides."""
+
+    label: str
+    box: Box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadImage:
+    """One annotated image of a data set. width, height: as the annotation says, None where it does not.
+    relative: `boxes` are fractions. group, source: what the data set says, "" where it says nothing."""
+
+    path: Path
+    boxes: tuple[ReadBox, ...]
+    width: int | None = None
+    height: int | None = None
+    relative: bool = False
+    split: Split | None = None
+    group: str = ""
+    source: str = ""
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What a reader found. labels: in the order of the data set's class numbers, else of the alphabet."""
+
+    folder: Path
+    labels: tuple[str, ...]
+    images: tuple[ReadImage, ...]
+    skipped: tuple[Remark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The shapes of an image that can be kept, and what happened to the others."""
+
+    shapes: tuple[Shape, ...]
+    skipped: tuple[Remark, ...]
+    repaired: tuple[Remark, ...]
+
+
+def split_named(name: str) -> Split | None:
+    """The split that a file or folder name speaks of (instances_val2017, valid, test), if any.
+
+    A data set's test images become golden: trusted, and never trained on.
+    """
+    words = "".join(c if c.isalpha() else " " for c in name.lower()).split()
+    return next((_SPLITS[word] for word in words if word in _SPLITS), None)
+
+
+def require_folder(folder: Path) -> None:
+    """Raises BadDataset unless `folder` can be listed."""
+    try:
+        next(iter(folder.iterdir()), None)
+    except OSError as error:
+        raise BadDataset(
+            f"{folder} cannot be read as a folder ({error.strerror or error}).",
+            hint="Give the top folder of an unpacked data set.",
+            folder=str(folder),
+        ) from error
+
+
+def nothing_found(folder: Path, layout: Layout, looked_for: str) -> BadDataset:
+    """The error for a folder that holds no data set of this layout."""
+    holds = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    shown = ", ".join(holds[:8]) + (", …" if len(holds) > 8 else "") if holds else "nothing"
+    return BadDataset(
+        f"{folder} holds no {layout.upper()} data set: it holds {shown}.",
+        hint=f"Looked for {looked_for}. Give the folder that contains them, or another --format ({', '.join(Layout)}).",
+        folder=str(folder),
+    )
+
+
+def shown(path: Path, folder: Path) -> str:
+    """`path` as a report names it: relative to the data set's folder, with slashes."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+
+
+def inside(base: Path, name: str) -> Path | None:
+    """`base / name` where `name` stays inside `base`; None for absolute names and names that climb out."""
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if not name or "\0" in name or parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+        return None
+    return base.joinpath(*parts.parts)
+
+
+def image_files(folder: Path, root: Path, *, nested: bool) -> tuple[list[Path], list[Remark]]:
+    """The images in a folder in the order of their names, and a remark for each file that is none."""
+    images: list[Path] = []
+    others: list[Remark] = []
+    for path in sorted(folder.rglob("*") if nested else folder.iterdir()):
+        if not path.is_file() or path.name.startswith("."):
+            continue
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            images.append(path)
+        else:
+            others.append(Remark(shown(path, root), "file", f"is no {', '.join(IMAGE_SUFFIXES)} file"))
+    return images, others
+
+
+def fitted(image: ReadImage, *, width: int, height: int, labels: Iterable[str], name: str) -> Fitted:
+    """The shapes of `image` at its true size in pixels, in their order; raises BadDataset where the
+    annotation was made for an image of another size.
+
+    Boxes are clipped to the image (reported as repaired beyond EDGE_TOLERANCE). Left out are boxes that are
+    not finite, have no area, lie with less than MIN_INSIDE of their area inside, or have a label not in `labels`.
+    """
+    _require_size(image, width, height)
+    known = tuple(labels)
+    unknown = Counter(box.label for box in image.boxes if box.label not in known)
+    skipped = [
+        Remark(name, "box", f"the label {label!r} is not in the project's recipe", count)
+        for label, count in sorted(unknown.items())
+    ]
+    shapes: list[Shape] = []
+    repaired: list[Remark] = []
+    for read in image.boxes:
+        if read.label in unknown:
+            continue
+        try:
+            box, note = _clipped(_in_pixels(read.box, image.relative, width, height), width, height)
+            shapes += checked_shapes([Shape(read.label, box)], labels=known, width=width, height=height)
+        except Invalid as error:
+            skipped.append(Remark(name, "box", f"{read.label}: {error.detail}"))
+            continue
+        if note:
+            repaired.append(Remark(name, "box", f"{read.label}: {note}"))
+    return Fitted(tuple(shapes), tuple(skipped), tuple(repaired))
+
+
+def _require_size(image: ReadImage, width: int, height: int) -> None:
+    if image.width and image.height and (image.width, image.height) != (width, height):
+        raise BadDataset(
+            f"annotated as {image.width} x {image.height} pixels, but the image has {width} x {height}.",
+            hint="Annotate this image again, or restore the one that was annotated.",
+        )
+
+
+def _in_pixels(box: Box, relative: bool, width: int, height: int) -> Box:
+    if not relative:
+        return box
+    x1, y1, x2, y2 = box
+    return (x1 * width, y1 * height, x2 * width, y2 * height)
+
+
+def _clipped(box: Box, width: int, height: int) -> tuple[Box, str]:
+    """The part of `box` inside the image, and what was cut if it is worth a remark. Raises BadDataset."""
+    x1, y1, x2, y2 = box
+    written = f"[{x1:g}, {y1:g}, {x2:g}, {y2:g}]"
+    if not all(math.isfinite(value) for value in box):
+        raise BadDataset(f"the box {written} is not finite.")
+    if x1 >= x2 or y1 >= y2:
+        raise BadDataset(f"the box {written} has no area.")
+    clipped = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
+    sides = max(clipped[2] - clipped[0], 0.0), max(clipped[3] - clipped[1], 0.0)
+    if sides[0] * sides[1] < MIN_INSIDE * (x2 - x1) * (y2 - y1):
+        raise BadDataset(f"the box {written} lies mostly outside the {width} x {height} image.")
+    cut = max(abs(a - b) for a, b in zip(box, clipped, strict=True))
+    return clipped, f"the box {written} was clipped to the {width} x {height} image" if cut > EDGE_TOLERANCE else ""

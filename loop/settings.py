@@ -1,0 +1,453 @@
+"""The one loader of settings: configs/default.yaml, under the user's file, under ASKANCE_… variables.
+
+The typed model holds no defaults: every field is required and configs/default.yaml provides it, with its unit and
+reason. A variable names a key with `__` between the levels (ASKANCE_SERVER__PORT is server.port). Whatever cannot
+be used is reported at once, each with its key, its source and what was expected, as one `SettingsError`.
+
+Relative paths (data_dir, and folders given as blobs.url or mlflow.artifact_root) are relative to the working
+directory when the settings are loaded; the loaded settings hold absolute ones.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from loop.domain.errors import SettingsError
+from loop.domain.routing import Policy
+
+DEFAULTS = Path(__file__).resolve().parents[1] / "configs" / "default.yaml"
+USER_FILE = "askance.yaml"
+PREFIX = "ASKANCE_"
+DELIMITER = "__"
+
+# Variables with our prefix that are no settings, and what they are for.
+OTHER_VARIABLES: Mapping[str, str] = {
+    "ASKANCE_CONFIG": "the settings file, in place of ./askance.yaml",
+    "ASKANCE_TOKEN": "the token that the command line and the client send",
+    "ASKANCE_URL": "the service that the command line and the client talk to",
+    "ASKANCE_REQUIRE_ALL": "1: tests fail rather than skip where something is missing",
+    "ASKANCE_TEST_DATA": "where tests look for real data sets",
+}
+
+# Pillow warns of a decompression bomb above this; our own cap must come first.
+_PILLOW_BOMB_PIXELS = 89_478_485
+
+
+# --- the types ---------------------------------------------------------------------------------
+
+
+def _no_bool(value: object) -> object:
+    # YAML's `yes` and `on` are booleans, which Python takes for the numbers 1 and 0.
+    if isinstance(value, bool):
+        raise PydanticCustomError("number_expected", "Input should be a number")
+    return value
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise PydanticCustomError("home", "Input should be a path whose ~ names a home folder") from error
+
+
+def _plain_folder(path: Path) -> Path:
+    # The path becomes part of SQLite URLs, where these begin a query, a fragment or an escape.
+    if set("?#%") & set(str(path)) or not str(path).isprintable():
+        raise PydanticCustomError("plain_folder", "Input should be a path without ?, # and %")
+    return path
+
+
+def _database_url(url: str) -> str:
+    """`url` with the driver that is installed."""
+    if re.match(r"sqlite(\+pysqlite)?://", url) or url.startswith("postgresql+psycopg://"):
+        return url
+    if match := re.match(r"postgres(ql)?://", url):
+        return "postgresql+psycopg://" + url[match.end() :]
+    raise PydanticCustomError("database_url", "Input should be a URL that starts with sqlite:/// or postgresql://")
+
+
+def _location(url: str) -> str:
+    return url if "://" in url else str(_absolute(Path(url)))
+
+
+Number = BeforeValidator(_no_bool)
+Positive = Annotated[int, Number, Field(ge=1)]
+NotNegative = Annotated[int, Number, Field(ge=0)]
+Amount = Annotated[float, Number, Field(ge=0)]
+Seconds = Annotated[float, Number, Field(gt=0, le=86_400)]
+Share = Annotated[float, Number, Field(ge=0, le=1)]
+Inside = Annotated[float, Number, Field(gt=0, lt=1)]
+Seed = Annotated[int, Number, Field(ge=0, lt=2**32)]
+Folder = Annotated[Path, AfterValidator(_plain_folder), AfterValidator(_absolute)]
+Location = Annotated[str, Field(min_length=1), AfterValidator(_location)]
+Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ServerSettings(Section):
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Number, Field(ge=1, le=65_535)]
+
+
+class DatabaseSettings(Section):
+    url: Annotated[str, AfterValidator(_database_url)] | None = Field(repr=False)  # it may hold a password
+
+
+class BlobSettings(Section):
+    url: Location | None
+
+
+class MlflowSettings(Section):
+    tracking_uri: Annotated[str, Field(min_length=1)] | None = Field(repr=False)
+    artifact_root: Location | None
+    prefix: Word
+
+
+class LimitSettings(Section):
+    max_image_bytes: Positive
+    max_model_bytes: Positive
+    max_image_pixels: Annotated[int, Number, Field(ge=1, le=_PILLOW_BOMB_PIXELS)]
+    request_timeout_s: Seconds
+
+
+class ServingSettings(Section):
+    gateway_replicas: Positive
+    detector_replicas: Positive
+    num_cpus: Amount
+    num_gpus: Amount
+    device: Device
+    max_batch_size: Positive
+    batch_wait_ms: Annotated[float, Number, Field(ge=0, le=10_000)]
+    max_ongoing_requests: Positive
+    max_queued_requests: Positive
+    score_floor: Share
+    torch_threads: Positive
+    drain_seconds: Seconds
+    ray_cpus: Positive | None
+
+
+class PolicySettings(Section):
+    threshold: Share
+    audit_rate: Share
+    score_threshold: Share
+    failure_iou: Annotated[float, Number, Field(gt=0, le=1)]
+    lease_seconds: Annotated[int, Number, Field(ge=1, le=86_400)]
+
+    def as_policy(self, version: int = 1) -> Policy:
+        """What a new project starts with."""
+        return Policy(version=version, **self.model_dump())
+
+
+class SelectionSettings(Section):
+    neighbours: Positive
+    reference_limit: Positive
+
+
+class TrainingSettings(Section):
+    epochs: Positive
+    batch: Positive
+    image_size: Annotated[int, Number, Field(ge=32, le=4096, multiple_of=32)] | None
+    seed: Seed
+    optimizer: Literal["AdamW", "Adam", "NAdam", "RAdam", "RMSProp", "SGD"]
+    learning_rate: Annotated[float, Number, Field(gt=0, le=1)]
+    val_share: Inside
+    replay_limit: NotNegative
+    workers: NotNegative
+    num_cpus: Amount
+    num_gpus: Amount
+    device: Device
+    base: Annotated[str, Field(pattern=r"^\S.*\.yaml$")]
+
+
+class GateSettings(Section):
+    mode: Literal["superior", "non_inferior"]
+    margin: Share
+    class_margin: Share
+    min_class_boxes: Positive
+    resamples: Annotated[int, Number, Field(ge=100, le=1_000_000)]
+    confidence: Annotated[float, Number, Field(ge=0.5, lt=1)]
+    seed: Seed
+
+
+class Settings(BaseSettings):
+    """All settings, frozen, picklable. Build it with `load_settings`: constructing it reads nothing by itself."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    data_dir: Folder
+    server: ServerSettings
+    database: DatabaseSettings
+    blobs: BlobSettings
+    mlflow: MlflowSettings
+    limits: LimitSettings
+    serving: ServingSettings
+    policy: PolicySettings
+    selection: SelectionSettings
+    training: TrainingSettings
+    gate: GateSettings
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # `load_settings` reads the sources: it must know, for each value, where it came from, and pydantic's own
+        # readers let unknown variables pass.
+        return (init_settings,)
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL."""
+        return self.database.url or f"sqlite:///{self.data_dir}/askance.db"
+
+    @property
+    def blobs_url(self) -> str:
+        """fsspec URL, or an absolute folder."""
+        return self.blobs.url or str(self.data_dir / "blobs")
+
+    @property
+    def mlflow_tracking_uri(self) -> str:
+        return self.mlflow.tracking_uri or f"sqlite:///{self.data_dir}/mlflow.db"
+
+    @property
+    def mlflow_artifact_root(self) -> str:
+        """Artifact URI, or an absolute folder."""
+        return self.mlflow.artifact_root or str(self.data_dir / "mlflow-artifacts")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if found := list(_contradictions(self)):
+            raise PydanticCustomError("contradiction", "Settings contradict each other", {"found": found})
+        return self
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]:
+    """Each pair of keys that cannot both be, and the rule."""
+    serving, limits = settings.serving, settings.limits
+    if serving.score_floor > settings.policy.score_threshold:
+        yield (
+            ("serving.score_floor", "policy.score_threshold"),
+            "the floor may not lie above the threshold, or detections that should be answered are dropped",
+        )
+    if serving.max_batch_size > serving.max_ongoing_requests:
+        yield (
+            ("serving.max_batch_size", "serving.max_ongoing_requests"),
+            "a batch may not be larger than what a replica accepts at once, or it never fills",
+        )
+    if serving.batch_wait_ms / 1000 >= limits.request_timeout_s:
+        yield (
+            ("serving.batch_wait_ms", "limits.request_timeout_s"),
+            "waiting for a batch must be shorter than the time-out of a request",
+        )
+    if settings.selection.neighbours > settings.selection.reference_limit:
+        yield (
+            ("selection.neighbours", "selection.reference_limit"),
+            "there must be at least as many references as neighbours",
+        )
+
+
+# --- the loader --------------------------------------------------------------------------------
+
+
+def _keys() -> Iterator[str]:
+    for name, info in Settings.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from (f"{name}.{inner}" for inner in info.annotation.model_fields)
+        else:
+            yield name
+
+
+KEYS: tuple[str, ...] = tuple(_keys())  # every setting, dotted
+SECTIONS = frozenset(key.split(".")[0] for key in KEYS if "." in key)
+
+
+def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings once, at start-up.
+
+    path: the user's file; None: the one that ASKANCE_CONFIG names, else ./askance.yaml where it exists.
+    environ: None for the environment of the process. An empty variable counts as not set; `null` is null.
+    Raises SettingsError, which lists every problem.
+    """
+    variables = os.environ if environ is None else environ
+    merged = _Merged()
+    merged.add_file(DEFAULTS, "configs/default.yaml")
+    if (file := _user_file(path, variables)) is not None:
+        merged.add_file(file, str(file))
+    merged.add_variables(variables)
+    settings = merged.validated()
+    if settings is None or merged.problems:
+        raise _error(merged.problems)
+    return settings
+
+
+def _user_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if path is not None:
+        return path
+    if named := environ.get("ASKANCE_CONFIG"):
+        return Path(named)
+    return Path(USER_FILE) if Path(USER_FILE).exists() else None
+
+
+@dataclass(slots=True)
+class _Merged:
+    """The last value given for each dotted key, where it came from, and all that was wrong."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def add_file(self, path: Path, name: str) -> None:
+        try:
+            root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        except OSError as error:
+            self.problems.append(f"the settings file {name} cannot be read: {error.strerror or error}")
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            self.problems.append(f"the settings file {name} is not YAML: {_yaml_problem(error)}")
+        else:
+            self._add_node(root, "", name)
+
+    def _add_node(self, node: yaml.Node | None, prefix: str, name: str) -> None:
+        """Take the keys of the file, or of one section (`prefix` ends with a dot). Empty ones say nothing."""
+        if node is None or node.tag == "tag:yaml.org,2002:null":
+            return
+        if not isinstance(node, yaml.MappingNode):
+            what = prefix.rstrip(".") or "the file"
+            self.problems.append(f"{what} ({_at(name, node)}) must hold keys with values, one a line")
+            return
+        seen: set[str] = set()
+        for key_node, value_node in node.value:
+            key = prefix + (key_node.value if isinstance(key_node, yaml.ScalarNode) else "?")
+            if key in seen:
+                self.problems.append(f"{key} stands twice ({_at(name, key_node)}); keep one")
+            seen.add(key)
+            self._add_key(key, value_node, name, _at(name, key_node))
+
+    def _add_key(self, key: str, node: yaml.Node, name: str, source: str) -> None:
+        if key in SECTIONS:
+            self._add_node(node, f"{key}.", name)
+        elif key in KEYS:
+            try:
+                self._put(key, _scalar(node), source)
+            except (yaml.YAMLError, ValueError) as error:
+                self.problems.append(f"{key} ({source}) cannot be read: {_yaml_problem(error)}")
+        else:
+            self.problems.append(f"unknown setting {key} ({source}); did you mean {_nearest(key, KEYS)}?")
+
+    def add_variables(self, environ: Mapping[str, str]) -> None:
+        for variable in sorted(environ):
+            if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES:
+                continue
+            key = variable.removeprefix(PREFIX).lower().replace(DELIMITER, ".")
+            text = environ[variable]
+            if variable != _variable(key) or key not in KEYS:
+                self.problems.append(_unknown_variable(variable, key))
+            elif text:
+                self._put(key, None if text == "null" else text, f"variable {variable}")
+
+    def _put(self, key: str, value: object, source: str) -> None:
+        self.values[key] = value
+        self.sources[key] = source
+
+    def validated(self) -> Settings | None:
+        """The settings, or None and what is wrong with the values."""
+        tree: dict[str, Any] = {section: {} for section in SECTIONS}
+        for key, value in self.values.items():
+            section, _, name = key.rpartition(".")
+            (tree[section] if section else tree)[name] = value
+        try:
+            return Settings(**tree)
+        except ValidationError as error:
+            for details in error.errors(include_url=False):
+                self.problems.extend(self._explained(details))
+            return None
+
+    def _explained(self, details: ErrorDetails) -> Iterator[str]:
+        if details["type"] == "contradiction":
+            for keys, rule in details["ctx"]["found"]:
+                given = " and ".join(f"{key} is {_shown(self.values[key])} ({self.sources[key]})" for key in keys)
+                yield f"{given}; {rule}"
+            return
+        key = ".".join(str(part) for part in details["loc"][:2])
+        if details["type"] == "missing":
+            yield f"{key} is missing from configs/default.yaml; install Askance again"
+            return
+        yield f"{key} is {_shown(self.values[key])} ({self.sources[key]}); expected {_expected(details['msg'])}"
+
+
+def _error(problems: list[str]) -> SettingsError:
+    several = "\n  - ".join([f"{len(problems)} settings are wrong:", *problems]) + "\n"
+    return SettingsError(
+        f"{problems[0]}." if len(problems) == 1 else several,
+        hint="configs/default.yaml lists every key with its unit and its default.",
+        problems=problems,
+    )
+
+
+def _expected(message: str) -> str:
+    """pydantic's "Input should be ..." as what follows "expected"."""
+    what = message.removeprefix("Input should be ").split(", unable to")[0]
+    return f"a number {what}" if what.startswith(("less", "greater")) else what[:1].lower() + what[1:]
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.upper().replace(".", DELIMITER)
+
+
+def _unknown_variable(variable: str, key: str) -> str:
+    nearest = _nearest(key, [*KEYS, *(other.removeprefix(PREFIX).lower() for other in OTHER_VARIABLES)])
+    meant = f"{_variable(nearest)} ({nearest})" if nearest in KEYS else _variable(nearest)
+    return f"unknown setting {key} (variable {variable}); did you mean {meant}?"
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    """The known key most like `key`, by its whole or, a little less, by its last part alone (a key that was
+    written outside its section)."""
+
+    def likeness(candidate: str) -> float:
+        whole = difflib.SequenceMatcher(None, key, candidate).ratio()
+        last = difflib.SequenceMatcher(None, key.rpartition(".")[2], candidate.rpartition(".")[2]).ratio()
+        return max(whole, last - 0.1)
+
+    return max(known, key=likeness)
+
+
+def _shown(value: object) -> str:
+    """`value` for a message: short, and without the password of a URL."""
+    text = re.sub(r"//([^/@]*):[^/@]*@", r"//\1:***@", repr(value))
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _scalar(node: yaml.Node) -> object:
+    """The value of a node. Raises ValueError for a list or a mapping: no setting is one."""
+    if not isinstance(node, yaml.ScalarNode):
+        raise ValueError("it must be a single value")
+    return yaml.SafeLoader("").construct_object(node)
+
+
+def _at(name: str, node: yaml.Node) -> str:
+    return f"{name}:{node.start_mark.line + 1}"
+
+
+def _yaml_problem(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error).splitlines()[0]

@@ -1,0 +1,1 @@
+"""Durable state: tables, migrations, one class per port, blobs. The only place that commits."""

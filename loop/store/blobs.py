@@ -1,0 +1,208 @@
+"""Bytes by the SHA-256 of their content: images, weights, manifests, reference embeddings.
+
+Layout under the root: `ab/cd/abcd…`, 64 hex digits. A key is visible only with all of its content: on a local
+disk by temp file and rename, on an object store because uploads appear whole.
+"""
+
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Any, Protocol
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from loop.domain.errors import NotFound, SettingsError, Unavailable
+from loop.domain.identity import digest_of
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+class _Folder(Protocol):
+    """Where the bytes lie. `read` and `has` take any name below the root, `write` is whole and durable."""
+
+    def has(self, name: str) -> bool: ...
+    def read(self, name: str) -> bytes: ...
+    def write(self, name: str, content: bytes) -> None: ...
+    def settle(self, name: str) -> None: ...
+
+
+class FsspecBlobs:
+    """Implements `loop.domain.ports.Blobs` on a local folder or any file system that fsspec knows.
+
+    Safe for threads and processes: all that can be written under a key is the same bytes.
+    """
+
+    def __init__(self, folder: _Folder, url: str) -> None:
+        self._folder = folder
+        self._url = url
+
+    @classmethod
+    def open(cls, url: str) -> "FsspecBlobs":
+        """`/absolute/folder` or `file:///absolute/folder` (made where missing), or a URL such as s3://bucket/path.
+
+        Raises SettingsError for a URL that fsspec does not know or whose package is not installed,
+        Unavailable where the folder cannot be made.
+        """
+        try:
+            system, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise SettingsError(
+                f"the blob URL cannot be used: {error}.",
+                hint="Set blobs.url to a folder, or install the fsspec package for its scheme.",
+            ) from error
+        if isinstance(system, LocalFileSystem):
+            return cls(_LocalFolder.make(Path(root)), url)
+        return cls(_RemoteFolder(system, root), url)
+
+    def put(self, content: bytes) -> str:
+        """The key of `content`, which is durable when this returns.
+
+        Idempotent; content that was damaged in place is written anew. Raises Unavailable.
+        """
+        key = digest_of(content)
+        try:
+            if self._holds(key):
+                self._folder.settle(_name(key))
+            else:
+                self._folder.write(_name(key), content)
+        except OSError as error:
+            raise self._unavailable("written", error) from error
+        return key
+
+    def get(self, key: str) -> bytes:
+        """The bytes of `key`. Raises NotFound, or Unavailable where they cannot be read or do not match."""
+        content = self._read(key)
+        if content is None:
+            raise NotFound(f"there is no blob {key!r}.", hint="Check that blobs.url is right.", blob=key)
+        if digest_of(content) != key:
+            raise Unavailable(
+                f"the bytes of blob {key} do not match their digest: they were damaged.",
+                hint="Restore this file from a backup, or send the same content again.",
+                blob=key,
+            )
+        return content
+
+    def has(self, key: str) -> bool:
+        """Whether there is content under `key`; it is not read."""
+        try:
+            return _is_key(key) and self._folder.has(_name(key))
+        except OSError as error:
+            raise self._unavailable("read", error) from error
+
+    def _holds(self, key: str) -> bool:
+        content = self._read(key)
+        return content is not None and digest_of(content) == key
+
+    def _read(self, key: str) -> bytes | None:
+        if not self.has(key):
+            return None
+        try:
+            return self._folder.read(_name(key))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unavailable("read", error) from error
+
+    def _unavailable(self, done: str, error: OSError) -> Unavailable:
+        return Unavailable(
+            f"blobs cannot be {done}: {error.strerror or type(error).__name__}.",
+            hint="Check blobs.url, its permissions, and that the disk is not full.",
+        )
+
+
+def _is_key(key: str) -> bool:
+    """Whatever a caller sends as a key, nothing outside the layout is touched."""
+    return _KEY.fullmatch(key) is not None
+
+
+def _name(key: str) -> str:
+    return f"{key[:2]}/{key[2:4]}/{key}"
+
+
+class _LocalFolder:
+    """A folder on a local disk. Written with `os`, since fsspec's local file system never calls fsync."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @classmethod
+    def make(cls, root: Path) -> "_LocalFolder":
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            _sync_folder(root.parent)
+        except OSError as error:
+            raise Unavailable(
+                f"the blob folder {root} cannot be made: {error.strerror}.",
+                hint="Check blobs.url and the permissions of the folder above it.",
+            ) from error
+        return cls(root)
+
+    def has(self, name: str) -> bool:
+        return (self._root / name).is_file()
+
+    def read(self, name: str) -> bytes:
+        return (self._root / name).read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Temp file in the same folder, fsync, rename, fsync of the folders. A kill leaves at most the temp
+        file, which no key names."""
+        path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temp = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            with temp.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temp, path)  # noqa: PTH105 - the system call that the promise rests on
+        except BaseException:
+            temp.unlink(missing_ok=True)
+            raise
+        self.settle(name)
+
+    def settle(self, name: str) -> None:
+        """Make the names durable, of the folders too: another process may have made them a moment ago."""
+        folder = (self._root / name).parent
+        for synced in (folder, folder.parent, self._root):
+            _sync_folder(synced)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class _RemoteFolder:
+    """A prefix of an object store, whose uploads are atomic and durable when they return.
+
+    Client libraries raise what they like; all of it becomes OSError here.
+    """
+
+    def __init__(self, system: Any, root: str) -> None:
+        self._system = system
+        self._root = root.rstrip("/")
+
+    def has(self, name: str) -> bool:
+        return bool(self._call("exists", name))
+
+    def read(self, name: str) -> bytes:
+        return bytes(self._call("cat_file", name))
+
+    def write(self, name: str, content: bytes) -> None:
+        self._call("pipe_file", name, content)
+
+    def settle(self, name: str) -> None:
+        """Nothing to do: what can be seen is durable."""
+
+    def _call(self, method: str, name: str, *arguments: bytes) -> Any:
+        try:
+            return getattr(self._system, method)(f"{self._root}/{name}", *arguments)
+        except OSError:
+            raise
+        except Exception as error:
+            raise OSError(None, f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,61 @@
+"""Cycles and their progress."""
+
+from sqlalchemy import Connection, select, update
+
+from loop.domain.cycle import Cycle
+from loop.domain.errors import Conflict, CycleRunning
+from loop.store.schema import UNFINISHED_CYCLE, cycles
+from loop.store.statements import columns, inserted, newest_first, one
+
+# What a cycle is from its first row on.
+_FIXED = frozenset({"id", "project_id", "actor", "reason", "recipe", "created_at"})
+
+
+class SqlCycles:
+    """Implements `loop.domain.ports.Cycles`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, cycle: Cycle) -> None:
+        if inserted(self._connection, cycles, columns(cycle)):
+            return
+        running = self._connection.execute(
+            select(cycles.c.id).where(cycles.c.project_id == cycle.project_id, UNFINISHED_CYCLE)
+        ).scalar()
+        raise CycleRunning(
+            f"project {cycle.project_id!r} has the unfinished cycle {running}.",
+            hint="Wait until it has ended (askance cycle list).",
+            project=cycle.project_id,
+            cycle=running,
+        )
+
+    def get(self, project_id: str, cycle_id: str) -> Cycle:
+        """Raises NotFound."""
+        return Cycle(**one(self._connection, cycles, "cycle", project_id=project_id, id=cycle_id)._mapping)
+
+    def unfinished(self) -> list[Cycle]:
+        rows = self._connection.execute(
+            select(cycles).where(UNFINISHED_CYCLE).order_by(cycles.c.created_at, cycles.c.id)
+        )
+        return [Cycle(**row._mapping) for row in rows]
+
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[Cycle]:
+        """Newest first; `after` is a cycle id."""
+        rows = newest_first(self._connection, cycles, key=cycles.c.id, project_id=project_id, after=after, limit=limit)
+        return [Cycle(**row._mapping) for row in rows]
+
+    def save(self, cycle: Cycle) -> None:
+        """Write how far an unfinished cycle is; actor, reason and recipe never change.
+
+        Raises Conflict where it has ended, NotFound.
+        """
+        progress = {name: value for name, value in columns(cycle).items() if name not in _FIXED}
+        done = self._connection.execute(
+            update(cycles)
+            .where(cycles.c.project_id == cycle.project_id, cycles.c.id == cycle.id, UNFINISHED_CYCLE)
+            .values(**progress)
+        )
+        if done.rowcount == 0:
+            stored = self.get(cycle.project_id, cycle.id)
+            raise Conflict(f"cycle {stored.id} is {stored.state}.", hint="Start another cycle.", cycle=stored.id)

@@ -1,0 +1,178 @@
+"""The store: opens the database, keeps its schema at the head, and hands out transactions."""
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, func, inspect, select
+from sqlalchemy.exc import DBAPIError
+
+from loop.domain import ports
+from loop.domain.errors import SettingsError, Unavailable
+from loop.store.engine import MIGRATING, engine_for, prepare, reading
+from loop.store.faults import place, translated
+from loop.store.schema import meta
+from loop.store.statements import inserted
+from loop.store.transaction import SqlTransaction
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+# Any number that nothing else in this database locks; "askmigra" in ASCII.
+_MIGRATION_LOCK = int.from_bytes(b"askmigra", "big")
+_SECRET_BYTES = 32
+
+# Alembic keeps its present environment in a global: two databases of one process take turns.
+_ALEMBIC = threading.Lock()
+
+
+class ReadOnlyTransaction(RuntimeError):
+    """Something wrote in a transaction of `SqlStore.read`: a bug of the caller."""
+
+
+class SqlStore:
+    """Implements `loop.domain.ports.Store` on SQLite or PostgreSQL.
+
+    Thread-safe: each transaction has a connection of its own. Any method raises Unavailable where the
+    database cannot be reached, is locked for longer than 30 s, or has no tables yet.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = reading(engine)
+        self._secret: bytes | None = None
+        self._secret_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, url: str) -> "SqlStore":
+        """Connect to `sqlite:////absolute/path.db` (made where missing, its folder must exist) or
+        `postgresql+psycopg://user:password@host/database`. Changes no table: see `migrate`.
+
+        Raises SettingsError for a URL that cannot work, Unavailable where the server does not answer.
+        """
+        engine = engine_for(url)
+        with translated(engine.url):
+            prepare(engine)
+        return cls(engine)
+
+    @contextmanager
+    def begin(self) -> Iterator[ports.Transaction]:
+        """A writing transaction: commits when the block ends, rolls back when it raises.
+
+        SQLite has one at a time; on PostgreSQL they run side by side at READ COMMITTED, so read what a
+        decision rests on with `for_update` or leave it to the constraints.
+        """
+        with translated(self._engine.url), self._engine.connect() as connection, connection.begin():
+            transaction = SqlTransaction(connection)
+            yield transaction
+            transaction.finish()
+
+    @contextmanager
+    def read(self) -> Iterator[ports.Transaction]:
+        """A transaction that sees one moment of the database. Raises ReadOnlyTransaction where it writes."""
+        with translated(self._engine.url), self._reader.connect() as connection, connection.begin(), _write_refused():
+            transaction = SqlTransaction(connection)
+            yield transaction
+            transaction.finish()
+
+    def secret(self) -> bytes:
+        """32 random bytes, made once per database whoever asks first, then the same for ever."""
+        with self._secret_lock:
+            if self._secret is None:
+                self._secret = self._stored_secret()
+            return self._secret
+
+    def migrate(self) -> None:
+        """Bring the tables to this version's schema. Processes that start together do it one after the other.
+
+        Raises SettingsError where a newer version of Askance made the database.
+        """
+        migrating = self._engine.execution_options(**MIGRATING)
+        with _ALEMBIC, translated(self._engine.url), migrating.connect() as connection:
+            # This connection has its foreign keys off on SQLite: it must not go back to the pool.
+            connection.detach()
+            with connection.begin():
+                if connection.dialect.name == "postgresql":
+                    connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+                self._upgrade(connection)
+                _require_keys(connection)
+
+    def check(self) -> list[str]:
+        """What is wrong with the database, in words; empty when sound. Reads every page of a SQLite file."""
+        with translated(self._engine.url), self._reader.connect() as connection, connection.begin():
+            found = _revision(connection)
+            expected = ScriptDirectory.from_config(_config()).get_current_head()
+            problems = [] if found == expected else [f"the schema is at revision {found}, not {expected}"]
+            if connection.dialect.name == "sqlite":
+                results = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+                problems += [str(result) for result in results if result != "ok"]
+                problems += _broken_keys(connection)
+            return problems
+
+    def close(self) -> None:
+        """Close the idle connections; transactions that are under way end by themselves."""
+        self._engine.dispose()
+
+    def _upgrade(self, connection: Connection) -> None:
+        config = _config()
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise SettingsError(
+                f"the database {place(self._engine.url)} is of another version of Askance ({error}).",
+                hint="Install the newest version, or name another database in database.url.",
+            ) from error
+
+    def _stored_secret(self) -> bytes:
+        asked = select(meta.c.value).where(meta.c.name == "secret")
+        with translated(self._engine.url):
+            with self._reader.connect() as connection, connection.begin():
+                stored = connection.execute(asked).scalar()
+            if stored is None:
+                with self._engine.connect() as connection, connection.begin():
+                    inserted(connection, meta, {"name": "secret", "value": secrets.token_bytes(_SECRET_BYTES)})
+                    stored = connection.execute(asked).scalar_one()
+        return bytes(stored)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return revision
+
+
+def _broken_keys(connection: Connection) -> list[str]:
+    rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    return [f"row {row[1]} of {row[0]} refers to a row of {row[2]} that does not exist" for row in rows]
+
+
+def _require_keys(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite" and (broken := _broken_keys(connection)):
+        raise Unavailable(
+            f"the migration would leave broken references ({broken[0]}); nothing was changed.",
+            hint="Report this, and keep the version of Askance that you had.",
+        )
+
+
+@contextmanager
+def _write_refused() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        words = str(error.orig)
+        if "readonly database" in words or "read-only transaction" in words:
+            raise ReadOnlyTransaction("a reading transaction cannot write; use SqlStore.begin") from error
+        raise

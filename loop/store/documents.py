@@ -1,0 +1,60 @@
+"""How the domain's nested values look as JSON documents in a column."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from loop.domain.geometry import Box
+from loop.domain.model import ModelHead
+from loop.domain.prediction import Detection
+from loop.domain.project import Label
+from loop.domain.routing import Reason
+from loop.domain.truth import Shape
+from loop.store.types import JsonOf
+
+
+def _box(numbers: list[float]) -> Box:
+    x1, y1, x2, y2 = map(float, numbers)
+    return x1, y1, x2, y2
+
+
+def _plain_box(box: Box) -> list[float]:
+    return [float(side) for side in box]
+
+
+def _plain_head(head: ModelHead) -> dict[str, Any]:
+    return {
+        "backend": head.backend,
+        "architecture": dict(head.architecture),
+        "labels": list(head.labels),
+        "image_size": head.image_size,
+        "embedding_dim": head.embedding_dim,
+    }
+
+
+def _head(document: dict[str, Any]) -> ModelHead:
+    return ModelHead(**{**document, "labels": tuple(document["labels"])})
+
+
+OBJECT: JsonOf[Mapping[str, Any]] = JsonOf(dict, dict)
+NUMBERS: JsonOf[Mapping[str, float]] = JsonOf(
+    lambda numbers: {name: float(value) for name, value in numbers.items()}, dict
+)
+STRINGS: JsonOf[tuple[str, ...]] = JsonOf(list, tuple)
+SHAPES: JsonOf[tuple[Shape, ...]] = JsonOf(
+    lambda shapes: [{"label": s.label, "box": _plain_box(s.box)} for s in shapes],
+    lambda documents: tuple(Shape(d["label"], _box(d["box"])) for d in documents),
+)
+DETECTIONS: JsonOf[tuple[Detection, ...]] = JsonOf(
+    lambda detections: [{"label": d.label, "score": float(d.score), "box": _plain_box(d.box)} for d in detections],
+    lambda documents: tuple(Detection(d["label"], d["score"], _box(d["box"])) for d in documents),
+)
+REASONS: JsonOf[tuple[Reason, ...]] = JsonOf(
+    lambda reasons: [asdict(reason) for reason in reasons],
+    lambda documents: tuple(Reason(**document) for document in documents),
+)
+LABELS: JsonOf[tuple[Label, ...]] = JsonOf(
+    lambda labels: [asdict(label) for label in labels],
+    lambda documents: tuple(Label(**document) for document in documents),
+)
+HEAD: JsonOf[ModelHead] = JsonOf(_plain_head, _head)

@@ -1,0 +1,184 @@
+"""Connections with the settings that durability and the locks rely on (PITFALLS: SQLite, PostgreSQL)."""
+
+import importlib
+import json
+import sqlite3
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from loop.domain.errors import SettingsError
+
+BUSY_TIMEOUT_SECONDS = 30
+# A client that stops in mid-transaction (SIGSTOP, a lost network) must not hold its locks for long.
+_IDLE_IN_TRANSACTION_SECONDS = 60
+_CONNECT_TIMEOUT_SECONDS = 10
+
+# Execution options, read when a SQLite transaction begins.
+READING = {"askance_transaction": "read"}
+MIGRATING = {"askance_transaction": "migrate"}
+
+# The one driver of each database; a URL may leave it out.
+_DRIVERS = {"sqlite+pysqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+
+_URL_HINT = "Set database.url to sqlite:////absolute/path.db or postgresql+psycopg://user@host/database."
+
+
+def engine_for(url: str) -> Engine:
+    """An engine for `url`; connects to nothing. Raises SettingsError for a URL that names no usable database."""
+    parsed = _parsed(url)
+    return _sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql_engine(parsed)
+
+
+def reading(engine: Engine) -> Engine:
+    """The same connections for transactions that see one moment and may not write."""
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine.execution_options(**READING)
+
+
+def prepare(engine: Engine) -> None:
+    """Connect once; on SQLite choose the journal, which the file remembers."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            _set_journal(connection, "wal" if _wal_is_safe(_sqlite_version(engine)) else "delete")
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError("the database URL cannot be read.", hint=_URL_HINT) from None
+    parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise SettingsError(f"{parsed.drivername!r} is not a database that Askance can use.", hint=_URL_HINT)
+    if parsed.drivername == "sqlite":
+        _check_file(parsed)
+    return parsed
+
+
+def _check_file(url: URL) -> None:
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        raise SettingsError("the SQLite URL names no file.", hint=_URL_HINT)
+    folder = Path(url.database).parent
+    if not folder.is_dir():
+        raise SettingsError(f"the folder {folder} of the database does not exist.", hint=f"Make it: mkdir -p {folder}")
+
+
+# --- SQLite --------------------------------------------------------------------------------------
+
+
+def _sqlite_module() -> ModuleType:
+    """pysqlite3 brings a newer SQLite than Python; where it has no wheels, Python's own must do."""
+    if sys.platform == "linux":
+        try:
+            return importlib.import_module("pysqlite3.dbapi2")
+        except ImportError:
+            return sqlite3
+    return sqlite3
+
+
+def _sqlite_version(engine: Engine) -> tuple[int, ...]:
+    version: tuple[int, ...] = engine.dialect.dbapi.sqlite_version_info  # type: ignore[union-attr]
+    return version
+
+
+def _wal_is_safe(version: tuple[int, ...]) -> bool:
+    """Versions 3.7.0 to 3.51.2 can corrupt a WAL database that has several connections, but for backports."""
+    backported = (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+    return version >= (3, 51, 3) or backported
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        module=_sqlite_module(),
+        pool_size=20,
+        max_overflow=40,
+        # None: the driver begins nothing by itself; _begin does.
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False},
+        json_serializer=partial(json.dumps, allow_nan=False),
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Writers take the lock before they read: a transaction that reads first and writes later fails at once
+    with SQLITE_BUSY_SNAPSHOT where another has written in between, whatever the timeout."""
+    kind = connection.get_execution_options().get("askance_transaction", "write")
+    if kind == "migrate":
+        # Rebuilding a table drops it, which would delete what refers to it. Cannot be set inside a transaction.
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if kind == 'read' else 'OFF'}")
+    connection.exec_driver_sql("BEGIN" if kind == "read" else "BEGIN IMMEDIATE")
+
+
+def _set_journal(connection: Connection, mode: str) -> None:
+    """SQLite does not wait for the lock that changing the journal needs, so we do."""
+    raw = connection.connection.cursor()
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    try:
+        while raw.execute("PRAGMA journal_mode").fetchone()[0] != mode:
+            try:
+                raw.execute(f"PRAGMA journal_mode = {mode}")
+            except Exception as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise _as_sqlalchemy(error) from error
+                time.sleep(0.05)
+    finally:
+        raw.close()
+
+
+def _as_sqlalchemy(error: Exception) -> DBAPIError:
+    return DBAPIError("PRAGMA journal_mode", None, error)
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    try:
+        engine = create_engine(
+            url,
+            # Whatever the server's default: the compare-and-swaps count on each statement seeing what is committed.
+            isolation_level="READ COMMITTED",
+            connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS},
+            pool_pre_ping=True,
+            pool_size=10,
+            max_overflow=20,
+            json_serializer=partial(json.dumps, allow_nan=False),
+            hide_parameters=True,
+        )
+    except NoSuchModuleError:
+        raise SettingsError("psycopg is not installed.", hint="pip install 'psycopg[binary]'") from None
+    event.listen(engine, "connect", _set_session)
+    return engine
+
+
+def _set_session(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET timezone = 'UTC'")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_IN_TRANSACTION_SECONDS}s'")
+        cursor.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_SECONDS}s'")
+        # Off would answer before the commit is on disk; stronger settings of the server stay.
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    connection.commit()

@@ -1,0 +1,36 @@
+"""A project's history, one line per thing that happened."""
+
+from sqlalchemy import Connection, select
+
+from loop.domain.ports import Event
+from loop.store.appends import Appends
+from loop.store.schema import events
+from loop.store.statements import columns
+
+
+class SqlEvents:
+    """Implements `loop.domain.ports.Events`."""
+
+    def __init__(self, connection: Connection, appends: Appends) -> None:
+        self._connection = connection
+        self._appends = appends
+
+    def add(self, event: Event) -> None:
+        """The event gets its number when the transaction commits, whatever `event.sequence` says."""
+        row = columns(event)
+        del row["sequence"]
+        self._appends.add(events, row)
+
+    def after(self, project_id: str, sequence: int, limit: int) -> list[Event]:
+        """At most `limit`, by sequence ascending; start with 0.
+
+        Numbers are given in the order of the commits: going on from the last one seen misses nothing. A
+        transaction does not see its own events here.
+        """
+        rows = self._connection.execute(
+            select(events)
+            .where(events.c.project_id == project_id, events.c.sequence > sequence)
+            .order_by(events.c.sequence)
+            .limit(limit)
+        )
+        return [Event(**row._mapping) for row in rows]

@@ -1,0 +1,37 @@
+"""Items: the images of a project, by digest."""
+
+from sqlalchemy import Connection, update
+
+from loop.domain.item import Item, Split
+from loop.store.schema import items
+from loop.store.statements import columns, inserted, newest_first, not_found, one
+
+
+class SqlItems:
+    """Implements `loop.domain.ports.Items`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, item: Item) -> bool:
+        return inserted(self._connection, items, columns(item))
+
+    def get(self, project_id: str, digest: str) -> Item:
+        """Raises NotFound."""
+        return Item(**one(self._connection, items, "item", project_id=project_id, digest=digest)._mapping)
+
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[Item]:
+        rows = newest_first(
+            self._connection, items, key=items.c.digest, project_id=project_id, after=after, limit=limit
+        )
+        return [Item(**row._mapping) for row in rows]
+
+    def set_split(self, project_id: str, digest: str, split: Split, group: str) -> None:
+        """Raises NotFound."""
+        done = self._connection.execute(
+            update(items)
+            .where(items.c.project_id == project_id, items.c.digest == digest)
+            .values(split=split, group=group)
+        )
+        if done.rowcount == 0:
+            raise not_found("item", project_id=project_id, digest=digest)

@@ -1,0 +1,106 @@
+"""Predictions, and the feed that the embedding index follows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from loop.domain.errors import Conflict
+from loop.domain.ports import StoredEmbedding
+from loop.domain.prediction import Prediction
+from loop.domain.routing import Action, Decision
+from loop.store.appends import Appends
+from loop.store.schema import prediction_feed, predictions
+from loop.store.statements import columns, inserted, newest_first, one
+
+_DECISION = tuple(Decision.__dataclass_fields__)
+
+
+class SqlPredictions:
+    """Implements `loop.domain.ports.Predictions`."""
+
+    def __init__(self, connection: Connection, appends: Appends) -> None:
+        self._connection = connection
+        self._appends = appends
+
+    def add(self, prediction: Prediction) -> None:
+        """Raises Conflict where the id is taken."""
+        row = columns(prediction)
+        row |= columns(row.pop("decision"))
+        if not inserted(self._connection, predictions, row):
+            raise Conflict(
+                f"there is a prediction {prediction.id} already.", hint="Send it again.", prediction=prediction.id
+            )
+        self._appends.add(
+            prediction_feed,
+            {
+                "prediction_id": prediction.id,
+                "project_id": prediction.project_id,
+                "model_id": prediction.model_id,
+            },
+        )
+
+    def get(self, project_id: str, prediction_id: str) -> Prediction:
+        """Raises NotFound."""
+        return _prediction(one(self._connection, predictions, "prediction", project_id=project_id, id=prediction_id))
+
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[Prediction]:
+        rows = newest_first(
+            self._connection,
+            predictions,
+            key=predictions.c.id,
+            project_id=project_id,
+            after=after,
+            limit=limit,
+        )
+        return [_prediction(row) for row in rows]
+
+    def latest_of(self, project_id: str, item_digest: str) -> Prediction | None:
+        row = self._connection.execute(
+            select(predictions)
+            .where(predictions.c.project_id == project_id, predictions.c.item_digest == item_digest)
+            .order_by(predictions.c.created_at.desc(), predictions.c.id.desc())
+            .limit(1)
+        ).first()
+        return None if row is None else _prediction(row)
+
+    def embeddings_after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredEmbedding]:
+        """At most `limit`, by sequence ascending; start with 0.
+
+        Numbers are given in the order of the commits (loop/store/appends.py), so a reader that goes on from
+        the last number it saw misses nothing and sees nothing twice. Numbers may have gaps. A transaction
+        does not see its own predictions here.
+        """
+        rows = self._connection.execute(
+            select(
+                prediction_feed.c.sequence,
+                prediction_feed.c.prediction_id,
+                predictions.c.item_digest,
+                predictions.c.embedding,
+            )
+            .join(predictions, predictions.c.id == prediction_feed.c.prediction_id)
+            .where(
+                prediction_feed.c.project_id == project_id,
+                prediction_feed.c.model_id == model_id,
+                prediction_feed.c.sequence > sequence,
+            )
+            .order_by(prediction_feed.c.sequence)
+            .limit(limit)
+        )
+        return [StoredEmbedding(**row._mapping) for row in rows]
+
+    def counts(self, project_id: str) -> Mapping[str, int]:
+        row = self._connection.execute(
+            select(
+                func.count().label("predictions"),
+                func.count().filter(predictions.c.action == Action.REVIEW).label("routed"),
+                func.count().filter(predictions.c.audit_drawn).label("audits"),
+            ).where(predictions.c.project_id == project_id)
+        ).one()
+        return dict(row._mapping)
+
+
+def _prediction(row: Row[Any]) -> Prediction:
+    record = dict(row._mapping)
+    decision = Decision(**{name: record.pop(name) for name in _DECISION})
+    return Prediction(decision=decision, **record)

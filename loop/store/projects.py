@@ -1,0 +1,103 @@
+"""Projects with their recipes and policies, and the champion pointer."""
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from loop.domain.errors import Conflict, NotFound
+from loop.domain.project import Project, Recipe
+from loop.domain.routing import Policy
+from loop.store.schema import policies, projects, recipes
+from loop.store.statements import columns, inserted, one
+
+
+class SqlProjects:
+    """Implements `loop.domain.ports.Projects`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, project: Project) -> None:
+        row = {
+            "id": project.id,
+            "recipe_version": project.recipe.version,
+            "policy_version": project.policy.version,
+            "champion_id": project.champion_id,
+            "created_at": project.created_at,
+        }
+        if not inserted(self._connection, projects, row):
+            raise Conflict(
+                f"there is a project {project.id!r} already.", hint="Choose another name.", project=project.id
+            )
+        for table, record in ((recipes, project.recipe), (policies, project.policy)):
+            self._connection.execute(insert(table).values(project_id=project.id, **columns(record)))
+
+    def get(self, project_id: str) -> Project:
+        row = self._connection.execute(select(projects).where(projects.c.id == project_id)).first()
+        if row is None:
+            raise self._unknown(project_id)
+        return self._project(row)
+
+    def all(self) -> list[Project]:
+        """In the order of the ids."""
+        rows = self._connection.execute(select(projects).order_by(projects.c.id)).all()
+        return [self._project(row) for row in rows]
+
+    def save_policy(self, project_id: str, policy: Policy) -> None:
+        """Raises NotFound for the project, Conflict where it has a policy of this version."""
+        self._locked(project_id)
+        if not inserted(self._connection, policies, {"project_id": project_id, **columns(policy)}):
+            raise _taken("policy", project_id, policy.version)
+        self._point(project_id, policy_version=policy.version)
+
+    def save_recipe(self, project_id: str, recipe: Recipe) -> None:
+        """Keeps the old versions. Raises NotFound for the project, Conflict where it has this version."""
+        self._locked(project_id)
+        if not inserted(self._connection, recipes, {"project_id": project_id, **columns(recipe)}):
+            raise _taken("recipe", project_id, recipe.version)
+        self._point(project_id, recipe_version=recipe.version)
+
+    def move_champion(self, project_id: str, *, expected: str | None, to: str) -> bool:
+        """Compare and swap; of callers with the same `expected` one gets True. False for an unknown project."""
+        # One statement: PostgreSQL checks the condition again on the row that a rival has just committed.
+        moved = self._connection.execute(
+            update(projects)
+            .where(projects.c.id == project_id, projects.c.champion_id.is_not_distinct_from(expected))
+            .values(champion_id=to)
+        )
+        return moved.rowcount == 1
+
+    def _locked(self, project_id: str) -> None:
+        """Versions of one project are given out one after the other."""
+        locked = select(projects.c.id).where(projects.c.id == project_id).with_for_update()
+        if self._connection.execute(locked).first() is None:
+            raise self._unknown(project_id)
+
+    def _point(self, project_id: str, **version: int) -> None:
+        self._connection.execute(update(projects).where(projects.c.id == project_id).values(**version))
+
+    def _project(self, row: Row[Any]) -> Project:
+        recipe = one(self._connection, recipes, "recipe", project_id=row.id, version=row.recipe_version)
+        policy = one(self._connection, policies, "policy", project_id=row.id, version=row.policy_version)
+        return Project(
+            id=row.id,
+            recipe=Recipe(**{field.name: recipe._mapping[field.name] for field in fields(Recipe)}),
+            policy=Policy(**{field.name: policy._mapping[field.name] for field in fields(Policy)}),
+            champion_id=row.champion_id,
+            created_at=row.created_at,
+        )
+
+    def _unknown(self, project_id: str) -> NotFound:
+        known = self._connection.execute(select(projects.c.id).order_by(projects.c.id)).scalars().all()
+        hint = f"There is: {', '.join(known)}." if known else "There is none yet: askance project create."
+        return NotFound(f"there is no project {project_id!r}.", hint=hint, project=project_id)
+
+
+def _taken(what: str, project_id: str, version: int) -> Conflict:
+    return Conflict(
+        f"project {project_id!r} has version {version} of its {what} already.",
+        hint="Read the project again and save the change as its next version.",
+        project=project_id,
+        version=version,
+    )

@@ -1,0 +1,399 @@
+"""The tables. Constraints say again what the domain says, so that no bug can commit a state it forbids.
+
+Times are UTC. Columns are named as the fields of the domain's records, which are read and written whole.
+Foreign keys into a project carry the project's id too: nothing can point into another project. Who acted
+(owner, reviewer, actor, created_by) is a token id or the name of a process, and refers to no table.
+"""
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from loop.domain.access import Role
+from loop.domain.cycle import CycleState, Step
+from loop.domain.item import Split
+from loop.domain.model import PromotionKind, PromotionState
+from loop.domain.review import Outcome, TaskState
+from loop.domain.routing import Action, Stage
+from loop.store.documents import DETECTIONS, HEAD, LABELS, NUMBERS, OBJECT, REASONS, SHAPES, STRINGS
+from loop.store.types import SEQUENCE, Choice, Float32Vector, PlainText, UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+# Written out, not bound: a partial index serves a query only where the planner sees the same words.
+UNFINISHED_TASK = text("state IN ('open', 'leased')")
+LEASED_TASK = text("state = 'leased'")
+UNFINISHED_CYCLE = text("state IN ('queued', 'running')")
+QUEUED_PROMOTION = text("state = 'queued'")
+
+
+def _one_of(column: str, members: type[StrEnum]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(m.value) for m in members)})", name=f"{column}_known")
+
+
+def _unit(column: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} >= 0 AND {column} <= 1", name=f"{column}_unit")
+
+
+def _project() -> Column[str]:
+    return Column("project_id", PlainText, ForeignKey("projects.id"), nullable=False)
+
+
+def _item_key() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["project_id", "item_digest"], ["items.project_id", "items.digest"])
+
+
+def _model_key(column: str) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["project_id", column], ["models.project_id", "models.id"])
+
+
+def _newest_first(table: Table, key: str = "id") -> Index:
+    return Index(None, table.c.project_id, table.c.created_at, table.c[key])
+
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", PlainText, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+# A project and its first recipe and policy are one transaction: the keys between them are checked at its end.
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column("recipe_version", Integer, nullable=False),
+    Column("policy_version", Integer, nullable=False),
+    Column("champion_id", PlainText),
+    Column("created_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(
+        ["id", "recipe_version"],
+        ["recipes.project_id", "recipes.version"],
+        deferrable=True,
+        initially="DEFERRED",
+        use_alter=True,
+    ),
+    ForeignKeyConstraint(
+        ["id", "policy_version"],
+        ["policies.project_id", "policies.version"],
+        deferrable=True,
+        initially="DEFERRED",
+        use_alter=True,
+    ),
+    ForeignKeyConstraint(["id", "champion_id"], ["models.project_id", "models.id"], use_alter=True),
+)
+
+recipes = Table(
+    "recipes",
+    metadata,
+    _project(),
+    Column("version", Integer, nullable=False),
+    Column("labels", LABELS, nullable=False),
+    Column("guidelines", PlainText, nullable=False),
+    PrimaryKeyConstraint("project_id", "version"),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    _project(),
+    Column("version", Integer, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("audit_rate", Double, nullable=False),
+    Column("score_threshold", Double, nullable=False),
+    Column("failure_iou", Double, nullable=False),
+    Column("lease_seconds", Integer, nullable=False),
+    PrimaryKeyConstraint("project_id", "version"),
+    _unit("audit_rate"),
+)
+
+items = Table(
+    "items",
+    metadata,
+    _project(),
+    Column("digest", PlainText, nullable=False),
+    Column("media_type", PlainText, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("source", PlainText, nullable=False),
+    Column("group", PlainText, nullable=False),
+    Column("split", Choice(Split)),
+    Column("meta", OBJECT, nullable=False),
+    PrimaryKeyConstraint("project_id", "digest"),
+    CheckConstraint("width > 0 AND height > 0", name="sides_positive"),
+    _one_of("split", Split),
+)
+_newest_first(items, "digest")
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("digest", PlainText, nullable=False),
+    Column("head", HEAD, nullable=False),
+    Column("origin", PlainText, nullable=False),
+    Column("cycle_id", PlainText, ForeignKey("cycles.id", use_alter=True)),
+    Column("reference_key", PlainText),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("mlflow_version", PlainText),
+    Column("notes", OBJECT, nullable=False),
+    UniqueConstraint("project_id", "digest"),
+    UniqueConstraint("project_id", "id"),
+    CheckConstraint("origin IN ('registered', 'cycle')", name="origin_known"),
+)
+_newest_first(models)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("item_digest", PlainText, nullable=False),
+    Column("model_id", PlainText, nullable=False),
+    Column("detections", DETECTIONS, nullable=False),
+    Column("embedding", Float32Vector, nullable=False),
+    Column("signals", NUMBERS, nullable=False),
+    Column("action", Choice(Action), nullable=False),
+    Column("stage", Choice(Stage)),
+    Column("risk", Double, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("policy_version", Integer, nullable=False),
+    Column("audit_rate", Double, nullable=False),
+    Column("audit_drawn", Boolean, nullable=False),
+    Column("inclusion_probability", Double, nullable=False),
+    Column("reasons", REASONS, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", PlainText, nullable=False),
+    _item_key(),
+    _model_key("model_id"),
+    ForeignKeyConstraint(["project_id", "policy_version"], ["policies.project_id", "policies.version"]),
+    CheckConstraint("(action = 'review') = (stage IS NOT NULL)", name="stage_where_reviewed"),
+    _one_of("action", Action),
+    _one_of("stage", Stage),
+    _unit("inclusion_probability"),
+)
+_newest_first(predictions)
+Index(None, predictions.c.project_id, predictions.c.item_digest, predictions.c.created_at, predictions.c.id)
+
+# The order in which predictions were committed (loop/store/appends.py), for the caches that follow them.
+prediction_feed = Table(
+    "prediction_feed",
+    metadata,
+    Column("sequence", SEQUENCE, Identity(), primary_key=True, autoincrement=True),
+    Column("prediction_id", PlainText, ForeignKey("predictions.id"), nullable=False),
+    Column("project_id", PlainText, nullable=False),
+    Column("model_id", PlainText, nullable=False),
+    UniqueConstraint("prediction_id"),
+    _model_key("model_id"),
+    sqlite_autoincrement=True,
+)
+Index(None, prediction_feed.c.project_id, prediction_feed.c.model_id, prediction_feed.c.sequence)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("token_id", PlainText, nullable=False),
+    Column("key", PlainText, nullable=False),
+    Column("request_digest", PlainText, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    Column("prediction_id", PlainText, ForeignKey("predictions.id")),
+    PrimaryKeyConstraint("token_id", "key"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("item_digest", PlainText, nullable=False),
+    Column("prediction_id", PlainText, ForeignKey("predictions.id")),
+    Column("stage", Choice(Stage), nullable=False),
+    Column("priority", Double, nullable=False),
+    Column("policy_version", Integer, nullable=False),
+    Column("recipe_version", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("state", Choice(TaskState), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("owner", PlainText),
+    Column("leased_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),
+    UniqueConstraint("prediction_id", "policy_version"),
+    _item_key(),
+    ForeignKeyConstraint(["project_id", "policy_version"], ["policies.project_id", "policies.version"]),
+    ForeignKeyConstraint(["project_id", "recipe_version"], ["recipes.project_id", "recipes.version"]),
+    CheckConstraint("(state = 'leased') = (expires_at IS NOT NULL)", name="expires_while_leased"),
+    CheckConstraint("(state = 'open') = (owner IS NULL)", name="owned_unless_open"),
+    CheckConstraint("epoch >= 0", name="epoch_counts"),
+    _one_of("stage", Stage),
+    _one_of("state", TaskState),
+    _unit("priority"),
+)
+Index(
+    "ix_tasks_queue",
+    tasks.c.project_id,
+    tasks.c.priority.desc(),
+    tasks.c.created_at,
+    tasks.c.id,
+    sqlite_where=UNFINISHED_TASK,
+    postgresql_where=UNFINISHED_TASK,
+)
+Index("ix_tasks_held", tasks.c.project_id, tasks.c.owner, sqlite_where=LEASED_TASK, postgresql_where=LEASED_TASK)
+Index(None, tasks.c.project_id, tasks.c.state)
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column("task_id", PlainText, ForeignKey("tasks.id"), nullable=False),
+    _project(),
+    Column("item_digest", PlainText, nullable=False),
+    Column("reviewer", PlainText, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("outcome", Choice(Outcome), nullable=False),
+    Column("shapes", SHAPES, nullable=False),
+    Column("note", PlainText, nullable=False),
+    Column("content_digest", PlainText, nullable=False),
+    Column("corrections", OBJECT, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("task_id"),
+    _item_key(),
+    _one_of("outcome", Outcome),
+)
+_newest_first(submissions)
+
+ground_truths = Table(
+    "ground_truths",
+    metadata,
+    Column("project_id", PlainText, nullable=False),
+    Column("item_digest", PlainText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("shapes", SHAPES, nullable=False),
+    Column("submission_ids", STRINGS, nullable=False),
+    Column("origin", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("project_id", "item_digest", "version"),
+    _item_key(),
+    CheckConstraint("version >= 1", name="version_counts"),
+    CheckConstraint("origin IN ('import', 'review')", name="origin_known"),
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("model_id", PlainText, nullable=False),
+    Column("previous_id", PlainText),
+    Column("kind", Choice(PromotionKind), nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Column("state", Choice(PromotionState), nullable=False),
+    Column("error", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    _model_key("model_id"),
+    _model_key("previous_id"),
+    _one_of("kind", PromotionKind),
+    _one_of("state", PromotionState),
+)
+_newest_first(promotions)
+Index(
+    "ix_promotions_queue",
+    promotions.c.created_at,
+    promotions.c.id,
+    sqlite_where=QUEUED_PROMOTION,
+    postgresql_where=QUEUED_PROMOTION,
+)
+
+cycles = Table(
+    "cycles",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("state", Choice(CycleState), nullable=False),
+    Column("step", Choice(Step), nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Column("recipe", OBJECT, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("champion_id", PlainText),
+    Column("snapshot_digest", PlainText),
+    Column("candidate_id", PlainText),
+    Column("promotion_id", PlainText, ForeignKey("promotions.id")),
+    Column("progress", Double, nullable=False),
+    Column("evaluation", OBJECT, nullable=False),
+    Column("decision", OBJECT, nullable=False),
+    Column("mlflow_run_id", PlainText),
+    Column("error", PlainText, nullable=False),
+    Column("finished_at", UtcDateTime),
+    _model_key("champion_id"),
+    _model_key("candidate_id"),
+    _one_of("state", CycleState),
+    _one_of("step", Step),
+    _unit("progress"),
+)
+_newest_first(cycles)
+Index(
+    "uq_cycles_unfinished",
+    cycles.c.project_id,
+    unique=True,
+    sqlite_where=UNFINISHED_CYCLE,
+    postgresql_where=UNFINISHED_CYCLE,
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column("name", PlainText, nullable=False),
+    Column("role", Choice(Role), nullable=False),
+    Column("secret_digest", PlainText, nullable=False),
+    Column("project_id", PlainText, ForeignKey("projects.id")),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    UniqueConstraint("secret_digest"),
+    _one_of("role", Role),
+)
+
+# No key to projects: what concerns the whole installation has no project.
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", SEQUENCE, Identity(), primary_key=True, autoincrement=True),
+    Column("kind", PlainText, nullable=False),
+    Column("project_id", PlainText, nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("body", OBJECT, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index(None, events.c.project_id, events.c.sequence)

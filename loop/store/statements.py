@@ -1,0 +1,77 @@
+"""What every table asks of the database: insert or say no, one row or NotFound, a page by its last key."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from loop.domain.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def columns(record: "DataclassInstance") -> dict[str, Any]:
+    """The fields of a record by name, not descending into their values."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def inserted(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert `row`; False where a unique constraint forbids it.
+
+    No error reaches the database session, so that a PostgreSQL transaction stays usable. A transaction that
+    inserted the same key and is still open is waited for. Broken foreign keys and checks raise IntegrityError.
+    """
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    key = next(iter(table.primary_key.columns))
+    statement = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(key)
+    return connection.execute(statement).first() is not None
+
+
+def one(connection: Connection, table: Table, what: str, **where: object) -> Row[Any]:
+    """The row whose columns equal `where`. Raises NotFound, calling it `what`."""
+    found = first(connection, table, **where)
+    if found is None:
+        raise not_found(what, **where)
+    return found
+
+
+def first(connection: Connection, table: Table, **where: object) -> Row[Any] | None:
+    return connection.execute(select(table).where(*(table.c[name] == value for name, value in where.items()))).first()
+
+
+def not_found(what: str, **where: object) -> NotFound:
+    described = ", ".join(f"{name} {value!r}" for name, value in where.items())
+    return NotFound(
+        f"there is no {what} with {described}.", hint="Check the id, and that it is of this project.", **where
+    )
+
+
+def newest_first(
+    connection: Connection, table: Table, *, key: Column[str], project_id: str, after: str | None, limit: int
+) -> Sequence[Row[Any]]:
+    """At most `limit` rows of a project by (created_at, key) descending, starting behind the row `after`.
+
+    Rows that are inserted meanwhile neither shift nor repeat a page. Raises Invalid for an unknown `after`.
+    """
+    order = (table.c.created_at, key)
+    statement = select(table).where(table.c.project_id == project_id)
+    if after is not None:
+        statement = statement.where(_behind(connection, table, key, project_id, after))
+    statement = statement.order_by(*(column.desc() for column in order)).limit(limit)
+    return connection.execute(statement).all()
+
+
+def _behind(connection: Connection, table: Table, key: Column[str], project_id: str, after: str) -> ColumnElement[bool]:
+    cursor = connection.execute(
+        select(table.c.created_at).where(table.c.project_id == project_id, key == after)
+    ).scalar()
+    if cursor is None:
+        raise Invalid(
+            f"the page cannot start after {after!r}: it is not in this list.",
+            hint="Take `after` from the last entry of the page before, or leave it out to start again.",
+            after=after,
+        )
+    return tuple_(table.c.created_at, key) < tuple_(cursor, after)

@@ -1,0 +1,84 @@
+"""Ground truth: the resolved shapes of each item, every version kept."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, select
+
+from loop.domain.errors import Conflict
+from loop.domain.item import Item
+from loop.domain.truth import GroundTruth
+from loop.store.schema import ground_truths, items
+from loop.store.statements import columns, inserted
+
+# Rows fetched at a time while a whole project is read.
+_CHUNK = 500
+
+
+class SqlTruths:
+    """Implements `loop.domain.ports.Truths`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, truth: GroundTruth) -> None:
+        # The primary key decides between two writers that both saw the same newest version.
+        if truth.version != self._newest(truth) + 1 or not inserted(self._connection, ground_truths, columns(truth)):
+            raise Conflict(
+                f"version {truth.version} is not the next of item {truth.item_digest}.",
+                hint="Read the item's ground truth again and save the change as its next version.",
+                item=truth.item_digest,
+                version=truth.version,
+            )
+
+    def current(self, project_id: str, item_digest: str) -> GroundTruth | None:
+        row = self._connection.execute(
+            select(ground_truths)
+            .where(ground_truths.c.project_id == project_id, ground_truths.c.item_digest == item_digest)
+            .order_by(ground_truths.c.version.desc())
+            .limit(1)
+        ).first()
+        return None if row is None else GroundTruth(**row._mapping)
+
+    def all_current(self, project_id: str) -> Iterator[tuple[Item, GroundTruth]]:
+        """See the port. Read in chunks: use the iterator up inside its transaction."""
+        newest = (
+            select(ground_truths.c.item_digest, func.max(ground_truths.c.version).label("version"))
+            .where(ground_truths.c.project_id == project_id)
+            .group_by(ground_truths.c.item_digest)
+            .subquery()
+        )
+        truth = {field.name: ground_truths.c[field.name].label(f"truth_{field.name}") for field in fields(GroundTruth)}
+        rows = self._connection.execute(
+            select(items, *truth.values())
+            .join(ground_truths, _same_item())
+            .join(newest, _is_version(newest.c.item_digest, newest.c.version))
+            .where(items.c.project_id == project_id)
+            .order_by(items.c.digest),
+            execution_options={"yield_per": _CHUNK},
+        )
+        for row in rows:
+            yield _pair(row)
+
+    def _newest(self, truth: GroundTruth) -> int:
+        newest = self._connection.execute(
+            select(func.max(ground_truths.c.version)).where(
+                ground_truths.c.project_id == truth.project_id, ground_truths.c.item_digest == truth.item_digest
+            )
+        ).scalar()
+        return newest or 0
+
+
+def _same_item() -> Any:
+    return and_(items.c.project_id == ground_truths.c.project_id, items.c.digest == ground_truths.c.item_digest)
+
+
+def _is_version(item_digest: Any, version: Any) -> Any:
+    return and_(ground_truths.c.item_digest == item_digest, ground_truths.c.version == version)
+
+
+def _pair(row: Row[Any]) -> tuple[Item, GroundTruth]:
+    values = row._mapping
+    item = Item(**{field.name: values[field.name] for field in fields(Item)})
+    return item, GroundTruth(**{field.name: values[f"truth_{field.name}"] for field in fields(GroundTruth)})

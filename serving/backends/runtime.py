@@ -1,0 +1,23 @@
+"""Where a network runs."""
+
+import torch
+
+from loop.domain.errors import BadWeights
+
+
+def on_device(network: torch.nn.Module, device: str, threads: int) -> torch.nn.Module:
+    """`network` on a torch device, for inference only. Raises BadWeights for a device that is not there.
+
+    threads: of this process, 0 leaves them as they are.
+    """
+    if threads > 0:
+        torch.set_num_threads(threads)
+    try:
+        moved = network.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:  # torch says "not compiled with CUDA" by assertion
+        raise BadWeights(
+            f"the model cannot run on {device!r}: {str(error).splitlines()[0]}",
+            hint="Set the device to cpu, or to one that this machine has.",
+            device=device,
+        ) from error
+    return moved.eval().requires_grad_(False)

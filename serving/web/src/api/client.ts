@@ -1,0 +1,104 @@
+/** Every request the page makes. The token travels only as a header, so that no other site can use it. */
+import { NetworkError, ProblemError, problemOf } from "./problem";
+import type {
+  Cycle,
+  CycleBody,
+  CyclePage,
+  Heartbeat,
+  Lease,
+  Me,
+  Models,
+  Project,
+  Promotion,
+  ReviewEventPage,
+  ShapeBody,
+  Submission,
+  Summary,
+  Task,
+} from "./types";
+
+type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
+
+const TIMEOUT_MS = 30_000;
+
+export class Api {
+  /** Milliseconds that the service's clock is ahead of this computer's. */
+  clockOffset = 0;
+
+  constructor(
+    private readonly token: string,
+    private readonly onUnauthenticated: () => void = () => undefined,
+    private readonly fetcher: Fetch = (input, init) => fetch(input, init),
+    private readonly origin: string = window.location.origin,
+  ) {}
+
+  me = () => this.json<Me>("GET", "/v1/me");
+  projects = () => this.json<Project[]>("GET", "/v1/projects");
+  project = (project: string) => this.json<Project>("GET", at(project, ""));
+  summary = (project: string) => this.json<Summary>("GET", at(project, "/summary"));
+
+  lease = (project: string, count: number) => this.json<Lease>("POST", at(project, "/tasks/lease"), { count });
+  heartbeat = (task: string, epoch: number) => this.json<Heartbeat>("POST", on(task, "heartbeat"), { epoch });
+  submit = (task: string, body: { epoch: number; shapes: ShapeBody[]; note: string }) =>
+    this.json<Submission>("POST", on(task, "submit"), body);
+  skip = (task: string, body: { epoch: number; reason: string }) =>
+    this.json<Submission>("POST", on(task, "skip"), body);
+
+  /** Goes through even while the page is being closed. */
+  async release(task: string, epoch: number): Promise<void> {
+    await this.send("POST", on(task, "release"), { epoch }, true);
+  }
+
+  image = async (task: Task): Promise<Blob> => (await this.send("GET", task.image_url)).blob().catch(cutShort);
+
+  events = (project: string, after: number) =>
+    this.json<ReviewEventPage>("GET", at(project, `/events?after=${after}&limit=1000`));
+  cycles = (project: string) => this.json<CyclePage>("GET", at(project, "/cycles"));
+  startCycle = (project: string, body: CycleBody) => this.json<Cycle>("POST", at(project, "/cycles"), body);
+  models = (project: string) => this.json<Models>("GET", at(project, "/models"));
+  promote = (project: string, model: string, reason: string) =>
+    this.json<Promotion>("POST", at(project, `/models/${encodeURIComponent(model)}/promote`), { reason });
+  rollback = (project: string, reason: string) =>
+    this.json<Promotion>("POST", at(project, "/models/rollback"), { reason });
+
+  private async json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const response = await this.send(method, path, body);
+    return (await response.json().catch(cutShort)) as T;
+  }
+
+  private async send(method: string, path: string, body?: unknown, keepalive = false): Promise<Response> {
+    const url = new URL(path, this.origin);
+    if (url.origin !== this.origin) {
+      throw new Error(`The service pointed to ${url.origin}; the page sends its token to ${this.origin} only.`);
+    }
+    const headers: Record<string, string> = { Authorization: `Bearer ${this.token}` };
+    const init: RequestInit = { method, headers, keepalive, signal: AbortSignal.timeout(TIMEOUT_MS) };
+    if (body !== undefined) {
+      headers["Content-Type"] = "application/json";
+      init.body = JSON.stringify(body);
+    }
+    const response = await this.fetcher(url.href, init).catch(cutShort);
+    this.readClock(response);
+    if (response.ok) return response;
+    const problem = await problemOf(response);
+    if (problem.status === 401) this.onUnauthenticated();
+    throw problem;
+  }
+
+  private readClock(response: Response): void {
+    const date = Date.parse(response.headers.get("date") ?? "");
+    if (!Number.isNaN(date)) this.clockOffset = date - Date.now();
+  }
+}
+
+/** Whether trying again later may help: no answer, or the service said that it cannot just now. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof NetworkError || (error instanceof ProblemError && error.passing);
+}
+
+function cutShort(): never {
+  throw new NetworkError();
+}
+
+const at = (project: string, rest: string): string => `/v1/projects/${encodeURIComponent(project)}${rest}`;
+const on = (task: string, action: string): string => `/v1/tasks/${encodeURIComponent(task)}/${action}`;

@@ -1,0 +1,185 @@
+/** The frame around both tabs: project picker, queue, what was done, connection, who is signed in. */
+import { useCallback, useEffect, useState } from "react";
+import type { Api } from "../api/client";
+import type { Me, Project } from "../api/types";
+import { OverviewPage } from "../overview/OverviewPage";
+import { ReviewPage } from "../review/ReviewPage";
+import { Status } from "../review/Status";
+import type { Notice } from "../review/session";
+import { type Reviewing, useReviewSession, useReviewState } from "../review/useReviewSession";
+import { abilitiesOf } from "../session/abilities";
+import { type Tab, fragmentOf, routeOf } from "../session/route";
+import { Mark } from "./Mark";
+import { Toast } from "./Toast";
+import { useSoleTab } from "./hooks";
+
+interface Props {
+  readonly api: Api;
+  readonly me: Me;
+  readonly projects: readonly Project[];
+  readonly onSignOut: () => void;
+}
+
+export function Workbench({ api, me, projects, onSignOut }: Props) {
+  const abilities = abilitiesOf(me.role);
+  const [route, setRoute] = useState(() => routeOf(window.location.hash));
+  const [notice, setNotice] = useState<Notice | null>(null);
+  const project = projects.find((candidate) => candidate.id === route.project) ?? projects[0] ?? null;
+  const tab = abilities.tabs.find((candidate) => candidate === route.tab) ?? abilities.tabs[0] ?? "overview";
+
+  useEffect(() => {
+    const follow = () => setRoute(routeOf(window.location.hash));
+    window.addEventListener("hashchange", follow);
+    return () => window.removeEventListener("hashchange", follow);
+  }, []);
+
+  // An error stays until it is dismissed; information does not push it away.
+  const notify = useCallback(
+    (next: Notice) => setNotice((old) => (old?.tone === "error" && next.tone === "info" ? old : next)),
+    [],
+  );
+  const dismiss = useCallback(() => setNotice(null), []);
+
+  const go = (to: Project, where: Tab) => {
+    window.location.hash = fragmentOf(to.id, where);
+  };
+
+  const picker = (
+    <label className="picker">
+      <span className="visually-hidden">Project</span>
+      <select
+        data-testid="project-picker"
+        value={project?.id ?? ""}
+        disabled={projects.length === 0}
+        onChange={(event) => {
+          const chosen = projects.find((candidate) => candidate.id === event.target.value);
+          if (chosen) go(chosen, tab);
+          event.target.blur();
+        }}
+      >
+        {projects.length === 0 && <option value="">no project</option>}
+        {projects.map((candidate) => (
+          <option key={candidate.id} value={candidate.id}>
+            {candidate.id}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+
+  const frame = (status: React.ReactNode, body: React.ReactNode) => (
+    <div className="app">
+      <header className="top">
+        <span className="brand">
+          <Mark />
+          <span>Askance</span>
+        </span>
+        {picker}
+        <nav aria-label="Views">
+          {abilities.tabs.map((name) => (
+            <button
+              key={name}
+              className={name === tab ? "tab current" : "tab"}
+              aria-current={name === tab ? "page" : undefined}
+              data-testid={`tab-${name}`}
+              onMouseDown={(event) => event.preventDefault()}
+              onClick={() => project && go(project, name)}
+            >
+              {name === "review" ? "Review" : "Overview"}
+            </button>
+          ))}
+        </nav>
+        <span className="grow" />
+        {status}
+        <span className="who" title={`Signed in as ${me.name}, ${me.role}`}>
+          {me.name} <span className="muted">{me.role}</span>
+        </span>
+        <button className="quiet" data-testid="sign-out" onClick={onSignOut}>
+          Sign out
+        </button>
+      </header>
+      <main className="body">{body}</main>
+      <Toast notice={notice} onDismiss={dismiss} />
+    </div>
+  );
+
+  if (!project) {
+    return frame(
+      null,
+      <div className="calm">
+        <h2>No project yet</h2>
+        <p className="muted">
+          An operator makes one with <code>askance projects create</code>; then reload this page.
+        </p>
+      </div>,
+    );
+  }
+  const overview = () => (
+    <OverviewPage key={project.id} api={api} project={project} operates={abilities.operate} notify={notify} />
+  );
+  if (!abilities.tabs.includes("review")) return frame(null, overview());
+  return <Reviewer api={api} me={me} project={project} tab={tab} notify={notify} frame={frame} overview={overview} />;
+}
+
+interface ReviewerProps {
+  readonly api: Api;
+  readonly me: Me;
+  readonly project: Project;
+  readonly tab: Tab;
+  readonly notify: (notice: Notice) => void;
+  readonly frame: (status: React.ReactNode, body: React.ReactNode) => React.ReactNode;
+  readonly overview: () => React.ReactNode;
+}
+
+/** Work is asked for when the review tab is first shown, and kept in hand while the overview is looked at. */
+function Reviewer({ api, me, project, tab, notify, frame, overview }: ReviewerProps) {
+  const { tenure, takeOver } = useSoleTab(`askance/${me.id}/${project.id}`);
+  const [visited, setVisited] = useState(tab === "review");
+  useEffect(() => {
+    if (tab === "review") setVisited(true);
+  }, [tab]);
+  const reviewing = useReviewSession(api, me.id, visited && tenure === "ours" ? project.id : null, notify);
+  if (tab === "overview") return frame(null, overview());
+  if (tenure === "elsewhere") return frame(null, <Elsewhere onTakeOver={takeOver} />);
+  if (!reviewing) return frame(null, null);
+  return <InSession project={project} reviewing={reviewing} frame={frame} />;
+}
+
+function InSession({
+  project,
+  reviewing,
+  frame,
+}: {
+  project: Project;
+  reviewing: Reviewing;
+  frame: ReviewerProps["frame"];
+}) {
+  const state = useReviewState(reviewing.session);
+  const figures = (
+    <>
+      <span className="figure" title="Tasks that nobody holds">
+        <span className="muted">Queue</span> <strong data-testid="queue-open">{state.open ?? "–"}</strong>
+      </span>
+      <span className="figure" title="Answered in this session">
+        <span className="muted">Done</span> <strong data-testid="done-count">{state.done}</strong>
+      </span>
+      <Status state={state} />
+    </>
+  );
+  return frame(
+    figures,
+    <ReviewPage project={project} session={reviewing.session} state={state} images={reviewing.images} />,
+  );
+}
+
+function Elsewhere({ onTakeOver }: { onTakeOver: () => void }) {
+  return (
+    <div className="calm" role="status" data-testid="elsewhere">
+      <h2>You are reviewing in another tab</h2>
+      <p className="muted">Two tabs would work on the same images. Close the other one, or go on here.</p>
+      <button className="primary" onClick={onTakeOver}>
+        Review here
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,31 @@
+/** Numbers and times as people read them. */
+
+export const count = (value: number): string => value.toLocaleString("en-US");
+
+export const percent = (value: number, digits = 0): string => `${(value * 100).toFixed(digits)}%`;
+
+export const share = (part: number, whole: number): string => (whole > 0 ? percent(part / whole, 1) : "–");
+
+/** 75 → "1:15" */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+/** "just now", "12 s ago", "3 min ago", then the date. */
+export function ago(time: string, now: number): string {
+  const seconds = Math.max(0, (now - Date.parse(time)) / 1000);
+  if (Number.isNaN(seconds)) return "";
+  if (seconds < 3) return "just now";
+  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
+  return new Date(time).toLocaleDateString();
+}
+
+export function bytes(value: number): string {
+  if (value < 1024) return `${value} B`;
+  return value < 1024 ** 2 ? `${(value / 1024).toFixed(1)} kB` : `${(value / 1024 ** 2).toFixed(1)} MB`;
+}
+
+export const short = (digest: string): string => (digest.length > 12 ? `${digest.slice(0, 12)}…` : digest);

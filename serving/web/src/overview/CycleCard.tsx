@@ -1,0 +1,155 @@
+import type { Cycle } from "../api/types";
+import { ago, percent } from "../app/format";
+import { type Figure, figuresOf, verdictOf } from "./decision";
+
+const STEPS = ["snapshot", "train", "evaluate", "gate", "promote"] as const;
+
+interface Props {
+  readonly cycle: Cycle | null;
+  readonly now: number;
+  readonly start: { readonly disabled: boolean; readonly onStart: () => void } | null;
+}
+
+export function CycleCard({ cycle, now, start }: Props) {
+  return (
+    <section className="card" aria-label="Newest cycle" data-testid="cycle">
+      <header>
+        <h2>Newest cycle</h2>
+        {cycle && <StateBadge state={cycle.state} />}
+        <span className="grow" />
+        {start && (
+          <button className="primary" data-testid="start-cycle" disabled={start.disabled} onClick={start.onStart}>
+            Start a cycle
+          </button>
+        )}
+      </header>
+      {cycle ? (
+        <Body cycle={cycle} now={now} />
+      ) : (
+        <p className="muted">
+          No cycle yet. A cycle trains on what people corrected and promotes the result if it is better.
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Body({ cycle, now }: { cycle: Cycle; now: number }) {
+  const verdict = verdictOf(cycle.decision);
+  const figures = figuresOf(cycle.decision, cycle.evaluation);
+  return (
+    <>
+      <p className="muted small">
+        <code>{cycle.id}</code> · {cycle.reason} · by {cycle.actor} · {ago(cycle.created_at, now)}
+      </p>
+      <Steps cycle={cycle} />
+      {cycle.error && (
+        <div className="callout error" role="alert">
+          <strong>It stopped</strong>
+          <p>{cycle.error}</p>
+        </div>
+      )}
+      {figures.length > 0 && <Figures figures={figures} />}
+      {verdict && (
+        <>
+          <h3>
+            The gate {verdict.promoted ? "passed" : "refused"}
+            <span className="muted small">
+              {verdict.mode && ` must be ${verdict.mode}`}
+              {verdict.images !== null && ` · ${verdict.images} images`}
+            </span>
+          </h3>
+          <ul className="clauses">
+            {verdict.clauses.map((clause, index) => (
+              <li key={index} className={clause.passed ? "passed" : "failed"}>
+                <span className="sign" aria-label={clause.passed ? "passed" : "failed"} role="img">
+                  {clause.passed ? "✓" : "✕"}
+                </span>
+                <div>
+                  <strong>{clause.name}</strong>
+                  <p className="muted">{clause.detail}</p>
+                </div>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </>
+  );
+}
+
+function Steps({ cycle }: { cycle: Cycle }) {
+  // A refused cycle is finished, but it went no further than the gate.
+  const at =
+    cycle.state === "refused"
+      ? STEPS.indexOf("gate")
+      : cycle.step === "done"
+        ? STEPS.length
+        : STEPS.indexOf(cycle.step);
+  const stopped = cycle.finished_at !== null;
+  return (
+    <ol className="steps">
+      {STEPS.map((step, index) => {
+        const state =
+          index < at || cycle.state === "promoted" ? "done" : index > at ? "later" : stopped ? "stopped" : "now";
+        const progress = state === "done" ? 1 : state === "now" ? cycle.progress : 0;
+        return (
+          <li key={step} className={state} aria-current={state === "now" ? "step" : undefined}>
+            <div
+              className="bar"
+              role="progressbar"
+              aria-label={step}
+              aria-valuenow={Math.round(progress * 100)}
+              aria-valuemin={0}
+              aria-valuemax={100}
+            >
+              <span style={{ width: percent(progress) }} />
+            </div>
+            <span>
+              {step}
+              {state === "now" && cycle.progress > 0 && <span className="muted"> {percent(cycle.progress)}</span>}
+            </span>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+function Figures({ figures }: { figures: readonly Figure[] }) {
+  return (
+    <table className="figures">
+      <thead>
+        <tr>
+          <th scope="col">On the same images</th>
+          <th scope="col">Champion</th>
+          <th scope="col">Candidate</th>
+          <th scope="col">Change</th>
+          <th scope="col">Interval</th>
+        </tr>
+      </thead>
+      <tbody>
+        {figures.map((figure) => (
+          <tr key={figure.name}>
+            <th scope="row">{figure.name}</th>
+            <td>{fixed(figure.champion)}</td>
+            <td>{fixed(figure.candidate)}</td>
+            <td className={figure.delta === null ? "" : figure.delta > 0 ? "up" : figure.delta < 0 ? "down" : ""}>
+              {signed(figure.delta)}
+            </td>
+            <td>{figure.interval ? `${signed(figure.interval[0])} to ${signed(figure.interval[1])}` : "–"}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+export function StateBadge({ state }: { state: Cycle["state"] }) {
+  const tone = { queued: "info", running: "info", promoted: "good", refused: "warn", failed: "bad" }[state];
+  return <span className={`badge ${tone}`}>{state}</span>;
+}
+
+const fixed = (value: number | null): string => value?.toFixed(3) ?? "–";
+const signed = (value: number | null): string =>
+  value === null ? "–" : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;

@@ -1,0 +1,127 @@
+/** For operators: how the project does, what the newest cycle found, which model serves. */
+import { useState } from "react";
+import type { Api } from "../api/client";
+import { describe } from "../api/problem";
+import type { Project, Promotion } from "../api/types";
+import { useNow } from "../app/hooks";
+import type { Notice } from "../review/session";
+import { Activity } from "./Activity";
+import { CycleCard } from "./CycleCard";
+import { CycleHistory } from "./CycleHistory";
+import { ModelList } from "./ModelList";
+import { PromoteDialog, RollbackDialog, StartCycleDialog } from "./dialogs";
+import { Tiles } from "./Tiles";
+import { useOverview } from "./useOverview";
+
+interface Props {
+  readonly api: Api;
+  readonly project: Project;
+  readonly operates: boolean;
+  readonly notify: (notice: Notice) => void;
+}
+
+type Asking = { kind: "cycle" } | { kind: "rollback" } | { kind: "promote"; model: string };
+
+export function OverviewPage({ api, project, operates, notify }: Props) {
+  const { overview, refresh } = useOverview(api, project.id, operates);
+  const [asking, setAsking] = useState<Asking | null>(null);
+  const now = useNow(1000);
+  const { summary, cycles, models, promotions, problem } = overview;
+  const newest = cycles[0] ?? null;
+  const running = newest !== null && newest.finished_at === null;
+
+  const act = async (action: Promise<unknown>, title: string, detail: string) => {
+    setAsking(null);
+    try {
+      await action;
+      notify({ tone: "info", title, detail, hint: "" });
+      await refresh();
+    } catch (error) {
+      notify({ tone: "error", ...describe(error) });
+    }
+  };
+
+  if (!summary) {
+    return (
+      <div className="calm" role="status">
+        {problem ? (
+          <>
+            <h2>{problem.title}</h2>
+            <p>{problem.detail}</p>
+            <p className="muted">{problem.hint}</p>
+          </>
+        ) : (
+          <p className="muted">Fetching the figures…</p>
+        )}
+      </div>
+    );
+  }
+  return (
+    <div className="overview">
+      {problem && (
+        <p className="callout warn" role="status">
+          {problem.title}: the figures below may be old. {problem.hint}
+        </p>
+      )}
+      <Tiles summary={summary} policy={project.policy} />
+      <div className="columns">
+        <div className="column">
+          <CycleCard
+            cycle={newest}
+            now={now}
+            start={operates ? { disabled: running, onStart: () => setAsking({ kind: "cycle" }) } : null}
+          />
+          <CycleHistory cycles={cycles.slice(1)} now={now} />
+        </div>
+        <div className="column">
+          <ModelList
+            models={models}
+            promotions={promotions}
+            now={now}
+            operate={
+              operates
+                ? {
+                    onPromote: (model) => setAsking({ kind: "promote", model }),
+                    onRollback: () => setAsking({ kind: "rollback" }),
+                  }
+                : null
+            }
+          />
+          {operates && <Activity events={overview.events} now={now} />}
+        </div>
+      </div>
+      {asking?.kind === "cycle" && (
+        <StartCycleDialog
+          onClose={() => setAsking(null)}
+          onStart={(body) => void act(api.startCycle(project.id, body), "Cycle started", "Its progress shows here.")}
+        />
+      )}
+      {asking?.kind === "promote" && (
+        <PromoteDialog
+          model={asking.model}
+          onClose={() => setAsking(null)}
+          onPromote={(reason) =>
+            void act(
+              api.promote(project.id, asking.model, reason),
+              "Promotion asked for",
+              "It serves once it is deployed and warm.",
+            )
+          }
+        />
+      )}
+      {asking?.kind === "rollback" && (
+        <RollbackDialog
+          to={rollbackTarget(promotions)}
+          onClose={() => setAsking(null)}
+          onRollback={(reason) =>
+            void act(api.rollback(project.id, reason), "Rollback asked for", "The model before serves once it is warm.")
+          }
+        />
+      )}
+    </div>
+  );
+}
+
+/** The champion before the present one, as far as the list of promotions tells. */
+const rollbackTarget = (promotions: readonly Promotion[]): string | null =>
+  promotions.find((promotion) => promotion.state === "active")?.previous_id ?? null;

@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { figuresOf, verdictOf } from "./decision";
+
+const decision = {
+  promoted: false,
+  settings: { mode: "non_inferior" },
+  images: 120,
+  map50_95: { champion: 0.5, candidate: 0.53, delta: 0.03, interval: [-0.01, 0.07], lower_bound: -0.004 },
+  map50: { champion: null, candidate: null, delta: null, interval: null, lower_bound: null },
+  clauses: [{ name: "class_margin", passed: false, detail: "3 is worse by 0.08", numbers: {} }],
+};
+
+test("the gate's clauses are read in words", () => {
+  expect(verdictOf(decision)).toEqual({
+    promoted: false,
+    mode: "non-inferior",
+    images: 120,
+    clauses: [{ name: "class margin", passed: false, detail: "3 is worse by 0.08" }],
+  });
+});
+
+test("before the gate has decided there is no verdict", () => {
+  expect(verdictOf({})).toBeNull();
+});
+
+test("figures come from the gate with their interval, and what cannot be said is left out", () => {
+  expect(figuresOf(decision, {})).toEqual([
+    { name: "mAP 50–95", champion: 0.5, candidate: 0.53, delta: 0.03, interval: [-0.01, 0.07] },
+  ]);
+});
+
+test("without a gate the evaluation alone is shown", () => {
+  expect(figuresOf({}, { before: { map50: 0.5 }, after: { map50: 0.75 } })).toEqual([
+    { name: "mAP 50", champion: 0.5, candidate: 0.75, delta: 0.25, interval: null },
+  ]);
+});
+
+test.each([
+  { clauses: "none", promoted: true },
+  { clauses: [null, 3], promoted: true, settings: null },
+])("an unexpected document is no error: %o", (odd) => {
+  expect(() => [verdictOf(odd), figuresOf(odd, odd)]).not.toThrow();
+});

@@ -1,0 +1,56 @@
+import { useNow } from "../app/hooks";
+import type { ReviewState } from "./session";
+
+/** No task on screen: still asking, nothing open, or no way to ask. */
+export function EmptyQueue({ state, onCheck }: { readonly state: ReviewState; readonly onCheck: () => void }) {
+  const now = useNow(1000);
+  if (state.problem) {
+    return (
+      <div className="calm" role="alert">
+        <h2>{state.problem.title}</h2>
+        <p>{state.problem.detail}</p>
+        <p className="muted">{state.problem.hint}</p>
+        <button onClick={onCheck}>Try again</button>
+      </div>
+    );
+  }
+  if (!state.online) {
+    return (
+      <div className="calm" role="status">
+        <h2>The service cannot be reached</h2>
+        <p className="muted">Nothing is lost. This page keeps trying and goes on by itself.</p>
+        <button onClick={onCheck}>Try now</button>
+      </div>
+    );
+  }
+  if (state.phase === "loading") {
+    return (
+      <div className="calm" role="status">
+        <p className="muted">Fetching the next image…</p>
+      </div>
+    );
+  }
+  const seconds = Math.max(0, Math.round((now - state.checkedAt) / 1000));
+  return (
+    <div className="calm" data-testid="empty-queue" role="status">
+      <svg viewBox="0 0 64 64" className="calm-mark" aria-hidden="true">
+        <circle cx="32" cy="32" r="27" fill="none" stroke="currentColor" strokeWidth="2.500" opacity="0.35" />
+        <path
+          d="m20 33 8.500 8.500L45 24"
+          fill="none"
+          stroke="currentColor"
+          strokeWidth="4"
+          strokeLinecap="round"
+          strokeLinejoin="round"
+        />
+      </svg>
+      <h2>Nothing to review just now</h2>
+      <p className="muted">
+        {state.done > 0 ? `You did ${state.done} this session. ` : ""}
+        New images appear here by themselves.
+      </p>
+      <button onClick={onCheck}>Check now</button>
+      <p className="muted small">{seconds < 2 ? "Checked just now" : `Checked ${seconds} s ago`}</p>
+    </div>
+  );
+}

@@ -1,0 +1,20 @@
+/** What a role may do here; the service checks again, the page only spares people buttons that would fail. */
+import type { Role } from "../api/types";
+import type { Tab } from "./route";
+
+export interface Abilities {
+  readonly tabs: readonly Tab[];
+  readonly operate: boolean;
+}
+
+/** Reviewers see no overview: its figures tell audits from routed work, and audits are blind. */
+export function abilitiesOf(role: Role): Abilities {
+  switch (role) {
+    case "reviewer":
+      return { tabs: ["review"], operate: false };
+    case "producer":
+      return { tabs: ["overview"], operate: false };
+    case "operator":
+      return { tabs: ["review", "overview"], operate: true };
+  }
+}

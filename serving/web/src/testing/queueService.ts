@@ -1,0 +1,148 @@
+/** The service's side of the queue in memory, for tests: leases with epochs and expiry, as loop/domain/review.py. */
+import { NetworkError, ProblemError } from "../api/problem";
+import type { Heartbeat, Lease, ShapeBody, Submission, Task } from "../api/types";
+import type { ReviewApi } from "../review/session";
+
+interface Row {
+  readonly task: Task;
+  state: "open" | "leased" | "done" | "skipped";
+  owner: string | null;
+  epoch: number;
+  expiresAt: number;
+  answer: unknown;
+}
+
+export class QueueService implements ReviewApi {
+  clockOffset = 0;
+  now = 1_000_000;
+  leaseSeconds = 60;
+  /** Requests fail as if the network were down. */
+  down = false;
+  /** The answer is stored but the response is lost. */
+  losesResponses = false;
+  /** Refuses the next submission with this problem. */
+  refusal: { status: number; code: string } | null = null;
+  readonly calls: string[] = [];
+  private readonly rows: Row[];
+
+  constructor(tasks: readonly Task[]) {
+    this.rows = tasks.map((task) => ({ task, state: "open", owner: null, epoch: 0, expiresAt: 0, answer: null }));
+  }
+
+  answerOf = (task: string): unknown => this.row(task).answer;
+  stateOf = (task: string): string => this.row(task).state;
+
+  /** The lease runs out, and somebody else takes the task (or nobody). */
+  takeAway(task: string, owner: string | null): void {
+    const row = this.row(task);
+    Object.assign(row, {
+      state: owner ? "leased" : "open",
+      owner,
+      epoch: row.epoch + (owner ? 1 : 0),
+      expiresAt: Infinity,
+    });
+  }
+
+  lease = async (_project: string, count: number): Promise<Lease> => {
+    await this.arrive(`lease ${count}`);
+    const mine = this.rows.filter((row) => this.isLive(row) && row.owner === "me").slice(0, count);
+    for (const row of this.rows.filter((candidate) => this.isFree(candidate)).slice(0, count - mine.length)) {
+      Object.assign(row, {
+        state: "leased",
+        owner: "me",
+        epoch: row.epoch + 1,
+        expiresAt: this.now + this.leaseSeconds * 1000,
+      });
+      mine.push(row);
+    }
+    return { tasks: mine.map((row) => this.out(row)), open: this.rows.filter((row) => this.isFree(row)).length };
+  };
+
+  heartbeat = async (task: string, epoch: number): Promise<Heartbeat> => {
+    await this.arrive(`heartbeat ${task}`);
+    const row = this.live(task, epoch);
+    row.expiresAt = this.now + this.leaseSeconds * 1000;
+    return { expires_at: new Date(row.expiresAt).toISOString() };
+  };
+
+  submit = async (task: string, body: { epoch: number; shapes: ShapeBody[]; note: string }): Promise<Submission> => {
+    await this.arrive(`submit ${task}`);
+    return this.close(task, body.epoch, "done", body);
+  };
+
+  skip = async (task: string, body: { epoch: number; reason: string }): Promise<Submission> => {
+    await this.arrive(`skip ${task}`);
+    return this.close(task, body.epoch, "skipped", body);
+  };
+
+  release = async (task: string, epoch: number): Promise<void> => {
+    await this.arrive(`release ${task}`);
+    Object.assign(this.live(task, epoch), { state: "open", owner: null });
+  };
+
+  private close(task: string, epoch: number, state: "done" | "skipped", answer: unknown): Submission {
+    const row = this.row(task);
+    const same = row.epoch === epoch && JSON.stringify(row.answer) === JSON.stringify(answer);
+    if (row.answer !== null && !same) throw problem(409, "already-submitted");
+    if (this.refusal) throw problem(this.refusal.status, this.refusal.code);
+    if (row.answer === null) Object.assign(this.live(task, epoch), { state, answer });
+    if (this.losesResponses) throw new NetworkError();
+    return {
+      id: `sub-${task}`,
+      task_id: task,
+      item_digest: row.task.item_digest,
+      outcome: state === "done" ? "submitted" : "skipped",
+      corrections: {},
+      seconds: 1,
+      created_at: new Date(this.now).toISOString(),
+    };
+  }
+
+  private async arrive(call: string): Promise<void> {
+    this.calls.push(call);
+    await Promise.resolve();
+    if (this.down) throw new NetworkError();
+  }
+
+  private live(task: string, epoch: number): Row {
+    const row = this.row(task);
+    if (!this.isLive(row) || row.owner !== "me" || row.epoch !== epoch) throw problem(409, "stale-lease");
+    return row;
+  }
+
+  private row(task: string): Row {
+    const row = this.rows.find((candidate) => candidate.task.id === task);
+    if (!row) throw problem(404, "not-found");
+    return row;
+  }
+
+  private isLive = (row: Row): boolean => row.state === "leased" && row.expiresAt > this.now;
+  private isFree = (row: Row): boolean => row.state === "open" || (row.state === "leased" && row.expiresAt <= this.now);
+
+  private out = (row: Row): Task => ({
+    ...row.task,
+    epoch: row.epoch,
+    lease_seconds: this.leaseSeconds,
+    expires_at: new Date(row.expiresAt).toISOString(),
+  });
+}
+
+const problem = (status: number, code: string): ProblemError =>
+  new ProblemError({ type: `/problems/${code}`, title: code, status, detail: "", hint: "", ids: {} });
+
+export const taskNamed = (id: string): Task => ({
+  id,
+  project_id: "digits",
+  item_digest: `digest-${id}`,
+  width: 160,
+  height: 120,
+  image_url: `/v1/projects/digits/items/digest-${id}/image`,
+  epoch: 0,
+  expires_at: "",
+  lease_seconds: 0,
+  detections: [
+    { label: "7", score: 0.4, box: [10, 10, 40, 50] },
+    { label: "3", score: 0.9, box: [60, 20, 100, 80] },
+  ],
+  created_at: "2026-01-01T00:00:00Z",
+});

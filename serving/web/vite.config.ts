@@ -1,0 +1,13 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+// `npm run dev` shows the page with hot reload against a service started by `askance up`.
+const service = "http://127.0.0.1:8000";
+
+export default defineConfig({
+  plugins: [react()],
+  // No inlined data: URLs and no inline preload script: the page runs under default-src 'self'.
+  build: { outDir: "dist", assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 800 },
+  server: { proxy: { "/v1": service } },
+  test: { include: ["src/**/*.test.ts"], environment: "node" },
+});

@@ -1,0 +1,192 @@
+"""What content-addressed bytes promise, on a local disk and on an object store (fsspec's in-memory one)."""
+
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from loop.domain.errors import NotFound, SettingsError, Unavailable
+from loop.domain.identity import digest_of
+from loop.store.blobs import FsspecBlobs
+
+CONTENT = b"\x89PNG" + bytes(range(256)) * 5000
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "blobs"
+
+
+@pytest.fixture(params=["folder", "file-url", "object-store"])
+def blobs(request: pytest.FixtureRequest, root: Path) -> Iterator[FsspecBlobs]:
+    urls = {"folder": str(root), "file-url": root.as_uri(), "object-store": "memory://bucket/blobs"}
+    yield FsspecBlobs.open(urls[request.param])
+    fsspec.filesystem("memory").store.clear()
+
+
+def _path(root: Path, key: str) -> Path:
+    return root / key[:2] / key[2:4] / key
+
+
+def _files(root: Path) -> list[str]:
+    return [path.name for path in root.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("content", [CONTENT, b"", b"\n"])
+def test_content_comes_back_under_its_digest(blobs: FsspecBlobs, content: bytes) -> None:
+    """The key is the SHA-256 of the bytes; empty content is content."""
+    assert not blobs.has(digest_of(content))
+    key = blobs.put(content)
+    assert key == digest_of(content)
+    assert blobs.has(key)
+    assert blobs.get(key) == content
+
+
+def test_putting_again_changes_nothing(blobs: FsspecBlobs) -> None:
+    """A retry gives the same key."""
+    assert blobs.put(CONTENT) == blobs.put(CONTENT)
+    assert blobs.get(digest_of(CONTENT)) == CONTENT
+
+
+def test_one_content_is_one_file(root: Path) -> None:
+    """Under ab/cd/, with no temp file left, and not rewritten by a second put."""
+    blobs = FsspecBlobs.open(str(root))
+    key = blobs.put(CONTENT)
+    made = _path(root, key).stat()
+    blobs.put(CONTENT)
+    assert _path(root, key).stat().st_ino == made.st_ino
+    assert _files(root) == [key]
+
+
+def test_a_missing_key_is_not_found(blobs: FsspecBlobs) -> None:
+    """Not an empty answer."""
+    with pytest.raises(NotFound):
+        blobs.get(digest_of(b"never put"))
+
+
+@pytest.mark.parametrize(
+    "key", ["", "..", "../../../../etc/passwd", "A" * 64, "g" * 64, "a" * 63, "a" * 64 + "\n", "/" * 64, "%2e%2e"]
+)
+def test_a_key_that_is_no_digest_is_not_found(blobs: FsspecBlobs, key: str) -> None:
+    """Whatever a URL asked for, nothing outside of the layout is touched."""
+    assert not blobs.has(key)
+    with pytest.raises(NotFound):
+        blobs.get(key)
+
+
+def test_damaged_bytes_are_never_handed_out(root: Path) -> None:
+    """A flipped bit, a truncated file: Unavailable; the same content sent again heals it."""
+    blobs = FsspecBlobs.open(str(root))
+    key = blobs.put(CONTENT)
+    flipped = bytearray(CONTENT)
+    flipped[777] ^= 1
+    for damaged in (bytes(flipped), CONTENT[:-1], b""):
+        _path(root, key).write_bytes(damaged)
+        with pytest.raises(Unavailable, match="damaged"):
+            blobs.get(key)
+        assert blobs.put(CONTENT) == key
+        assert blobs.get(key) == CONTENT
+
+
+def test_damage_in_an_object_store_is_seen_too() -> None:
+    """By the digest, not by the store's word."""
+    blobs = FsspecBlobs.open("memory://bucket/damaged")
+    key = blobs.put(CONTENT)
+    fsspec.filesystem("memory").pipe_file(f"/bucket/damaged/{key[:2]}/{key[2:4]}/{key}", b"else")
+    with pytest.raises(Unavailable, match="damaged"):
+        blobs.get(key)
+
+
+def test_a_key_is_visible_only_with_all_of_its_content(root: Path) -> None:
+    """A reader that polls while others write sees nothing or everything."""
+    blobs = FsspecBlobs.open(str(root))
+    contents = [bytes([number]) * 3_000_000 for number in range(5)]
+    writing = threading.Event()
+    writing.set()
+    seen: set[bytes] = set()
+
+    def watch() -> None:
+        while writing.is_set():
+            for content in contents:
+                if blobs.has(digest_of(content)):
+                    seen.add(blobs.get(digest_of(content)))
+
+    watcher = ThreadPoolExecutor(1)
+    watched = watcher.submit(watch)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(blobs.put, contents * 2))
+    writing.clear()
+    watched.result()
+    watcher.shutdown()
+    assert seen <= set(contents)
+    assert sorted(_files(root)) == sorted(map(digest_of, contents))
+
+
+def test_a_failing_rename_leaves_no_key(root: Path) -> None:
+    """The last step before a key exists is the rename: without it there is neither key nor rubbish."""
+    blobs = FsspecBlobs.open(str(root))
+    blocker = _path(root, digest_of(CONTENT))
+    (blocker / "in the way").mkdir(parents=True)
+    with pytest.raises(Unavailable, match="cannot be written"):
+        blobs.put(CONTENT)
+    assert not blobs.has(digest_of(CONTENT))
+    assert _files(root) == []
+    (blocker / "in the way").rmdir()
+    blocker.rmdir()
+    assert blobs.get(blobs.put(CONTENT)) == CONTENT
+
+
+def test_bytes_are_synced_before_the_name_and_the_name_before_the_answer(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fsync of the file, rename, fsync of every folder on the way: what survives a power cut in this order."""
+    blobs = FsspecBlobs.open(str(root))
+    calls: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def seen_fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        calls.append("sync temp file" if path.is_file() else f"sync {path.relative_to(root)}")
+        fsync(descriptor)
+
+    def seen_replace(source: Path, target: Path) -> None:
+        assert source.read_bytes() == CONTENT
+        calls.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", seen_fsync)
+    monkeypatch.setattr(os, "replace", seen_replace)
+    key = blobs.put(CONTENT)
+    folders = [f"sync {key[:2]}/{key[2:4]}", f"sync {key[:2]}", "sync ."]
+    assert calls == ["sync temp file", "rename", *folders]
+    # Another process may have renamed a moment ago and not have synced yet: a second put does not rely on it.
+    calls.clear()
+    blobs.put(CONTENT)
+    assert calls == folders
+
+
+def test_concurrent_puts_of_one_content_agree(blobs: FsspecBlobs) -> None:
+    """The same image from many callers at once is stored once, by whoever comes first."""
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(blobs.put, [CONTENT] * 16))
+    assert keys == {digest_of(CONTENT)}
+    assert blobs.get(digest_of(CONTENT)) == CONTENT
+
+
+@pytest.mark.parametrize("url", ["nosuch://bucket/path", "zip+what://x"])
+def test_an_unknown_scheme_is_a_settings_error(url: str) -> None:
+    """With what to set or to install."""
+    with pytest.raises(SettingsError) as caught:
+        FsspecBlobs.open(url)
+    assert caught.value.hint
+
+
+def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    """A file is in its place."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(Unavailable, match="cannot be made"):
+        FsspecBlobs.open(str(tmp_path / "file" / "blobs"))

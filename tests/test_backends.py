@@ -1,0 +1,302 @@
+"""What every detector backend keeps to, on networks with random weights."""
+
+import functools
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from numpy.typing import NDArray
+
+from loop.domain.errors import BadWeights, Unavailable
+from loop.domain.model import ModelHead
+from loop.domain.ports import Detector
+from loop.domain.prediction import Inference
+from serving.backends.letterbox import letterboxed
+from serving.backends.load import load_detector
+from serving.backends.ultralytics import MAX_DETECTIONS, NMS_IOU
+from tests.requirements import require_data
+from tests.tiny_models import ARCHITECTURE, tiny_weights
+from training import networks
+from training.weights import adopt, read_weights, write_weights
+
+Image = NDArray[np.uint8]
+LABELS = ("circle", "square", "bar")
+SIZE = 96
+# Random weights score low everywhere: a floor below that makes every network answer with many boxes.
+FLOOR = 0.0005
+
+
+@functools.cache
+def yolo() -> bytes:
+    return _spread(tiny_weights(LABELS, image_size=SIZE))
+
+
+@functools.cache
+def end_to_end() -> bytes:
+    """As YOLO26: two heads, of which one answers without NMS, and boxes without a distribution."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "end2end.yaml"
+        path.write_text(yaml.safe_dump({**ARCHITECTURE, "end2end": True, "reg_max": 1}))
+        return _spread(adopt(path, labels=LABELS, image_size=SIZE))
+
+
+def _spread(content: bytes) -> bytes:
+    """The same model with a head that tells places and classes apart and draws small boxes."""
+    head, state = read_weights(content)
+    generator = torch.Generator().manual_seed(0)
+    for name, tensor in state.items():
+        if ".cv3." in name and tensor.ndim == 4 and tensor.shape[0] == len(LABELS):
+            state[name] = torch.randn(tensor.shape, generator=generator)
+        if ".cv2." in name and name.endswith(".2.bias"):
+            bins = tensor.reshape(4, -1).clone().zero_()
+            bins[:, min(1, bins.shape[1] - 1)] = 8.0 if bins.shape[1] > 1 else 1.0
+            state[name] = bins.flatten()
+    return write_weights(head, state)
+
+
+@functools.cache
+def torchvision(builder: str) -> bytes:
+    network = networks.torchvision_network(builder, len(LABELS), SIZE)
+    dim = networks.torchvision_embedding_dim(network, SIZE)
+    head = ModelHead(
+        backend="torchvision", architecture={"builder": builder}, labels=LABELS, image_size=SIZE, embedding_dim=dim
+    )
+    return write_weights(head, network.state_dict())
+
+
+BACKENDS: dict[str, Callable[[], bytes]] = {
+    "yolo": yolo,
+    "yolo, end to end": end_to_end,
+    "faster r-cnn": lambda: torchvision("fasterrcnn_mobilenet_v3_large_320_fpn"),
+    "ssdlite": lambda: torchvision("ssdlite320_mobilenet_v3_large"),
+}
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def detector(request: pytest.FixtureRequest) -> Detector:
+    return load_detector(BACKENDS[request.param]())
+
+
+def images(*shapes: tuple[int, int], seed: int = 0) -> list[Image]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for height, width in shapes]
+
+
+ODD = {
+    "one pixel": images((1, 1))[0],
+    "very wide": images((2, 3000))[0],
+    "very tall": images((3000, 2))[0],
+    "larger than the network": images((700, 900))[0],
+    "all black": np.zeros((50, 60, 3), dtype=np.uint8),
+    "grey": np.repeat(images((40, 80))[0][:, :, :1], 3, axis=2),
+    "a view with negative strides": images((64, 48))[0][::-1, ::-1],
+}
+
+
+def assert_legal(inference: Inference, image: Image, detector: Detector) -> None:
+    count, classes = len(inference.scores), len(detector.labels)
+    assert inference.boxes.shape == (count, 4) and inference.boxes.dtype == np.float32
+    assert inference.scores.shape == (count,) and inference.scores.dtype == np.float32
+    assert inference.classes.shape == (count,) and inference.classes.dtype == np.int64
+    assert inference.class_scores.shape == (count, classes) and inference.class_scores.dtype == np.float32
+    assert inference.embedding.shape == (detector.embedding_dim,) and inference.embedding.dtype == np.float32
+    assert np.linalg.norm(inference.embedding) == pytest.approx(1.0, abs=1e-5)
+    height, width = image.shape[:2]
+    left, top, right, bottom = inference.boxes.T
+    assert (left >= 0).all() and (top >= 0).all() and (right <= width).all() and (bottom <= height).all()
+    assert (left < right).all() and (top < bottom).all()
+    assert (np.diff(inference.scores) <= 0).all()
+    assert ((inference.class_scores >= 0) & (inference.class_scores <= 1)).all()
+    assert ((inference.classes >= 0) & (inference.classes < classes)).all()
+    assert np.array_equal(inference.class_scores.max(axis=1, initial=0), inference.scores)
+    assert np.array_equal(inference.class_scores[np.arange(count), inference.classes], inference.scores)
+    assert count <= MAX_DETECTIONS
+
+
+def assert_equal(one: Inference, other: Inference) -> None:
+    for name in ("boxes", "scores", "classes", "class_scores", "embedding"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+# --- every backend -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_any_image_gets_a_legal_answer(detector: Detector, name: str) -> None:
+    (inference,) = detector.predict([ODD[name]], score_floor=FLOOR)
+    assert_legal(inference, ODD[name], detector)
+
+
+def test_a_batch_is_answered_in_its_order_with_boxes_of_each_image(detector: Detector) -> None:
+    batch = images((80, 60), (50, 200), (96, 96))
+    answers = detector.predict(batch, score_floor=FLOOR)
+    assert len(answers) == 3
+    for inference, image in zip(answers, batch, strict=True):
+        assert len(inference.scores) > 0
+        assert_legal(inference, image, detector)
+
+
+def test_an_answer_does_not_depend_on_the_batch_it_comes_in(detector: Detector) -> None:
+    """Within 1e-4: kernels differ by batch size in the last bits."""
+    batch = images((80, 60), (50, 200), (96, 96))
+    together = detector.predict(batch, score_floor=FLOOR)
+    for image, expected in zip(batch, together, strict=True):
+        (alone,) = detector.predict([image], score_floor=FLOOR)
+        assert alone.boxes.shape == expected.boxes.shape
+        np.testing.assert_allclose(alone.scores, expected.scores, atol=1e-4)
+        np.testing.assert_allclose(alone.embedding, expected.embedding, atol=1e-4)
+        np.testing.assert_allclose(_sorted(alone.boxes), _sorted(expected.boxes), atol=1e-4 * max(image.shape))
+
+
+def _sorted(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return boxes[np.lexsort(boxes.round(1).T)]
+
+
+def test_the_same_image_gets_the_same_answer(detector: Detector) -> None:
+    (image,) = images((70, 90))
+    (one,), (other,) = (detector.predict([image], score_floor=FLOOR) for _ in range(2))
+    assert_equal(one, other)
+
+
+def test_different_images_have_different_embeddings(detector: Detector) -> None:
+    noise, black = detector.predict([images((96, 96))[0], ODD["all black"]], score_floor=FLOOR)
+    assert not np.allclose(noise.embedding, black.embedding, atol=1e-4)
+
+
+def test_nothing_below_the_score_floor_is_answered_and_an_empty_answer_is_legal(detector: Detector) -> None:
+    (image,) = images((70, 90))
+    (all_of_them,) = detector.predict([image], score_floor=FLOOR)
+    middle = float(np.median(all_of_them.scores))
+    (upper,) = detector.predict([image], score_floor=middle)
+    assert (upper.scores >= middle).all() and len(upper.scores) <= len(all_of_them.scores)
+    (none,) = detector.predict([image], score_floor=1.1)
+    assert len(none.scores) == 0
+    assert_legal(none, image, detector)
+
+
+def test_no_images_are_no_answers(detector: Detector) -> None:
+    assert detector.predict([], score_floor=FLOOR) == []
+
+
+def test_images_are_not_changed(detector: Detector) -> None:
+    (image,) = images((SIZE, SIZE))
+    before = image.copy()
+    detector.predict([image], score_floor=FLOOR)
+    assert np.array_equal(image, before)
+
+
+def test_a_detector_knows_its_labels(detector: Detector) -> None:
+    assert detector.labels == LABELS
+
+
+# --- ultralytics ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def plain() -> Detector:
+    return load_detector(yolo())
+
+
+def test_full_class_vectors_are_kept(plain: Detector) -> None:
+    (inference,) = plain.predict(images((90, 90)), score_floor=FLOOR)
+    assert (np.sort(inference.class_scores, axis=1)[:, -2] > 0).all()
+
+
+def test_end_to_end_networks_answer_with_full_class_vectors_too() -> None:
+    (inference,) = load_detector(end_to_end()).predict(images((90, 90)), score_floor=FLOOR)
+    assert (np.sort(inference.class_scores, axis=1)[:, -2] > 0).all()
+
+
+def test_no_two_answers_of_one_label_overlap_beyond_the_bound(plain: Detector) -> None:
+    from loop.domain.geometry import iou_matrix
+
+    (inference,) = plain.predict(images((SIZE, SIZE)), score_floor=0.0)
+    overlap = iou_matrix(inference.boxes, inference.boxes)
+    same = inference.classes[:, None] == inference.classes[None, :]
+    np.fill_diagonal(overlap, 0.0)
+    # Boxes are clipped to the image after NMS, which can raise the overlap of two at its edge.
+    inner = ((inference.boxes > 0) & (inference.boxes < SIZE)).all(axis=1)
+    compared = overlap[np.ix_(inner, inner)][same[np.ix_(inner, inner)]]
+    assert compared.size and compared.max() <= NMS_IOU + 1e-3
+
+
+def test_what_is_fused_for_speed_answers_as_the_plain_network_does() -> None:
+    """The reference is ultralytics' own network on the same pixels, without fusion."""
+    content = yolo()
+    head, state = read_weights(content)
+    network = networks.ultralytics_network(head.architecture, len(LABELS), state)
+    (image,) = images((SIZE, SIZE))
+    with torch.inference_mode():
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+        reference = network(pixels)[0][0, 4:].amax().item()
+    (inference,) = load_detector(content).predict([image], score_floor=0.0)
+    assert inference.scores[0] == pytest.approx(reference, abs=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 100), (100, 40), (64, 64), (300, 500), (7, 9)])
+def test_what_is_scaled_into_the_square_is_scaled_back_to_where_it_was(height: int, width: int) -> None:
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    box = (width // 4, height // 3, width // 4 + width // 2, height // 3 + height // 2)
+    image[box[1] : box[3], box[0] : box[2]] = 255
+    batch, (placement,) = letterboxed([image], 64)
+    rows, columns = (batch[0].amin(dim=0) > 0.5).nonzero().T  # lighter than the grey around the image
+    seen = torch.tensor([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], dtype=torch.float32)
+    np.testing.assert_allclose(placement.restored(seen)[0], box, atol=max(1.0, max(height, width) / 64))
+
+
+def test_boxes_that_stick_out_are_clipped_to_the_image() -> None:
+    _, (placement,) = letterboxed(images((40, 100)), 64)
+    restored = placement.restored(torch.tensor([[-10.0, -10.0, 90.0, 90.0]]))
+    assert restored.tolist() == [[0.0, 0.0, 100.0, 40.0]]
+
+
+def test_a_network_that_answers_with_nan_says_so() -> None:
+    head, state = read_weights(yolo())
+    state["model.0.bn.running_var"].fill_(-1.0)  # finite weights, but their square root is not
+    with pytest.raises(Unavailable, match="not finite"):
+        load_detector(write_weights(head, state)).predict(images((64, 64)), score_floor=FLOOR)
+
+
+# --- loading -------------------------------------------------------------------------------------
+
+
+def test_an_unknown_backend_is_refused_with_those_that_are_known() -> None:
+    head, state = read_weights(yolo())
+    with pytest.raises(BadWeights, match="paddle") as caught:
+        load_detector(write_weights(replace(head, backend="paddle"), state))
+    assert "ultralytics" in caught.value.hint
+
+
+def test_weights_for_another_number_of_labels_are_refused() -> None:
+    head, state = read_weights(yolo())
+    with pytest.raises(BadWeights, match="do not fit"):
+        load_detector(write_weights(replace(head, labels=("a", "b")), state))
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:77", "meta:x"])
+def test_a_device_that_is_not_there_is_refused(device: str) -> None:
+    with pytest.raises(BadWeights, match=device.split(":")[0]):
+        load_detector(yolo(), device=device)
+
+
+def test_a_body_pretrained_on_photographs_tells_photographs_from_noise() -> None:
+    """YOLOv5n's COCO body in ultralytics' yolov5n: embeddings of two crops of one photograph are nearer than
+    those of the photograph and of noise."""
+    folder, blood = require_data("weights"), require_data("bccd")
+    from PIL import Image as Pillow
+
+    body = torch.load(folder / "yolov5n_coco" / "yolov5n_v61_coco_state.pt", weights_only=True)["state_dict"]
+    head, state = read_weights(adopt("yolov5n.yaml", labels=LABELS, image_size=320))
+    fitting = {k: v.float() for k, v in body.items() if k in state and v.shape == state[k].shape}
+    assert len(fitting) >= 300
+    detector = load_detector(write_weights(head, {**state, **fitting}))
+    photograph = np.asarray(Pillow.open(sorted(blood.rglob("*.jpg"))[0]).convert("RGB"))
+    left, right, noise = detector.predict(
+        [photograph[:, :400], photograph[:, -400:], images((480, 400))[0]], score_floor=0.5
+    )
+    assert left.embedding @ right.embedding > left.embedding @ noise.embedding + 0.05

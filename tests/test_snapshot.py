@@ -1,0 +1,253 @@
+"""Snapshots: the same data gives the same digest, and no group is ever on both sides of a split."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loop.domain.errors import BadDataset, Invalid
+from loop.domain.identity import digest_of
+from loop.domain.item import Item, Split
+from loop.domain.truth import GroundTruth, Shape
+from training.snapshot import Snapshot, freeze
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+LABELS = ("bolt", "nut")
+Row = tuple[Item, GroundTruth]
+
+
+def row(name: str, *, split: Split | None = None, group: str = "", shapes: tuple[Shape, ...] = ()) -> Row:
+    digest = digest_of(name.encode())
+    item = Item(
+        project_id="p",
+        digest=digest,
+        media_type="image/png",
+        width=64,
+        height=48,
+        created_at=NOW,
+        group=group,
+        split=split,
+    )
+    truth = GroundTruth(
+        project_id="p",
+        item_digest=digest,
+        version=1,
+        shapes=shapes,
+        submission_ids=(),
+        origin="import",
+        created_at=NOW,
+    )
+    return item, truth
+
+
+def rows_of(count: int, *, split: Split | None = None) -> list[Row]:
+    return [row(str(i), split=split, shapes=(Shape("bolt", (1, 2, 30, 40)),)) for i in range(count)]
+
+
+coordinate = st.floats(0, 20, allow_nan=False)
+shapes = st.builds(
+    lambda label, x, y, w, h: Shape(label, (x, y, x + w + 1, y + h + 1)),
+    st.sampled_from(LABELS),
+    coordinate,
+    coordinate,
+    coordinate,
+    coordinate,
+)
+groups = st.sampled_from(["", "a", "b", "c", "d", "é"])
+splits = st.sampled_from([None, None, *Split])
+
+
+@st.composite
+def row_lists(draw: st.DrawFn, splits: st.SearchStrategy[Split | None] = splits) -> list[Row]:
+    names = draw(st.lists(st.text(min_size=1, max_size=4), unique=True, max_size=12))
+    return [
+        row(name, split=draw(splits), group=draw(groups), shapes=tuple(draw(st.lists(shapes, max_size=3))))
+        for name in names
+    ]
+
+
+@given(row_lists(), st.randoms(use_true_random=False))
+def test_order_of_rows_does_not_matter(rows, random):
+    """The digest depends on what is in a snapshot, not on the order in which it was read."""
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert (
+        freeze(shuffled, labels=LABELS, val_share=0.3).digest == freeze(iter(rows), labels=LABELS, val_share=0.3).digest
+    )
+
+
+@given(row_lists())
+def test_round_trip(rows):
+    """Reading a manifest gives the snapshot that wrote it, with the same digest."""
+    snapshot = freeze(rows, labels=LABELS, val_share=0.25)
+    again = Snapshot.read(snapshot.manifest())
+    assert again == snapshot
+    assert again.digest == snapshot.digest == digest_of(snapshot.manifest())
+
+
+@given(row_lists(), row_lists(splits=st.none()))
+def test_undecided_images_move_nobody(rows, more):
+    """Adding images whose split nobody fixed leaves the split of every other image as it was."""
+    known = {item.digest for item, _ in rows}
+    grown = rows + [(item, truth) for item, truth in more if item.digest not in known]
+    before = freeze(rows, labels=LABELS, val_share=0.4)
+    after = {entry.digest: entry.split for entry in freeze(grown, labels=LABELS, val_share=0.4).entries}
+    assert {entry.digest: entry.split for entry in before.entries} == {digest: after[digest] for digest in known}
+
+
+@given(row_lists())
+def test_fixed_splits_are_kept(rows):
+    """An image with a fixed split has exactly that one; nobody becomes golden but who was made golden."""
+    by_digest = {entry.digest: entry for entry in freeze(rows, labels=LABELS, val_share=0.5).entries}
+    for item, _ in rows:
+        if item.split is not None:
+            assert by_digest[item.digest].split is item.split
+        else:
+            assert by_digest[item.digest].split is not Split.GOLDEN
+
+
+@given(row_lists(splits=st.sampled_from([None, Split.VAL, Split.GOLDEN])))
+def test_no_group_is_torn(rows):
+    """No image shares its group with an image on the other side of training and evaluation."""
+    entries = freeze(rows, labels=LABELS, val_share=0.5).entries
+    trained = {entry.group for entry in entries if entry.split is Split.TRAIN and entry.group}
+    held_out = {entry.group for entry in entries if entry.split is not Split.TRAIN and entry.group}
+    assert not trained & held_out
+
+
+def test_relatives_of_golden_images_are_held_out():
+    """An undecided image in the group of a golden one is val, whatever its hash, even beside train images."""
+    rows = [row("g", split=Split.GOLDEN, group="clip"), row("t", split=Split.TRAIN, group="clip")]
+    rows += [row(str(i), group="clip") for i in range(5)]
+    entries = freeze(rows, labels=LABELS, val_share=0.0).entries
+    assert sorted(entry.split for entry in entries) == ["golden", "train", *["val"] * 5]
+
+
+def test_share_of_val():
+    """About `val_share` of undecided images are val, and a larger share only ever adds to it."""
+    rows = [row(str(i)) for i in range(2000)]
+    small, large = (freeze(rows, labels=LABELS, val_share=share) for share in (0.2, 0.3))
+    val = [{entry.digest for entry in snapshot.of_split(Split.VAL)} for snapshot in (small, large)]
+    assert 0.17 < len(val[0]) / 2000 < 0.23
+    assert val[0] < val[1]
+
+
+def test_groups_draw_as_one():
+    """All images of a group fall on the same side, and different groups fall on both."""
+    rows = [row(f"{i}", group=f"clip {i % 40}") for i in range(200)]
+    sides: dict[str, set[Split]] = {}
+    for entry in freeze(rows, labels=LABELS, val_share=0.5).entries:
+        sides.setdefault(entry.group, set()).add(entry.split)
+    assert all(len(found) == 1 for found in sides.values())
+    assert set().union(*sides.values()) == {Split.TRAIN, Split.VAL}
+
+
+CHANGES = {
+    "truth version": lambda item, truth: (item, replace(truth, version=2)),
+    "submission": lambda item, truth: (item, replace(truth, submission_ids=("sub_1",))),
+    "box": lambda item, truth: (item, replace(truth, shapes=(Shape("bolt", (1, 2, 30, 40.001)),))),
+    "label": lambda item, truth: (item, replace(truth, shapes=(Shape("nut", (1, 2, 30, 40)),))),
+    "no boxes": lambda item, truth: (item, replace(truth, shapes=())),
+    "split": lambda item, truth: (replace(item, split=Split.GOLDEN), truth),
+    "group": lambda item, truth: (replace(item, group="g"), truth),
+    "width": lambda item, truth: (replace(item, width=65), truth),
+    "media type": lambda item, truth: (replace(item, media_type="image/jpeg"), truth),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_any_change_changes_the_digest(change):
+    """Two snapshots that differ in anything that matters have different digests."""
+    rows = rows_of(3)
+    changed = [change(*rows[0]), *rows[1:]]
+    digest = freeze(rows, labels=LABELS, val_share=0.2).digest
+    assert freeze(changed, labels=LABELS, val_share=0.2).digest != digest
+    assert freeze(rows[1:], labels=LABELS, val_share=0.2).digest != digest
+    assert freeze(rows, labels=(*LABELS, "pen"), val_share=0.2).digest != digest
+    assert freeze(rows, labels=LABELS[::-1], val_share=0.2).digest != digest
+
+
+def test_equal_boxes_are_equal_however_written():
+    """Integer and float coordinates of the same box give the same digest."""
+    one = freeze([row("a", shapes=(Shape("bolt", (0, 2, 30, 40)),))], labels=LABELS, val_share=0)
+    two = freeze([row("a", shapes=(Shape("bolt", (-0.0, 2.0, 30.0, 40.0)),))], labels=LABELS, val_share=0.0)
+    assert one.digest == two.digest
+
+
+def test_counts():
+    """Counts name every split and every label, also where there is nothing."""
+    rows = [*rows_of(2, split=Split.TRAIN), row("g", split=Split.GOLDEN, shapes=(Shape("nut", (0, 0, 5, 5)),) * 2)]
+    counts = freeze(rows, labels=LABELS, val_share=0.2).counts()
+    assert [(counts[split].images, dict(counts[split].boxes)) for split in Split] == [
+        (2, {"bolt": 2, "nut": 0}),
+        (0, {"bolt": 0, "nut": 0}),
+        (1, {"bolt": 0, "nut": 2}),
+    ]
+
+
+def test_golden_evaluates_where_there_is_some():
+    """Golden images evaluate as soon as there is one; before, val does."""
+    val = [row("v", split=Split.VAL)]
+    assert freeze(val, labels=LABELS, val_share=0.2).evaluation_split is Split.VAL
+    both = freeze([*val, row("g", split=Split.GOLDEN)], labels=LABELS, val_share=0.2)
+    assert [entry.split for entry in both.evaluation_entries] == [Split.GOLDEN]
+
+
+def test_labels_outside_the_recipe_are_named():
+    """Ground truth with a label that the model cannot know is refused, naming it and how often it occurs."""
+    rows = [*rows_of(2), row("x", shapes=(Shape("gasket", (0, 0, 5, 5)),) * 3)]
+    with pytest.raises(Invalid, match=r"'gasket' \(3 boxes\)") as caught:
+        freeze(rows, labels=LABELS, val_share=0.2)
+    assert caught.value.hint
+
+
+def test_nothing_to_train_or_evaluate_on():
+    """A snapshot with no training images, no training boxes or no evaluation images says so, and what to do."""
+    only_golden = freeze(rows_of(2, split=Split.GOLDEN), labels=LABELS, val_share=0.2)
+    only_train = freeze(rows_of(2, split=Split.TRAIN), labels=LABELS, val_share=0.2)
+    no_boxes = freeze([row("a", split=Split.TRAIN)], labels=LABELS, val_share=0.2)
+    with pytest.raises(BadDataset, match="no images to train on"):
+        _ = only_golden.training_entries
+    with pytest.raises(BadDataset, match="not one box"):
+        _ = no_boxes.training_entries
+    with pytest.raises(BadDataset, match="evaluate on") as caught:
+        _ = only_train.evaluation_entries
+    assert "--split golden" in caught.value.hint
+    assert len(only_train.training_entries) == len(only_golden.evaluation_entries) == 2
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_val_share_is_a_share(share):
+    """A share outside [0, 1] is refused."""
+    with pytest.raises(Invalid, match="val_share"):
+        freeze([], labels=LABELS, val_share=share)
+
+
+def test_repeated_images_are_refused():
+    """One image can be in a snapshot once."""
+    with pytest.raises(Invalid, match="twice"):
+        freeze(rows_of(1) * 2, labels=LABELS, val_share=0.2)
+
+
+MANIFEST = freeze(rows_of(2), labels=LABELS, val_share=0.2).manifest()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"[]",
+        b"\xff",
+        MANIFEST[:-1],
+        MANIFEST + b" ",
+        MANIFEST.replace(b"snapshot/1", b"snapshot/9"),
+        MANIFEST.replace(b'"split":"', b'"split":"x'),
+        MANIFEST.replace(b',"width":64', b""),
+    ],
+)
+def test_a_damaged_manifest_is_refused(damaged):
+    """Bytes that no snapshot would write are no manifest, even where they are JSON."""
+    with pytest.raises(BadDataset, match="not the manifest"):
+        Snapshot.read(damaged)

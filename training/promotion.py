@@ -1,0 +1,328 @@
+"""May the candidate replace the champion? Decided on the same images, with the uncertainty of so few of them.
+
+The paired bootstrap (Efron & Tibshirani 1993) draws images, or whole groups of them where they are not
+independent, and scores both models on each draw. Its percentile bounds are a little too narrow for few images
+and are widened as Hesterberg (The American Statistician, 2015) does. METHODS §8, first version.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from loop.domain.errors import BadDataset, SettingsError
+from training.evaluate import Evaluation, mean_over_classes, or_none
+
+
+class GateMode(StrEnum):
+    SUPERIOR = "superior"
+    NON_INFERIOR = "non_inferior"  # a new class, a cheaper model: not worse by more than the margin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """What a promotion takes. mAP and AP are fractions: 0.01 is one point.
+
+    margin: by how much mAP50-95 may be worse in `non_inferior`. class_margin: by how much the AP50-95 of any
+    class with at least `min_class_boxes` boxes may be. confidence: of the one-sided bounds, and of the intervals
+    shown. min_units: fewer independent images (or groups of them) say too little for a bootstrap to be honest.
+    """
+
+    mode: GateMode = GateMode.SUPERIOR
+    margin: float = 0.01
+    class_margin: float = 0.05
+    min_class_boxes: int = 20
+    confidence: float = 0.95
+    resamples: int = 2000
+    min_units: int = 20
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError, naming the setting."""
+        wrong = {
+            "margin": not 0.0 <= self.margin < 1.0,
+            "class_margin": not 0.0 <= self.class_margin < 1.0,
+            "min_class_boxes": self.min_class_boxes < 1,
+            "confidence": not 0.5 <= self.confidence < 1.0,
+            "resamples": self.resamples < 100,
+            "min_units": self.min_units < 2,
+        }
+        for name, bad in wrong.items():
+            if bad:
+                raise SettingsError(
+                    f"the gate's {name} is {getattr(self, name)}.",
+                    hint="Margins lie in [0, 1), confidence in [0.5, 1), min_class_boxes is at least 1, "
+                    "resamples at least 100, min_units at least 2.",
+                    setting=name,
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One condition of the gate. `detail` says it in words with its figures; `numbers` holds them."""
+
+    name: str
+    passed: bool
+    detail: str
+    numbers: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Candidate minus champion, with the two-sided interval and the one-sided lower bound, for information
+    and for the decision. None where it cannot be said."""
+
+    champion: float | None
+    candidate: float | None
+    delta: float | None
+    interval: tuple[float, float] | None
+    lower_bound: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateDecision:
+    """`promoted` exactly when every clause passed. `images` were judged, in `units` independent groups."""
+
+    promoted: bool
+    settings: GateSettings
+    first_model: bool
+    images: int
+    units: int
+    map50_95: Change
+    map50: Change
+    clauses: tuple[Clause, ...] = field(default=())
+
+    @property
+    def delta(self) -> float | None:
+        """Of mAP50-95."""
+        return self.map50_95.delta
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Two-sided, of the change in mAP50-95."""
+        return self.map50_95.interval
+
+    @property
+    def lower_bound(self) -> float | None:
+        """One-sided, of the change in mAP50-95: what the mode's clause decides on."""
+        return self.map50_95.lower_bound
+
+    def to_json(self) -> dict[str, object]:
+        """All of it in JSON types."""
+        body = asdict(self)
+        body["settings"]["mode"] = str(self.settings.mode)
+        body["clauses"] = [dict(clause, numbers=dict(clause["numbers"])) for clause in body["clauses"]]
+        for change in (body["map50_95"], body["map50"]):
+            change["interval"] = None if change["interval"] is None else list(change["interval"])
+        return body
+
+    def explain(self) -> list[str]:
+        """Lines for a person: the verdict, the changes, and each clause with its figures."""
+        verdict = "Promoted" if self.promoted else "Not promoted"
+        against = "no champion yet" if self.first_model else "against the champion"
+        lines = [f"{verdict} ({self.settings.mode}, {against}, {self.images} images)."]
+        for name, change in (("mAP50-95", self.map50_95), ("mAP50", self.map50)):
+            if change.delta is not None and change.interval is not None:
+                low, high = change.interval
+                lines.append(
+                    f"{name} {change.champion:.3f} → {change.candidate:.3f}: {change.delta:+.3f}, "
+                    f"{self.settings.confidence:.0%} interval [{low:+.3f}, {high:+.3f}]"
+                )
+        lines += [
+            f"{'passed' if clause.passed else 'FAILED'}  {clause.name}: {clause.detail}" for clause in self.clauses
+        ]
+        return lines
+
+
+def decide(
+    champion: Evaluation | None,
+    candidate: Evaluation,
+    *,
+    labels: Sequence[str],
+    settings: GateSettings,
+    rng: np.random.Generator,
+    groups: NDArray[np.generic] | None = None,
+) -> GateDecision:
+    """Whether `candidate` may serve instead of `champion` (None: compared to finding nothing at all).
+
+    Both were evaluated on the same images in the same order; `groups` (n,) names what belongs together
+    (clip, source): images of a group are drawn together, "" stands alone. labels: (C,) names of the classes.
+
+    Clauses: there is evidence (enough independent images, at least one box); the one-sided lower bound of the
+    change in mAP50-95 is above 0 (`superior`) or above −margin (`non_inferior`); no class with at least
+    `min_class_boxes` boxes is shown to be worse by more than `class_margin` (one-sided bootstrap p-values,
+    Holm 1979 over the classes). Too little evidence refuses; it never raises.
+
+    Raises BadDataset where the two evaluations are not of the same images.
+    """
+    compared = champion if champion is not None else candidate.without_detections()
+    _require_same_images(compared, candidate, labels, groups)
+    unit_of = _units(candidate.n_images, groups)
+    units = int(unit_of.max(initial=-1)) + 1
+    evidence = _evidence(candidate, units, settings)
+    if evidence.passed:
+        counts = _draws(unit_of, settings.resamples, rng)
+        changes = candidate.resampled(counts) - compared.resampled(counts)
+        tail = _widened(1.0 - settings.confidence, units), _widened((1.0 - settings.confidence) / 2, units)
+        overall = _change(compared.class_ap, candidate.class_ap, changes.mean(axis=2), tail)
+        at50 = _change(compared.class_ap50, candidate.class_ap50, changes[:, :, 0], tail)
+        by_class = _class_clauses(compared, candidate, changes.mean(axis=2), labels, settings)
+        clauses = (evidence, _overall_clause(overall, settings), *by_class)
+    else:
+        overall = _unproven(compared.map50_95, candidate.map50_95)
+        at50 = _unproven(compared.map50, candidate.map50)
+        clauses = (evidence,)
+    return GateDecision(
+        promoted=all(clause.passed for clause in clauses),
+        settings=settings,
+        first_model=champion is None,
+        images=candidate.n_images,
+        units=units,
+        map50_95=overall,
+        map50=at50,
+        clauses=clauses,
+    )
+
+
+def holm(p_values: NDArray[np.float64], level: float) -> NDArray[np.bool_]:
+    """(k,) which hypotheses are rejected with family-wise error at most `level` (Holm 1979, step-down)."""
+    order = np.argsort(p_values, kind="stable")
+    passing = p_values[order] <= level / np.arange(len(p_values), 0, -1)
+    rejected = np.zeros(len(p_values), dtype=bool)
+    rejected[order] = np.logical_and.accumulate(passing)
+    return rejected
+
+
+def _require_same_images(
+    champion: Evaluation, candidate: Evaluation, labels: Sequence[str], groups: NDArray[np.generic] | None
+) -> None:
+    if champion.boxes.shape != candidate.boxes.shape or not np.array_equal(champion.boxes, candidate.boxes):
+        raise BadDataset(
+            f"champion and candidate were not evaluated on the same images "
+            f"({champion.n_images} and {candidate.n_images} images with {champion.class_boxes.sum()} and "
+            f"{candidate.class_boxes.sum()} boxes).",
+            hint="Evaluate both on the evaluation images of one snapshot, in its order.",
+        )
+    if len(labels) != candidate.n_classes or (groups is not None and groups.shape != (candidate.n_images,)):
+        raise ValueError(
+            f"{len(labels)} labels for {candidate.n_classes} classes, or groups of another length than the images"
+        )
+
+
+def _units(n_images: int, groups: NDArray[np.generic] | None) -> NDArray[np.intp]:
+    """(n,) number of the unit of each image, from 0: its group, or itself where it has none."""
+    if groups is None:
+        return np.arange(n_images)
+    names = [f"image {index}" if group == "" else f"group {group}" for index, group in enumerate(groups.tolist())]
+    return np.asarray(np.unique(np.array(names, dtype=np.str_), return_inverse=True)[1], dtype=np.intp)
+
+
+def _evidence(candidate: Evaluation, units: int, settings: GateSettings) -> Clause:
+    boxes = int(candidate.class_boxes.sum())
+    enough = units >= settings.min_units and boxes > 0
+    detail = f"{candidate.n_images} images in {units} independent groups with {boxes} boxes"
+    if units < settings.min_units:
+        detail += f"; fewer than {settings.min_units} cannot tell two models apart: review or import more of them"
+    elif not boxes:
+        detail += "; without a single box no model can be told from another: add images that show objects"
+    numbers = {"images": float(candidate.n_images), "units": float(units), "boxes": float(boxes)}
+    return Clause("evidence", enough, detail, {**numbers, "min_units": float(settings.min_units)})
+
+
+def _draws(unit_of: NDArray[np.intp], resamples: int, rng: np.random.Generator) -> NDArray[np.int32]:
+    """(R, n) how often each image is drawn when units are drawn with replacement, as many as there are."""
+    total = int(unit_of.max()) + 1
+    drawn = rng.multinomial(total, np.full(total, 1.0 / total), size=resamples)
+    return np.asarray(drawn[:, unit_of], dtype=np.int32)
+
+
+def _widened(tail: float, units: int) -> float:
+    """The tail whose percentile makes up for the bootstrap's too small spread with few units: expanded
+    percentile interval, Hesterberg 2015, Φ(√(n / (n − 1)) · t(tail; n − 1))."""
+    quantile = stats.t.ppf(tail, units - 1) * np.sqrt(units / (units - 1))
+    return float(stats.norm.cdf(quantile))
+
+
+def _change(
+    champion: NDArray[np.float64],
+    candidate: NDArray[np.float64],
+    resampled: NDArray[np.float64],
+    tails: tuple[float, float],
+) -> Change:
+    """From class APs (C,) of both, and their resampled differences (R, C); tails: one-sided, two-sided."""
+    deltas = mean_over_classes(resampled)
+    deltas = deltas[~np.isnan(deltas)]  # draws without any box say nothing
+    before, after = float(mean_over_classes(champion)), float(mean_over_classes(candidate))
+    one, two = tails
+    bound, low, high = np.quantile(deltas, [one, two, 1 - two], method="inverted_cdf")
+    return Change(before, after, after - before, (float(low), float(high)), float(bound))
+
+
+def _unproven(champion: float, candidate: float) -> Change:
+    return Change(or_none(champion), or_none(candidate), or_none(candidate - champion), None, None)
+
+
+def _overall_clause(change: Change, settings: GateSettings) -> Clause:
+    required = 0.0 if settings.mode is GateMode.SUPERIOR else -settings.margin
+    bound = change.lower_bound
+    passed = bound is not None and bound > required
+    name = "better" if settings.mode is GateMode.SUPERIOR else "not worse"
+    detail = (
+        f"mAP50-95 {change.champion:.3f} → {change.candidate:.3f} ({change.delta:+.3f}), "
+        f"one-sided {settings.confidence:.0%} lower bound {bound:+.4f}, must be above {required:+.4f}"
+    )
+    numbers = {"delta": change.delta, "lower_bound": bound, "required": required}
+    return Clause(name, passed, detail, numbers)
+
+
+def _class_clauses(
+    champion: Evaluation,
+    candidate: Evaluation,
+    resampled: NDArray[np.float64],
+    labels: Sequence[str],
+    settings: GateSettings,
+) -> list[Clause]:
+    """One clause for each class with enough boxes; `resampled` (R, C) holds the differences of AP50-95."""
+    boxes = candidate.class_boxes
+    guarded = np.flatnonzero(boxes >= settings.min_class_boxes)
+    p_values = np.array([_p_worse(resampled[:, index], settings.class_margin) for index in guarded])
+    worse = holm(p_values, 1.0 - settings.confidence)
+    return [
+        _class_clause(
+            labels[int(index)],
+            float(champion.class_ap[index]),
+            float(candidate.class_ap[index]),
+            int(boxes[index]),
+            float(p),
+            settings,
+            shown_worse=bool(bad),
+        )
+        for index, p, bad in zip(guarded, p_values, worse, strict=True)
+    ]
+
+
+def _p_worse(deltas: NDArray[np.float64], margin: float) -> float:
+    """p-value of "this class is not worse by more than the margin": share of draws that agree, never 0."""
+    deltas = deltas[~np.isnan(deltas)]
+    return float((1 + np.count_nonzero(deltas >= -margin)) / (1 + len(deltas)))
+
+
+def _class_clause(
+    label: str, before: float, after: float, boxes: int, p: float, settings: GateSettings, *, shown_worse: bool
+) -> Clause:
+    verdict = "is worse" if shown_worse else "is not shown to be worse"
+    detail = (
+        f"AP50-95 {before:.3f} → {after:.3f} ({after - before:+.3f}) on {boxes} boxes "
+        f"{verdict} by more than {settings.class_margin:g} (p = {p:.4f}, Holm)"
+    )
+    numbers = {
+        "champion": before,
+        "candidate": after,
+        "delta": after - before,
+        "boxes": float(boxes),
+        "p": p,
+        "margin": settings.class_margin,
+    }
+    return Clause(f"class {label}", not shown_worse, detail, numbers)

@@ -1,0 +1,232 @@
+"""Fine-tunes a detector on the images of a snapshot."""
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from loop.domain.errors import AskanceError, BadDataset, BadWeights, CycleFailed, UnknownLabel
+from loop.domain.model import ModelHead
+from loop.domain.truth import Shape
+from training import networks
+from training.recipe import TrainingRecipe
+from training.weights import checked_labels, read_weights, write_weights
+
+# Called with the share done in [0, 1] and, at the end of an epoch, its figures (losses, metrics, lr).
+Progress = Callable[[float, Mapping[str, float]], None]
+# From the bytes of an image to (H, W, 3) RGB pixels.
+Decode = Callable[[bytes], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingImage:
+    """One image on disk and its truth; no shapes: background. width, height: pixels, as the boxes count them."""
+
+    path: Path
+    shapes: tuple[Shape, ...]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """weights: a model file (training.weights), float32, and its head. metrics: the figures of the last epoch.
+    curves: one dictionary per epoch, with its number under `epoch`, counted from 1."""
+
+    weights: bytes
+    head: ModelHead
+    metrics: Mapping[str, float]
+    curves: list[dict[str, float]]
+
+
+def train(
+    *,
+    start: bytes,
+    images: Sequence[TrainingImage],
+    val: Sequence[TrainingImage],
+    labels: tuple[str, ...],
+    recipe: TrainingRecipe,
+    workdir: Path,
+    progress: Progress,
+    resume: bool = False,
+    checkpoint_seconds: float = 10.0,
+    decode: Decode | None = None,
+) -> TrainedModel:
+    """Fine-tune the model file `start` (ultralytics) on `images`, for `labels`, which may differ from its own.
+
+    Equal inputs give equal weights on one machine and thread count. Labels keep what the model knows of them by
+    name. `val` may be empty; then nothing is validated and the recipe's `keep` is `last`.
+
+    workdir: for checkpoints, at most one in `checkpoint_seconds` seconds, and the result. With `resume` a run of
+    the same inputs that was cut goes on at its last checkpoint, and a finished one is answered from there.
+    decode: how the service reads images, so that training sees the same pixels; None: OpenCV's way.
+    Changes settings of the process (random state, torch threads): give it one of its own (training.launch).
+
+    Raises BadWeights, BadDataset, UnknownLabel for inputs that cannot be used, CycleFailed where memory does not
+    suffice or the training diverges. What `progress` raises ends the run.
+    """
+    head, state = read_weights(start)
+    if head.backend != "ultralytics":
+        raise BadWeights(
+            f"a {head.backend} model can be served, but not trained here.",
+            hint="Start from an ultralytics model, for example yolo11n.pt.",
+            backend=head.backend,
+        )
+    labels = checked_labels(labels)
+    _check(images, labels)
+    _check(val, labels)
+    if not images:
+        raise BadDataset("there are no images to train on.", hint="Review or import some first.")
+    size = networks.checked_image_size(recipe.image_size or head.image_size)
+    folder = _Folder.of(workdir, _identity(start, images, val, labels, recipe), resume)
+    if (done := folder.result()) is not None:
+        progress(1.0, done.metrics)
+        return done
+    network = networks.relabelled_network(head.architecture, state, head.labels, labels, seed=recipe.seed)
+    architecture = {**networks.checked_architecture(head.architecture), "nc": len(labels)}
+    head = replace(head, architecture=architecture, labels=labels, image_size=size)
+    trained = _fine_tuned(head, network, images, val, recipe, folder, progress, checkpoint_seconds, decode)
+    folder.keep(trained)
+    return trained
+
+
+def _check(images: Sequence[TrainingImage], labels: tuple[str, ...]) -> None:
+    for image in images:
+        for shape in image.shapes:
+            if shape.label not in labels:
+                raise UnknownLabel(
+                    f"the image {image.path} has a shape with the unexpected label {shape.label!r}.",
+                    hint=f"Known labels: {', '.join(labels)}.",
+                    label=shape.label,
+                )
+
+
+def _identity(
+    start: bytes,
+    images: Sequence[TrainingImage],
+    val: Sequence[TrainingImage],
+    labels: tuple[str, ...],
+    recipe: TrainingRecipe,
+) -> str:
+    """SHA-256 of all that decides the result, so that no run goes on as another."""
+    data = [
+        [[str(i.path), i.width, i.height, [[s.label, s.box] for s in i.shapes]] for i in part] for part in (images, val)
+    ]
+    body = [hashlib.sha256(start).hexdigest(), data, labels, recipe.to_json()]
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _fine_tuned(
+    head: ModelHead,
+    network: nn.Module,
+    images: Sequence[TrainingImage],
+    val: Sequence[TrainingImage],
+    recipe: TrainingRecipe,
+    folder: "_Folder",
+    progress: Progress,
+    checkpoint_seconds: float,
+    decode: Decode | None,
+) -> TrainedModel:
+    from training.fine_tuning import FineTuning
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch on operations without a deterministic form
+            run = FineTuning(
+                network,
+                head.labels,
+                images,
+                val,
+                recipe,
+                head.image_size,
+                folder.run,
+                resume=folder.resumable,
+                checkpoint_seconds=checkpoint_seconds,
+                progress=progress,
+                decode=decode,
+            )
+            run.train()
+            state = run.kept_state()
+    except AskanceError:
+        raise
+    except (MemoryError, RuntimeError, ValueError, FloatingPointError) as error:
+        raise _failure(error, recipe, head.image_size) from error
+    weights = write_weights(head, state)
+    return TrainedModel(weights, head, run.curves[-1] if run.curves else {}, run.curves)
+
+
+def _failure(error: Exception, recipe: TrainingRecipe, size: int) -> CycleFailed:
+    reason = str(error)
+    memory = isinstance(error, MemoryError) or any(
+        sign in reason.lower() for sign in ("out of memory", "not enough memory", "can't allocate memory")
+    )
+    if memory:
+        return CycleFailed(
+            f"the training ran out of memory at {recipe.batch} images of {size} pixels a step.",
+            hint="Lower training.batch or training.image_size, or train on a larger machine.",
+        )
+    if "nan" in reason.lower():
+        return CycleFailed(
+            "the training diverged: its loss is not finite.",
+            hint="Lower training.learning_rate, for example to a third.",
+        )
+    first_line = reason.splitlines()[0] if reason else type(error).__name__
+    return CycleFailed(f"the training failed: {first_line}", hint="Check the training settings and the device.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """The scratch folder of one training: whose it is, its checkpoints, its result."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, path: Path, identity: str, resume: bool) -> "_Folder":
+        """The folder, emptied unless the run that it holds is this one and shall go on."""
+        folder, owner = cls(path), path / "identity"
+        same = owner.is_file() and owner.read_text(encoding="ascii", errors="replace") == identity
+        if not (resume and same):
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir(parents=True, exist_ok=True)
+            _write(owner, identity.encode())
+        return folder
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run"
+
+    @property
+    def resumable(self) -> bool:
+        return (self.run / "weights" / "last.pt").is_file()
+
+    def keep(self, trained: TrainedModel) -> None:
+        _write(self.path / "curves.json", json.dumps(trained.curves).encode())
+        _write(self.path / "result.safetensors", trained.weights)
+        shutil.rmtree(self.run, ignore_errors=True)
+
+    def result(self) -> TrainedModel | None:
+        """What a finished run of this folder gave."""
+        if not (self.path / "result.safetensors").is_file():
+            return None
+        weights = (self.path / "result.safetensors").read_bytes()
+        head, _ = read_weights(weights)
+        curves = json.loads((self.path / "curves.json").read_bytes())
+        return TrainedModel(weights, head, curves[-1] if curves else {}, curves)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, whatever ends the process."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
