@@ -79,7 +79,7 @@ BACKENDS: dict[str, Callable[[], bytes]] = {
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def detector(request: pytest.FixtureRequest) -> Detector:
-    return load_detector(BACKENDS[request.param]())
+    return load_detector(BACKENDS[request.param](), threads=1)
 
 
 def images(*shapes: tuple[int, int], seed: int = 0) -> list[Image]:
@@ -199,7 +199,7 @@ def test_a_detector_knows_its_labels(detector: Detector) -> None:
 
 @pytest.fixture(scope="module")
 def plain() -> Detector:
-    return load_detector(yolo())
+    return load_detector(yolo(), threads=1)
 
 
 def test_full_class_vectors_are_kept(plain: Detector) -> None:

@@ -199,7 +199,7 @@ def test_holm():
 
 # --- how often it is wrong -------------------------------------------------------------------------
 
-RUNS = 300
+RUNS = 200
 SIZE = 60
 
 
@@ -209,7 +209,7 @@ def promoted_share(models: Pool, choose: Callable[[np.random.Generator], np.ndar
     passed = 0
     for _ in range(RUNS):
         champion, candidate = models.pair(rng.integers(0, models.images, SIZE), choose(rng))
-        decision = gate(champion, candidate, seed=int(rng.integers(2**31)), resamples=200, **settings)
+        decision = gate(champion, candidate, seed=int(rng.integers(2**31)), resamples=150, **settings)
         passed += decision.clauses[1].passed
     return passed
 

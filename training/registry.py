@@ -49,6 +49,10 @@ class Registry:
         self._opening = threading.Lock()
         self._opened: Any = None
 
+    def open(self) -> None:
+        """Connect now, rather than at the first use."""
+        self._client()
+
     def start_cycle_run(
         self, project: str, cycle_id: str, params: Mapping[str, object], tags: Mapping[str, str]
     ) -> str:

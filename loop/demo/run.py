@@ -87,18 +87,24 @@ class Users:
 class Plan:
     """How long the demonstration is. Counts are scenes; `per_second` bounds the stream so that one can watch.
 
-    training, golden: imported before it starts (day scenes; drifted scenes of held-out strokes). day, drifting:
-    the stream before the cycle. after: drifted scenes under the new champion.
+    training, golden: imported before it starts (day scenes; drifted scenes of held-out strokes). day, drifting,
+    drifted: the stream before the cycle, of which `drifting` lead from day to the full drift. after: drifted scenes
+    under the new champion.
     """
 
     training: int = 250
     golden: int = 160
-    day: int = 60
-    drifting: int = 360
+    day: int = 40
+    drifting: int = 160
+    drifted: int = 220
     after: int = 120
     per_second: float = 10.0
     per_second_during_cycle: float = 2.0
     cycle: CycleIn = field(default_factory=lambda: CycleIn(reason="the stream drifted"))
+
+    @property
+    def before(self) -> int:
+        return self.day + self.drifting + self.drifted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +136,7 @@ def write_scenes(folder: Path, *, seed: int, plan: Plan) -> None:
     """The data set to import before the demonstration (YOLO layout): splits `train`, day scenes of the strokes that
     the seed model knows, and `golden`, scenes of the drifted stream with strokes that nothing else uses."""
     write_dataset(folder, day_scenes(seed, plan.training, Pool.SEED), "train")
-    write_dataset(folder, drifting_scenes(seed, plan.golden, Pool.HELD_OUT, start=GOLDEN_FROM), "golden")
-
-
-# The golden scenes show the drifted end of the stream, where the model will have to work from now on.
-GOLDEN_FROM = 0.6
+    write_dataset(folder, drifting_scenes(seed, plan.golden, Pool.HELD_OUT, start=1.0), "golden")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,25 +194,33 @@ def run_demo(users: Users, console: Console, *, project: str, seed: int, plan: P
     reviewer = ScriptedReviewer(users.reviewer, project, camera.truths)
     with _Show(console) as show:
         with _beside(reviewer.work):
-            drift = chain(
-                day_scenes(seed, plan.day, Pool.STREAM),
-                drifting_scenes(seed, plan.drifting, Pool.STREAM),
-            )
-            stream = camera.send(drift, per_second=plan.per_second)
-            before = show.stream("production drifts", stream, plan.day + plan.drifting, reviewer)
+            stream = camera.send(production(seed, plan), per_second=plan.per_second)
+            before = show.stream("production drifts", stream, plan.before, reviewer)
         with _beside(reviewer.work):
             with _beside(lambda finish: _trickle(camera, finish, seed, plan)):
                 cycle = show.cycle(users.operator.start_cycle(project, plan.cycle), users.operator)
-            later = drifting_scenes(seed, plan.after, Pool.LATER, start=GOLDEN_FROM)
+            later = drifting_scenes(seed, plan.after, Pool.LATER, start=1.0)
             stream = camera.send(later, per_second=plan.per_second)
             after = show.stream("after the cycle", stream, plan.after, reviewer)
     champion = users.operator.project(project).champion_id
     return _result(users, cycle, _routing(before), _routing(after), champion or "", time.monotonic() - started)
 
 
+def production(seed: int, plan: Plan) -> Iterator[Scene]:
+    """The stream before the cycle: day, then the drift, then what it has drifted to."""
+    return chain(
+        day_scenes(seed, plan.day, Pool.STREAM),
+        drifting_scenes(seed, plan.drifting, Pool.STREAM),
+        drifting_scenes(seed + _OTHER, plan.drifted, Pool.STREAM, start=1.0),
+    )
+
+
+_OTHER = 1_000_000  # between the seeds of streams that shall not repeat each other's scenes
+
+
 def _trickle(camera: Camera, finish: threading.Event, seed: int, plan: Plan) -> None:
     """Production does not wait for a training: scenes go on coming until the cycle is over."""
-    scenes = drifting_scenes(seed + 1, _ENDLESS, Pool.STREAM, start=GOLDEN_FROM)
+    scenes = drifting_scenes(seed + 2 * _OTHER, _ENDLESS, Pool.STREAM, start=1.0)
     for _ in camera.send(scenes, per_second=plan.per_second_during_cycle):
         if finish.is_set():
             return

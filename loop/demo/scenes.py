@@ -82,12 +82,12 @@ class Scene:
 def drifted(rng: np.random.Generator, progress: float) -> Conditions:
     """Conditions of one scene of a stream that has drifted by `progress`, 0 (day only) to 1.
 
-    Drift comes gradually: first single scenes differ, later most; dusk comes before night. At 1, about a
-    fifth of the scenes are still like day.
+    Drift comes gradually: first single scenes differ, later most; dusk comes before night. At 1, about one
+    scene in eight is still like day.
     """
     night = float(rng.uniform(0.35, 1.0)) * (0.5 + 0.5 * progress) if rng.random() < 0.6 * progress else 0.0
     rough = rng.random() < 0.35 * progress
-    fresh = int(rng.integers(1, 3)) if rng.random() < 0.4 * progress else 0
+    fresh = int(rng.integers(1, 3)) if rng.random() < 0.5 * progress else 0
     return Conditions(
         digits=LABELS if fresh else KNOWN,
         fresh=fresh,

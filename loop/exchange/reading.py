@@ -134,7 +134,7 @@ def shown(path: Path, folder: Path) -> str:
 def inside(base: Path, name: str) -> Path | None:
     """`base / name` where `name` stays inside `base`; None for absolute names and names that climb out."""
     parts = PurePosixPath(name.replace("\\", "/"))
-    if not name or "\0" in name or parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+    if not name or "\0" in name or parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1]):
         return None
     return base.joinpath(*parts.parts)
 

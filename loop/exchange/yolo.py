@@ -131,8 +131,9 @@ def _placed(name: str, folder: Path, path: str) -> Path | None:
     """Where `name` lies in `folder`: under the yaml's `path`, beside the yaml, or, as Roboflow writes it,
     one folder too high; absolute names only where they point into the folder. None where nothing is there."""
     if Path(name).is_absolute():
-        climbs = ".." in Path(name).parts
-        return Path(name) if Path(name).is_relative_to(folder.absolute()) and not climbs else None
+        if not Path(name).is_relative_to(folder.absolute()):
+            return None
+        name = Path(name).relative_to(folder.absolute()).as_posix()
     bases = [base for base in [inside(folder, path)] if base and path]
     for candidate in [name, name.removeprefix("../")]:
         for base in [*bases, folder]:

@@ -3,7 +3,7 @@
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from alembic import command
@@ -15,11 +15,12 @@ from sqlalchemy.exc import DBAPIError
 
 from loop.domain import ports
 from loop.domain.errors import SettingsError, Unavailable
-from loop.store.engine import MIGRATING, engine_for, prepare, reading
+from loop.store.engine import BUSY_TIMEOUT_SECONDS, MIGRATING, engine_for, prepare, reading
 from loop.store.faults import place, translated
 from loop.store.schema import meta
 from loop.store.statements import inserted
 from loop.store.transaction import SqlTransaction
+from loop.store.turns import Turns
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -45,6 +46,7 @@ class SqlStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = reading(engine)
+        self._turns = Turns(BUSY_TIMEOUT_SECONDS) if engine.dialect.name == "sqlite" else None
         self._secret: bytes | None = None
         self._secret_lock = threading.Lock()
 
@@ -64,10 +66,12 @@ class SqlStore:
     def begin(self) -> Iterator[ports.Transaction]:
         """A writing transaction: commits when the block ends, rolls back when it raises.
 
-        SQLite has one at a time; on PostgreSQL they run side by side at READ COMMITTED, so read what a
-        decision rests on with `for_update` or leave it to the constraints.
+        SQLite has one at a time, in the order of asking: never begin one inside another. On PostgreSQL they
+        run side by side at READ COMMITTED: read what a decision rests on with `for_update`, or leave it to
+        the constraints.
         """
-        with translated(self._engine.url), self._engine.connect() as connection, connection.begin():
+        turn = self._turns.mine() if self._turns else nullcontext()
+        with turn, translated(self._engine.url), self._engine.connect() as connection, connection.begin():
             transaction = SqlTransaction(connection)
             yield transaction
             transaction.finish()

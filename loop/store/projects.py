@@ -3,13 +3,26 @@
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, insert, select, update
 
 from loop.domain.errors import Conflict, NotFound
 from loop.domain.project import Project, Recipe
 from loop.domain.routing import Policy
 from loop.store.schema import policies, projects, recipes
-from loop.store.statements import columns, inserted, one
+from loop.store.statements import columns, inserted
+
+# A project with its current recipe and policy, in one query: every request begins with it.
+_CURRENT = (
+    select(
+        projects.c.id,
+        projects.c.champion_id,
+        projects.c.created_at,
+        *(recipes.c[field.name].label(f"recipe_{field.name}") for field in fields(Recipe)),
+        *(policies.c[field.name].label(f"policy_{field.name}") for field in fields(Policy)),
+    )
+    .join(recipes, and_(recipes.c.project_id == projects.c.id, recipes.c.version == projects.c.recipe_version))
+    .join(policies, and_(policies.c.project_id == projects.c.id, policies.c.version == projects.c.policy_version))
+)
 
 
 class SqlProjects:
@@ -34,15 +47,14 @@ class SqlProjects:
             self._connection.execute(insert(table).values(project_id=project.id, **columns(record)))
 
     def get(self, project_id: str) -> Project:
-        row = self._connection.execute(select(projects).where(projects.c.id == project_id)).first()
+        row = self._connection.execute(_CURRENT.where(projects.c.id == project_id)).first()
         if row is None:
             raise self._unknown(project_id)
-        return self._project(row)
+        return _project(row)
 
     def all(self) -> list[Project]:
         """In the order of the ids."""
-        rows = self._connection.execute(select(projects).order_by(projects.c.id)).all()
-        return [self._project(row) for row in rows]
+        return [_project(row) for row in self._connection.execute(_CURRENT.order_by(projects.c.id))]
 
     def save_policy(self, project_id: str, policy: Policy) -> None:
         """Raises NotFound for the project, Conflict where it has a policy of this version."""
@@ -77,21 +89,21 @@ class SqlProjects:
     def _point(self, project_id: str, **version: int) -> None:
         self._connection.execute(update(projects).where(projects.c.id == project_id).values(**version))
 
-    def _project(self, row: Row[Any]) -> Project:
-        recipe = one(self._connection, recipes, "recipe", project_id=row.id, version=row.recipe_version)
-        policy = one(self._connection, policies, "policy", project_id=row.id, version=row.policy_version)
-        return Project(
-            id=row.id,
-            recipe=Recipe(**{field.name: recipe._mapping[field.name] for field in fields(Recipe)}),
-            policy=Policy(**{field.name: policy._mapping[field.name] for field in fields(Policy)}),
-            champion_id=row.champion_id,
-            created_at=row.created_at,
-        )
-
     def _unknown(self, project_id: str) -> NotFound:
         known = self._connection.execute(select(projects.c.id).order_by(projects.c.id)).scalars().all()
         hint = f"There is: {', '.join(known)}." if known else "There is none yet: askance project create."
         return NotFound(f"there is no project {project_id!r}.", hint=hint, project=project_id)
+
+
+def _project(row: Row[Any]) -> Project:
+    values = row._mapping
+    return Project(
+        id=row.id,
+        recipe=Recipe(**{field.name: values[f"recipe_{field.name}"] for field in fields(Recipe)}),
+        policy=Policy(**{field.name: values[f"policy_{field.name}"] for field in fields(Policy)}),
+        champion_id=row.champion_id,
+        created_at=row.created_at,
+    )
 
 
 def _taken(what: str, project_id: str, version: int) -> Conflict:

@@ -214,13 +214,14 @@ describe("leases", () => {
     expect(service.answerOf("t1")).toMatchObject({ epoch: 3, shapes: [{ label: "7" }] });
   });
 
-  test("a lease that ran out with nobody else wanting the task is taken again without a word", async () => {
+  test("a lease that ran out with nobody else wanting the task is taken again, and said", async () => {
     const session = await page();
     session.edit({ type: "remove", id: "m0" });
     service.takeAway("t1", null);
     await later(session, 11);
     expect(session.snapshot().current).toMatchObject({ lost: null, task: { epoch: 2 } });
     expect(boxes(session)).toHaveLength(1);
+    expect(notices).toMatchObject([{ tone: "info" }]);
   });
 
   test("looking for a lost task gives the others back", async () => {

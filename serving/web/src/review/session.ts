@@ -85,6 +85,13 @@ const POLL_EMPTY_MS = 3_000;
 const RETRY_BEAT_MS = 2_000;
 export const IDLE_AFTER_MS = 15 * 60_000;
 
+const TAKEN_AGAIN: Notice = {
+  tone: "info",
+  title: "The lease had run out and is yours again",
+  detail: "Nobody else had taken this image; your boxes are as they were.",
+  hint: "",
+};
+
 export class ReviewSession {
   private state: ReviewState;
   private readonly listeners = new Set<() => void>();
@@ -326,10 +333,14 @@ export class ReviewSession {
     this.returning.delete(task.id);
     const { current } = this.state;
     const known = this.mine().find((held) => held.task.id === task.id);
-    // Asking again does not renew a lease, so the heartbeat stays due when it was.
-    const held = known?.task.epoch === task.epoch ? { ...this.hold(task), beatAt: known.beatAt } : this.hold(task);
+    const fresh = this.hold(task);
+    // Asking again does not renew a lease, so the heartbeat is due no later than it was.
+    const same = known?.task.epoch === task.epoch;
+    const held = same ? { ...fresh, beatAt: Math.min(known.beatAt, fresh.beatAt) } : fresh;
     if (current?.task.id === task.id) {
-      if (!current.lost) this.set({ current: { ...current, ...held } });
+      if (current.lost) return;
+      if (current.task.epoch !== task.epoch) this.ports.notify(TAKEN_AGAIN);
+      this.set({ current: { ...current, ...held } });
     } else if (!current) this.open(held);
     else if (known) this.setAhead(this.ahead.map((other) => (other === known ? held : other)));
     else this.setAhead([...this.ahead, held]);

@@ -1,0 +1,104 @@
+"""Work in a Ray task: what comes back, and what happens when its process does not."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from loop.domain.errors import BadWeights, CycleFailed, Unavailable
+from training.launch import run_in_ray
+
+Progress = Callable[[float, Mapping[str, float]], None]
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture(scope="module")
+def _ray() -> Iterator[None]:
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    yield
+    ray.shutdown()
+
+
+def count(upto: int, *, progress: Progress, add: int = 0) -> tuple[int, int]:
+    for step in range(upto):
+        progress(step / upto, {"step": float(step)})
+    return upto + add, os.getpid()
+
+
+def refuse(*, progress: Progress) -> None:
+    raise BadWeights("not these.", hint="Others.", path="x")
+
+
+def stumble(*, progress: Progress) -> None:
+    raise KeyError("missing")
+
+
+def die(*, progress: Progress) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wait_for_ever(started: Path, *, progress: Progress) -> None:
+    started.write_text(str(os.getpid()))
+    progress(0.0, {})
+    threading.Event().wait()
+
+
+def test_without_ray_it_says_how_to_start_it() -> None:
+    with pytest.raises(Unavailable, match="not connected") as caught:
+        run_in_ray(count, 1)
+    assert "askance up" in caught.value.hint
+
+
+@pytest.mark.usefixtures("_ray")
+def test_the_result_comes_back_after_all_progress_in_order() -> None:
+    heard: list[tuple[float, dict[str, float]]] = []
+    result, process = run_in_ray(
+        count, 4, add=1, on_progress=lambda share, figures: heard.append((share, dict(figures)))
+    )
+    assert result == 5
+    assert heard == [(step / 4, {"step": float(step)}) for step in range(4)]
+    assert process != os.getpid()
+
+
+@pytest.mark.usefixtures("_ray")
+def test_each_task_has_a_process_of_its_own() -> None:
+    assert run_in_ray(count, 1)[1] != run_in_ray(count, 1)[1]
+
+
+@pytest.mark.usefixtures("_ray")
+def test_an_error_of_ours_arrives_whole() -> None:
+    with pytest.raises(BadWeights) as caught:
+        run_in_ray(refuse)
+    assert (caught.value.detail, caught.value.hint, caught.value.ids) == ("not these.", "Others.", {"path": "x"})
+
+
+@pytest.mark.usefixtures("_ray")
+def test_any_other_error_fails_the_cycle_with_its_reason() -> None:
+    with pytest.raises(CycleFailed, match="KeyError: 'missing'"):
+        run_in_ray(stumble)
+
+
+@pytest.mark.usefixtures("_ray")
+def test_a_process_that_dies_fails_the_cycle() -> None:
+    with pytest.raises(CycleFailed, match="process of the task died"):
+        run_in_ray(die)
+
+
+@pytest.mark.usefixtures("_ray")
+def test_what_progress_raises_kills_the_task(tmp_path: Path) -> None:
+    class Cancelled(Exception):
+        pass
+
+    def cancel(share: float, figures: Mapping[str, float]) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run_in_ray(wait_for_ever, tmp_path / "pid", on_progress=cancel, num_cpus=2)
+    # The next one needs both cores, so it runs only if the first is gone.
+    assert run_in_ray(count, 1, num_cpus=2)[0] == 1
