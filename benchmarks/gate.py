@@ -1,7 +1,7 @@
 """How often the promotion gate is wrong, how often it sees what is there, and what it costs.
 
-    python -m benchmarks.gate          some minutes
-    QUICK=1 python -m benchmarks.gate  well below one
+    python -m benchmarks.gate          some ten minutes
+    QUICK=1 python -m benchmarks.gate  about half a minute
 
 Detectors are simulated (benchmarks/simulated_detectors.py), so that the truth is known: two that are equal (they
 change places on each image by a fair coin) and two that differ by a known number of points. Shares of runs are
@@ -27,8 +27,8 @@ from training.promotion import GateMode, GateSettings, decide
 
 RESULTS = Path(__file__).parent / "results" / "gate.json"
 QUICK = os.environ.get("QUICK") == "1"
-RUNS = 60 if QUICK else 1000
-RESAMPLES = 200 if QUICK else 500
+RUNS = 60 if QUICK else 400
+RESAMPLES = 200 if QUICK else 400
 CLASSES = 3
 LABELS = tuple("abc")
 GOOD = Skill(junk=1.5)

@@ -20,8 +20,8 @@ from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.workshop import MlflowRuns, RayWorkshop
+from training.head import read_head
 from training.promotion import GateMode, GateSettings
-from training.weights import read_head
 
 
 class Inferencer(Protocol):

@@ -1,7 +1,7 @@
 """Where the heavy work of a cycle runs: Ray tasks in processes of their own, with images from the blob store."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,11 @@ from loop.domain.ports import Blobs
 from loop.domain.prediction import Inference
 from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
-from serving.backends.load import load_detector
 from serving.images import decode_image
 from training.launch import run_in_ray
 from training.recipe import TrainingRecipe
 from training.registry import Alias, Registry
-from training.train import TrainedModel, TrainingImage, train
-from training.weights import adopt, read_head
+from training.snapshot import Entry
 
 _SUFFIX = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 # Candidates kept for evaluation: low enough that average precision sees the whole curve.
@@ -38,32 +36,23 @@ class RayWorkshop:
 
     def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
         settings = self.settings.training
-        start = self.blobs.get(job.start_key) if job.start_key else adopt(settings.base, labels=job.labels)
-        recipe = TrainingRecipe.from_json(
-            {name: value for name, value in job.recipe.items() if name != "mode"}
-            | {"device": settings.device, "workers": settings.workers}
-        )
         folder = self._folder(job.cycle_id)
-        images = [self._materialised(folder, entry.digest, entry.media_type) for entry in job.train]
-        rows = [
-            TrainingImage(path, entry.shapes, entry.width, entry.height)
-            for path, entry in zip(images, job.train, strict=True)
-        ]
-        trained: TrainedModel = run_in_ray(
-            train,
-            start=start,
-            images=rows,
-            val=[],
+        recipe = {name: value for name, value in job.recipe.items() if name != "mode"}
+        trained: TrainedWeights = run_in_ray(
+            train_entries,
+            start=self.blobs.get(job.start_key) if job.start_key else None,
+            base=settings.base,
             labels=job.labels,
-            recipe=recipe,
+            paths=[self._materialised(folder, entry.digest, entry.media_type) for entry in job.train],
+            entries=job.train,
+            recipe=TrainingRecipe.from_json(recipe | {"device": settings.device, "workers": settings.workers}),
             workdir=folder / "run",
-            resume=True,
-            decode=partial(_pixels, max_pixels=self.settings.limits.max_image_pixels),
+            max_pixels=self.settings.limits.max_image_pixels,
             num_cpus=settings.num_cpus,
             num_gpus=settings.num_gpus,
             on_progress=progress,
         )
-        return TrainedWeights(trained.weights, read_head(trained.weights), trained.metrics)
+        return trained
 
     def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
         training = self.settings.training
@@ -99,6 +88,40 @@ def _pixels(content: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
     return decode_image(content, max_pixels=max_pixels)[1]
 
 
+# The two functions below run in Ray's processes. They import torch themselves, so that the processes which only ask
+# for the work (the service, the gateway) neither wait for it nor hold it in memory.
+
+
+def train_entries(
+    *,
+    start: bytes | None,
+    base: str,
+    labels: tuple[str, ...],
+    paths: Sequence[Path],
+    entries: Sequence[Entry],
+    recipe: TrainingRecipe,
+    workdir: Path,
+    max_pixels: int,
+    progress: Progress,
+) -> TrainedWeights:
+    """Fine-tune `start` (None: fresh weights of the architecture `base`); goes on where a cut run stopped."""
+    from training.train import TrainingImage, train
+    from training.weights import adopt
+
+    trained = train(
+        start=start if start is not None else adopt(base, labels=labels),
+        images=[TrainingImage(p, e.shapes, e.width, e.height) for p, e in zip(paths, entries, strict=True)],
+        val=[],
+        labels=labels,
+        recipe=recipe,
+        workdir=workdir,
+        progress=progress,
+        resume=True,
+        decode=partial(_pixels, max_pixels=max_pixels),
+    )
+    return TrainedWeights(trained.weights, trained.head, trained.metrics)
+
+
 def infer_blobs(
     *,
     blobs_url: str,
@@ -106,9 +129,11 @@ def infer_blobs(
     image_keys: list[str],
     device: str,
     max_pixels: int,
-    progress: Callable[[float, Mapping[str, float]], None],
+    progress: Progress,
 ) -> list[Inference]:
-    """One inference per image of the blob store, in their order. Runs in a process of its own."""
+    """One inference per image of the blob store, in their order."""
+    from serving.backends.load import load_detector
+
     blobs = FsspecBlobs.open(blobs_url)
     detector = load_detector(blobs.get(weights_key), device=device)
     found: list[Inference] = []

@@ -24,7 +24,6 @@ from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from loop.wiring import wire
 from serving.api.app import create_app
-from serving.backends.load import load_detector
 
 log = logging.getLogger("askance.serving")
 
@@ -40,6 +39,9 @@ class DetectorReplica:
     """One copy of a model in a process of its own; requests that arrive together share a forward pass."""
 
     def __init__(self, settings: Settings, digest: str) -> None:
+        # Here, not above: the gateway imports this module too and needs no torch.
+        from serving.backends.load import load_detector
+
         serving = settings.serving
         weights = FsspecBlobs.open(settings.blobs_url).get(digest)
         self._detector = load_detector(weights, device=serving.device, threads=serving.torch_threads)

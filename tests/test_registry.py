@@ -21,7 +21,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def registry(folder: Path) -> Registry:
+def first_use(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The first use ever, which makes MLflow's database, in a process and a home of its own."""
+    script = (
+        "import sys; from training.registry import Registry;"
+        f"registry = Registry('sqlite:///{folder}/runs/mlflow.db', '{folder}/artifacts');"
+        "assert 'mlflow' not in sys.modules;"
+        "registry.open()"
+    )
+    (folder / "home").mkdir()
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": str(folder / "home")},
+    )
+
+
+@pytest.fixture(scope="module")
+def registry(first_use: object, folder: Path) -> Registry:
     return Registry(f"sqlite:///{folder}/runs/mlflow.db", folder / "artifacts")
 
 
@@ -85,20 +104,8 @@ def test_an_mlflow_that_cannot_be_reached_is_unavailable(uri: str, monkeypatch: 
     assert "mlflow.tracking_uri" in caught.value.hint
 
 
-def test_mlflow_is_not_loaded_before_it_is_used_and_then_says_nothing(tmp_path: Path) -> None:
-    script = (
-        "import sys; from training.registry import Registry;"
-        f"registry = Registry('sqlite:///{tmp_path}/m.db', '{tmp_path}/a');"
-        "assert 'mlflow' not in sys.modules;"
-        "registry.start_cycle_run('p', 'c', {}, {})"
-    )
-    (tmp_path / "home").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "HOME": str(tmp_path / "home")},
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert list((tmp_path / "home").rglob("*")) == []
+def test_mlflow_is_loaded_at_its_first_use_and_says_and_leaves_nothing(
+    first_use: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    assert (first_use.returncode, first_use.stdout, first_use.stderr) == (0, "", "")
+    assert list((folder / "home").rglob("*")) == []

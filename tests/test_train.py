@@ -20,9 +20,10 @@ from loop.domain.truth import Shape
 from serving.backends.load import load_detector
 from tests.pictures import LABELS, SIZE, picture, pictures
 from tests.tiny_models import tiny_weights
+from training.head import read_head
 from training.recipe import TrainingRecipe
 from training.train import TrainedModel, TrainingImage, train
-from training.weights import read_head, read_weights, write_weights
+from training.weights import read_weights, write_weights
 
 # One thread: the fastest for networks this small, and the same sums on every machine.
 RECIPE = TrainingRecipe(epochs=2, batch=4, flip=0.0, threads=1)
@@ -55,12 +56,12 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[TrainingImage]:
 
 def test_a_model_learns_to_find_what_it_is_shown(tmp_path: Path) -> None:
     shown = pictures(tmp_path / "shown", 24)
-    recipe = replace(RECIPE, epochs=40, batch=8, learning_rate=0.01, mosaic=0.0, scale=0.2, warmup_epochs=0.5)
+    recipe = replace(RECIPE, epochs=14, learning_rate=0.01, mosaic=0.0, scale=0.2, warmup_epochs=0.5)
     trained = run(tmp_path / "run", shown, recipe=recipe)
     assert trained.curves[-1]["train/box_loss"] < 0.6 * trained.curves[0]["train/box_loss"]
     before, after = (_share_found(content) for content in (tiny_weights(LABELS), trained.weights))
     assert before == 0.0
-    assert after >= 0.5
+    assert after >= 0.75
 
 
 def _share_found(content: bytes) -> float:

@@ -16,7 +16,8 @@ from loop.domain.errors import BadWeights
 from loop.domain.model import ModelHead
 from tests.tiny_models import ARCHITECTURE, tiny_weights
 from training import networks
-from training.weights import adopt, read_head, read_weights, write_weights
+from training.head import read_head
+from training.weights import adopt, read_weights, write_weights
 
 HEAD = ModelHead(
     backend="ultralytics",

@@ -21,8 +21,6 @@ from torch import Tensor, nn
 
 from loop.domain.errors import BadWeights
 
-STRIDE = 32  # of the deepest level of every supported network; image sizes are multiples of it
-MAX_IMAGE_SIZE = 4096
 _MAX_LAYERS = 1000
 _MAX_NUMBER = 1_000_000
 _HEADS = ("Detect", "v10Detect")
@@ -355,17 +353,6 @@ def torchvision_embedding_dim(network: nn.Module, image_size: int) -> int:
 
 
 # --- both ------------------------------------------------------------------------------------------
-
-
-def checked_image_size(image_size: int) -> int:
-    """`image_size` if a network can take it; raises BadWeights."""
-    if not STRIDE <= image_size <= MAX_IMAGE_SIZE or image_size % STRIDE:
-        raise BadWeights(
-            f"an image size of {image_size} pixels does not fit the network.",
-            hint=f"Use a multiple of {STRIDE} between {STRIDE} and {MAX_IMAGE_SIZE}, for example 640.",
-            image_size=image_size,
-        )
-    return image_size
 
 
 def _load(network: nn.Module, state: Mapping[str, Tensor]) -> None:

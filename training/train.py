@@ -17,8 +17,9 @@ from loop.domain.errors import AskanceError, BadDataset, BadWeights, CycleFailed
 from loop.domain.model import ModelHead
 from loop.domain.truth import Shape
 from training import networks
+from training.head import checked_image_size, checked_labels
 from training.recipe import TrainingRecipe
-from training.weights import checked_labels, read_weights, write_weights
+from training.weights import read_weights, write_weights
 
 # Called with the share done in [0, 1] and, at the end of an epoch, its figures (losses, metrics, lr).
 Progress = Callable[[float, Mapping[str, float]], None]
@@ -85,7 +86,7 @@ def train(
     _check(val, labels)
     if not images:
         raise BadDataset("there are no images to train on.", hint="Review or import some first.")
-    size = networks.checked_image_size(recipe.image_size or head.image_size)
+    size = checked_image_size(recipe.image_size or head.image_size)
     folder = _Folder.of(workdir, _identity(start, images, val, labels, recipe), resume)
     if (done := folder.result()) is not None:
         progress(1.0, done.metrics)

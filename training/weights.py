@@ -6,10 +6,8 @@ so that no code of the file's choosing runs: not even constructors of known laye
 """
 
 import io
-import json
 import math
 import pickle
-import struct
 import tempfile
 import threading
 import zipfile
@@ -25,10 +23,17 @@ from torch import Tensor
 from loop.domain.errors import BadWeights
 from loop.domain.model import ModelHead
 from training import networks
+from training.head import (
+    HEAD_KEY,
+    STRIDE,
+    checked_image_size,
+    checked_labels,
+    damaged,
+    head_from,
+    head_json,
+    metadata_of,
+)
 
-_KEY = "askance"  # the one metadata entry; safetensors does not keep the order of several
-_MAX_HEADER = 100_000_000  # bytes, the limit of safetensors itself
-_MAX_LABELS = 10_000
 _DEFAULT_IMAGE_SIZE = 640
 
 # --- our format ------------------------------------------------------------------------------------
@@ -42,25 +47,20 @@ def write_weights(head: ModelHead, state: Mapping[str, Tensor], *, half: bool = 
     """
     stored = {name: _stored(tensor, half) for name, tensor in state.items()}
     _check_finite(stored)
-    content: bytes = safetensors.torch.save(stored, metadata={_KEY: _head_json(head)})
+    content: bytes = safetensors.torch.save(stored, metadata={HEAD_KEY: head_json(head)})
     return content
 
 
 def read_weights(content: bytes) -> tuple[ModelHead, dict[str, Tensor]]:
     """The head and the state dict (floating-point tensors as float32) of a model file; raises BadWeights."""
-    head = _head_from(_metadata(content))
+    head = head_from(metadata_of(content))
     try:
         state = safetensors.torch.load(content)
     except Exception as error:  # safetensors raises its own error, and several of Python's, for damaged files
-        raise _damaged(str(error)) from error
+        raise damaged(str(error)) from error
     state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
     _check_finite(state)
     return head, state
-
-
-def read_head(content: bytes) -> ModelHead:
-    """Only the head of a model file, without its tensors; raises BadWeights."""
-    return _head_from(_metadata(content))
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
@@ -78,71 +78,6 @@ def _check_finite(state: Mapping[str, Tensor]) -> None:
                 hint="Training diverged: use an earlier checkpoint.",
                 tensor=name,
             )
-
-
-def _head_json(head: ModelHead) -> str:
-    fields = {
-        "backend": head.backend,
-        "architecture": head.architecture,
-        "labels": list(head.labels),
-        "image_size": head.image_size,
-        "embedding_dim": head.embedding_dim,
-    }
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _metadata(content: bytes) -> dict[str, Any]:
-    if len(content) < 8:
-        raise _damaged("it is too short")
-    (length,) = struct.unpack("<Q", content[:8])
-    if length > min(_MAX_HEADER, len(content) - 8):
-        raise _damaged("it has no safetensors header")
-    try:
-        header = json.loads(content[8 : 8 + length])
-    except (ValueError, RecursionError) as error:
-        raise _damaged("its header is not JSON") from error
-    metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    return metadata if isinstance(metadata, dict) else {}
-
-
-def _damaged(reason: str) -> BadWeights:
-    return BadWeights(
-        f"not a readable model file: {reason}.",
-        hint="Give a file that this service wrote, an ultralytics .pt, or a torchvision state dict with its builder.",
-    )
-
-
-def _head_from(metadata: Mapping[str, Any]) -> ModelHead:
-    if _KEY not in metadata:
-        raise BadWeights(
-            "the safetensors file does not say which model it is for.",
-            hint="Name the torchvision builder and the labels, or give the original checkpoint.",
-        )
-    try:
-        fields = json.loads(metadata[_KEY])
-        head = ModelHead(
-            backend=str(fields["backend"]),
-            architecture=dict(fields["architecture"]),
-            labels=tuple(fields["labels"]),
-            image_size=int(fields["image_size"]),
-            embedding_dim=int(fields["embedding_dim"]),
-        )
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BadWeights(f"the model file's head cannot be read: {error!r}.") from error
-    checked_labels(head.labels)
-    networks.checked_image_size(head.image_size)
-    return head
-
-
-def checked_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """`labels` if a model can have them: 1 to 10,000 distinct, non-empty names; raises BadWeights."""
-    named = all(isinstance(label, str) and label.strip() for label in labels)
-    if not labels or len(labels) > _MAX_LABELS or not named or len(set(labels)) != len(labels):
-        raise BadWeights(
-            "the labels of a model must be distinct names, at least one.",
-            hint="Give the names in the order of the model's classes.",
-        )
-    return labels
 
 
 # --- what people have ------------------------------------------------------------------------------
@@ -198,7 +133,7 @@ def _relabelled(head: ModelHead, labels: tuple[str, ...] | None, image_size: int
         backend=head.backend,
         architecture=head.architecture,
         labels=_labels_for(len(head.labels), labels, head.labels),
-        image_size=networks.checked_image_size(image_size or head.image_size),
+        image_size=checked_image_size(image_size or head.image_size),
         embedding_dim=head.embedding_dim,
     )
 
@@ -264,7 +199,7 @@ def _adopt_description(
     if labels is None:
         raise BadWeights(f"{path} describes a model without labels.", hint="Give the labels it shall have.")
     labels = checked_labels(labels)
-    image_size = networks.checked_image_size(image_size or _DEFAULT_IMAGE_SIZE)
+    image_size = checked_image_size(image_size or _DEFAULT_IMAGE_SIZE)
     architecture = networks.checked_architecture(_description(path)) | {"nc": len(labels)}
     network = networks.ultralytics_network(architecture, len(labels), seed=seed)
     dim = networks.ultralytics_embedding_dim(network)
@@ -381,7 +316,7 @@ def _adopt_checkpoint(checkpoint: Any, labels: tuple[str, ...] | None, image_siz
         backend="ultralytics",
         architecture=architecture,
         labels=labels,
-        image_size=networks.checked_image_size(image_size or _trained_size(checkpoint, model)),
+        image_size=checked_image_size(image_size or _trained_size(checkpoint, model)),
         embedding_dim=networks.ultralytics_embedding_dim(network),
     )
     return write_weights(head, network.state_dict(), half=half)
@@ -439,7 +374,7 @@ def _trained_size(checkpoint: Any, model: _Record) -> int:
         if isinstance(size, list) and size:
             size = max(size)
         if isinstance(size, int) and not isinstance(size, bool) and size > 0:
-            return math.ceil(size / networks.STRIDE) * networks.STRIDE
+            return math.ceil(size / STRIDE) * STRIDE
     return _DEFAULT_IMAGE_SIZE
 
 
@@ -453,7 +388,7 @@ def _state_dict(content: bytes) -> dict[str, Tensor]:
         else:
             state = safetensors.torch.load(content)
     except Exception as error:  # torch and safetensors raise many kinds for damaged files
-        raise _damaged(str(error).splitlines()[0][:300] if str(error) else type(error).__name__) from error
+        raise damaged(str(error).splitlines()[0][:300] if str(error) else type(error).__name__) from error
     if isinstance(state, dict) and isinstance(state.get("model"), dict):
         state = state["model"]  # torchvision's reference training script
     if not isinstance(state, dict) or not state or not all(isinstance(t, Tensor) for t in state.values()):
@@ -464,7 +399,7 @@ def _state_dict(content: bytes) -> dict[str, Tensor]:
 def _adopt_torchvision(
     state: dict[str, Tensor], builder: str, labels: tuple[str, ...] | None, image_size: int | None, half: bool
 ) -> bytes:
-    image_size = networks.checked_image_size(image_size or (320 if "320" in builder else _DEFAULT_IMAGE_SIZE))
+    image_size = checked_image_size(image_size or (320 if "320" in builder else _DEFAULT_IMAGE_SIZE))
     if labels is None:
         labels = _coco_labels(state)
     labels = checked_labels(labels)

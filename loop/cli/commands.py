@@ -232,7 +232,8 @@ def models_add(
     config: ConfigOption = None,
 ) -> None:
     """Bring your own weights; a new project is made of a model's labels, and its first model serves at once."""
-    from training.weights import adopt, read_head
+    from training.head import read_head
+    from training.weights import adopt
 
     names = tuple(label.strip() for label in labels.split(",")) if labels else None
     content = adopt(weights, labels=names, image_size=image_size, builder=builder, download=download)

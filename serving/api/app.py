@@ -10,6 +10,7 @@ from prometheus_client import Counter, Histogram
 
 from loop.wiring import Services
 from serving.api import errors, health, items, models, predictions, projects, tasks
+from serving.api.schemas import Problem
 
 PAGE = Path(__file__).resolve().parents[1] / "web" / "dist"
 
@@ -30,6 +31,7 @@ def create_app(services: Services) -> FastAPI:
         summary="Object detection that knows what it is unsure of.",
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
+        responses={"default": {"model": Problem, "description": "What went wrong, as problem+json (RFC 9457)"}},
     )
     app.state.services = services
     errors.install(app)

@@ -4,6 +4,63 @@
  */
 
 export interface paths {
+    "/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Healthz
+         * @description The process answers.
+         */
+        get: operations["healthz_healthz_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Metrics */
+        get: operations["metrics_metrics_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Readyz
+         * @description The store can be read, and each champion answers a tiny inference.
+         */
+        get: operations["readyz_readyz_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/me": {
         parameters: {
             query?: never;
@@ -28,25 +85,29 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Projects */
-        get: operations["projects_v1_projects_get"];
+        /**
+         * List Projects
+         * @description The projects that this token may see.
+         */
+        get: operations["list_projects_v1_projects_get"];
         put?: never;
-        post?: never;
+        /** Create Project */
+        post: operations["create_project_v1_projects_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/v1/projects/{p}": {
+    "/v1/projects/{project_id}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Project */
-        get: operations["project_v1_projects__p__get"];
+        /** Get Project */
+        get: operations["get_project_v1_projects__project_id__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -55,15 +116,39 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/projects/{p}/summary": {
+    "/v1/projects/{project_id}/cycles": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Summary */
-        get: operations["summary_v1_projects__p__summary_get"];
+        /**
+         * List Cycles
+         * @description Newest first.
+         */
+        get: operations["list_cycles_v1_projects__project_id__cycles_get"];
+        put?: never;
+        /**
+         * Start Cycle
+         * @description Freeze a snapshot, train, evaluate, pass the gate or not. One cycle per project at a time.
+         */
+        post: operations["start_cycle_v1_projects__project_id__cycles_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/cycles/{cycle_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Cycle */
+        get: operations["get_cycle_v1_projects__project_id__cycles__cycle_id__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -72,7 +157,131 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/projects/{p}/tasks/lease": {
+    "/v1/projects/{project_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events
+         * @description What happened, oldest first. For operators: it tells audits from routed work.
+         */
+        get: operations["events_v1_projects__project_id__events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Items
+         * @description Newest first.
+         */
+        get: operations["list_items_v1_projects__project_id__items_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/items/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Item */
+        get: operations["get_item_v1_projects__project_id__items__digest__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/items/{digest}/image": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Image
+         * @description The image as it was sent.
+         */
+        get: operations["get_image_v1_projects__project_id__items__digest__image_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/items/{digest}/neighbours": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Neighbours
+         * @description The most similar images that the present champion has seen.
+         */
+        get: operations["neighbours_v1_projects__project_id__items__digest__neighbours_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Models
+         * @description Versions and promotions, newest first.
+         */
+        get: operations["list_models_v1_projects__project_id__models_get"];
+        put?: never;
+        /**
+         * Add Model
+         * @description Weights as a safetensors file with Askance's head (`askance models add` makes one of what you have).
+         *
+         *     Pickles are not accepted: the service never unpickles what a caller sends. A project's first model serves
+         *     at once; a later one waits to be promoted.
+         */
+        post: operations["add_model_v1_projects__project_id__models_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/models/rollback": {
         parameters: {
             query?: never;
             header?: never;
@@ -81,15 +290,139 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Lease */
-        post: operations["lease_v1_projects__p__tasks_lease_post"];
+        /**
+         * Rollback
+         * @description Back to the champion before the present one. Poll /models until the promotion is active.
+         */
+        post: operations["rollback_v1_projects__project_id__models_rollback_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/v1/tasks/{t}/heartbeat": {
+    "/v1/projects/{project_id}/models/{model_id}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Promote
+         * @description Make a version champion in your name, whatever the gate said.
+         */
+        post: operations["promote_v1_projects__project_id__models__model_id__promote_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Policy
+         * @description What is left out stays as it is. Decisions already made keep the policy version that made them.
+         */
+        patch: operations["change_policy_v1_projects__project_id__policy_patch"];
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/predictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Predictions
+         * @description Newest first.
+         */
+        get: operations["list_predictions_v1_projects__project_id__predictions_get"];
+        put?: never;
+        /**
+         * Predict
+         * @description Send a JPEG, PNG or WebP image as the body (or as a multipart file); get boxes and what was decided.
+         */
+        post: operations["predict_v1_projects__project_id__predictions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/predictions/{prediction_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Prediction
+         * @description A prediction and, once a person has answered, what was wrong with it and the truth.
+         */
+        get: operations["get_prediction_v1_projects__project_id__predictions__prediction_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Summary */
+        get: operations["summary_v1_projects__project_id__summary_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/tasks/lease": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lease
+         * @description The next tasks for me, most urgent first; those I hold already come before.
+         */
+        post: operations["lease_v1_projects__project_id__tasks_lease_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{task_id}/heartbeat": {
         parameters: {
             query?: never;
             header?: never;
@@ -99,14 +432,14 @@ export interface paths {
         get?: never;
         put?: never;
         /** Heartbeat */
-        post: operations["heartbeat_v1_tasks__t__heartbeat_post"];
+        post: operations["heartbeat_v1_tasks__task_id__heartbeat_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/v1/tasks/{t}/submit": {
+    "/v1/tasks/{task_id}/release": {
         parameters: {
             query?: never;
             header?: never;
@@ -115,15 +448,18 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Submit */
-        post: operations["submit_v1_tasks__t__submit_post"];
+        /**
+         * Release
+         * @description Give the task back to the queue, unanswered.
+         */
+        post: operations["release_v1_tasks__task_id__release_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/v1/tasks/{t}/skip": {
+    "/v1/tasks/{task_id}/skip": {
         parameters: {
             query?: never;
             header?: never;
@@ -133,14 +469,14 @@ export interface paths {
         get?: never;
         put?: never;
         /** Skip */
-        post: operations["skip_v1_tasks__t__skip_post"];
+        post: operations["skip_v1_tasks__task_id__skip_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/v1/tasks/{t}/release": {
+    "/v1/tasks/{task_id}/submit": {
         parameters: {
             query?: never;
             header?: never;
@@ -149,84 +485,39 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Release */
-        post: operations["release_v1_tasks__t__release_post"];
+        /**
+         * Submit
+         * @description My answer: all shapes that are really there. The same answer sent again gives the same submission.
+         */
+        post: operations["submit_v1_tasks__task_id__submit_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/v1/projects/{p}/items/{digest}/image": {
+    "/v1/tokens": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Image */
-        get: operations["image_v1_projects__p__items__digest__image_get"];
+        /** List Tokens */
+        get: operations["list_tokens_v1_tokens_get"];
         put?: never;
-        post?: never;
+        /**
+         * Create Token
+         * @description A new token, its secret shown once. An operator of one project makes tokens for that project.
+         */
+        post: operations["create_token_v1_tokens_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/v1/projects/{p}/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Events */
-        get: operations["events_v1_projects__p__events_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/projects/{p}/cycles": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Cycles */
-        get: operations["cycles_v1_projects__p__cycles_get"];
-        put?: never;
-        /** Cycle */
-        post: operations["cycle_v1_projects__p__cycles_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/projects/{p}/models": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Models */
-        get: operations["models_v1_projects__p__models_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/projects/{p}/models/{m}/promote": {
+    "/v1/tokens/{token_id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -235,26 +526,9 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Promote */
-        post: operations["promote_v1_projects__p__models__m__promote_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/projects/{p}/models/rollback": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Rollback */
-        post: operations["rollback_v1_projects__p__models_rollback_post"];
-        delete?: never;
+        post?: never;
+        /** Revoke Token */
+        delete: operations["revoke_token_v1_tokens__token_id__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -265,72 +539,77 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Action
+         * @enum {string}
+         */
+        Action: "accept" | "review";
+        /**
          * CycleIn
          * @description Settings of this cycle; what is left out comes from the configuration.
          */
         CycleIn: {
+            /** Epochs */
+            epochs?: number | null;
+            /** Image Size */
+            image_size?: number | null;
+            /** Mode */
+            mode?: ("superior" | "non_inferior") | null;
             /**
              * Reason
              * @default asked for
              */
             reason?: string;
-            /** Epochs */
-            epochs?: number | null;
-            /** Image Size */
-            image_size?: number | null;
             /** Seed */
             seed?: number | null;
-            /** Mode */
-            mode?: ("superior" | "non_inferior") | null;
         };
         /** CycleOut */
         CycleOut: {
-            /** Id */
-            id: string;
-            /** Project Id */
-            project_id: string;
-            state: components["schemas"]["CycleState"];
-            step: components["schemas"]["Step"];
-            /** Progress */
-            progress: number;
             /** Actor */
             actor: string;
+            /** Candidate Id */
+            candidate_id: string | null;
+            /** Champion Id */
+            champion_id: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Decision */
+            decision: {
+                [key: string]: unknown;
+            };
+            /** Error */
+            error: string;
+            /** Evaluation */
+            evaluation: {
+                [key: string]: unknown;
+            };
+            /** Finished At */
+            finished_at: string | null;
+            /** Id */
+            id: string;
+            /** Mlflow Run Id */
+            mlflow_run_id: string | null;
+            /** Progress */
+            progress: number;
+            /** Project Id */
+            project_id: string;
             /** Reason */
             reason: string;
             /** Recipe */
             recipe: {
                 [key: string]: unknown;
             };
-            /** Champion Id */
-            champion_id: string | null;
-            /** Candidate Id */
-            candidate_id: string | null;
             /** Snapshot Digest */
             snapshot_digest: string | null;
-            /** Evaluation */
-            evaluation: {
-                [key: string]: unknown;
-            };
-            /** Decision */
-            decision: {
-                [key: string]: unknown;
-            };
-            /** Mlflow Run Id */
-            mlflow_run_id: string | null;
-            /** Error */
-            error: string;
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
+            state: components["schemas"]["CycleState"];
+            step: components["schemas"]["Step"];
             /**
              * Updated At
              * Format: date-time
              */
             updated_at: string;
-            /** Finished At */
-            finished_at: string | null;
         };
         /** CyclePage */
         CyclePage: {
@@ -344,17 +623,36 @@ export interface components {
          * @enum {string}
          */
         CycleState: "queued" | "running" | "promoted" | "refused" | "failed";
+        /** DecisionOut */
+        DecisionOut: {
+            action: components["schemas"]["Action"];
+            /** Audit Drawn */
+            audit_drawn: boolean;
+            /** Audit Rate */
+            audit_rate: number;
+            /** Inclusion Probability */
+            inclusion_probability: number;
+            /** Policy Version */
+            policy_version: number;
+            /** Reasons */
+            reasons: components["schemas"]["ReasonOut"][];
+            /** Risk */
+            risk: number;
+            stage: components["schemas"]["Stage"] | null;
+            /** Threshold */
+            threshold: number;
+        };
         /** DetectionOut */
         DetectionOut: {
-            /** Label */
-            label: string;
-            /** Score */
-            score: number;
             /**
              * Box
              * @description x1, y1, x2, y2 in absolute pixels
              */
             box: number[];
+            /** Label */
+            label: string;
+            /** Score */
+            score: number;
         };
         /** EpochIn */
         EpochIn: {
@@ -363,21 +661,21 @@ export interface components {
         };
         /** EventOut */
         EventOut: {
-            /** Sequence */
-            sequence: number;
-            /** Kind */
-            kind: string;
             /** Actor */
             actor: string;
-            /** Body */
-            body: {
-                [key: string]: unknown;
-            };
             /**
              * At
              * Format: date-time
              */
             at: string;
+            /** Body */
+            body: {
+                [key: string]: unknown;
+            };
+            /** Kind */
+            kind: string;
+            /** Sequence */
+            sequence: number;
         };
         /** EventPage */
         EventPage: {
@@ -389,10 +687,17 @@ export interface components {
              */
             next: number;
         };
-        /** HTTPValidationError */
-        HTTPValidationError: {
-            /** Detail */
-            detail?: components["schemas"]["ValidationError"][];
+        /** Health */
+        Health: {
+            /**
+             * Models
+             * @default {}
+             */
+            models?: {
+                [key: string]: string;
+            };
+            /** Status */
+            status: string;
         };
         /** HeartbeatOut */
         HeartbeatOut: {
@@ -402,14 +707,78 @@ export interface components {
              */
             expires_at: string;
         };
+        /** ItemDetailOut */
+        ItemDetailOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Digest */
+            digest: string;
+            /** Group */
+            group: string;
+            /** Height */
+            height: number;
+            /** Image Url */
+            image_url: string;
+            /** Media Type */
+            media_type: string;
+            /** Meta */
+            meta: {
+                [key: string]: string;
+            };
+            /** @description the newest */
+            prediction: components["schemas"]["PredictionOut"] | null;
+            /** Source */
+            source: string;
+            split: components["schemas"]["Split"] | null;
+            truth: components["schemas"]["TruthOut"] | null;
+            /** Width */
+            width: number;
+        };
+        /** ItemOut */
+        ItemOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Digest */
+            digest: string;
+            /** Group */
+            group: string;
+            /** Height */
+            height: number;
+            /** Image Url */
+            image_url: string;
+            /** Media Type */
+            media_type: string;
+            /** Meta */
+            meta: {
+                [key: string]: string;
+            };
+            /** Source */
+            source: string;
+            split: components["schemas"]["Split"] | null;
+            /** Width */
+            width: number;
+        };
+        /** ItemPage */
+        ItemPage: {
+            /** Items */
+            items: components["schemas"]["ItemOut"][];
+            /** Next */
+            next: string | null;
+        };
         /** LabelOut */
         LabelOut: {
-            /** Name */
-            name: string;
             /** Color */
             color: string;
             /** Key */
             key: string;
+            /** Name */
+            name: string;
         };
         /**
          * LeaseIn
@@ -424,13 +793,13 @@ export interface components {
         };
         /** LeaseOut */
         LeaseOut: {
-            /** Tasks */
-            tasks: components["schemas"]["TaskOut"][];
             /**
              * Open
              * @description tasks that nobody holds
              */
             open: number;
+            /** Tasks */
+            tasks: components["schemas"]["TaskOut"][];
         };
         /** Me */
         Me: {
@@ -438,28 +807,14 @@ export interface components {
             id: string;
             /** Name */
             name: string;
-            role: components["schemas"]["Role"];
             /** Project Id */
             project_id: string | null;
+            role: components["schemas"]["Role"];
         };
         /** ModelOut */
         ModelOut: {
-            /** Id */
-            id: string;
-            /** Digest */
-            digest: string;
             /** Backend */
             backend: string;
-            /** Labels */
-            labels: string[];
-            /** Image Size */
-            image_size: number;
-            /** Origin */
-            origin: string;
-            /** Cycle Id */
-            cycle_id: string | null;
-            /** Mlflow Version */
-            mlflow_version: string | null;
             /** Champion */
             champion: boolean;
             /**
@@ -467,6 +822,20 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /** Cycle Id */
+            cycle_id: string | null;
+            /** Digest */
+            digest: string;
+            /** Id */
+            id: string;
+            /** Image Size */
+            image_size: number;
+            /** Labels */
+            labels: string[];
+            /** Mlflow Version */
+            mlflow_version: string | null;
+            /** Origin */
+            origin: string;
         };
         /** ModelsOut */
         ModelsOut: {
@@ -475,37 +844,126 @@ export interface components {
             /** Promotions */
             promotions: components["schemas"]["PromotionOut"][];
         };
+        /** NeighbourOut */
+        NeighbourOut: {
+            /** Item Digest */
+            item_digest: string;
+            /** Prediction Id */
+            prediction_id: string;
+            /**
+             * Similarity
+             * @description cosine, in [-1, 1]
+             */
+            similarity: number;
+        };
+        /** NeighboursOut */
+        NeighboursOut: {
+            /** Model Id */
+            model_id: string;
+            /** Neighbours */
+            neighbours: components["schemas"]["NeighbourOut"][];
+        };
+        /** NewTokenOut */
+        NewTokenOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Project Id */
+            project_id: string | null;
+            /** Revoked At */
+            revoked_at: string | null;
+            role: components["schemas"]["Role"];
+            /**
+             * Secret
+             * @description shown once; send it as Authorization: Bearer …
+             */
+            secret: string;
+        };
         /**
          * Outcome
          * @enum {string}
          */
         Outcome: "submitted" | "skipped";
+        /**
+         * PolicyIn
+         * @description What is left out keeps its present value.
+         */
+        PolicyIn: {
+            /** Audit Rate */
+            audit_rate?: number | null;
+            /** Failure Iou */
+            failure_iou?: number | null;
+            /** Lease Seconds */
+            lease_seconds?: number | null;
+            /** Score Threshold */
+            score_threshold?: number | null;
+            /** Threshold */
+            threshold?: number | null;
+        };
         /** PolicyOut */
         PolicyOut: {
-            /** Version */
-            version: number;
-            /** Threshold */
-            threshold: number;
             /** Audit Rate */
             audit_rate: number;
-            /** Score Threshold */
-            score_threshold: number;
             /** Failure Iou */
             failure_iou: number;
             /** Lease Seconds */
             lease_seconds: number;
+            /** Score Threshold */
+            score_threshold: number;
+            /** Threshold */
+            threshold: number;
+            /** Version */
+            version: number;
+        };
+        /** PredictionOut */
+        PredictionOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            decision: components["schemas"]["DecisionOut"];
+            /** Detections */
+            detections: components["schemas"]["DetectionOut"][];
+            /** Height */
+            height: number;
+            /** Id */
+            id: string;
+            /** Item Digest */
+            item_digest: string;
+            /** Model Digest */
+            model_digest: string;
+            /** Model Id */
+            model_id: string;
+            /** Project Id */
+            project_id: string;
+            /** Signals */
+            signals: {
+                [key: string]: number;
+            };
+            /** Task Id */
+            task_id: string | null;
+            /** Width */
+            width: number;
+        };
+        /** PredictionPage */
+        PredictionPage: {
+            /**
+             * Next
+             * @description pass as `after` for the next page
+             */
+            next: string | null;
+            /** Predictions */
+            predictions: components["schemas"]["PredictionOut"][];
         };
         /** Problem */
         Problem: {
-            /**
-             * Type
-             * @description stable identifier, e.g. /problems/stale-lease
-             */
-            type: string;
-            /** Title */
-            title: string;
-            /** Status */
-            status: number;
             /** Detail */
             detail: string;
             /**
@@ -517,13 +975,33 @@ export interface components {
             ids?: {
                 [key: string]: unknown;
             };
+            /** Status */
+            status: number;
+            /** Title */
+            title: string;
+            /**
+             * Type
+             * @description stable identifier, e.g. /problems/stale-lease
+             */
+            type: string;
+        };
+        /** ProjectIn */
+        ProjectIn: {
+            /**
+             * Guidelines
+             * @default
+             */
+            guidelines?: string;
+            /**
+             * Id
+             * @description 1 to 63 lower-case letters, digits and dashes
+             */
+            id: string;
+            /** Labels */
+            labels: string[];
         };
         /** ProjectOut */
         ProjectOut: {
-            /** Id */
-            id: string;
-            recipe: components["schemas"]["RecipeOut"];
-            policy: components["schemas"]["PolicyOut"];
             /** Champion Id */
             champion_id: string | null;
             /**
@@ -531,6 +1009,10 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /** Id */
+            id: string;
+            policy: components["schemas"]["PolicyOut"];
+            recipe: components["schemas"]["RecipeOut"];
         };
         /**
          * PromoteIn
@@ -547,41 +1029,91 @@ export interface components {
         PromotionKind: "gate" | "override" | "rollback" | "first";
         /** PromotionOut */
         PromotionOut: {
-            /** Id */
-            id: string;
-            /** Model Id */
-            model_id: string;
-            /** Previous Id */
-            previous_id: string | null;
-            kind: components["schemas"]["PromotionKind"];
             /** Actor */
             actor: string;
-            /** Reason */
-            reason: string;
-            state: components["schemas"]["PromotionState"];
-            /** Error */
-            error: string;
             /**
              * Created At
              * Format: date-time
              */
             created_at: string;
+            /** Error */
+            error: string;
             /** Finished At */
             finished_at: string | null;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["PromotionKind"];
+            /** Model Id */
+            model_id: string;
+            /** Previous Id */
+            previous_id: string | null;
+            /** Reason */
+            reason: string;
+            state: components["schemas"]["PromotionState"];
         };
         /**
          * PromotionState
          * @enum {string}
          */
         PromotionState: "queued" | "active" | "failed";
+        /** ReasonOut */
+        ReasonOut: {
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: string;
+        };
         /** RecipeOut */
         RecipeOut: {
-            /** Version */
-            version: number;
-            /** Labels */
-            labels: components["schemas"]["LabelOut"][];
             /** Guidelines */
             guidelines: string;
+            /** Labels */
+            labels: components["schemas"]["LabelOut"][];
+            /** Version */
+            version: number;
+        };
+        /**
+         * ReviewedPredictionOut
+         * @description A prediction with what people made of it so far.
+         */
+        ReviewedPredictionOut: {
+            /**
+             * Corrections
+             * @description errors by type; {} means right; null: not reviewed
+             */
+            corrections: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            decision: components["schemas"]["DecisionOut"];
+            /** Detections */
+            detections: components["schemas"]["DetectionOut"][];
+            /** Height */
+            height: number;
+            /** Id */
+            id: string;
+            /** Item Digest */
+            item_digest: string;
+            /** Model Digest */
+            model_digest: string;
+            /** Model Id */
+            model_id: string;
+            /** Project Id */
+            project_id: string;
+            /** Signals */
+            signals: {
+                [key: string]: number;
+            };
+            /** Task Id */
+            task_id: string | null;
+            task_state: components["schemas"]["TaskState"] | null;
+            truth: components["schemas"]["TruthOut"] | null;
+            /** Width */
+            width: number;
         };
         /**
          * Role
@@ -599,18 +1131,18 @@ export interface components {
         /** ShapeIO */
         ShapeIO: {
             /**
+             * Box
+             * @description x1, y1, x2, y2 in absolute pixels
+             */
+            box: number[];
+            /** Label */
+            label: string;
+            /**
              * Type
              * @default box
              * @constant
              */
             type?: "box";
-            /** Label */
-            label: string;
-            /**
-             * Box
-             * @description x1, y1, x2, y2 in absolute pixels
-             */
-            box: number[];
         };
         /** SkipIn */
         SkipIn: {
@@ -620,82 +1152,91 @@ export interface components {
             reason: string;
         };
         /**
+         * Split
+         * @enum {string}
+         */
+        Split: "train" | "val" | "golden";
+        /**
+         * Stage
+         * @description Which kind of work a task is. Audits look like any other work to the reviewer.
+         * @enum {string}
+         */
+        Stage: "annotate" | "audit";
+        /**
          * Step
          * @enum {string}
          */
         Step: "snapshot" | "train" | "evaluate" | "gate" | "promote" | "done";
         /** SubmissionOut */
         SubmissionOut: {
-            /** Id */
-            id: string;
-            /** Task Id */
-            task_id: string;
-            /** Item Digest */
-            item_digest: string;
-            outcome: components["schemas"]["Outcome"];
             /** Corrections */
             corrections: {
                 [key: string]: number;
             };
-            /** Seconds */
-            seconds: number;
             /**
              * Created At
              * Format: date-time
              */
             created_at: string;
+            /** Id */
+            id: string;
+            /** Item Digest */
+            item_digest: string;
+            outcome: components["schemas"]["Outcome"];
+            /** Seconds */
+            seconds: number;
+            /** Task Id */
+            task_id: string;
         };
         /** SubmitIn */
         SubmitIn: {
             /** Epoch */
             epoch: number;
-            /** Shapes */
-            shapes: components["schemas"]["ShapeIO"][];
             /**
              * Note
              * @default
              */
             note?: string;
+            /** Shapes */
+            shapes: components["schemas"]["ShapeIO"][];
         };
         /**
          * Summary
          * @description The figures of a project at a glance.
          */
         Summary: {
-            /** Project Id */
-            project_id: string;
-            /** Champion Id */
-            champion_id: string | null;
-            /** Predictions */
-            predictions: number;
-            /** Routed */
-            routed: number;
             /** Audits */
             audits: number;
+            /** Champion Id */
+            champion_id: string | null;
+            /** @description the newest cycle */
+            cycle: components["schemas"]["CycleOut"] | null;
+            /** Predictions */
+            predictions: number;
+            /** Project Id */
+            project_id: string;
+            /** Routed */
+            routed: number;
             /** Tasks */
             tasks: {
                 [key: string]: number;
             };
-            /** @description the newest cycle */
-            cycle: components["schemas"]["CycleOut"] | null;
         };
         /**
          * TaskOut
          * @description A task in my hands. Nothing in it tells an audit from routed work, so that audits are blind.
          */
         TaskOut: {
-            /** Id */
-            id: string;
-            /** Project Id */
-            project_id: string;
-            /** Item Digest */
-            item_digest: string;
-            /** Width */
-            width: number;
-            /** Height */
-            height: number;
-            /** Image Url */
-            image_url: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Detections
+             * @description the model's proposal
+             */
+            detections: components["schemas"]["DetectionOut"][];
             /** Epoch */
             epoch: number;
             /**
@@ -703,36 +1244,66 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
+            /** Height */
+            height: number;
+            /** Id */
+            id: string;
+            /** Image Url */
+            image_url: string;
+            /** Item Digest */
+            item_digest: string;
             /** Lease Seconds */
             lease_seconds: number;
-            /**
-             * Detections
-             * @description the model's proposal
-             */
-            detections: components["schemas"]["DetectionOut"][];
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
+            /** Project Id */
+            project_id: string;
+            /** Width */
+            width: number;
         };
         /**
          * TaskState
          * @enum {string}
          */
         TaskState: "open" | "leased" | "done" | "skipped";
-        /** ValidationError */
-        ValidationError: {
-            /** Location */
-            loc: (string | number)[];
-            /** Message */
-            msg: string;
-            /** Error Type */
-            type: string;
-            /** Input */
-            input?: unknown;
-            /** Context */
-            ctx?: Record<string, never>;
+        /** TokenIn */
+        TokenIn: {
+            /** Name */
+            name: string;
+            /** Project Id */
+            project_id?: string | null;
+            role: components["schemas"]["Role"];
+        };
+        /** TokenOut */
+        TokenOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Project Id */
+            project_id: string | null;
+            /** Revoked At */
+            revoked_at: string | null;
+            role: components["schemas"]["Role"];
+        };
+        /** TruthOut */
+        TruthOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Origin */
+            origin: string;
+            /** Shapes */
+            shapes: components["schemas"]["ShapeIO"][];
+            /** Submission Ids */
+            submission_ids: string[];
+            /** Version */
+            version: number;
         };
     };
     responses: never;
@@ -743,6 +1314,91 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    healthz_healthz_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metrics_metrics_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readyz_readyz_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     me_v1_me_get: {
         parameters: {
             query?: never;
@@ -761,9 +1417,18 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    projects_v1_projects_get: {
+    list_projects_v1_projects_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -781,14 +1446,56 @@ export interface operations {
                     "application/json": components["schemas"]["ProjectOut"][];
                 };
             };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    project_v1_projects__p__get: {
+    create_project_v1_projects_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_project_v1_projects__project_id__get: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                p: string;
+                project_id: string;
             };
             cookie?: never;
         };
@@ -803,74 +1510,8 @@ export interface operations {
                     "application/json": components["schemas"]["ProjectOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    summary_v1_projects__p__summary_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                p: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Summary"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    lease_v1_projects__p__tasks_lease_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                p: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LeaseIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LeaseOut"];
-                };
-            };
-            /** @description Conflict */
-            409: {
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -878,226 +1519,17 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
         };
     };
-    heartbeat_v1_tasks__t__heartbeat_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                t: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["EpochIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HeartbeatOut"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    submit_v1_tasks__t__submit_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                t: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SubmitIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SubmissionOut"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    skip_v1_tasks__t__skip_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                t: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SkipIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SubmissionOut"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    release_v1_tasks__t__release_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                t: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["EpochIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    image_v1_projects__p__items__digest__image_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                p: string;
-                digest: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    events_v1_projects__p__events_get: {
+    list_cycles_v1_projects__project_id__cycles_get: {
         parameters: {
             query?: {
-                after?: number;
+                after?: string | null;
+                limit?: number;
             };
             header?: never;
             path: {
-                p: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EventPage"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    cycles_v1_projects__p__cycles_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                p: string;
+                project_id: string;
             };
             cookie?: never;
         };
@@ -1112,23 +1544,23 @@ export interface operations {
                     "application/json": components["schemas"]["CyclePage"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    cycle_v1_projects__p__cycles_post: {
+    start_cycle_v1_projects__project_id__cycles_post: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                p: string;
+                project_id: string;
             };
             cookie?: never;
         };
@@ -1147,23 +1579,219 @@ export interface operations {
                     "application/json": components["schemas"]["CycleOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    models_v1_projects__p__models_get: {
+    get_cycle_v1_projects__project_id__cycles__cycle_id__get: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                p: string;
+                project_id: string;
+                cycle_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CycleOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    events_v1_projects__project_id__events_get: {
+        parameters: {
+            query?: {
+                after?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_items_v1_projects__project_id__items_get: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_item_v1_projects__project_id__items__digest__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemDetailOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_image_v1_projects__project_id__items__digest__image_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    neighbours_v1_projects__project_id__items__digest__neighbours_get: {
+        parameters: {
+            query?: {
+                k?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NeighboursOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_models_v1_projects__project_id__models_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
             };
             cookie?: never;
         };
@@ -1178,59 +1806,54 @@ export interface operations {
                     "application/json": components["schemas"]["ModelsOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    promote_v1_projects__p__models__m__promote_post: {
+    add_model_v1_projects__project_id__models_post: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                p: string;
-                m: string;
+                project_id: string;
             };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PromoteIn"];
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description Successful Response */
-            202: {
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PromotionOut"];
+                    "application/json": components["schemas"]["ModelOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    rollback_v1_projects__p__models_rollback_post: {
+    rollback_v1_projects__project_id__models_rollback_post: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                p: string;
+                project_id: string;
             };
             cookie?: never;
         };
@@ -1249,13 +1872,484 @@ export interface operations {
                     "application/json": components["schemas"]["PromotionOut"];
                 };
             };
-            /** @description Validation Error */
-            422: {
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    promote_v1_projects__project_id__models__model_id__promote_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromoteIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromotionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_policy_v1_projects__project_id__policy_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_predictions_v1_projects__project_id__predictions_get: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PredictionPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    predict_v1_projects__project_id__predictions_post: {
+        parameters: {
+            query?: {
+                /** @description where the image comes from, e.g. camera-3 */
+                source?: string;
+                /** @description clip or scene that must not be split */
+                group?: string;
+            };
+            header?: {
+                /** @description a retry with the same key creates nothing new */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description answered; durable */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PredictionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_prediction_v1_projects__project_id__predictions__prediction_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                prediction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewedPredictionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    summary_v1_projects__project_id__summary_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Summary"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    lease_v1_projects__project_id__tasks_lease_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeaseIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaseOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    heartbeat_v1_tasks__task_id__heartbeat_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EpochIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeartbeatOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    release_v1_tasks__task_id__release_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EpochIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    skip_v1_tasks__task_id__skip_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SkipIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubmissionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    submit_v1_tasks__task_id__submit_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubmitIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubmissionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tokens_v1_tokens_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenOut"][];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_token_v1_tokens_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewTokenOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token_v1_tokens__token_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
