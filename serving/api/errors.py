@@ -48,8 +48,6 @@ def response(status: int, code: str, title: str, detail: str, hint: str, ids: di
 async def _domain(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.AskanceError)  # noqa: S101 - registered for this class only
     ids = {name: _plain(value) for name, value in error.ids.items()}
-        name: value if isinstance(value, int | float | list) else str(value) for name, value in error.ids.items()
-    }
     return response(status_of(error), error.code, error.title, error.detail, error.hint, ids)
 
 
