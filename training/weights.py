@@ -184,7 +184,7 @@ def _downloaded(name: str, download: bool) -> bytes:
             return (Path(folder) / name).read_bytes()
         except Exception as error:  # of urllib, curl, and ultralytics' own checks
             raise BadWeights(
-                f"{name} could not be downloaded: {error}.",
+                f"{name} could not be downloaded: {str(error).rstrip('.')}.",
                 hint="Check the network, or fetch the file on another machine and give its path.",
                 path=name,
             ) from error

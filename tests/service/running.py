@@ -24,7 +24,7 @@ class ServiceProcess:
         self.data_dir = data_dir
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = 0
+        self.port = free_port()
 
     @property
     def url(self) -> str:

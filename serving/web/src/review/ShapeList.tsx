@@ -94,7 +94,7 @@ function Row({ shape, index, labels, color, known, selected, hovered, onHover, o
           {shape.label}
         </button>
       )}
-      {!known && <span className="badge warn">unknown label</span>}
+      {!known && !selected && <span className="badge warn">unknown label</span>}
       <span className="size muted">
         {widthOf(shape.box).toFixed(0)}×{heightOf(shape.box).toFixed(0)}
       </span>
