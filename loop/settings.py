@@ -163,6 +163,7 @@ class TrainingSettings(Section):
     seed: Seed
     optimizer: Literal["AdamW", "Adam", "NAdam", "RAdam", "RMSProp", "SGD"]
     learning_rate: Annotated[float, Number, Field(gt=0, le=1)]
+    flip: Share
     val_share: Inside
     replay_limit: NotNegative
     workers: NotNegative

@@ -145,37 +145,34 @@ def infer_blobs(
 
 
 class MlflowRuns:
-    """The cycle's runs and model versions in MLflow, opened at the first use, since that takes seconds."""
+    """The cycle's runs and model versions in MLflow."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._opened: Registry | None = None
+        self._registry = Registry(
+            settings.mlflow_tracking_uri, settings.mlflow_artifact_root, prefix=settings.mlflow.prefix
+        )
+
+    def open(self) -> None:
+        """Connect now: the first time takes some seconds, which the first cycle need not wait for."""
+        self._registry.open()
 
     def start(self, cycle: Cycle, params: Mapping[str, object]) -> str:
         tags = {"askance.cycle": cycle.id, "askance.project": cycle.project_id, "askance.actor": cycle.actor}
-        return self._registry().start_cycle_run(cycle.project_id, cycle.id, params, tags)
+        return self._registry.start_cycle_run(cycle.project_id, cycle.id, params, tags)
 
     def metrics(self, run_id: str, figures: Mapping[str, float], step: int) -> None:
-        self._registry().log_metrics(run_id, figures, step)
+        self._registry.log_metrics(run_id, figures, step)
 
     def artifact(self, run_id: str, name: str, content: bytes) -> None:
-        self._registry().log_artifact_bytes(run_id, name, content)
+        self._registry.log_artifact_bytes(run_id, name, content)
 
     def register(self, run_id: str, model: ModelVersion, content: bytes) -> str:
         tags = {"askance.model": model.id, "askance.cycle": str(model.cycle_id)}
-        return self._registry().register(model.project_id, run_id, content, model.digest, tags)
+        return self._registry.register(model.project_id, run_id, content, model.digest, tags)
 
     def alias(self, model: ModelVersion, name: Alias) -> None:
         if model.mlflow_version is not None:
-            self._registry().alias(model.project_id, model.mlflow_version, name)
+            self._registry.alias(model.project_id, model.mlflow_version, name)
 
     def finish(self, run_id: str, succeeded: bool) -> None:
-        self._registry().finish(run_id, "FINISHED" if succeeded else "FAILED")
-
-    def _registry(self) -> Registry:
-        if self._opened is None:
-            settings = self._settings
-            self._opened = Registry(
-                settings.mlflow_tracking_uri, settings.mlflow_artifact_root, prefix=settings.mlflow.prefix
-            )
-        return self._opened
+        self._registry.finish(run_id, "FINISHED" if succeeded else "FAILED")

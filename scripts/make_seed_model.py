@@ -24,7 +24,7 @@ from training.weights import adopt, read_weights, write_weights
 DEMO = Path(__file__).resolve().parents[1] / "loop" / "demo"
 IMAGE_SIZE = 160
 SCENES_SEED = 11
-SCENES = 2400
+SCENES = 2000
 # Every epoch shows each scene in other light, at another place and size: the demonstration's ground and inks
 # are made anew for each scene, so mosaics would only shrink the digits, and mirrored digits are no digits.
 RECIPE = TrainingRecipe(
@@ -36,7 +36,6 @@ RECIPE = TrainingRecipe(
     flip=0.0,
     scale=0.2,
     translate=0.1,
-    degrees=5.0,
     hue=0.5,
     saturation=0.5,
     brightness=0.2,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from loop.controller import Controller
 from loop.domain.access import Role
-from loop.domain.errors import Conflict, PortInUse
+from loop.domain.errors import AskanceError, Conflict, PortInUse
 from loop.domain.model import ModelVersion
 from loop.settings import Settings
 from loop.wiring import Services, wire
@@ -112,6 +112,8 @@ class _Worker:
             threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
             for name, work in (("promotions", self._promotions), ("cycles", self._cycles))
         ]
+        # The first look at MLflow takes seconds; it need not be the first cycle that waits for them.
+        self._threads.append(threading.Thread(target=self._open_registry, name="registry", daemon=True))
 
     def deploy_champions(self) -> None:
         """Bring up what the database says serves; a model that cannot start leaves its project answering 503."""
@@ -129,6 +131,12 @@ class _Worker:
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout=5)
+
+    def _open_registry(self) -> None:
+        try:
+            self._services.controller.registry.open()
+        except AskanceError as error:
+            log.warning("%s", error)
 
     def _run(self, work: Callable[[Controller], None]) -> None:
         while not self._stop.wait(_RECONCILE_SECONDS):

@@ -100,7 +100,7 @@ class Plan:
     after: int = 120
     per_second: float = 10.0
     per_second_during_cycle: float = 2.0
-    cycle: CycleIn = field(default_factory=lambda: CycleIn(reason="the stream drifted"))
+    cycle: CycleIn = field(default_factory=lambda: CycleIn(reason="the stream drifted", epochs=12, flip=0.0))
 
     @property
     def before(self) -> int:

@@ -342,7 +342,9 @@ class CycleIn(_In):
     reason: str = Field(default="asked for", max_length=1000)
     epochs: Annotated[int, Field(ge=1, le=1000)] | None = None
     image_size: Annotated[int, Field(ge=32, le=1536)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    flip: Unit | None = Field(default=None, description="probability of mirroring; 0 for digits and text")
     mode: Literal["superior", "non_inferior"] | None = None
 
 

@@ -1,5 +1,6 @@
 import type { ProjectEvent } from "../api/types";
 import { ago } from "../app/format";
+import { aboutOf } from "./about";
 
 const SHOWN = 12;
 
@@ -15,7 +16,7 @@ export function Activity({ events, now }: { readonly events: readonly ProjectEve
         {events.slice(0, SHOWN).map((event) => (
           <li key={event.sequence}>
             <span className={`kind ${event.kind.split(".")[0] ?? ""}`}>{event.kind.replace(/[._]/g, " ")}</span>
-            <span className="grow muted small ellipsis">{aboutOf(event)}</span>
+            <span className="grow muted small ellipsis">{aboutOf(event.body)}</span>
             <span className="muted small">{ago(event.at, now)}</span>
           </li>
         ))}
@@ -23,11 +24,3 @@ export function Activity({ events, now }: { readonly events: readonly ProjectEve
     </section>
   );
 }
-
-/** The plain values of the event's body in one line. */
-const aboutOf = (event: ProjectEvent): string =>
-  Object.entries(event.body)
-    .filter(([, value]) => typeof value === "string" || typeof value === "number")
-    .slice(0, 2)
-    .map(([name, value]) => `${name.replace(/_/g, " ")} ${String(value)}`)
-    .join(" · ");
