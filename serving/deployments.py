@@ -56,8 +56,10 @@ class DetectorReplica:
         # Off the event loop, so that the next batch gathers while this one is computed.
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._detect, images)
 
-    def check_health(self) -> None:
-        self._detector.predict([np.zeros((32, 32, 3), dtype=np.uint8)], score_floor=1.0)
+    async def check_health(self) -> None:
+        """A tiny inference, in the detector's own thread: a network serves one caller at a time."""
+        blank = np.zeros((32, 32, 3), dtype=np.uint8)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._detect, [blank])
 
     def _detect(self, images: list[NDArray[np.uint8]]) -> list[Inference]:
         return self._detector.predict(images, score_floor=self._floor)

@@ -188,7 +188,10 @@ def _box(values: Sequence[float]) -> Box:
 
 
 def run_demo(users: Users, console: Console, *, project: str, seed: int, plan: Plan) -> DemoResult:
-    """The whole loop; returns when the last scene has its answer. Raises CycleFailed where the cycle broke."""
+    """The whole loop; returns when the last scene has its answer. Raises CycleFailed where the cycle broke.
+
+    What the new champion sends to people stays in the queue: it is for the visitor.
+    """
     started = time.monotonic()
     camera = Camera(users.producer, users.operator.project(project), {})
     reviewer = ScriptedReviewer(users.reviewer, project, camera.truths)
@@ -196,12 +199,10 @@ def run_demo(users: Users, console: Console, *, project: str, seed: int, plan: P
         with _beside(reviewer.work):
             stream = camera.send(production(seed, plan), per_second=plan.per_second)
             before = show.stream("production drifts", stream, plan.before, reviewer)
-        with _beside(reviewer.work):
-            with _beside(lambda finish: _trickle(camera, finish, seed, plan)):
-                cycle = show.cycle(users.operator.start_cycle(project, plan.cycle), users.operator)
-            later = drifting_scenes(seed, plan.after, Pool.LATER, start=1.0)
-            stream = camera.send(later, per_second=plan.per_second)
-            after = show.stream("after the cycle", stream, plan.after, reviewer)
+        with _beside(reviewer.work), _beside(lambda finish: _trickle(camera, finish, seed, plan)):
+            cycle = show.cycle(users.operator.start_cycle(project, plan.cycle), users.operator)
+        later = drifting_scenes(seed, plan.after, Pool.LATER, start=1.0)
+        after = show.stream("after the cycle", camera.send(later, per_second=plan.per_second), plan.after, reviewer)
     champion = users.operator.project(project).champion_id
     return _result(users, cycle, _routing(before), _routing(after), champion or "", time.monotonic() - started)
 
@@ -250,6 +251,9 @@ def _result(
     users: Users, cycle: CycleOut, before: RoutingScore, after: RoutingScore, champion: str, seconds: float
 ) -> DemoResult:
     change = cycle.decision["map50"]
+    if change["interval"] is None:
+        hint = "Give the plan more golden scenes."
+        raise CycleFailed("the gate had too few images to say how much the candidate gained.", hint=hint)
     low, high = change["interval"]
     return DemoResult(
         seconds=round(seconds, 1),

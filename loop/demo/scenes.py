@@ -99,7 +99,7 @@ def drifted(rng: np.random.Generator, progress: float) -> Conditions:
 
 def day_scenes(seed: int, count: int, pool: Pool, *, size: int = SIZE) -> Iterator[Scene]:
     """`count` scenes under day conditions."""
-    rng = np.random.default_rng([seed, 1])
+    rng = _generator(seed, 1, pool)
     for _ in range(count):
         yield compose(rng, conditions=DAY, pool=pool, size=size)
 
@@ -108,9 +108,14 @@ def drifting_scenes(
     seed: int, count: int, pool: Pool, *, start: float = 0.0, end: float = 1.0, size: int = SIZE
 ) -> Iterator[Scene]:
     """`count` scenes along which the drift goes evenly from `start` to `end`."""
-    rng = np.random.default_rng([seed, 2])
+    rng = _generator(seed, 2, pool)
     for progress in np.linspace(start, end, count):
         yield compose(rng, conditions=drifted(rng, float(progress)), pool=pool, size=size)
+
+
+def _generator(seed: int, kind: int, pool: Pool) -> np.random.Generator:
+    """Pools differ in all of a scene, not only in its strokes: else one would hold near-duplicates of another."""
+    return np.random.default_rng([seed, kind, list(Pool).index(pool)])
 
 
 def compose(rng: np.random.Generator, *, conditions: Conditions, pool: Pool, size: int = SIZE) -> Scene:

@@ -69,6 +69,13 @@ describe("the next image is already there", () => {
     expect(session.snapshot().done).toBe(1);
   });
 
+  test("no more than two tasks are held, so that others find the rest", async () => {
+    const session = await page();
+    session.submit();
+    await later(session, 30);
+    expect(["t1", "t2", "t3", "t4"].map(service.stateOf)).toEqual(["done", "leased", "leased", "open"]);
+  });
+
   test("every task is shown once, then the queue is empty; a new task appears by itself", async () => {
     const session = await page();
     const seen: (string | undefined)[] = [];

@@ -211,7 +211,9 @@ export class ReviewSession {
 
   /** Leaves a lost task (its draft stays) for the next one. */
   leaveLost(): void {
-    if (this.state.current?.lost) this.advance();
+    if (!this.state.current?.lost) return;
+    this.advance();
+    void this.refill();
   }
 
   /** Asks for work now rather than at the next poll, and sends what waits. */
@@ -245,7 +247,6 @@ export class ReviewSession {
     this.ahead = rest;
     this.set({ phase: "loading", current: null, next: null });
     if (held) this.open(held);
-    void this.refill();
   }
 
   private async send(entry: Entry): Promise<void> {
@@ -274,12 +275,15 @@ export class ReviewSession {
     const done = this.state.done + 1;
     this.ports.tally.setItem(this.tallyKey(), String(done));
     this.set({ done, online: true });
+    // Only now: asked for earlier, the service may still count the answered task among those in hand, or not.
+    void this.refill();
   }
 
   private postpone(entry: Entry, error: unknown): void {
     const retryAfter = error instanceof ProblemError ? error.retryAfter : null;
     this.setOutbox(postponed(this.state.outbox, entry.taskId, this.ports.now(), retryAfter));
     this.set({ online: error instanceof ProblemError });
+    if (this.mine().length < AHEAD) void this.refill();
   }
 
   /** The draft stays; where the task is still free or ours, the next lease brings it back with the shapes. */
