@@ -41,8 +41,8 @@ check: setup ## lint, format, types and the import contract
 page: setup ## generate the page's types from the API, check, test and build it
 	@bash scripts/page.sh $(VENV)
 
-bench-%: setup ## run benchmarks/%.py
-	$(BIN)/python benchmarks/$*.py $(ARGS)
+bench-%: setup ## run a benchmark, e.g. bench-gate (QUICK=1: short)
+	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 clean: ## remove what was built and cached; keeps .venv and your data
 	rm -rf build dist serving/web/dist serving/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis \

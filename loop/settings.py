@@ -178,6 +178,7 @@ class GateSettings(Section):
     margin: Share
     class_margin: Share
     min_class_boxes: Positive
+    min_units: Positive
     resamples: Annotated[int, Number, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Number, Field(ge=0.5, lt=1)]
     seed: Seed
