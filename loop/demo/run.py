@@ -68,7 +68,7 @@ class Operator(Counting, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Three callers, each with its own client and a token of its role."""
+    """Three callers, each with a token of its role."""
 
     producer: Producer
     reviewer: Reviewer
@@ -76,11 +76,16 @@ class Users:
 
     @property
     def requests(self) -> int:
-        return self.producer.requests + self.reviewer.requests + self.operator.requests
+        return sum(client.requests for client in self._clients())
 
     @property
     def failures(self) -> int:
-        return self.producer.failures + self.reviewer.failures + self.operator.failures
+        return sum(client.failures for client in self._clients())
+
+    def _clients(self) -> list[Counting]:
+        """Each once, whoever shares one."""
+        clients: list[Counting] = [self.producer, self.reviewer, self.operator]
+        return list({id(client): client for client in clients}.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

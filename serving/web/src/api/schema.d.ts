@@ -550,8 +550,15 @@ export interface components {
         CycleIn: {
             /** Epochs */
             epochs?: number | null;
+            /**
+             * Flip
+             * @description probability of mirroring; 0 for digits and text
+             */
+            flip?: number | null;
             /** Image Size */
             image_size?: number | null;
+            /** Learning Rate */
+            learning_rate?: number | null;
             /** Mode */
             mode?: ("superior" | "non_inferior") | null;
             /**

@@ -15,7 +15,7 @@ export interface Size {
   readonly height: number;
 }
 
-/** The corners and edges by which a box is held, as compass points; "body" is its inside. */
+/** The corners and edges by which a box is held, as compass points. */
 export type Handle = "nw" | "n" | "ne" | "e" | "se" | "s" | "sw" | "w";
 export const HANDLES: readonly Handle[] = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 
