@@ -194,7 +194,7 @@ def test_5_the_model_is_swapped_under_load_without_a_failed_request(stage):
     with stage.service.operator() as operator:
         old = operator.project(PROJECT).champion_id
         with _Load(stage) as load:
-            run = stage.service.run("cycle", "run", "--project", PROJECT, "--epochs", "12", "--reason", "corrections")
+            run = stage.service.run("cycle", "run", "--project", PROJECT, "--epochs", "10", "--reason", "corrections")
             assert run.returncode == 0, run.stderr
             assert "promoted" in run.stdout, run.stdout
             after = len(load.models)
@@ -239,7 +239,7 @@ class _Load:
                     self.models.append(client.predict(PROJECT, image).model_id)
                 except AskanceError as error:
                     self.failures.append(str(error))
-                time.sleep(0.05)
+                time.sleep(0.15)
             if client.failures:
                 self.failures.append(f"{client.failures} requests had to be tried again")
 
