@@ -105,7 +105,8 @@ def train_entries(
     progress: Progress,
 ) -> TrainedWeights:
     """Fine-tune `start` (None: fresh weights of the architecture `base`); goes on where a cut run stopped."""
-    from training.train import TrainingImage, train
+    from training.train import train
+    from training.training_image import TrainingImage
     from training.weights import adopt
 
     trained = train(

@@ -18,7 +18,8 @@ from rich.progress import Progress
 from loop.demo.scenes import LABELS, Pool, Scene, day_scenes
 from training.networks import import_ultralytics
 from training.recipe import TrainingRecipe
-from training.train import TrainingImage, train
+from training.train import train
+from training.training_image import TrainingImage
 from training.weights import adopt, read_weights, write_weights
 
 DEMO = Path(__file__).resolve().parents[1] / "loop" / "demo"

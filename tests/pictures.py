@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from loop.domain.truth import Shape
-from training.train import TrainingImage
+from training.training_image import TrainingImage
 
 SIZE = 64  # pixels
 LABELS = ("red", "green")

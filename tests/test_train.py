@@ -22,7 +22,8 @@ from tests.pictures import LABELS, SIZE, picture, pictures
 from tests.tiny_models import tiny_weights
 from training.head import read_head
 from training.recipe import TrainingRecipe
-from training.train import TrainedModel, TrainingImage, train
+from training.train import TrainedModel, train
+from training.training_image import TrainingImage
 from training.weights import read_weights, write_weights
 
 # One thread: the fastest for networks this small, and the same sums on every machine.

@@ -30,7 +30,7 @@ from ultralytics.nn.tasks import load_checkpoint
 
 from loop.domain.errors import BadDataset
 from training.recipe import TrainingRecipe
-from training.train import Decode, Progress, TrainingImage
+from training.training_image import Decode, Progress, TrainingImage
 
 
 class FineTuning(DetectionTrainer):  # type: ignore[misc]  # ultralytics is untyped

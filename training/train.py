@@ -5,36 +5,19 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from loop.domain.errors import AskanceError, BadDataset, BadWeights, CycleFailed, UnknownLabel
 from loop.domain.model import ModelHead
-from loop.domain.truth import Shape
 from training import networks
 from training.head import checked_image_size, checked_labels
 from training.recipe import TrainingRecipe
+from training.training_image import Decode, Progress, TrainingImage
 from training.weights import read_weights, write_weights
-
-# Called with the share done in [0, 1] and, at the end of an epoch, its figures (losses, metrics, lr).
-Progress = Callable[[float, Mapping[str, float]], None]
-# From the bytes of an image to (H, W, 3) RGB pixels.
-Decode = Callable[[bytes], NDArray[np.uint8]]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingImage:
-    """One image on disk and its truth; no shapes: background. width, height: pixels, as the boxes count them."""
-
-    path: Path
-    shapes: tuple[Shape, ...]
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)

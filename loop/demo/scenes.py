@@ -83,11 +83,11 @@ def drifted(rng: np.random.Generator, progress: float) -> Conditions:
     """Conditions of one scene of a stream that has drifted by `progress`, 0 (day only) to 1.
 
     Drift comes gradually: first single scenes differ, later most; dusk comes before night. At 1, about one
-    scene in eight is still like day.
+    scene in six is still like day.
     """
-    night = float(rng.uniform(0.25, 0.85)) * (0.5 + 0.5 * progress) if rng.random() < 0.6 * progress else 0.0
+    night = float(rng.uniform(0.25, 0.85)) * (0.5 + 0.5 * progress) if rng.random() < 0.5 * progress else 0.0
     rough = rng.random() < 0.35 * progress
-    fresh = int(rng.integers(1, 3)) if rng.random() < 0.5 * progress else 0
+    fresh = int(rng.integers(1, 3)) if rng.random() < 0.45 * progress else 0
     return Conditions(
         digits=LABELS if fresh else KNOWN,
         fresh=fresh,
