@@ -38,6 +38,8 @@ def quiet_environment() -> None:
         "RAY_AUTH_MODE": "token",
         "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_DEDUP_LOGS": "0",
+        # Ray would give way to every other program (15); serving does not, the tasks of a cycle do (training.launch).
+        "RAY_worker_niceness": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
