@@ -115,15 +115,18 @@ class Plan:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
     """The table. Shares and mAP in [0, 1]; the routing figures are those of the stream before the cycle, the mAP
-    figures those of the gate's evaluation on held-out drifted scenes."""
+    figures those of the gate's evaluation on held-out drifted scenes. `drifted_before` and `drifted_after` compare
+    like with like: the fully drifted stream, under the old champion and under the new one."""
 
     seconds: float
     requests: int
     requests_failed: int
     share_failing: float
-    share_failing_after: float
     share_routed: float
-    share_routed_after: float
+    share_failing_drifted_before: float
+    share_failing_drifted_after: float
+    share_routed_drifted_before: float
+    share_routed_drifted_after: float
     failures_caught: float
     failures_caught_by_random: float
     failures_caught_by_perfect: float
@@ -209,7 +212,8 @@ def run_demo(users: Users, console: Console, *, project: str, seed: int, plan: P
         later = drifting_scenes(seed, plan.after, Pool.LATER, start=1.0)
         after = show.stream("after the cycle", camera.send(later, per_second=plan.per_second), plan.after, reviewer)
     champion = users.operator.project(project).champion_id
-    return _result(users, cycle, _routing(before), _routing(after), champion or "", time.monotonic() - started)
+    streams = _routing(before), _routing(before[-plan.drifted :]), _routing(after)
+    return _result(users, cycle, streams, champion or "", time.monotonic() - started)
 
 
 def production(seed: int, plan: Plan) -> Iterator[Scene]:
@@ -253,8 +257,14 @@ def _routing(stream: Sequence[Answered]) -> RoutingScore:
 
 
 def _result(
-    users: Users, cycle: CycleOut, before: RoutingScore, after: RoutingScore, champion: str, seconds: float
+    users: Users,
+    cycle: CycleOut,
+    streams: tuple[RoutingScore, RoutingScore, RoutingScore],
+    champion: str,
+    seconds: float,
 ) -> DemoResult:
+    """streams: all that came before the cycle, its fully drifted end, and what came after."""
+    before, drifted, after = streams
     change = cycle.decision["map50"]
     if change["interval"] is None:
         hint = "Give the plan more golden scenes."
@@ -265,9 +275,11 @@ def _result(
         requests=users.requests,
         requests_failed=users.failures,
         share_failing=before.share_failing,
-        share_failing_after=after.share_failing,
         share_routed=before.share_routed,
-        share_routed_after=after.share_routed,
+        share_failing_drifted_before=drifted.share_failing,
+        share_failing_drifted_after=after.share_failing,
+        share_routed_drifted_before=drifted.share_routed,
+        share_routed_drifted_after=after.share_routed,
         failures_caught=before.caught,
         failures_caught_by_random=before.by_random,
         failures_caught_by_perfect=before.by_perfect,
@@ -348,9 +360,13 @@ def table(result: DemoResult) -> Table:
         grid.add_column(column, justify="left" if not column else "right")
     grid.add_row("mAP50 on held-out drifted scenes", f"{result.map50_before:.3f}", f"{result.map50_after:.3f}")
     grid.add_row("  gain, 95 % interval", "", f"{low:+.3f} … {high:+.3f}")
-    grid.add_row("predictions that were wrong", f"{result.share_failing:.1%}", f"{result.share_failing_after:.1%}")
-    grid.add_row("predictions sent to a person", f"{result.share_routed:.1%}", f"{result.share_routed_after:.1%}")
+    wrong = result.share_failing_drifted_before, result.share_failing_drifted_after
+    routed = result.share_routed_drifted_before, result.share_routed_drifted_after
+    grid.add_row("drifted stream: predictions that were wrong", *(f"{share:.1%}" for share in wrong))
+    grid.add_row("drifted stream: sent to a person", *(f"{share:.1%}" for share in routed))
     grid.add_section()
+    grid.add_row("whole stream: predictions that were wrong", f"{result.share_failing:.1%}", "")
+    grid.add_row("whole stream: sent to a person", f"{result.share_routed:.1%}", "")
     grid.add_row("failures caught by routing", f"{result.failures_caught:.1%}", "")
     grid.add_row("  by a random draw of that size", f"{result.failures_caught_by_random:.1%}", "")
     grid.add_row("  by a perfect ranking", f"{result.failures_caught_by_perfect:.1%}", "")
