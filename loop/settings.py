@@ -164,6 +164,8 @@ class TrainingSettings(Section):
     optimizer: Literal["AdamW", "Adam", "NAdam", "RAdam", "RMSProp", "SGD"]
     learning_rate: Annotated[float, Number, Field(gt=0, le=1)]
     flip: Share
+    mosaic: Share
+    scale: Annotated[float, Number, Field(ge=0, lt=1)]
     val_share: Inside
     replay_limit: NotNegative
     workers: NotNegative

@@ -88,7 +88,7 @@ def administer(settings: Settings, store: SqlStore, blobs: Blobs) -> Administrat
 def _controller(settings: Settings, store: SqlStore, blobs: Blobs, administration: Administration) -> Controller:
     training = settings.training
     recipe = training.model_dump(
-        include={"epochs", "batch", "image_size", "seed", "optimizer", "learning_rate", "flip"}
+        include={"epochs", "batch", "image_size", "seed", "optimizer", "learning_rate", "flip", "mosaic", "scale"}
     )
     return Controller(
         store=store,

@@ -105,7 +105,12 @@ class Plan:
     after: int = 120
     per_second: float = 10.0
     per_second_during_cycle: float = 2.0
-    cycle: CycleIn = field(default_factory=lambda: CycleIn(reason="the stream drifted", epochs=12, flip=0.0))
+    cycle: CycleIn = field(
+        # Mirrored digits mean something else; the scenes are as large as they will be, so little zoom and no mosaic.
+        default_factory=lambda: CycleIn(
+            reason="the stream drifted", epochs=10, learning_rate=0.002, flip=0.0, mosaic=0.0, scale=0.2
+        )
+    )
 
     @property
     def before(self) -> int:

@@ -345,6 +345,8 @@ class CycleIn(_In):
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     flip: Unit | None = Field(default=None, description="probability of mirroring; 0 for digits and text")
+    mosaic: Unit | None = Field(default=None, description="probability of composing an image from four")
+    scale: Annotated[float, Field(ge=0, lt=1)] | None = Field(default=None, description="largest random zoom")
     mode: Literal["superior", "non_inferior"] | None = None
 
 

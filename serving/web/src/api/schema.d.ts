@@ -562,10 +562,20 @@ export interface components {
             /** Mode */
             mode?: ("superior" | "non_inferior") | null;
             /**
+             * Mosaic
+             * @description probability of composing an image from four
+             */
+            mosaic?: number | null;
+            /**
              * Reason
              * @default asked for
              */
             reason?: string;
+            /**
+             * Scale
+             * @description largest random zoom
+             */
+            scale?: number | null;
             /** Seed */
             seed?: number | null;
         };
