@@ -40,6 +40,8 @@ Found = TypeVar("Found")
 _TRIES = 5
 _FIRST_WAIT_SECONDS = 0.2
 _RETRIED_STATUS = frozenset({429, 503})
+# The first request under the same Idempotency-Key is still at work: its answer comes to whoever asks again.
+_IN_FLIGHT = "/problems/idempotency-in-flight"
 
 
 class ApiError(AskanceError):
@@ -228,8 +230,9 @@ class Client:
                 self._count(failed=not response.is_success)
                 if response.is_success:
                     return response
-                if last or response.status_code not in _RETRIED_STATUS:
-                    raise ApiError(response.status_code, _problem_of(response))
+                problem = _problem_of(response)
+                if last or (response.status_code not in _RETRIED_STATUS and problem.type != _IN_FLIGHT):
+                    raise ApiError(response.status_code, problem)
             time.sleep(wait)
             wait *= 2
         raise AssertionError("the last try returns or raises")

@@ -304,8 +304,8 @@ class _Show:
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.description:<22}"),
-            BarColumn(bar_width=28),
+            TextColumn("{task.description:<17}"),
+            BarColumn(bar_width=8),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}"),
@@ -351,10 +351,11 @@ class _Show:
 
 
 def _stream_note(seen: Sequence[Answered], reviewer: ScriptedReviewer) -> str:
+    """Of the last 50 predictions; short, so that it fits a terminal of 80 columns."""
     recent = seen[-50:]
     routed = sum(one.routed for one in recent) / len(recent)
     wrong = sum(one.failing for one in recent) / len(recent)
-    return f"last {len(recent)}: {wrong:.0%} wrong, {routed:.0%} to people; {reviewer.answered} corrected"
+    return f"{wrong:.0%} wrong, {routed:.0%} routed, {reviewer.answered} fixed"
 
 
 def table(result: DemoResult) -> Table:
