@@ -107,6 +107,15 @@ def adopt(
     if Path(path).suffix in (".yaml", ".yml"):
         return _adopt_description(str(path), labels, image_size, half, seed)
     content = _content(path, download)
+    try:
+        return _adopt_content(content, labels, image_size, builder, half)
+    except BadWeights as error:
+        raise BadWeights(f"{path}: {error.detail}", hint=error.hint, **error.ids) from error
+
+
+def _adopt_content(
+    content: bytes, labels: tuple[str, ...] | None, image_size: int | None, builder: str | None, half: bool
+) -> bytes:
     if builder is not None:
         return _adopt_torchvision(_state_dict(content), builder, labels, image_size, half)
     if zipfile.is_zipfile(_stream(content)):
