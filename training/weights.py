@@ -5,13 +5,14 @@ such a file. A pickle is read by torch's restricted unpickler, and what it names
 so that no code of the file's choosing runs: not even constructors of known layers.
 """
 
+import contextlib
 import io
 import math
 import pickle
 import tempfile
 import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -277,17 +278,31 @@ _unpickling = threading.Lock()  # safe_globals is a setting of the process
 def _record_of(content: bytes) -> Any:
     """The contents of a torch.save file with every object of a class replaced by a `_Record`."""
     try:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(_stream(content))
-        _refuse_unknown(names)
-        stand_ins: list[Any] = [(type(name.rpartition(".")[2], (_Record,), {}), name) for name in names]
-        with _unpickling, torch.serialization.safe_globals(stand_ins):
-            return torch.load(_stream(content), map_location="cpu", weights_only=True)
+        with _unpickling, _nothing_trusted():
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(_stream(content))
+            _refuse_unknown(names)
+            stand_ins: list[Any] = [(type(name.rpartition(".")[2], (_Record,), {}), name) for name in names]
+            with torch.serialization.safe_globals(stand_ins):
+                return torch.load(_stream(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, AttributeError, TypeError, KeyError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadWeights(
             f"the checkpoint cannot be read safely: {first_line[:300]}",
             hint="Give a detection checkpoint written by ultralytics (.pt).",
         ) from error
+
+
+@contextlib.contextmanager
+def _nothing_trusted() -> Iterator[None]:
+    """Without what others have declared safe in this process: ultralytics trusts its own classes once it has loaded a
+    checkpoint, and then they would come back as themselves rather than as records."""
+    trusted = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(trusted)
 
 
 def _refuse_unknown(names: list[str]) -> None:
