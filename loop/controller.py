@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from loop.domain.cycle import Cycle, CycleState, Step
-from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed
+from loop.domain.errors import AskanceError, BadDataset, CycleFailed
 from loop.domain.identity import new_id
 from loop.domain.item import Split
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionState
@@ -127,8 +127,12 @@ class Controller:
 
     # --- working it off ------------------------------------------------------------------------------
 
-    def advance(self, cycle: Cycle) -> Cycle:
-        """Do the next step of an unfinished cycle; what goes wrong ends the cycle with its reason."""
+    def advance(self, cycle: Cycle, stopping: Callable[[], bool] = lambda: False) -> Cycle:
+        """Do the next step of an unfinished cycle; what goes wrong ends the cycle with its reason.
+
+        stopping: whether the process is being ended. Then nothing is the cycle's fault: it stays where it is, and
+        the next start goes on.
+        """
         steps = {
             Step.SNAPSHOT: self._snapshot,
             Step.TRAIN: self._train,
@@ -138,9 +142,11 @@ class Controller:
         }
         try:
             return steps[cycle.step](cycle)
-        except AskanceError as error:
-            return self._failed(cycle, str(error))
         except Exception as error:
+            if stopping():
+                return cycle
+            if isinstance(error, AskanceError):
+                return self._failed(cycle, str(error))
             log.exception("cycle %s failed in step %s", cycle.id, cycle.step)
             return self._failed(cycle, f"{type(error).__name__}: {error}")
 
@@ -264,14 +270,9 @@ class Controller:
     def _promote(self, cycle: Cycle) -> Cycle:
         """Ask for the promotion once, then follow it; the serving process deploys, warms and flips."""
         if cycle.promotion_id is None:
-            with self.store.read() as tx:
-                moved = tx.projects.get(cycle.project_id).champion_id != cycle.champion_id
-            if moved:
-                raise Conflict(
-                    "the champion changed while the candidate was trained against the one before.",
-                    hint="Run a cycle against the present champion.",
-                )
-            promotion = self.administration.promote_candidate(cycle.project_id, str(cycle.candidate_id), cycle.id)
+            promotion = self.administration.promote_candidate(
+                cycle.project_id, str(cycle.candidate_id), cycle.id, judged_against=cycle.champion_id
+            )
             return self._save(replace(cycle, promotion_id=promotion.id))
         with self.store.read() as tx:
             promotion = tx.promotions.get(cycle.promotion_id)
@@ -283,10 +284,16 @@ class Controller:
 
     # --- promotions, worked off by the process that serves ----------------------------------------------
 
-    def settle(self, promotion: Promotion, deploy: Callable[[ModelVersion], None]) -> Promotion:
+    def settle(
+        self,
+        promotion: Promotion,
+        deploy: Callable[[ModelVersion], None],
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> Promotion:
         """Deploy and warm the model, then flip the champion pointer if it is still where it was.
 
-        Whatever goes wrong before the flip leaves the champion serving and is kept as the promotion's error.
+        Whatever goes wrong before the flip leaves the champion serving and is kept as the promotion's error, unless
+        the process is being ended (`stopping`): then it stays queued for the next start.
         """
         with self.store.read() as tx:
             model = tx.models.get(promotion.project_id, promotion.model_id)
@@ -294,11 +301,13 @@ class Controller:
             if model.reference_key is None:
                 model = self.embed_references(model, lambda _share, _figures: None)
             deploy(model)
-        except AskanceError as error:
-            return self._settled(replace(promotion, state=PromotionState.FAILED, error=str(error)))
         except Exception as error:
-            log.exception("promotion %s failed", promotion.id)
-            text = f"{type(error).__name__}: {error}"
+            if stopping():
+                return promotion
+            text = str(error)
+            if not isinstance(error, AskanceError):
+                log.exception("promotion %s failed", promotion.id)
+                text = f"{type(error).__name__}: {error}"
             return self._settled(replace(promotion, state=PromotionState.FAILED, error=text))
         return self._flipped(promotion, model)
 

@@ -115,9 +115,26 @@ class Administration:
             model = tx.models.get(project_id, previous)
             return self._queue(tx, project, model, PromotionKind.ROLLBACK, actor, reason)
 
-    def promote_candidate(self, project_id: str, model_id: str, cycle_id: str) -> Promotion:
-        """The gate was passed."""
-        return self._ask(project_id, model_id, PromotionKind.GATE, cycle_id, "passed the promotion gate")
+    def promote_candidate(
+        self, project_id: str, model_id: str, cycle_id: str, *, judged_against: str | None
+    ) -> Promotion:
+        """The gate was passed. Asked again for the same cycle (after a restart), gives the same promotion.
+
+        Raises Conflict where the champion is not the one that the candidate was judged against.
+        """
+        with self.store.begin() as tx:
+            earlier = [p for p in tx.promotions.of_project(project_id) if p.actor == cycle_id]
+            if earlier:
+                return earlier[0]
+            project = tx.projects.get(project_id)
+            if project.champion_id != judged_against:
+                raise Conflict(
+                    "the champion changed while the candidate was trained against the one before.",
+                    hint="Run a cycle against the present champion.",
+                    champion=project.champion_id,
+                )
+            model = tx.models.get(project_id, model_id)
+            return self._queue(tx, project, model, PromotionKind.GATE, cycle_id, "passed the promotion gate")
 
     def _ask(self, project_id: str, model_id: str, kind: PromotionKind, actor: str, reason: str) -> Promotion:
         with self.store.begin() as tx:
@@ -165,12 +182,12 @@ class Administration:
 
 
 def previous_champion(history: list[Promotion], champion_id: str | None) -> str:
-    """Whom the present champion replaced; `history` is newest first. Raises Conflict where nobody was."""
+    """Whom the present champion replaced when it was promoted; `history` is newest first. Rollbacks do not count, so
+    that rolling back twice goes back twice. Raises Conflict where nobody was replaced."""
     for promotion in history:
-        if promotion.state is PromotionState.ACTIVE and promotion.model_id == champion_id:
-            if promotion.previous_id is not None:
-                return promotion.previous_id
-            break
+        came = promotion.state is PromotionState.ACTIVE and promotion.kind is not PromotionKind.ROLLBACK
+        if came and promotion.model_id == champion_id and promotion.previous_id is not None:
+            return promotion.previous_id
     raise Conflict("there is no earlier champion to go back to.", hint="Promote a version by name instead.")
 
 

@@ -1,7 +1,9 @@
 """Where the heavy work of a cycle runs: Ray tasks in processes of their own, with images from the blob store."""
 
+import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from loop.controller import Progress, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle
+from loop.domain.errors import Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs
@@ -22,6 +25,8 @@ from training.launch import run_in_ray
 from training.recipe import TrainingRecipe
 from training.registry import Alias, Registry
 from training.snapshot import Entry
+
+log = logging.getLogger("askance.cycle")
 
 _SUFFIX = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 # Candidates kept for evaluation: low enough that average precision sees the whole curve.
@@ -146,7 +151,11 @@ def infer_blobs(
 
 
 class MlflowRuns:
-    """The cycle's runs and model versions in MLflow."""
+    """The cycle's runs and model versions in MLflow.
+
+    A cycle needs its run and its version to begin with. Figures, files and aliases mirror what the database and the
+    blob store hold anyway: where MLflow is away they are missed with a warning, and nothing else is.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._registry = Registry(
@@ -162,10 +171,12 @@ class MlflowRuns:
         return self._registry.start_cycle_run(cycle.project_id, cycle.id, params, tags)
 
     def metrics(self, run_id: str, figures: Mapping[str, float], step: int) -> None:
-        self._registry.log_metrics(run_id, figures, step)
+        with _missed("figures"):
+            self._registry.log_metrics(run_id, figures, step)
 
     def artifact(self, run_id: str, name: str, content: bytes) -> None:
-        self._registry.log_artifact_bytes(run_id, name, content)
+        with _missed(name):
+            self._registry.log_artifact_bytes(run_id, name, content)
 
     def register(self, run_id: str, model: ModelVersion, content: bytes) -> str:
         tags = {"askance.model": model.id, "askance.cycle": str(model.cycle_id)}
@@ -173,7 +184,17 @@ class MlflowRuns:
 
     def alias(self, model: ModelVersion, name: Alias) -> None:
         if model.mlflow_version is not None:
-            self._registry.alias(model.project_id, model.mlflow_version, name)
+            with _missed(f"the alias {name}"):
+                self._registry.alias(model.project_id, model.mlflow_version, name)
 
     def finish(self, run_id: str, succeeded: bool) -> None:
-        self._registry.finish(run_id, "FINISHED" if succeeded else "FAILED")
+        with _missed("the end of a run"):
+            self._registry.finish(run_id, "FINISHED" if succeeded else "FAILED")
+
+
+@contextmanager
+def _missed(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        log.warning("MLflow misses %s: %s", what, error)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from loop.controller import Controller
 from loop.domain.access import Role
-from loop.domain.errors import AskanceError, Conflict, PortInUse
+from loop.domain.errors import AskanceError, Conflict, PortInUse, Unauthenticated
 from loop.domain.model import ModelVersion
 from loop.settings import Settings
 from loop.wiring import Services, wire
@@ -26,9 +26,9 @@ log = logging.getLogger("askance.serving")
 
 OPERATOR_TOKEN = "operator.token"  # noqa: S105 - the name of a file
 _RECONCILE_SECONDS = 0.25
-# Logical cores: what Ray places replicas and tasks by. The embedded service needs room for two models (a swap),
-# the gateway and a training task even on a machine with one core; the operating system shares the real ones.
-_FEWEST_RAY_CPUS = 4
+# Logical cores: tokens that Ray places replicas and tasks by, while the operating system shares the real ones. The
+# embedded service must find room for every project's champion, a swap and a training on a machine of any size.
+_FEWEST_RAY_CPUS = 64
 
 
 def quiet_environment() -> None:
@@ -53,13 +53,21 @@ def quiet_environment() -> None:
 
 
 def operator_token(settings: Settings, services: Services) -> str:
-    """The operator's secret, made at the first start and kept in data_dir with mode 0600."""
+    """The operator's secret, kept in data_dir with mode 0600; made anew where there is none that this database knows
+    (the first start, another database, a revoked token)."""
     path = settings.data_dir / OPERATOR_TOKEN
-    if path.is_file():
-        return path.read_text().strip()
-    _, secret = services.administration.create_token("operator", Role.OPERATOR, None)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secret + "\n")
+    secret = path.read_text().strip() if path.is_file() else ""
+    try:
+        services.administration.authenticate(secret)
+    except Unauthenticated:
+        _, secret = services.administration.create_token("operator", Role.OPERATOR, None)
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secret + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
     return secret
 
 
@@ -153,7 +161,7 @@ class _Worker:
         with self._services.store.read() as tx:
             queued = tx.promotions.queued()
         for promotion in queued:
-            controller.settle(promotion, self._deploy)
+            controller.settle(promotion, self._deploy, self._stop.is_set)
         if queued:
             self._retire_unused()
 
@@ -163,7 +171,7 @@ class _Worker:
         for cycle in unfinished:
             if self._stop.is_set():
                 return
-            controller.advance(cycle)
+            controller.advance(cycle, self._stop.is_set)
 
     def _deploy(self, model: ModelVersion) -> None:
         from serving.deployments import deploy_detector

@@ -165,7 +165,7 @@ class Client:
     def rollback(self, project: str, reason: str) -> PromotionOut:
         return self._send(PromotionOut, "POST", f"/v1/projects/{project}/models/rollback", json={"reason": reason})
 
-    def await_promotion(self, project: str, promotion_id: str, *, timeout_s: float = 120.0) -> PromotionOut:
+    def await_promotion(self, project: str, promotion_id: str, *, timeout_s: float = 3600.0) -> PromotionOut:
         """The promotion once it is active or failed."""
 
         def find() -> PromotionOut | None:

@@ -15,6 +15,7 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import ApplicationStatus
 from starlette.types import ASGIApp
 
 from loop.domain.errors import AskanceError, ModelGone, Unavailable
@@ -66,7 +67,14 @@ class DetectorReplica:
 
 
 def deploy_detector(settings: Settings, digest: str) -> None:
-    """Start the application of a model and wait until it has answered; raises Unavailable where it cannot."""
+    """Start the application of a model and wait until it has answered; raises Unavailable where it cannot.
+
+    One that runs already (another project's champion with the same weights) is left as it is.
+    """
+    name = application_name(digest)
+    present = serve.status().applications.get(name)
+    if present is not None and present.status == ApplicationStatus.RUNNING:
+        return
     serving = settings.serving
     replica = serve.deployment(
         DetectorReplica,
@@ -78,7 +86,6 @@ def deploy_detector(settings: Settings, digest: str) -> None:
         graceful_shutdown_timeout_s=serving.drain_seconds,
         graceful_shutdown_wait_loop_s=0.2,
     )
-    name = application_name(digest)
     try:
         handle = serve.run(replica.bind(settings, digest), name=name, route_prefix=None)
         blank = np.zeros((64, 64, 3), dtype=np.uint8)

@@ -40,9 +40,14 @@ class Token:
     revoked_at: datetime | None = None
 
 
+def may(token: Token, permission: Permission) -> bool:
+    """Whether the role holds the permission, in whatever project."""
+    return permission in _GRANTS[token.role]
+
+
 def require(token: Token, permission: Permission, project_id: str | None) -> None:
     """Raises Forbidden unless `token` may do `permission` in `project_id` (None: in no single project)."""
-    if permission not in _GRANTS[token.role]:
+    if not may(token, permission):
         raise Forbidden(
             f"a {token.role} token may not {permission}.",
             hint="Ask an operator for a token with another role (askance token create).",

@@ -10,9 +10,13 @@ from prometheus_client import Counter, Histogram
 
 from loop.wiring import Services
 from serving.api import errors, health, items, models, predictions, projects, tasks
+from serving.api.bodies import BodyLimit
 from serving.api.schemas import Problem
 
 PAGE = Path(__file__).resolve().parents[1] / "web" / "dist"
+
+# A submission of 5,000 shapes takes well below a megabyte.
+_JSON_BYTES = 4_000_000
 
 _requests = Counter("askance_http_requests", "Requests by route, method and status.", ["route", "method", "status"])
 _seconds = Histogram("askance_http_request_seconds", "Seconds from request to answer.", ["route", "method"])
@@ -36,6 +40,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     errors.install(app)
     app.middleware("http")(_measured)
+    app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (predictions, tasks, items, projects, models, health):
         app.include_router(module.router)
     if PAGE.is_dir():

@@ -3,8 +3,10 @@
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loop.domain.errors import BadImage, Invalid, PayloadTooLarge
+from serving.api.errors import response
 
 # What a multipart envelope may add to the image itself.
 _ENVELOPE_BYTES = 16_384
@@ -58,3 +60,39 @@ def _too_large(limit: int) -> PayloadTooLarge:
         hint="Send a smaller file, or raise limits.max_image_bytes.",
         limit=limit,
     )
+
+
+class BodyLimit:
+    """ASGI middleware: at most `limit` bytes of a body are kept, whoever sends it and before any token is looked at.
+    Routes that read images and weights count for themselves, under limits of their own."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].endswith(_OWN_LIMITS):
+            await self._app(scope, receive, send)
+            return
+        kept: list[Message] = []
+        size = 0
+        while not kept or kept[-1].get("more_body"):
+            kept.append(await receive())
+            size += len(kept[-1].get("body", b""))
+            if size > self._limit:
+                await self._refuse(scope, receive, send)
+                return
+        kept.reverse()
+
+        async def replayed() -> Message:
+            return kept.pop() if kept else await receive()
+
+        await self._app(scope, replayed, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = _too_large(self._limit)
+        answer = response(413, error.code, error.title, error.detail, "Send less at once.", {"limit": self._limit})
+        await answer(scope, receive, send)
+
+
+_OWN_LIMITS = ("/predictions", "/models")

@@ -1,6 +1,7 @@
 """The one table from domain errors to HTTP, as RFC 9457 problem+json."""
 
 import logging
+import math
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -38,7 +39,9 @@ def install(app: FastAPI) -> None:
 
 
 def response(status: int, code: str, title: str, detail: str, hint: str, ids: dict[str, object]) -> JSONResponse:
-    problem = Problem(type=f"/problems/{code}", title=title, status=status, detail=detail, hint=hint, ids=ids)
+    problem = Problem(
+        type=f"/problems/{code}", title=title, status=status, detail=_text(detail), hint=_text(hint), ids=ids
+    )
     headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if status in (429, 503) else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -52,12 +55,21 @@ async def _domain(_: Request, error: Exception) -> JSONResponse:
 
 
 def _plain(value: object) -> object:
-    return value if isinstance(value, int | float | list | None) else str(value)
+    """What JSON can hold, whatever a caller sent: numbers that are finite, text without lone surrogates."""
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return _text(str(value))
+
+
+def _text(value: str) -> str:
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 async def _validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
-    fields = [{"field": ".".join(map(str, e["loc"])), "problem": e["msg"]} for e in error.errors()]
+    fields = [{"field": _text(".".join(map(str, e["loc"]))), "problem": _text(e["msg"])} for e in error.errors()]
     detail = "; ".join(f"{f['field']}: {f['problem']}" for f in fields[:5])
     return response(
         422, "invalid", "The request cannot be used", detail, "See /openapi.json for the shape.", {"fields": fields}

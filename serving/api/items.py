@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from loop.domain.access import Permission, may
 from loop.domain.errors import NoChampion
 from serving.api.auth import Reader, Wired
 from serving.api.presenters import item_fields, item_out, prediction_out, truth_out
@@ -45,9 +46,11 @@ def get_item(project_id: str, digest: str, token: Reader, wired: Wired) -> ItemD
         tasks = tx.tasks.of_prediction(prediction.id) if prediction else []
     fields = item_fields(item)
     fields["truth"] = truth_out(truth) if truth else None
+    # A reviewer does not see decisions: they tell audits from routed work.
+    shown = prediction if may(token, Permission.PREDICT) else None
     fields["prediction"] = (
-        prediction_out(prediction, model, item.width, item.height, tasks[0].id if tasks else None)
-        if prediction and model
+        prediction_out(shown, model, item.width, item.height, tasks[0].id if tasks else None)
+        if shown and model
         else None
     )
     return ItemDetailOut.model_validate(fields)

@@ -15,7 +15,7 @@ from loop.domain.project import Project
 from loop.domain.review import Outcome
 from loop.router import Caller, ReceivedImage, Routed
 from loop.wiring import Services
-from serving.api.auth import Producer, Reader, Wired
+from serving.api.auth import Producer, Wired
 from serving.api.bodies import read_image
 from serving.api.presenters import prediction_out, reviewed_out
 from serving.api.schemas import PredictionOut, PredictionPage, ReviewedPredictionOut
@@ -127,15 +127,16 @@ def _stored(wired: Services, project_id: str, prediction_id: str) -> ReviewedPre
 
 
 @router.get("/{prediction_id}")
-def get_prediction(project_id: str, prediction_id: str, token: Reader, wired: Wired) -> ReviewedPredictionOut:
-    """A prediction and, once a person has answered, what was wrong with it and the truth."""
+def get_prediction(project_id: str, prediction_id: str, token: Producer, wired: Wired) -> ReviewedPredictionOut:
+    """A prediction and, once a person has answered, what was wrong with it and the truth. Not for reviewers: it tells
+    audits from routed work."""
     return _stored(wired, project_id, prediction_id)
 
 
 @router.get("")
 def list_predictions(
     project_id: str,
-    token: Reader,
+    token: Producer,
     wired: Wired,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,

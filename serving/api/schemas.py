@@ -16,7 +16,8 @@ from loop.domain.review import Outcome, TaskState
 from loop.domain.routing import Action, Stage
 
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
-Box = Annotated[list[float], Field(min_length=4, max_length=4, description="x1, y1, x2, y2 in absolute pixels")]
+Pixels = Annotated[float, Field(allow_inf_nan=False)]
+Box = Annotated[list[Pixels], Field(min_length=4, max_length=4, description="x1, y1, x2, y2 in absolute pixels")]
 
 
 class _In(BaseModel):

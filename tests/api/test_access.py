@@ -4,6 +4,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from serving.api.app import create_app
+from serving.app import operator_token
 from tests.api.conftest import picture
 from tests.api.test_predictions import problem
 
@@ -114,3 +115,32 @@ def test_secrets_are_kept_as_digests_only(service):
     for secret in service.tokens.values():
         assert secret not in listed
         assert secret.encode() not in (service.services.settings.data_dir / "askance.db").read_bytes()
+
+
+def test_audits_are_blind(service):
+    """A reviewer's token shows no decision: neither by the prediction, nor by the list, nor by the item."""
+    answer = service.predict(picture()).json()
+    problem(service.call("GET", f"/v1/projects/shapes/predictions/{answer['id']}", "reviewer"), 403, "forbidden")
+    problem(service.call("GET", "/v1/projects/shapes/predictions", "reviewer"), 403, "forbidden")
+    path = f"/v1/projects/shapes/items/{answer['item_digest']}"
+    assert service.call("GET", path, "reviewer").json()["prediction"] is None
+    assert service.call("GET", path, "producer").json()["prediction"]["id"] == answer["id"]
+
+
+def test_a_huge_body_is_refused_before_it_is_kept(service):
+    """More JSON than any call needs is 413, with a token or without."""
+    for role in ("operator", None):
+        body = iter([b" " * 1_000_000] * 6)
+        problem(service.call("POST", "/v1/projects", role, content=body), 413, "too-large")
+
+
+def test_a_lost_operator_token_is_made_anew(service):
+    """An empty file, a revoked token or another database: the next start writes a token that works."""
+    settings = service.services.settings
+    first = operator_token(settings, service.services)
+    assert operator_token(settings, service.services) == first
+    (settings.data_dir / "operator.token").write_text("")
+    second = operator_token(settings, service.services)
+    assert second != first
+    assert service.services.administration.authenticate(second).role == "operator"
+    assert (settings.data_dir / "operator.token").stat().st_mode & 0o777 == 0o600

@@ -107,6 +107,39 @@ def test_rollback_goes_to_the_champion_before(service):
     assert champion(service) == first
 
 
+def test_rolling_back_twice_goes_back_twice(service):
+    """From the third champion to the second to the first, not to and fro."""
+    first = champion(service)
+    for seed in (1, 2):
+        promote(service, add(service, tiny_weights(tuple(LABELS), seed=seed)).json()["id"])
+        settle(service)
+    for _ in range(2):
+        service.call("POST", "/v1/projects/shapes/models/rollback", json={})
+        settle(service)
+    assert champion(service) == first
+
+
+def test_a_stopping_service_blames_nobody(service):
+    """What fails because the process is being ended stays queued for the next start."""
+    added = add(service, OTHER).json()
+    promote(service, added["id"])
+
+    def deploy(_model) -> None:
+        raise RuntimeError("Ray is gone")
+
+    controller, store = service.services.controller, service.services.store
+    with store.read() as tx:
+        (promotion,) = tx.promotions.queued()
+    controller.settle(promotion, deploy, stopping=lambda: True)
+    cycle = controller.request("shapes", "test", "asked for", {})
+    controller.advance(cycle, stopping=lambda: True)
+    with store.read() as tx:
+        assert [p.id for p in tx.promotions.queued()] == [promotion.id]
+        assert [c.id for c in tx.cycles.unfinished()] == [cycle.id]
+    settle(service)
+    assert champion(service) == added["id"]
+
+
 def test_one_cycle_at_a_time(service):
     """A second cycle is 409 until the first is over."""
     first = service.call("POST", "/v1/projects/shapes/cycles", json={"epochs": 2})

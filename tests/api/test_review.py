@@ -150,3 +150,25 @@ def test_a_skip_keeps_its_reason(service):
 def test_an_unknown_task_is_404(service):
     """With what to do."""
     problem(service.call("POST", "/v1/tasks/nope/release", "reviewer", json={"epoch": 1}), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("shape", "code"),
+    [
+        ('{"label": "circle", "box": [0, 0, 1e999, 10]}', "invalid"),
+        ('{"label": "\\ud800", "box": [0, 0, 9, 10]}', "unknown-label"),
+    ],
+    ids=["infinity", "half a character"],
+)
+def test_what_json_can_hold_but_no_answer_can_is_refused(service, shape, code):
+    """Infinity and lone surrogates are 422, never an error of the service."""
+    service.predict(picture())
+    (task,) = leased(service)
+    response = service.call(
+        "POST",
+        f"/v1/tasks/{task['id']}/submit",
+        "reviewer",
+        content=f'{{"epoch": {task["epoch"]}, "shapes": [{shape}]}}',
+        headers={"Content-Type": "application/json"},
+    )
+    problem(response, 422, code)

@@ -374,7 +374,8 @@ export interface paths {
         };
         /**
          * Get Prediction
-         * @description A prediction and, once a person has answered, what was wrong with it and the truth.
+         * @description A prediction and, once a person has answered, what was wrong with it and the truth. Not for reviewers: it tells
+         *     audits from routed work.
          */
         get: operations["get_prediction_v1_projects__project_id__predictions__prediction_id__get"];
         put?: never;
