@@ -298,8 +298,7 @@ class Controller:
         with self.store.read() as tx:
             model = tx.models.get(promotion.project_id, promotion.model_id)
         try:
-            if model.reference_key is None:
-                model = self.embed_references(model, lambda _share, _figures: None)
+            model = self.embed_references(model, lambda _share, _figures: None)
             deploy(model)
         except Exception as error:
             if stopping():

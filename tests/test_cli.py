@@ -3,12 +3,11 @@
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ASKANCE = [sys.executable, "-c", "from loop.cli import main; main()"]
+from tests.service.running import ASKANCE
 
 
 def askance(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
