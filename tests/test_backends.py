@@ -2,7 +2,9 @@
 
 import functools
 import tempfile
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +18,16 @@ from loop.domain.errors import BadWeights, Unavailable
 from loop.domain.model import ModelHead
 from loop.domain.ports import Detector
 from loop.domain.prediction import Inference
+from serving.backends.candidates import MAX_DETECTIONS, NMS_IOU
+from serving.backends.graph import graph_of
 from serving.backends.letterbox import letterboxed
 from serving.backends.load import load_detector
-from serving.backends.ultralytics import MAX_DETECTIONS, NMS_IOU
+from serving.backends.quantize import quantized
+from serving.backends.runtimes import REFERENCE, Candidate, Place, opened, prepared
 from tests.requirements import require_data
 from tests.tiny_models import ARCHITECTURE, tiny_weights
 from training import networks
+from training.head import read_head
 from training.weights import adopt, read_weights, write_weights
 
 Image = NDArray[np.uint8]
@@ -75,11 +81,31 @@ BACKENDS: dict[str, Callable[[], bytes]] = {
     "faster r-cnn": lambda: torchvision("fasterrcnn_mobilenet_v3_large_320_fpn"),
     "ssdlite": lambda: torchvision("ssdlite320_mobilenet_v3_large"),
 }
+GRAPH_RUNTIMES = (Candidate("onnx", "fp32"), Candidate("openvino", "fp32"))
+SERVED = [(name, one) for name in BACKENDS for one in (REFERENCE, *GRAPH_RUNTIMES)]
+SERVED += [("yolo", Candidate("onnx", "int8")), ("yolo", Candidate("openvino", "bf16"))]
+STREAMS = 2
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@functools.cache
+def exported(name: str) -> bytes:
+    return graph_of(BACKENDS[name]())[1]
+
+
+def served(content: bytes, candidate: Candidate, graph: bytes) -> Detector:
+    """The model by that runtime and precision, whether or not its answers are good enough to serve."""
+    if candidate.runtime == "torch":
+        return load_detector(content, threads=1, precision=candidate.precision, max_batch_size=4)
+    head, place = read_head(content), Place("cpu", STREAMS, 4)
+    if candidate.precision == "int8":
+        graph = quantized(graph, images(*[(SIZE, SIZE)] * 4, seed=5), SIZE, sparse=False)
+    return opened(candidate, head, prepared(candidate, head, graph, place), place)
+
+
+@pytest.fixture(scope="module", params=SERVED, ids=lambda one: f"{one[0]}, {one[1]}")
 def detector(request: pytest.FixtureRequest) -> Detector:
-    return load_detector(BACKENDS[request.param](), threads=1)
+    name, candidate = request.param
+    return served(BACKENDS[name](), candidate, exported(name) if candidate.runtime != "torch" else b"")
 
 
 def images(*shapes: tuple[int, int], seed: int = 0) -> list[Image]:
@@ -194,6 +220,50 @@ def test_a_detector_knows_its_labels(detector: Detector) -> None:
     assert detector.labels == LABELS
 
 
+def test_as_many_callers_as_there_are_streams_and_more_get_what_each_would_get_alone(detector: Detector) -> None:
+    assert detector.streams >= 1 and detector.batch >= 1
+    batch = images(*[(60 + 7 * index, 90) for index in range(4 * detector.streams + 4)])
+    alone = [detector.predict([image], score_floor=FLOOR)[0] for image in batch]
+    together = threading.Barrier(detector.streams + 1)
+
+    def call(image: Image) -> Inference:
+        together.wait(timeout=60)
+        return detector.predict([image], score_floor=FLOOR)[0]
+
+    count = len(batch) // (detector.streams + 1) * (detector.streams + 1)
+    with ThreadPoolExecutor(detector.streams + 1) as pool:
+        for one, other in zip(pool.map(call, batch[:count]), alone, strict=False):
+            assert_equal(one, other)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("candidate", GRAPH_RUNTIMES, ids=str)
+def test_a_graph_answers_as_torch_does(name: str, candidate: Candidate) -> None:
+    """Embeddings to 1e-5 in each component, and the best score; boxes of near-equal scores may swap in NMS."""
+    batch = [ODD["larger than the network"], *images((96, 96), (40, 90))]
+    reference = load_detector(BACKENDS[name](), threads=1).predict(batch, score_floor=FLOOR)
+    answers = served(BACKENDS[name](), candidate, exported(name)).predict(batch, score_floor=FLOOR)
+    for one, other in zip(answers, reference, strict=True):
+        np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-5)
+        np.testing.assert_allclose(one.scores[:5], other.scores[:5], atol=1e-4)
+        assert abs(len(one.scores) - len(other.scores)) <= 0.05 * len(other.scores)
+
+
+@pytest.mark.parametrize("candidate", [REFERENCE, *GRAPH_RUNTIMES, Candidate("openvino", "bf16")], ids=str)
+def test_a_network_that_answers_with_nan_says_so(candidate: Candidate) -> None:
+    head, state = read_weights(yolo())
+    state["model.0.bn.running_var"].fill_(-1.0)  # finite weights, but their square root is not
+    content = write_weights(head, state)
+    with pytest.raises(Unavailable, match="not finite"):
+        served(content, candidate, graph_of(content)[1]).predict(images((64, 64)), score_floor=FLOOR)
+
+
+@pytest.mark.parametrize("candidate", GRAPH_RUNTIMES, ids=str)
+def test_what_is_not_a_graph_is_refused(candidate: Candidate) -> None:
+    with pytest.raises(BadWeights, match="cannot load the graph"):
+        opened(candidate, read_head(yolo()), b"not a graph", Place("cpu", 1, 1))
+
+
 # --- ultralytics ---------------------------------------------------------------------------------
 
 
@@ -244,22 +314,15 @@ def test_what_is_scaled_into_the_square_is_scaled_back_to_where_it_was(height: i
     box = (width // 4, height // 3, width // 4 + width // 2, height // 3 + height // 2)
     image[box[1] : box[3], box[0] : box[2]] = 255
     batch, (placement,) = letterboxed([image], 64)
-    rows, columns = (batch[0].amin(dim=0) > 0.5).nonzero().T  # lighter than the grey around the image
-    seen = torch.tensor([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], dtype=torch.float32)
+    rows, columns = (batch[0].min(axis=2) > 127).nonzero()  # lighter than the grey around the image
+    seen = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], dtype=np.float32)
     np.testing.assert_allclose(placement.restored(seen)[0], box, atol=max(1.0, max(height, width) / 64))
 
 
 def test_boxes_that_stick_out_are_clipped_to_the_image() -> None:
     _, (placement,) = letterboxed(images((40, 100)), 64)
-    restored = placement.restored(torch.tensor([[-10.0, -10.0, 90.0, 90.0]]))
+    restored = placement.restored(np.array([[-10.0, -10.0, 90.0, 90.0]], dtype=np.float32))
     assert restored.tolist() == [[0.0, 0.0, 100.0, 40.0]]
-
-
-def test_a_network_that_answers_with_nan_says_so() -> None:
-    head, state = read_weights(yolo())
-    state["model.0.bn.running_var"].fill_(-1.0)  # finite weights, but their square root is not
-    with pytest.raises(Unavailable, match="not finite"):
-        load_detector(write_weights(head, state)).predict(images((64, 64)), score_floor=FLOOR)
 
 
 # --- loading -------------------------------------------------------------------------------------

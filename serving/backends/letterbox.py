@@ -1,13 +1,12 @@
-"""Images of any size into one square batch, and boxes back again."""
+"""Images of any size into one square batch, and boxes back again. NumPy and OpenCV only: runtimes other than torch
+share it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 _GREY = 114  # the padding that ultralytics trains with
 
@@ -24,19 +23,22 @@ class Placement:
     left: int
     top: int
 
-    def restored(self, boxes: Tensor) -> Tensor:
+    def restored(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes (n, 4) `xyxy` of the square in pixels of the image, clipped to it."""
-        offset = boxes.new_tensor([self.left, self.top, self.left, self.top])
-        scale = boxes.new_tensor([self.scale_x, self.scale_y, self.scale_x, self.scale_y])
-        limit = boxes.new_tensor([self.width, self.height, self.width, self.height])
-        return ((boxes - offset) / scale).clamp(min=0.0).minimum(limit)
+        offset = np.array([self.left, self.top, self.left, self.top], dtype=np.float32)
+        scale = np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y], dtype=np.float32)
+        limit = np.array([self.width, self.height, self.width, self.height], dtype=np.float32)
+        restored: NDArray[np.float32] = np.clip((boxes - offset) / scale, np.float32(0.0), limit)
+        return restored
 
 
-def letterboxed(images: Sequence[NDArray[np.uint8]], size: int) -> tuple[Tensor, list[Placement]]:
-    """Each (H, W, 3) RGB uint8 image scaled to fit, centred on grey: (n, 3, size, size) float32 in [0, 1]."""
-    batch = np.full((len(images), size, size, 3), _GREY, dtype=np.uint8)
-    placements = [_place(image, canvas) for image, canvas in zip(images, batch, strict=True)]
-    return torch.from_numpy(batch).permute(0, 3, 1, 2).float().div_(255.0), placements
+def letterboxed(images: Sequence[NDArray[np.uint8]], size: int) -> tuple[NDArray[np.uint8], list[Placement]]:
+    """Each (H, W, 3) RGB uint8 image scaled to fit, centred on grey: (n, size, size, 3) uint8.
+
+    An image whose longer side is `size` is only padded.
+    """
+    batch = np.empty((len(images), size, size, 3), dtype=np.uint8)
+    return batch, [_place(image, canvas) for image, canvas in zip(images, batch, strict=True)]
 
 
 def _place(image: NDArray[np.uint8], canvas: NDArray[np.uint8]) -> Placement:
@@ -48,5 +50,7 @@ def _place(image: NDArray[np.uint8], canvas: NDArray[np.uint8]) -> Placement:
     if (new_width, new_height) != (width, height):
         # Linear, as in training: another filter would be a shift of its own.
         image = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+    canvas[:top] = canvas[top + new_height :] = _GREY
+    canvas[:, :left] = canvas[:, left + new_width :] = _GREY
     canvas[top : top + new_height, left : left + new_width] = image
     return Placement(width, height, new_width / width, new_height / height, left, top)

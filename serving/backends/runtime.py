@@ -1,8 +1,12 @@
-"""Where a network runs."""
+"""Where, and with which numbers, torch runs a network."""
+
+import contextlib
 
 import torch
 
 from loop.domain.errors import BadWeights
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def on_device(network: torch.nn.Module, device: str, threads: int) -> torch.nn.Module:
@@ -21,3 +25,10 @@ def on_device(network: torch.nn.Module, device: str, threads: int) -> torch.nn.M
             device=device,
         ) from error
     return moved.eval().requires_grad_(False)
+
+
+def in_precision(device: str, precision: str) -> contextlib.AbstractContextManager[object]:
+    """Convolutions and products inside in `precision` (fp32 | fp16 | bf16); what needs float32 stays in it."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(torch.device(device).type, dtype=DTYPES[precision])

@@ -1,22 +1,21 @@
-"""Detectors of torchvision: Faster R-CNN, RetinaNet, FCOS, SSDlite."""
+"""Detectors of torchvision in torch: Faster R-CNN, RetinaNet, FCOS, SSDlite."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from loop.domain.errors import Unavailable
 from loop.domain.model import ModelHead
 from loop.domain.prediction import Inference
-from serving.backends.letterbox import Placement, letterboxed
+from serving.backends.candidates import MAX_DETECTIONS, sparse_inference
+from serving.backends.letterbox import letterboxed
 from serving.backends.pooling import pooled
-from serving.backends.runtime import on_device
+from serving.backends.runtime import in_precision, on_device
 from training.networks import feature_levels, torchvision_network
-
-MAX_DETECTIONS = 300
 
 
 class TorchvisionDetector:
@@ -26,17 +25,25 @@ class TorchvisionDetector:
     that score at its class and 0 elsewhere, so signals that compare classes (margin) see no rival.
     """
 
-    def __init__(self, head: ModelHead, state: Mapping[str, Tensor], *, device: str, threads: int) -> None:
-        network = torchvision_network(str(head.architecture.get("builder")), len(head.labels), head.image_size, state)
-        self._network = on_device(network, device, threads)
+    streams = 1
+
+    def __init__(
+        self,
+        head: ModelHead,
+        state: Mapping[str, Tensor],
+        *,
+        device: str,
+        threads: int,
+        precision: str = "fp32",
+        batch: int = 1,
+    ) -> None:
+        self._forward = TorchvisionForward(head, state)
+        on_device(self._forward, device, threads)
         self._head = head
         self._device = device
-        self._levels: list[Tensor] = []
-        backbone: Any = self._network.backbone
-        backbone.register_forward_hook(self._keep_levels)
-        # Faster R-CNN keeps its limits on its second stage.
-        self._limits: Any = getattr(self._network, "roi_heads", self._network)
-        self._limits.detections_per_img = MAX_DETECTIONS
+        self._precision = precision
+        self._one_at_a_time = threading.Lock()
+        self.batch = batch
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -50,36 +57,50 @@ class TorchvisionDetector:
         """See `loop.domain.ports.Detector`. Raises Unavailable where the network answers with NaN or infinity."""
         if not images:
             return []
-        batch, placements = letterboxed(images, self._head.image_size)
-        self._limits.score_thresh = score_floor
-        with torch.inference_mode():
-            answers = self._network(list(batch.to(self._device)))
-            embeddings = pooled(self._levels).cpu()
-            self._levels = []
-            return [
-                self._inference(answer, placement, embedding)
-                for answer, placement, embedding in zip(answers, placements, embeddings, strict=True)
-            ]
+        pixels, placements = letterboxed(images, self._head.image_size)
+        with self._one_at_a_time, torch.inference_mode(), in_precision(self._device, self._precision):
+            answers, embeddings = self._forward.answers(torch.from_numpy(pixels).to(self._device), score_floor)
+            found, vectors = [answer.cpu().numpy() for answer in answers], embeddings.cpu().numpy()
+        return [
+            sparse_inference(detections, placement, vector, len(self.labels))
+            for detections, placement, vector in zip(found, placements, vectors, strict=True)
+        ]
+
+
+class TorchvisionForward(nn.Module):
+    """(1, S, S, 3) uint8 RGB and a score floor () → detections (n, 6) and embeddings (1, d), both float32; exports
+    to a graph.
+
+    detections: box `xyxy` in pixels of the square, score, class with 0 for the background.
+    """
+
+    def __init__(self, head: ModelHead, state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        network = torchvision_network(str(head.architecture.get("builder")), len(head.labels), head.image_size, state)
+        backbone: Any = network.backbone
+        backbone.register_forward_hook(self._keep_levels)
+        self._levels: list[Tensor] = []
+        self.network = network
+        # Faster R-CNN keeps its limits on its second stage.
+        self._limits: list[Any] = [getattr(network, "roi_heads", network)]
+        self._limits[0].detections_per_img = MAX_DETECTIONS
+
+    def forward(self, images: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
+        answers, embeddings = self.answers(images, floor)
+        return answers[0], embeddings
+
+    def answers(self, images: Tensor, floor: Tensor | float) -> tuple[list[Tensor], Tensor]:
+        """The detections of each image, and the embeddings (n, d)."""
+        self._limits[0].score_thresh = floor
+        answers = self.network(list(images.permute(0, 3, 1, 2).float() / 255.0))
+        embeddings = pooled(self._levels)
+        self._levels = []
+        return [_columns(answer) for answer in answers], embeddings
 
     def _keep_levels(self, _module: object, _inputs: object, maps: Mapping[str, Tensor]) -> None:
         self._levels = feature_levels(maps)
 
-    def _inference(self, answer: Mapping[str, Tensor], placement: Placement, embedding: Tensor) -> Inference:
-        scores, boxes = answer["scores"].float().cpu(), answer["boxes"].float().cpu()
-        if not all(bool(torch.isfinite(part).all()) for part in (scores, boxes, embedding)):
-            raise Unavailable("the model answered with values that are not finite.", hint="Roll back to another.")
-        classes = answer["labels"].cpu() - 1  # 0 is the background
-        boxes = placement.restored(boxes)
-        solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]) & (classes >= 0)
-        order = torch.argsort(scores, descending=True, stable=True)
-        order = order[solid[order]][:MAX_DETECTIONS]
-        scores, classes = scores[order], classes[order]
-        class_scores = torch.zeros(len(order), len(self.labels))
-        class_scores[torch.arange(len(order)), classes] = scores
-        return Inference(
-            boxes=boxes[order].numpy(),
-            scores=scores.numpy(),
-            classes=classes.numpy(),
-            class_scores=class_scores.numpy(),
-            embedding=embedding.numpy().copy(),
-        )
+
+def _columns(answer: Mapping[str, Tensor]) -> Tensor:
+    scores, labels = answer["scores"].float(), answer["labels"].float()
+    return torch.cat([answer["boxes"].float(), scores[:, None], labels[:, None]], dim=1)

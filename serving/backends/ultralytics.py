@@ -1,26 +1,21 @@
-"""YOLO detectors of ultralytics: boxes, class scores and the embedding from one forward pass."""
+"""YOLO detectors of ultralytics in torch: boxes, class scores and the embedding from one forward pass."""
 
+import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torchvision.ops import batched_nms
+from torch import Tensor, nn
 
-from loop.domain.errors import Unavailable
 from loop.domain.model import ModelHead
 from loop.domain.prediction import Inference
-from serving.backends.letterbox import Placement, letterboxed
+from serving.backends.candidates import dense_inference
+from serving.backends.letterbox import letterboxed
 from serving.backends.pooling import pooled
-from serving.backends.runtime import on_device
+from serving.backends.runtime import in_precision, on_device
 from training.networks import detect_head, ultralytics_network
-
-# Two boxes of one class that overlap more than this are one object. Between ultralytics' 0.7, which leaves
-# duplicates for a later score threshold, and the 0.5 of the VOC days, which loses neighbours in crowds.
-NMS_IOU = 0.6
-MAX_CANDIDATES = 3000  # before NMS, the best of each image
-MAX_DETECTIONS = 300
 
 
 class UltralyticsDetector:
@@ -29,15 +24,24 @@ class UltralyticsDetector:
     NMS is per class and has no time limit (ultralytics' own drops the rest of a batch after one).
     """
 
-    def __init__(self, head: ModelHead, state: Mapping[str, Tensor], *, device: str, threads: int) -> None:
-        network = ultralytics_network(head.architecture, len(head.labels), state)
-        detect_head(network).end2end = False
-        network.fuse(verbose=False)  # type: ignore[operator]
-        self._network = on_device(network, device, threads)
+    streams = 1
+
+    def __init__(
+        self,
+        head: ModelHead,
+        state: Mapping[str, Tensor],
+        *,
+        device: str,
+        threads: int,
+        precision: str = "fp32",
+        batch: int = 1,
+    ) -> None:
+        self._network = on_device(UltralyticsForward(head, state), device, threads)
         self._head = head
         self._device = device
-        self._levels: list[Tensor] = []
-        detect_head(self._network).register_forward_pre_hook(self._keep_levels)
+        self._precision = precision
+        self._one_at_a_time = threading.Lock()
+        self.batch = batch
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -51,45 +55,61 @@ class UltralyticsDetector:
         """See `loop.domain.ports.Detector`. Raises Unavailable where the network answers with NaN or infinity."""
         if not images:
             return []
-        batch, placements = letterboxed(images, self._head.image_size)
-        with torch.inference_mode():
-            decoded, _ = self._network(batch.to(self._device))
-            embeddings = pooled(self._levels)
-            self._levels = []
-            answers = torch.cat([decoded.flatten(1), embeddings], dim=1)
-            if not bool(torch.isfinite(answers).all()):
-                raise Unavailable("the model answered with values that are not finite.", hint="Roll back to another.")
-            rows = decoded.transpose(1, 2).float().cpu()
-            vectors = embeddings.cpu().numpy()
-            return [
-                _inference(row, placement, vector, score_floor)
-                for row, placement, vector in zip(rows, placements, vectors, strict=True)
-            ]
+        pixels, placements = letterboxed(images, self._head.image_size)
+        with self._one_at_a_time, torch.inference_mode(), in_precision(self._device, self._precision):
+            decoded, embeddings = self._network(torch.from_numpy(pixels).to(self._device))
+            rows, vectors = decoded.float().cpu().numpy(), embeddings.cpu().numpy()
+        return [
+            dense_inference(row, placement, vector, score_floor)
+            for row, placement, vector in zip(rows, placements, vectors, strict=True)
+        ]
+
+
+class UltralyticsForward(nn.Module):
+    """(n, S, S, 3) uint8 RGB → decoded (n, 4 + C, A) and embeddings (n, d), both float32; exports to a graph.
+
+    decoded: centre and size in pixels of the square, then class scores in [0, 1], of A anchors.
+    """
+
+    def __init__(self, head: ModelHead, state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        network = ultralytics_network(head.architecture, len(head.labels), state)
+        detection = detect_head(network)
+        detection.end2end = False
+        detection.dfl = _Distances(int(detection.reg_max))
+        network.fuse(verbose=False)  # type: ignore[operator]
+        detection.register_forward_pre_hook(self._keep_levels)
+        self._levels: list[Tensor] = []
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        decoded, _ = self.network(images.permute(0, 3, 1, 2).float() / 255.0)
+        embeddings = pooled(self._levels)
+        self._levels = []
+        return decoded, embeddings
 
     def _keep_levels(self, _module: object, inputs: tuple[list[Tensor], ...]) -> None:
         self._levels = list(inputs[0])
 
 
-def _inference(rows: Tensor, placement: Placement, embedding: NDArray[np.float32], floor: float) -> Inference:
-    """rows: (A, 4 + C): box as centre and size in pixels of the square, then the class scores."""
-    class_scores = rows[:, 4:]
-    scores, classes = class_scores.max(dim=1)
-    order = torch.argsort(scores, descending=True, stable=True)[:MAX_CANDIDATES]
-    order = order[scores[order] >= floor]
-    boxes = _corners(rows[order, :4])
-    kept = batched_nms(boxes, scores[order], classes[order], NMS_IOU).sort().values
-    boxes, order = placement.restored(boxes[kept]), order[kept]
-    solid = ((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])).nonzero().flatten()[:MAX_DETECTIONS]
-    order = order[solid]
-    return Inference(
-        boxes=boxes[solid].numpy(),
-        scores=scores[order].numpy(),
-        classes=classes[order].numpy(),
-        class_scores=class_scores[order].numpy(),
-        embedding=embedding.copy(),
-    )
+class _Distances(nn.Module):
+    """The expected distance of each side (Li et al., Generalized Focal Loss, NeurIPS 2020), always in float32.
 
+    ultralytics computes it by a convolution, which runtimes of lower precision round to whole fractions of a
+    stride: boxes of large objects then miss by pixels.
+    """
 
-def _corners(boxes: Tensor) -> Tensor:
-    centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    return torch.cat([centre - half, centre + half], dim=1)
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+        self.register_buffer("distances", torch.arange(bins, dtype=torch.float32).view(1, 1, bins, 1), persistent=False)
+
+    def forward(self, sides: Tensor) -> Tensor:
+        """(n, 4 * bins, A) logits, or plain distances for one bin → (n, 4, A)."""
+        sides = sides.float()
+        if self.bins <= 1:
+            return sides
+        distances: Any = self.distances
+        logits = sides.view(sides.shape[0], 4, self.bins, sides.shape[2])
+        expected: Tensor = (logits.softmax(2) * distances).sum(2)
+        return expected

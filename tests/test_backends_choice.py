@@ -1,0 +1,297 @@
+"""Which runtime serves a model, and what is remembered of that."""
+
+import functools
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from loop.demo.scenes import Pool, day_scenes
+from loop.domain.errors import BadWeights, SettingsError
+from loop.domain.ports import Detector
+from serving.backends.choice import Measuring, choose
+from serving.backends.graph import graph_of
+from serving.backends.load import load_detector, load_fastest
+from serving.backends.parity import ParityLimits
+from serving.backends.runtimes import REFERENCE, RUNTIMES, Candidate, Place, candidates
+from serving.backends.synthetic_images import synthetic_images
+from tests.tiny_models import tiny_weights
+from training.head import read_head
+
+LIMITS = ParityLimits()
+ONNX, OPENVINO = Candidate("onnx", "fp32"), Candidate("openvino", "fp32")
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def trained() -> bytes:
+    """The demo's detector: small, and sure of what it sees."""
+    return (ROOT / "loop/demo/seed.safetensors").read_bytes()
+
+
+@functools.cache
+def trained_graph() -> bytes:
+    return graph_of(trained())[1]
+
+
+@functools.cache
+def scenes() -> tuple[NDArray[np.uint8], ...]:
+    return tuple(scene.image for scene in day_scenes(7, 40, Pool.STREAM))
+
+
+def measuring(
+    graph: bytes | None = None, images: Sequence[NDArray[np.uint8]] | None = None, limits: ParityLimits = LIMITS
+) -> Measuring:
+    images = scenes() if images is None else images
+    return Measuring(
+        head=read_head(trained()),
+        graph=trained_graph if graph is None else lambda: graph,
+        torch=lambda precision: load_detector(trained(), threads=1, precision=precision),
+        images=images,
+        calibration=images,
+        place=Place("cpu", 2, 4),
+        limits=limits,
+    )
+
+
+def load(cache: Path, **arguments: object) -> Detector:
+    """A model so small that measuring it takes no time."""
+    given: dict[str, object] = {"cache": cache, "threads": 2, "runtime": "onnx", "precision": "fp32"}
+    return load_fastest(tiny_weights(), **(given | arguments))  # type: ignore[arg-type]
+
+
+def answers(detector: Detector) -> bool:
+    return len(detector.predict(synthetic_images(1, 64), score_floor=0.0)[0].scores) > 0
+
+
+# --- choosing ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("candidate", [ONNX, OPENVINO, Candidate("openvino", "bf16")], ids=str)
+def test_a_sound_graph_of_a_trained_model_passes(candidate: Candidate) -> None:
+    if candidate not in candidates(candidate.runtime, "auto", "cpu"):
+        pytest.skip(f"this CPU does not compute in {candidate.precision}")
+    chosen = choose([candidate], measuring())
+    assert chosen.candidate == candidate
+    assert chosen.artifact == trained_graph()
+    (one,) = chosen.detector.predict(scenes()[:1], score_floor=0.25)
+    (other,) = load_detector(trained()).predict(scenes()[:1], score_floor=0.25)
+    assert one.classes.tolist() == other.classes.tolist()
+
+
+def damaged(graph: bytes, name: str, factor: float) -> bytes:
+    """The graph with one of its weights scaled."""
+    model = onnx.load_from_string(graph)
+    (tensor,) = [one for one in model.graph.initializer if one.name == name]
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(factor), name))
+    return model.SerializeToString()
+
+
+def largest_weight(graph: bytes) -> str:
+    weights = [one for one in onnx.load_from_string(graph).graph.initializer if len(one.dims) == 4]
+    return max(weights, key=lambda one: int(np.prod(one.dims))).name
+
+
+@pytest.mark.parametrize("candidate", [ONNX, OPENVINO], ids=str)
+def test_a_damaged_graph_is_refused_and_torch_serves(candidate: Candidate) -> None:
+    graph = damaged(trained_graph(), largest_weight(trained_graph()), 3.0)
+    chosen = choose([REFERENCE, candidate], measuring(graph))
+    assert chosen.candidate == REFERENCE and chosen.artifact is None
+    assert f"{candidate}" in chosen.report and "refused" in chosen.report
+
+
+def test_where_nothing_that_was_asked_for_passes_the_reasons_are_named() -> None:
+    graph = damaged(trained_graph(), largest_weight(trained_graph()), 3.0)
+    with pytest.raises(BadWeights, match=r"onnx fp32.*have a partner") as caught:
+        choose([ONNX], measuring(graph))
+    assert "auto" in caught.value.hint
+
+
+def test_a_graph_that_does_not_load_counts_as_refused() -> None:
+    chosen = choose([REFERENCE, ONNX, OPENVINO], measuring(b"not a graph"))
+    assert chosen.candidate == REFERENCE
+    assert chosen.report.count("cannot load the graph") == 2
+
+
+def test_int8_needs_real_images_to_calibrate_on() -> None:
+    with pytest.raises(BadWeights, match="int8 needs 100 images to calibrate on, 40 are here"):
+        choose([Candidate("onnx", "int8")], measuring())
+
+
+def test_int8_serves_where_it_was_calibrated_and_parity_holds() -> None:
+    """The limits are those of a test of eight-bit numbers on few images; the defaults are stricter."""
+    lax = replace(LIMITS, calibration_images=20, matched=0.8, iou=0.7, score_difference=0.5, cosine=0.9)
+    chosen = choose([Candidate("onnx", "int8")], measuring(limits=lax))
+    assert b"QuantizeLinear" in (chosen.artifact or b"")
+    (one,) = chosen.detector.predict(scenes()[:1], score_floor=0.25)
+    assert len(one.scores) > 0
+
+
+def test_the_choice_is_told_in_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="askance.runtime"):
+        choose([REFERENCE, ONNX], measuring(b"not a graph"))
+    (record,) = caplog.records
+    assert record.name == "askance.runtime"
+    assert record.getMessage().startswith("serving by torch fp32, measured in")
+    assert "onnx fp32 not timed, refused: onnxruntime cannot load the graph" in record.getMessage()
+
+
+def test_drawn_images_are_the_same_each_time_and_differ_from_each_other() -> None:
+    one, other = synthetic_images(3, 96), synthetic_images(3, 96)
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    assert {max(image.shape) for image in one} == {96} and len({image.tobytes() for image in one}) == 3
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({"runtime": "tensorflow"}, "openvino"),
+        ({"precision": "fp8"}, "bf16"),
+        ({"runtime": "onnx", "precision": "bf16"}, "onnx fp32/int8"),
+        ({"runtime": "openvino", "precision": "auto", "device": "cuda"}, "torch"),
+    ],
+)
+def test_what_does_not_exist_is_refused_with_what_does(tmp_path: Path, asked: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, **asked)
+    assert named in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_runtime_that_is_not_installed_is_refused_with_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RUNTIMES, "tensorrt", replace(RUNTIMES["tensorrt"], module="no_such_package"))  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="tensorrt is not installed") as caught:
+        load(tmp_path, runtime="tensorrt")
+    assert "pip install askance[tensorrt]" in caught.value.hint
+
+
+def test_auto_passes_over_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for runtime in ("onnx", "openvino", "tensorrt"):
+        monkeypatch.setitem(RUNTIMES, runtime, replace(RUNTIMES[runtime], module="no_such_package"))  # type: ignore[arg-type]
+    assert {one.runtime for one in candidates("auto", "auto", "cpu")} == {"torch"}
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights", b"\x80\x04cposix\nsystem\n."], ids=["none", "text", "pickle"])
+def test_what_is_not_a_model_file_is_refused_before_anything_runs(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(BadWeights, match="not a readable model file"):
+        load_fastest(content, cache=tmp_path)
+
+
+def test_what_was_asked_for_by_name_is_what_serves(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="askance.runtime"):
+        detector = load(tmp_path, runtime="openvino", precision="fp32")
+    assert "serving by openvino fp32" in caplog.text
+    assert (detector.streams, detector.batch) == (2, 1)
+
+
+def test_torch_by_name_measures_nothing_and_keeps_nothing(tmp_path: Path) -> None:
+    detector = load(tmp_path, runtime="torch", precision="fp32", max_batch_size=4)
+    assert (detector.streams, detector.batch) == (1, 4)
+    assert not list(tmp_path.iterdir())
+
+
+# --- remembering ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache after onnx was chosen once."""
+    cache = tmp_path_factory.mktemp("runtimes")
+    load(cache)
+    return cache
+
+
+def kept(cache: Path) -> Path:
+    (folder,) = cache.iterdir()
+    return folder
+
+
+def test_a_second_start_measures_nothing(measured: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="askance.runtime"):
+        detector = load(measured)
+    assert [record.getMessage() for record in caplog.records] == ["serving by onnx fp32, as remembered"]
+    assert answers(detector)
+
+
+def test_a_second_start_by_another_runtime_than_torch_does_not_import_torch(measured: Path, tmp_path: Path) -> None:
+    """A process that serves holds the graph only: torch alone takes hundreds of megabytes."""
+    weights = tmp_path / "tiny.safetensors"
+    weights.write_bytes(tiny_weights())
+    code = (
+        "import sys; from pathlib import Path; from serving.backends.load import load_fastest; import numpy as np\n"
+        f"content, cache = Path({str(weights)!r}).read_bytes(), Path({str(measured)!r})\n"
+        "detector = load_fastest(content, cache=cache, runtime='onnx', precision='fp32', threads=2)\n"
+        "detector.predict([np.zeros((64, 64, 3), dtype=np.uint8)], score_floor=0.25)\n"
+        "sys.exit('torch was imported' if 'torch' in sys.modules else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("damage", ["no description", "not JSON", "another graph", "no graph", "an unknown runtime"])
+def test_a_damaged_memory_is_measured_anew(
+    measured: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    folder = tmp_path / kept(measured).name
+    shutil.copytree(kept(measured), folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    description, graph = folder / "choice.json", folder / "model.bin"
+    if damage == "no description":
+        description.unlink()
+    elif damage == "not JSON":
+        description.write_text("{")
+    elif damage == "another graph":
+        graph.write_bytes(graph.read_bytes()[:-1] + b"x")
+    elif damage == "no graph":
+        graph.unlink()
+    else:
+        fields = json.loads(description.read_text())
+        description.write_text(json.dumps(fields | {"candidate": {"runtime": "abacus", "precision": "fp32"}}))
+    with caplog.at_level(logging.INFO, logger="askance.runtime"):
+        assert answers(load(tmp_path))
+    assert "serving by onnx fp32, measured in" in caplog.text
+    assert {path.name for path in folder.iterdir()} == before.keys()
+    assert graph.read_bytes() == before["model.bin"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"limits": replace(LIMITS, score=0.3)}, {"threads": 1}, {"runtime": "openvino"}], ids=str
+)
+def test_other_limits_threads_or_wishes_are_measured_anew(
+    measured: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, other: dict[str, object]
+) -> None:
+    (tmp_path / kept(measured).name).symlink_to(kept(measured))
+    with caplog.at_level(logging.INFO, logger="askance.runtime"):
+        load(tmp_path, **other)
+    assert "as remembered" not in caplog.text
+
+
+def test_a_cache_that_cannot_be_written_does_not_keep_a_model_from_serving(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    occupied = tmp_path / "cache"
+    occupied.write_text("a file where the folder should be")
+    assert answers(load(occupied))
+    assert "cannot be kept" in caplog.text
+
+
+def test_an_untrained_model_is_served_too(tmp_path: Path) -> None:
+    """It is sure of nothing and has no images: drawn ones and its highest-scoring candidates decide."""
+    detector = load(tmp_path, runtime="auto", precision="auto")
+    assert detector.labels == ("circle", "square", "bar")
+    assert answers(detector)
