@@ -1,18 +1,23 @@
 """Projects, the people and programs that may use them, and the models that serve them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from loop.domain.access import Role, Token
-from loop.domain.errors import Conflict, Invalid, Unauthenticated
+from loop.domain.access import Role, Token, valid
+from loop.domain.errors import Conflict, Invalid
 from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project, Recipe, checked_slug, labels_named
+from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState, checked_share
 from loop.domain.routing import Policy
 
 # Reads what a file of weights says of itself; raises BadWeights.
 HeadReader = Callable[[bytes], ModelHead]
+
+# The serving options of a model after a change, from those it has; raises Invalid.
+OptionsChange = Callable[[Mapping[str, object]], Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Administration:
             tx.projects.add(project)
         return project
 
-    def change_policy(self, project_id: str, actor: str, **changes: float | int) -> Policy:
+    def change_policy(self, project_id: str, actor: str, **changes: float | int | str) -> Policy:
         """The policy with `changes` under the next version; decisions made before keep theirs."""
         with self.store.begin() as tx:
             old = tx.projects.get(project_id).policy
@@ -72,13 +77,7 @@ class Administration:
     def authenticate(self, secret: str) -> Token:
         """Whose secret this is. Raises Unauthenticated."""
         with self.store.read() as tx:
-            token = tx.tokens.by_secret(digest_of(secret.encode()))
-        if token is None or token.revoked_at is not None:
-            raise Unauthenticated(
-                "the token is unknown or was revoked.",
-                hint="Send Authorization: Bearer TOKEN; an operator makes tokens with `askance token create`.",
-            )
-        return token
+            return valid(tx.tokens.by_secret(digest_of(secret.encode())))
 
     # --- models -----------------------------------------------------------------------------------
 
@@ -92,7 +91,7 @@ class Administration:
         digest = self.blobs.put(weights)
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
-            _require_known_labels(project, head)
+            require_known_labels(project, head)
             model = tx.models.by_digest(project_id, digest)
             if model is None:
                 model = self._version_of(project_id, digest, head)
@@ -136,6 +135,98 @@ class Administration:
             model = tx.models.get(project_id, model_id)
             return self._queue(tx, project, model, PromotionKind.GATE, cycle_id, "passed the promotion gate")
 
+    def configure_model(
+        self, project_id: str, model_id: str, actor: str, change: OptionsChange
+    ) -> tuple[ModelVersion, Promotion | None]:
+        """Give a model other serving options. For the champion they are asked for, as a promotion of the kind
+        RECONFIGURE, and become its own once it serves with them; another model simply keeps them until it serves.
+
+        Raises Conflict while the model is on its way to serve or serves beside the champion.
+        """
+        with self.store.begin() as tx:
+            model = tx.models.get(project_id, model_id)
+            serving = dict(change(model.serving))
+            if serving == model.serving:
+                return model, None
+            project = tx.projects.get(project_id)
+            if model.id == project.champion_id:
+                asked = self._promotion(project, model, PromotionKind.RECONFIGURE, actor, "other serving options")
+                return model, self._enqueue(tx, replace(asked, serving=serving))
+            tx.models.configure(project_id, model_id, serving)
+            _require_at_rest(tx, project_id, model_id)
+            body = {"model_id": model_id, "serving": serving}
+            tx.events.add(Event("model.configured", project_id, actor, body, self.clock()))
+            return replace(model, serving=serving), None
+
+    # --- models beside the champion ---------------------------------------------------------------
+
+    def start_rollout(
+        self,
+        project_id: str,
+        model_id: str,
+        *,
+        kind: RolloutKind,
+        share: float,
+        limits: RolloutLimits,
+        actor: str,
+        reason: str,
+    ) -> Rollout:
+        """Ask for a model to take `share` of the predictions, in (0, 1], beside the champion.
+
+        Raises Invalid for the share or a model with foreign labels, NotFound, and Conflict where the project has no
+        champion, the model is the champion, or a rollout of this kind is unfinished.
+        """
+        now = self.clock()
+        with self.store.begin() as tx:
+            project = tx.projects.get(project_id)
+            model = tx.models.get(project_id, model_id)
+            require_known_labels(project, model.head)
+            rollout = Rollout(
+                id=new_id("rollout", now, self.entropy(10)),
+                project_id=project_id,
+                kind=kind,
+                model_id=model.id,
+                champion_id=_champion_beside(project, model, kind),
+                share=checked_share(share),
+                state=RolloutState.QUEUED,
+                actor=actor,
+                reason=reason,
+                limits=limits,
+                created_at=now,
+            )
+            tx.rollouts.add(rollout)
+            # Since `add` the champion stays until this transaction ends; before, another may have moved it.
+            if tx.projects.get(project_id).champion_id != rollout.champion_id:
+                raise Conflict("the champion changed at this moment.", hint="Ask again.", project=project_id)
+            tx.events.add(rollout_event("rollout.queued", rollout, actor, now, reason=reason))
+        return rollout
+
+    def end_rollout(self, project_id: str, rollout_id: str, actor: str, reason: str) -> Rollout:
+        """A named person ends a rollout. Raises NotFound, and Conflict where it has ended."""
+        with self.store.begin() as tx:
+            rollout = tx.rollouts.get(project_id, rollout_id)
+            ended = finish_rollout(tx, rollout, RolloutState.ENDED, reason, actor, self.clock())
+            if ended is None:
+                rollout = tx.rollouts.get(project_id, rollout_id)
+                raise Conflict(
+                    f"the {rollout.kind} {rollout.id} is {rollout.state.replace('_', ' ')} already.",
+                    hint="Nothing to do.",
+                    rollout=rollout.id,
+                )
+            return ended
+
+    def roll_back_rollout(self, project_id: str, rollout_id: str, why: str) -> Rollout:
+        """Take a rollout back because it broke its limits (loop/domain/traffic.py). Of several callers one does it;
+        for the others, and for a rollout that has ended otherwise, nothing changes. Gives the rollout as it is then.
+        """
+        with self.store.read() as tx:
+            rollout = tx.rollouts.get(project_id, rollout_id)
+        if rollout.state.finished:
+            return rollout
+        with self.store.begin() as tx:
+            done = finish_rollout(tx, rollout, RolloutState.ROLLED_BACK, why, "service", self.clock())
+            return done or tx.rollouts.get(project_id, rollout_id)
+
     def _ask(self, project_id: str, model_id: str, kind: PromotionKind, actor: str, reason: str) -> Promotion:
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
@@ -146,13 +237,22 @@ class Administration:
     ) -> Promotion:
         if model.id == project.champion_id:
             raise Conflict(f"{model.id} is the champion already.", hint="Nothing to do.", model=model.id)
-        if waiting := _queued(tx, project.id):
+        return self._enqueue(tx, self._promotion(project, model, kind, actor, reason))
+
+    def _enqueue(self, tx: Transaction, promotion: Promotion) -> Promotion:
+        if waiting := _queued(tx, promotion.project_id):
             raise Conflict(
                 f"a promotion of {waiting[0].model_id} is under way.",
                 hint="Wait until it is done, then ask again.",
                 promotion=waiting[0].id,
             )
-        promotion = Promotion(
+        tx.promotions.add(promotion)
+        return promotion
+
+    def _promotion(
+        self, project: Project, model: ModelVersion, kind: PromotionKind, actor: str, reason: str
+    ) -> Promotion:
+        return Promotion(
             id=new_id("promo", self.clock(), self.entropy(10)),
             project_id=project.id,
             model_id=model.id,
@@ -164,8 +264,6 @@ class Administration:
             error="",
             created_at=self.clock(),
         )
-        tx.promotions.add(promotion)
-        return promotion
 
     def _version_of(self, project_id: str, digest: str, head: ModelHead) -> ModelVersion:
         now = self.clock()
@@ -184,18 +282,69 @@ class Administration:
 def previous_champion(history: list[Promotion], champion_id: str | None) -> str:
     """Whom the present champion replaced when it was promoted; `history` is newest first. Rollbacks do not count, so
     that rolling back twice goes back twice. Raises Conflict where nobody was replaced."""
+    staying = (PromotionKind.ROLLBACK, PromotionKind.RECONFIGURE)
     for promotion in history:
-        came = promotion.state is PromotionState.ACTIVE and promotion.kind is not PromotionKind.ROLLBACK
+        came = promotion.state is PromotionState.ACTIVE and promotion.kind not in staying
         if came and promotion.model_id == champion_id and promotion.previous_id is not None:
             return promotion.previous_id
     raise Conflict("there is no earlier champion to go back to.", hint="Promote a version by name instead.")
+
+
+def finish_rollout(
+    tx: Transaction, rollout: Rollout, state: RolloutState, why: str, actor: str, now: datetime
+) -> Rollout | None:
+    """The rollout in its last `state`, with an event; None where it was finished already (nothing is written)."""
+    done = replace(rollout, state=state, error=why, finished_at=now)
+    unfinished = (known for known in RolloutState if not known.finished)
+    if not any(tx.rollouts.save(done, expected=known) for known in unfinished):
+        return None
+    tx.events.add(rollout_event(f"rollout.{state}", rollout, actor, now, why=why))
+    return done
+
+
+def rollout_event(kind: str, rollout: Rollout, actor: str, now: datetime, **more: object) -> Event:
+    body = {"rollout_id": rollout.id, "kind": rollout.kind, "model_id": rollout.model_id, "share": rollout.share}
+    return Event(kind, rollout.project_id, actor, {**body, **more}, now)
+
+
+def _champion_beside(project: Project, model: ModelVersion, kind: RolloutKind) -> str:
+    if project.champion_id is None:
+        raise Conflict(
+            f"{project.id} has no champion that a {kind} could run beside.",
+            hint="Promote a model first: askance models promote.",
+            project=project.id,
+        )
+    if project.champion_id == model.id:
+        raise Conflict(
+            f"{model.id} is the champion: it answers everything already.",
+            hint="Name another version (askance models list).",
+            model=model.id,
+        )
+    return project.champion_id
+
+
+def _require_at_rest(tx: Transaction, project_id: str, model_id: str) -> None:
+    """Raises Conflict for a model that serves, or is on its way to. What has just become so fails by itself when it
+    is settled, since its options are not those it was deployed with."""
+    beside = [r for r in tx.rollouts.unfinished() if (r.project_id, r.model_id) == (project_id, model_id)]
+    if beside:
+        raise Conflict(
+            f"{model_id} runs as a {beside[0].kind}.",
+            hint=f"End it first: askance models end {beside[0].kind}.",
+            rollout=beside[0].id,
+        )
+    if any(promotion.model_id == model_id for promotion in _queued(tx, project_id)):
+        raise Conflict(f"a promotion of {model_id} is under way.", hint="Wait until it is done, then ask again.")
+    if tx.projects.get(project_id).champion_id == model_id:
+        raise Conflict(f"{model_id} became the champion at this moment.", hint="Ask again.", model=model_id)
 
 
 def _queued(tx: Transaction, project_id: str) -> list[Promotion]:
     return [p for p in tx.promotions.queued() if p.project_id == project_id]
 
 
-def _require_known_labels(project: Project, head: ModelHead) -> None:
+def require_known_labels(project: Project, head: ModelHead) -> None:
+    """Raises Invalid for a model that predicts what the project has no label for."""
     unknown = [label for label in head.labels if label not in project.recipe.label_names]
     if unknown:
         raise Invalid(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from loop.domain.errors import Forbidden
+from loop.domain.errors import Forbidden, Unauthenticated
 
 
 class Role(StrEnum):
@@ -38,6 +38,16 @@ class Token:
     project_id: str | None
     created_at: datetime
     revoked_at: datetime | None = None
+
+
+def valid(token: Token | None) -> Token:
+    """The token that a secret was found to be of, if it still counts. Raises Unauthenticated."""
+    if token is None or token.revoked_at is not None:
+        raise Unauthenticated(
+            "the token is unknown or was revoked.",
+            hint="Send Authorization: Bearer TOKEN; an operator makes tokens with `askance token create`.",
+        )
+    return token
 
 
 def may(token: Token, permission: Permission) -> bool:

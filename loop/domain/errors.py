@@ -40,6 +40,10 @@ class Forbidden(AskanceError):
     code, title = "forbidden", "Not allowed for this role"
 
 
+class SourceNotAllowed(Forbidden):
+    code, title = "source-not-allowed", "This source may not be read"
+
+
 # --- what was sent cannot be used ----------------------------------------------------------------
 
 
@@ -113,6 +117,20 @@ class Unavailable(AskanceError):
     code, title = "unavailable", "Not available just now"
 
 
+class Overloaded(Unavailable):
+    code, title = "overloaded", "More work than can be done just now"
+
+
+class TooManyRequests(AskanceError):
+    """One caller asks for more than its share; `retry_after_s` says when it may ask again."""
+
+    code, title = "too-many-requests", "Too many requests"
+
+
+class DeadlinePassed(AskanceError):
+    code, title = "deadline-passed", "Not answered before the deadline"
+
+
 class NoChampion(Unavailable):
     code, title = "no-champion", "No model is serving"
 
@@ -129,3 +147,7 @@ class PortInUse(Unavailable):
 
 class CycleFailed(AskanceError):
     code, title = "cycle-failed", "The cycle failed"
+
+
+class AnnotationFailed(AskanceError):
+    code, title = "annotation-failed", "The annotation failed"

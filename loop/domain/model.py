@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+# What a head may name as its backend: the libraries whose networks can be built and run here.
+BACKENDS = ("torchvision", "ultralytics")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelHead:
@@ -24,7 +27,8 @@ class ModelHead:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
     """digest: SHA-256 of the safetensors file, which is also its blob key. reference_key: blob of the
-    training set's embeddings in this model's space (.npy, (n, d) float32), None before it is made."""
+    training set's embeddings in this model's space (.npy, (n, d) float32), None before it is made.
+    serving: what differs from the settings' section `serving` for this model, by key."""
 
     id: str
     project_id: str
@@ -36,6 +40,7 @@ class ModelVersion:
     created_at: datetime
     mlflow_version: str | None = None
     notes: Mapping[str, object] = field(default_factory=dict)
+    serving: Mapping[str, object] = field(default_factory=dict)
 
 
 class PromotionState(StrEnum):
@@ -49,10 +54,13 @@ class PromotionKind(StrEnum):
     OVERRIDE = "override"  # a named person, with a reason
     ROLLBACK = "rollback"
     FIRST = "first"  # a project's first model, registered by a named person
+    RECONFIGURE = "reconfigure"  # the champion stays, served with other options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
+    """serving: the options that a RECONFIGURE asks for; they become the model's own when it is active."""
+
     id: str
     project_id: str
     model_id: str
@@ -64,3 +72,4 @@ class Promotion:
     error: str
     created_at: datetime
     finished_at: datetime | None = None
+    serving: Mapping[str, object] = field(default_factory=dict)

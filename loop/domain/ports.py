@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.access import Token
+from loop.domain.annotation import AnnotationJob, AnnotationResult
 from loop.domain.cycle import Cycle
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion, Promotion
 from loop.domain.prediction import Inference, Prediction
 from loop.domain.project import Project, Recipe
 from loop.domain.review import Submission, Task, TaskState
+from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.domain.routing import Policy, Stage
 from loop.domain.truth import GroundTruth
 
@@ -86,6 +88,10 @@ class Items(Protocol):
         """False where the project has an item with this digest already (which then stays as it is)."""
         ...
 
+    def add_all(self, given: Sequence[Item]) -> None:
+        """The same for many."""
+        ...
+
     def get(self, project_id: str, digest: str) -> Item: ...
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Item]:
         """In the order of (created_at, digest), newest first; `after` is a digest."""
@@ -96,6 +102,10 @@ class Items(Protocol):
 
 class Predictions(Protocol):
     def add(self, prediction: Prediction) -> None: ...
+    def add_all(self, given: Sequence[Prediction]) -> None:
+        """Raises Conflict where an id is taken."""
+        ...
+
     def get(self, project_id: str, prediction_id: str) -> Prediction: ...
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Prediction]:
         """Newest first; `after` is a prediction id."""
@@ -171,7 +181,13 @@ class Models(Protocol):
         """Newest first."""
         ...
 
-    def save(self, model: ModelVersion) -> None: ...
+    def save(self, model: ModelVersion) -> None:
+        """Write what is found out about a model; not its serving options, which may change meanwhile."""
+        ...
+
+    def configure(self, project_id: str, model_id: str, serving: Mapping[str, object]) -> None:
+        """Write the serving options."""
+        ...
 
 
 class Promotions(Protocol):
@@ -188,6 +204,30 @@ class Promotions(Protocol):
     def save(self, promotion: Promotion) -> None: ...
 
 
+class Rollouts(Protocol):
+    def add(self, rollout: Rollout) -> None:
+        """Raises Conflict where the project has an unfinished one of this kind."""
+        ...
+
+    def get(self, project_id: str, rollout_id: str) -> Rollout: ...
+    def unfinished(self) -> list[Rollout]:
+        """Queued and active ones of all projects, oldest first."""
+        ...
+
+    def of_project(self, project_id: str) -> list[Rollout]:
+        """Newest first."""
+        ...
+
+    def save(self, rollout: Rollout, *, expected: RolloutState) -> bool:
+        """Compare and swap: write state, error and finished_at where the state is `expected`; False where not."""
+        ...
+
+    def add_shadow_answer(self, answer: ShadowAnswer) -> None: ...
+    def shadow_answers(self, rollout_id: str, *, after: str, limit: int) -> list[ShadowAnswer]:
+        """By prediction id ascending, beginning behind `after` ("" for the first)."""
+        ...
+
+
 class Cycles(Protocol):
     def add(self, cycle: Cycle) -> None:
         """Raises CycleRunning where the project has an unfinished one."""
@@ -200,6 +240,42 @@ class Cycles(Protocol):
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Cycle]: ...
     def save(self, cycle: Cycle) -> None: ...
+
+
+class Annotations(Protocol):
+    def add(self, job: AnnotationJob) -> None: ...
+    def get(self, project_id: str, job_id: str) -> AnnotationJob: ...
+    def for_update(self, project_id: str, job_id: str) -> AnnotationJob:
+        """Locked until the transaction ends. Raises NotFound."""
+        ...
+
+    def unfinished(self) -> list[AnnotationJob]:
+        """Of all projects, oldest first."""
+        ...
+
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[AnnotationJob]:
+        """Newest first; `after` is a job id."""
+        ...
+
+    def save(self, job: AnnotationJob) -> None:
+        """Raises Conflict where the stored job has ended."""
+        ...
+
+    def record(self, results: Sequence[AnnotationResult]) -> None:
+        """Raises Conflict where an image of them has its result: then none of them counts."""
+        ...
+
+    def answered(self, job_id: str) -> frozenset[int]:
+        """Positions that have a result."""
+        ...
+
+    def results(self, job_id: str, *, after: int, limit: int) -> list[AnnotationResult]:
+        """By position ascending, beginning behind `after` (-1: at the first)."""
+        ...
+
+    def bad(self, job_id: str, *, limit: int) -> list[AnnotationResult]:
+        """Those without a prediction, by position ascending."""
+        ...
 
 
 class Tokens(Protocol):
@@ -217,6 +293,18 @@ class Events(Protocol):
     def after(self, project_id: str, sequence: int, limit: int) -> list[Event]: ...
 
 
+class Configuration(Protocol):
+    """What a gateway may keep in memory: projects, models, tokens and rollouts."""
+
+    def revision(self) -> int:
+        """Raised by every transaction that writes any of these, together with what it writes.
+
+        Who reads it, and these in the same or a later transaction, has all that was written up to it. Equal
+        revisions mean that nothing was written in between.
+        """
+        ...
+
+
 class Transaction(Protocol):
     """One database transaction: commits when its block ends, rolls back when the block raises."""
 
@@ -229,9 +317,12 @@ class Transaction(Protocol):
     truths: Truths
     models: Models
     promotions: Promotions
+    rollouts: Rollouts
     cycles: Cycles
+    annotations: Annotations
     tokens: Tokens
     events: Events
+    configuration: Configuration
 
 
 class Store(Protocol):
@@ -266,7 +357,8 @@ class Blobs(Protocol):
 
 
 class Detector(Protocol):
-    """A loaded model. Thread-safe for one caller at a time."""
+    """A loaded model. Up to `streams` callers may predict at once, each in a thread of its own; more are safe, and
+    wait."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...
@@ -274,8 +366,19 @@ class Detector(Protocol):
     @property
     def embedding_dim(self) -> int: ...
 
+    @property
+    def streams(self) -> int:
+        """How many callers at once make it faster; at least 1."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many images of one call it gains from; at least 1. More are answered, too."""
+        ...
+
     def predict(self, images: Sequence[NDArray[np.uint8]], *, score_floor: float) -> list[Inference]:
-        """One forward pass over all `images` ((H, W, 3) RGB uint8, sizes may differ), in their order.
+        """What the network says of each of `images` ((H, W, 3) RGB uint8, sizes may differ), in their order;
+        boxes, scores and embedding of an image are from one forward pass.
 
         Candidates scoring at least `score_floor` after NMS, boxes in pixels of each original image.
         """

@@ -30,6 +30,20 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True)
+class Timed:
+    """An inference, and the seconds it took: decoding, waiting for the network, in the network with NMS."""
+
+    inference: Inference
+    decode_s: float
+    wait_s: float
+    network_s: float
+
+    @property
+    def seconds(self) -> float:
+        return self.decode_s + self.wait_s + self.network_s
+
+
+@dataclass(frozen=True, slots=True)
 class Detection:
     label: str
     score: float  # in [0, 1]

@@ -11,6 +11,21 @@ class Action(StrEnum):
     REVIEW = "review"
 
 
+class Retain(StrEnum):
+    """Of which accepted predictions the image is kept. Those that people look at keep theirs always."""
+
+    NONE = "none"
+    SAMPLED = "sampled"
+    ALL = "all"
+
+
+class Durability(StrEnum):
+    """When an accepted prediction is durable. Those that people look at always are before the answer."""
+
+    BEFORE_ANSWER = "before-answer"
+    SOON = "soon"  # within milliseconds; a crash in between loses predictions that were answered
+
+
 class Stage(StrEnum):
     """Which kind of work a task is. Audits look like any other work to the reviewer."""
 
@@ -33,6 +48,8 @@ class Policy:
     score_threshold: detections with at least this score are answered and shown.
     failure_iou: a detection counts as right when label and IoU (at least this) agree with the truth.
     lease_seconds: how long a reviewer holds a task without a heartbeat.
+    retain: of which accepted predictions the image is kept; retain_rate: probability in [0, 1] for `sampled`.
+    durability: when accepted predictions are durable.
     """
 
     version: int
@@ -41,6 +58,9 @@ class Policy:
     score_threshold: float
     failure_iou: float
     lease_seconds: int
+    retain: Retain = Retain.ALL
+    retain_rate: float = 1.0
+    durability: Durability = Durability.BEFORE_ANSWER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +85,18 @@ class Decision:
 def audit_lottery(secret: bytes, prediction_id: str, rate: float) -> bool:
     """True with probability `rate`, fixed by the id: drawn by HMAC-SHA256, so that neither order nor
     retries can change the draw and nobody without the secret can foresee it."""
-    digest = hmac.new(secret, prediction_id.encode(), hashlib.sha256).digest()
+    return _drawn(secret, prediction_id, rate)
+
+
+def retains(secret: bytes, prediction_id: str, policy: Policy) -> bool:
+    """Whether the image of an accepted prediction is kept; the draw is independent of the audit lottery."""
+    if policy.retain is Retain.SAMPLED:
+        return _drawn(secret, f"retain {prediction_id}", policy.retain_rate)
+    return policy.retain is Retain.ALL
+
+
+def _drawn(secret: bytes, ticket: str, rate: float) -> bool:
+    digest = hmac.new(secret, ticket.encode(), hashlib.sha256).digest()
     return int.from_bytes(digest[:8], "big") < rate * 2**64
 
 

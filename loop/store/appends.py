@@ -8,6 +8,7 @@ and it is held for an insert and a commit. SQLite has one writer at a time, whic
 """
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, select
@@ -33,5 +34,5 @@ class Appends:
         if self._connection.dialect.name == "postgresql":
             self._connection.execute(select(func.pg_advisory_xact_lock(_NUMBERING_LOCK)))
         rows, self._rows = self._rows, []
-        for table, row in rows:
-            self._connection.execute(insert(table).values(**row))
+        for table, alike in groupby(rows, key=lambda pair: pair[0]):
+            self._connection.execute(insert(table), [row for _, row in alike])

@@ -8,6 +8,7 @@ from loop.domain.geometry import Box
 from loop.domain.model import ModelHead
 from loop.domain.prediction import Detection
 from loop.domain.project import Label
+from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Reason
 from loop.domain.truth import Shape
 from loop.store.types import JsonOf
@@ -58,3 +59,4 @@ LABELS: JsonOf[tuple[Label, ...]] = JsonOf(
     lambda documents: tuple(Label(**document) for document in documents),
 )
 HEAD: JsonOf[ModelHead] = JsonOf(_plain_head, _head)
+LIMITS: JsonOf[RolloutLimits] = JsonOf(asdict, lambda document: RolloutLimits(**document))

@@ -1,10 +1,12 @@
 """Items: the images of a project, by digest."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, update
 
 from loop.domain.item import Item, Split
 from loop.store.schema import items
-from loop.store.statements import columns, inserted, newest_first, not_found, one
+from loop.store.statements import columns, ignoring_conflicts, inserted, newest_first, not_found, one
 
 
 class SqlItems:
@@ -15,6 +17,12 @@ class SqlItems:
 
     def add(self, item: Item) -> bool:
         return inserted(self._connection, items, columns(item))
+
+    def add_all(self, given: Sequence[Item]) -> None:
+        """Those that the project does not have yet; the others stay as they are."""
+        if given:
+            insert_new = ignoring_conflicts(self._connection, items)
+            self._connection.execute(insert_new, [columns(item) for item in given])
 
     def get(self, project_id: str, digest: str) -> Item:
         """Raises NotFound."""

@@ -1,9 +1,12 @@
 """Model versions."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, select, update
 
 from loop.domain.errors import Conflict
 from loop.domain.model import ModelVersion
+from loop.store.configuration import raise_revision
 from loop.store.schema import models
 from loop.store.statements import columns, first, inserted, not_found, one
 
@@ -16,6 +19,7 @@ class SqlModels:
 
     def add(self, model: ModelVersion) -> None:
         """Raises Conflict where the project has a model with this digest, naming it."""
+        raise_revision(self._connection)
         if not inserted(self._connection, models, columns(model)):
             known = self.by_digest(model.project_id, model.digest)
             raise Conflict(
@@ -41,11 +45,24 @@ class SqlModels:
         return [ModelVersion(**row._mapping) for row in rows]
 
     def save(self, model: ModelVersion) -> None:
-        """Write reference_key, mlflow_version and notes; what a version is never changes. Raises NotFound."""
+        """Write reference_key, mlflow_version and notes; not its serving options, which may change while a reference
+        set is made, and what a version is never changes. Raises NotFound."""
+        self._write(
+            model.project_id,
+            model.id,
+            reference_key=model.reference_key,
+            mlflow_version=model.mlflow_version,
+            notes=model.notes,
+        )
+
+    def configure(self, project_id: str, model_id: str, serving: Mapping[str, object]) -> None:
+        """Write the serving options. Raises NotFound."""
+        self._write(project_id, model_id, serving=serving)
+
+    def _write(self, project_id: str, model_id: str, **values: object) -> None:
+        raise_revision(self._connection)
         done = self._connection.execute(
-            update(models)
-            .where(models.c.project_id == model.project_id, models.c.id == model.id)
-            .values(reference_key=model.reference_key, mlflow_version=model.mlflow_version, notes=model.notes)
+            update(models).where(models.c.project_id == project_id, models.c.id == model_id).values(**values)
         )
         if done.rowcount == 0:
-            raise not_found("model", project_id=model.project_id, id=model.id)
+            raise not_found("model", project_id=project_id, id=model_id)

@@ -1,9 +1,10 @@
 """Predictions, and the feed that the embedding index follows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import Conflict
 from loop.domain.ports import StoredEmbedding
@@ -31,14 +32,23 @@ class SqlPredictions:
             raise Conflict(
                 f"there is a prediction {prediction.id} already.", hint="Send it again.", prediction=prediction.id
             )
-        self._appends.add(
-            prediction_feed,
-            {
-                "prediction_id": prediction.id,
-                "project_id": prediction.project_id,
-                "model_id": prediction.model_id,
-            },
-        )
+        self._append(prediction)
+
+    def add_all(self, given: Sequence[Prediction]) -> None:
+        """Raises Conflict where an id is taken; the transaction is then spoilt."""
+        if not given:
+            return
+        rows = [(row := columns(prediction)) | columns(row.pop("decision")) for prediction in given]
+        try:
+            self._connection.execute(insert(predictions), rows)
+        except IntegrityError as error:
+            raise Conflict("one of these predictions is there already, or refers to what is not.") from error
+        for prediction in given:
+            self._append(prediction)
+
+    def _append(self, prediction: Prediction) -> None:
+        named = {"prediction_id": prediction.id, "project_id": prediction.project_id, "model_id": prediction.model_id}
+        self._appends.add(prediction_feed, named)
 
     def get(self, project_id: str, prediction_id: str) -> Prediction:
         """Raises NotFound."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, and_, insert, select, update
 from loop.domain.errors import Conflict, NotFound
 from loop.domain.project import Project, Recipe
 from loop.domain.routing import Policy
+from loop.store.configuration import raise_revision
 from loop.store.schema import policies, projects, recipes
 from loop.store.statements import columns, inserted
 
@@ -32,6 +33,7 @@ class SqlProjects:
         self._connection = connection
 
     def add(self, project: Project) -> None:
+        raise_revision(self._connection)
         row = {
             "id": project.id,
             "recipe_version": project.recipe.version,
@@ -58,6 +60,7 @@ class SqlProjects:
 
     def save_policy(self, project_id: str, policy: Policy) -> None:
         """Raises NotFound for the project, Conflict where it has a policy of this version."""
+        raise_revision(self._connection)
         self._locked(project_id)
         if not inserted(self._connection, policies, {"project_id": project_id, **columns(policy)}):
             raise _taken("policy", project_id, policy.version)
@@ -65,6 +68,7 @@ class SqlProjects:
 
     def save_recipe(self, project_id: str, recipe: Recipe) -> None:
         """Keeps the old versions. Raises NotFound for the project, Conflict where it has this version."""
+        raise_revision(self._connection)
         self._locked(project_id)
         if not inserted(self._connection, recipes, {"project_id": project_id, **columns(recipe)}):
             raise _taken("recipe", project_id, recipe.version)
@@ -72,6 +76,7 @@ class SqlProjects:
 
     def move_champion(self, project_id: str, *, expected: str | None, to: str) -> bool:
         """Compare and swap; of callers with the same `expected` one gets True. False for an unknown project."""
+        raise_revision(self._connection)
         # One statement: PostgreSQL checks the condition again on the row that a rival has just committed.
         moved = self._connection.execute(
             update(projects)

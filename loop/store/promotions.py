@@ -40,7 +40,7 @@ class SqlPromotions:
         return [Promotion(**row._mapping) for row in rows]
 
     def save(self, promotion: Promotion) -> None:
-        """Write previous_id, state, error and finished_at of a queued promotion.
+        """Write previous_id, state, error and finished_at of a queued promotion; what it asks for never changes.
 
         Raises Conflict where it is finished, NotFound.
         """

@@ -8,6 +8,7 @@ Foreign keys into a project carry the project's id too: nothing can point into a
 from enum import StrEnum
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -26,12 +27,14 @@ from sqlalchemy import (
 )
 
 from loop.domain.access import Role
+from loop.domain.annotation import AnnotationState
 from loop.domain.cycle import CycleState, Step
 from loop.domain.item import Split
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.review import Outcome, TaskState
-from loop.domain.routing import Action, Stage
-from loop.store.documents import DETECTIONS, HEAD, LABELS, NUMBERS, OBJECT, REASONS, SHAPES, STRINGS
+from loop.domain.rollout import RolloutKind, RolloutState
+from loop.domain.routing import Action, Durability, Retain, Stage
+from loop.store.documents import DETECTIONS, HEAD, LABELS, LIMITS, NUMBERS, OBJECT, REASONS, SHAPES, STRINGS
 from loop.store.types import SEQUENCE, Choice, Float32Vector, PlainText, UtcDateTime
 
 metadata = MetaData(
@@ -49,6 +52,11 @@ UNFINISHED_TASK = text("state IN ('open', 'leased')")
 LEASED_TASK = text("state = 'leased'")
 UNFINISHED_CYCLE = text("state IN ('queued', 'running')")
 QUEUED_PROMOTION = text("state = 'queued'")
+UNFINISHED_ANNOTATION = text("state IN ('queued', 'running')")
+BAD_RESULT = text("prediction_id IS NULL")
+UNFINISHED_ROLLOUT = text("state IN ('queued', 'active')")
+# Rows from before a column was there have the empty document.
+_EMPTY = text("'{}'")
 
 
 def _one_of(column: str, members: type[StrEnum]) -> CheckConstraint:
@@ -128,8 +136,14 @@ policies = Table(
     Column("score_threshold", Double, nullable=False),
     Column("failure_iou", Double, nullable=False),
     Column("lease_seconds", Integer, nullable=False),
+    Column("retain", Choice(Retain), server_default=text("'all'"), nullable=False),
+    Column("retain_rate", Double, server_default=text("1"), nullable=False),
+    Column("durability", Choice(Durability), server_default=text("'before-answer'"), nullable=False),
     PrimaryKeyConstraint("project_id", "version"),
     _unit("audit_rate"),
+    _unit("retain_rate"),
+    _one_of("retain", Retain),
+    _one_of("durability", Durability),
 )
 
 items = Table(
@@ -164,6 +178,7 @@ models = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("mlflow_version", PlainText),
     Column("notes", OBJECT, nullable=False),
+    Column("serving", OBJECT, nullable=False, server_default=_EMPTY),
     UniqueConstraint("project_id", "digest"),
     UniqueConstraint("project_id", "id"),
     CheckConstraint("origin IN ('registered', 'cycle')", name="origin_known"),
@@ -319,6 +334,7 @@ promotions = Table(
     Column("error", PlainText, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
+    Column("serving", OBJECT, nullable=False, server_default=_EMPTY),
     _model_key("model_id"),
     _model_key("previous_id"),
     _one_of("kind", PromotionKind),
@@ -331,6 +347,61 @@ Index(
     promotions.c.id,
     sqlite_where=QUEUED_PROMOTION,
     postgresql_where=QUEUED_PROMOTION,
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("kind", Choice(RolloutKind), nullable=False),
+    Column("model_id", PlainText, nullable=False),
+    Column("champion_id", PlainText, nullable=False),
+    Column("share", Double, nullable=False),
+    Column("state", Choice(RolloutState), nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Column("limits", LIMITS, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("error", PlainText, nullable=False),
+    _model_key("model_id"),
+    _model_key("champion_id"),
+    CheckConstraint("share > 0 AND share <= 1", name="share_positive"),
+    CheckConstraint("model_id <> champion_id", name="beside_the_champion"),
+    CheckConstraint("(state IN ('queued', 'active')) = (finished_at IS NULL)", name="finished_once"),
+    _one_of("kind", RolloutKind),
+    _one_of("state", RolloutState),
+)
+_newest_first(rollouts)
+Index(
+    "uq_rollouts_unfinished",
+    rollouts.c.project_id,
+    rollouts.c.kind,
+    unique=True,
+    sqlite_where=UNFINISHED_ROLLOUT,
+    postgresql_where=UNFINISHED_ROLLOUT,
+)
+
+# One row: how often projects, models, tokens or rollouts were written (loop/store/configuration.py).
+configuration = Table(
+    "configuration",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+# A project may answer before a prediction is durable: what its shadow said may then be there first.
+shadow_answers = Table(
+    "shadow_answers",
+    metadata,
+    Column("prediction_id", PlainText, nullable=False),
+    Column("rollout_id", PlainText, ForeignKey("rollouts.id"), nullable=False),
+    Column("detections", DETECTIONS, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("error", PlainText, nullable=False),
+    PrimaryKeyConstraint("rollout_id", "prediction_id"),
 )
 
 cycles = Table(
@@ -368,6 +439,65 @@ Index(
     unique=True,
     sqlite_where=UNFINISHED_CYCLE,
     postgresql_where=UNFINISHED_CYCLE,
+)
+
+annotation_jobs = Table(
+    "annotation_jobs",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("model_id", PlainText, nullable=False),
+    Column("source", PlainText, nullable=False),
+    Column("any_folder", Boolean, nullable=False),
+    Column("review", Boolean, nullable=False),
+    Column("state", Choice(AnnotationState), nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("created_by", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("listing_key", PlainText),
+    Column("found", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("bad", Integer, nullable=False),
+    Column("error", PlainText, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    _model_key("model_id"),
+    CheckConstraint("done >= 0 AND bad >= 0 AND done + bad <= found", name="counts_fit"),
+    CheckConstraint("state <> 'done' OR done + bad = found", name="done_when_all_answered"),
+    CheckConstraint("state <> 'running' OR listing_key IS NOT NULL", name="listed_while_running"),
+    _one_of("state", AnnotationState),
+)
+_newest_first(annotation_jobs)
+Index(
+    "ix_annotation_jobs_queue",
+    annotation_jobs.c.created_at,
+    annotation_jobs.c.id,
+    sqlite_where=UNFINISHED_ANNOTATION,
+    postgresql_where=UNFINISHED_ANNOTATION,
+)
+
+# One row per image of a job, written with its prediction: the primary key is what makes it once.
+annotation_results = Table(
+    "annotation_results",
+    metadata,
+    Column("job_id", PlainText, ForeignKey("annotation_jobs.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("url", PlainText, nullable=False),
+    Column("item_digest", PlainText),
+    Column("prediction_id", PlainText, ForeignKey("predictions.id")),
+    Column("reason", PlainText, nullable=False),
+    PrimaryKeyConstraint("job_id", "position"),
+    UniqueConstraint("prediction_id"),
+    CheckConstraint("position >= 0", name="position_counts"),
+    CheckConstraint("(prediction_id IS NULL) = (reason <> '')", name="reason_where_bad"),
+)
+Index(
+    "ix_annotation_results_bad",
+    annotation_results.c.job_id,
+    annotation_results.c.position,
+    sqlite_where=BAD_RESULT,
+    postgresql_where=BAD_RESULT,
 )
 
 tokens = Table(

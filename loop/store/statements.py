@@ -24,10 +24,22 @@ def inserted(connection: Connection, table: Table, row: Mapping[str, Any]) -> bo
     No error reaches the database session, so that a PostgreSQL transaction stays usable. A transaction that
     inserted the same key and is still open is waited for. Broken foreign keys and checks raise IntegrityError.
     """
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     key = next(iter(table.primary_key.columns))
-    statement = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(key)
+    statement = ignoring_conflicts(connection, table).values(**row).returning(key)
     return connection.execute(statement).first() is not None
+
+
+def ignoring_conflicts(connection: Connection, table: Table) -> Any:
+    """An insert that leaves rows alone which a unique constraint forbids."""
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing()
+
+
+def inserted_of(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert `rows` at once; how many a unique constraint did not forbid. As `inserted` in all else."""
+    key = next(iter(table.primary_key.columns))
+    statement = ignoring_conflicts(connection, table).returning(key)
+    return len(connection.execute(statement, list(rows)).all())
 
 
 def one(connection: Connection, table: Table, what: str, **where: object) -> Row[Any]:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, literal, select, update
 
 from loop.domain.access import Token
 from loop.domain.errors import Conflict
+from loop.store.configuration import raise_revision
 from loop.store.schema import tokens
 from loop.store.statements import columns, first, inserted, not_found
 
@@ -18,6 +19,7 @@ class SqlTokens:
 
     def add(self, token: Token) -> None:
         """Raises Conflict where the id or the secret is taken."""
+        raise_revision(self._connection)
         if not inserted(self._connection, tokens, columns(token)):
             raise Conflict("there is such a token already.", hint="Make one with a new secret.", token=token.id)
 
@@ -32,6 +34,7 @@ class SqlTokens:
 
     def revoke(self, token_id: str, now: datetime) -> None:
         """A token that is revoked already keeps its first moment. Raises NotFound."""
+        raise_revision(self._connection)
         done = self._connection.execute(
             update(tokens)
             .where(tokens.c.id == token_id)

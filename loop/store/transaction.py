@@ -3,7 +3,9 @@
 from sqlalchemy import Connection
 
 from loop.domain import ports
+from loop.store.annotations import SqlAnnotations
 from loop.store.appends import Appends
+from loop.store.configuration import SqlConfiguration
 from loop.store.cycles import SqlCycles
 from loop.store.events import SqlEvents
 from loop.store.idempotency import SqlIdempotencyKeys
@@ -12,6 +14,7 @@ from loop.store.models import SqlModels
 from loop.store.predictions import SqlPredictions
 from loop.store.projects import SqlProjects
 from loop.store.promotions import SqlPromotions
+from loop.store.rollouts import SqlRollouts
 from loop.store.submissions import SqlSubmissions
 from loop.store.tasks import SqlTasks
 from loop.store.tokens import SqlTokens
@@ -32,9 +35,12 @@ class SqlTransaction:
         self.truths: ports.Truths = SqlTruths(connection)
         self.models: ports.Models = SqlModels(connection)
         self.promotions: ports.Promotions = SqlPromotions(connection)
+        self.rollouts: ports.Rollouts = SqlRollouts(connection)
         self.cycles: ports.Cycles = SqlCycles(connection)
+        self.annotations: ports.Annotations = SqlAnnotations(connection)
         self.tokens: ports.Tokens = SqlTokens(connection)
         self.events: ports.Events = SqlEvents(connection, self._appends)
+        self.configuration: ports.Configuration = SqlConfiguration(connection)
 
     def finish(self) -> None:
         """Write what is written last (loop/store/appends.py). The commit must follow at once."""
