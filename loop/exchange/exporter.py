@@ -7,7 +7,8 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,16 +16,16 @@ from typing import TYPE_CHECKING
 import yaml
 
 from loop.domain.errors import BadDataset, Conflict, Invalid, Unavailable
+from loop.domain.geometry import Box
 from loop.domain.item import Split
 from loop.domain.ports import Blobs, Store
-from loop.domain.truth import Shape
 from loop.exchange.reading import Layout
 from training.snapshot import Entry, Snapshot, freeze
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-_SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 # Other tools know no golden split: it is their test split, and comes back from there as golden.
 _NAMES = {Split.TRAIN: "train", Split.VAL: "val", Split.GOLDEN: "test"}
 
@@ -71,25 +72,11 @@ def export_dataset(
     BadDataset where there is nothing to export, Unavailable where it cannot be written.
     """
     layout = _layout(format)
-    _require_free(folder)
+    require_free(folder)
     snapshot = _frozen(store, project_id, val_share)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-        try:
-            _WRITERS[layout](partial, snapshot)
-            _write_images(partial, snapshot, layout, blobs, on_progress)
-            partial.chmod(0o755)  # mkdtemp keeps it to oneself
-            partial.replace(folder)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise Unavailable(
-            f"{folder} cannot be written ({error.strerror or error}).",
-            hint="Choose a folder that you may write to, with space for the images.",
-            folder=str(folder),
-        ) from error
+    with new_folder(folder) as partial:
+        _WRITERS[layout](partial, snapshot)
+        _write_images(partial, snapshot, layout, blobs, on_progress)
     splits = Counter(_NAMES[entry.split] for entry in snapshot.entries)
     return ExportReport(
         project_id=project_id,
@@ -111,7 +98,32 @@ def _layout(name: Layout | str) -> Layout:
     return layout
 
 
-def _require_free(folder: Path) -> None:
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A place to write to, which becomes `folder` when the block ends and vanishes when it raises.
+
+    Raises Unavailable where it cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        try:
+            yield partial
+            partial.chmod(0o755)  # mkdtemp keeps it to oneself
+            partial.replace(folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise Unavailable(
+            f"{folder} cannot be written ({error.strerror or error}).",
+            hint="Choose a folder that you may write to, with space for the images.",
+            folder=str(folder),
+        ) from error
+
+
+def require_free(folder: Path) -> None:
+    """Raises Conflict unless `folder` is missing or empty."""
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise Conflict(
             f"{folder} is there already and not an empty folder.",
@@ -134,7 +146,7 @@ def _frozen(store: Store, project_id: str, val_share: float) -> Snapshot:
 
 
 def _file_name(entry: Entry) -> str:
-    return entry.digest + _SUFFIXES[entry.media_type]
+    return entry.digest + SUFFIXES[entry.media_type]
 
 
 def _write_images(
@@ -182,14 +194,15 @@ def _coco_annotations(entries: Sequence[Entry], labels: tuple[str, ...]) -> list
             "image_id": number,
             "category_id": labels.index(shape.label) + 1,
             "iscrowd": 0,
-            **_coco_box(shape),
+            **coco_box(shape.box),
         }
         for index, (number, shape) in enumerate(shapes, start=1)
     ]
 
 
-def _coco_box(shape: Shape) -> dict[str, object]:
-    x1, y1, x2, y2 = shape.box
+def coco_box(box: Box) -> dict[str, object]:
+    """`xyxy` as COCO's bbox and area, pixels."""
+    x1, y1, x2, y2 = box
     return {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
 
 
@@ -206,19 +219,17 @@ def _write_yolo(folder: Path, snapshot: Snapshot) -> None:
     text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
     (folder / "data.yaml").write_text(f"# Askance snapshot {snapshot.digest}\n{text}", encoding="utf-8")
     for entry in snapshot.entries:
-        rows = "".join(_yolo_row(shape, snapshot.labels, entry) for shape in entry.shapes)
+        rows = "".join(
+            yolo_row(snapshot.labels.index(shape.label), shape.box, entry.width, entry.height) for shape in entry.shapes
+        )
         (folder / "labels" / _NAMES[entry.split] / f"{entry.digest}.txt").write_text(rows, encoding="utf-8")
 
 
-def _yolo_row(shape: Shape, labels: tuple[str, ...], entry: Entry) -> str:
-    x1, y1, x2, y2 = shape.box
-    values = (
-        (x1 + x2) / 2 / entry.width,
-        (y1 + y2) / 2 / entry.height,
-        (x2 - x1) / entry.width,
-        (y2 - y1) / entry.height,
-    )
-    return " ".join([str(labels.index(shape.label)), *(f"{value:.10g}" for value in values)]) + "\n"
+def yolo_row(label: int, box: Box, width: int, height: int) -> str:
+    """A line of a label file: class and centre, width and height as shares of the image's sides."""
+    x1, y1, x2, y2 = box
+    values = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
+    return " ".join([str(label), *(f"{value:.10g}" for value in values)]) + "\n"
 
 
 _WRITERS: dict[Layout, Callable[[Path, Snapshot], None]] = {Layout.COCO: _write_coco, Layout.YOLO: _write_yolo}
