@@ -8,25 +8,19 @@ change places on each image by a fair coin) and two that differ by a known numbe
 judged with their binomial error: a share breaks its bar when even its 99 % bound does.
 """
 
-import json
-import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from scipy import stats
 
+from benchmarks.report import QUICK, Figure, publish
 from benchmarks.simulated_detectors import Pool, Skill, pool
 from training.promotion import GateMode, GateSettings, decide
 
-RESULTS = Path(__file__).parent / "results" / "gate.json"
-QUICK = os.environ.get("QUICK") == "1"
 RUNS = 60 if QUICK else 400
 RESAMPLES = 200 if QUICK else 400
 CLASSES = 3
@@ -35,18 +29,6 @@ GOOD = Skill(junk=1.5)
 CLIP = 5  # frames that show the same
 
 Chooser = Callable[[np.random.Generator, int], NDArray[np.integer]]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """`bar` is what `value` must not be above (or, for power, below); n: runs, or what was measured."""
-
-    figure: str
-    value: float
-    bar: float
-    unit: str
-    n: int
-    ok: bool
 
 
 def straight(rng: np.random.Generator, size: int) -> NDArray[np.integer]:
@@ -130,21 +112,10 @@ def figures() -> list[Callable[[], Figure]]:
     ]
 
 
-def table(found: list[Figure]) -> Table:
-    shown = Table("figure", "value", "bar", "unit", "n", "")
-    for one in found:
-        mark = "[green]ok[/]" if one.ok else "[bold red]NOT MET[/]"
-        shown.add_row(one.figure, f"{one.value:.3f}", f"{one.bar:g}", one.unit, str(one.n), mark)
-    return shown
-
-
 def main() -> int:
     console = Console()
     found = [measure() for measure in track(figures(), "gate", console=console)]
-    console.print(table(found))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n", encoding="utf-8")
-    return 0 if all(one.ok for one in found) else 1
+    return publish("gate", found, console)
 
 
 if __name__ == "__main__":
