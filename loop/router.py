@@ -1,6 +1,6 @@
 """From one inference to a durable, explained decision: signals → risk → decision → one transaction."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,7 @@ from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import Inference, Prediction, detections_of
 from loop.domain.project import Project
 from loop.domain.review import Task
-from loop.domain.routing import audit_lottery, route
+from loop.domain.routing import audit_lottery, retains, route
 from selection.risk import heuristic_risk
 from selection.scores import signals
 
@@ -43,10 +43,26 @@ class Caller:
     key: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inferred:
+    """All that routing one image needs. `model` is the version that made `inference`."""
+
+    prediction_id: str
+    project: Project
+    model: ModelVersion
+    image: ReceivedImage
+    inference: Inference
+    caller: Caller
+
+
 @dataclass(frozen=True, slots=True)
 class Routed:
+    """retained: the image is kept; always where a person is to look at it."""
+
     prediction: Prediction
     task: Task | None
+    item: Item
+    retained: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +74,50 @@ class Router:
     clock: Clock
     entropy: Entropy
 
-    def route(
-        self, project: Project, model: ModelVersion, image: ReceivedImage, inference: Inference, caller: Caller
-    ) -> Routed:
-        """Decide who looks at this inference, and keep it: when this returns, the image, the prediction and
-        its task, if it has one, survive a crash. The image is written before the row that names it."""
-        prediction = self._predicted(project, model, image, inference, caller)
-        task = self._task_of(prediction, project)
-        self.blobs.put(image.content)
-        with self.store.begin() as tx:
-            tx.items.add(_item_of(image, prediction))
-            tx.predictions.add(prediction)
-            if task is not None:
-                tx.tasks.add(task)
-                tx.events.add(_routed_event(prediction, task))
-            _finish_key(tx, caller, prediction.id)
-        return Routed(prediction, task)
+    def route_all(self, inferred: Sequence[Inferred]) -> list[Routed]:
+        """Decide who looks at each, and keep all of them in one transaction."""
+        routed = [self.decide(one) for one in inferred]
+        self.keep(list(zip(inferred, routed, strict=True)))
+        return routed
 
-    def _predicted(
-        self, project: Project, model: ModelVersion, image: ReceivedImage, inference: Inference, caller: Caller
-    ) -> Prediction:
+    def new_prediction_id(self) -> str:
+        return new_id("pred", self.clock(), self.entropy(10))
+
+    def decide(self, inferred: Inferred) -> Routed:
+        """Who looks at this inference, and what of it is kept. Writes nothing."""
+        prediction = self._predicted(inferred)
+        task = self._task_of(prediction, inferred.project)
+        item = _item_of(inferred.image, prediction)
+        retained = task is not None or retains(self.secret, prediction.id, inferred.project.policy)
+        return Routed(prediction, task, item, retained)
+
+    def keep(
+        self, decided: Sequence[tuple[Inferred, Routed]], also: Callable[[Transaction], None] = lambda _: None
+    ) -> None:
+        """When this returns, images, predictions and tasks survive a crash. An image is written before the row that
+        names it. Raises what the store and the blobs raise; then nothing of `decided` was written but images.
+
+        also: writes more in the same transaction.
+        """
+        for inferred, routed in decided:
+            if routed.retained:
+                self.blobs.put(inferred.image.content)
+        with self.store.begin() as tx:
+            tx.items.add_all([routed.item for _, routed in decided])
+            tx.predictions.add_all([routed.prediction for _, routed in decided])
+            for inferred, routed in decided:
+                if routed.task is not None:
+                    tx.tasks.add(routed.task)
+                    tx.events.add(_routed_event(routed.prediction, routed.task))
+                _finish_key(tx, inferred.caller, routed.prediction.id)
+            also(tx)
+
+    def _predicted(self, inferred: Inferred) -> Prediction:
+        prediction_id, model, image, inference = (
+            inferred.prediction_id, inferred.model, inferred.image, inferred.inference
+        )  # fmt: skip
         now = self.clock()
-        policy = project.policy
-        prediction_id = new_id("pred", now, self.entropy(10))
+        policy = inferred.project.policy
         measured = signals(
             inference,
             threshold=policy.score_threshold,
@@ -95,7 +132,7 @@ class Router:
         )
         return Prediction(
             id=prediction_id,
-            project_id=project.id,
+            project_id=inferred.project.id,
             item_digest=image.digest,
             model_id=model.id,
             detections=detections_of(inference, model.head.labels, policy.score_threshold),
@@ -103,7 +140,7 @@ class Router:
             signals=measured.as_dict(),
             decision=decision,
             created_at=now,
-            created_by=caller.token_id,
+            created_by=inferred.caller.token_id,
         )
 
     def _task_of(self, prediction: Prediction, project: Project) -> Task | None:

@@ -22,7 +22,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from loop.domain.errors import SettingsError
-from loop.domain.routing import Policy
+from loop.domain.rollout import RolloutLimits
+from loop.domain.routing import Durability, Policy, Retain
+from serving.backends.parity import ParityLimits
 
 DEFAULTS = Path(__file__).resolve().parents[1] / "configs" / "default.yaml"
 USER_FILE = "askance.yaml"
@@ -79,6 +81,25 @@ def _location(url: str) -> str:
     return url if "://" in url else str(_absolute(Path(url)))
 
 
+def _ray_address(address: str) -> str:
+    # ray:// is Ray Client, a proxy through which nothing that is asked of Ray Serve here would go.
+    if address == "auto" or re.fullmatch(r"[^\s/]+:\d+", address):
+        return address
+    raise PydanticCustomError("ray_address", "Input should be auto, or HOST:PORT of a Ray head")
+
+
+def _prefixes(text: object) -> object:
+    """Comma-separated folders and URL prefixes."""
+    if text is None:
+        return ()
+    if not isinstance(text, str):
+        return text
+    prefixes = tuple(prefix.strip() for prefix in text.split(",") if prefix.strip())
+    if not all(Path(prefix).is_absolute() or "://" in prefix for prefix in prefixes) or "::" in text:
+        raise PydanticCustomError("prefixes", "Input should be absolute folders and URL prefixes, comma-separated")
+    return prefixes
+
+
 Number = BeforeValidator(_no_bool)
 Positive = Annotated[int, Number, Field(ge=1)]
 NotNegative = Annotated[int, Number, Field(ge=0)]
@@ -121,6 +142,9 @@ class LimitSettings(Section):
     max_model_bytes: Positive
     max_image_pixels: Annotated[int, Number, Field(ge=1, le=_PILLOW_BOMB_PIXELS)]
     request_timeout_s: Seconds
+    max_waiting_bytes: Positive
+    requests_per_second: Annotated[float, Number, Field(gt=0)] | None
+    burst: Positive
 
 
 class ServingSettings(Section):
@@ -129,14 +153,50 @@ class ServingSettings(Section):
     num_cpus: Amount
     num_gpus: Amount
     device: Device
+    runtime: Literal["auto", "torch", "onnx", "openvino", "tensorrt"]
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"]
     max_batch_size: Positive
     batch_wait_ms: Annotated[float, Number, Field(ge=0, le=10_000)]
     max_ongoing_requests: Positive
     max_queued_requests: Positive
     score_floor: Share
-    torch_threads: Positive
+    threads: NotNegative
     drain_seconds: Seconds
     ray_cpus: Positive | None
+    ray_address: Annotated[str, AfterValidator(_ray_address)] | None
+    transport: Literal["haproxy", "proxy"]
+    min_replicas: Positive
+    max_replicas: Positive | None
+    calls_in_flight: Positive
+    images_per_call: Positive
+    decode_threads: Positive
+    commit_delay_ms: Annotated[float, Number, Field(ge=0, le=1000)]
+
+
+class RolloutSettings(Section):
+    min_requests: Positive
+    max_error_rate: Annotated[float, Number, Field(ge=0, lt=1)]
+    max_latency_ratio: Annotated[float, Number, Field(ge=1, le=1000)]
+    confidence: Annotated[float, Number, Field(ge=0.5, lt=1)]
+    window_s: Seconds
+
+    def as_limits(self) -> RolloutLimits:
+        """What a new rollout is started with."""
+        return RolloutLimits(**self.model_dump())
+
+
+class ParitySettings(Section):
+    images: Positive
+    score: Share
+    matched: Share
+    iou: Annotated[float, Number, Field(gt=0, le=1)]
+    score_difference: Share
+    cosine: Annotated[float, Number, Field(ge=-1, le=1)]
+    calibration_images: Positive
+
+    def as_limits(self) -> ParityLimits:
+        """What a runtime is held to."""
+        return ParityLimits(**self.model_dump())
 
 
 class PolicySettings(Section):
@@ -145,6 +205,9 @@ class PolicySettings(Section):
     score_threshold: Share
     failure_iou: Annotated[float, Number, Field(gt=0, le=1)]
     lease_seconds: Annotated[int, Number, Field(ge=1, le=86_400)]
+    retain: Retain
+    retain_rate: Share
+    durability: Durability
 
     def as_policy(self, version: int = 1) -> Policy:
         """What a new project starts with."""
@@ -175,6 +238,17 @@ class TrainingSettings(Section):
     base: Annotated[str, Field(pattern=r"^\S.*\.yaml$")]
 
 
+class AnnotationSettings(Section):
+    allowed_sources: Annotated[tuple[str, ...], BeforeValidator(_prefixes)]
+    readers: Positive
+    detectors: Positive
+    num_cpus: Amount
+    num_gpus: Amount
+    device: Device
+    batch_size: Positive
+    group_size: Annotated[int, Number, Field(ge=1, le=1024)]
+
+
 class GateSettings(Section):
     mode: Literal["superior", "non_inferior"]
     margin: Share
@@ -198,9 +272,12 @@ class Settings(BaseSettings):
     mlflow: MlflowSettings
     limits: LimitSettings
     serving: ServingSettings
+    parity: ParitySettings
+    rollout: RolloutSettings
     policy: PolicySettings
     selection: SelectionSettings
     training: TrainingSettings
+    annotation: AnnotationSettings
     gate: GateSettings
 
     @classmethod
@@ -250,10 +327,15 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]
             ("serving.score_floor", "policy.score_threshold"),
             "the floor may not lie above the threshold, or detections that should be answered are dropped",
         )
-    if serving.max_batch_size > serving.max_ongoing_requests:
+    if serving.calls_in_flight > serving.max_ongoing_requests:
         yield (
-            ("serving.max_batch_size", "serving.max_ongoing_requests"),
-            "a batch may not be larger than what a replica accepts at once, or it never fills",
+            ("serving.calls_in_flight", "serving.max_ongoing_requests"),
+            "a gateway may not send a replica more calls than it accepts",
+        )
+    if serving.max_replicas is not None and serving.min_replicas > serving.max_replicas:
+        yield (
+            ("serving.min_replicas", "serving.max_replicas"),
+            "autoscaling needs room between the fewest replicas and the most",
         )
     if serving.batch_wait_ms / 1000 >= limits.request_timeout_s:
         yield (
@@ -265,6 +347,80 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]
             ("selection.neighbours", "selection.reference_limit"),
             "there must be at least as many references as neighbours",
         )
+
+
+# --- what a model may have of its own ------------------------------------------------------------
+
+# What may differ from model to model; the rest concerns gateways or the whole machine.
+_PER_MODEL = frozenset(
+    {
+        "detector_replicas",
+        "min_replicas",
+        "max_replicas",
+        "num_cpus",
+        "num_gpus",
+        "device",
+        "runtime",
+        "precision",
+        "max_batch_size",
+        "max_ongoing_requests",
+        "max_queued_requests",
+        "score_floor",
+        "threads",
+        "drain_seconds",
+    }
+)
+MODEL_OPTIONS: tuple[str, ...] = tuple(name for name in ServingSettings.model_fields if name in _PER_MODEL)
+
+
+def serving_of(settings: Settings, overrides: Mapping[str, object]) -> ServingSettings:
+    """The section serving as it holds for a model with these options of its own (`ModelVersion.serving`).
+
+    Raises SettingsError, naming each option that is unknown, cannot be used, or contradicts another setting.
+    """
+    problems = [
+        f"unknown option {key}; did you mean {_nearest(key, MODEL_OPTIONS)}?"
+        for key in overrides
+        if key not in MODEL_OPTIONS
+    ]
+    if problems:
+        raise _refused_options(problems)
+    try:
+        serving = ServingSettings.model_validate({**settings.serving.model_dump(), **overrides})
+    except ValidationError as error:
+        raise _refused_options(_explained_options(error, overrides)) from None
+    clashes = list(_contradictions(settings.model_copy(update={"serving": serving})))
+    if clashes:
+        raise _refused_options([f"{' and '.join(keys)} contradict each other: {rule}" for keys, rule in clashes])
+    return serving
+
+
+def changed_options(
+    settings: Settings, present: Mapping[str, object], changes: Mapping[str, object]
+) -> dict[str, object]:
+    """A model's options after `changes`; the value None takes an option back to the settings. Values come out as
+    the settings type them ("2" as 2). Raises SettingsError as `serving_of` does."""
+    wanted = {key: value for key, value in {**present, **changes}.items() if value is not None}
+    # An option that an older version of the service knew can be taken back, a misspelt one is an error even so.
+    unknown = [key for key in changes if key not in MODEL_OPTIONS and key not in present]
+    typed = serving_of(settings, wanted | dict.fromkeys(unknown))
+    return {key: getattr(typed, key) for key in wanted}
+
+
+def _explained_options(error: ValidationError, overrides: Mapping[str, object]) -> list[str]:
+    return [
+        f"{key} is {_shown(overrides.get(key))}; expected {_expected(details['msg'])}"
+        for details in error.errors(include_url=False)
+        for key in [".".join(map(str, details["loc"])) or "the options"]
+    ]
+
+
+def _refused_options(problems: list[str]) -> SettingsError:
+    return SettingsError(
+        f"{'; '.join(problems)}.".replace("?.", "?"),
+        hint=f"A model may have of its own: {', '.join(MODEL_OPTIONS)}.",
+        problems=problems,
+    )
 
 
 # --- the loader --------------------------------------------------------------------------------

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from loop.annotation import Annotator, RouteTogether
 from loop.controller import Controller, CycleSettings
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock
-from loop.domain.prediction import Inference
+from loop.domain.prediction import Timed
+from loop.exchange.sources import FsspecSources
 from loop.projects import Administration
 from loop.review import Desk
 from loop.router import Router
@@ -20,6 +19,7 @@ from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.workshop import MlflowRuns, RayWorkshop
+from serving.bulk import RayBulk
 from training.head import read_head
 from training.promotion import GateMode, GateSettings
 
@@ -27,7 +27,10 @@ from training.promotion import GateMode, GateSettings
 class Inferencer(Protocol):
     """Inference by the model that serves; serving/deployments.py does it through Ray Serve."""
 
-    async def infer(self, model: ModelVersion, pixels: NDArray[np.uint8]) -> Inference: ...
+    async def infer(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        """content: an encoded image. deadline: of the running loop's clock. Raises ModelGone, Overloaded,
+        DeadlinePassed, BadImage, PayloadTooLarge, Unavailable."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,7 @@ class Services:
     clock: Clock
     administration: Administration
     router: Router
+    annotator: Annotator
     desk: Desk
     controller: Controller
     served_index: ServedIndex
@@ -67,13 +71,22 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     blobs = open_blobs(settings)
     references = ReferenceSpaces(blobs, settings.selection.neighbours)
     administration = administer(settings, store, blobs)
+    router = Router(store, blobs, store.secret(), references.anomaly_p, utc_now, os.urandom)
     return Services(
         settings=settings,
         store=store,
         blobs=blobs,
         clock=utc_now,
         administration=administration,
-        router=Router(store, blobs, store.secret(), references.anomaly_p, utc_now, os.urandom),
+        router=router,
+        annotator=Annotator(
+            store,
+            blobs,
+            FsspecSources(settings.annotation.allowed_sources),
+            RayBulk(settings),
+            RouteTogether(router),
+            utc_now,
+        ),
         desk=Desk(store, utc_now, os.urandom),
         controller=_controller(settings, store, blobs, administration),
         served_index=ServedIndex(store),

@@ -1,4 +1,4 @@
-"""`askance up`: local Ray, Ray Serve, and the loop that works off promotions and cycles.
+"""`askance up`: Ray (local, or a cluster that is there), Ray Serve, and the loop that works off promotions and cycles.
 
 All state lives in the database, the blob store and the registry. This process may be killed at any moment; the
 next start deploys the champions of the database and goes on with unfinished cycles at the step that was cut.
@@ -11,45 +11,32 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from loop.controller import Controller
 from loop.domain.access import Role
-from loop.domain.errors import AskanceError, Conflict, PortInUse, Unauthenticated
-from loop.domain.model import ModelVersion
+from loop.domain.errors import AskanceError, Conflict, PortInUse, Unauthenticated, Unavailable
+from loop.domain.model import ModelVersion, Promotion, PromotionKind
+from loop.domain.rollout import Rollout, RolloutState
 from loop.settings import Settings
 from loop.wiring import Services, wire
+from serving.hosts import hosts, require_shared_state
+from serving.transport import LIBRARIES, set_environment, use_handles_in_threads
 
 log = logging.getLogger("askance.serving")
 
 OPERATOR_TOKEN = "operator.token"  # noqa: S105 - the name of a file
 _RECONCILE_SECONDS = 0.25
+_LOOK_AGAIN_SECONDS = 60.0
 # Logical cores: tokens that Ray places replicas and tasks by, while the operating system shares the real ones. The
 # embedded service must find room for every project's champion, a swap and a training on a machine of any size.
 _FEWEST_RAY_CPUS = 64
-
-
-def quiet_environment() -> None:
-    """No telemetry, and no address but loopback, unless the user has set it otherwise. Before ray is imported."""
-    defaults = {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_AUTH_MODE": "token",
-        "RAY_SERVE_LOG_TO_STDERR": "0",
-        "RAY_DEDUP_LOGS": "0",
-        # Ray would give way to every other program (15); serving does not, the tasks of a cycle do (training.launch).
-        "RAY_worker_niceness": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "1",
-        "YOLO_AUTOINSTALL": "false",
-        "YOLO_OFFLINE": "true",
-        "YOLO_VERBOSE": "false",
-        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
-    }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
 
 
 def operator_token(settings: Settings, services: Services) -> str:
@@ -73,65 +60,107 @@ def operator_token(settings: Settings, services: Services) -> str:
 
 @contextmanager
 def running(settings: Settings) -> Iterator[Services]:
-    """The whole service, from the first import of Ray to its last process. Raises PortInUse, Conflict."""
-    require_free_port(settings.server.host, settings.server.port)
+    """The whole service, from the first import of Ray to its last process; on a cluster, what of it is Askance's.
+    Raises PortInUse, Conflict; Unavailable where the cluster does not answer, SettingsError where it cannot be used."""
+    alone = settings.serving.ray_address is None
+    if alone:
+        require_free_port(settings.server.host, settings.server.port)
     with only_one(settings.data_dir):
-        quiet_environment()
+        set_environment(settings)
         import ray
+
+        begin_ray(settings)
+        use_handles_in_threads()  # after Ray's processes were started, before ray.serve is imported here
         from ray import serve
 
-        from serving.deployments import RayInferencer, deploy_gateway
+        from serving.deployments import RayInferencer, deploy_gateway, withdraw
 
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        try:
+            if not alone and not serve.status().proxies:
+                require_free_port(settings.server.host, settings.server.port)
+            serve.start(
+                proxy_location="HeadOnly" if alone else "EveryNode",
+                http_options={"host": settings.server.host, "port": settings.server.port},
+            )
+            try:
+                services = wire(settings, RayInferencer(settings))
+                worker = Worker(settings, services)
+                worker.deploy_models()
+                deploy_gateway(settings)
+                worker.start()
+                try:
+                    yield services
+                finally:
+                    worker.stop()
+            finally:
+                if alone:
+                    serve.shutdown()
+                else:
+                    withdraw()
+        finally:
+            ray.shutdown()
+
+
+def begin_ray(settings: Settings) -> None:
+    """Start the local Ray, or join the cluster of the settings. Raises Unavailable, SettingsError."""
+    import ray
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    address = settings.serving.ray_address
+    if address is None:
         cpus = settings.serving.ray_cpus or max(os.cpu_count() or 1, _FEWEST_RAY_CPUS)
         ray.init(
             address="local",
             num_cpus=cpus,
             include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
+            **quiet,
         )
-        logging.getLogger("ray.serve").setLevel(logging.WARNING)
-        try:
-            serve.start(
-                proxy_location="HeadOnly",
-                http_options={"host": settings.server.host, "port": settings.server.port},
-            )
-            services = wire(settings, RayInferencer(settings.limits.request_timeout_s))
-            worker = _Worker(settings, services)
-            worker.deploy_champions()
-            deploy_gateway(settings)
-            worker.start()
-            try:
-                yield services
-            finally:
-                worker.stop()
-        finally:
-            serve.shutdown()
-            ray.shutdown()
+        return
+    try:
+        ray.init(address=address, runtime_env={"env_vars": dict(LIBRARIES)}, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise Unavailable(
+            f"no Ray cluster answers at {address}: {error}",
+            hint="Run this on a node of the cluster (ray status), with its RAY_AUTH_MODE and token, or unset "
+            "serving.ray_address.",
+        ) from error
+    try:
+        require_shared_state(settings, hosts())
+    except BaseException:
+        ray.shutdown()
+        raise
 
 
-class _Worker:
-    """Two threads beside the service: promotions (seconds) and cycles (minutes), so that a hand-made
-    promotion or rollback never waits for a training."""
+class Worker:
+    """Threads beside the service. Promotions and rollouts take seconds, cycles minutes; a first model with many
+    imported images waits for its reference set. Rollbacks therefore have a thread that takes nothing else."""
 
     def __init__(self, settings: Settings, services: Services) -> None:
         self._settings = settings
         self._services = services
         self._stop = threading.Event()
+        self._under_way: set[str] = set()
+        self._taking = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._look_again_at = time.monotonic() + _LOOK_AGAIN_SECONDS
+        loops: list[tuple[str, Callable[[Controller], None]]] = [
+            ("rollbacks", partial(self._settle_next, _is_rollback)),
+            ("promotions", partial(self._settle_next, lambda _: True)),
+            ("cycles", self._cycles),
+            ("annotations", self._annotations),
+        ]
         self._threads = [
-            threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
-            for name, work in (("promotions", self._promotions), ("cycles", self._cycles))
+            threading.Thread(target=self._run, args=(work,), name=name, daemon=True) for name, work in loops
         ]
         # The first look at MLflow takes seconds; it need not be the first cycle that waits for them.
         self._threads.append(threading.Thread(target=self._open_registry, name="registry", daemon=True))
 
-    def deploy_champions(self) -> None:
-        """Bring up what the database says serves; a model that cannot start leaves its project answering 503."""
-        for model in self._champions():
-            try:
-                self._deploy(model)
-            except Exception:
-                log.exception("the champion %s of %s could not be started", model.id, model.project_id)
+    def deploy_models(self) -> None:
+        """Bring up what the database says serves; a model that cannot start leaves its project answering 503 and is
+        tried again."""
+        for model in self._wanted():
+            self._try(model)
 
     def start(self) -> None:
         for thread in self._threads:
@@ -157,13 +186,44 @@ class _Worker:
                 log.exception("the %s loop met an error and goes on", threading.current_thread().name)
                 self._stop.wait(2.0)
 
-    def _promotions(self, controller: Controller) -> None:
-        with self._services.store.read() as tx:
-            queued = tx.promotions.queued()
-        for promotion in queued:
-            controller.settle(promotion, self._deploy, self._stop.is_set)
-        if queued:
-            self._retire_unused()
+    def _settle_next(self, mine: Callable[[Promotion | Rollout], bool], controller: Controller) -> None:
+        with self._taking:
+            due = [asked for asked in controller.due(self._under_way) if mine(asked)]
+            if due:
+                self._under_way.add(due[0].id)
+        if not due:
+            self._bring_back()
+            return
+        asked = due[0]
+        try:
+            if isinstance(asked, Rollout):
+                controller.settle_rollout(asked, self._deploy, self._stop.is_set)
+            else:
+                controller.settle(asked, self._deploy, self._stop.is_set)
+        finally:
+            self._under_way.discard(asked.id)
+        self._retire_unused()
+
+    def _bring_back(self) -> None:
+        """Now and then: a model that should serve and does not (it failed at the start, its options were mended), one
+        that serves and should not."""
+        with self._taking:
+            if time.monotonic() < self._look_again_at:
+                return
+            self._look_again_at = time.monotonic() + _LOOK_AGAIN_SECONDS
+        from serving.deployments import application_name, deployed_detectors
+
+        running = deployed_detectors()
+        for model in self._wanted():
+            if application_name(model) not in running:
+                self._try(model)
+        self._retire_unused()
+
+    def _try(self, model: ModelVersion) -> None:
+        try:
+            self._deploy(model)
+        except Exception:
+            log.exception("%s of %s should serve and could not be started", model.id, model.project_id)
 
     def _cycles(self, controller: Controller) -> None:
         with self._services.store.read() as tx:
@@ -173,28 +233,70 @@ class _Worker:
                 return
             controller.advance(cycle, self._stop.is_set)
 
-    def _deploy(self, model: ModelVersion) -> None:
-        from serving.deployments import deploy_detector
+    def _annotations(self, _: Controller) -> None:
+        with self._services.store.read() as tx:
+            unfinished = tx.annotations.unfinished()
+        for job in unfinished:
+            if self._stop.is_set():
+                return
+            self._services.annotator.advance(job, self._stop.is_set)
 
-        deploy_detector(self._settings, model.digest)
+    def _deploy(self, model: ModelVersion) -> None:
+        from serving.deployments import application_name, deploy_detector
+
+        with self._lock_of(application_name(model)):
+            deploy_detector(self._settings, model, self._images_of(model.project_id))
+
+    def _lock_of(self, application: str) -> threading.Lock:
+        """An application is deployed or retired by one thread at a time: one that is about to serve must not be found
+        running by its deployment and then be retired as unused."""
+        with self._taking:
+            return self._locks.setdefault(application, threading.Lock())
+
+    def _images_of(self, project_id: str) -> list[str]:
+        """Blobs of the newest images of a project, to compare runtimes on and to calibrate with."""
+        wanted = self._settings.parity.calibration_images
+        with self._services.store.read() as tx:
+            items = tx.items.page(project_id, after=None, limit=2 * wanted)
+        return [item.digest for item in items if self._services.blobs.has(item.digest)][:wanted]
 
     def _retire_unused(self) -> None:
         """Stop detectors that no project points to, once requests that hold their handle are answered."""
-        from serving.deployments import application_name, deployed_detectors, retire_detector
+        from serving.deployments import deployed_detectors, retire_detector
 
+        if not deployed_detectors() - self._needed():
+            return
         self._stop.wait(self._settings.limits.request_timeout_s / 10)
-        wanted = {application_name(model.digest) for model in self._champions()}
-        with self._services.store.read() as tx:
-            known = {m.digest for p in tx.projects.all() for m in tx.models.all(p.id)}
-        running = deployed_detectors()
-        for digest in known:
-            name = application_name(digest)
-            if name in running and name not in wanted:
-                retire_detector(digest)
+        for name in deployed_detectors():
+            with self._lock_of(name):
+                if name not in self._needed():
+                    retire_detector(name)
 
-    def _champions(self) -> list[ModelVersion]:
+    def _needed(self) -> set[str]:
+        """Applications that serve, or that something which waits to be settled will want."""
+        from serving.deployments import application_name
+
+        needed = {application_name(model) for model in self._wanted()}
         with self._services.store.read() as tx:
-            return [tx.models.get(p.id, p.champion_id) for p in tx.projects.all() if p.champion_id is not None]
+            for promotion in tx.promotions.queued():
+                model = tx.models.get(promotion.project_id, promotion.model_id)
+                if promotion.kind is PromotionKind.RECONFIGURE:
+                    model = replace(model, serving=promotion.serving)
+                needed.add(application_name(model))
+            for rollout in tx.rollouts.unfinished():
+                needed.add(application_name(tx.models.get(rollout.project_id, rollout.model_id)))
+        return needed
+
+    def _wanted(self) -> list[ModelVersion]:
+        """Champions, canaries and shadows."""
+        with self._services.store.read() as tx:
+            champions = [(p.id, p.champion_id) for p in tx.projects.all() if p.champion_id is not None]
+            beside = [(r.project_id, r.model_id) for r in tx.rollouts.unfinished() if r.state is RolloutState.ACTIVE]
+            return [tx.models.get(project_id, model_id) for project_id, model_id in champions + beside]
+
+
+def _is_rollback(asked: Promotion | Rollout) -> bool:
+    return isinstance(asked, Promotion) and asked.kind is PromotionKind.ROLLBACK
 
 
 def require_free_port(host: str, port: int) -> None:

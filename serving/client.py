@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import uuid4
@@ -12,6 +12,11 @@ from pydantic import BaseModel
 
 from loop.domain.errors import AskanceError
 from serving.api.schemas import (
+    AnnotationIn,
+    AnnotationOut,
+    AnnotationPage,
+    BadImagesOut,
+    ConfiguredOut,
     CycleIn,
     CycleOut,
     CyclePage,
@@ -28,6 +33,8 @@ from serving.api.schemas import (
     ProjectOut,
     PromotionOut,
     ReviewedPredictionOut,
+    RolloutOut,
+    RolloutsOut,
     ShapeIO,
     SubmissionOut,
     Summary,
@@ -165,6 +172,35 @@ class Client:
     def rollback(self, project: str, reason: str) -> PromotionOut:
         return self._send(PromotionOut, "POST", f"/v1/projects/{project}/models/rollback", json={"reason": reason})
 
+    def configure_model(self, project: str, model_id: str, options: Mapping[str, object]) -> ConfiguredOut:
+        """Give a model other serving options; None takes one back."""
+        path = f"/v1/projects/{project}/models/{model_id}/serving"
+        return self._send(ConfiguredOut, "POST", path, json={"options": dict(options)})
+
+    def start_rollout(
+        self, project: str, model_id: str, *, kind: str, share: float, reason: str = "asked for"
+    ) -> RolloutOut:
+        """kind: canary or shadow; share: in (0, 1]."""
+        body = {"kind": kind, "model_id": model_id, "share": share, "reason": reason}
+        return self._send(RolloutOut, "POST", f"/v1/projects/{project}/rollouts", json=body)
+
+    def rollouts(self, project: str) -> list[RolloutOut]:
+        """Newest first."""
+        return self._get(RolloutsOut, f"/v1/projects/{project}/rollouts").rollouts
+
+    def end_rollout(self, project: str, rollout_id: str, reason: str = "ended by hand") -> RolloutOut:
+        path = f"/v1/projects/{project}/rollouts/{rollout_id}/end"
+        return self._send(RolloutOut, "POST", path, json={"reason": reason})
+
+    def await_rollout(self, project: str, rollout_id: str, *, timeout_s: float = 3600.0) -> RolloutOut:
+        """The rollout once it is active, or has failed or ended."""
+
+        def find() -> RolloutOut | None:
+            rollouts = self.rollouts(project)
+            return next((r for r in rollouts if r.id == rollout_id and r.state != "queued"), None)
+
+        return _polled(find, timeout_s, f"rollout {rollout_id}")
+
     def await_promotion(self, project: str, promotion_id: str, *, timeout_s: float = 3600.0) -> PromotionOut:
         """The promotion once it is active or failed."""
 
@@ -194,6 +230,34 @@ class Client:
             cycle = self.cycle(project, cycle_id)
             yield cycle
             if cycle.state.finished:
+                return
+            time.sleep(every_s)
+
+    def start_annotation(
+        self, project: str, source: str, *, model_id: str | None = None, review: bool = True
+    ) -> AnnotationOut:
+        """Queue a bulk annotation of what the service finds at `source`."""
+        body = AnnotationIn(source=source, model_id=model_id, review=review).model_dump()
+        return self._send(AnnotationOut, "POST", f"/v1/projects/{project}/annotations", json=body)
+
+    def annotations(self, project: str) -> AnnotationPage:
+        return self._get(AnnotationPage, f"/v1/projects/{project}/annotations")
+
+    def annotation(self, project: str, annotation_id: str) -> AnnotationOut:
+        return self._get(AnnotationOut, f"/v1/projects/{project}/annotations/{annotation_id}")
+
+    def bad_images(self, project: str, annotation_id: str) -> BadImagesOut:
+        return self._get(BadImagesOut, f"/v1/projects/{project}/annotations/{annotation_id}/bad")
+
+    def cancel_annotation(self, project: str, annotation_id: str) -> AnnotationOut:
+        return self._send(AnnotationOut, "POST", f"/v1/projects/{project}/annotations/{annotation_id}/cancel")
+
+    def follow_annotation(self, project: str, annotation_id: str, *, every_s: float = 0.5) -> Iterator[AnnotationOut]:
+        """The annotation as it goes on; ends with the finished one."""
+        while True:
+            annotation = self.annotation(project, annotation_id)
+            yield annotation
+            if annotation.state.finished:
                 return
             time.sleep(every_s)
 

@@ -5,97 +5,176 @@ know nothing of projects; a digest that two projects share is one application.
 """
 
 import asyncio
+import json
 import logging
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import re
+from collections.abc import Sequence
+from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
+from grpc import RpcError
 from ray import serve
-from ray.exceptions import RayError
+from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus
 from starlette.types import ASGIApp
 
-from loop.domain.errors import AskanceError, ModelGone, Unavailable
+from loop.domain.errors import AskanceError, ModelGone, Overloaded, Unavailable
+from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
-from loop.domain.prediction import Inference
-from loop.settings import Settings
+from loop.domain.prediction import Timed
+from loop.settings import ServingSettings, Settings, serving_of
 from loop.store.blobs import FsspecBlobs
 from loop.wiring import wire
 from serving.api.app import create_app
+from serving.calls import CallLimits, Calls
+from serving.hosts import hosts, require_shared_state
+from serving.image_queue import ImageQueue, outcome
+from serving.images import BLANK, decode_image
+from training.head import read_head
 
 log = logging.getLogger("askance.serving")
 
 GATEWAY = "askance"
-_WARM_UP_SECONDS = 120
+_PREFIX = "det-"
+_ERROR_LINE = re.compile(r"(?:[\w.]+\.)?\w*(?:Error|BadWeights|Unavailable|Exception)\w*: (.*)")
+_WARM_UP_SECONDS = 120.0
+_HEALTH_SECONDS = 25.0  # Ray gives a check 30
+_GATEWAY_REQUESTS = 10_000
+# About the most encoded bytes of one call: large photographs travel alone, so that none waits for another's bytes.
+_CALL_BYTES = 4_000_000
+_MODELS_KEPT = 16
+_REPLICA_TRIES = 3
+_REPLICA_PAUSE_S = 0.1  # longer with each try; Ray notices a process that ended within milliseconds
+# A replica or its node ended, or an answer was lost on the way. gRPC's errors come as they are for all but one code.
+_REPLICA_GONE = (RayActorError, NodeDiedError, ObjectLostError, RpcError)
 
 
-def application_name(digest: str) -> str:
-    return f"det-{digest[:16]}"
+def application_name(model: ModelVersion) -> str:
+    """Of the weights and the options they are served with: other options are another application, so that a change of
+    them is a swap like any other. Versions of two projects with the same weights and options share one."""
+    if not model.serving:
+        return f"{_PREFIX}{model.digest[:16]}"
+    options = json.dumps(dict(model.serving), sort_keys=True, default=str)
+    return f"{_PREFIX}{model.digest[:16]}-{digest_of(options.encode())[:8]}"
 
 
 class DetectorReplica:
-    """One copy of a model in a process of its own; requests that arrive together share a forward pass."""
+    """One copy of a model in a process of its own."""
 
-    def __init__(self, settings: Settings, digest: str) -> None:
-        # Here, not above: the gateway imports this module too and needs no torch.
-        from serving.backends.load import load_detector
+    def __init__(self, settings: Settings, digest: str, image_keys: Sequence[str]) -> None:
+        """settings: with the model's own options. image_keys: blobs of real images, to choose the runtime by."""
+        self._images = _images(settings, digest, image_keys)
 
-        serving = settings.serving
-        weights = FsspecBlobs.open(settings.blobs_url).get(digest)
-        self._detector = load_detector(weights, device=serving.device, threads=serving.torch_threads)
-        self._floor = serving.score_floor
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="detector")
-        self.infer.set_max_batch_size(serving.max_batch_size)
-        self.infer.set_batch_wait_timeout_s(serving.batch_wait_ms / 1000)
-        self._detect([np.zeros((64, 64, 3), dtype=np.uint8)])
-
-    @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.004)  # type: ignore[untyped-decorator]
-    async def infer(self, images: list[NDArray[np.uint8]]) -> list[Inference]:
-        # Off the event loop, so that the next batch gathers while this one is computed.
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._detect, images)
+    async def infer(self, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
+        """One outcome per encoded image. budgets_s: seconds that the caller of each still waits."""
+        return await _answers(self._images, contents, budgets_s)
 
     async def check_health(self) -> None:
-        """A tiny inference, in the detector's own thread: a network serves one caller at a time."""
-        blank = np.zeros((32, 32, 3), dtype=np.uint8)
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._detect, [blank])
-
-    def _detect(self, images: list[NDArray[np.uint8]]) -> list[Inference]:
-        return self._detector.predict(images, score_floor=self._floor)
+        """A tiny inference, through the same queue as any other."""
+        await asyncio.wrap_future(self._images.submit(BLANK, _HEALTH_SECONDS))
 
 
-def deploy_detector(settings: Settings, digest: str) -> None:
-    """Start the application of a model and wait until it has answered; raises Unavailable where it cannot.
+def _images(settings: Settings, digest: str, image_keys: Sequence[str]) -> ImageQueue:
+    """The model, loaded and warm, behind its queue. Raises what keeps it from serving."""
+    # Here, not above: the gateway imports this module too and needs no runtime.
+    from serving.backends.load import load_fastest
 
-    One that runs already (another project's champion with the same weights) is left as it is.
+    logging.getLogger("askance").setLevel(logging.INFO)
+    serving, blobs = settings.serving, FsspecBlobs.open(settings.blobs_url)
+    weights = blobs.get(digest)
+    decode = partial(decode_image, max_pixels=settings.limits.max_image_pixels, enough=read_head(weights).image_size)
+    detector = load_fastest(
+        weights,
+        cache=settings.data_dir / "runtimes",
+        runtime=serving.runtime,
+        precision=serving.precision,
+        device=serving.device,
+        threads=serving.threads,
+        max_batch_size=serving.max_batch_size,
+        limits=settings.parity.as_limits(),
+        images=[decode(blobs.get(key))[1] for key in image_keys],
+    )
+    images = ImageQueue(
+        detector,
+        decode=decode,
+        score_floor=serving.score_floor,
+        batch_wait_s=serving.batch_wait_ms / 1000,
+        decoders=serving.decode_threads,
+    )
+    images.submit(BLANK, _WARM_UP_SECONDS).result()
+    return images
+
+
+async def _answers(images: ImageQueue, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
+    answers = [images.submit(content, budget) for content, budget in zip(contents, budgets_s, strict=True)]
+    try:
+        await asyncio.wait([asyncio.wrap_future(answer) for answer in answers])
+    except asyncio.CancelledError:  # nobody waits for this call any more
+        for answer in answers:
+            answer.cancel()
+        raise
+    return [outcome(answer) for answer in answers]
+
+
+def deploy_detector(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> None:
+    """Start the application of a model and wait until it has answered; raises Unavailable where it cannot, and
+    SettingsError for options that cannot be.
+
+    image_keys: blobs of images of its project, on which runtimes are compared. One that runs already (another
+    project's champion with the same weights) is left as it is.
     """
-    name = application_name(digest)
+    name = application_name(model)
     present = serve.status().applications.get(name)
     if present is not None and present.status == ApplicationStatus.RUNNING:
         return
-    serving = settings.serving
+    serving = serving_of(settings, model.serving)
     replica = serve.deployment(
         DetectorReplica,
         name="Detector",
-        num_replicas=serving.detector_replicas,
         max_ongoing_requests=serving.max_ongoing_requests,
         max_queued_requests=serving.max_queued_requests,
         ray_actor_options={"num_cpus": serving.num_cpus, "num_gpus": serving.num_gpus},
         graceful_shutdown_timeout_s=serving.drain_seconds,
         graceful_shutdown_wait_loop_s=0.2,
+        **_replicas(serving),
     )
+    own = settings.model_copy(update={"serving": serving})
     try:
-        handle = serve.run(replica.bind(settings, digest), name=name, route_prefix=None)
-        blank = np.zeros((64, 64, 3), dtype=np.uint8)
-        handle.infer.remote(blank).result(timeout_s=_WARM_UP_SECONDS)
+        handle = serve.run(replica.bind(own, model.digest, list(image_keys)), name=name, route_prefix=None)
+        (answer,) = handle.infer.remote([BLANK], [_WARM_UP_SECONDS]).result(timeout_s=_WARM_UP_SECONDS)
+        if isinstance(answer, AskanceError):
+            raise RuntimeError(str(answer))
     except (RayError, RayServeException, RuntimeError, TimeoutError) as error:
+        reason = _why_not(name) or _last_line(error)
         serve.delete(name, _blocking=False)
         raise Unavailable(
-            f"the model {digest[:12]} could not be started: {_last_line(error)}",
+            f"the model {model.digest[:12]} could not be started: {reason}",
             hint="The champion stays. See the service's log for the whole reason.",
         ) from error
+
+
+def _replicas(serving: ServingSettings) -> dict[str, object]:
+    if serving.max_replicas is None:
+        return {"num_replicas": serving.detector_replicas}
+    return {
+        "autoscaling_config": {
+            "min_replicas": serving.min_replicas,
+            "max_replicas": serving.max_replicas,
+            # As many calls as a gateway keeps under way: more are waiting for another replica.
+            "target_ongoing_requests": serving.calls_in_flight,
+        }
+    }
+
+
+def _why_not(name: str) -> str:
+    """What the constructor of the detector said, where Ray Serve has kept it."""
+    application = serve.status().applications.get(name)
+    messages = [d.message for d in application.deployments.values()] if application else []
+    for line in reversed("\n".join(messages).splitlines()):
+        if match := _ERROR_LINE.match(line.strip()):
+            return match[1]
+    return ""
 
 
 def _last_line(error: Exception) -> str:
@@ -103,66 +182,120 @@ def _last_line(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def retire_detector(digest: str) -> None:
-    """Stop the application of a model once what it has accepted is answered."""
-    serve.delete(application_name(digest), _blocking=True)
+def retire_detector(name: str) -> None:
+    """Stop an application once what it has accepted is answered."""
+    serve.delete(name, _blocking=True)
 
 
 def deployed_detectors() -> set[str]:
     """Names of the detector applications that run."""
-    return {name for name in serve.status().applications if name.startswith("det-")}
+    return {name for name in serve.status().applications if name.startswith(_PREFIX)}
+
+
+def withdraw() -> None:
+    """End the applications of Askance: the gateway first, once it has answered what it took, then the detectors."""
+    for name in (GATEWAY, *sorted(deployed_detectors())):
+        serve.delete(name, _blocking=True)
 
 
 class RayInferencer:
-    """Inference through the application of a model version."""
+    """Inference through the application of a model version. Of one event loop."""
 
-    def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._calls: dict[str, Calls] = {}
         self._handles: dict[str, DeploymentHandle] = {}
-        self._lock = threading.Lock()
 
-    async def infer(self, model: ModelVersion, pixels: NDArray[np.uint8]) -> Inference:
-        """Raises ModelGone where this version does not serve (any more), Unavailable when it is overloaded."""
-        name = application_name(model.digest)
+    async def infer(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        """See loop.wiring.Inferencer."""
+        name = application_name(model)
+        if name not in self._calls:
+            self._calls[name] = Calls(partial(self._send, name), self._limits(model))
+            self._forget_idle()
+        return await self._calls[name].infer(content, deadline)
+
+    async def _send(
+        self, name: str, contents: Sequence[bytes], budgets_s: Sequence[float]
+    ) -> list[Timed | AskanceError]:
+        """By another replica where one died with its node: inference may be repeated. Few times, since it may have
+        been an image that killed it."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        for attempt in range(_REPLICA_TRIES):
+            await asyncio.sleep(_REPLICA_PAUSE_S * attempt)
+            spent = loop.time() - begun
+            try:
+                return await self._send_once(name, contents, [budget - spent for budget in budgets_s])
+            except _REPLICA_GONE as error:
+                # The handle stays: it knows by now which replica not to ask.
+                log.warning("a replica of %s is gone: %s", name, _last_line(error))
+                last = error
+        raise Unavailable(
+            f"{_REPLICA_TRIES} replicas of {name} ended while they worked on this.", hint="Try again later."
+        ) from last
+
+    async def _send_once(
+        self, name: str, contents: Sequence[bytes], budgets_s: Sequence[float]
+    ) -> list[Timed | AskanceError]:
+        """Raises one of _REPLICA_GONE, too."""
         try:
-            handle = await asyncio.to_thread(self._handle, name)
-            answer: Inference = await asyncio.wait_for(handle.infer.remote(pixels), self._timeout_s)
+            if name not in self._handles:
+                self._handles[name] = await asyncio.to_thread(serve.get_app_handle, name)
+            response = self._handles[name].infer.remote(list(contents), list(budgets_s))
+            try:
+                outcomes: list[Timed | AskanceError] = await response
+            except asyncio.CancelledError:
+                response.cancel()
+                raise
         except BackPressureError as error:
-            raise Unavailable("the detector has more requests than it may queue.", hint="Try again later.") from error
-        except TimeoutError as error:
+            raise Overloaded("the detector has more calls than it may queue.", hint="Try again later.") from error
+        except RayTaskError as error:
+            # The detector's own fault: its network failed on these images.
             raise Unavailable(
-                f"the detector did not answer within {self._timeout_s:g} s.",
-                hint="Try again later, or raise limits.request_timeout_s.",
+                f"the detector failed: {_last_line(error)}", hint="See the service's log; roll back if it stays."
             ) from error
-        except AskanceError:
+        except _REPLICA_GONE:
             raise
         except (RayError, RayServeException) as error:
-            self._forget(name)
-            raise ModelGone(f"{model.id} does not serve.", hint="Try again.", model=model.id) from error
-        return answer
-
-    def _handle(self, name: str) -> DeploymentHandle:
-        with self._lock:
-            if name not in self._handles:
-                self._handles[name] = serve.get_app_handle(name)
-            return self._handles[name]
-
-    def _forget(self, name: str) -> None:
-        with self._lock:
             self._handles.pop(name, None)
+            raise ModelGone(f"the application {name} does not serve.", hint="Try again.") from error
+        return outcomes
+
+    def _limits(self, model: ModelVersion) -> CallLimits:
+        serving = serving_of(self._settings, model.serving)
+        return CallLimits(
+            in_flight=serving.calls_in_flight * (serving.max_replicas or serving.detector_replicas),
+            images=serving.images_per_call,
+            call_bytes=_CALL_BYTES,
+            waiting=serving.max_queued_requests,
+        )
+
+    def _forget_idle(self) -> None:
+        """Models come and go; what serves no more keeps nothing here."""
+        if len(self._calls) > _MODELS_KEPT:
+            self._calls = {name: calls for name, calls in self._calls.items() if not calls.idle}
 
 
 def deploy_gateway(settings: Settings) -> None:
     """The HTTP application at /: API and page."""
+    serve.run(gateway_application(settings), name=GATEWAY, route_prefix="/")
+
+
+def gateway_application(settings: Settings) -> serve.Application:
+    """API and page, to be run at /."""
 
     def build() -> ASGIApp:
-        return create_app(wire(settings, RayInferencer(settings.limits.request_timeout_s)))
+        if settings.serving.ray_address is not None:
+            # Again: machines may have joined since the service began.
+            require_shared_state(settings, hosts())
+        return create_app(wire(settings, RayInferencer(settings)))
 
     gateway = serve.deployment(
         serve.ingress(build)(),
         name="Gateway",
         num_replicas=settings.serving.gateway_replicas,
-        max_ongoing_requests=settings.serving.max_queued_requests,
+        # The gateway counts for itself what waits, and answers 503 with Retry-After; this is beyond all of that.
+        max_ongoing_requests=_GATEWAY_REQUESTS,
         ray_actor_options={"num_cpus": settings.serving.num_cpus},
     )
-    serve.run(gateway.bind(), name=GATEWAY, route_prefix="/")
+    return gateway.bind()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from loop.domain.errors import SettingsError
-from loop.domain.routing import Policy
+from loop.domain.routing import Durability, Policy, Retain
 from loop.settings import DEFAULTS, KEYS, OTHER_VARIABLES, Settings, load_settings
 
 UserFile = Callable[[str], Path]
@@ -219,8 +219,9 @@ def test_new_projects_get_the_policy() -> None:
     """settings.policy becomes the first version of a project's policy."""
     loaded = load_settings(environ={"ASKANCE_POLICY__AUDIT_RATE": "0.1"})
     assert loaded.policy.as_policy() == Policy(
-        version=1, threshold=0.5, audit_rate=0.1, score_threshold=0.25, failure_iou=0.5, lease_seconds=120
-    )
+        version=1, threshold=0.5, audit_rate=0.1, score_threshold=0.25, failure_iou=0.5, lease_seconds=120,
+        retain=Retain.ALL, retain_rate=0.1, durability=Durability.BEFORE_ANSWER,
+    )  # fmt: skip
 
 
 def test_settings_are_frozen_and_travel() -> None:
@@ -353,7 +354,11 @@ def test_password_of_a_url_is_not_shown() -> None:
     ("environ", "keys"),
     [
         ({"SERVING__SCORE_FLOOR": "0.3"}, ["serving.score_floor", "policy.score_threshold"]),
-        ({"SERVING__MAX_BATCH_SIZE": "65"}, ["serving.max_batch_size", "serving.max_ongoing_requests"]),
+        ({"SERVING__CALLS_IN_FLIGHT": "65"}, ["serving.calls_in_flight", "serving.max_ongoing_requests"]),
+        (
+            {"SERVING__MIN_REPLICAS": "3", "SERVING__MAX_REPLICAS": "2"},
+            ["serving.min_replicas", "serving.max_replicas"],
+        ),
         (
             {"SERVING__BATCH_WAIT_MS": "2000", "LIMITS__REQUEST_TIMEOUT_S": "1"},
             ["serving.batch_wait_ms", "limits.request_timeout_s"],

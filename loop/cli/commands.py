@@ -7,19 +7,31 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
 
 from loop.domain.access import Role
-from loop.domain.errors import CycleFailed, Unauthenticated
+from loop.domain.errors import AnnotationFailed, CycleFailed, Invalid, NotFound, Unauthenticated, Unavailable
+from loop.domain.rollout import RolloutKind, RolloutState
 from loop.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from serving.api.schemas import CycleOut, PromotionOut
+    from serving.api.schemas import AnnotationOut, CycleOut, ModelsOut, PromotionOut
     from serving.client import Client
 
 app = typer.Typer(
@@ -32,6 +44,22 @@ models_app = typer.Typer(no_args_is_help=True, help="Model versions of a project
 cycle_app = typer.Typer(no_args_is_help=True, help="Retraining: snapshot, train, evaluate, gate, promote.")
 token_app = typer.Typer(no_args_is_help=True, help="Who may call: producers, reviewers, operators.")
 project_app = typer.Typer(no_args_is_help=True, help="Detection problems.")
+
+
+class SourceFirst(TyperGroup):
+    """`askance annotate SRC` is `askance annotate run SRC`: what is no command's name is a source."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named or not args else ["run", *args])
+
+
+annotate_app = typer.Typer(
+    no_args_is_help=True,
+    cls=SourceFirst,
+    help="Predict every image of a folder, manifest or URL: askance annotate SRC --project P.",
+)
+app.add_typer(annotate_app, name="annotate")
 for name, group in (("models", models_app), ("cycle", cycle_app), ("token", token_app), ("project", project_app)):
     app.add_typer(group, name=name)
 
@@ -51,6 +79,12 @@ class ImportFormat(StrEnum):
 class ExportFormat(StrEnum):
     coco = "coco"
     yolo = "yolo"
+
+
+class AnnotationFormat(StrEnum):
+    coco = "coco"
+    yolo = "yolo"
+    label_studio = "label-studio"
 
 
 # --- the service ---------------------------------------------------------------------------------
@@ -210,13 +244,42 @@ def token_create(
 
 @models_app.command("list")
 def models_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
-    """Versions, newest first; * serves."""
-    table = _table("", "model", "digest", "from", "labels", "made")
+    """Versions, newest first; * serves, a canary or shadow takes the share that is named."""
+    table = _table("", "model", "digest", "from", "labels", "made", "options")
     with _client(config, url) as client:
-        for model in client.models(project).models:
-            mark = "*" if model.champion else ""
-            made = f"{model.created_at:%Y-%m-%d %H:%M:%S}"
-            table.add_row(mark, model.id, model.digest[:12], model.origin, str(len(model.labels)), made)
+        found = client.models(project)
+    beside = _beside(found)
+    for model in found.models:
+        mark = "*" if model.champion else beside.get(model.id, "")
+        made = f"{model.created_at:%Y-%m-%d %H:%M:%S}"
+        options = " ".join(f"{key}={value}" for key, value in model.serving.items())
+        table.add_row(mark, model.id, model.digest[:12], model.origin, str(len(model.labels)), made, options)
+    console.print(table)
+
+
+def _beside(found: "ModelsOut") -> dict[str, str]:
+    """What runs beside the champion, by model."""
+    marks: dict[str, list[str]] = {}
+    for rollout in found.rollouts:
+        if not rollout.state.finished:
+            waiting = " (queued)" if rollout.state is RolloutState.QUEUED else ""
+            marks.setdefault(rollout.model_id, []).append(f"{rollout.kind} {rollout.share:.0%}{waiting}")
+    return {model: ", ".join(sorted(several)) for model, several in marks.items()}
+
+
+@models_app.command("status")
+def models_status(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+    """What was promoted, and what runs or ran beside the champion, with the reasons; newest first."""
+    table = _table("what", "model", "state", "share", "by", "reason", "outcome", "asked")
+    with _client(config, url) as client:
+        found = client.models(project)
+    promotions = [(p.created_at, p.kind, p.model_id, p.state, "", p.actor, p.reason, p.error) for p in found.promotions]
+    rollouts = [
+        (r.created_at, r.kind, r.model_id, r.state, f"{r.share:.0%}", r.actor, r.reason, r.error)
+        for r in found.rollouts
+    ]
+    for at, *columns in sorted([*promotions, *rollouts], key=lambda row: row[0], reverse=True):
+        table.add_row(*(str(column).replace("_", " ") for column in columns), f"{at:%Y-%m-%d %H:%M:%S}")
     console.print(table)
 
 
@@ -274,6 +337,86 @@ def models_rollback(
         _report(client.await_promotion(project, client.rollback(project, reason).id))
 
 
+@models_app.command("canary")
+def models_canary(
+    model: Annotated[str, typer.Argument(help="The version's id.")],
+    project: ProjectOption,
+    share: Annotated[float, typer.Option(help="Of the predictions, above 0 and at most 1.")],
+    reason: Annotated[str, typer.Option(help="Kept with your name.")] = "asked for",
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Let a share of the callers get this version's answers; it is taken back when it errs or is slow."""
+    _roll_out(RolloutKind.CANARY, model, project, share, reason, url, config)
+
+
+@models_app.command("shadow")
+def models_shadow(
+    model: Annotated[str, typer.Argument(help="The version's id.")],
+    project: ProjectOption,
+    share: Annotated[float, typer.Option(help="Of the predictions, above 0 and at most 1.")] = 1.0,
+    reason: Annotated[str, typer.Option(help="Kept with your name.")] = "asked for",
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Let this version see a share of the traffic; callers get the champion's answers."""
+    _roll_out(RolloutKind.SHADOW, model, project, share, reason, url, config)
+
+
+def _roll_out(
+    kind: RolloutKind, model: str, project: str, share: float, reason: str, url: str | None, config: Path | None
+) -> None:
+    with _client(config, url) as client:
+        asked = client.start_rollout(project, model, kind=kind, share=share, reason=reason)
+        rollout = client.await_rollout(project, asked.id)
+    if rollout.state is not RolloutState.ACTIVE:
+        raise Unavailable(f"{model} does not run as a {kind}: {rollout.error}", hint="The champion answers alone.")
+    console.print(f"[bold green]{model} runs[/] as a {kind} for {rollout.share:.0%} of the predictions")
+
+
+@models_app.command("end")
+def models_end(
+    kind: Annotated[RolloutKind, typer.Argument(help="Which of the two.")],
+    project: ProjectOption,
+    reason: Annotated[str, typer.Option(help="Kept with your name.")] = "ended by hand",
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """End the canary or the shadow: the champion answers alone."""
+    with _client(config, url) as client:
+        running = next((r for r in client.rollouts(project) if r.kind == kind and not r.state.finished), None)
+        if running is None:
+            raise NotFound(f"{project} has no {kind}.", hint="See: askance models status.", project=project)
+        ended = client.end_rollout(project, running.id, reason)
+    console.print(f"the {kind} of {ended.model_id} has ended")
+
+
+@models_app.command("configure")
+def models_configure(
+    model: Annotated[str, typer.Argument(help="The version's id.")],
+    options: Annotated[list[str], typer.Argument(help="detector_replicas=2 device=cuda …; key=null takes one back.")],
+    project: ProjectOption,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve a version with other options than the settings say; the champion is swapped without a failed request."""
+    changes = dict(_option(text) for text in options)
+    with _client(config, url) as client:
+        done = client.configure_model(project, model, changes)
+        if done.promotion is not None:
+            _report(client.await_promotion(project, done.promotion.id))
+        else:
+            told = ", ".join(f"{key}={value}" for key, value in done.model.serving.items())
+            console.print(f"{model} has the options {told}" if told else f"{model} has no options of its own")
+
+
+def _option(text: str) -> tuple[str, str | None]:
+    key, found, value = text.partition("=")
+    if not found or not key.strip() or not value.strip():
+        raise Invalid(f"{text!r} is no option.", hint="Write key=value, for example detector_replicas=2.")
+    return key.strip(), None if value.strip() == "null" else value.strip()
+
+
 def _report(promotion: "PromotionOut") -> None:
     if promotion.state == "failed":
         raise CycleFailed(f"{promotion.model_id} does not serve: {promotion.error}", hint="The champion stays.")
@@ -328,6 +471,151 @@ def _report_cycle(cycle: "CycleOut") -> None:
         console.print(f"  {mark}  {clause['name']}: {clause['detail']}")
     outcome = "[bold green]promoted[/]" if cycle.state == "promoted" else "[bold yellow]refused[/]"
     console.print(f"{cycle.candidate_id} was {outcome}")
+
+
+# --- bulk annotation -----------------------------------------------------------------------------------
+
+OutOption = Annotated[Path | None, typer.Option("--out", help="Also write the predictions to this new folder.")]
+AnnotationFormatOption = Annotated[AnnotationFormat, typer.Option("--format", "-f", help="How --out is laid out.")]
+_ENDED_BY_CTRL_C = 130
+
+
+@annotate_app.command("run")
+def annotate_run(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="Folder, manifest (.txt, .jsonl, .csv) or URL.")],
+    project: ProjectOption,
+    model: Annotated[str | None, typer.Option(help="A version's id; otherwise the present champion.")] = None,
+    review: Annotated[bool, typer.Option(help="Whether risky ones become review tasks.")] = True,
+    detach: Annotated[bool, typer.Option("--detach", help="Print the id and do not wait.")] = False,
+    out: OutOption = None,
+    format_: AnnotationFormatOption = AnnotationFormat.coco,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Predict every image of SRC; the service works on it, and goes on after a restart."""
+    from loop.exchange.exporter import require_free
+
+    if out is not None:
+        if detach:
+            raise typer.BadParameter("--out needs the end of the job: leave --detach out, or export later.")
+        require_free(out)
+    with _client(config, url) as client:
+        started = client.start_annotation(project, _named_here(source), model_id=model, review=review)
+        if detach:
+            console.print(started.id)
+            return
+        ended = _followed(client, started)
+    _report_annotation(ended)
+    if out is not None:
+        annotate_export(ended.id, out, project, format_, config)
+
+
+@annotate_app.command("status")
+def annotate_status(
+    annotation: Annotated[str, typer.Argument(metavar="ID")],
+    project: ProjectOption,
+    wait: Annotated[bool, typer.Option("--wait", help="Show the progress until the end.")] = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """How far a job is, and which images could not be read."""
+    with _client(config, url) as client:
+        job = client.annotation(project, annotation)
+        if wait and not job.state.finished:
+            job = _followed(client, job)
+        bad = client.bad_images(project, annotation).images
+    for image in bad:
+        console.print(f"  bad  {image.url}: {image.reason}", markup=False, soft_wrap=True)
+    _report_annotation(job)
+
+
+@annotate_app.command("list")
+def annotate_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+    """The newest jobs."""
+    table = _table("annotation", "state", "done", "bad", "of", "model", "source", "by", "error")
+    with _client(config, url) as client:
+        for job in client.annotations(project).annotations:
+            counts = map(str, (job.done, job.bad, job.found))
+            table.add_row(job.id, job.state, *counts, job.model_id, job.source, job.actor, job.error)
+    console.print(table)
+
+
+@annotate_app.command("cancel")
+def annotate_cancel(
+    annotation: Annotated[str, typer.Argument(metavar="ID")],
+    project: ProjectOption,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """End a job; what was predicted stays."""
+    with _client(config, url) as client:
+        _report_annotation(client.cancel_annotation(project, annotation))
+
+
+@annotate_app.command("export")
+def annotate_export(
+    annotation: Annotated[str, typer.Argument(metavar="ID")],
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    project: ProjectOption,
+    format_: AnnotationFormatOption = AnnotationFormat.coco,
+    config: ConfigOption = None,
+) -> None:
+    """The predictions of a finished job as files, with their images; on the machine of the service."""
+    from loop.exchange.predicted import export_predictions
+    from loop.wiring import open_blobs, open_store
+
+    settings = _settings(config)
+    with _progress() as bar:
+        report = export_predictions(
+            open_store(settings),
+            open_blobs(settings),
+            project_id=project,
+            job_id=annotation,
+            format=format_.value,
+            folder=out,
+            on_progress=_tracker(bar, f"exporting {annotation}"),
+        )
+    console.print(report)
+
+
+def _named_here(source: str) -> str:
+    """A local path as the service must know it: absolute."""
+    return source if "://" in source else os.path.abspath(Path(source).expanduser())  # noqa: PTH100 - `..` goes too
+
+
+def _followed(client: "Client", job: "AnnotationOut") -> "AnnotationOut":
+    """The job at its end. Ctrl-C leaves it running and says how to come back."""
+    try:
+        with _annotation_progress() as bar:
+            row = bar.add_task(job.id, total=None, bad=0)
+            for job in client.follow_annotation(job.project_id, job.id):  # noqa: B020 - the same job, later
+                total = job.found or None
+                bar.update(row, completed=job.done + job.bad, total=total, bad=job.bad)
+    except KeyboardInterrupt:
+        come_back = f"askance annotate status {job.id} --project {job.project_id} --wait"
+        console.print(f"{job.id} goes on in the service. Come back: {come_back}", soft_wrap=True)
+        console.print(f"End it: askance annotate cancel {job.id} --project {job.project_id}", soft_wrap=True)
+        raise typer.Exit(_ENDED_BY_CTRL_C) from None
+    return job
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f} images/s")
+
+
+def _annotation_progress() -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn())
+    return Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[bad]} bad"), console=console)
+
+
+def _report_annotation(job: "AnnotationOut") -> None:
+    if job.state == "failed":
+        raise AnnotationFailed(f"{job.id} failed: {job.error}", hint="Mend the cause and start it again.")
+    console.print(f"{job.id} is {job.state}: {job.done} of {job.found} images predicted, {job.bad} bad", soft_wrap=True)
+    if job.bad and job.state.finished:
+        console.print(f"  which: askance annotate status {job.id} --project {job.project_id}", soft_wrap=True)
 
 
 # --- shared -----------------------------------------------------------------------------------------

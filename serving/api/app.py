@@ -1,16 +1,19 @@
 """The HTTP application: routers, problems, headers, figures, the page."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loop.wiring import Services
-from serving.api import errors, health, items, models, predictions, projects, tasks
+from serving.api import annotations, errors, health, items, models, predictions, projects, tasks
 from serving.api.bodies import BodyLimit
+from serving.api.gateway import Gateway
 from serving.api.schemas import Problem
 
 PAGE = Path(__file__).resolve().parents[1] / "web" / "dist"
@@ -28,8 +31,19 @@ _PAGE_POLICY = (
 )
 
 
+_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+_PAGE_HEADERS = (*_HEADERS, (b"content-security-policy", _PAGE_POLICY.encode()))
+
+
 def create_app(services: Services) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(started: FastAPI) -> AsyncIterator[None]:
+        started.state.gateway = Gateway(services)
+        yield
+        await started.state.gateway.close()
+
     app = FastAPI(
+        lifespan=lifespan,
         title="Askance",
         version="1",
         summary="Object detection that knows what it is unsure of.",
@@ -39,23 +53,41 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     errors.install(app)
-    app.middleware("http")(_measured)
+    app.add_middleware(_Measured)
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
-    for module in (predictions, tasks, items, projects, models, health):
+    for module in (predictions, tasks, items, projects, models, annotations, health):
         app.include_router(module.router)
     if PAGE.is_dir():
         app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     return app
 
 
-async def _measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    begun = time.perf_counter()
-    response = await call_next(request)
-    route = getattr(request.scope.get("route"), "path", "other")
-    _requests.labels(route, request.method, response.status_code).inc()
-    _seconds.labels(route, request.method).observe(time.perf_counter() - begun)
-    if not request.url.path.startswith("/v1/"):
-        response.headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    return response
+class _Measured:
+    """ASGI middleware: figures for each request, and the headers that every answer carries. Plain ASGI, since
+    Starlette's own base class would run each request in a task of its own and hide that its caller has gone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        added = _PAGE_HEADERS if not scope["path"].startswith("/v1/") else _HEADERS
+        status = 500
+
+        async def measured(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                present = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(h for h in added if h[0] not in present)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, measured)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            _requests.labels(route, scope["method"], status).inc()
+            _seconds.labels(route, scope["method"]).observe(time.perf_counter() - begun)

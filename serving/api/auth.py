@@ -1,39 +1,44 @@
 """Who is calling: bearer tokens, and the permission that each route names."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from loop.domain.access import Permission, Token, require
+from loop.domain.access import Permission, Token, require, valid
 from loop.domain.errors import Unauthenticated
+from loop.domain.identity import digest_of
 from loop.wiring import Services
+from serving.api.current import Current
 
 _bearer = HTTPBearer(auto_error=False, description="a token made with `askance token create`")
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     wired: Services = request.app.state.services
     return wired
 
 
-def authenticated(
+async def authenticated(
+    request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    wired: Annotated[Services, Depends(services)],
 ) -> Token:
+    """Also leaves the configuration of this moment in `request.state.view`."""
     if credentials is None:
         raise Unauthenticated(
             "this call needs a token.",
             hint="Send Authorization: Bearer TOKEN; `askance up` prints the operator's.",
         )
-    return wired.administration.authenticate(credentials.credentials)
+    current: Current = request.app.state.gateway.current
+    request.state.view = await current.view()
+    return valid(await current.token(request.state.view, digest_of(credentials.credentials.encode())))
 
 
-def needs(permission: Permission) -> Callable[..., Token]:
+def needs(permission: Permission) -> Callable[..., Awaitable[Token]]:
     """A dependency that lets through whoever may do `permission` in the project of the path."""
 
-    def check(request: Request, token: Annotated[Token, Depends(authenticated)]) -> Token:
+    async def check(request: Request, token: Annotated[Token, Depends(authenticated)]) -> Token:
         require(token, permission, request.path_params.get("project_id"))
         return token
 

@@ -22,6 +22,8 @@ _STATUS: tuple[tuple[type[errors.AskanceError], int], ...] = (
     (errors.BadImage, 400),
     (errors.Invalid, 422),
     (errors.Conflict, 409),
+    (errors.TooManyRequests, 429),
+    (errors.DeadlinePassed, 504),
     (errors.Unavailable, 503),
 )
 _RETRY_AFTER_SECONDS = 2
@@ -51,7 +53,10 @@ def response(status: int, code: str, title: str, detail: str, hint: str, ids: di
 async def _domain(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.AskanceError)  # noqa: S101 - registered for this class only
     ids = {name: _plain(value) for name, value in error.ids.items()}
-    return response(status_of(error), error.code, error.title, error.detail, error.hint, ids)
+    answer = response(status_of(error), error.code, error.title, error.detail, error.hint, ids)
+    if "retry_after_s" in ids:
+        answer.headers["Retry-After"] = str(ids["retry_after_s"])
+    return answer
 
 
 def _plain(value: object) -> object:

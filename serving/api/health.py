@@ -1,6 +1,5 @@
 """Is the service alive, is it ready, and its figures for Prometheus."""
 
-import numpy as np
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
@@ -8,6 +7,8 @@ from starlette.concurrency import run_in_threadpool
 
 from loop.domain.model import ModelVersion
 from serving.api.auth import Wired
+from serving.api.gateway import deadline_after
+from serving.images import BLANK
 
 router = APIRouter(tags=["health"])
 
@@ -27,9 +28,9 @@ def healthz() -> Health:
 async def readyz(wired: Wired) -> Health:
     """The store can be read, and each champion answers a tiny inference."""
     champions = await run_in_threadpool(_champions, wired)
-    blank = np.zeros((32, 32, 3), dtype=np.uint8)
+    deadline = deadline_after(None, wired.settings.limits.request_timeout_s)
     for model in champions:
-        await wired.inferencer.infer(model, blank)
+        await wired.inferencer.infer(model, BLANK, deadline)
     return Health(status="ready", models={model.project_id: model.id for model in champions})
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from loop.domain.access import Permission, may
-from loop.domain.errors import NoChampion
+from loop.domain.errors import NoChampion, NotFound
 from serving.api.auth import Reader, Wired
 from serving.api.presenters import item_fields, item_out, prediction_out, truth_out
 from serving.api.schemas import ItemDetailOut, ItemPage, NeighbourOut, NeighboursOut
@@ -61,6 +61,12 @@ def get_image(project_id: str, digest: str, token: Reader, wired: Wired) -> Resp
     """The image as it was sent."""
     with wired.store.read() as tx:
         item = tx.items.get(project_id, digest)
+    if not wired.blobs.has(item.digest):
+        raise NotFound(
+            "the image of this item was not kept.",
+            hint="The project's policy (retain) keeps images that people look at; send the image again to see it.",
+            item=digest,
+        )
     return Response(wired.blobs.get(item.digest), media_type=item.media_type, headers=_IMAGE_HEADERS)
 
 

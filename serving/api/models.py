@@ -1,22 +1,29 @@
-"""Model versions, promotions, cycles."""
+"""Model versions, promotions, rollouts, cycles."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
+from loop.settings import changed_options
 from serving.api.auth import Operator, Reader, Wired
 from serving.api.bodies import read_body
 from serving.api.presenters import cycle_out, model_out
 from serving.api.schemas import (
+    ConfiguredOut,
     CycleIn,
     CycleOut,
     CyclePage,
+    EndIn,
     ModelOut,
     ModelsOut,
+    OptionsIn,
     PromoteIn,
     PromotionOut,
     RollbackIn,
+    RolloutIn,
+    RolloutOut,
+    RolloutsOut,
 )
 
 router = APIRouter(prefix="/v1/projects/{project_id}", tags=["models and cycles"])
@@ -24,14 +31,16 @@ router = APIRouter(prefix="/v1/projects/{project_id}", tags=["models and cycles"
 
 @router.get("/models")
 def list_models(project_id: str, token: Reader, wired: Wired) -> ModelsOut:
-    """Versions and promotions, newest first."""
+    """Versions, promotions and rollouts, newest first."""
     with wired.store.read() as tx:
         project = tx.projects.get(project_id)
         models = tx.models.all(project_id)
         promotions = tx.promotions.of_project(project_id)
+        rollouts = tx.rollouts.of_project(project_id)
     return ModelsOut(
         models=[model_out(model, project.champion_id) for model in models],
         promotions=[PromotionOut.model_validate(p) for p in promotions],
+        rollouts=[RolloutOut.model_validate(r) for r in rollouts],
     )
 
 
@@ -62,6 +71,55 @@ def rollback(project_id: str, body: RollbackIn, token: Operator, wired: Wired) -
 def promote(project_id: str, model_id: str, body: PromoteIn, token: Operator, wired: Wired) -> PromotionOut:
     """Make a version champion in your name, whatever the gate said."""
     return PromotionOut.model_validate(wired.administration.override(project_id, model_id, token.name, body.reason))
+
+
+@router.post("/models/{model_id}/serving", status_code=202)
+def configure(project_id: str, model_id: str, body: OptionsIn, token: Operator, wired: Wired) -> ConfiguredOut:
+    """Serve this version with other options (replicas, device, batch size ...) than the settings say.
+
+    The champion is deployed anew beside itself and takes over without a failed request: follow the promotion.
+    Another version keeps them until it serves.
+    """
+    model, promotion = wired.administration.configure_model(
+        project_id, model_id, token.name, lambda present: changed_options(wired.settings, present, body.options)
+    )
+    return ConfiguredOut(
+        model=_present(wired, project_id, model.id),
+        promotion=None if promotion is None else PromotionOut.model_validate(promotion),
+    )
+
+
+@router.post("/rollouts", status_code=202)
+def start_rollout(project_id: str, body: RolloutIn, token: Operator, wired: Wired) -> RolloutOut:
+    """A model beside the champion, as canary or shadow; one of each kind at a time.
+
+    It takes its share once it is active, and is taken back by itself when it errs or is slow.
+    """
+    rollout = wired.administration.start_rollout(
+        project_id,
+        body.model_id,
+        kind=body.kind,
+        share=body.share,
+        limits=wired.settings.rollout.as_limits(),
+        actor=token.name,
+        reason=body.reason,
+    )
+    return RolloutOut.model_validate(rollout)
+
+
+@router.get("/rollouts")
+def list_rollouts(project_id: str, token: Reader, wired: Wired) -> RolloutsOut:
+    """Newest first."""
+    with wired.store.read() as tx:
+        tx.projects.get(project_id)
+        rollouts = tx.rollouts.of_project(project_id)
+    return RolloutsOut(rollouts=[RolloutOut.model_validate(r) for r in rollouts])
+
+
+@router.post("/rollouts/{rollout_id}/end")
+def end_rollout(project_id: str, rollout_id: str, body: EndIn, token: Operator, wired: Wired) -> RolloutOut:
+    """From the next request on, the champion answers alone."""
+    return RolloutOut.model_validate(wired.administration.end_rollout(project_id, rollout_id, token.name, body.reason))
 
 
 @router.post("/cycles", status_code=202)

@@ -1,117 +1,73 @@
 """Inference for production systems, and what people made of it."""
 
-import asyncio
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from loop.domain.errors import Invalid, ModelGone, NoChampion
-from loop.domain.identity import digest_of
-from loop.domain.model import ModelVersion
-from loop.domain.ports import Claim
-from loop.domain.project import Project
+from loop.domain.errors import Invalid
 from loop.domain.review import Outcome
-from loop.router import Caller, ReceivedImage, Routed
+from loop.router import Caller
 from loop.wiring import Services
 from serving.api.auth import Producer, Wired
 from serving.api.bodies import read_image
+from serving.api.gateway import Asked, CallerGone, Gateway, deadline_after
 from serving.api.presenters import prediction_out, reviewed_out
 from serving.api.schemas import PredictionOut, PredictionPage, ReviewedPredictionOut
-from serving.images import decode_image
 
 router = APIRouter(prefix="/v1/projects/{project_id}/predictions", tags=["predictions"])
 
-# A champion may be replaced between reading its name and calling it; the next one is tried at once.
-_TRIES = 5
 _KEY_LENGTH = 255
+# nginx's number for a caller who hung up; nobody is there to read it but logs and figures.
+_CLIENT_CLOSED_REQUEST = 499
 
 
-@router.post("", responses={200: {"description": "answered; durable"}})
+@router.post("", response_model=None, responses={200: {"model": PredictionOut, "description": "answered; durable"}})
 async def predict(
     project_id: str,
     request: Request,
-    response: Response,
     token: Producer,
     wired: Wired,
     source: Annotated[str, Query(max_length=200, description="where the image comes from, e.g. camera-3")] = "",
     group: Annotated[str, Query(max_length=200, description="clip or scene that must not be split")] = "",
+    timeout: Annotated[
+        float | None,
+        Query(description="seconds that you wait; what is not answered by then gets 504 and is not computed"),
+    ] = None,
     idempotency_key: Annotated[str | None, Header(description="a retry with the same key creates nothing new")] = None,
-) -> PredictionOut:
+) -> Response:
     """Send a JPEG, PNG or WebP image as the body (or as a multipart file); get boxes and what was decided."""
-    content = await read_image(request, wired.settings.limits.max_image_bytes)
+    gateway: Gateway = request.app.state.gateway
+    gateway.rates.take(token.id)
+    deadline = deadline_after(timeout, wired.settings.limits.request_timeout_s)
     if idempotency_key is not None and not 1 <= len(idempotency_key) <= _KEY_LENGTH:
         raise Invalid(f"an Idempotency-Key has 1 to {_KEY_LENGTH} characters.", hint="Send a UUID.")
-    caller = Caller(token.id, idempotency_key)
-    digest = digest_of(content)
-    claim = await _claimed(wired, caller, project_id, digest, source, group)
-    if claim is not None and not claim.fresh:
-        response.headers["Idempotent-Replayed"] = "true"
-        return await run_in_threadpool(_stored, wired, project_id, str(claim.prediction_id))
-    # Shielded: once begun, a caller who hangs up does not leave a half-done request behind.
-    return await asyncio.shield(
-        asyncio.ensure_future(_answer(wired, caller, project_id, content, digest, source, group))
-    )
+    content = await read_image(request, wired.settings.limits.max_image_bytes)
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    asked = Asked(
+        project_id=project_id, content=content, caller=Caller(token.id, idempotency_key), source=source, group=group,
+        deadline=deadline, gone=gone,
+    )  # fmt: skip
+    with gateway.waiting.held(len(content)):
+        try:
+            answered = await gateway.answer(request.state.view, asked)
+        except CallerGone:
+            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+    if answered.routed is None or answered.model is None:
+        body = await run_in_threadpool(_stored, wired, project_id, str(answered.replayed))
+        return _json(body, {"Idempotent-Replayed": "true"})
+    routed = answered.routed
+    task_id = routed.task.id if routed.task else None
+    return _json(prediction_out(routed.prediction, answered.model, routed.item.width, routed.item.height, task_id))
 
 
-async def _claimed(
-    wired: Services, caller: Caller, project_id: str, digest: str, source: str, group: str
-) -> Claim | None:
-    if caller.key is None:
-        return None
-    request_digest = digest_of("\0".join([project_id, digest, source, group]).encode())
-
-    def claim() -> Claim:
-        with wired.store.begin() as tx:
-            return tx.keys.claim(caller.token_id, str(caller.key), request_digest, wired.clock())
-
-    return await run_in_threadpool(claim)
-
-
-async def _answer(
-    wired: Services, caller: Caller, project_id: str, content: bytes, digest: str, source: str, group: str
-) -> PredictionOut:
-    try:
-        facts, pixels = await run_in_threadpool(
-            partial(decode_image, content, max_pixels=wired.settings.limits.max_image_pixels)
-        )
-        image = ReceivedImage(
-            content=content, digest=digest, media_type=facts.media_type, width=facts.width, height=facts.height,
-            source=source, group=group,
-        )  # fmt: skip
-        for attempt in range(1, _TRIES + 1):
-            project, model = await run_in_threadpool(_champion, wired, project_id)
-            try:
-                inference = await wired.inferencer.infer(model, pixels)
-                break
-            except ModelGone:
-                if attempt == _TRIES:
-                    raise
-                await asyncio.sleep(0.05 * attempt)
-        routed: Routed = await run_in_threadpool(wired.router.route, project, model, image, inference, caller)
-    except BaseException:
-        if caller.key is not None:
-            await run_in_threadpool(_abandon, wired, caller)
-        raise
-    return prediction_out(routed.prediction, model, facts.width, facts.height, routed.task.id if routed.task else None)
-
-
-def _champion(wired: Services, project_id: str) -> tuple[Project, ModelVersion]:
-    with wired.store.read() as tx:
-        project = tx.projects.get(project_id)
-        if project.champion_id is None:
-            raise NoChampion(
-                f"{project_id} has no model yet.",
-                hint=f"Add one: askance models add WEIGHTS --project {project_id}, or run a cycle on imported truth.",
-                project=project_id,
-            )
-        return project, tx.models.get(project_id, project.champion_id)
-
-
-def _abandon(wired: Services, caller: Caller) -> None:
-    with wired.store.begin() as tx:
-        tx.keys.abandon(caller.token_id, str(caller.key))
+def _json(body: PredictionOut, headers: dict[str, str] | None = None) -> Response:
+    """Written once, by pydantic: FastAPI would validate the answer again and turn it into plain values first."""
+    return Response(body.model_dump_json(), headers=headers, media_type="application/json")
 
 
 def _stored(wired: Services, project_id: str, prediction_id: str) -> ReviewedPredictionOut:

@@ -125,6 +125,7 @@ def model_out(model: ModelVersion, champion_id: str | None) -> ModelOut:
         cycle_id=model.cycle_id,
         mlflow_version=model.mlflow_version,
         champion=model.id == champion_id,
+        serving=dict(model.serving),
         created_at=model.created_at,
     )
 

@@ -6,14 +6,16 @@ Boxes are absolute pixels `xyxy`; times are RFC 3339 UTC; scores, risks and rate
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
 from loop.domain.access import Role
+from loop.domain.annotation import AnnotationState
 from loop.domain.cycle import CycleState, Step
 from loop.domain.item import Split
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.review import Outcome, TaskState
-from loop.domain.routing import Action, Stage
+from loop.domain.rollout import RolloutKind, RolloutState
+from loop.domain.routing import Action, Durability, Retain, Stage
 
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Pixels = Annotated[float, Field(allow_inf_nan=False)]
@@ -90,6 +92,9 @@ class PolicyOut(_Out):
     score_threshold: Unit
     failure_iou: Unit
     lease_seconds: int
+    retain: Retain = Field(description="of which accepted predictions the image is kept")
+    retain_rate: Unit = Field(description="with which it is kept where retain is sampled")
+    durability: Durability = Field(description="when an accepted prediction is durable")
 
 
 class PolicyIn(_In):
@@ -100,6 +105,9 @@ class PolicyIn(_In):
     score_threshold: Unit | None = None
     failure_iou: Unit | None = None
     lease_seconds: Annotated[int, Field(ge=5, le=86_400)] | None = None
+    retain: Retain | None = None
+    retain_rate: Unit | None = None
+    durability: Durability | None = None
 
 
 class ProjectIn(_In):
@@ -306,6 +314,7 @@ class ModelOut(_Out):
     cycle_id: str | None
     mlflow_version: str | None
     champion: bool
+    serving: dict[str, Any] = Field(description="options of its own, in place of the service's settings")
     created_at: datetime
 
 
@@ -322,9 +331,62 @@ class PromotionOut(_Out):
     finished_at: datetime | None
 
 
+class RolloutLimitsOut(_Out):
+    min_requests: int
+    max_error_rate: Unit
+    max_latency_ratio: float
+    confidence: Unit
+    window_s: float
+
+
+class RolloutOut(_Out):
+    id: str
+    kind: RolloutKind
+    model_id: str
+    champion_id: str = Field(description="the model that it was started beside")
+    share: Unit
+    state: RolloutState
+    actor: str
+    reason: str
+    limits: RolloutLimitsOut = Field(description="what takes it back by itself")
+    error: str = Field(description="why it failed, was rolled back or ended")
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class RolloutsOut(_Out):
+    rollouts: list[RolloutOut]
+
+
+class RolloutIn(_In):
+    """canary: a share of the callers get this model's answers. shadow: it sees a share of the traffic, and the
+    callers get the champion's answers."""
+
+    kind: RolloutKind
+    model_id: str
+    share: float = Field(description="of the predictions, above 0 and at most 1")
+    reason: str = Field(default="asked for", min_length=3, max_length=1000)
+
+
+class EndIn(_In):
+    reason: str = Field(default="ended by hand", min_length=3, max_length=1000)
+
+
 class ModelsOut(_Out):
     models: list[ModelOut]
     promotions: list[PromotionOut]
+    rollouts: list[RolloutOut]
+
+
+class OptionsIn(_In):
+    """Options of a model that differ from the section `serving` of the settings; null takes one back."""
+
+    options: dict[str, StrictInt | StrictFloat | StrictStr | None] = Field(min_length=1, max_length=50)
+
+
+class ConfiguredOut(_Out):
+    model: ModelOut
+    promotion: PromotionOut | None = Field(description="for the champion: serves with them once this is active")
 
 
 class PromoteIn(_In):
@@ -375,6 +437,54 @@ class CycleOut(_Out):
 class CyclePage(_Out):
     cycles: list[CycleOut]
     next: str | None
+
+
+# --- bulk annotation -----------------------------------------------------------------------------------
+
+
+class AnnotationIn(_In):
+    source: str = Field(
+        min_length=1,
+        max_length=4000,
+        description="a folder, a manifest (.txt, .jsonl, .csv) or a URL that the service can read; paths absolute",
+    )
+    model_id: str | None = Field(default=None, description="null: the present champion")
+    review: bool = Field(default=True, description="whether risky ones become review tasks")
+
+
+class AnnotationOut(_Out):
+    """found counts what the source names once it is listed; done + bad of them are answered."""
+
+    id: str
+    project_id: str
+    model_id: str
+    source: str
+    review: bool
+    state: AnnotationState
+    found: int
+    done: int
+    bad: int
+    error: str
+    actor: str
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+class AnnotationPage(_Out):
+    annotations: list[AnnotationOut]
+    next: str | None = Field(description="pass as `after` for the next page")
+
+
+class BadImageOut(_Out):
+    url: str
+    reason: str
+
+
+class BadImagesOut(_Out):
+    bad: int = Field(description="all of them; at most 1,000 are listed")
+    images: list[BadImageOut]
 
 
 class EventOut(_Out):

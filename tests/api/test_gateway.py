@@ -1,0 +1,208 @@
+"""The gateway under pressure: deadlines, rates, callers who leave, canaries that fail, shadows that watch."""
+
+import asyncio
+import threading
+
+import pytest
+from fastapi.testclient import TestClient
+
+from loop.domain.errors import Overloaded, Unavailable
+from loop.domain.model import ModelVersion
+from loop.domain.prediction import Timed
+from loop.settings import load_settings
+from serving.api.app import create_app
+from tests.api.conftest import LABELS, InProcess, picture
+from tests.api.test_models_and_cycles import add, champion
+from tests.api.test_predictions import problem
+from tests.tiny_models import tiny_weights
+
+OTHER = tiny_weights(tuple(LABELS), seed=1)
+
+
+def summary(service) -> dict:
+    return service.call("GET", "/v1/projects/shapes/summary").json()
+
+
+def started(service, kind: str, share: float = 1.0) -> str:
+    """Another model beside the champion, taking its share; its id."""
+    model = add(service, OTHER).json()["id"]
+    body = {"kind": kind, "model_id": model, "share": share, "reason": "a test"}
+    asked = service.call("POST", "/v1/projects/shapes/rollouts", json=body)
+    assert asked.status_code in (200, 201, 202), asked.text
+    (queued,) = service.services.controller.due(())
+    service.services.controller.settle_rollout(queued, deploy=lambda _model: None)
+    return model
+
+
+def rollout(service) -> dict:
+    return service.call("GET", "/v1/projects/shapes/models").json()["rollouts"][0]
+
+
+# --- deadlines and callers who leave -----------------------------------------------------------------
+
+
+def test_a_deadline_that_passed_is_504_and_leaves_nothing(service, monkeypatch):
+    """What is not answered in the time that the caller gives is not kept, and the key may be used again."""
+
+    async def never(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        await asyncio.sleep(max(0.0, deadline - asyncio.get_running_loop().time()))
+        raise_late()
+
+    def raise_late():
+        from loop.domain.errors import DeadlinePassed
+
+        raise DeadlinePassed("too late.", hint="Allow more time.")
+
+    key = {"Idempotency-Key": "a"}
+    with monkeypatch.context() as patched:
+        patched.setattr(InProcess, "infer", never)
+        problem(service.predict(picture(), headers=key, params={"timeout": 0.01}), 504, "deadline-passed")
+    assert summary(service)["predictions"] == 0
+    assert service.predict(picture(1), headers=key).status_code == 200
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_no_time_at_all_is_504_at_once(service, seconds):
+    """Nothing is computed for it."""
+    problem(service.predict(picture(), params={"timeout": seconds}), 504, "deadline-passed")
+    assert service.inferencer.calls == 0
+
+
+def test_a_caller_who_hangs_up_is_not_computed(service, monkeypatch):
+    """The inference is cancelled and nothing is written."""
+    begun, cancelled = threading.Event(), threading.Event()
+
+    async def slow(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        raise AssertionError("nobody waited")
+
+    monkeypatch.setattr(InProcess, "infer", slow)
+    app = service.client.app
+    body = picture()
+    sent: list[dict] = []
+
+    async def hang_up():
+        messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive():
+            if messages:
+                return messages.pop()
+            await asyncio.to_thread(begun.wait, 60)
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1/projects/shapes/predictions", "query_string": b"",
+            "headers": [(b"authorization", f"Bearer {service.tokens['producer']}".encode())], "asgi": {},
+            "raw_path": b"", "root_path": "", "scheme": "http", "http_version": "1.1", "state": {},
+        }  # fmt: skip
+        await app(scope, receive, send)
+
+    service.client.portal.call(hang_up)
+    assert cancelled.wait(60)
+    assert sent[0]["status"] == 499
+    assert summary(service)["predictions"] == 0
+
+
+# --- overload --------------------------------------------------------------------------------------------
+
+
+def test_overload_is_503_with_retry_after(service, monkeypatch):
+    """The caller is told when to come again."""
+
+    async def full(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        raise Overloaded("256 requests wait already.", hint="Send it again a little later.")
+
+    monkeypatch.setattr(InProcess, "infer", full)
+    response = service.predict(picture())
+    problem(response, 503, "overloaded")
+    assert int(response.headers["Retry-After"]) >= 1
+    assert summary(service)["predictions"] == 0
+
+
+def test_one_token_may_not_ask_for_more_than_its_rate(service, tmp_path):
+    """429 with Retry-After for that token; another token is served."""
+    environ = {
+        "ASKANCE_DATA_DIR": str(tmp_path),
+        "ASKANCE_LIMITS__REQUESTS_PER_SECOND": "0.01",
+        "ASKANCE_LIMITS__BURST": "2",
+    }
+    from dataclasses import replace
+
+    limited = create_app(replace(service.services, settings=load_settings(environ=environ)))
+    with TestClient(limited) as client:
+
+        def predict(role: str):
+            headers = {"Authorization": f"Bearer {service.tokens[role]}"}
+            return client.post("/v1/projects/shapes/predictions", content=picture(), headers=headers)
+
+        assert [predict("producer").status_code for _ in range(2)] == [200, 200]
+        refused = predict("producer")
+        problem(refused, 429, "too-many-requests")
+        assert 1 <= int(refused.headers["Retry-After"]) <= 100
+        assert predict("operator").status_code == 200
+
+
+# --- canary and shadow -------------------------------------------------------------------------------------
+
+
+def test_a_canary_answers_its_share(service):
+    """At share 1 all; every answer names the model that gave it."""
+    before = champion(service)
+    canary = started(service, "canary")
+    answer = service.predict(picture()).json()
+    assert (answer["model_id"], champion(service)) == (canary, before)
+
+
+def test_a_canary_that_fails_is_covered_and_taken_back(service, monkeypatch):
+    """Callers get the champion's answer, and after a few failures the canary takes no more traffic."""
+    before = champion(service)
+    canary = started(service, "canary")
+    whole = InProcess.infer
+
+    async def half_broken(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        if model.id == canary:
+            raise Unavailable("the model answered with values that are not finite.", hint="Roll back.")
+        return await whole(self, model, content, deadline)
+
+    monkeypatch.setattr(InProcess, "infer", half_broken)
+    answers = [service.predict(picture(seed)) for seed in range(8)]
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert {answer.json()["model_id"] for answer in answers} == {before}
+    taken_back = rollout(service)
+    assert taken_back["state"] == "rolled_back"
+    assert "failed" in taken_back["error"]
+
+
+def test_a_shadow_answers_for_itself_only(service):
+    """Callers get the champion's answer; the shadow's is kept beside it."""
+    before = champion(service)
+    started(service, "shadow")
+    answers = [service.predict(picture(seed)).json() for seed in range(3)]
+    assert {answer["model_id"] for answer in answers} == {before}
+    service.client.portal.call(service.client.app.state.gateway._rollouts.close)
+    with service.services.store.read() as tx:
+        kept = tx.rollouts.shadow_answers(rollout(service)["id"], after="", limit=10)
+    assert {answer.prediction_id for answer in kept} == {answer["id"] for answer in answers}
+    assert all(answer.seconds > 0 and not answer.error for answer in kept)
+
+
+# --- what is kept --------------------------------------------------------------------------------------------
+
+
+def test_an_image_that_was_not_kept_says_so(service):
+    """The prediction is there, its image is not, by the project's own policy."""
+    changes = {"threshold": 1.0, "audit_rate": 0.0, "retain": "none"}
+    assert service.call("PATCH", "/v1/projects/shapes/policy", json=changes).json()["retain"] == "none"
+    answer = service.predict(picture()).json()
+    item = f"/v1/projects/shapes/items/{answer['item_digest']}"
+    assert service.call("GET", item).json()["prediction"]["id"] == answer["id"]
+    said = problem(service.call("GET", f"{item}/image"), 404, "not-found")
+    assert "not kept" in said["detail"]

@@ -1,0 +1,166 @@
+"""Group commit: many share a transaction, and none pays for another's fault."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loop.commits import GroupCommit
+from loop.domain.errors import Conflict, Unavailable
+from loop.domain.identity import digest_of
+from loop.domain.prediction import Inference
+from loop.domain.project import Project
+from loop.domain.routing import Durability, Retain
+from loop.router import Caller, Inferred, ReceivedImage, Router
+from loop.store.blobs import FsspecBlobs
+from loop.store.database import SqlStore
+from tests.contract.records import NOW, PROJECT, a_model, furnish
+
+
+@dataclass
+class Doors:
+    """A real store that counts its writing transactions; while `shut`, they wait."""
+
+    store: SqlStore
+    begun: int = 0
+    open: threading.Event = None  # type: ignore[assignment]
+    broken: bool = False
+
+    @contextmanager
+    def begin(self) -> Iterator[object]:
+        self.begun += 1
+        if self.open is not None:
+            self.open.wait(60)
+        if self.broken:
+            raise Unavailable("the database is away.", hint="Wait.")
+        with self.store.begin() as tx:
+            yield tx
+
+
+@pytest.fixture
+def doors(tmp_path: Path) -> Iterator[Doors]:
+    store = SqlStore.open(f"sqlite:///{tmp_path}/a.db")
+    store.migrate()
+    furnish(store)
+    yield Doors(store)
+    store.close()
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> FsspecBlobs:
+    return FsspecBlobs.open(str(tmp_path / "blobs"))
+
+
+def router(doors: Doors, blobs: FsspecBlobs) -> Router:
+    ids = iter(range(10_000))
+    return Router(
+        doors,  # type: ignore[arg-type]
+        blobs,
+        b"secret",
+        lambda _model, _embedding: 1.0,
+        lambda: NOW,
+        lambda count: next(ids).to_bytes(count, "big"),
+    )
+
+
+def project(doors: Doors, *, threshold: float = 1.0, **policy: object) -> Project:
+    with doors.store.read() as tx:
+        stored = tx.projects.get(PROJECT)
+    return replace(stored, policy=replace(stored.policy, threshold=threshold, audit_rate=0.0, **policy))  # type: ignore[arg-type]
+
+
+def inferred(routes: Router, project: Project, number: int = 0, key: str | None = None) -> Inferred:
+    model, content = a_model(), b"image %d" % number
+    inference = Inference(
+        boxes=np.zeros((0, 4), dtype=np.float32),
+        scores=np.zeros(0, dtype=np.float32),
+        classes=np.zeros(0, dtype=np.int64),
+        class_scores=np.zeros((0, len(model.head.labels)), dtype=np.float32),
+        embedding=np.eye(1, model.head.embedding_dim, dtype=np.float32)[0],
+    )
+    image = ReceivedImage(content=content, digest=digest_of(content), media_type="image/png", width=8, height=8)
+    return Inferred(
+        prediction_id=routes.new_prediction_id(), project=project, model=model, image=image, inference=inference,
+        caller=Caller("token", key),
+    )  # fmt: skip
+
+
+def stored(doors: Doors, ids: Sequence[str]) -> int:
+    with doors.store.read() as tx:
+        return sum(prediction.id in ids for prediction in tx.predictions.page(PROJECT, after=None, limit=1000))
+
+
+def test_what_comes_during_a_commit_shares_the_next(doors: Doors, blobs: FsspecBlobs) -> None:
+    """Fifty predictions while one commits are one transaction, and each is there when it is answered."""
+    routes = router(doors, blobs)
+    doors.open = threading.Event()
+    commits = GroupCommit(routes, delay_s=0.0)
+    answers = [commits.submit(inferred(routes, project(doors), number)) for number in range(50)]
+    doors.open.set()
+    ids = [answer.result(60).prediction.id for answer in answers]
+    assert stored(doors, ids) == 50
+    assert doors.begun < 10
+    commits.close()
+
+
+def test_one_that_cannot_be_kept_fails_alone(doors: Doors, blobs: FsspecBlobs) -> None:
+    """The others of its group are kept all the same."""
+    routes = router(doors, blobs)
+    doors.open = threading.Event()
+    commits = GroupCommit(routes, delay_s=0.0)
+    first = commits.submit(inferred(routes, project(doors)))
+    unclaimed = commits.submit(inferred(routes, project(doors), 1, key="never claimed"))
+    last = commits.submit(inferred(routes, project(doors), 2))
+    doors.open.set()
+    with pytest.raises(Conflict):
+        unclaimed.result(60)
+    assert stored(doors, [first.result(60).prediction.id, last.result(60).prediction.id]) == 2
+    commits.close()
+
+
+def test_a_store_that_is_away_is_told_to_each(doors: Doors, blobs: FsspecBlobs) -> None:
+    """And the next group is tried as usual."""
+    routes = router(doors, blobs)
+    commits = GroupCommit(routes, delay_s=0.0)
+    doors.broken = True
+    with pytest.raises(Unavailable):
+        commits.submit(inferred(routes, project(doors))).result(60)
+    doors.broken = False
+    assert stored(doors, [commits.submit(inferred(routes, project(doors), 1)).result(60).prediction.id]) == 1
+    commits.close()
+
+
+def test_a_project_may_be_answered_before_the_commit(doors: Doors, blobs: FsspecBlobs) -> None:
+    """Only what is accepted, and has no Idempotency-Key to keep; closing loses none of it."""
+    routes = router(doors, blobs)
+    doors.open = threading.Event()
+    commits = GroupCommit(routes, delay_s=0.0)
+    soon = project(doors, durability=Durability.SOON)
+    accepted = commits.submit(inferred(routes, soon)).result(60)
+    risky = commits.submit(inferred(routes, replace(soon, policy=replace(soon.policy, threshold=0.0)), 1))
+    keyed = commits.submit(inferred(routes, soon, 2, key="a"))
+    assert stored(doors, [accepted.prediction.id]) == 0
+    assert not risky.done()
+    assert not keyed.done()
+    doors.open.set()
+    commits.close()
+    assert stored(doors, [accepted.prediction.id, risky.result(0).prediction.id]) == 2
+
+
+@pytest.mark.parametrize(("retain", "rate", "kept"), [("none", 1.0, 0), ("sampled", 0.5, 25), ("all", 0.0, 50)])
+def test_images_of_accepted_predictions_are_kept_as_the_policy_says(
+    doors: Doors, blobs: FsspecBlobs, retain: str, rate: float, kept: int
+) -> None:
+    """A sample is drawn by lot; images that people look at are always there."""
+    routes = router(doors, blobs)
+    policy = {"retain": Retain(retain), "retain_rate": rate}
+    routed = routes.route_all([inferred(routes, project(doors, **policy), number) for number in range(50)])
+    found = sum(blobs.has(one.item.digest) for one in routed)
+    assert found == kept if retain != "sampled" else 10 < found < 40
+    (looked_at,) = routes.route_all([inferred(routes, project(doors, threshold=0.0, **policy), 99)])
+    assert looked_at.task is not None
+    assert blobs.has(looked_at.item.digest)
