@@ -8,6 +8,7 @@ import errno
 import fcntl
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -69,7 +70,8 @@ def running(settings: Settings) -> Iterator[Services]:
         set_environment(settings)
         import ray
 
-        begin_ray(settings)
+        with _own_end():
+            begin_ray(settings)
         use_handles_in_threads()  # after Ray's processes were started, before ray.serve is imported here
         from ray import serve
 
@@ -100,6 +102,18 @@ def running(settings: Settings) -> Iterator[Services]:
                     withdraw()
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _own_end() -> Iterator[None]:
+    """Ray, where it is initialised, takes SIGTERM for itself and ends the process on the spot; whoever handles it here
+    goes on doing so, and nothing is left behind on a cluster."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if callable(handler) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def begin_ray(settings: Settings) -> None:

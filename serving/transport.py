@@ -58,6 +58,7 @@ _QUIET_RAY = {
     "RAY_AUTH_MODE": "token",
     "RAY_SERVE_LOG_TO_STDERR": "0",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # 5 s, its default, is short on a machine that is at work
     # Ray would give way to every other program (15); serving does not, the tasks of a cycle do (training.launch).
     "RAY_worker_niceness": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

@@ -32,6 +32,7 @@ class Far:
         self.cancelled = 0
         self.answers: list[asyncio.Future[None]] = []
         self.outcome = timed
+        self.asked: list[asyncio.Task[Timed]] = []
 
     async def send(self, contents: Sequence[bytes], budgets_s: Sequence[float]) -> list[Timed | AskanceError]:
         self.calls.append(list(contents))
@@ -44,6 +45,12 @@ class Far:
             self.cancelled += 1
             raise
         return [self.outcome(content) for content in contents]
+
+    def ask(self, calls: Calls, *contents: bytes) -> list["asyncio.Task[Timed]"]:
+        """Ask for each, with time to spare."""
+        asked = [asyncio.create_task(calls.infer(content, soon())) for content in contents]
+        self.asked += asked  # referred to, so that they are not collected
+        return asked
 
     async def settled(self) -> None:
         """Let all that is ready run."""
@@ -68,9 +75,9 @@ def test_a_lone_request_leaves_at_once_and_the_next_share_a_call() -> None:
     async def story() -> None:
         far = Far()
         calls = Calls(far.send, limits())
-        requests = [asyncio.ensure_future(calls.infer(b"a", soon()))]
+        requests = far.ask(calls, b"a")
         await far.settled()
-        requests += [asyncio.ensure_future(calls.infer(content, soon())) for content in (b"b", b"c", b"d")]
+        requests += far.ask(calls, b"b", b"c", b"d")
         await far.settled()
         assert far.calls == [[b"a"]]
         far.answer(0)
@@ -90,16 +97,14 @@ def test_free_calls_share_what_waits() -> None:
     async def story() -> None:
         far = Far()
         calls = Calls(far.send, limits(in_flight=2))
-        for content in (b"a", b"b"):
-            asyncio.ensure_future(calls.infer(content, soon()))
+        far.ask(calls, b"a", b"b")
         await far.settled()
-        for content in (b"c", b"d", b"e", b"f"):
-            asyncio.ensure_future(calls.infer(content, soon()))
+        far.ask(calls, b"c", b"d", b"e", b"f")
         far.answer(0)
         far.answer(1)
         await far.settled()
         assert sorted(map(len, far.calls[2:])) in ([2, 2], [4])
-        assert sum(far.calls[2:], []) == [b"c", b"d", b"e", b"f"]
+        assert [content for call in far.calls[2:] for content in call] == [b"c", b"d", b"e", b"f"]
 
     asyncio.run(story())
 
@@ -111,10 +116,9 @@ def test_a_call_is_bounded_in_images_and_bytes(change: dict[str, int], sizes: li
     async def story() -> None:
         far = Far()
         calls = Calls(far.send, limits(**change))
-        asyncio.ensure_future(calls.infer(b"first", soon()))
+        far.ask(calls, b"first")
         await far.settled()
-        for content in (b"large, large", b"b", b"c", b"d"):
-            asyncio.ensure_future(calls.infer(content, soon()))
+        far.ask(calls, b"large, large", b"b", b"c", b"d")
         for number in range(3):
             await far.settled()
             far.answer(number)
@@ -131,7 +135,7 @@ def test_each_gets_its_own_outcome() -> None:
         far = Far()
         far.outcome = lambda content: BadImage("damaged.") if content == b"bad" else timed(content)
         calls = Calls(far.send, limits())
-        requests = [asyncio.ensure_future(calls.infer(content, soon())) for content in (b"x", b"bad", b"good")]
+        requests = far.ask(calls, b"x", b"bad", b"good")
         for number in range(2):
             await far.settled()
             far.answer(number)
@@ -160,7 +164,7 @@ def test_a_request_that_is_taken_back_is_not_sent() -> None:
     async def story() -> None:
         far = Far()
         calls = Calls(far.send, limits())
-        first, second = (asyncio.ensure_future(calls.infer(content, soon())) for content in (b"a", b"b"))
+        first, second = far.ask(calls, b"a", b"b")
         await far.settled()
         second.cancel()
         first.cancel()
@@ -196,7 +200,7 @@ def test_more_than_may_wait_is_refused_at_once() -> None:
         far = Far()
         calls = Calls(far.send, limits(waiting=2))
         for _ in range(3):  # one under way, two waiting
-            asyncio.ensure_future(calls.infer(b"a", soon()))
+            far.ask(calls, b"a")
             await far.settled()
         with pytest.raises(Overloaded):
             await calls.infer(b"a", soon())

@@ -593,3 +593,34 @@ def test_threads_share_nothing() -> None:
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(answer, (good + bad) * 4))
     assert all(np.array_equal(a, b) for a, b in zip(alone * 4, together, strict=True))
+
+
+@pytest.mark.parametrize(("enough", "sides"), [(None, (320, 240)), (320, (320, 240)), (161, (320, 240)),
+                                               (160, (160, 120)), (80, (80, 60)), (1, (40, 30))])  # fmt: skip
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_large_jpegs_are_decoded_as_small_as_is_enough(
+    enough: int | None, sides: tuple[int, int], orientation: int
+) -> None:
+    """Never below what was asked for; the facts are those of the whole image, upright."""
+    ramp = np.tile(np.linspace(0, 255, 320, dtype=np.uint8)[None, :, None], (240, 1, 3))
+    buffer = BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(ramp).save(buffer, "JPEG", quality=95, exif=exif)
+    facts, pixels = decode_image(buffer.getvalue(), max_pixels=40_000_000, enough=enough)
+    width, height = sides
+    if orientation == 6:
+        assert ((facts.width, facts.height), pixels.shape) == ((240, 320), (width, height, 3))
+        pixels = np.rot90(pixels)
+    else:
+        assert ((facts.width, facts.height), pixels.shape) == ((320, 240), (height, width, 3))
+    expected = np.linspace(0, 255, width)
+    assert np.abs(pixels.mean(axis=(0, 2)) - expected).max() < 6
+
+
+def test_png_and_webp_are_decoded_whole() -> None:
+    """Only JPEG has a cheap way to a smaller image."""
+    for form in ("PNG", "WEBP"):
+        buffer = BytesIO()
+        Image.new("RGB", (64, 48), (10, 20, 30)).save(buffer, form)
+        assert decode_image(buffer.getvalue(), max_pixels=40_000_000, enough=8)[1].shape == (48, 64, 3)

@@ -43,11 +43,17 @@ def run_in_ray(
     """
     import ray
     from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     if not ray.is_initialized():
         raise Unavailable("this process is not connected to Ray.", hint="Start the service with `askance up`.")
     # One call per process: what a training leaves behind (memory, settings of torch) ends with it.
-    task = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_calls=1, max_retries=0, num_returns="streaming")(_told)
+    # On this machine, whose folders the function is given.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    task = ray.remote(
+        num_cpus=num_cpus, num_gpus=num_gpus, max_calls=1, max_retries=0, num_returns="streaming",
+        scheduling_strategy=here,
+    )(_told)  # fmt: skip
     stream = task.remote(function, args, kwargs)
     try:
         for reference in stream:

@@ -1,0 +1,104 @@
+"""What a gateway does when the detector it called ends before it has answered."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from grpc import RpcError
+from ray import serve
+from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError
+from ray.serve.exceptions import RayServeException
+
+from loop.domain.errors import AskanceError, ModelGone, Unavailable
+from loop.domain.model import ModelHead, ModelVersion
+from loop.domain.prediction import Timed
+from loop.settings import load_settings
+from serving.deployments import RayInferencer
+from tests.test_calls import timed
+
+MODEL = ModelVersion(
+    id="model_1",
+    project_id="p",
+    digest="0" * 64,
+    head=ModelHead(backend="ultralytics", architecture={}, labels=("circle",), image_size=64, embedding_dim=8),
+    origin="registered",
+    cycle_id=None,
+    reference_key=None,
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+class Replicas:
+    """Ray Serve's side of a handle: each call ends as the script says, then all are answered."""
+
+    def __init__(self, *script: Exception) -> None:
+        self._script: Iterator[Exception] = iter(script)
+        self.budgets: list[float] = []
+        self.looked_up = 0
+
+    def handle(self, _: str) -> "Replicas":
+        self.looked_up += 1
+        return self
+
+    @property
+    def infer(self) -> "Replicas":
+        return self
+
+    def remote(self, contents: list[bytes], budgets_s: list[float]) -> "asyncio.Future[list[Timed | AskanceError]]":
+        self.budgets += budgets_s
+        answer: asyncio.Future[list[Timed | AskanceError]] = asyncio.get_running_loop().create_future()
+        if (error := next(self._script, None)) is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result([timed(content) for content in contents])
+        return answer
+
+
+def asked(replicas: Replicas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int = 1) -> list[object]:
+    """What each of so many requests, one after the other, came to."""
+    monkeypatch.setattr(serve, "get_app_handle", replicas.handle)
+
+    async def story() -> list[object]:
+        inferencer = RayInferencer(load_settings(None, {"ASKANCE_DATA_DIR": str(tmp_path)}))
+        ends: list[object] = []
+        for _ in range(times):
+            try:
+                ends.append(await inferencer.infer(MODEL, b"image", asyncio.get_running_loop().time() + 30))
+            except AskanceError as error:
+                ends.append(error)
+        return ends
+
+    return asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "gone", [ActorDiedError(), ActorUnavailableError("away", None), NodeDiedError("node"), RpcError("cancelled")]
+)
+def test_a_replica_that_died_is_replaced_by_another_at_once(
+    gone: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the same handle, which has learnt whom not to ask, and with the time that is left."""
+    replicas = Replicas(gone)
+    (end,) = asked(replicas, tmp_path, monkeypatch)
+    assert isinstance(end, Timed)
+    assert replicas.looked_up == 1
+    assert 0 < replicas.budgets[1] < replicas.budgets[0] <= 30
+
+
+def test_what_ends_every_replica_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that kills detectors does not go through all of them: 503 after the third."""
+    replicas = Replicas(*[ActorDiedError()] * 9)
+    (end,) = asked(replicas, tmp_path, monkeypatch)
+    assert type(end) is Unavailable
+    assert len(replicas.budgets) == 3
+
+
+def test_an_application_that_is_gone_is_told_from_a_replica(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ModelGone, by which the gateway looks for the present champion; the next request asks for a fresh handle."""
+    replicas = Replicas(RayServeException("the application is deleted"))
+    gone, after = asked(replicas, tmp_path, monkeypatch, times=2)
+    assert isinstance(gone, ModelGone)
+    assert isinstance(after, Timed)
+    assert replicas.looked_up == 2

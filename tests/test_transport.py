@@ -1,0 +1,65 @@
+"""What Ray Serve is told before it starts: no listener but loopback, nothing that outlives the service."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from loop.settings import Settings, load_settings
+from serving.transport import set_environment
+
+# As Ray 2.60 writes it, with the two lists that it offers to everybody, and the port of the API.
+_CONFIGURATION = """frontend prometheus
+    bind :{figures}
+    mode http
+frontend http_frontend
+    bind *:8000
+listen stats
+  bind *:{statistics}
+  stats enable
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name in [name for name in os.environ if name.startswith("RAY_SERVE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    return load_settings(environ={"ASKANCE_DATA_DIR": str(tmp_path)})
+
+
+def test_statistics_of_haproxy_are_on_loopback(settings: Settings, tmp_path: Path) -> None:
+    """Its two lists, on ports that another service of the machine does not have; the API listens where it was told."""
+    set_environment(settings)
+    figures = os.environ["RAY_SERVE_HAPROXY_METRICS_PORT"]
+    statistics = os.environ["RAY_SERVE_HAPROXY_STATS_PORT"]
+    script = Path(os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"])
+    configuration = tmp_path / "haproxy.cfg"
+    configuration.write_text(_CONFIGURATION.format(figures=figures, statistics=statistics))
+    subprocess.run([script, "-c", "-f", configuration], check=False, capture_output=True)
+    bound = [line.split()[1] for line in configuration.read_text().splitlines() if line.strip().startswith("bind")]
+    assert bound == [f"127.0.0.1:{figures}", "*:8000", f"127.0.0.1:{statistics}"]
+
+
+def test_haproxy_is_the_one_that_ray_brings(settings: Settings) -> None:
+    """The script starts it with the arguments that it was given."""
+    set_environment(settings)
+    script = os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"]
+    said = subprocess.run([script, "-v"], check=True, capture_output=True, text=True)
+    assert "HAProxy version" in said.stdout
+
+
+def test_what_the_user_has_set_stays(settings: Settings) -> None:
+    """Their environment wins over ours."""
+    os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] = "0"
+    set_environment(settings)
+    assert os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == "0"
+
+
+def test_the_proxy_needs_none_of_it(settings: Settings) -> None:
+    """transport: proxy leaves Ray Serve as it is, but for telemetry."""
+    serving = settings.serving.model_copy(update={"transport": "proxy"})
+    set_environment(settings.model_copy(update={"serving": serving}))
+    assert not [name for name in os.environ if name.startswith("RAY_SERVE_HAPROXY")]
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
