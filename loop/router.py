@@ -105,9 +105,9 @@ class Router:
         with self.store.begin() as tx:
             tx.items.add_all([routed.item for _, routed in decided])
             tx.predictions.add_all([routed.prediction for _, routed in decided])
+            tx.tasks.add_all([routed.task for _, routed in decided if routed.task is not None])
             for inferred, routed in decided:
                 if routed.task is not None:
-                    tx.tasks.add(routed.task)
                     tx.events.add(_routed_event(routed.prediction, routed.task))
                 _finish_key(tx, inferred.caller, routed.prediction.id)
             also(tx)

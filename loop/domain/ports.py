@@ -135,6 +135,10 @@ class Tasks(Protocol):
         """At most one task per (prediction, policy version): raises Conflict for a second."""
         ...
 
+    def add_all(self, given: Sequence[Task]) -> None:
+        """The same for many."""
+        ...
+
     def get(self, task_id: str) -> Task: ...
     def for_update(self, task_id: str) -> Task:
         """Locked until the transaction ends. Raises NotFound."""

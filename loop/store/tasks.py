@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.review import Task, TaskState
@@ -28,6 +29,15 @@ class SqlTasks:
                 task=task.id,
                 prediction=task.prediction_id,
             )
+
+    def add_all(self, given: Sequence[Task]) -> None:
+        """Raises Conflict where one is there already; the transaction is then spoilt."""
+        if not given:
+            return
+        try:
+            self._connection.execute(insert(tasks), [columns(task) for task in given])
+        except IntegrityError as error:
+            raise Conflict("one of these predictions has its task already.", hint="Keep the first.") from error
 
     def get(self, task_id: str) -> Task:
         """Raises NotFound."""

@@ -59,9 +59,9 @@ def _prediction_fields(
         "height": height,
         "model_id": model.id,
         "model_digest": model.digest,
-        "detections": [asdict(d) | {"box": list(d.box)} for d in prediction.detections],
-        "signals": dict(prediction.signals),
-        "decision": asdict(prediction.decision),
+        "detections": [{"label": d.label, "score": d.score, "box": d.box} for d in prediction.detections],
+        "signals": prediction.signals,
+        "decision": prediction.decision,
         "task_id": task_id,
         "created_at": prediction.created_at,
     }
