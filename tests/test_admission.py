@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import Overloaded, TooManyRequests
-from serving.api.admission import Rates, WaitingBytes
+from serving.api.admission import Rates, Room
 
 
 class Clock:
@@ -65,10 +65,20 @@ def test_no_rate_is_no_limit() -> None:
 
 def test_waiting_bytes_are_bounded_and_given_back() -> None:
     """A request alone always fits; others find room when it has left, however it ended."""
-    waiting = WaitingBytes(100)
-    with waiting.held(150), pytest.raises(Overloaded), waiting.held(1):
+    room = Room(100, 100)
+    with room.taken("a", 150), pytest.raises(Overloaded), room.taken("b", 1):
         pass
-    with pytest.raises(ValueError, match="mishap"), waiting.held(80):
+    with pytest.raises(ValueError, match="mishap"), room.taken("a", 80):
         raise ValueError("mishap")
-    with waiting.held(60), waiting.held(40):
+    with room.taken("a", 60), room.taken("a", 40):
         pass
+
+
+def test_a_project_has_so_many_requests_and_no_more() -> None:
+    """What is beyond is refused before anything is done for it; another project has its own."""
+    room = Room(2, 1000)
+    with room.taken("a", 1), room.taken("a", 1):
+        with pytest.raises(Overloaded):
+            room.require("a")
+        room.require("b")
+    room.require("a")

@@ -1,8 +1,9 @@
-"""Who may come in: a fair rate for each token, and no more waiting bytes than memory allows."""
+"""Who may come in: a fair rate for each token, no more requests at once than can be answered in time, and no more
+waiting bytes than memory allows."""
 
 import math
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,23 +50,39 @@ class Rates:
         bucket.filled -= 1.0
 
 
-class WaitingBytes:
-    """The bytes of all requests that are being answered. For one thread."""
+class Room:
+    """The requests that are being answered: how many of each project, and the bytes of all. For one thread."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, requests: int, most_bytes: int) -> None:
+        """requests: of one project at once. most_bytes: of all requests together."""
+        self._requests = requests
+        self._most_bytes = most_bytes
+        self._inside: Counter[str] = Counter()
         self._held = 0
 
+    def require(self, project_id: str) -> None:
+        """Raises Overloaded where this project has all the requests it may have: before anything is done for one."""
+        if self._inside[project_id] >= self._requests:
+            raise Overloaded(
+                f"{self._inside[project_id]} requests of this project are being answered already.",
+                hint="Send it again a little later.",
+            )
+
     @contextmanager
-    def held(self, size: int) -> Iterator[None]:
-        """Count `size` bytes for the block. Raises Overloaded; a single request always fits."""
-        if self._held and self._held + size > self._most:
+    def taken(self, project_id: str, size: int) -> Iterator[None]:
+        """Count a request of `size` bytes for the block. Raises Overloaded; a single request always fits."""
+        self.require(project_id)
+        if self._held and self._held + size > self._most_bytes:
             raise Overloaded(
                 "images that wait for an answer take all the memory they may.",
                 hint="Send it again a little later; limits.max_waiting_bytes bounds them.",
             )
         self._held += size
+        self._inside[project_id] += 1
         try:
             yield
         finally:
             self._held -= size
+            self._inside[project_id] -= 1
+            if not self._inside[project_id]:
+                del self._inside[project_id]

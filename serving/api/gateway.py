@@ -18,7 +18,7 @@ from loop.domain.ports import Claim
 from loop.domain.prediction import Timed
 from loop.router import Caller, Inferred, ReceivedImage, Routed
 from loop.wiring import Services
-from serving.api.admission import Rates, WaitingBytes
+from serving.api.admission import Rates, Room
 from serving.api.current import Current, Served, View
 from serving.api.rollout_traffic import RolloutTraffic
 from serving.images import ImageFacts, inspect_image
@@ -77,7 +77,11 @@ class Gateway:
             None if limits.requests_per_second is None else limits.requests_per_second / gateways,
             max(1, limits.burst // gateways),
         )
-        self.waiting = WaitingBytes(limits.max_waiting_bytes)
+        serving = settings.serving
+        under_way = (
+            serving.calls_in_flight * serving.images_per_call * (serving.max_replicas or serving.detector_replicas)
+        )
+        self.room = Room(serving.max_queued_requests + under_way, limits.max_waiting_bytes)
         self._commits = GroupCommit(services.router, settings.serving.commit_delay_ms / 1000)
         self._rollouts = RolloutTraffic(services)
 

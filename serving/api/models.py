@@ -1,14 +1,16 @@
 """Model versions, promotions, rollouts, cycles."""
 
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
+from loop.domain.errors import NotFound
 from loop.settings import changed_options
 from serving.api.auth import Operator, Reader, Wired
 from serving.api.bodies import read_body
-from serving.api.presenters import cycle_out, model_out
+from serving.api.presenters import cycle_out, model_out, shadow_answer_out
 from serving.api.schemas import (
     ConfiguredOut,
     CycleIn,
@@ -24,6 +26,7 @@ from serving.api.schemas import (
     RolloutIn,
     RolloutOut,
     RolloutsOut,
+    ShadowAnswersOut,
 )
 
 router = APIRouter(prefix="/v1/projects/{project_id}", tags=["models and cycles"])
@@ -114,6 +117,30 @@ def list_rollouts(project_id: str, token: Reader, wired: Wired) -> RolloutsOut:
         tx.projects.get(project_id)
         rollouts = tx.rollouts.of_project(project_id)
     return RolloutsOut(rollouts=[RolloutOut.model_validate(r) for r in rollouts])
+
+
+@router.get("/rollouts/{rollout_id}/answers")
+def shadow_answers(
+    project_id: str,
+    rollout_id: str,
+    token: Operator,
+    wired: Wired,
+    after: str = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> ShadowAnswersOut:
+    """What a shadow said of the predictions that it saw, oldest first, and where it differs from what callers got."""
+    with wired.store.read() as tx:
+        tx.rollouts.get(project_id, rollout_id)
+        iou = tx.projects.get(project_id).policy.failure_iou
+        answers = tx.rollouts.shadow_answers(rollout_id, after=after, limit=limit)
+        pairs = []
+        for answer in answers:
+            with suppress(NotFound):  # lost in a crash, where the project answers before it commits
+                pairs.append((answer, tx.predictions.get(project_id, answer.prediction_id)))
+    return ShadowAnswersOut(
+        answers=[shadow_answer_out(answer, prediction, iou) for answer, prediction in pairs],
+        next=answers[-1].prediction_id if len(answers) == limit else None,
+    )
 
 
 @router.post("/rollouts/{rollout_id}/end")

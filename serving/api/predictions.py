@@ -39,6 +39,7 @@ async def predict(
     """Send a JPEG, PNG or WebP image as the body (or as a multipart file); get boxes and what was decided."""
     gateway: Gateway = request.app.state.gateway
     gateway.rates.take(token.id)
+    gateway.room.require(project_id)
     deadline = deadline_after(timeout, wired.settings.limits.request_timeout_s)
     if idempotency_key is not None and not 1 <= len(idempotency_key) <= _KEY_LENGTH:
         raise Invalid(f"an Idempotency-Key has 1 to {_KEY_LENGTH} characters.", hint="Send a UUID.")
@@ -52,7 +53,7 @@ async def predict(
         project_id=project_id, content=content, caller=Caller(token.id, idempotency_key), source=source, group=group,
         deadline=deadline, gone=gone,
     )  # fmt: skip
-    with gateway.waiting.held(len(content)):
+    with gateway.room.taken(project_id, len(content)):
         try:
             answered = await gateway.answer(request.state.view, asked)
         except CallerGone:

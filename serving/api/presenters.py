@@ -2,12 +2,14 @@
 
 from dataclasses import asdict
 
+from loop.domain.corrections import corrections
 from loop.domain.cycle import Cycle
 from loop.domain.item import Item
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Prediction
 from loop.domain.project import Project
 from loop.domain.review import Submission, Task
+from loop.domain.rollout import ShadowAnswer
 from loop.domain.truth import GroundTruth, Shape
 from loop.review import Assignment
 from serving.api.schemas import (
@@ -17,6 +19,7 @@ from serving.api.schemas import (
     PredictionOut,
     ProjectOut,
     ReviewedPredictionOut,
+    ShadowAnswerOut,
     ShapeIO,
     TaskOut,
     TruthOut,
@@ -65,6 +68,19 @@ def _prediction_fields(
         "task_id": task_id,
         "created_at": prediction.created_at,
     }
+
+
+def shadow_answer_out(answer: ShadowAnswer, prediction: Prediction, iou: float) -> ShadowAnswerOut:
+    answered = [Shape(detection.label, detection.box) for detection in prediction.detections]
+    return ShadowAnswerOut.model_validate(
+        {
+            "prediction_id": answer.prediction_id,
+            "detections": answer.detections,
+            "seconds": answer.seconds,
+            "error": answer.error,
+            "differences": {} if answer.error else corrections(answer.detections, answered, iou=iou),
+        }
+    )
 
 
 def task_out(assignment: Assignment) -> TaskOut:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Stric
 
 from loop.domain.access import Role
 from loop.domain.annotation import AnnotationState
+from loop.domain.corrections import ErrorType
 from loop.domain.cycle import CycleState, Step
 from loop.domain.item import Split
 from loop.domain.model import PromotionKind, PromotionState
@@ -356,6 +357,21 @@ class RolloutOut(_Out):
 
 class RolloutsOut(_Out):
     rollouts: list[RolloutOut]
+
+
+class ShadowAnswerOut(_Out):
+    prediction_id: str
+    detections: list[DetectionOut]
+    seconds: float = Field(description="of the inference")
+    error: str = Field(description="why the shadow has no answer; empty where it has")
+    differences: dict[ErrorType, int] = Field(
+        description="from what the caller got, by type, as if that were the truth; empty where both say the same"
+    )
+
+
+class ShadowAnswersOut(_Out):
+    answers: list[ShadowAnswerOut]
+    next: str | None
 
 
 class RolloutIn(_In):

@@ -519,6 +519,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/rollouts/{rollout_id}/answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shadow Answers
+         * @description What a shadow said of the predictions that it saw, oldest first, and where it differs from what callers got.
+         */
+        get: operations["shadow_answers_v1_projects__project_id__rollouts__rollout_id__answers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/rollouts/{rollout_id}/end": {
         parameters: {
             query?: never;
@@ -942,6 +962,11 @@ export interface components {
             /** Epoch */
             epoch: number;
         };
+        /**
+         * ErrorType
+         * @enum {string}
+         */
+        ErrorType: "missed" | "background" | "classification" | "localisation" | "both" | "duplicate";
         /** EventOut */
         EventOut: {
             /** Actor */
@@ -1530,6 +1555,37 @@ export interface components {
         RolloutsOut: {
             /** Rollouts */
             rollouts: components["schemas"]["RolloutOut"][];
+        };
+        /** ShadowAnswerOut */
+        ShadowAnswerOut: {
+            /** Detections */
+            detections: components["schemas"]["DetectionOut"][];
+            /**
+             * Differences
+             * @description from what the caller got, by type, as if that were the truth; empty where both say the same
+             */
+            differences: {
+                [key: string]: number;
+            };
+            /**
+             * Error
+             * @description why the shadow has no answer; empty where it has
+             */
+            error: string;
+            /** Prediction Id */
+            prediction_id: string;
+            /**
+             * Seconds
+             * @description of the inference
+             */
+            seconds: number;
+        };
+        /** ShadowAnswersOut */
+        ShadowAnswersOut: {
+            /** Answers */
+            answers: components["schemas"]["ShadowAnswerOut"][];
+            /** Next */
+            next: string | null;
         };
         /** ShapeIO */
         ShapeIO: {
@@ -2718,6 +2774,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RolloutOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    shadow_answers_v1_projects__project_id__rollouts__rollout_id__answers_get: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                rollout_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShadowAnswersOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
