@@ -229,7 +229,7 @@ class Worker:
 
         running = deployed_detectors()
         for model in self._wanted():
-            if application_name(model) not in running:
+            if application_name(self._settings, model) not in running:
                 self._try(model)
         self._retire_unused()
 
@@ -258,7 +258,7 @@ class Worker:
     def _deploy(self, model: ModelVersion) -> None:
         from serving.deployments import application_name, deploy_detector
 
-        with self._lock_of(application_name(model)):
+        with self._lock_of(application_name(self._settings, model)):
             deploy_detector(self._settings, model, self._images_of(model.project_id))
 
     def _lock_of(self, application: str) -> threading.Lock:
@@ -290,15 +290,15 @@ class Worker:
         """Applications that serve, or that something which waits to be settled will want."""
         from serving.deployments import application_name
 
-        needed = {application_name(model) for model in self._wanted()}
+        needed = {application_name(self._settings, model) for model in self._wanted()}
         with self._services.store.read() as tx:
             for promotion in tx.promotions.queued():
                 model = tx.models.get(promotion.project_id, promotion.model_id)
                 if promotion.kind is PromotionKind.RECONFIGURE:
                     model = replace(model, serving=promotion.serving)
-                needed.add(application_name(model))
+                needed.add(application_name(self._settings, model))
             for rollout in tx.rollouts.unfinished():
-                needed.add(application_name(tx.models.get(rollout.project_id, rollout.model_id)))
+                needed.add(application_name(self._settings, tx.models.get(rollout.project_id, rollout.model_id)))
         return needed
 
     def _wanted(self) -> list[ModelVersion]:

@@ -37,6 +37,7 @@ log = logging.getLogger("askance.serving")
 
 GATEWAY = "askance"
 _PREFIX = "det-"
+_SHARED = "det-shared"
 _ERROR_LINE = re.compile(r"(?:[\w.]+\.)?\w*(?:Error|BadWeights|Unavailable|Exception)\w*: (.*)")
 _WARM_UP_SECONDS = 120.0
 _HEALTH_SECONDS = 25.0  # Ray gives a check 30
@@ -50,13 +51,19 @@ _REPLICA_PAUSE_S = 0.1  # longer with each try; Ray notices a process that ended
 _REPLICA_GONE = (RayActorError, NodeDiedError, ObjectLostError, RpcError)
 
 
-def application_name(model: ModelVersion) -> str:
+def application_name(settings: Settings, model: ModelVersion) -> str:
     """Of the weights and the options they are served with: other options are another application, so that a change of
-    them is a swap like any other. Versions of two projects with the same weights and options share one."""
+    them is a swap like any other. Versions of two projects with the same weights and options share one; where
+    processes are shared, all models do."""
+    if settings.serving.shared_replicas:
+        return _SHARED
     if not model.serving:
         return f"{_PREFIX}{model.digest[:16]}"
-    options = json.dumps(dict(model.serving), sort_keys=True, default=str)
-    return f"{_PREFIX}{model.digest[:16]}-{digest_of(options.encode())[:8]}"
+    return f"{_PREFIX}{model.digest[:16]}-{digest_of(_options(model).encode())[:8]}"
+
+
+def _options(model: ModelVersion) -> str:
+    return json.dumps(dict(model.serving), sort_keys=True, default=str)
 
 
 class DetectorReplica:
@@ -73,6 +80,32 @@ class DetectorReplica:
     async def check_health(self) -> None:
         """A tiny inference, through the same queue as any other."""
         await asyncio.wrap_future(self._images.submit(BLANK, _HEALTH_SECONDS))
+
+
+def shared_detectors(models: int) -> type:
+    """The class of a process that serves whichever models it is asked for, at most `models` of them loaded."""
+
+    class SharedDetectors:
+        def __init__(self, settings: Settings) -> None:
+            self._settings = settings
+
+        @serve.multiplexed(max_num_models_per_replica=models)  # type: ignore[untyped-decorator]
+        async def loaded(self, name: str) -> ImageQueue:
+            digest, options = name.split(" ", 1)
+            serving = serving_of(self._settings, json.loads(options))
+            own = self._settings.model_copy(update={"serving": serving})
+            return await asyncio.to_thread(_images, own, digest, ())
+
+        async def infer(self, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
+            """As DetectorReplica.infer, by the model that the call names."""
+            return await _answers(await self.loaded(serve.get_multiplexed_model_id()), contents, budgets_s)
+
+    return SharedDetectors
+
+
+def _model_name(settings: Settings, model: ModelVersion) -> str:
+    """What a call to shared processes names; nothing where the model has processes of its own."""
+    return f"{model.digest} {_options(model)}" if settings.serving.shared_replicas else ""
 
 
 def _images(settings: Settings, digest: str, image_keys: Sequence[str]) -> ImageQueue:
@@ -122,36 +155,51 @@ def deploy_detector(settings: Settings, model: ModelVersion, image_keys: Sequenc
     SettingsError for options that cannot be.
 
     image_keys: blobs of images of its project, on which runtimes are compared. One that runs already (another
-    project's champion with the same weights) is left as it is.
+    project's champion with the same weights, shared processes) is left as it is.
     """
-    name = application_name(model)
+    name = application_name(settings, model)
     present = serve.status().applications.get(name)
-    if present is not None and present.status == ApplicationStatus.RUNNING:
+    running = present is not None and present.status == ApplicationStatus.RUNNING
+    if running and not settings.serving.shared_replicas:
         return
-    serving = serving_of(settings, model.serving)
+    try:
+        handle = serve.get_app_handle(name) if running else _run(name, _application(settings, model, image_keys))
+        handle = handle.options(multiplexed_model_id=_model_name(settings, model))
+        (answer,) = handle.infer.remote([BLANK], [_WARM_UP_SECONDS]).result(timeout_s=_WARM_UP_SECONDS)
+        if isinstance(answer, AskanceError):
+            raise RuntimeError(str(answer))
+    except (RayError, RayServeException, RuntimeError, TimeoutError) as error:
+        reason = _why_not(name) or _last_line(error)
+        if not running:
+            serve.delete(name, _blocking=False)
+        raise Unavailable(
+            f"the model {model.digest[:12]} could not be started: {reason}",
+            hint="The champion stays. See the service's log for the whole reason.",
+        ) from error
+
+
+def _run(name: str, application: serve.Application) -> DeploymentHandle:
+    return serve.run(application, name=name, route_prefix=None)
+
+
+def _application(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> serve.Application:
+    shared = settings.serving.shared_replicas
+    serving = settings.serving if shared else serving_of(settings, model.serving)
     replica = serve.deployment(
-        DetectorReplica,
+        shared_detectors(serving.models_per_replica) if shared else DetectorReplica,
         name="Detector",
         max_ongoing_requests=serving.max_ongoing_requests,
         max_queued_requests=serving.max_queued_requests,
         ray_actor_options={"num_cpus": serving.num_cpus, "num_gpus": serving.num_gpus},
         graceful_shutdown_timeout_s=serving.drain_seconds,
         graceful_shutdown_wait_loop_s=0.2,
-        **_replicas(serving),
+        # What fails to start fails again: say so at once. What should serve is tried again by the reconcile loop.
+        max_constructor_retry_count=1,
+        **({"num_replicas": shared} if shared else _replicas(serving)),
     )
-    own = settings.model_copy(update={"serving": serving})
-    try:
-        handle = serve.run(replica.bind(own, model.digest, list(image_keys)), name=name, route_prefix=None)
-        (answer,) = handle.infer.remote([BLANK], [_WARM_UP_SECONDS]).result(timeout_s=_WARM_UP_SECONDS)
-        if isinstance(answer, AskanceError):
-            raise RuntimeError(str(answer))
-    except (RayError, RayServeException, RuntimeError, TimeoutError) as error:
-        reason = _why_not(name) or _last_line(error)
-        serve.delete(name, _blocking=False)
-        raise Unavailable(
-            f"the model {model.digest[:12]} could not be started: {reason}",
-            hint="The champion stays. See the service's log for the whole reason.",
-        ) from error
+    if shared:
+        return replica.bind(settings)
+    return replica.bind(settings.model_copy(update={"serving": serving}), model.digest, list(image_keys))
 
 
 def _replicas(serving: ServingSettings) -> dict[str, object]:
@@ -188,8 +236,12 @@ def retire_detector(name: str) -> None:
 
 
 def deployed_detectors() -> set[str]:
-    """Names of the detector applications that run."""
-    return {name for name in serve.status().applications if name.startswith(_PREFIX)}
+    """Names of the detector applications that run or are on their way."""
+    return {
+        name
+        for name, application in serve.status().applications.items()
+        if name.startswith(_PREFIX) and application.status != ApplicationStatus.DELETING
+    }
 
 
 def withdraw() -> None:
@@ -208,14 +260,15 @@ class RayInferencer:
 
     async def infer(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
         """See loop.wiring.Inferencer."""
-        name = application_name(model)
-        if name not in self._calls:
-            self._calls[name] = Calls(partial(self._send, name), self._limits(model))
+        name, shared = application_name(self._settings, model), _model_name(self._settings, model)
+        key = shared or name
+        if key not in self._calls:
+            self._calls[key] = Calls(partial(self._send, name, shared), self._limits(model))
             self._forget_idle()
-        return await self._calls[name].infer(content, deadline)
+        return await self._calls[key].infer(content, deadline)
 
     async def _send(
-        self, name: str, contents: Sequence[bytes], budgets_s: Sequence[float]
+        self, name: str, shared: str, contents: Sequence[bytes], budgets_s: Sequence[float]
     ) -> list[Timed | AskanceError]:
         """By another replica where one died with its node: inference may be repeated. Few times, since it may have
         been an image that killed it."""
@@ -225,7 +278,7 @@ class RayInferencer:
             await asyncio.sleep(_REPLICA_PAUSE_S * attempt)
             spent = loop.time() - begun
             try:
-                return await self._send_once(name, contents, [budget - spent for budget in budgets_s])
+                return await self._send_once(name, shared, contents, [budget - spent for budget in budgets_s])
             except _REPLICA_GONE as error:
                 # The handle stays: it knows by now which replica not to ask.
                 log.warning("a replica of %s is gone: %s", name, _last_line(error))
@@ -235,13 +288,16 @@ class RayInferencer:
         ) from last
 
     async def _send_once(
-        self, name: str, contents: Sequence[bytes], budgets_s: Sequence[float]
+        self, name: str, shared: str, contents: Sequence[bytes], budgets_s: Sequence[float]
     ) -> list[Timed | AskanceError]:
         """Raises one of _REPLICA_GONE, too."""
         try:
             if name not in self._handles:
                 self._handles[name] = await asyncio.to_thread(serve.get_app_handle, name)
-            response = self._handles[name].infer.remote(list(contents), list(budgets_s))
+            handle = self._handles[name]
+            if shared:
+                handle = handle.options(multiplexed_model_id=shared)
+            response = handle.infer.remote(list(contents), list(budgets_s))
             try:
                 outcomes: list[Timed | AskanceError] = await response
             except asyncio.CancelledError:

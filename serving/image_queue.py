@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.errors import AskanceError, DeadlinePassed
+from loop.domain.errors import AskanceError, DeadlinePassed, ModelGone
 from loop.domain.ports import Detector
 from loop.domain.prediction import Inference, Timed
 from serving.images import ImageFacts
@@ -47,6 +47,7 @@ class ImageQueue:
         self._floor = score_floor
         self._batch_wait_s = batch_wait_s if detector.batch > 1 else 0.0
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._closed = False
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._streams = [
             threading.Thread(target=self._stream, name=f"stream-{number}", daemon=True)
@@ -63,16 +64,26 @@ class ImageQueue:
         """
         answer: Future[Timed] = Future()
         deadline = time.monotonic() + budget_s
-        self._decoders.submit(self._decoded, content, deadline, answer)
+        try:
+            self._decoders.submit(self._decoded, content, deadline, answer)
+        except RuntimeError:
+            answer.set_exception(ModelGone("the model made room for another just now.", hint="Try again."))
         return answer
 
     def close(self) -> None:
-        """Ends the threads; what is queued before is still answered."""
+        """Ends the threads; what is queued before is still answered. Again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._decoders.shutdown(wait=True)
         for _ in self._streams:
             self._queue.put(None)
         for stream in self._streams:
             stream.join()
+
+    def __del__(self) -> None:
+        """Ray Serve calls this, too, where a shared process unloads a model for another."""
+        self.close()
 
     def _decoded(self, content: bytes, deadline: float, answer: "Future[Timed]") -> None:
         if answer.cancelled() or _late(deadline, answer):
