@@ -81,7 +81,15 @@ class MemoryService:
 
     def project(self, project: str) -> ProjectOut:
         policy = PolicyOut(
-            version=1, threshold=0.5, audit_rate=0.0, score_threshold=0.25, failure_iou=0.5, lease_seconds=60
+            version=1,
+            threshold=0.5,
+            audit_rate=0.0,
+            score_threshold=0.25,
+            failure_iou=0.5,
+            lease_seconds=60,
+            retain="all",
+            retain_rate=1.0,
+            durability="before-answer",
         )
         recipe = RecipeOut(version=1, labels=[], guidelines="")
         return ProjectOut(id=project, recipe=recipe, policy=policy, champion_id="model-2", created_at=NOW)
