@@ -64,7 +64,7 @@ class GroupCommit:
             if first is None:
                 return
             group, ended = self._joined(first)
-            self._keep([entry for entry in group if entry.routed is not None])
+            self._keep([(entry, entry.routed) for entry in group if entry.routed is not None])
 
     def _joined(self, first: _Entry) -> tuple[list[_Entry], bool]:
         """Who shares the transaction of `first`, decided; and whether the end of the queue was met."""
@@ -95,21 +95,21 @@ class GroupCommit:
             entry.answer.set_result(entry.routed)
         return True
 
-    def _keep(self, entries: list[_Entry]) -> None:
-        if not entries:
+    def _keep(self, decided: list[tuple[_Entry, Routed]]) -> None:
+        if not decided:
             return
         try:
-            self._router.keep([(entry.inferred, entry.routed) for entry in entries if entry.routed is not None])
+            self._router.keep([(entry.inferred, routed) for entry, routed in decided])
         except BaseException as error:
-            if len(entries) == 1:
-                self._fail(entries[0], error)
+            if len(decided) == 1:
+                self._fail(decided[0][0], error)
                 return
-            for entry in entries:
-                self._keep([entry])
+            for one in decided:
+                self._keep([one])
             return
-        for entry in entries:
-            if entry.routed is not None and not entry.answer.done():
-                entry.answer.set_result(entry.routed)
+        for entry, routed in decided:
+            if not entry.answer.done():
+                entry.answer.set_result(routed)
 
     @staticmethod
     def _fail(entry: _Entry, error: BaseException) -> None:

@@ -74,12 +74,6 @@ class Router:
     clock: Clock
     entropy: Entropy
 
-    def route_all(self, inferred: Sequence[Inferred]) -> list[Routed]:
-        """Decide who looks at each, and keep all of them in one transaction."""
-        routed = [self.decide(one) for one in inferred]
-        self.keep(list(zip(inferred, routed, strict=True)))
-        return routed
-
     def new_prediction_id(self) -> str:
         return new_id("pred", self.clock(), self.entropy(10))
 

@@ -18,13 +18,13 @@ from loop.domain.annotation import SourceEntry
 from loop.domain.errors import AnnotationFailed, AskanceError, Invalid, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
-from loop.domain.ports import Detector
 from loop.domain.prediction import Inference
 from loop.exchange.sources import read_bytes
 from loop.router import ReceivedImage
 from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from serving.images import decode_image
+from serving.runtimes import fastest_detector
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -126,7 +126,12 @@ class BulkDetector:
 
     def __init__(self, settings: Settings, digest: str) -> None:
         os.nice(_NICENESS)
-        self._detector = bulk_detector(settings, digest)
+        self._detector = fastest_detector(
+            settings,
+            FsspecBlobs.open(settings.blobs_url).get(digest),
+            device=settings.annotation.device,
+            max_batch_size=settings.annotation.batch_size,
+        )
         self._floor = settings.serving.score_floor
         self._max_pixels = settings.limits.max_image_pixels
 
@@ -156,24 +161,6 @@ class BulkDetector:
             "width": facts.width,
             "height": facts.height,
         }
-
-
-def bulk_detector(settings: Settings, digest: str) -> Detector:
-    """The detector of a model version for bulk work, by the runtime that serves it where that was measured here."""
-    # Here, not above: who only asks for the work needs no runtime.
-    from serving.backends.load import load_fastest
-
-    serving = settings.serving
-    return load_fastest(
-        FsspecBlobs.open(settings.blobs_url).get(digest),
-        cache=settings.data_dir / "runtimes",
-        runtime=serving.runtime,
-        precision=serving.precision,
-        device=settings.annotation.device,
-        threads=serving.threads,
-        max_batch_size=settings.annotation.batch_size,
-        limits=settings.parity.as_limits(),
-    )
 
 
 def _schema() -> "pa.Schema":

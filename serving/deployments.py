@@ -31,6 +31,7 @@ from serving.calls import CallLimits, Calls
 from serving.hosts import hosts, require_shared_state
 from serving.image_queue import ImageQueue, outcome
 from serving.images import BLANK, decode_image
+from serving.runtimes import fastest_detector
 from training.head import read_head
 
 log = logging.getLogger("askance.serving")
@@ -110,22 +111,15 @@ def _model_name(settings: Settings, model: ModelVersion) -> str:
 
 def _images(settings: Settings, digest: str, image_keys: Sequence[str]) -> ImageQueue:
     """The model, loaded and warm, behind its queue. Raises what keeps it from serving."""
-    # Here, not above: the gateway imports this module too and needs no runtime.
-    from serving.backends.load import load_fastest
-
     logging.getLogger("askance").setLevel(logging.INFO)
     serving, blobs = settings.serving, FsspecBlobs.open(settings.blobs_url)
     weights = blobs.get(digest)
     decode = partial(decode_image, max_pixels=settings.limits.max_image_pixels, enough=read_head(weights).image_size)
-    detector = load_fastest(
+    detector = fastest_detector(
+        settings,
         weights,
-        cache=settings.data_dir / "runtimes",
-        runtime=serving.runtime,
-        precision=serving.precision,
         device=serving.device,
-        threads=serving.threads,
         max_batch_size=serving.max_batch_size,
-        limits=settings.parity.as_limits(),
         images=[decode(blobs.get(key))[1] for key in image_keys],
     )
     images = ImageQueue(

@@ -15,7 +15,7 @@ from loop.domain.identity import digest_of
 from loop.domain.prediction import Inference
 from loop.domain.project import Project
 from loop.domain.routing import Durability, Retain
-from loop.router import Caller, Inferred, ReceivedImage, Router
+from loop.router import Caller, Inferred, ReceivedImage, Routed, Router
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from tests.contract.records import NOW, PROJECT, a_model, furnish
@@ -89,6 +89,12 @@ def inferred(routes: Router, project: Project, number: int = 0, key: str | None 
     )  # fmt: skip
 
 
+def kept_at_once(routes: Router, given: list[Inferred]) -> list[Routed]:
+    routed = [routes.decide(one) for one in given]
+    routes.keep(list(zip(given, routed, strict=True)))
+    return routed
+
+
 def stored(doors: Doors, ids: Sequence[str]) -> int:
     with doors.store.read() as tx:
         return sum(prediction.id in ids for prediction in tx.predictions.page(PROJECT, after=None, limit=1000))
@@ -158,9 +164,9 @@ def test_images_of_accepted_predictions_are_kept_as_the_policy_says(
     """A sample is drawn by lot; images that people look at are always there."""
     routes = router(doors, blobs)
     policy = {"retain": Retain(retain), "retain_rate": rate}
-    routed = routes.route_all([inferred(routes, project(doors, **policy), number) for number in range(50)])
+    routed = kept_at_once(routes, [inferred(routes, project(doors, **policy), number) for number in range(50)])
     found = sum(blobs.has(one.item.digest) for one in routed)
     assert found == kept if retain != "sampled" else 10 < found < 40
-    (looked_at,) = routes.route_all([inferred(routes, project(doors, threshold=0.0, **policy), 99)])
+    (looked_at,) = kept_at_once(routes, [inferred(routes, project(doors, threshold=0.0, **policy), 99)])
     assert looked_at.task is not None
     assert blobs.has(looked_at.item.digest)

@@ -1,0 +1,30 @@
+"""How the settings choose the runtime of a model, online and in bulk alike."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.ports import Detector
+from loop.settings import Settings
+
+
+def fastest_detector(
+    settings: Settings, weights: bytes, *, device: str, max_batch_size: int, images: Sequence[NDArray[np.uint8]] = ()
+) -> Detector:
+    """The detector in `weights` as the settings want it served, warm; remembered in data_dir. images: (H, W, 3) RGB
+    uint8, to compare runtimes on. Raises what `load_fastest` raises."""
+    # Here, not above: who only asks for the work needs no runtime.
+    from serving.backends.load import load_fastest
+
+    return load_fastest(
+        weights,
+        cache=settings.data_dir / "runtimes",
+        runtime=settings.serving.runtime,
+        precision=settings.serving.precision,
+        device=device,
+        threads=settings.serving.threads,
+        max_batch_size=max_batch_size,
+        limits=settings.parity.as_limits(),
+        images=images,
+    )
