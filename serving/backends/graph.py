@@ -1,6 +1,6 @@
 """From a model file to a graph: ONNX with two outputs, detections and embedding, of one forward pass.
 
-Input "images": (n, S, S, 3) uint8 RGB, letterboxed; scaling to [0, 1] is part of the graph. Outputs "detections" and
+Input "images": (n, S, S, 3) uint8 RGB, letterboxed; scaling is part of the graph. Outputs "detections" and
 "embeddings" are those of `UltralyticsForward` or, for one image at a time and with the score floor as a second input
 "floor", of `TorchvisionForward`.
 """
@@ -21,7 +21,7 @@ from loop.domain.model import ModelHead
 from training.weights import read_weights
 
 # Changes whenever the same model file would give another graph.
-GRAPH_FORMAT = 1
+GRAPH_FORMAT = 2
 _OPSET = 17
 _exporting = threading.RLock()  # torch keeps the state of an export in module globals
 

@@ -1,8 +1,12 @@
 """Graphs in OpenVINO, on a CPU."""
 
 import queue
+import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import openvino
@@ -16,7 +20,13 @@ from serving.backends.graph_detector import Outputs, failed, inputs_of
 openvino.Type.f32.to_dtype()
 
 _HINTS = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16, "fp16": openvino.Type.f16, "int8": openvino.Type.f32}
+_ROUNDED = ("bf16", "fp16")
 _CAPABILITIES = {"bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
+# Of a YOLO graph, by the names that the exporter gives: what stays in float32 where the rest is bf16 or fp16. The weights
+# of the first convolution meet pixels that are alike over whole regions, so that their rounding adds up instead of
+# averaging out; the class branches decide which box survives NMS. Measured (docs/performance.md): without both,
+# 98.7 % of detections match and scores are off by 0.03; with them 99.6 % and 0.006, for 3 % of the speed.
+_IN_FULL = re.compile(r"/network/model\.0/|/network/model\.\d+/cv3\.")
 
 
 class OpenvinoSession:
@@ -33,6 +43,8 @@ class OpenvinoSession:
             model = core.read_model(graph, b"")
             if not sparse:
                 model.reshape({"images": [1, image_size, image_size, 3]})
+            if precision in _ROUNDED:
+                model = _partly_precise(core, model)
             compiled = core.compile_model(
                 model,
                 "CPU",
@@ -65,6 +77,24 @@ class OpenvinoSession:
             return Outputs(answers["detections"], answers["embeddings"])
         except Exception as error:
             raise failed("OpenVINO", error) from error
+
+
+def _partly_precise(core: openvino.Core, model: openvino.Model) -> openvino.Model:
+    """The model with a mark on what is to be computed in float32 whatever the precision of the rest.
+
+    By way of OpenVINO's file format, which has that mark where its binding has not. A version that does not know it
+    loads the model all the same; parity with torch decides what serves.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.xml"
+        openvino.save_model(model, path, compress_to_fp16=False)
+        tree = ElementTree.parse(path)  # noqa: S314 - written by the line before
+        for layer in tree.iter("layer"):
+            if _IN_FULL.search(layer.get("name", "")):
+                marks = layer.find("rt_info")
+                marks = ElementTree.SubElement(layer, "rt_info") if marks is None else marks
+                ElementTree.SubElement(marks, "attribute", name="precise", version="0")
+        return core.read_model(ElementTree.tostring(tree.getroot()), path.with_suffix(".bin").read_bytes())
 
 
 def supported_precisions() -> tuple[str, ...]:

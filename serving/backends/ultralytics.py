@@ -80,16 +80,33 @@ class UltralyticsForward(nn.Module):
         network.fuse(verbose=False)  # type: ignore[operator]
         detection.register_forward_pre_hook(self._keep_levels)
         self._levels: list[Tensor] = []
+        self._bytes = _takes_bytes(network)
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        decoded, _ = self.network(images.permute(0, 3, 1, 2).float() / 255.0)
+        pixels = images.permute(0, 3, 1, 2).float()
+        decoded, _ = self.network(pixels if self._bytes else pixels / 255.0)
         embeddings = pooled(self._levels)
         self._levels = []
         return decoded, embeddings
 
     def _keep_levels(self, _module: object, inputs: tuple[list[Tensor], ...]) -> None:
         self._levels = list(inputs[0])
+
+
+def _takes_bytes(network: nn.Module) -> bool:
+    """Let the first convolution take pixels in [0, 255] where there were to be [0, 1]; False where the network does
+    not begin with one, and is left as it is.
+
+    Whole numbers up to 256 are exact in bf16. The same in [0, 1] are rounded, which costs an embedding more than all
+    arithmetic behind them.
+    """
+    first = getattr(network.model[0], "conv", None)  # type: ignore[index]
+    if not isinstance(first, nn.Conv2d):
+        return False
+    with torch.no_grad():
+        first.weight /= 255.0
+    return True
 
 
 class _Distances(nn.Module):
