@@ -9,7 +9,9 @@ import json
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from grpc import RpcError
 from ray import serve
@@ -31,6 +33,7 @@ from serving.calls import CallLimits, Calls
 from serving.hosts import hosts, require_shared_state
 from serving.image_queue import ImageQueue, outcome
 from serving.images import BLANK, decode_image
+from serving.line import LineLost, Lines, LineServer, folder_of
 from serving.runtimes import fastest_detector
 from training.head import read_head
 
@@ -70,9 +73,20 @@ def _options(model: ModelVersion) -> str:
 class DetectorReplica:
     """One copy of a model in a process of its own."""
 
-    def __init__(self, settings: Settings, digest: str, image_keys: Sequence[str]) -> None:
-        """settings: with the model's own options. image_keys: blobs of real images, to choose the runtime by."""
+    _line: LineServer | None = None
+
+    def __init__(self, name: str, settings: Settings, digest: str, image_keys: Sequence[str]) -> None:
+        """name: of the application. settings: with the model's own options. image_keys: blobs of real images, to
+        choose the runtime by."""
         self._images = _images(settings, digest, image_keys)
+        self._line = _offered_line(settings, name, self._images)
+
+    def __del__(self) -> None:
+        """Ray Serve calls this when it has stopped sending calls: what came by the line is answered, too."""
+        if self._line is not None:
+            self._line.leave()
+            self._images.close()
+            self._line.close()
 
     async def infer(self, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
         """One outcome per encoded image. budgets_s: seconds that the caller of each still waits."""
@@ -81,6 +95,20 @@ class DetectorReplica:
     async def check_health(self) -> None:
         """A tiny inference, through the same queue as any other."""
         await asyncio.wrap_future(self._images.submit(BLANK, _HEALTH_SECONDS))
+
+
+def _offered_line(settings: Settings, name: str, images: ImageQueue) -> LineServer | None:
+    """None where Ray has to count the calls, so that it can let the number of replicas follow them."""
+    folder = None if settings.serving.max_replicas is not None else _lines_folder(settings)
+    try:
+        return None if folder is None else LineServer(folder, name, images.submit)
+    except OSError as error:
+        log.warning("gateways reach %s by Ray's calls only: %s", name, error)
+        return None
+
+
+def _lines_folder(settings: Settings) -> Path | None:
+    return folder_of(str(settings.data_dir.resolve()))
 
 
 def shared_detectors(models: int) -> type:
@@ -193,7 +221,8 @@ def _application(settings: Settings, model: ModelVersion, image_keys: Sequence[s
     )
     if shared:
         return replica.bind(settings)
-    return replica.bind(settings.model_copy(update={"serving": serving}), model.digest, list(image_keys))
+    own = settings.model_copy(update={"serving": serving})
+    return replica.bind(application_name(settings, model), own, model.digest, list(image_keys))
 
 
 def _replicas(serving: ServingSettings) -> dict[str, object]:
@@ -244,24 +273,51 @@ def withdraw() -> None:
         serve.delete(name, _blocking=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """To one model: its queue here, and how much of it may be under way by lines and by Ray's calls."""
+
+    calls: Calls
+    by_line: CallLimits
+    by_ray: CallLimits
+
+
 class RayInferencer:
-    """Inference through the application of a model version. Of one event loop."""
+    """Inference through the application of a model version: by a line where one leads there, else by Ray's calls.
+    Of one event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._calls: dict[str, Calls] = {}
+        self._ways: dict[str, _Way] = {}
         self._handles: dict[str, DeploymentHandle] = {}
+        self._lines = Lines(_lines_folder(settings))
 
     async def infer(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
         """See loop.wiring.Inferencer."""
         name, shared = application_name(self._settings, model), _model_name(self._settings, model)
         key = shared or name
-        if key not in self._calls:
-            self._calls[key] = Calls(partial(self._send, name, shared), self._limits(model))
+        if key not in self._ways:
+            self._ways[key] = self._way(name, shared, model)
             self._forget_idle()
-        return await self._calls[key].infer(content, deadline)
+        way = self._ways[key]
+        way.calls.limits = way.by_line if await self._lines.to(name) else way.by_ray
+        return await way.calls.infer(content, deadline)
 
     async def _send(
+        self, name: str, shared: str, contents: Sequence[bytes], budgets_s: Sequence[float]
+    ) -> list[Timed | AskanceError]:
+        line = await self._lines.to(name) if len(contents) == 1 else None
+        if line is None:
+            return await self._send_by_ray(name, shared, contents, budgets_s)
+        begun = asyncio.get_running_loop().time()
+        try:
+            return [await line.infer(contents[0], budgets_s[0])]
+        except LineLost:
+            log.warning("a replica of %s hung up", name)
+            left = budgets_s[0] - (asyncio.get_running_loop().time() - begun)
+            return await self._send_by_ray(name, shared, contents, [left])
+
+    async def _send_by_ray(
         self, name: str, shared: str, contents: Sequence[bytes], budgets_s: Sequence[float]
     ) -> list[Timed | AskanceError]:
         """By another replica where one died with its node: inference may be repeated. Few times, since it may have
@@ -311,19 +367,22 @@ class RayInferencer:
             raise ModelGone(f"the application {name} does not serve.", hint="Try again.") from error
         return outcomes
 
-    def _limits(self, model: ModelVersion) -> CallLimits:
+    def _way(self, name: str, shared: str, model: ModelVersion) -> _Way:
         serving = serving_of(self._settings, model.serving)
-        return CallLimits(
-            in_flight=serving.calls_in_flight * (serving.max_replicas or serving.detector_replicas),
+        calls = serving.calls_in_flight * (serving.max_replicas or serving.detector_replicas)
+        by_ray = CallLimits(
+            in_flight=calls,
             images=serving.images_per_call,
             call_bytes=_CALL_BYTES,
             waiting=serving.max_queued_requests,
         )
+        by_line = replace(by_ray, in_flight=calls * serving.images_per_call, images=1)
+        return _Way(Calls(partial(self._send, name, shared), by_ray), by_line, by_ray)
 
     def _forget_idle(self) -> None:
         """Models come and go; what serves no more keeps nothing here."""
-        if len(self._calls) > _MODELS_KEPT:
-            self._calls = {name: calls for name, calls in self._calls.items() if not calls.idle}
+        if len(self._ways) > _MODELS_KEPT:
+            self._ways = {name: way for name, way in self._ways.items() if not way.calls.idle}
 
 
 def deploy_gateway(settings: Settings) -> None:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import AskanceError, DeadlinePassed, ModelGone
+from loop.domain.item import ImageFacts
 from loop.domain.ports import Detector
 from loop.domain.prediction import Inference, Timed
-from serving.images import ImageFacts
 
 # Facts of the whole image, and pixels that may be a smaller version of it.
 Decode = Callable[[bytes], tuple[ImageFacts, NDArray[np.uint8]]]
@@ -134,7 +134,7 @@ class ImageQueue:
         network_s = time.monotonic() - begun
         for waiting, inference in zip(batch, found, strict=True):
             whole = _in_whole_image(inference, waiting.pixels, waiting.facts)
-            waiting.answer.set_result(Timed(whole, waiting.decode_s, begun - waiting.since, network_s))
+            waiting.answer.set_result(Timed(whole, waiting.facts, waiting.decode_s, begun - waiting.since, network_s))
 
 
 def _late(deadline: float, answer: "Future[Timed]") -> bool:

@@ -9,7 +9,6 @@ applied. Sizes are checked against the caller's cap before a pixel is decoded.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 
 import cv2
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from loop.domain.errors import BadImage, PayloadTooLarge
+from loop.domain.item import ImageFacts
 from serving.image_containers import Bare, bared, damaged, truncated
 
 # Named here, and so imported once: Pillow would otherwise load its plug-ins at the first call, in some thread.
@@ -45,15 +45,6 @@ _TURNED: Mapping[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {  # t
     8: lambda seen: np.rot90(seen),
 }
 _SIDES_SWAPPED = frozenset({5, 6, 7, 8})
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFacts:
-    """width, height: pixels, upright. media_type: image/jpeg | image/png | image/webp, by content."""
-
-    width: int
-    height: int
-    media_type: str
 
 
 def inspect_image(content: bytes, *, max_pixels: int) -> ImageFacts:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from loop.domain.errors import AskanceError, BadImage, DeadlinePassed, ModelGone, Overloaded
+from loop.domain.item import ImageFacts
 from loop.domain.prediction import Inference, Timed
 from serving.calls import CallLimits, Calls
 
@@ -20,7 +21,7 @@ def timed(content: bytes) -> Timed:
         class_scores=nothing,
         embedding=np.frombuffer(content.ljust(8), dtype=np.float32),
     )
-    return Timed(inference, 0.0, 0.0, 0.0)
+    return Timed(inference, ImageFacts(8, 8, "image/png"), 0.0, 0.0, 0.0)
 
 
 class Far:

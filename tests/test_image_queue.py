@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from loop.domain.errors import BadImage, DeadlinePassed, Unavailable
+from loop.domain.item import ImageFacts
 from loop.domain.prediction import Inference
 from serving.image_queue import ImageQueue, outcome
-from serving.images import ImageFacts
 
 
 class Recording:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from loop.domain.errors import BadImage, Invalid, PayloadTooLarge
+from loop.domain.item import ImageFacts
 from serving.image_containers import MAX_JPEG_SCANS, MAX_PNG_CHUNKS
-from serving.images import ImageFacts, decode_image, inspect_image
+from serving.images import decode_image, inspect_image
 from tests.requirements import missing, require_chromium, require_data
 
 CAP = 40_000_000

@@ -12,6 +12,15 @@ class Split(StrEnum):
     GOLDEN = "golden"  # trusted truth for evaluation and the promotion gate; never trained on
 
 
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """width, height: pixels, upright. media_type: image/jpeg | image/png | image/webp, by content."""
+
+    width: int
+    height: int
+    media_type: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """digest: SHA-256 of the bytes. split: fixed by an import, or None (then its group hash decides).

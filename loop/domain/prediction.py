@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.geometry import Box
+from loop.domain.item import ImageFacts
 from loop.domain.routing import Decision
 
 
@@ -31,9 +32,11 @@ class Inference:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """An inference, and the seconds it took: decoding, waiting for the network, in the network with NMS."""
+    """An inference, what its image is, and the seconds it took: decoding, waiting for the network, in the network with
+    NMS."""
 
     inference: Inference
+    image: ImageFacts
     decode_s: float
     wait_s: float
     network_s: float

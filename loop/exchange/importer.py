@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from loop.domain.errors import BadDataset, Invalid, NotFound
-from loop.domain.item import Item, Split
+from loop.domain.item import ImageFacts, Item, Split
 from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
 from loop.domain.project import Label, Project, Recipe, checked_slug, labels_named
 from loop.domain.truth import GroundTruth, Shape
@@ -34,17 +34,6 @@ _READERS: dict[Layout, Callable[[Path], Dataset]] = {
 
 # Names what must stay on one side of a split. "folder": the image's folder; "none": what the data set says.
 GroupBy = Callable[[ReadImage], str] | str
-
-
-class ImageFacts(Protocol):
-    """Width and height in pixels, upright; media type by content."""
-
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def media_type(self) -> str: ...
 
 
 class Projects(Protocol):

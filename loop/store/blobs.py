@@ -118,7 +118,7 @@ def _is_key(key: str) -> bool:
 
 
 def _name(key: str) -> str:
-    return f"{key[:2]}/{key[2:4]}/{key}"
+    return f"{key[:2]}/{key}"  # few folders, so that most writes find theirs there; large ones are no burden today
 
 
 class _LocalFolder:
@@ -126,6 +126,7 @@ class _LocalFolder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._durable: set[Path] = set()  # folders whose own names this process has synced; at most 256
 
     @classmethod
     def make(cls, root: Path) -> "_LocalFolder":
@@ -149,8 +150,19 @@ class _LocalFolder:
         """Temp file in the same folder, fsync, rename, fsync of the folders. A kill leaves at most the temp
         file, which no key names."""
         path = self._root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in self._durable:
+            path.parent.mkdir(parents=True, exist_ok=True)
         temp = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            self._replace(temp, path, content)
+        except FileNotFoundError:  # somebody removed the folder
+            self._durable.discard(path.parent)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._replace(temp, path, content)
+        self.settle(name)
+
+    @staticmethod
+    def _replace(temp: Path, path: Path, content: bytes) -> None:
         try:
             with temp.open("xb") as file:
                 file.write(content)
@@ -160,13 +172,14 @@ class _LocalFolder:
         except BaseException:
             temp.unlink(missing_ok=True)
             raise
-        self.settle(name)
 
     def settle(self, name: str) -> None:
         """Make the names durable, of the folders too: another process may have made them a moment ago."""
         folder = (self._root / name).parent
-        for synced in (folder, folder.parent, self._root):
-            _sync_folder(synced)
+        _sync_folder(folder)
+        if folder not in self._durable:
+            _sync_folder(self._root)
+            self._durable.add(folder)
 
 
 def _sync_folder(folder: Path) -> None:

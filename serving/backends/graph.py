@@ -20,8 +20,6 @@ from loop.domain.errors import BadWeights
 from loop.domain.model import ModelHead
 from training.weights import read_weights
 
-# Changes whenever the same model file would give another graph.
-GRAPH_FORMAT = 2
 _OPSET = 17
 _exporting = threading.RLock()  # torch keeps the state of an export in module globals
 

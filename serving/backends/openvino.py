@@ -22,10 +22,10 @@ openvino.Type.f32.to_dtype()
 _HINTS = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16, "fp16": openvino.Type.f16, "int8": openvino.Type.f32}
 _ROUNDED = ("bf16", "fp16")
 _CAPABILITIES = {"bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
-# Of a YOLO graph, by the names that the exporter gives: what stays in float32 where the rest is bf16 or fp16. The weights
-# of the first convolution meet pixels that are alike over whole regions, so that their rounding adds up instead of
-# averaging out; the class branches decide which box survives NMS. Measured (docs/performance.md): without both,
-# 98.7 % of detections match and scores are off by 0.03; with them 99.6 % and 0.006, for 3 % of the speed.
+# Of a YOLO graph, by the names that the exporter gives: what stays in float32 where the rest is bf16 or fp16. The
+# weights of the first convolution meet pixels that are alike over whole regions, so that their rounding adds up instead
+# of averaging out; the class branches decide which box survives NMS. Measured (docs/performance.md): without both,
+# 98.7 % of detections match and scores are off by up to 0.03; with them 99.6 % and 0.006, for 3 % of the speed.
 _IN_FULL = re.compile(r"/network/model\.0/|/network/model\.\d+/cv3\.")
 
 

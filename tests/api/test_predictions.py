@@ -158,12 +158,10 @@ def bomb(side: int) -> bytes:
     ids=["empty body", "not an image", "truncated PNG", "truncated JPEG", "SVG", "30,000 x 30,000 PNG"],
 )
 def test_a_bad_image_is_a_clear_4xx_and_leaves_nothing(service, content, status, code):
-    """Hostile or broken images are the caller's problem+json; no item, prediction, task or inference comes of them."""
-    calls = service.inferencer.calls
+    """Hostile or broken images are the caller's problem+json; no item, prediction or task comes of them."""
     problem(service.predict(content), status, code)
     assert service.call("GET", "/v1/projects/shapes/summary").json()["predictions"] == 0
     assert service.call("GET", "/v1/projects/shapes/items").json()["items"] == []
-    assert service.inferencer.calls == calls
 
 
 def test_too_many_bytes_are_refused(service):

@@ -1,0 +1,262 @@
+"""A line from a gateway to a detector of the same machine: a Unix socket that carries encoded images there and their
+outcomes back, each by itself.
+
+A call of Ray's costs milliseconds whatever it carries (docs/performance.md), and answers when the last of its images
+is done. Here an image costs a fraction of that, and its answer leaves when it is there. Ray still starts, watches and
+ends the detectors, and still carries what no line leads to: other machines, shared processes, replicas whose number
+follows the load.
+
+A detector offers its line as a socket in a folder of its user's own; a gateway finds it there. A line that breaks
+fails what was under way on it with LineLost, and the gateway asks another way: inference may be repeated.
+"""
+
+import asyncio
+import itertools
+import logging
+import os
+import pickle
+import re
+import socket
+import stat
+import struct
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from loop.domain.errors import AskanceError, Unavailable
+from loop.domain.identity import digest_of
+from loop.domain.prediction import Timed
+from serving.image_queue import outcome
+
+log = logging.getLogger("askance.serving")
+
+Submit = Callable[[bytes, float], "Future[Timed]"]
+
+# Number of the image on its line, seconds that its caller still waits, bytes that follow.
+_IMAGE = struct.Struct("!IdI")
+_TAKEN_BACK = -1.0  # in place of the seconds: nobody waits for this number any more
+# Number of the image, bytes of the pickled outcome that follow. Both ends are processes of one service and of one
+# user: see `folder_of`.
+_OUTCOME = struct.Struct("!II")
+_BUFFER_BYTES = 4_000_000
+_SUFFIX = ".sock"
+_LOOK_AGAIN_S = 1.0
+
+
+class LineLost(Exception):
+    """The detector at the other end has ended, or is about to."""
+
+
+def folder_of(service: str) -> Path | None:
+    """Where the detectors of a service (any text that tells it from others) offer their lines; None where no folder
+    can be had that is this user's alone."""
+    folder = Path(tempfile.gettempdir()) / f"askance-{os.getuid()}-{digest_of(service.encode())[:12]}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        log.warning("no lines between gateway and detectors: %s", error)
+        return None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        log.warning("no lines between gateway and detectors: %s is open to other users", folder)
+        return None
+    return folder
+
+
+class LineServer:
+    """The detector's end. Owns a thread that accepts and one for each gateway; `close` ends them."""
+
+    def __init__(self, folder: Path, application: str, submit: Submit) -> None:
+        """application: by which gateways ask for it; its processes each offer a line. Raises OSError."""
+        self._submit = submit
+        self._path = folder / f"{application}.{os.getpid()}{_SUFFIX}"
+        unready = self._path.with_suffix(".unready")
+        for of_another in (unready, self._path):  # a process before, which had the same number
+            of_another.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(unready))
+        self._listener.listen()
+        unready.rename(self._path)  # a socket that refuses is one whose process was killed
+        self._connections: set[socket.socket] = set()
+        threading.Thread(target=self._accept, name="line", daemon=True).start()
+
+    def leave(self) -> None:
+        """Offer the line to nobody else; those who are on it stay."""
+        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def close(self) -> None:
+        """Hang up. What was answered before has left."""
+        self.leave()
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), name="line-reader", daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        # So large that what may be under way fits: the network's threads, which answer, never wait for a gateway.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        self._connections.add(connection)
+        open_ones: dict[int, Future[Timed]] = {}
+        lock = threading.Lock()
+        try:
+            with suppress(OSError), connection.makefile("rb") as stream:
+                while self._read_one(stream, open_ones, partial(_answer, connection, lock, open_ones)):
+                    pass
+        finally:
+            for answer in list(open_ones.values()):
+                answer.cancel()
+            self._connections.discard(connection)
+            connection.close()
+
+    def _read_one(
+        self, stream: BinaryIO, open_ones: dict[int, "Future[Timed]"], answered: Callable[[int, "Future[Timed]"], None]
+    ) -> bool:
+        """False at the end of the line."""
+        head = stream.read(_IMAGE.size)
+        if len(head) < _IMAGE.size:
+            return False
+        number, budget_s, size = _IMAGE.unpack(head)
+        if budget_s == _TAKEN_BACK:
+            answer = open_ones.pop(number, None)
+            if answer is not None:
+                answer.cancel()
+            return True
+        content = stream.read(size)
+        if len(content) < size:
+            return False
+        answer = open_ones[number] = self._submit(content, budget_s)
+        answer.add_done_callback(partial(answered, number))
+        return True
+
+
+def _answer(
+    connection: socket.socket,
+    lock: threading.Lock,
+    open_ones: dict[int, "Future[Timed]"],
+    number: int,
+    answer: "Future[Timed]",
+) -> None:
+    """Runs in the thread that is done with the image."""
+    open_ones.pop(number, None)
+    if answer.cancelled():
+        return
+    said = pickle.dumps(_said(answer), protocol=pickle.HIGHEST_PROTOCOL)
+    with suppress(OSError), lock:  # the gateway is gone: nobody waits
+        connection.sendall(_OUTCOME.pack(number, len(said)) + said)
+
+
+def _said(answer: "Future[Timed]") -> Timed | AskanceError:
+    try:
+        return outcome(answer)
+    except Exception as error:
+        log.exception("the detector failed")
+        return Unavailable(f"the detector failed: {error}", hint="See the service's log; roll back if it stays.")
+
+
+class Line(asyncio.Protocol):
+    """The gateway's end of one line. Of one event loop; made by `Lines`."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._numbers = itertools.count()
+        self._waiting: dict[int, asyncio.Future[Timed | AskanceError]] = {}
+        self._got = bytearray()
+
+    @property
+    def alive(self) -> bool:
+        return self._transport is not None
+
+    @property
+    def under_way(self) -> int:
+        return len(self._waiting)
+
+    async def infer(self, content: bytes, budget_s: float) -> Timed | AskanceError:
+        """What the detector says of an encoded image. Cancelling this takes it back. Raises LineLost."""
+        if self._transport is None:
+            raise LineLost
+        number = next(self._numbers) & 0xFFFFFFFF
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        self._transport.write(_IMAGE.pack(number, max(0.0, budget_s), len(content)))
+        self._transport.write(content)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if self._transport is not None:
+                self._transport.write(_IMAGE.pack(number, _TAKEN_BACK, 0))
+            raise
+        finally:
+            self._waiting.pop(number, None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+
+    def data_received(self, data: bytes) -> None:
+        self._got += data
+        while len(self._got) >= _OUTCOME.size:
+            number, size = _OUTCOME.unpack_from(self._got)
+            end = _OUTCOME.size + size
+            if len(self._got) < end:
+                return
+            said = bytes(self._got[_OUTCOME.size : end])
+            del self._got[:end]
+            answer = self._waiting.get(number)
+            if answer is not None and not answer.done():
+                answer.set_result(pickle.loads(said))  # noqa: S301 - see _OUTCOME
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(LineLost())
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class Lines:
+    """The lines that lead from this gateway, by application. Of one event loop."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._lines: dict[str, dict[Path, Line]] = {}
+        self._looked: dict[str, float] = {}
+
+    async def to(self, application: str) -> Line | None:
+        """The one with the least under way; None where no detector of the application offers any."""
+        if self._folder is None:
+            return None
+        now = asyncio.get_running_loop().time()
+        if now - self._looked.get(application, -_LOOK_AGAIN_S) >= _LOOK_AGAIN_S:
+            self._looked[application] = now
+            await self._look(self._folder, application)
+        alive = [line for line in self._lines.get(application, {}).values() if line.alive]
+        return min(alive, key=lambda line: line.under_way, default=None)
+
+    async def _look(self, folder: Path, application: str) -> None:
+        """Connect to detectors that were not there before; forget those that are gone."""
+        offered = re.compile(re.escape(application) + r"\.\d+" + re.escape(_SUFFIX))
+        lines = {path: line for path, line in self._lines.get(application, {}).items() if line.alive}
+        self._lines[application] = lines
+        for path in [path for path in folder.iterdir() if offered.fullmatch(path.name) and path not in lines]:
+            try:
+                _, lines[path] = await asyncio.get_running_loop().create_unix_connection(Line, str(path))
+            except ConnectionRefusedError:
+                path.unlink(missing_ok=True)  # its process was killed
+            except OSError as error:
+                log.debug("no line by %s: %s", path, error)
+        if not lines:
+            del self._lines[application]
