@@ -34,6 +34,7 @@ log = logging.getLogger("askance.serving")
 
 OPERATOR_TOKEN = "operator.token"  # noqa: S105 - the name of a file
 _RECONCILE_SECONDS = 0.25
+_RETIRE_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 60.0
 # Logical cores: tokens that Ray places replicas and tasks by, while the operating system shares the real ones. The
 # embedded service must find room for every project's champion, a swap and a training on a machine of any size.
@@ -163,6 +164,7 @@ class Worker:
             ("promotions", partial(self._settle_next, lambda _: True)),
             ("cycles", self._cycles),
             ("annotations", self._annotations),
+            ("retirements", self._retire_unused),
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(work,), name=name, daemon=True) for name, work in loops
@@ -216,11 +218,9 @@ class Worker:
                 controller.settle(asked, self._deploy, self._stop.is_set)
         finally:
             self._under_way.discard(asked.id)
-        self._retire_unused()
 
     def _bring_back(self) -> None:
-        """Now and then: a model that should serve and does not (it failed at the start, its options were mended), one
-        that serves and should not."""
+        """Now and then: a model that should serve and does not (it failed at the start, its options were mended)."""
         with self._taking:
             if time.monotonic() < self._look_again_at:
                 return
@@ -231,7 +231,6 @@ class Worker:
         for model in self._wanted():
             if application_name(self._settings, model) not in running:
                 self._try(model)
-        self._retire_unused()
 
     def _try(self, model: ModelVersion) -> None:
         try:
@@ -274,10 +273,12 @@ class Worker:
             items = tx.items.page(project_id, after=None, limit=2 * wanted)
         return [item.digest for item in items if self._services.blobs.has(item.digest)][:wanted]
 
-    def _retire_unused(self) -> None:
-        """Stop detectors that no project points to, once requests that hold their handle are answered."""
+    def _retire_unused(self, _: Controller) -> None:
+        """Stop detectors that no project points to, once requests that hold their handle are answered. In a thread of
+        its own: nobody waits for what is done with."""
         from serving.deployments import deployed_detectors, retire_detector
 
+        self._stop.wait(_RETIRE_SECONDS)
         if not deployed_detectors() - self._needed():
             return
         self._stop.wait(self._settings.limits.request_timeout_s / 10)

@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from grpc import RpcError
 from ray import serve
@@ -26,16 +25,13 @@ from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Timed
 from loop.settings import ServingSettings, Settings, serving_of
-from loop.store.blobs import FsspecBlobs
 from loop.wiring import wire
 from serving.api.app import create_app
 from serving.calls import CallLimits, Calls
+from serving.detectors import WARM_UP_SECONDS, DetectorReplica, lines_folder, shared_detectors
 from serving.hosts import hosts, require_shared_state
-from serving.image_queue import ImageQueue, outcome
-from serving.images import BLANK, decode_image
-from serving.line import LineLost, Lines, LineServer, folder_of
-from serving.runtimes import fastest_detector
-from training.head import read_head
+from serving.images import BLANK
+from serving.line import LineLost, Lines
 
 log = logging.getLogger("askance.serving")
 
@@ -43,8 +39,6 @@ GATEWAY = "askance"
 _PREFIX = "det-"
 _SHARED = "det-shared"
 _ERROR_LINE = re.compile(r"(?:[\w.]+\.)?\w*(?:Error|BadWeights|Unavailable|Exception)\w*: (.*)")
-_WARM_UP_SECONDS = 120.0
-_HEALTH_SECONDS = 25.0  # Ray gives a check 30
 _GATEWAY_REQUESTS = 10_000
 # About the most encoded bytes of one call: large photographs travel alone, so that none waits for another's bytes.
 _CALL_BYTES = 4_000_000
@@ -70,106 +64,9 @@ def _options(model: ModelVersion) -> str:
     return json.dumps(dict(model.serving), sort_keys=True, default=str)
 
 
-class DetectorReplica:
-    """One copy of a model in a process of its own."""
-
-    _line: LineServer | None = None
-
-    def __init__(self, name: str, settings: Settings, digest: str, image_keys: Sequence[str]) -> None:
-        """name: of the application. settings: with the model's own options. image_keys: blobs of real images, to
-        choose the runtime by."""
-        self._images = _images(settings, digest, image_keys)
-        self._line = _offered_line(settings, name, self._images)
-
-    def __del__(self) -> None:
-        """Ray Serve calls this when it has stopped sending calls: what came by the line is answered, too."""
-        if self._line is not None:
-            self._line.leave()
-            self._images.close()
-            self._line.close()
-
-    async def infer(self, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
-        """One outcome per encoded image. budgets_s: seconds that the caller of each still waits."""
-        return await _answers(self._images, contents, budgets_s)
-
-    async def check_health(self) -> None:
-        """A tiny inference, through the same queue as any other."""
-        await asyncio.wrap_future(self._images.submit(BLANK, _HEALTH_SECONDS))
-
-
-def _offered_line(settings: Settings, name: str, images: ImageQueue) -> LineServer | None:
-    """None where Ray has to count the calls, so that it can let the number of replicas follow them."""
-    folder = None if settings.serving.max_replicas is not None else _lines_folder(settings)
-    try:
-        return None if folder is None else LineServer(folder, name, images.submit)
-    except OSError as error:
-        log.warning("gateways reach %s by Ray's calls only: %s", name, error)
-        return None
-
-
-def _lines_folder(settings: Settings) -> Path | None:
-    return folder_of(str(settings.data_dir.resolve()))
-
-
-def shared_detectors(models: int) -> type:
-    """The class of a process that serves whichever models it is asked for, at most `models` of them loaded."""
-
-    class SharedDetectors:
-        def __init__(self, settings: Settings) -> None:
-            self._settings = settings
-
-        @serve.multiplexed(max_num_models_per_replica=models)  # type: ignore[untyped-decorator]
-        async def loaded(self, name: str) -> ImageQueue:
-            digest, options = name.split(" ", 1)
-            serving = serving_of(self._settings, json.loads(options))
-            own = self._settings.model_copy(update={"serving": serving})
-            return await asyncio.to_thread(_images, own, digest, ())
-
-        async def infer(self, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
-            """As DetectorReplica.infer, by the model that the call names."""
-            return await _answers(await self.loaded(serve.get_multiplexed_model_id()), contents, budgets_s)
-
-    return SharedDetectors
-
-
 def _model_name(settings: Settings, model: ModelVersion) -> str:
     """What a call to shared processes names; nothing where the model has processes of its own."""
     return f"{model.digest} {_options(model)}" if settings.serving.shared_replicas else ""
-
-
-def _images(settings: Settings, digest: str, image_keys: Sequence[str]) -> ImageQueue:
-    """The model, loaded and warm, behind its queue. Raises what keeps it from serving."""
-    logging.getLogger("askance").setLevel(logging.INFO)
-    serving, blobs = settings.serving, FsspecBlobs.open(settings.blobs_url)
-    weights = blobs.get(digest)
-    decode = partial(decode_image, max_pixels=settings.limits.max_image_pixels, enough=read_head(weights).image_size)
-    detector = fastest_detector(
-        settings,
-        weights,
-        device=serving.device,
-        max_batch_size=serving.max_batch_size,
-        images=[decode(blobs.get(key))[1] for key in image_keys],
-    )
-    images = ImageQueue(
-        detector,
-        decode=decode,
-        score_floor=serving.score_floor,
-        batch_wait_s=serving.batch_wait_ms / 1000,
-        decoders=serving.decode_threads,
-    )
-    images.submit(BLANK, _WARM_UP_SECONDS).result()
-    return images
-
-
-async def _answers(images: ImageQueue, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
-    answers = [images.submit(content, budget) for content, budget in zip(contents, budgets_s, strict=True)]
-    try:
-        await asyncio.wait([asyncio.wrap_future(answer) for answer in answers])
-    except asyncio.CancelledError:  # nobody waits for this call any more
-        for answer in answers:
-            answer.cancel()
-        raise
-    return [outcome(answer) for answer in answers]
 
 
 def deploy_detector(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> None:
@@ -187,7 +84,7 @@ def deploy_detector(settings: Settings, model: ModelVersion, image_keys: Sequenc
     try:
         handle = serve.get_app_handle(name) if running else _run(name, _application(settings, model, image_keys))
         handle = handle.options(multiplexed_model_id=_model_name(settings, model))
-        (answer,) = handle.infer.remote([BLANK], [_WARM_UP_SECONDS]).result(timeout_s=_WARM_UP_SECONDS)
+        (answer,) = handle.infer.remote([BLANK], [WARM_UP_SECONDS]).result(timeout_s=WARM_UP_SECONDS)
         if isinstance(answer, AskanceError):
             raise RuntimeError(str(answer))
     except (RayError, RayServeException, RuntimeError, TimeoutError) as error:
@@ -290,7 +187,7 @@ class RayInferencer:
         self._settings = settings
         self._ways: dict[str, _Way] = {}
         self._handles: dict[str, DeploymentHandle] = {}
-        self._lines = Lines(_lines_folder(settings))
+        self._lines = Lines(lines_folder(settings))
 
     async def infer(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
         """See loop.wiring.Inferencer."""

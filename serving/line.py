@@ -188,7 +188,8 @@ class Line(asyncio.Protocol):
         if self._transport is None:
             raise LineLost
         number = next(self._numbers) & 0xFFFFFFFF
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Timed | AskanceError] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
         self._transport.write(_IMAGE.pack(number, max(0.0, budget_s), len(content)))
         self._transport.write(content)
         try:

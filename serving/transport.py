@@ -74,6 +74,9 @@ def _transport(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",  # one takes thousands of requests a second
+        # How long whatever is taken down stays reachable, detectors too, which no load balancer knows: by its default,
+        # 30 s, a swap back to the model before would have to wait for its end.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         # Fixed by default, so that a second service on the machine could not start.
         "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(figures),

@@ -1,0 +1,125 @@
+"""What runs in a detector's process. A module of its own, so that a model starts without the gateway's imports."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from ray import serve
+
+from loop.domain.errors import AskanceError
+from loop.domain.prediction import Timed
+from loop.settings import Settings, serving_of
+from loop.store.blobs import FsspecBlobs
+from serving.image_queue import ImageQueue, outcome
+from serving.images import BLANK, decode_image
+from serving.line import LineServer, folder_of
+from serving.priority import giving_way
+from serving.runtimes import fastest_detector
+from training.head import read_head
+
+log = logging.getLogger("askance.serving")
+
+WARM_UP_SECONDS = 120.0
+_HEALTH_SECONDS = 25.0  # Ray gives a check 30
+
+
+class DetectorReplica:
+    """One copy of a model in a process of its own."""
+
+    _line: LineServer | None = None
+
+    def __init__(self, name: str, settings: Settings, digest: str, image_keys: Sequence[str]) -> None:
+        """name: of the application. settings: with the model's own options. image_keys: blobs of real images, to
+        choose the runtime by."""
+        with giving_way():
+            self._images = _images(settings, digest, image_keys)
+        self._line = _offered_line(settings, name, self._images)
+
+    def __del__(self) -> None:
+        """Ray Serve calls this when it has stopped sending calls: what came by the line is answered, too."""
+        if self._line is not None:
+            self._line.leave()
+            self._images.close()
+            self._line.close()
+
+    async def infer(self, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
+        """One outcome per encoded image. budgets_s: seconds that the caller of each still waits."""
+        return await _answers(self._images, contents, budgets_s)
+
+    async def check_health(self) -> None:
+        """A tiny inference, through the same queue as any other."""
+        await asyncio.wrap_future(self._images.submit(BLANK, _HEALTH_SECONDS))
+
+
+def _offered_line(settings: Settings, name: str, images: ImageQueue) -> LineServer | None:
+    """None where Ray has to count the calls, so that it can let the number of replicas follow them."""
+    folder = None if settings.serving.max_replicas is not None else lines_folder(settings)
+    try:
+        return None if folder is None else LineServer(folder, name, images.submit)
+    except OSError as error:
+        log.warning("gateways reach %s by Ray's calls only: %s", name, error)
+        return None
+
+
+def lines_folder(settings: Settings) -> Path | None:
+    """Where detectors and gateways of this service meet on a machine; None where no place is safe."""
+    return folder_of(str(settings.data_dir.resolve()))
+
+
+def shared_detectors(models: int) -> type:
+    """The class of a process that serves whichever models it is asked for, at most `models` of them loaded."""
+
+    class SharedDetectors:
+        def __init__(self, settings: Settings) -> None:
+            self._settings = settings
+
+        @serve.multiplexed(max_num_models_per_replica=models)  # type: ignore[untyped-decorator]
+        async def loaded(self, name: str) -> ImageQueue:
+            digest, options = name.split(" ", 1)
+            serving = serving_of(self._settings, json.loads(options))
+            own = self._settings.model_copy(update={"serving": serving})
+            return await asyncio.to_thread(_images, own, digest, ())
+
+        async def infer(self, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
+            """As DetectorReplica.infer, by the model that the call names."""
+            return await _answers(await self.loaded(serve.get_multiplexed_model_id()), contents, budgets_s)
+
+    return SharedDetectors
+
+
+def _images(settings: Settings, digest: str, image_keys: Sequence[str]) -> ImageQueue:
+    """The model, loaded and warm, behind its queue. Raises what keeps it from serving."""
+    logging.getLogger("askance").setLevel(logging.INFO)
+    serving, blobs = settings.serving, FsspecBlobs.open(settings.blobs_url)
+    weights = blobs.get(digest)
+    decode = partial(decode_image, max_pixels=settings.limits.max_image_pixels, enough=read_head(weights).image_size)
+    detector = fastest_detector(
+        settings,
+        weights,
+        device=serving.device,
+        max_batch_size=serving.max_batch_size,
+        images=[decode(blobs.get(key))[1] for key in image_keys],
+    )
+    images = ImageQueue(
+        detector,
+        decode=decode,
+        score_floor=serving.score_floor,
+        batch_wait_s=serving.batch_wait_ms / 1000,
+        decoders=serving.decode_threads,
+    )
+    images.submit(BLANK, WARM_UP_SECONDS).result()
+    return images
+
+
+async def _answers(images: ImageQueue, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
+    answers = [images.submit(content, budget) for content, budget in zip(contents, budgets_s, strict=True)]
+    try:
+        await asyncio.wait([asyncio.wrap_future(answer) for answer in answers])
+    except asyncio.CancelledError:  # nobody waits for this call any more
+        for answer in answers:
+            answer.cancel()
+        raise
+    return [outcome(answer) for answer in answers]
