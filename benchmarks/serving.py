@@ -124,8 +124,7 @@ def load_itself(run: Run, service: Askance, size: int) -> Iterator[Figure]:
 
 
 def swap(run: Run, service: Askance, size: int) -> Iterator[Figure]:
-    if size != min(SIZES):
-        return
+    """With two replicas, one of which is killed: with one, a killed detector is seconds without any."""
     capacity = service.measure(32, warm=run.pace.warm, seconds=run.pace.seconds).rate
     found, remarks = swapped_under_load(service, capacity, run.events, steady_seconds=STEADY_SECONDS)
     run.console.print(*remarks, sep="\n")
@@ -151,11 +150,12 @@ OF_THE_SERVICE: dict[str, Callable[[Run, Askance, int], Iterator[Figure]]] = {
     "peers": peers,
     "stages": stages,
     "load": load_itself,
-    "swap": swap,
     "overload": overload,
 }
+# At the smaller size only.
+OF_TWO_REPLICAS: dict[str, Callable[[Run, Askance, int], Iterator[Figure]]] = {"swap": swap}
 OF_THE_MODEL: dict[str, Callable[[Run, int], Iterator[Figure]]] = {"embedding": embedding}
-FIGURES = (*OF_THE_MODEL, *OF_THE_SERVICE)
+FIGURES = (*OF_THE_MODEL, *OF_THE_SERVICE, *OF_TWO_REPLICAS)
 
 
 def main() -> int:
@@ -184,6 +184,9 @@ def _measured(run: Run, sizes: Sequence[int], only: Sequence[str]) -> Iterator[F
             with running(Askance(run.setup(size))) as service:
                 for name in wanted:
                     yield from _said(run, OF_THE_SERVICE[name](run, service, size))
+        for name in [name for name in only if name in OF_TWO_REPLICAS and size == min(SIZES)]:
+            with running(Askance(run.setup(size), {"ASKANCE_SERVING__DETECTOR_REPLICAS": "2"})) as service:
+                yield from _said(run, OF_TWO_REPLICAS[name](run, service, size))
 
 
 def _said(run: Run, figures: Iterator[Figure]) -> Iterator[Figure]:

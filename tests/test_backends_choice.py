@@ -217,7 +217,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def kept(cache: Path) -> Path:
-    (folder,) = cache.iterdir()
+    (folder,) = (entry for entry in cache.iterdir() if entry.is_dir())
     return folder
 
 

@@ -22,6 +22,7 @@ OVERLOAD = 10.0  # times capacity
 MOST_CONNECTIONS = 1000
 P99_BAR = 1.5  # times steady
 MEMORY_BAR = 1.1
+_EVENT_SECONDS = 10.0  # at least, from one event to the next
 _SETTLE_SECONDS = 600.0  # for one promotion
 _LONGEST_SECONDS = 7200.0
 
@@ -61,10 +62,15 @@ class Disturbances:
     failures: list[str] = field(default_factory=list)
     done: dict[str, int] = field(default_factory=dict)
 
-    def run(self) -> None:
+    def run(self, seconds: float) -> None:
+        """Spread over so many seconds, so that a model that was replaced is gone before the next is asked for; at
+        once where each takes longer."""
+        begun = time.monotonic()
         with self.service.operator() as client:
             broken = list(broken_candidates(self.service.setup.weights.read_bytes()).items())
-            for kind, number in _in_turn(self.events):
+            planned = list(_in_turn(self.events))
+            for turn, (kind, number) in enumerate(planned):
+                _sleep_until(begun + seconds * turn / len(planned))
                 try:
                     self._do(client, kind, number, broken)
                 except (AskanceError, psutil.Error) as error:
@@ -133,7 +139,7 @@ def swapped_under_load(
     disturbances = Disturbances(service, events, (first, second), reigns)
     with Running(_open_loop(service, rate, _LONGEST_SECONDS)) as load:
         _sleep_until(load.opens + 1.0)
-        disturbances.run()
+        disturbances.run(max(events.requests / rate, _EVENT_SECONDS * len(list(_in_turn(events)))))
         _sleep_until(load.opens + events.requests / rate)
         load.close()
         answers = load.report().answers

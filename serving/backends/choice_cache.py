@@ -1,5 +1,6 @@
 """What was chosen for a model on a machine, and the graph it runs: a folder each. Anything damaged counts as absent."""
 
+import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -7,8 +8,8 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -72,6 +73,21 @@ def _versions() -> dict[str, str]:
         with suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One process of this machine at a time measures for `folder`: side by side they would measure each other, and
+    whoever waited finds what the first has kept. Where the disk refuses, nobody waits."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = (folder.parent / f".{folder.name}.lock").open("w")
+    except OSError:
+        yield
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def read(folder: Path) -> Kept | None:

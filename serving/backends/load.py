@@ -99,25 +99,25 @@ def load_fastest(
         "calibrated": len(images) >= limits.calibration_images,
     }
     folder = cache / choice_cache.key_of(content, **terms)
-    kept = choice_cache.read(folder)
-    if kept is not None:
-        remembered = _remembered(kept, head, place, open_torch)
+    with choice_cache.alone(folder):
+        kept = choice_cache.read(folder)
+        remembered = None if kept is None else _remembered(kept, head, place, open_torch)
         if remembered is not None:
             return remembered
-    drawn = synthetic_images(max(0, limits.images - len(images)), head.image_size)
-    chosen = choose(
-        wanted,
-        Measuring(
-            head=head,
-            graph=_graph_maker(content),
-            torch=open_torch,
-            images=[*images, *drawn],
-            calibration=images,
-            place=place,
-            limits=limits,
-        ),
-    )
-    _keep(folder, Kept(chosen.candidate, chosen.artifact, chosen.report))
+        drawn = synthetic_images(max(0, limits.images - len(images)), head.image_size)
+        chosen = choose(
+            wanted,
+            Measuring(
+                head=head,
+                graph=_graph_maker(content),
+                torch=open_torch,
+                images=[*images, *drawn],
+                calibration=images,
+                place=place,
+                limits=limits,
+            ),
+        )
+        _keep(folder, Kept(chosen.candidate, chosen.artifact, chosen.report))
     return _warm(chosen.detector, head)
 
 
