@@ -33,7 +33,9 @@ from serving.transport import LIBRARIES, set_environment, use_handles_in_threads
 log = logging.getLogger("askance.serving")
 
 OPERATOR_TOKEN = "operator.token"  # noqa: S105 - the name of a file
-_RECONCILE_SECONDS = 0.25
+# Each look is a read of the store; on a small machine those of an idle service should not be felt.
+_RECONCILE_SECONDS = 0.5
+_WORK_SECONDS = 1.0  # for what takes minutes anyway
 _RETIRE_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 60.0
 # Logical cores: tokens that Ray places replicas and tasks by, while the operating system shares the real ones. The
@@ -156,18 +158,20 @@ class Worker:
         self._services = services
         self._stop = threading.Event()
         self._under_way: set[str] = set()
+        self._settled = threading.Event()  # something that served may be of no use any more
         self._taking = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._look_again_at = time.monotonic() + _LOOK_AGAIN_SECONDS
-        loops: list[tuple[str, Callable[[Controller], None]]] = [
-            ("rollbacks", partial(self._settle_next, _is_rollback)),
-            ("promotions", partial(self._settle_next, lambda _: True)),
-            ("cycles", self._cycles),
-            ("annotations", self._annotations),
-            ("retirements", self._retire_unused),
+        loops: list[tuple[str, Callable[[Controller], None], float]] = [
+            ("rollbacks", partial(self._settle_next, _is_rollback), _RECONCILE_SECONDS),
+            ("promotions", partial(self._settle_next, lambda _: True), _RECONCILE_SECONDS),
+            ("cycles", self._cycles, _WORK_SECONDS),
+            ("annotations", self._annotations, _WORK_SECONDS),
+            ("retirements", self._retire_unused, _RETIRE_SECONDS),
         ]
         self._threads = [
-            threading.Thread(target=self._run, args=(work,), name=name, daemon=True) for name, work in loops
+            threading.Thread(target=self._run, args=(work, pause), name=name, daemon=True)
+            for name, work, pause in loops
         ]
         # The first look at MLflow takes seconds; it need not be the first cycle that waits for them.
         self._threads.append(threading.Thread(target=self._open_registry, name="registry", daemon=True))
@@ -184,6 +188,7 @@ class Worker:
 
     def stop(self) -> None:
         self._stop.set()
+        self._settled.set()
         for thread in self._threads:
             thread.join(timeout=5)
 
@@ -193,8 +198,8 @@ class Worker:
         except AskanceError as error:
             log.warning("%s", error)
 
-    def _run(self, work: Callable[[Controller], None]) -> None:
-        while not self._stop.wait(_RECONCILE_SECONDS):
+    def _run(self, work: Callable[[Controller], None], pause_s: float) -> None:
+        while not self._stop.wait(pause_s):
             try:
                 work(self._services.controller)
             except Exception:
@@ -218,6 +223,7 @@ class Worker:
                 controller.settle(asked, self._deploy, self._stop.is_set)
         finally:
             self._under_way.discard(asked.id)
+            self._settled.set()
 
     def _bring_back(self) -> None:
         """Now and then: a model that should serve and does not (it failed at the start, its options were mended)."""
@@ -276,9 +282,13 @@ class Worker:
     def _retire_unused(self, _: Controller) -> None:
         """Stop detectors that no project points to, once requests that hold their handle are answered. In a thread of
         its own: nobody waits for what is done with."""
+        # Asking Ray Serve costs 30 ms of CPU, so not without a reason; also now and then: rollouts end by themselves.
+        self._settled.wait(_LOOK_AGAIN_SECONDS / 4)
+        if self._stop.is_set():
+            return
+        self._settled.clear()
         from serving.deployments import deployed_detectors, retire_detector
 
-        self._stop.wait(_RETIRE_SECONDS)
         if not deployed_detectors() - self._needed():
             return
         self._stop.wait(self._settings.limits.request_timeout_s / 10)

@@ -302,6 +302,8 @@ def gateway_application(settings: Settings) -> serve.Application:
         num_replicas=settings.serving.gateway_replicas,
         # The gateway counts for itself what waits, and answers 503 with Retry-After; this is beyond all of that.
         max_ongoing_requests=_GATEWAY_REQUESTS,
+        # A line for each request costs as much as its signals. Figures by route and status are at /metrics.
+        logging_config={"enable_access_log": False},
         ray_actor_options={"num_cpus": settings.serving.num_cpus},
     )
     return gateway.bind()

@@ -77,6 +77,10 @@ def _transport(settings: Settings) -> dict[str, str]:
         # How long whatever is taken down stays reachable, detectors too, which no load balancer knows: by its default,
         # 30 s, a swap back to the model before would have to wait for its end.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+        # Ray Serve's controller looks around ten times a second by default, and counts as often what nobody reads here:
+        # together a twentieth of a core.
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
+        "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",
         # Fixed by default, so that a second service on the machine could not start.
         "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(figures),
