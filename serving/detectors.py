@@ -65,7 +65,10 @@ def _offered_line(settings: Settings, name: str, images: ImageQueue) -> LineServ
 
 
 def lines_folder(settings: Settings) -> Path | None:
-    """Where detectors and gateways of this service meet on a machine; None where no place is safe."""
+    """Where detectors and gateways of this service meet on a machine; None where no place is safe, and on a cluster,
+    where detectors of other machines are to have their share."""
+    if settings.serving.ray_address is not None:
+        return None
     return folder_of(str(settings.data_dir.resolve()))
 
 

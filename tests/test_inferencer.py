@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from ray.serve.exceptions import RayServeException
 from loop.domain.errors import AskanceError, ModelGone, Unavailable
 from loop.domain.model import ModelHead, ModelVersion
 from loop.domain.prediction import Timed
-from loop.settings import load_settings
-from serving.deployments import RayInferencer
+from loop.settings import Settings, load_settings
+from serving.deployments import RayInferencer, application_name
+from serving.detectors import lines_folder
+from serving.line import LineServer
 from tests.test_calls import timed
 
 MODEL = ModelVersion(
@@ -56,12 +59,16 @@ class Replicas:
         return answer
 
 
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(None, {"ASKANCE_DATA_DIR": str(tmp_path)})
+
+
 def asked(replicas: Replicas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int = 1) -> list[object]:
     """What each of so many requests, one after the other, came to."""
     monkeypatch.setattr(serve, "get_app_handle", replicas.handle)
 
     async def story() -> list[object]:
-        inferencer = RayInferencer(load_settings(None, {"ASKANCE_DATA_DIR": str(tmp_path)}))
+        inferencer = RayInferencer(settings(tmp_path))
         ends: list[object] = []
         for _ in range(times):
             try:
@@ -102,3 +109,51 @@ def test_an_application_that_is_gone_is_told_from_a_replica(tmp_path: Path, monk
     assert isinstance(gone, ModelGone)
     assert isinstance(after, Timed)
     assert replicas.looked_up == 2
+
+
+# --- by a line of the same machine -------------------------------------------------------------------
+
+
+class Behind:
+    """A detector behind a line, which hangs up in the middle of the image `fatal`."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        folder = lines_folder(settings(tmp_path))
+        assert folder is not None
+        self.asked: list[bytes] = []
+        self.server = LineServer(folder, application_name(settings(tmp_path), MODEL), self.submit)
+
+    def submit(self, content: bytes, budget_s: float) -> "Future[Timed]":
+        self.asked.append(content)
+        answer: Future[Timed] = Future()
+        if content == b"fatal":
+            self.server.close()
+        else:
+            answer.set_result(timed(content))
+        return answer
+
+
+def test_where_a_line_leads_to_the_detector_ray_carries_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replicas, behind = Replicas(), Behind(tmp_path)
+    ends = asked(replicas, tmp_path, monkeypatch, times=3)
+    behind.server.close()
+    assert all(isinstance(end, Timed) for end in ends)
+    assert behind.asked == [b"image"] * 3
+    assert replicas.looked_up == 0
+
+
+def test_a_line_that_breaks_is_covered_by_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the same request, with the time that is left: nobody hears of a replica that was killed."""
+    replicas, behind = Replicas(), Behind(tmp_path)
+    monkeypatch.setattr(serve, "get_app_handle", replicas.handle)
+
+    async def story() -> Timed:
+        inferencer = RayInferencer(settings(tmp_path))
+        return await inferencer.infer(MODEL, b"fatal", asyncio.get_running_loop().time() + 30)
+
+    assert isinstance(asyncio.run(story()), Timed)
+    assert behind.asked == [b"fatal"]
+    assert len(replicas.budgets) == 1
+    assert 0 < replicas.budgets[0] < 30
