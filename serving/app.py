@@ -28,6 +28,7 @@ from loop.domain.rollout import Rollout, RolloutState
 from loop.settings import Settings
 from loop.wiring import Services, wire
 from serving.hosts import hosts, require_shared_state
+from serving.priority import give_places
 from serving.transport import LIBRARIES, set_environment, use_handles_in_threads
 
 log = logging.getLogger("askance.serving")
@@ -93,6 +94,7 @@ def running(settings: Settings) -> Iterator[Services]:
                 worker = Worker(settings, services)
                 worker.deploy_models()
                 deploy_gateway(settings)
+                give_places()
                 worker.start()
                 try:
                     yield services
@@ -231,6 +233,7 @@ class Worker:
             if time.monotonic() < self._look_again_at:
                 return
             self._look_again_at = time.monotonic() + _LOOK_AGAIN_SECONDS
+        give_places()  # to what was started again
         from serving.deployments import application_name, deployed_detectors
 
         running = deployed_detectors()

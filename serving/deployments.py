@@ -32,6 +32,7 @@ from serving.detectors import WARM_UP_SECONDS, DetectorReplica, lines_folder, sh
 from serving.hosts import hosts, require_shared_state
 from serving.images import BLANK
 from serving.line import LineLost, Lines
+from serving.priority import take_place
 
 log = logging.getLogger("askance.serving")
 
@@ -291,6 +292,7 @@ def gateway_application(settings: Settings) -> serve.Application:
     """API and page, to be run at /."""
 
     def build() -> ASGIApp:
+        take_place()
         if settings.serving.ray_address is not None:
             # Again: machines may have joined since the service began.
             require_shared_state(settings, hosts())

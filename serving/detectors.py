@@ -16,7 +16,7 @@ from loop.store.blobs import FsspecBlobs
 from serving.image_queue import ImageQueue, outcome
 from serving.images import BLANK, decode_image
 from serving.line import LineServer, folder_of
-from serving.priority import giving_way
+from serving.priority import take_place
 from serving.runtimes import fastest_detector
 from training.head import read_head
 
@@ -34,8 +34,8 @@ class DetectorReplica:
     def __init__(self, name: str, settings: Settings, digest: str, image_keys: Sequence[str]) -> None:
         """name: of the application. settings: with the model's own options. image_keys: blobs of real images, to
         choose the runtime by."""
-        with giving_way():
-            self._images = _images(settings, digest, image_keys)
+        self._images = _images(settings, digest, image_keys)
+        take_place()
         self._line = _offered_line(settings, name, self._images)
 
     def __del__(self) -> None:
@@ -77,6 +77,7 @@ def shared_detectors(models: int) -> type:
 
     class SharedDetectors:
         def __init__(self, settings: Settings) -> None:
+            take_place()
             self._settings = settings
 
         @serve.multiplexed(max_num_models_per_replica=models)  # type: ignore[untyped-decorator]

@@ -1,35 +1,47 @@
-"""Work that leaves the cores to whoever serves: a model that starts beside the one that answers."""
+"""Who has the cores on one machine: what serves comes before what starts, learns, or works in bulk.
+
+Ray's workers are born at a low priority, so that a model which starts beside the one that answers does not slow it down,
+not even by its imports. What has begun to serve takes its place. All this only where the system lets a process come back
+to a higher priority (root, CAP_SYS_NICE, or LimitNICE); elsewhere all are equal.
+"""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-_NICENESS = 15
-_THREADS = Path("/proc/self/task")
+BORN_AT = 15  # Ray's own default for its workers
+_PLACE = "_ASKANCE_PRIORITY"  # of the service, told to Ray's workers by their environment
+_PROCESSES = Path("/proc")
+# Ray Serve's own, which every request or every replica depends on.
+_ALWAYS_SERVE = (b"ray::ServeController", b"ray::ProxyActor", b"ray::HAProxyManager", b"haproxy")
 
 
-@contextmanager
-def giving_way() -> Iterator[None]:
-    """All threads of this process, those that the work starts included, come after others until it is done.
-
-    Does nothing where the system would not let them come back, as for users without CAP_SYS_NICE, or has no priorities
-    of threads.
-    """
+def variables() -> dict[str, str]:
+    """For the environment of Ray, from the process that starts it."""
     if not _may_come_back():
-        yield
-        return
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    _set(before + _NICENESS)
-    try:
-        yield
-    finally:
-        _set(before)
+        return {"RAY_worker_niceness": "0"}
+    return {"RAY_worker_niceness": str(BORN_AT), _PLACE: str(os.getpriority(os.PRIO_PROCESS, 0))}
+
+
+def take_place() -> None:
+    """All threads of this process from now on have the service's priority. Does nothing where `variables` did not
+    lower it."""
+    if (place := os.environ.get(_PLACE)) is not None:
+        _set_threads(os.getpid(), int(place))
+
+
+def give_places() -> None:
+    """The processes of Ray Serve itself, which this process started, get its own priority."""
+    if _PLACE in os.environ:
+        for pid in _descendants(os.getpid()):
+            if _command(pid).startswith(_ALWAYS_SERVE):
+                _set_threads(pid, os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def _may_come_back() -> bool:
     """Tried by one step, which costs nothing where it cannot be taken back."""
-    if not _THREADS.is_dir():
+    if not (_PROCESSES / "self/task").is_dir():
         return False
     before = os.getpriority(os.PRIO_PROCESS, 0)
     try:
@@ -40,7 +52,25 @@ def _may_come_back() -> bool:
     return True
 
 
-def _set(priority: int) -> None:
-    for thread in _THREADS.iterdir():
-        with suppress(OSError):  # ended meanwhile
-            os.setpriority(os.PRIO_PROCESS, int(thread.name), priority)
+def _set_threads(pid: int, priority: int) -> None:
+    with suppress(OSError):  # the process has ended
+        for thread in (_PROCESSES / str(pid) / "task").iterdir():
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), priority)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    with suppress(OSError):
+        for thread in (_PROCESSES / str(pid) / "task").iterdir():
+            for child in (thread / "children").read_text().split():
+                yield int(child)
+                yield from _descendants(int(child))
+
+
+def _command(pid: int) -> bytes:
+    """As it calls itself, or the name of its program."""
+    try:
+        command = (_PROCESSES / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return b""
+    return command if command.startswith(b"ray::") else command.split(b"\0")[0].rsplit(b"/", 1)[-1]

@@ -11,6 +11,7 @@ import socket
 from pathlib import Path
 
 from loop.settings import Settings
+from serving import priority
 
 # HAProxy as Ray starts it shows its statistics and figures on every interface, and outlives the service when that is
 # killed. Its binary may be named, so it is: by a script that mends both.
@@ -34,7 +35,7 @@ def set_environment(settings: Settings) -> None:
     them in the processes of the nodes, and a driver that differs from them would speak another language.
     """
     alone = settings.serving.ray_address is None
-    for name, value in ({**LIBRARIES, **_QUIET_RAY, **_transport(settings)} if alone else LIBRARIES).items():
+    for name, value in ({**LIBRARIES, **_QUIET_RAY, **priority.variables(), **_transport(settings)} if alone else LIBRARIES).items():
         os.environ.setdefault(name, value)
 
 
@@ -59,8 +60,6 @@ _QUIET_RAY = {
     "RAY_SERVE_LOG_TO_STDERR": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # 5 s, its default, is short on a machine that is at work
-    # Ray would give way to every other program (15); serving does not, the tasks of a cycle do (training.launch).
-    "RAY_worker_niceness": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "OMP_NUM_THREADS": str(os.cpu_count() or 1),
 }
