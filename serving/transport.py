@@ -35,7 +35,9 @@ def set_environment(settings: Settings) -> None:
     them in the processes of the nodes, and a driver that differs from them would speak another language.
     """
     alone = settings.serving.ray_address is None
-    for name, value in ({**LIBRARIES, **_QUIET_RAY, **priority.variables(), **_transport(settings)} if alone else LIBRARIES).items():
+    for name, value in (
+        {**LIBRARIES, **_QUIET_RAY, **priority.variables(), **_transport(settings)} if alone else LIBRARIES
+    ).items():
         os.environ.setdefault(name, value)
 
 

@@ -114,7 +114,7 @@ def test_images_of_any_size_arrive_as_they_were_sent(folder: Path, run: Run) -> 
 
 
 def test_an_error_is_its_own_callers(folder: Path, run: Run) -> None:
-    """Errors of the domain come as they are, others as Unavailable with their reason; those beside them are answered."""
+    """Errors of the domain come as they are, others as Unavailable with their reason; others are answered."""
     detector = Detector(at_once=False)
     server = LineServer(folder, APPLICATION, detector.submit)
 
