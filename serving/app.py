@@ -28,7 +28,7 @@ from loop.domain.rollout import Rollout, RolloutState
 from loop.settings import Settings
 from loop.wiring import Services, wire
 from serving.hosts import hosts, require_shared_state
-from serving.priority import give_places
+from serving.priority import give_places, give_way
 from serving.transport import LIBRARIES, set_environment, use_handles_in_threads
 
 log = logging.getLogger("askance.serving")
@@ -201,6 +201,7 @@ class Worker:
             log.warning("%s", error)
 
     def _run(self, work: Callable[[Controller], None], pause_s: float) -> None:
+        give_way()
         while not self._stop.wait(pause_s):
             try:
                 work(self._services.controller)

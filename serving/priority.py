@@ -1,11 +1,12 @@
 """Who has the cores on one machine: what serves comes before what starts, learns, or works in bulk.
 
-Ray's workers are born at a low priority, so that a model which starts beside the one that answers does not slow it down,
-not even by its imports. What has begun to serve takes its place. All this only where the system lets a process come back
-to a higher priority (root, CAP_SYS_NICE, or LimitNICE); elsewhere all are equal.
+Ray's workers are born at a low priority, so that a model which starts beside the one that answers does not slow it
+down, not even by its imports. What has begun to serve takes its place. All this only where the system lets a process
+come back to a higher priority (root, CAP_SYS_NICE, or LimitNICE); elsewhere all are equal.
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 BORN_AT = 15  # Ray's own default for its workers
 _PLACE = "_ASKANCE_PRIORITY"  # of the service, told to Ray's workers by their environment
 _PROCESSES = Path("/proc")
+# What starts Ray's workers: they have its priority until they set their own.
+_STARTS_OTHERS = b"raylet"
 # Ray Serve's own, which every request or every replica depends on.
 _ALWAYS_SERVE = (b"ray::ServeController", b"ray::ProxyActor", b"ray::HAProxyManager", b"haproxy")
 
@@ -32,11 +35,23 @@ def take_place() -> None:
 
 
 def give_places() -> None:
-    """The processes of Ray Serve itself, which this process started, get its own priority."""
+    """The processes of Ray Serve itself, which this process started, get its own priority; what starts workers does
+    that at theirs."""
+    if _PLACE not in os.environ:
+        return
+    place = int(os.environ[_PLACE])
+    for pid in _descendants(os.getpid()):
+        command = _command(pid)
+        if command.startswith(_ALWAYS_SERVE):
+            _set_threads(pid, place)
+        elif command == _STARTS_OTHERS:
+            _set_threads(pid, place + BORN_AT)
+
+
+def give_way() -> None:
+    """This thread comes after what serves, for good."""
     if _PLACE in os.environ:
-        for pid in _descendants(os.getpid()):
-            if _command(pid).startswith(_ALWAYS_SERVE):
-                _set_threads(pid, os.getpriority(os.PRIO_PROCESS, 0))
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), int(os.environ[_PLACE]) + BORN_AT)
 
 
 def _may_come_back() -> bool:
