@@ -20,6 +20,7 @@ from loop.domain.item import ImageFacts
 from loop.domain.ports import Detector
 from loop.domain.prediction import Inference, Timed
 
+_DECODED_AHEAD = 2  # passes of the network
 # Facts of the whole image, and pixels that may be a smaller version of it.
 Decode = Callable[[bytes], tuple[ImageFacts, NDArray[np.uint8]]]
 
@@ -47,6 +48,9 @@ class ImageQueue:
         self._floor = score_floor
         self._batch_wait_s = batch_wait_s if detector.batch > 1 else 0.0
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        # Decoded are no more than the streams will take next: pixels are fifty times the bytes they come from, and
+        # those that wait long are out of the processor's cache when their turn comes.
+        self._room = threading.Semaphore(_DECODED_AHEAD * detector.streams * detector.batch)
         self._closed = False
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._streams = [
@@ -86,12 +90,15 @@ class ImageQueue:
         self.close()
 
     def _decoded(self, content: bytes, deadline: float, answer: "Future[Timed]") -> None:
+        self._room.acquire()
         if answer.cancelled() or _late(deadline, answer):
+            self._room.release()
             return
         begun = time.monotonic()
         try:
             facts, pixels = self._decode(content)
         except BaseException as error:
+            self._room.release()
             _fail(answer, error)
             return
         self._queue.put(_Waiting(facts, pixels, deadline, answer, time.monotonic() - begun))
@@ -99,6 +106,7 @@ class ImageQueue:
     def _stream(self) -> None:
         while (first := self._queue.get()) is not None:
             batch, ended = self._joined(first)
+            self._room.release(len(batch))
             self._infer([waiting for waiting in batch if self._wanted(waiting)])
             if ended:
                 return

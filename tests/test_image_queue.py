@@ -91,6 +91,27 @@ def test_what_waits_shares_a_forward_pass_up_to_the_batch() -> None:
     queue.close()
 
 
+def test_no_more_is_decoded_than_the_network_will_take_next() -> None:
+    """Twice what all streams take at once: a crowd of large photographs waits as the bytes they came in."""
+    detector = Recording()
+    decoded: list[bytes] = []
+
+    def decode(content: bytes) -> tuple[ImageFacts, np.ndarray]:
+        decoded.append(content)
+        return _decode(content)
+
+    queue = ImageQueue(detector, decode=decode, score_floor=0.05, batch_wait_s=0.0, decoders=2)
+    answers = [queue.submit(bytes([n]), 60.0) for n in range(10)]
+    detector.inside.acquire()
+    while queue._queue.qsize() < 2:
+        threading.Event().wait(0.001)
+    assert len(decoded) == 3
+    detector.door.release(10)
+    wait(answers)
+    assert len(decoded) == 10
+    queue.close()
+
+
 def test_as_many_passes_at_once_as_the_detector_has_streams() -> None:
     """Each stream is a caller of its own."""
     detector = Recording(streams=2)
