@@ -28,6 +28,7 @@ from loop.domain.rollout import Rollout, RolloutState
 from loop.settings import Settings
 from loop.wiring import Services, wire
 from serving.hosts import hosts, require_shared_state
+from serving.line import clear
 from serving.priority import give_places, give_way
 from serving.transport import LIBRARIES, set_environment, use_handles_in_threads
 
@@ -80,6 +81,7 @@ def running(settings: Settings) -> Iterator[Services]:
         from ray import serve
 
         from serving.deployments import RayInferencer, deploy_gateway, withdraw
+        from serving.detectors import lines_folder
 
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         try:
@@ -103,6 +105,8 @@ def running(settings: Settings) -> Iterator[Services]:
             finally:
                 if alone:
                     serve.shutdown()
+                    if (lines := lines_folder(settings)) is not None:
+                        clear(lines)
                 else:
                     withdraw()
         finally:

@@ -68,6 +68,14 @@ def folder_of(service: str) -> Path | None:
     return folder
 
 
+def clear(folder: Path) -> None:
+    """Once the service has ended: no socket of a detector that was killed stays behind, nor the folder."""
+    with suppress(OSError):
+        for left in folder.iterdir():
+            left.unlink()
+        folder.rmdir()
+
+
 class LineServer:
     """The detector's end. Owns a thread that accepts and one for each gateway; `close` ends them."""
 

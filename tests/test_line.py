@@ -19,7 +19,7 @@ import uvloop
 from loop.domain.errors import AskanceError, BadImage, Unavailable
 from loop.domain.prediction import Timed
 from serving import line as line_module
-from serving.line import Line, LineLost, Lines, LineServer, folder_of
+from serving.line import Line, LineLost, Lines, LineServer, clear, folder_of
 from tests.test_calls import timed
 
 APPLICATION = "det-0123456789abcdef"
@@ -261,6 +261,14 @@ def test_only_lines_of_the_application_that_is_asked_for_count(folder: Path, run
 
     run(story)
     server.close()
+
+
+def test_nothing_stays_behind_when_the_service_has_ended(folder: Path) -> None:
+    """Neither sockets nor their folder."""
+    LineServer(folder, APPLICATION, Detector().submit)
+    clear(folder)
+    assert not folder.exists()
+    clear(folder)
 
 
 def test_the_folder_is_this_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
