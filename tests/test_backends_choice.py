@@ -19,10 +19,13 @@ from onnx import numpy_helper
 from loop.demo.scenes import Pool, day_scenes
 from loop.domain.errors import BadWeights, SettingsError
 from loop.domain.ports import Detector
+from loop.domain.prediction import Inference
 from serving.backends.choice import Measuring, choose
 from serving.backends.graph import graph_of
+from serving.backends.graph_detector import GraphDetector
 from serving.backends.load import load_detector, load_fastest
-from serving.backends.parity import ParityLimits
+from serving.backends.openvino import OpenvinoSession, supported_precisions
+from serving.backends.parity import ParityLimits, compared
 from serving.backends.runtimes import REFERENCE, RUNTIMES, Candidate, Place, candidates
 from serving.backends.synthetic_images import synthetic_images
 from tests.tiny_models import tiny_weights
@@ -203,6 +206,23 @@ def test_torch_by_name_measures_nothing_and_keeps_nothing(tmp_path: Path) -> Non
     detector = load(tmp_path, runtime="torch", precision="fp32", max_batch_size=4)
     assert (detector.streams, detector.batch) == (1, 4)
     assert not list(tmp_path.iterdir())
+
+
+def test_bf16_meets_parity_by_what_it_leaves_in_float32() -> None:
+    """The first convolution and the class branches decide most; rounded like the rest, they miss the limits."""
+    if "bf16" not in supported_precisions():
+        pytest.skip("this processor does not compute bf16")
+    head, graph = read_head(trained()), trained_graph()
+    images = [scene.image for scene in day_scenes(7, 60, Pool.STREAM)]
+
+    def answered(precision: str) -> list[Inference]:
+        session = OpenvinoSession(graph, image_size=head.image_size, streams=1, precision=precision, sparse=False)
+        detector = GraphDetector(head, session)
+        return [answer for image in images for answer in detector.predict([image], score_floor=0.0)]
+
+    verdict = compared(answered("fp32"), answered("bf16"), LIMITS)
+    assert verdict.passed, verdict.reasons
+    assert verdict.compared > 200
 
 
 # --- remembering ---------------------------------------------------------------------------------
