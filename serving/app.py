@@ -171,9 +171,9 @@ class Worker:
         loops: list[tuple[str, Callable[[Controller], None], float]] = [
             ("rollbacks", partial(self._settle_next, _is_rollback), _RECONCILE_SECONDS),
             ("promotions", partial(self._settle_next, lambda _: True), _RECONCILE_SECONDS),
-            ("cycles", self._cycles, _WORK_SECONDS),
-            ("annotations", self._annotations, _WORK_SECONDS),
-            ("retirements", self._retire_unused, _RETIRE_SECONDS),
+            ("cycles", _giving_way(self._cycles), _WORK_SECONDS),
+            ("annotations", _giving_way(self._annotations), _WORK_SECONDS),
+            ("retirements", _giving_way(self._retire_unused), _RETIRE_SECONDS),
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(work, pause), name=name, daemon=True)
@@ -205,7 +205,6 @@ class Worker:
             log.warning("%s", error)
 
     def _run(self, work: Callable[[Controller], None], pause_s: float) -> None:
-        give_way()
         while not self._stop.wait(pause_s):
             try:
                 work(self._services.controller)
@@ -309,7 +308,8 @@ class Worker:
         """Applications that serve, or that something which waits to be settled will want."""
         from serving.deployments import application_name
 
-        needed = {application_name(self._settings, model) for model in self._wanted()}
+        needed = set()
+        # What waits first, then what serves: a promotion that flips in between is in both, not in neither.
         with self._services.store.read() as tx:
             for promotion in tx.promotions.queued():
                 model = tx.models.get(promotion.project_id, promotion.model_id)
@@ -318,7 +318,7 @@ class Worker:
                 needed.add(application_name(self._settings, model))
             for rollout in tx.rollouts.unfinished():
                 needed.add(application_name(self._settings, tx.models.get(rollout.project_id, rollout.model_id)))
-        return needed
+        return needed | {application_name(self._settings, model) for model in self._wanted()}
 
     def _wanted(self) -> list[ModelVersion]:
         """Champions, canaries and shadows."""
@@ -326,6 +326,16 @@ class Worker:
             champions = [(p.id, p.champion_id) for p in tx.projects.all() if p.champion_id is not None]
             beside = [(r.project_id, r.model_id) for r in tx.rollouts.unfinished() if r.state is RolloutState.ACTIVE]
             return [tx.models.get(project_id, model_id) for project_id, model_id in champions + beside]
+
+
+def _giving_way(work: Callable[[Controller], None]) -> Callable[[Controller], None]:
+    """What is in no hurry. Swaps and rollbacks are: a model that harms may be what keeps the machine busy."""
+
+    def later(controller: Controller) -> None:
+        give_way()
+        work(controller)
+
+    return later
 
 
 def _is_rollback(asked: Promotion | Rollout) -> bool:

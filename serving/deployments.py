@@ -194,11 +194,12 @@ class RayInferencer:
         """See loop.wiring.Inferencer."""
         name, shared = application_name(self._settings, model), _model_name(self._settings, model)
         key = shared or name
+        by_line = await self._lines.to(name) is not None
         if key not in self._ways:
-            self._ways[key] = self._way(name, shared, model)
             self._forget_idle()
+            self._ways[key] = self._way(name, shared, model)
         way = self._ways[key]
-        way.calls.limits = way.by_line if await self._lines.to(name) else way.by_ray
+        way.calls.limits = way.by_line if by_line else way.by_ray
         return await way.calls.infer(content, deadline)
 
     async def _send(
@@ -209,11 +210,14 @@ class RayInferencer:
             return await self._send_by_ray(name, shared, contents, budgets_s)
         begun = asyncio.get_running_loop().time()
         try:
-            return [await line.infer(contents[0], budgets_s[0])]
+            answer = await line.infer(contents[0], budgets_s[0])
+            if not isinstance(answer, ModelGone):
+                return [answer]
+            line.leave()  # the replica is ending; Ray knows whether another one serves
         except LineLost:
             log.warning("a replica of %s hung up", name)
-            left = budgets_s[0] - (asyncio.get_running_loop().time() - begun)
-            return await self._send_by_ray(name, shared, contents, [left])
+        left = budgets_s[0] - (asyncio.get_running_loop().time() - begun)
+        return await self._send_by_ray(name, shared, contents, [left])
 
     async def _send_by_ray(
         self, name: str, shared: str, contents: Sequence[bytes], budgets_s: Sequence[float]

@@ -13,6 +13,7 @@ fails what was under way on it with LineLost, and the gateway asks another way: 
 import asyncio
 import itertools
 import logging
+import math
 import os
 import pickle
 import re
@@ -44,6 +45,7 @@ _TAKEN_BACK = -1.0  # in place of the seconds: nobody waits for this number any 
 # user: see `folder_of`.
 _OUTCOME = struct.Struct("!II")
 _BUFFER_BYTES = 4_000_000
+_SEND_SECONDS = 1
 _SUFFIX = ".sock"
 _LOOK_AGAIN_S = 1.0
 
@@ -83,13 +85,10 @@ class LineServer:
         """application: by which gateways ask for it; its processes each offer a line. Raises OSError."""
         self._submit = submit
         self._path = folder / f"{application}.{os.getpid()}{_SUFFIX}"
-        unready = self._path.with_suffix(".unready")
-        for of_another in (unready, self._path):  # a process before, which had the same number
-            of_another.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)  # of a process before, which had the same number
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(unready))
+        self._listener.bind(str(self._path))
         self._listener.listen()
-        unready.rename(self._path)  # a socket that refuses is one whose process was killed
         self._connections: set[socket.socket] = set()
         threading.Thread(target=self._accept, name="line", daemon=True).start()
 
@@ -108,14 +107,19 @@ class LineServer:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
-        with suppress(OSError):  # closed
-            while True:
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(connection,), name="line-reader", daemon=True).start()
+        try:
+            with suppress(OSError):  # closed, or out of descriptors
+                while True:
+                    connection, _ = self._listener.accept()
+                    threading.Thread(target=self._serve, args=(connection,), name="line-reader", daemon=True).start()
+        finally:
+            self.leave()  # nobody may wait at a door that nobody opens
 
     def _serve(self, connection: socket.socket) -> None:
-        # So large that what may be under way fits: the network's threads, which answer, never wait for a gateway.
+        # The network's threads answer. So that they do not wait for a gateway: room for what may be under way, as far
+        # as the system grants it, and no long wait for one that does not read.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_SECONDS, 0))
         self._connections.add(connection)
         open_ones: dict[int, Future[Timed]] = {}
         lock = threading.Lock()
@@ -162,8 +166,12 @@ def _answer(
     if answer.cancelled():
         return
     said = pickle.dumps(_said(answer), protocol=pickle.HIGHEST_PROTOCOL)
-    with suppress(OSError), lock:  # the gateway is gone: nobody waits
-        connection.sendall(_OUTCOME.pack(number, len(said)) + said)
+    try:
+        with lock:
+            connection.sendall(_OUTCOME.pack(number, len(said)) + said)
+    except OSError:  # gone, or it does not read; half an outcome may have left, so that no other can follow
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def _said(answer: "Future[Timed]") -> Timed | AskanceError:
@@ -179,13 +187,15 @@ class Line(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
+        self._leaving = False
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Timed | AskanceError]] = {}
         self._got = bytearray()
 
     @property
     def alive(self) -> bool:
-        return self._transport is not None
+        """Whether it may be asked."""
+        return self._transport is not None and not self._leaving
 
     @property
     def under_way(self) -> int:
@@ -231,6 +241,10 @@ class Line(asyncio.Protocol):
             if not answer.done():
                 answer.set_exception(LineLost())
 
+    def leave(self) -> None:
+        """Ask no more: the detector is ending. What is under way is still answered."""
+        self._leaving = True
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
@@ -248,10 +262,13 @@ class Lines:
         """The one with the least under way; None where no detector of the application offers any."""
         if self._folder is None:
             return None
-        now = asyncio.get_running_loop().time()
-        if now - self._looked.get(application, -_LOOK_AGAIN_S) >= _LOOK_AGAIN_S:
-            self._looked[application] = now
-            await self._look(self._folder, application)
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._looked.get(application, -math.inf) >= _LOOK_AGAIN_S:
+            self._looked[application] = math.inf  # one at a time
+            try:
+                await self._look(self._folder, application)
+            finally:
+                self._looked[application] = loop.time()
         alive = [line for line in self._lines.get(application, {}).values() if line.alive]
         return min(alive, key=lambda line: line.under_way, default=None)
 
@@ -260,12 +277,24 @@ class Lines:
         offered = re.compile(re.escape(application) + r"\.\d+" + re.escape(_SUFFIX))
         lines = {path: line for path, line in self._lines.get(application, {}).items() if line.alive}
         self._lines[application] = lines
-        for path in [path for path in folder.iterdir() if offered.fullmatch(path.name) and path not in lines]:
+        try:
+            found = [path for path in folder.iterdir() if offered.fullmatch(path.name) and path not in lines]
+        except OSError:  # somebody tidied up
+            found = []
+        for path in found:
             try:
                 _, lines[path] = await asyncio.get_running_loop().create_unix_connection(Line, str(path))
-            except ConnectionRefusedError:
-                path.unlink(missing_ok=True)  # its process was killed
             except OSError as error:
                 log.debug("no line by %s: %s", path, error)
+                if not _runs(int(path.name.split(".")[1])):
+                    path.unlink(missing_ok=True)  # it was killed
         if not lines:
-            del self._lines[application]
+            self._lines.pop(application, None)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True

@@ -7,6 +7,7 @@ disk by temp file and rename, on an object store because uploads appear whole.
 import os
 import re
 import secrets
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -133,6 +134,7 @@ class _LocalFolder:
         try:
             root.mkdir(parents=True, exist_ok=True)
             _sync_folder(root.parent)
+            _require_present_layout(root)
         except OSError as error:
             raise Unavailable(
                 f"the blob folder {root} cannot be made: {error.strerror}.",
@@ -180,6 +182,19 @@ class _LocalFolder:
         if folder not in self._durable:
             _sync_folder(self._root)
             self._durable.add(folder)
+
+
+_MOVE = 'for d in ??/??; do mv "$d"/* "${d%/*}"/ && rmdir "$d"; done'
+
+
+def _require_present_layout(root: Path) -> None:
+    """Raises SettingsError where the contents lie two folders deep, as they did before."""
+    for folder in root.glob("??"):
+        if folder.is_dir() and any(entry.is_dir() for entry in islice(folder.iterdir(), 1)):
+            raise SettingsError(
+                f"the blobs in {root} are laid out as by an earlier version.",
+                hint=f"Stop the service, then: cd {root} && {_MOVE}",
+            )
 
 
 def _sync_folder(folder: Path) -> None:

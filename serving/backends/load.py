@@ -99,11 +99,16 @@ def load_fastest(
         "calibrated": len(images) >= limits.calibration_images,
     }
     folder = cache / choice_cache.key_of(content, **terms)
-    with choice_cache.alone(folder):
+
+    def remembered() -> Detector | None:
         kept = choice_cache.read(folder)
-        remembered = None if kept is None else _remembered(kept, head, place, open_torch)
-        if remembered is not None:
-            return remembered
+        return None if kept is None else _remembered(kept, head, place, open_torch)
+
+    if (known := remembered()) is not None:
+        return known
+    with choice_cache.alone(folder):
+        if (known := remembered()) is not None:  # by whom we waited for
+            return known
         drawn = synthetic_images(max(0, limits.images - len(images)), head.image_size)
         chosen = choose(
             wanted,
