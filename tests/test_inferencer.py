@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def test_an_application_that_is_gone_is_told_from_a_replica(tmp_path: Path, monk
 
 
 class Behind:
-    """A detector behind a line, which hangs up in the middle of the image `fatal`."""
+    """A detector behind a line, which hangs up at the image `fatal`, and says of `late` that it is ending."""
 
     def __init__(self, tmp_path: Path) -> None:
         folder = lines_folder(settings(tmp_path))
@@ -128,6 +129,8 @@ class Behind:
         answer: Future[Timed] = Future()
         if content == b"fatal":
             self.server.close()
+        elif content == b"late":
+            answer.set_exception(ModelGone("the model made room.", hint="Try again."))
         else:
             answer.set_result(timed(content))
         return answer
@@ -144,16 +147,38 @@ def test_where_a_line_leads_to_the_detector_ray_carries_nothing(
     assert replicas.looked_up == 0
 
 
-def test_a_line_that_breaks_is_covered_by_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within the same request, with the time that is left: nobody hears of a replica that was killed."""
+@pytest.mark.parametrize("content", [b"fatal", b"late"])
+def test_a_detector_that_ends_is_covered_by_ray(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed, or stopped by Ray while its model serves: within the same request, with the time that is left, and it is
+    not asked again. An ending replica answers at once, and would draw all requests that others could answer."""
     replicas, behind = Replicas(), Behind(tmp_path)
     monkeypatch.setattr(serve, "get_app_handle", replicas.handle)
 
-    async def story() -> Timed:
+    async def story() -> list[Timed]:
         inferencer = RayInferencer(settings(tmp_path))
-        return await inferencer.infer(MODEL, b"fatal", asyncio.get_running_loop().time() + 30)
+        until = asyncio.get_running_loop().time() + 30
+        return [await inferencer.infer(MODEL, sent, until) for sent in (content, b"image")]
 
-    assert isinstance(asyncio.run(story()), Timed)
-    assert behind.asked == [b"fatal"]
-    assert len(replicas.budgets) == 1
+    ends = asyncio.run(story())
+    behind.server.close()
+    assert all(isinstance(end, Timed) for end in ends)
+    assert behind.asked == [content]
+    assert len(replicas.budgets) == 2
     assert 0 < replicas.budgets[0] < 30
+
+
+def test_any_number_of_models_is_served_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of a model that is asked for seldom makes room; the one that asks now is never the one."""
+    replicas = Replicas()
+    monkeypatch.setattr(serve, "get_app_handle", replicas.handle)
+
+    async def story() -> None:
+        inferencer = RayInferencer(settings(tmp_path))
+        for number in range(40):
+            model = replace(MODEL, digest=f"{number:064d}"[::-1])
+            await inferencer.infer(model, b"image", asyncio.get_running_loop().time() + 30)
+
+    asyncio.run(story())
+    assert replicas.looked_up == 40

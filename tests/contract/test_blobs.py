@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -177,6 +178,18 @@ def test_a_folder_that_was_removed_is_made_again(root: Path) -> None:
     shutil.rmtree(root / key[:2])
     assert blobs.put(CONTENT) == key
     assert blobs.get(key) == CONTENT
+
+
+def test_a_folder_of_an_earlier_layout_is_refused_with_the_command_that_mends_it(root: Path) -> None:
+    """Rather than found empty: two folders deep is how contents lay before."""
+    key = digest_of(CONTENT)
+    (root / key[:2] / key[2:4]).mkdir(parents=True)
+    (root / key[:2] / key[2:4] / key).write_bytes(CONTENT)
+    with pytest.raises(SettingsError) as caught:
+        FsspecBlobs.open(str(root))
+    command = caught.value.hint.removeprefix("Stop the service, then: ")
+    subprocess.run(["bash", "-c", command], check=True)
+    assert FsspecBlobs.open(str(root)).get(key) == CONTENT
 
 
 def test_concurrent_puts_of_one_content_agree(blobs: FsspecBlobs) -> None:
