@@ -35,9 +35,8 @@ def set_environment(settings: Settings) -> None:
     them in the processes of the nodes, and a driver that differs from them would speak another language.
     """
     alone = settings.serving.ray_address is None
-    for name, value in (
-        {**LIBRARIES, **_QUIET_RAY, **priority.variables(), **_transport(settings)} if alone else LIBRARIES
-    ).items():
+    own = {**_QUIET_RAY, **priority.variables(), **_transport(settings)} if alone else {}
+    for name, value in {**LIBRARIES, **own}.items():
         os.environ.setdefault(name, value)
 
 

@@ -71,6 +71,13 @@ async def until(true: Callable[[], object]) -> None:
         await asyncio.sleep(0.005)
 
 
+async def under_way(line: Line, detector: Detector) -> "asyncio.Future[Timed | AskanceError]":
+    """An image that the detector has got and not answered yet."""
+    asked = asyncio.ensure_future(line.infer(b"imageimg", 9.0))
+    await until(lambda: detector.answers)
+    return asked
+
+
 def seen(outcome: Timed | AskanceError) -> bytes:
     """What the detector was shown, from what it answered."""
     assert isinstance(outcome, Timed)
@@ -143,8 +150,7 @@ def test_an_image_that_nobody_waits_for_is_taken_back(folder: Path, run: Run) ->
 
     async def story() -> None:
         line = await line_to(folder)
-        asked = asyncio.ensure_future(line.infer(b"imageimg", 9.0))
-        await until(lambda: detector.answers)
+        asked = await under_way(line, detector)
         asked.cancel()
         await until(detector.answers[0].cancelled)
         detector.at_once = True
@@ -160,8 +166,7 @@ def test_a_gateway_that_hangs_up_takes_its_images_back(folder: Path, run: Run) -
 
     async def story() -> None:
         line = await line_to(folder)
-        asked = asyncio.ensure_future(line.infer(b"imageimg", 9.0))
-        await until(lambda: detector.answers)
+        asked = await under_way(line, detector)
         line.close()
         with pytest.raises(LineLost):
             await asked
@@ -180,8 +185,7 @@ def test_what_is_under_way_on_a_line_that_breaks_is_lost_and_said_so(folder: Pat
         lines = Lines(folder)
         line = await lines.to(APPLICATION)
         assert line is not None
-        asked = asyncio.ensure_future(line.infer(b"imageimg", 9.0))
-        await until(lambda: detector.answers)
+        asked = await under_way(line, detector)
         server.close()
         with pytest.raises(LineLost):
             await asked
@@ -199,8 +203,7 @@ def test_a_detector_that_leaves_still_answers_those_who_are_on_the_line(folder: 
 
     async def story() -> None:
         line = await line_to(folder)
-        asked = asyncio.ensure_future(line.infer(b"imageimg", 9.0))
-        await until(lambda: detector.answers)
+        asked = await under_way(line, detector)
         server.leave()
         assert await Lines(folder).to(APPLICATION) is None
         detector.answers[0].set_result(timed(b"imageimg"))
@@ -211,7 +214,7 @@ def test_a_detector_that_leaves_still_answers_those_who_are_on_the_line(folder: 
 
 
 def test_the_socket_of_a_process_that_was_killed_is_cleared_away(folder: Path, run: Run) -> None:
-    """It refuses; a socket is put in place only when it accepts."""
+    """It refuses, and nobody will accept there any more."""
     killed = (
         "import os, socket, sys; from pathlib import Path; from serving.line import LineServer; "
         "LineServer(Path(sys.argv[1]), sys.argv[2], None); os._exit(9)"

@@ -63,14 +63,15 @@ class Disturbances:
     done: dict[str, int] = field(default_factory=dict)
 
     def run(self, seconds: float) -> None:
-        """Spread over so many seconds, so that a model that was replaced is gone before the next is asked for; at
-        once where each takes longer."""
+        """Spread over so many seconds, and at least _EVENT_SECONDS for each, so that a model that was replaced is gone
+        before the next is asked for."""
         begun = time.monotonic()
         with self.service.operator() as client:
             broken = list(broken_candidates(self.service.setup.weights.read_bytes()).items())
             planned = list(_in_turn(self.events))
+            apart = max(seconds / len(planned), _EVENT_SECONDS)
             for turn, (kind, number) in enumerate(planned):
-                _sleep_until(begun + seconds * turn / len(planned))
+                _sleep_until(begun + apart * turn)
                 try:
                     self._do(client, kind, number, broken)
                 except (AskanceError, psutil.Error) as error:
@@ -139,7 +140,7 @@ def swapped_under_load(
     disturbances = Disturbances(service, events, (first, second), reigns)
     with Running(_open_loop(service, rate, _LONGEST_SECONDS)) as load:
         _sleep_until(load.opens + 1.0)
-        disturbances.run(max(events.requests / rate, _EVENT_SECONDS * len(list(_in_turn(events)))))
+        disturbances.run(events.requests / rate)
         _sleep_until(load.opens + events.requests / rate)
         load.close()
         answers = load.report().answers
