@@ -4,14 +4,21 @@ Measured on two cores (docs/performance.md): Ray Serve's own proxy and settings 
 CPU, HAProxy with the settings for throughput about 1 ms.
 """
 
+import errno
 import importlib
 import os
+import random
 import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from loop.settings import Settings
 from serving import priority
+
+# Above Ray's workers (to 19,999), below Ray Serve's replicas (from 30,000) and what Linux gives to connections (from
+# 32,768).
+_UNASKED_PORTS = range(20_000, 30_000)
 
 # HAProxy as Ray starts it shows its statistics and figures on every interface, and outlives the service when that is
 # killed. Its binary may be named, so it is: by a script that mends both.
@@ -69,7 +76,7 @@ _QUIET_RAY = {
 def _transport(settings: Settings) -> dict[str, str]:
     if settings.serving.transport == "proxy":
         return {}
-    statistics, figures = _free_ports(2)
+    statistics, figures = free_ports(2)
     return {
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
@@ -105,12 +112,17 @@ def _script(path: Path, statistics: int, figures: int) -> dict[str, str]:
     return {"RAY_SERVE_HAPROXY_BINARY_PATH": str(path)}
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+def free_ports(count: int) -> list[int]:
+    """`count` different ports of loopback on which nobody listens.
+
+    None is one that the system gives a connection which asks for just any: Ray opens hundreds between this call and
+    the start of the listener. Raises OSError where so many are not free.
+    """
+    found: list[int] = []
+    for port in random.sample(_UNASKED_PORTS, len(_UNASKED_PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(errno.EADDRINUSE, f"{count} free ports were not found in {_UNASKED_PORTS}")

@@ -1,13 +1,14 @@
 """What Ray Serve is told before it starts: no listener but loopback, nothing that outlives the service."""
 
 import os
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from loop.settings import Settings, load_settings
-from serving.transport import set_environment
+from serving.transport import free_ports, set_environment
 
 # As Ray 2.60 writes it, with the two lists that it offers to everybody, and the port of the API.
 _CONFIGURATION = """frontend prometheus
@@ -63,3 +64,22 @@ def test_the_proxy_needs_none_of_it(settings: Settings) -> None:
     set_environment(settings.model_copy(update={"serving": serving}))
     assert not [name for name in os.environ if name.startswith("RAY_SERVE_HAPROXY")]
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_ports_are_not_those_that_connections_get() -> None:
+    """Nobody who asks the system for just any port is given one of them before the listener starts."""
+    ports = free_ports(50)
+    lowest, _highest = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    assert len(set(ports)) == 50
+    assert max(ports) < int(lowest)
+
+
+def test_a_port_where_someone_listens_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is passed over; where none is left, the error says where was looked."""
+    with socket.socket() as taken:
+        (port,) = free_ports(1)
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        monkeypatch.setattr("serving.transport._UNASKED_PORTS", range(port, port + 1))
+        with pytest.raises(OSError, match=f"range\\({port}, {port + 1}\\)"):
+            free_ports(1)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from rich.console import Console
 
 from benchmarks.service.load import multipart
-from benchmarks.service.processes import free_port
 from benchmarks.service.systems import Peer, Setup
 from benchmarks.serving_peers.environments import BENTOML, LITSERVE, ROBOFLOW
 from benchmarks.serving_peers.roboflow_package import package
+from serving.transport import free_ports
 
 Make = Callable[[Setup, str, Console], Peer]
 
@@ -24,13 +24,13 @@ def _name(name: str, detector: str) -> str:
 def litserve(setup: Setup, detector: str, console: Console) -> Peer:
     command = [LITSERVE.python(console), "-m", "benchmarks.serving_peers.litserve_app"]
     return Peer(
-        _name("LitServe", detector), setup, command, path="/predict", detector=detector, port=free_port(),
+        _name("LitServe", detector), setup, command, path="/predict", detector=detector, port=free_ports(1)[0],
         frame=multipart("request"),
     )  # fmt: skip
 
 
 def bentoml(setup: Setup, detector: str, console: Console) -> Peer:
-    port = free_port()
+    (port,) = free_ports(1)
     command = [
         BENTOML.python(console), "-m", "bentoml", "serve", "benchmarks.serving_peers.bentoml_app:Cells",
         "--host", "127.0.0.1", "--port", str(port),
@@ -46,12 +46,13 @@ def ray_serve(setup: Setup, detector: str, console: Console) -> Peer:
 
 
 def ray_serve_with_flags(setup: Setup, detector: str, console: Console) -> Peer:
+    statistics, figures = free_ports(2)
     flags = {
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         # Others than those of the service under test, which stands beside it.
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(figures),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": "33000",
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": "34000",
     }
@@ -59,7 +60,7 @@ def ray_serve_with_flags(setup: Setup, detector: str, console: Console) -> Peer:
 
 
 def _ray(name: str, setup: Setup, detector: str, environment: dict[str, str]) -> Peer:
-    port = free_port()
+    (port,) = free_ports(1)
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": str(os.cpu_count() or 1), "RAY_worker_niceness": "0"}
     return Peer(
         _name(name, detector), setup, [sys.executable, "-m", "benchmarks.serving_peers.ray_app"], path="/",
@@ -77,7 +78,7 @@ def roboflow(setup: Setup, detector: str, console: Console) -> Peer:
     )
     command = [ROBOFLOW.python(console), "-m", "benchmarks.serving_peers.roboflow_app"]
     return Peer(
-        "Roboflow inference", setup, command, path="/infer/object_detection", detector=detector, port=free_port(),
+        "Roboflow inference", setup, command, path="/infer/object_detection", detector=detector, port=free_ports(1)[0],
         frame=frame, base64=True,
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import httpx
 import psutil
 
 from serving.client import Client
+from serving.transport import free_ports
 
 START_SECONDS = 240
 
@@ -24,7 +24,7 @@ class ServiceProcess:
         self.data_dir = data_dir
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port()
+        self.port = free_ports(1)[0]
 
     @property
     def url(self) -> str:
@@ -46,7 +46,7 @@ class ServiceProcess:
 
     def start(self) -> None:
         """Returns when the service is ready. Fails with its log where it ends before."""
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -107,9 +107,3 @@ def _kill(process: psutil.Process) -> None:
         process.kill()
     except psutil.NoSuchProcess:
         return
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -17,7 +17,8 @@ from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
 from loop.demo.scenes import Pool, drifting_scenes
-from tests.service.running import ServiceProcess, free_port
+from serving.transport import free_ports
+from tests.service.running import ServiceProcess
 from tests.tiny_models import tiny_weights
 
 PROJECT = "nodes"
@@ -32,7 +33,7 @@ class Nodes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.head_port = free_port()
+        (self.head_port,) = free_ports(1)
         self.ports: dict[str, int] = {}
         self._cluster = Cluster(
             initialize_head=True,
@@ -53,7 +54,7 @@ class Nodes:
         """What docs/cluster.md asks of every node, and ports and files that nodes of one machine cannot share."""
         own = self._folder / name
         own.mkdir()
-        self.ports[name] = free_port()
+        self.ports[name], statistics, figures = free_ports(3)
         return {
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
@@ -65,8 +66,8 @@ class Nodes:
             # Nothing but this test stands before the proxies: a gateway that ends need not wait for other balancers.
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
             "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(self.ports[name]),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(figures),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(own / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(own / "admin.sock"),
             "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(own / "metrics.sock"),
