@@ -12,18 +12,18 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loop.controller import Controller
 from loop.domain.access import Role
 from loop.domain.errors import AskanceError, Conflict, PortInUse, Unauthenticated, Unavailable
 from loop.domain.model import ModelVersion, Promotion, PromotionKind
+from loop.domain.ports import Store
 from loop.domain.rollout import Rollout, RolloutState
 from loop.settings import Settings
 from loop.wiring import Services, wire
@@ -34,8 +34,10 @@ from serving.transport import LIBRARIES, set_environment, use_handles_in_threads
 
 log = logging.getLogger("askance.serving")
 
+Value = TypeVar("Value")
+
 OPERATOR_TOKEN = "operator.token"  # noqa: S105 - the name of a file
-# Each look is a read of the store; on a small machine those of an idle service should not be felt.
+# On a small machine an idle service should not be felt.
 _RECONCILE_SECONDS = 0.5
 _WORK_SECONDS = 1.0  # for what takes minutes anyway
 _RETIRE_SECONDS = 2.0
@@ -167,13 +169,16 @@ class Worker:
         self._settled = threading.Event()  # something that served may be of no use any more
         self._taking = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
-        self._look_again_at = time.monotonic() + _LOOK_AGAIN_SECONDS
-        loops: list[tuple[str, Callable[[Controller], None], float]] = [
+        awaited: list[tuple[str, Callable[[Controller], bool], float]] = [
             ("rollbacks", partial(self._settle_next, _is_rollback), _RECONCILE_SECONDS),
             ("promotions", partial(self._settle_next, lambda _: True), _RECONCILE_SECONDS),
             ("cycles", _giving_way(self._cycles), _WORK_SECONDS),
             ("annotations", _giving_way(self._annotations), _WORK_SECONDS),
+        ]
+        loops: list[tuple[str, Callable[[Controller], object], float]] = [
+            *((name, _when_written(services.store, look), pause) for name, look, pause in awaited),
             ("retirements", _giving_way(self._retire_unused), _RETIRE_SECONDS),
+            ("absent models", self._bring_back, _LOOK_AGAIN_SECONDS),
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(work, pause), name=name, daemon=True)
@@ -204,7 +209,7 @@ class Worker:
         except AskanceError as error:
             log.warning("%s", error)
 
-    def _run(self, work: Callable[[Controller], None], pause_s: float) -> None:
+    def _run(self, work: Callable[[Controller], object], pause_s: float) -> None:
         while not self._stop.wait(pause_s):
             try:
                 work(self._services.controller)
@@ -213,14 +218,14 @@ class Worker:
                 log.exception("the %s loop met an error and goes on", threading.current_thread().name)
                 self._stop.wait(2.0)
 
-    def _settle_next(self, mine: Callable[[Promotion | Rollout], bool], controller: Controller) -> None:
+    def _settle_next(self, mine: Callable[[Promotion | Rollout], bool], controller: Controller) -> bool:
+        """Whether there was one."""
         with self._taking:
             due = [asked for asked in controller.due(self._under_way) if mine(asked)]
             if due:
                 self._under_way.add(due[0].id)
         if not due:
-            self._bring_back()
-            return
+            return False
         asked = due[0]
         try:
             if isinstance(asked, Rollout):
@@ -230,13 +235,10 @@ class Worker:
         finally:
             self._under_way.discard(asked.id)
             self._settled.set()
+        return True
 
-    def _bring_back(self) -> None:
+    def _bring_back(self, _: Controller) -> None:
         """Now and then: a model that should serve and does not (it failed at the start, its options were mended)."""
-        with self._taking:
-            if time.monotonic() < self._look_again_at:
-                return
-            self._look_again_at = time.monotonic() + _LOOK_AGAIN_SECONDS
         give_places()  # to what was started again
         from serving.deployments import application_name, deployed_detectors
 
@@ -251,21 +253,25 @@ class Worker:
         except Exception:
             log.exception("%s of %s should serve and could not be started", model.id, model.project_id)
 
-    def _cycles(self, controller: Controller) -> None:
+    def _cycles(self, controller: Controller) -> bool:
+        """Whether there was one that has not ended."""
         with self._services.store.read() as tx:
             unfinished = tx.cycles.unfinished()
         for cycle in unfinished:
             if self._stop.is_set():
-                return
+                break
             controller.advance(cycle, self._stop.is_set)
+        return bool(unfinished)
 
-    def _annotations(self, _: Controller) -> None:
+    def _annotations(self, _: Controller) -> bool:
+        """Whether there was one that has not ended."""
         with self._services.store.read() as tx:
             unfinished = tx.annotations.unfinished()
         for job in unfinished:
             if self._stop.is_set():
-                return
+                break
             self._services.annotator.advance(job, self._stop.is_set)
+        return bool(unfinished)
 
     def _deploy(self, model: ModelVersion) -> None:
         from serving.deployments import application_name, deploy_detector
@@ -328,12 +334,25 @@ class Worker:
             return [tx.models.get(project_id, model_id) for project_id, model_id in champions + beside]
 
 
-def _giving_way(work: Callable[[Controller], None]) -> Callable[[Controller], None]:
+def _when_written(store: Store, look: Callable[[Controller], bool]) -> Callable[[Controller], None]:
+    """Looks only where something may be new: the revision has risen since a look that found nothing."""
+    idle_at: int | None = None
+
+    def look_or_not(controller: Controller) -> None:
+        nonlocal idle_at
+        revision = store.revision()
+        if revision != idle_at:
+            idle_at = None if look(controller) else revision
+
+    return look_or_not
+
+
+def _giving_way(work: Callable[[Controller], Value]) -> Callable[[Controller], Value]:
     """What is in no hurry. Swaps and rollbacks are: a model that harms may be what keeps the machine busy."""
 
-    def later(controller: Controller) -> None:
+    def later(controller: Controller) -> Value:
         give_way()
-        work(controller)
+        return work(controller)
 
     return later
 

@@ -28,6 +28,10 @@ class Counting:
         with self.store.read() as tx:
             yield tx
 
+    def revision(self) -> int:
+        self.reads += 1
+        return self.store.revision()
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqlStore]:

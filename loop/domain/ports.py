@@ -298,7 +298,8 @@ class Events(Protocol):
 
 
 class Configuration(Protocol):
-    """What a gateway may keep in memory: projects, models, tokens and rollouts."""
+    """What a gateway may keep in memory (projects, models, tokens and rollouts), and what waits for the reconcile loop
+    (promotions, cycles and annotations that are new)."""
 
     def revision(self) -> int:
         """Raised by every transaction that writes any of these, together with what it writes.
@@ -336,6 +337,10 @@ class Store(Protocol):
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A reading transaction; writes in it are an error."""
+        ...
+
+    def revision(self) -> int:
+        """As `Configuration.revision` of a transaction that begins now, and cheap enough to ask with every request."""
         ...
 
     def secret(self) -> bytes:

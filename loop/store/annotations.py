@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from loop.domain.annotation import AnnotationJob, AnnotationResult
 from loop.domain.errors import Conflict
+from loop.store.configuration import raise_revision
 from loop.store.schema import BAD_RESULT, UNFINISHED_ANNOTATION, annotation_jobs, annotation_results
 from loop.store.statements import columns, inserted, inserted_of, newest_first, not_found, one
 
@@ -24,6 +25,7 @@ class SqlAnnotations:
 
     def add(self, job: AnnotationJob) -> None:
         """Raises Conflict where the id is taken."""
+        raise_revision(self._connection)
         if not inserted(self._connection, annotation_jobs, columns(job)):
             raise Conflict(f"there is an annotation {job.id} already.", hint="Send it again.", annotation=job.id)
 

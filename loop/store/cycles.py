@@ -4,6 +4,7 @@ from sqlalchemy import Connection, select, update
 
 from loop.domain.cycle import Cycle
 from loop.domain.errors import Conflict, CycleRunning
+from loop.store.configuration import raise_revision
 from loop.store.schema import UNFINISHED_CYCLE, cycles
 from loop.store.statements import columns, inserted, newest_first, one
 
@@ -18,6 +19,7 @@ class SqlCycles:
         self._connection = connection
 
     def add(self, cycle: Cycle) -> None:
+        raise_revision(self._connection)
         if inserted(self._connection, cycles, columns(cycle)):
             return
         running = self._connection.execute(

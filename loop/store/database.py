@@ -11,10 +11,11 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, func, inspect, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from loop.domain import ports
 from loop.domain.errors import SettingsError, Unavailable
+from loop.store.configuration import KeptRevision
 from loop.store.engine import BUSY_TIMEOUT_SECONDS, MIGRATING, engine_for, prepare, reading
 from loop.store.faults import place, translated
 from loop.store.schema import meta
@@ -46,6 +47,7 @@ class SqlStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = reading(engine)
+        self._revision = KeptRevision(engine)
         self._turns = Turns(BUSY_TIMEOUT_SECONDS) if engine.dialect.name == "sqlite" else None
         self._secret: bytes | None = None
         self._secret_lock = threading.Lock()
@@ -84,6 +86,14 @@ class SqlStore:
             yield transaction
             transaction.finish()
 
+    def revision(self) -> int:
+        """What `tx.configuration.revision()` says in a transaction that begins now, at a tenth of its cost."""
+        try:
+            return self._revision()
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):
+            with self.read() as tx:  # perhaps only that connection was cut; else this says what is wrong
+                return tx.configuration.revision()
+
     def secret(self) -> bytes:
         """32 random bytes, made once per database whoever asks first, then the same for ever."""
         with self._secret_lock:
@@ -120,6 +130,7 @@ class SqlStore:
 
     def close(self) -> None:
         """Close the idle connections; transactions that are under way end by themselves."""
+        self._revision.close()
         self._engine.dispose()
 
     def _upgrade(self, connection: Connection) -> None:

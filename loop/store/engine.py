@@ -126,7 +126,9 @@ def _begin(connection: Connection) -> None:
     if kind == "migrate":
         # Rebuilding a table drops it, which would delete what refers to it. Cannot be set inside a transaction.
         connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if kind == 'read' else 'OFF'}")
+    if connection.info.get("query_only") != (kind == "read"):
+        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if kind == 'read' else 'OFF'}")
+        connection.info["query_only"] = kind == "read"
     connection.exec_driver_sql("BEGIN" if kind == "read" else "BEGIN IMMEDIATE")
 
 

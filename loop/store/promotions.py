@@ -4,6 +4,7 @@ from sqlalchemy import Connection, select, update
 
 from loop.domain.errors import Conflict
 from loop.domain.model import Promotion
+from loop.store.configuration import raise_revision
 from loop.store.schema import QUEUED_PROMOTION, promotions
 from loop.store.statements import columns, inserted, one
 
@@ -16,6 +17,7 @@ class SqlPromotions:
 
     def add(self, promotion: Promotion) -> None:
         """Raises Conflict where the id is taken."""
+        raise_revision(self._connection)
         if not inserted(self._connection, promotions, columns(promotion)):
             raise Conflict(
                 f"there is a promotion {promotion.id} already.", hint="Send it again.", promotion=promotion.id

@@ -30,7 +30,9 @@ class PlainText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        # Nearly all are ASCII, which is known at once; a look at each character takes a while.
+        surrogate = not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)
+        if surrogate or "\x00" in value:
             raise Invalid(
                 "a text holds a NUL or an unpaired surrogate, which cannot be stored.",
                 hint="Remove that character and send it again.",

@@ -12,7 +12,7 @@ from loop.domain.identity import digest_of
 from loop.wiring import Services
 from serving.api.current import Current
 
-_bearer = HTTPBearer(auto_error=False, description="a token made with `askance token create`")
+bearer = HTTPBearer(auto_error=False, description="a token made with `askance token create`")
 
 
 async def services(request: Request) -> Services:
@@ -22,7 +22,7 @@ async def services(request: Request) -> Services:
 
 async def authenticated(
     request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Token:
     """Also leaves the configuration of this moment in `request.state.view`."""
     if credentials is None:
@@ -48,6 +48,7 @@ def needs(permission: Permission) -> Callable[..., Awaitable[Token]]:
 
 Wired = Annotated[Services, Depends(services)]
 Anyone = Annotated[Token, Depends(authenticated)]
-Producer = Annotated[Token, Depends(needs(Permission.PREDICT))]
+producer = needs(Permission.PREDICT)
+Producer = Annotated[Token, Depends(producer)]
 Reader = Annotated[Token, Depends(needs(Permission.READ))]
 Operator = Annotated[Token, Depends(needs(Permission.OPERATE))]

@@ -90,8 +90,7 @@ class Current:
         return self._view
 
     def _newest(self, known: View) -> View:
-        with self._store.read() as tx:
-            revision = tx.configuration.revision()
+        revision = self._store.revision()
         return known if revision == known.revision else View(revision)
 
     async def _load(self, read: Callable[[Transaction], Value]) -> Value:

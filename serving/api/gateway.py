@@ -36,6 +36,10 @@ _stages = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
 )
 
+_DECODE, _WAIT, _NETWORK, _TRANSPORT, _COMMIT = (
+    _stages.labels(stage) for stage in ("decode", "wait", "network", "transport", "commit")
+)
+
 Value = TypeVar("Value")
 
 
@@ -130,7 +134,7 @@ class Gateway:
             await self._abandoned(inferred.caller)
             raise
         finally:
-            _stages.labels("commit").observe(time.perf_counter() - begun)
+            _COMMIT.observe(time.perf_counter() - begun)
 
     async def _inferred(self, served: Served, prediction_id: str, asked: Asked) -> tuple[Served, ModelVersion, Timed]:
         """By the canary where this prediction is of its share, else by the champion; by the next champion where this
@@ -159,10 +163,10 @@ class Gateway:
     async def _by(self, model: ModelVersion, asked: Asked) -> Timed:
         begun = time.perf_counter()
         timed = await self.services.inferencer.infer(model, asked.content, asked.deadline)
-        _stages.labels("decode").observe(timed.decode_s)
-        _stages.labels("wait").observe(timed.wait_s)
-        _stages.labels("network").observe(timed.network_s)
-        _stages.labels("transport").observe(max(0.0, time.perf_counter() - begun - timed.seconds))
+        _DECODE.observe(timed.decode_s)
+        _WAIT.observe(timed.wait_s)
+        _NETWORK.observe(timed.network_s)
+        _TRANSPORT.observe(max(0.0, time.perf_counter() - begun - timed.seconds))
         return timed
 
     async def _claimed(self, asked: Asked, digest: str) -> Claim | None:

@@ -1,15 +1,19 @@
 """Inference for production systems, and what people made of it."""
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from loop.domain.errors import Invalid
 from loop.domain.review import Outcome
 from loop.router import Caller
 from loop.wiring import Services
-from serving.api.auth import Producer, Wired
+from serving.api.auth import Producer, Wired, authenticated, bearer, producer, services
 from serving.api.bodies import read_image
 from serving.api.gateway import Asked, CallerGone, Gateway, deadline_after
 from serving.api.presenters import prediction_out, reviewed_out
@@ -22,25 +26,51 @@ _KEY_LENGTH = 255
 _CLIENT_CLOSED_REQUEST = 499
 
 
-@router.post("", response_model=None, responses={200: {"model": PredictionOut, "description": "answered; durable"}})
+class About(BaseModel):
+    """What a caller may say of an image."""
+
+    source: str = Field(default="", max_length=200, description="where the image comes from, e.g. camera-3")
+    group: str = Field(default="", max_length=200, description="clip or scene that must not be split")
+    timeout: float | None = Field(
+        default=None, description="seconds that you wait; what is not answered by then gets 504 and is not computed"
+    )
+
+
+_NOTHING_SAID = About()
+
+
+class _ReadByHand(APIRoute):
+    """Declared like any other route. But FastAPI walks its tree of parameters with each request, which takes longer
+    than all else that the gateway does for it: here they are read one by one."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return _predict
+
+
+async def _predict(request: Request) -> Response:
+    """`predict`, with its parameters read as it declares them."""
+    token = await producer(request, await authenticated(request, await bearer(request)))
+    try:
+        about = About.model_validate(dict(request.query_params)) if request.query_params else _NOTHING_SAID
+    except ValidationError as error:
+        raise RequestValidationError([{**one, "loc": ("query", *one["loc"])} for one in error.errors()]) from error
+    wired, key = await services(request), request.headers.get("idempotency-key")
+    return await predict(request.path_params["project_id"], request, token, wired, about, key)
+
+
 async def predict(
     project_id: str,
     request: Request,
     token: Producer,
     wired: Wired,
-    source: Annotated[str, Query(max_length=200, description="where the image comes from, e.g. camera-3")] = "",
-    group: Annotated[str, Query(max_length=200, description="clip or scene that must not be split")] = "",
-    timeout: Annotated[
-        float | None,
-        Query(description="seconds that you wait; what is not answered by then gets 504 and is not computed"),
-    ] = None,
+    about: Annotated[About, Query()],
     idempotency_key: Annotated[str | None, Header(description="a retry with the same key creates nothing new")] = None,
 ) -> Response:
     """Send a JPEG, PNG or WebP image as the body (or as a multipart file); get boxes and what was decided."""
     gateway: Gateway = request.app.state.gateway
     gateway.rates.take(token.id)
     gateway.room.require(project_id)
-    deadline = deadline_after(timeout, wired.settings.limits.request_timeout_s)
+    deadline = deadline_after(about.timeout, wired.settings.limits.request_timeout_s)
     if idempotency_key is not None and not 1 <= len(idempotency_key) <= _KEY_LENGTH:
         raise Invalid(f"an Idempotency-Key has 1 to {_KEY_LENGTH} characters.", hint="Send a UUID.")
     content = await read_image(request, wired.settings.limits.max_image_bytes)
@@ -50,8 +80,8 @@ async def predict(
             pass
 
     asked = Asked(
-        project_id=project_id, content=content, caller=Caller(token.id, idempotency_key), source=source, group=group,
-        deadline=deadline, gone=gone,
+        project_id=project_id, content=content, caller=Caller(token.id, idempotency_key), source=about.source,
+        group=about.group, deadline=deadline, gone=gone,
     )  # fmt: skip
     with gateway.room.taken(project_id, len(content)):
         try:
@@ -64,6 +94,16 @@ async def predict(
     routed = answered.routed
     task_id = routed.task.id if routed.task else None
     return _json(prediction_out(routed.prediction, answered.model, routed.item.width, routed.item.height, task_id))
+
+
+router.add_api_route(
+    "",
+    predict,
+    methods=["POST"],
+    response_model=None,
+    responses={200: {"model": PredictionOut, "description": "answered; durable"}},
+    route_class_override=_ReadByHand,
+)
 
 
 def _json(body: PredictionOut, headers: dict[str, str] | None = None) -> Response:

@@ -1,11 +1,12 @@
 """Records for the store's tests, with values that a careless mapping would lose."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
 from loop.domain.access import Role, Token
+from loop.domain.annotation import AnnotationJob, AnnotationState
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
@@ -231,3 +232,20 @@ def same(a: Prediction, b: Prediction) -> bool:
     bits = (a.embedding.tobytes(), a.embedding.dtype) == (b.embedding.tobytes(), b.embedding.dtype)
     names = [field.name for field in fields(Prediction) if field.name != "embedding"]
     return bits and all(getattr(a, name) == getattr(b, name) for name in names)
+
+
+def a_job(number: int = 0, **changes: object) -> AnnotationJob:
+    job = AnnotationJob(
+        id=f"ann_{number}",
+        project_id=PROJECT,
+        model_id=a_model(0).id,
+        source=f"/data/{ODD}",
+        any_folder=True,
+        review=False,
+        state=AnnotationState.QUEUED,
+        actor=ODD,
+        created_by="tok_1",
+        created_at=later(number),
+        updated_at=later(number),
+    )
+    return replace(job, **changes)  # type: ignore[arg-type]

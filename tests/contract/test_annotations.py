@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from loop.domain.annotation import AnnotationJob, AnnotationResult, AnnotationState
 from loop.domain.errors import AskanceError, Conflict, NotFound
 from loop.store.database import SqlStore
-from tests.contract.records import NOW, ODD, PROJECT, a_model, a_prediction, digest, furnish, later
+from tests.contract.records import NOW, ODD, PROJECT, a_job, a_prediction, digest, furnish, later
 
 
 @pytest.fixture
@@ -17,23 +17,6 @@ def furnished(store: SqlStore) -> SqlStore:
     """A store with a project, three items and two models."""
     furnish(store, items=3, models=2)
     return store
-
-
-def a_job(number: int = 0, **changes: object) -> AnnotationJob:
-    job = AnnotationJob(
-        id=f"ann_{number}",
-        project_id=PROJECT,
-        model_id=a_model(0).id,
-        source=f"/data/{ODD}",
-        any_folder=True,
-        review=False,
-        state=AnnotationState.QUEUED,
-        actor=ODD,
-        created_by="tok_1",
-        created_at=later(number),
-        updated_at=later(number),
-    )
-    return replace(job, **changes)  # type: ignore[arg-type]
 
 
 def running(number: int = 0, found: int = 10) -> AnnotationJob:

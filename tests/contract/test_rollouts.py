@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from loop.domain.cycle import CycleState
-from loop.domain.errors import Conflict, NotFound
+from loop.domain.errors import Conflict, NotFound, Unavailable
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.ports import Transaction
 from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
@@ -26,6 +26,7 @@ from tests.contract.records import (
     ODD,
     PROJECT,
     a_cycle,
+    a_job,
     a_model,
     a_policy,
     a_project,
@@ -266,7 +267,7 @@ def test_rows_of_the_first_schema_survive_the_migration(empty_url: str) -> None:
 
 Write = Callable[[Transaction, int], object]
 
-# What gateways keep in memory. `n` makes each write one of its own.
+# What gateways keep in memory, and what the reconcile loop waits for. `n` makes each write one of its own.
 WRITES: dict[str, Write] = {
     "project": lambda tx, n: tx.projects.add(a_project(f"p{n}")),
     "policy": lambda tx, n: tx.projects.save_policy(PROJECT, a_policy(n + 2)),
@@ -286,52 +287,66 @@ WRITES: dict[str, Write] = {
             replace(a_rollout(n), state=RolloutState.ENDED, finished_at=NOW), expected=RolloutState.QUEUED
         ),
     ),
-}
-# What they do not keep.
-OTHERS: dict[str, Write] = {
-    "item": lambda tx, n: tx.items.add(an_item(n + 100)),
-    "truth": lambda tx, n: (tx.items.add(an_item(n + 100)), tx.truths.add(a_truth(item=n + 100))),
     "promotion": lambda tx, n: tx.promotions.add(a_promotion(n)),
     "cycle": lambda tx, n: (
         tx.cycles.add(a_cycle(n)),
         tx.cycles.save(replace(a_cycle(n), state=CycleState.FAILED)),
     ),
+    "annotation": lambda tx, n: tx.annotations.add(a_job(n)),
+}
+# What neither of them asks for.
+OTHERS: dict[str, Write] = {
+    "item": lambda tx, n: tx.items.add(an_item(n + 100)),
+    "truth": lambda tx, n: (tx.items.add(an_item(n + 100)), tx.truths.add(a_truth(item=n + 100))),
     "event": lambda tx, n: tx.events.add(an_event()),
 }
 
 
-def revision(store: SqlStore) -> int:
-    with store.read() as tx:
-        return tx.configuration.revision()
-
-
 @pytest.mark.parametrize("name", WRITES)
-def test_every_write_that_gateways_must_learn_of_raises_the_revision(furnished: SqlStore, name: str) -> None:
+def test_every_write_that_others_must_learn_of_raises_the_revision(furnished: SqlStore, name: str) -> None:
     """Within the transaction at once, for others with its commit."""
-    before = revision(furnished)
+    before = furnished.revision()
     with furnished.begin() as tx:
         WRITES[name](tx, 0)
         assert tx.configuration.revision() > before
-        assert revision(furnished) == before
-    assert revision(furnished) > before
+        assert furnished.revision() == before
+    assert furnished.revision() > before
 
 
 @pytest.mark.parametrize("name", ["revoked token", "rollout state"])
 def test_each_of_two_writes_raises_the_revision(furnished: SqlStore, name: str) -> None:
     """The second one too, not only the row that it needs."""
-    before = revision(furnished)
+    before = furnished.revision()
     with furnished.begin() as tx:
         WRITES[name](tx, 0)
-    assert revision(furnished) == before + 2
+    assert furnished.revision() == before + 2
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_work_of_the_day_leaves_the_revision(furnished: SqlStore, name: str) -> None:
-    """Predictions, reviews and cycles come all day; a gateway need not read its configuration again for them."""
-    before = revision(furnished)
+    """Predictions and reviews come all day; a gateway need not read its configuration again for them."""
+    before = furnished.revision()
     with furnished.begin() as tx:
         OTHERS[name](tx, 0)
-    assert revision(furnished) == before
+    assert furnished.revision() == before
+
+
+def test_the_revision_is_read_anew_where_its_connection_was_cut(furnished: SqlStore) -> None:
+    """A database that was started again, or a balancer that closes what is idle: the next question has its answer."""
+    before = furnished.revision()
+    furnished._revision._connection.dbapi_connection.close()
+    assert furnished.revision() == before
+    with furnished.begin() as tx:
+        tx.tokens.add(a_token(0))
+    assert furnished.revision() == before + 1
+
+
+def test_the_revision_of_a_database_without_tables_says_what_to_do(empty_url: str) -> None:
+    """As any other read of it does."""
+    store = SqlStore.open(empty_url)
+    with pytest.raises(Unavailable, match="has no Askance tables"):
+        store.revision()
+    store.close()
 
 
 class _Crash(Exception):
@@ -352,7 +367,7 @@ def test_the_revision_changes_exactly_with_what_is_committed(furnished: SqlStore
     )
     def check(transactions: list[tuple[list[str], bool]]) -> None:
         for names, crashes in transactions:
-            before = revision(furnished)
+            before = furnished.revision()
             try:
                 with furnished.begin() as tx:
                     for name in names:
@@ -362,7 +377,7 @@ def test_the_revision_changes_exactly_with_what_is_committed(furnished: SqlStore
             except _Crash:
                 pass
             changed = not crashes and any(name in WRITES for name in names)
-            assert (revision(furnished) > before) == changed
+            assert (furnished.revision() > before) == changed
 
     check()
 
@@ -370,7 +385,7 @@ def test_the_revision_changes_exactly_with_what_is_committed(furnished: SqlStore
 def test_a_reader_of_a_revision_sees_all_that_raised_it(furnished: SqlStore) -> None:
     """Eight writers at once, each of a token: whoever reads revision r finds r tokens more than at the start, in the
     same transaction and, or more, in a later one."""
-    begun = revision(furnished)
+    begun = furnished.revision()
     writers, each = 8, 10
     done = threading.Event()
     wrong: list[tuple[int, int, int]] = []
@@ -396,7 +411,7 @@ def test_a_reader_of_a_revision_sees_all_that_raised_it(furnished: SqlStore) -> 
         done.set()
         watching.result()
     assert wrong == []
-    assert revision(furnished) == begun + writers * each
+    assert furnished.revision() == begun + writers * each
 
 
 def test_writers_of_several_tables_do_not_deadlock(furnished: SqlStore) -> None:
