@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from loop.domain.identity import new_id
 from loop.domain.item import Item
 from loop.domain.model import ModelVersion
-from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
+from loop.domain.ports import Blobs, Clock, Entropy, Event, Staged, Store, Transaction
 from loop.domain.prediction import Inference, Prediction, detections_of
 from loop.domain.project import Project
 from loop.domain.review import Task
@@ -45,7 +45,8 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inferred:
-    """All that routing one image needs. `model` is the version that made `inference`."""
+    """All that routing one image needs. `model` is the version that made `inference`; `staged` its image's bytes, where
+    it was known before that they are kept."""
 
     prediction_id: str
     project: Project
@@ -53,6 +54,7 @@ class Inferred:
     image: ReceivedImage
     inference: Inference
     caller: Caller
+    staged: Staged | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,16 @@ class Router:
     def new_prediction_id(self) -> str:
         return new_id("pred", self.clock(), self.entropy(10))
 
+    def will_retain(self, project: Project, prediction_id: str) -> bool:
+        """Whether the image is kept whoever looks at it."""
+        return retains(self.secret, prediction_id, project.policy)
+
     def decide(self, inferred: Inferred) -> Routed:
         """Who looks at this inference, and what of it is kept. Writes nothing."""
         prediction = self._predicted(inferred)
         task = self._task_of(prediction, inferred.project)
         item = _item_of(inferred.image, prediction)
-        retained = task is not None or retains(self.secret, prediction.id, inferred.project.policy)
+        retained = task is not None or self.will_retain(inferred.project, prediction.id)
         return Routed(prediction, task, item, retained)
 
     def keep(
@@ -95,7 +101,9 @@ class Router:
         """
         for inferred, routed in decided:
             if routed.retained:
-                self.blobs.put(inferred.image.content)
+                (inferred.staged or self.blobs.stage(inferred.image.content)).keep()
+            elif inferred.staged is not None:
+                inferred.staged.drop()
         with self.store.begin() as tx:
             tx.items.add_all([routed.item for _, routed in decided])
             tx.predictions.add_all([routed.prediction for _, routed in decided])

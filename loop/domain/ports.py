@@ -348,11 +348,28 @@ class Store(Protocol):
         ...
 
 
+class Staged(Protocol):
+    """Content on its way to its key, which it may or may not get. Not for several threads at once."""
+
+    def keep(self) -> str:
+        """The key, as of `Blobs.put`. May be repeated. Raises Unavailable."""
+        ...
+
+    def drop(self) -> None:
+        """Nobody will keep it. Does nothing once it is kept."""
+        ...
+
+
 class Blobs(Protocol):
     """Content-addressed bytes. A key is the SHA-256 of the content."""
 
     def put(self, content: bytes) -> str:
         """Durable when it returns: temp file, fsync, rename, fsync of the folder. Idempotent."""
+        ...
+
+    def stage(self, content: bytes) -> Staged:
+        """What takes longest of a put, before it is known whether it is wanted; no key shows it. Must end in `keep`
+        or `drop`; what a crash leaves is cleared away. Raises Unavailable."""
         ...
 
     def get(self, key: str) -> bytes:

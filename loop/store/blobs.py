@@ -1,12 +1,14 @@
 """Bytes by the SHA-256 of their content: images, weights, manifests, reference embeddings.
 
-Layout under the root: `ab/cd/abcd…`, 64 hex digits. A key is visible only with all of its content: on a local
-disk by temp file and rename, on an object store because uploads appear whole.
+Layout under the root: `ab/abcd…`, 64 hex digits. A key is visible only with all of its content: on a local disk by a
+file in `.staged` and a rename, on an object store because uploads appear whole.
 """
 
 import os
 import re
 import secrets
+import time
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,13 +22,25 @@ from loop.domain.identity import digest_of
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
+class _Draft(Protocol):
+    """Content without a name."""
+
+    def name(self, name: str) -> None:
+        """Whole and durable under `name` when this returns. Raises OSError; then it is gone."""
+        ...
+
+    def drop(self) -> None: ...
+
+
 class _Folder(Protocol):
-    """Where the bytes lie. `read` and `has` take any name below the root, `write` is whole and durable."""
+    """Where the bytes lie, by names below the root."""
 
     def has(self, name: str) -> bool: ...
     def read(self, name: str) -> bytes: ...
-    def write(self, name: str, content: bytes) -> None: ...
-    def settle(self, name: str) -> None: ...
+    def draft(self, content: bytes) -> _Draft: ...
+    def settle(self, name: str) -> None:
+        """Make a name durable that another process may have given a moment ago."""
+        ...
 
 
 class FsspecBlobs:
@@ -62,15 +76,16 @@ class FsspecBlobs:
 
         Idempotent; content that was damaged in place is written anew. Raises Unavailable.
         """
+        return self.stage(content).keep()
+
+    def stage(self, content: bytes) -> "StagedBlob":
+        """See `loop.domain.ports.Blobs`. On an object store nothing is sent before it is kept."""
         key = digest_of(content)
         try:
-            if self._holds(key):
-                self._folder.settle(_name(key))
-            else:
-                self._folder.write(_name(key), content)
+            draft = None if self._holds(key) else self._folder.draft(content)
         except OSError as error:
-            raise self._unavailable("written", error) from error
-        return key
+            raise _unavailable("written", error) from error
+        return StagedBlob(self._folder, key, draft)
 
     def get(self, key: str) -> bytes:
         """The bytes of `key`. Raises NotFound, or Unavailable where they cannot be read or do not match."""
@@ -90,7 +105,7 @@ class FsspecBlobs:
         try:
             return _is_key(key) and self._folder.has(_name(key))
         except OSError as error:
-            raise self._unavailable("read", error) from error
+            raise _unavailable("read", error) from error
 
     def _holds(self, key: str) -> bool:
         content = self._read(key)
@@ -104,13 +119,41 @@ class FsspecBlobs:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise self._unavailable("read", error) from error
+            raise _unavailable("read", error) from error
 
-    def _unavailable(self, done: str, error: OSError) -> Unavailable:
-        return Unavailable(
-            f"blobs cannot be {done}: {error.strerror or type(error).__name__}.",
-            hint="Check blobs.url, its permissions, and that the disk is not full.",
-        )
+
+class StagedBlob:
+    """Implements `loop.domain.ports.Staged`."""
+
+    def __init__(self, folder: _Folder, key: str, draft: _Draft | None) -> None:
+        """draft: None where the key has its content already."""
+        self._folder = folder
+        self._key = key
+        self._draft = draft
+
+    def keep(self) -> str:
+        """The key, whose content is durable when this returns. Raises Unavailable."""
+        draft, self._draft = self._draft, None
+        try:
+            if draft is None:
+                self._folder.settle(_name(self._key))
+            else:
+                draft.name(_name(self._key))
+        except OSError as error:
+            raise _unavailable("written", error) from error
+        return self._key
+
+    def drop(self) -> None:
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            draft.drop()
+
+
+def _unavailable(done: str, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"blobs cannot be {done}: {error.strerror or type(error).__name__}.",
+        hint="Check blobs.url, its permissions, and that the disk is not full.",
+    )
 
 
 def _is_key(key: str) -> bool:
@@ -120,6 +163,11 @@ def _is_key(key: str) -> bool:
 
 def _name(key: str) -> str:
     return f"{key[:2]}/{key}"  # few folders, so that most writes find theirs there; large ones are no burden today
+
+
+# Where contents lie that have no name yet, and how old they get only by a crash.
+_STAGED = ".staged"
+_ABANDONED_SECONDS = 3600
 
 
 class _LocalFolder:
@@ -132,9 +180,10 @@ class _LocalFolder:
     @classmethod
     def make(cls, root: Path) -> "_LocalFolder":
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            (root / _STAGED).mkdir(parents=True, exist_ok=True)
             _sync_folder(root.parent)
             _require_present_layout(root)
+            _clear_away(root / _STAGED)
         except OSError as error:
             raise Unavailable(
                 f"the blob folder {root} cannot be made: {error.strerror}.",
@@ -148,40 +197,66 @@ class _LocalFolder:
     def read(self, name: str) -> bytes:
         return (self._root / name).read_bytes()
 
-    def write(self, name: str, content: bytes) -> None:
-        """Temp file in the same folder, fsync, rename, fsync of the folders. A kill leaves at most the temp
-        file, which no key names."""
-        path = self._root / name
-        if path.parent not in self._durable:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        temp = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    def draft(self, content: bytes) -> "_File":
+        """A file of its own, whose bytes are durable."""
+        path = self._root / _STAGED / secrets.token_hex(16)
         try:
-            self._replace(temp, path, content)
-        except FileNotFoundError:  # somebody removed the folder
-            self._durable.discard(path.parent)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._replace(temp, path, content)
-        self.settle(name)
-
-    @staticmethod
-    def _replace(temp: Path, path: Path, content: bytes) -> None:
-        try:
-            with temp.open("xb") as file:
+            with path.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temp, path)  # noqa: PTH105 - the system call that the promise rests on
         except BaseException:
-            temp.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise
+        return _File(self, path)
+
+    def move(self, file: Path, name: str) -> None:
+        """Rename, and fsync of the folders."""
+        path = self._root / name
+        if path.parent not in self._durable:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(file, path)  # noqa: PTH105 - the system call that the promise rests on
+        except FileNotFoundError:  # somebody removed the folder
+            self._durable.discard(path.parent)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, path)  # noqa: PTH105
+        self.settle(name)
 
     def settle(self, name: str) -> None:
-        """Make the names durable, of the folders too: another process may have made them a moment ago."""
+        """The names of the folders, too."""
         folder = (self._root / name).parent
         _sync_folder(folder)
         if folder not in self._durable:
             _sync_folder(self._root)
             self._durable.add(folder)
+
+
+class _File:
+    """A draft on a local disk."""
+
+    def __init__(self, folder: _LocalFolder, path: Path) -> None:
+        self._folder = folder
+        self._path = path
+
+    def name(self, name: str) -> None:
+        try:
+            self._folder.move(self._path, name)
+        except BaseException:
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        with suppress(OSError):  # then it is cleared away later
+            self._path.unlink(missing_ok=True)
+
+
+def _clear_away(staged: Path) -> None:
+    """What processes have left that were killed."""
+    for path in staged.iterdir():
+        with suppress(FileNotFoundError):  # another process starts, too
+            if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                path.unlink()
 
 
 _MOVE = 'for d in ??/??; do mv "$d"/* "${d%/*}"/ && rmdir "$d"; done'
@@ -221,7 +296,10 @@ class _RemoteFolder:
     def read(self, name: str) -> bytes:
         return bytes(self._call("cat_file", name))
 
-    def write(self, name: str, content: bytes) -> None:
+    def draft(self, content: bytes) -> "_Upload":
+        return _Upload(self, content)
+
+    def upload(self, name: str, content: bytes) -> None:
         self._call("pipe_file", name, content)
 
     def settle(self, name: str) -> None:
@@ -234,3 +312,17 @@ class _RemoteFolder:
             raise
         except Exception as error:
             raise OSError(None, f"{type(error).__name__}: {error}") from error
+
+
+class _Upload:
+    """A draft that is on its way to an object store: sent when it has its name."""
+
+    def __init__(self, folder: _RemoteFolder, content: bytes) -> None:
+        self._folder = folder
+        self._content = content
+
+    def name(self, name: str) -> None:
+        self._folder.upload(name, self._content)
+
+    def drop(self) -> None:
+        """Nothing was sent."""

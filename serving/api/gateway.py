@@ -21,6 +21,7 @@ from loop.wiring import Services
 from serving.api.admission import Rates, Room
 from serving.api.current import Current, Served, View
 from serving.api.rollout_traffic import RolloutTraffic
+from serving.api.staging import Staging
 
 log = logging.getLogger("askance.gateway")
 
@@ -88,9 +89,11 @@ class Gateway:
         self.room = Room(serving.max_queued_requests + under_way, limits.max_waiting_bytes)
         self._commits = GroupCommit(services.router, settings.serving.commit_delay_ms / 1000)
         self._rollouts = RolloutTraffic(services)
+        self._staging = Staging(services.blobs)
 
     async def close(self) -> None:
         await self._rollouts.close()
+        await run_in_threadpool(self._staging.close)
         await run_in_threadpool(self._commits.close)
         self.current.close()
 
@@ -102,10 +105,15 @@ class Gateway:
         if claim is not None and not claim.fresh:
             return Answered(replayed=claim.prediction_id)
         self._commits.expect(1)
+        prediction_id = self.services.router.new_prediction_id()
+        kept_anyway = self.services.router.will_retain(served.project, prediction_id)
+        staging = self._staging.begin(asked.content) if kept_anyway else None
         try:
-            prediction_id = self.services.router.new_prediction_id()
             served, model, timed = await _unless(asked.gone, self._inferred(served, prediction_id, asked))
+            staged = None if staging is None else await self._staging.done(staging)
         except BaseException:
+            if staging is not None:
+                self._staging.drop(staging)
             # Shielded: a caller who hangs up while the key is given back would leave it claimed for a minute.
             await asyncio.shield(self._abandoned(asked.caller))
             raise
@@ -118,7 +126,7 @@ class Gateway:
         )  # fmt: skip
         inferred = Inferred(
             prediction_id=prediction_id, project=served.project, model=model, image=image, inference=timed.inference,
-            caller=asked.caller,
+            caller=asked.caller, staged=staged,
         )  # fmt: skip
         # Shielded: once begun, a caller who hangs up does not leave a half-done request behind.
         routed = await asyncio.shield(asyncio.ensure_future(self._kept(inferred)))
@@ -131,6 +139,8 @@ class Gateway:
         try:
             return await asyncio.wrap_future(self._commits.submit(inferred))
         except BaseException:
+            if inferred.staged is not None:
+                inferred.staged.drop()
             await self._abandoned(inferred.caller)
             raise
         finally:

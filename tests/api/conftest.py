@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import io
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +84,17 @@ def service(tmp_path: Path) -> Iterator[Service]:
         services.controller.settle(promotion, deploy=lambda _model: None)
         yield started
     services.store.close()
+
+
+def files_of_images(service: Service) -> list[str]:
+    """In the blob folder, but for the model's; what is dropped there goes a moment after the answer."""
+    root = Path(service.services.settings.blobs_url)
+    with service.services.store.read() as tx:
+        weights = [model.digest for model in tx.models.all("shapes")]
+    deadline = time.monotonic() + 10
+    while any((root / ".staged").iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return [path.name for path in root.rglob("*") if path.is_file() and path.name not in weights]
 
 
 def picture(seed: int = 0, width: int = 64, height: int = 48, kind: str = "PNG") -> bytes:

@@ -11,7 +11,7 @@ from loop.domain.model import ModelVersion
 from loop.domain.prediction import Timed
 from loop.settings import load_settings
 from serving.api.app import create_app
-from tests.api.conftest import LABELS, InProcess, picture
+from tests.api.conftest import LABELS, InProcess, files_of_images, picture
 from tests.api.test_models_and_cycles import add, champion
 from tests.api.test_predictions import problem
 from tests.tiny_models import tiny_weights
@@ -109,6 +109,7 @@ def test_a_caller_who_hangs_up_is_not_computed(service, monkeypatch):
     assert cancelled.wait(60)
     assert sent[0]["status"] == 499
     assert summary(service)["predictions"] == 0
+    assert files_of_images(service) == []
 
 
 # --- overload --------------------------------------------------------------------------------------------
@@ -203,6 +204,7 @@ def test_an_image_that_was_not_kept_says_so(service):
     changes = {"threshold": 1.0, "audit_rate": 0.0, "retain": "none"}
     assert service.call("PATCH", "/v1/projects/shapes/policy", json=changes).json()["retain"] == "none"
     answer = service.predict(picture()).json()
+    assert files_of_images(service) == []
     item = f"/v1/projects/shapes/items/{answer['item_digest']}"
     assert service.call("GET", item).json()["prediction"]["id"] == answer["id"]
     said = problem(service.call("GET", f"{item}/image"), 404, "not-found")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.api.conftest import picture
+from tests.api.conftest import files_of_images, picture
 
 
 def problem(response, status: int, code: str) -> dict:
@@ -162,6 +162,7 @@ def test_a_bad_image_is_a_clear_4xx_and_leaves_nothing(service, content, status,
     problem(service.predict(content), status, code)
     assert service.call("GET", "/v1/projects/shapes/summary").json()["predictions"] == 0
     assert service.call("GET", "/v1/projects/shapes/items").json()["items"] == []
+    assert files_of_images(service) == []
 
 
 def test_too_many_bytes_are_refused(service):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -169,6 +170,38 @@ def test_bytes_are_synced_before_the_name_and_the_name_before_the_answer(
     calls.clear()
     blobs.put(CONTENT)
     assert calls == [folder]
+
+
+def test_what_is_staged_has_no_key_before_it_is_kept(blobs: FsspecBlobs) -> None:
+    """Then it is like any other; to keep it again changes nothing, and to drop it then neither."""
+    staged = blobs.stage(CONTENT)
+    assert not blobs.has(digest_of(CONTENT))
+    assert staged.keep() == staged.keep() == digest_of(CONTENT)
+    staged.drop()
+    assert blobs.get(digest_of(CONTENT)) == CONTENT
+
+
+def test_what_is_dropped_leaves_nothing(root: Path) -> None:
+    """Whatever it was: an image that was none, a caller who hung up."""
+    blobs = FsspecBlobs.open(str(root))
+    blobs.stage(CONTENT).drop()
+    assert _files(root) == []
+    key = blobs.put(CONTENT)
+    blobs.stage(CONTENT).drop()  # of another request: what is there stays
+    assert _files(root) == [key]
+
+
+def test_what_a_crash_left_staged_is_cleared_away(root: Path) -> None:
+    """By the next process that opens the folder, and not what another one is about to keep."""
+    blobs = FsspecBlobs.open(str(root))
+    blobs.stage(CONTENT)
+    (left,) = (root / ".staged").iterdir()
+    an_hour_ago = time.time() - 3700
+    os.utime(left, (an_hour_ago, an_hour_ago))
+    staged = blobs.stage(CONTENT + b"2")
+    FsspecBlobs.open(str(root))
+    assert blobs.get(staged.keep()) == CONTENT + b"2"
+    assert _files(root) == [digest_of(CONTENT + b"2")]
 
 
 def test_a_folder_that_was_removed_is_made_again(root: Path) -> None:
