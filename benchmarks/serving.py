@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -123,12 +124,15 @@ def load_itself(run: Run, service: Askance, size: int) -> Iterator[Figure]:
     )
 
 
-def swap(run: Run, service: Askance, size: int) -> Iterator[Figure]:
+def swap(run: Run, size: int, settings: dict[str, str], how: str) -> Iterator[Figure]:
     """With two replicas, one of which is killed: with one, a killed detector is seconds without any."""
-    capacity = service.measure(32, warm=run.pace.warm, seconds=run.pace.seconds).rate
-    found, remarks = swapped_under_load(service, capacity, run.events, steady_seconds=STEADY_SECONDS)
-    run.console.print(*remarks, sep="\n")
-    yield from found
+    if size != min(SIZES):
+        return
+    with running(Askance(run.setup(size), {"ASKANCE_SERVING__DETECTOR_REPLICAS": "2", **settings})) as service:
+        capacity = service.measure(32, warm=run.pace.warm, seconds=run.pace.seconds).rate
+        found, remarks = swapped_under_load(service, capacity, run.events, how, steady_seconds=STEADY_SECONDS)
+        run.console.print(*remarks, sep="\n")
+        yield from found
 
 
 def overload(run: Run, service: Askance, size: int) -> Iterator[Figure]:
@@ -152,10 +156,13 @@ OF_THE_SERVICE: dict[str, Callable[[Run, Askance, int], Iterator[Figure]]] = {
     "load": load_itself,
     "overload": overload,
 }
-# At the smaller size only.
-OF_TWO_REPLICAS: dict[str, Callable[[Run, Askance, int], Iterator[Figure]]] = {"swap": swap}
-OF_THE_MODEL: dict[str, Callable[[Run, int], Iterator[Figure]]] = {"embedding": embedding}
-FIGURES = (*OF_THE_MODEL, *OF_THE_SERVICE, *OF_TWO_REPLICAS)
+OF_THE_MODEL: dict[str, Callable[[Run, int], Iterator[Figure]]] = {
+    "embedding": embedding,
+    # As the service is by default, and with no model on standby, so that each swap and rollback deploys anew.
+    "swap": partial(swap, settings={}, how=""),
+    "swap-anew": partial(swap, settings={"ASKANCE_SERVING__STANDBY_SECONDS": "0"}, how=", none on standby"),
+}
+FIGURES = (*OF_THE_MODEL, *OF_THE_SERVICE)
 
 
 def main() -> int:
@@ -184,9 +191,6 @@ def _measured(run: Run, sizes: Sequence[int], only: Sequence[str]) -> Iterator[F
             with running(Askance(run.setup(size))) as service:
                 for name in wanted:
                     yield from _said(run, OF_THE_SERVICE[name](run, service, size))
-        for name in [name for name in only if name in OF_TWO_REPLICAS and size == min(SIZES)]:
-            with running(Askance(run.setup(size), {"ASKANCE_SERVING__DETECTOR_REPLICAS": "2"})) as service:
-                yield from _said(run, OF_TWO_REPLICAS[name](run, service, size))
 
 
 def _said(run: Run, figures: Iterator[Figure]) -> Iterator[Figure]:

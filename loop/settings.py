@@ -162,6 +162,7 @@ class ServingSettings(Section):
     score_floor: Share
     threads: NotNegative
     drain_seconds: Seconds
+    standby_seconds: Annotated[float, Number, Field(ge=0, le=86_400)]
     ray_cpus: Positive | None
     ray_address: Annotated[str, AfterValidator(_ray_address)] | None
     transport: Literal["haproxy", "proxy"]

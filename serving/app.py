@@ -14,22 +14,23 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from loop import loaded
 from loop.controller import Controller
 from loop.domain.access import Role
 from loop.domain.errors import AskanceError, Conflict, PortInUse, Unauthenticated, Unavailable
 from loop.domain.model import ModelVersion, Promotion, PromotionKind
 from loop.domain.ports import Store
-from loop.domain.rollout import Rollout, RolloutState
+from loop.domain.rollout import Rollout
 from loop.settings import Settings
 from loop.wiring import Services, wire
 from serving.hosts import hosts, require_shared_state
 from serving.line import clear
-from serving.priority import give_places, give_way
+from serving.priority import BORN_AT, give_places, give_way
 from serving.transport import LIBRARIES, set_environment, use_handles_in_threads
 
 log = logging.getLogger("askance.serving")
@@ -170,8 +171,8 @@ class Worker:
         self._taking = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         awaited: list[tuple[str, Callable[[Controller], bool], float]] = [
-            ("rollbacks", partial(self._settle_next, _is_rollback), _RECONCILE_SECONDS),
-            ("promotions", partial(self._settle_next, lambda _: True), _RECONCILE_SECONDS),
+            ("rollbacks", _giving_way(partial(self._settle_next, _is_rollback), _A_LITTLE), _RECONCILE_SECONDS),
+            ("promotions", _giving_way(partial(self._settle_next, lambda _: True), _A_LITTLE), _RECONCILE_SECONDS),
             ("cycles", _giving_way(self._cycles), _WORK_SECONDS),
             ("annotations", _giving_way(self._annotations), _WORK_SECONDS),
         ]
@@ -190,7 +191,7 @@ class Worker:
     def deploy_models(self) -> None:
         """Bring up what the database says serves; a model that cannot start leaves its project answering 503 and is
         tried again."""
-        for model in self._wanted():
+        for model in self._serving():
             self._try(model)
 
     def start(self) -> None:
@@ -243,7 +244,7 @@ class Worker:
         from serving.deployments import application_name, deployed_detectors
 
         running = deployed_detectors()
-        for model in self._wanted():
+        for model in self._serving():
             if application_name(self._settings, model) not in running:
                 self._try(model)
 
@@ -293,7 +294,7 @@ class Worker:
         return [item.digest for item in items if self._services.blobs.has(item.digest)][:wanted]
 
     def _retire_unused(self, _: Controller) -> None:
-        """Stop detectors that no project points to, once requests that hold their handle are answered. In a thread of
+        """Stop detectors that are of no use any more, once requests that hold their handle are answered. In a thread of
         its own: nobody waits for what is done with."""
         # Asking Ray Serve costs 30 ms of CPU, so not without a reason; also now and then: rollouts end by themselves.
         self._settled.wait(_LOOK_AGAIN_SECONDS / 4)
@@ -311,27 +312,17 @@ class Worker:
                     retire_detector(name)
 
     def _needed(self) -> set[str]:
-        """Applications that serve, or that something which waits to be settled will want."""
+        """Applications whose models have to be loaded."""
         from serving.deployments import application_name
 
-        needed = set()
-        # What waits first, then what serves: a promotion that flips in between is in both, not in neither.
+        standby = timedelta(seconds=self._settings.serving.standby_seconds)
         with self._services.store.read() as tx:
-            for promotion in tx.promotions.queued():
-                model = tx.models.get(promotion.project_id, promotion.model_id)
-                if promotion.kind is PromotionKind.RECONFIGURE:
-                    model = replace(model, serving=promotion.serving)
-                needed.add(application_name(self._settings, model))
-            for rollout in tx.rollouts.unfinished():
-                needed.add(application_name(self._settings, tx.models.get(rollout.project_id, rollout.model_id)))
-        return needed | {application_name(self._settings, model) for model in self._wanted()}
+            models = loaded.needed(tx, self._services.clock(), standby)
+        return {application_name(self._settings, model) for model in models}
 
-    def _wanted(self) -> list[ModelVersion]:
-        """Champions, canaries and shadows."""
+    def _serving(self) -> list[ModelVersion]:
         with self._services.store.read() as tx:
-            champions = [(p.id, p.champion_id) for p in tx.projects.all() if p.champion_id is not None]
-            beside = [(r.project_id, r.model_id) for r in tx.rollouts.unfinished() if r.state is RolloutState.ACTIVE]
-            return [tx.models.get(project_id, model_id) for project_id, model_id in champions + beside]
+            return loaded.serving(tx)
 
 
 def _when_written(store: Store, look: Callable[[Controller], bool]) -> Callable[[Controller], None]:
@@ -347,11 +338,15 @@ def _when_written(store: Store, look: Callable[[Controller], bool]) -> Callable[
     return look_or_not
 
 
-def _giving_way(work: Callable[[Controller], Value]) -> Callable[[Controller], Value]:
-    """What is in no hurry. Swaps and rollbacks are: a model that harms may be what keeps the machine busy."""
+# Of niceness. Swaps and rollbacks are in a hurry: a model that harms may be what keeps the machine busy.
+_A_LITTLE = 5
+
+
+def _giving_way(work: Callable[[Controller], Value], steps: int = BORN_AT) -> Callable[[Controller], Value]:
+    """The same in a thread that comes after what serves."""
 
     def later(controller: Controller) -> Value:
-        give_way()
+        give_way(steps)
         return work(controller)
 
     return later

@@ -63,8 +63,8 @@ class Disturbances:
     done: dict[str, int] = field(default_factory=dict)
 
     def run(self, seconds: float) -> None:
-        """Spread over so many seconds, and at least _EVENT_SECONDS for each, so that a model that was replaced is gone
-        before the next is asked for."""
+        """Spread over so many seconds, and at least _EVENT_SECONDS for each, so that one is over before the
+        next begins."""
         begun = time.monotonic()
         with self.service.operator() as client:
             broken = list(broken_candidates(self.service.setup.weights.read_bytes()).items())
@@ -127,9 +127,9 @@ def _in_turn(events: Events) -> Iterator[tuple[str, int]]:
 
 
 def swapped_under_load(
-    service: Askance, capacity: float, events: Events, *, steady_seconds: float
+    service: Askance, capacity: float, events: Events, how: str, *, steady_seconds: float
 ) -> tuple[list[Figure], list[str]]:
-    """The figures, and what went wrong in words. capacity: requests/s in a closed loop."""
+    """The figures, and what went wrong in words. capacity: requests/s in a closed loop. how: for the figures' names."""
     rate = LOAD_SHARE * capacity
     with service.operator() as client:
         first = client.await_champion(PROJECT)
@@ -150,14 +150,14 @@ def swapped_under_load(
         float(np.percentile([a.latency for a in some if a.good] or [float("nan")], 99)) for some in (answers, steady)
     ]
     done = ", ".join(f"{count} {kind}" for kind, count in sorted(disturbances.done.items()))
-    under = f"under {done}"
+    under = f"under {done}{how}"
     found = [
         at_most(f"non-2xx {under}", sum(not a.good for a in answers), 0, "requests", n),
         at_least(f"requests {under}", n, events.requests, "requests", n),
         at_most(f"p99 {under} ÷ steady", p99[0] / p99[1], P99_BAR, "ratio", n),
-        reading("p99 steady at 60 % of capacity", 1000 * p99[1], "ms", len(steady)),
-        at_most("answers by a model that was not champion", wrong, 0, "requests", n),
-        at_most("swaps, rollbacks and refusals that went wrong", len(disturbances.failures), 0, "events", n),
+        reading(f"p99 steady at 60 % of capacity{how}", 1000 * p99[1], "ms", len(steady)),
+        at_most(f"answers by a model that was not champion{how}", wrong, 0, "requests", n),
+        at_most(f"swaps, rollbacks and refusals that went wrong{how}", len(disturbances.failures), 0, "events", n),
     ]
     return found, disturbances.failures + _statuses(answers)
 

@@ -205,6 +205,10 @@ class Promotions(Protocol):
         """Newest first."""
         ...
 
+    def finished_since(self, moment: datetime) -> list[Promotion]:
+        """Of all projects, active or failed, oldest first."""
+        ...
+
     def save(self, promotion: Promotion) -> None: ...
 
 

@@ -1,5 +1,7 @@
 """Promotions: the rows that the serving process works off."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection, select, update
 
 from loop.domain.errors import Conflict
@@ -38,6 +40,14 @@ class SqlPromotions:
             select(promotions)
             .where(promotions.c.project_id == project_id)
             .order_by(promotions.c.created_at.desc(), promotions.c.id.desc())
+        )
+        return [Promotion(**row._mapping) for row in rows]
+
+    def finished_since(self, moment: datetime) -> list[Promotion]:
+        rows = self._connection.execute(
+            select(promotions)
+            .where(promotions.c.finished_at >= moment)
+            .order_by(promotions.c.finished_at, promotions.c.id)
         )
         return [Promotion(**row._mapping) for row in rows]
 

@@ -1,0 +1,44 @@
+"""Which model versions have to be loaded: those that answer, those that will, and those that may have to again."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from loop.domain.model import ModelVersion, PromotionKind, PromotionState
+from loop.domain.ports import Transaction
+from loop.domain.rollout import RolloutState
+
+
+def serving(tx: Transaction) -> list[ModelVersion]:
+    """Champions, canaries and shadows of all projects."""
+    champions = [(p.id, p.champion_id) for p in tx.projects.all() if p.champion_id is not None]
+    beside = [(r.project_id, r.model_id) for r in tx.rollouts.unfinished() if r.state is RolloutState.ACTIVE]
+    return [tx.models.get(project_id, model_id) for project_id, model_id in champions + beside]
+
+
+def needed(tx: Transaction, now: datetime, standby: timedelta) -> list[ModelVersion]:
+    """Those that serve; what waits to be settled, with the options that it will have; and, unless something waits (it
+    may need their room), the champions that were replaced less than `standby` ago."""
+    waiting = _waiting(tx)
+    return [*serving(tx), *(waiting or _on_standby(tx, now - standby))]
+
+
+def _waiting(tx: Transaction) -> list[ModelVersion]:
+    found = []
+    for promotion in tx.promotions.queued():
+        model = tx.models.get(promotion.project_id, promotion.model_id)
+        if promotion.kind is PromotionKind.RECONFIGURE:
+            model = replace(model, serving=promotion.serving)
+        found.append(model)
+    return found + [
+        tx.models.get(rollout.project_id, rollout.model_id)
+        for rollout in tx.rollouts.unfinished()
+        if rollout.state is RolloutState.QUEUED
+    ]
+
+
+def _on_standby(tx: Transaction, since: datetime) -> list[ModelVersion]:
+    return [
+        tx.models.get(promotion.project_id, promotion.previous_id)
+        for promotion in tx.promotions.finished_since(since)
+        if promotion.state is PromotionState.ACTIVE and promotion.previous_id is not None
+    ]
