@@ -18,11 +18,12 @@ from rich.console import Console
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
 from benchmarks.service.detection import decoded
 from benchmarks.service.model import DATA_SET, SIZES, bench_model
+from loop.domain.ports import Detector
 from loop.domain.prediction import Inference
 from serving.backends.graph import graph_of
-from serving.backends.graph_detector import GraphDetector
-from serving.backends.openvino import OpenvinoSession, supported_precisions
+from serving.backends.openvino import supported_precisions
 from serving.backends.parity import ParityLimits, compared
+from serving.backends.runtimes import Candidate, Place, opened, prepared
 from tests.requirements import DATA
 
 EVERY = 20 if QUICK else 4
@@ -32,7 +33,7 @@ LIMITS = ParityLimits()
 Pixels = Sequence[NDArray[np.uint8]]
 
 
-def answered(detector: GraphDetector, images: Pixels) -> tuple[list[Inference], float]:
+def answered(detector: Detector, images: Pixels) -> tuple[list[Inference], float]:
     """And the median milliseconds of an image, one at a time in one thread."""
     answers, times = [], []
     for image in images:
@@ -47,9 +48,11 @@ def measured(weights: Path, size: int) -> Iterator[Figure]:
     pictures = sorted((DATA / DATA_SET).glob("**/*.jpg"))[::EVERY]
     images = [decoded(picture.read_bytes(), size) for picture in pictures]
     precisions = [name for name in supported_precisions() if name != "int8"]  # which is a graph of its own
+    place = Place(device="cpu", threads=1, batch=1)
+    candidates = {name: Candidate("openvino", name) for name in precisions}
     detectors = {
-        name: GraphDetector(head, OpenvinoSession(graph, image_size=size, streams=1, precision=name, sparse=False))
-        for name in precisions
+        name: opened(candidate, head, prepared(candidate, head, graph, place), place)
+        for name, candidate in candidates.items()
     }
     answers: dict[str, list[Inference]] = {}
     times: dict[str, list[float]] = {name: [] for name in precisions}

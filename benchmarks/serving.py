@@ -30,7 +30,7 @@ from benchmarks.service.embedding import embedding_for_free
 from benchmarks.service.load import Plan, Running
 from benchmarks.service.model import SIZES, BenchModel, bench_model
 from benchmarks.service.pictures import pictures
-from benchmarks.service.stages import profile
+from benchmarks.service.stages import nms_alone, profile
 from benchmarks.service.systems import Askance, InProcess, Setup, running
 from benchmarks.service.throughput import (
     Pace,
@@ -111,6 +111,8 @@ def peers(run: Run, service: Askance, size: int) -> Iterator[Figure]:
 def stages(run: Run, service: Askance, size: int) -> Iterator[Figure]:
     for concurrency in (1, 8):
         yield from profile(service, concurrency, warm=run.pace.warm, seconds=run.pace.seconds)
+    if service.setup.chosen.runtime != "torch":
+        yield nms_alone(service.setup)
 
 
 def load_itself(run: Run, service: Askance, size: int) -> Iterator[Figure]:

@@ -8,6 +8,7 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -29,9 +30,11 @@ class _Entry:
 class GroupCommit:
     """Owns its thread; `close` commits what is queued and ends it."""
 
-    def __init__(self, router: Router, delay_s: float) -> None:
-        """delay_s: the longest that an accepted prediction waits for company; only while others are expected."""
+    def __init__(self, router: Router, delay_s: float, routed: Callable[[float], None] = lambda _: None) -> None:
+        """delay_s: the longest that an accepted prediction waits for company; only while others are expected.
+        routed: told the seconds that each decision took."""
         self._router = router
+        self._routed = routed
         self._delay_s = delay_s
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._expected = 0
@@ -84,8 +87,10 @@ class GroupCommit:
 
     def _decide(self, entry: _Entry) -> bool:
         """Whether it may wait for company: nobody is to look at it."""
+        begun = time.perf_counter()
         try:
             entry.routed = self._router.decide(entry.inferred)
+            self._routed(time.perf_counter() - begun)
         except BaseException as error:
             entry.answer.set_exception(error)
             return False

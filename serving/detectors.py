@@ -30,12 +30,12 @@ class DetectorReplica:
     """One copy of a model in a process of its own."""
 
     _line: LineServer | None = None
+    _called = False
 
     def __init__(self, name: str, settings: Settings, digest: str, image_keys: Sequence[str]) -> None:
         """name: of the application. settings: with the model's own options. image_keys: blobs of real images, to
         choose the runtime by."""
         self._images = _images(settings, digest, image_keys)
-        take_place()
         self._line = _offered_line(settings, name, self._images)
 
     def __del__(self) -> None:
@@ -47,6 +47,9 @@ class DetectorReplica:
 
     async def infer(self, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
         """One outcome per encoded image. budgets_s: seconds that the caller of each still waits."""
+        if not self._called:  # a line that is taken does the same (serving/line.py)
+            self._called = True
+            take_place()
         return await _answers(self._images, contents, budgets_s)
 
     async def check_health(self) -> None:

@@ -33,6 +33,7 @@ from loop.domain.errors import AskanceError, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.prediction import Timed
 from serving.image_queue import outcome
+from serving.priority import stand_ready, take_place
 
 log = logging.getLogger("askance.serving")
 
@@ -107,6 +108,7 @@ class LineServer:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
+        stand_ready()
         try:
             with suppress(OSError):  # closed, or out of descriptors
                 while True:
@@ -116,6 +118,8 @@ class LineServer:
             self.leave()  # nobody may wait at a door that nobody opens
 
     def _serve(self, connection: socket.socket) -> None:
+        # Not before: what Ray Serve does between a model's start and its first image can wait.
+        take_place()
         # The network's threads answer. So that they do not wait for a gateway: room for what may be under way, as far
         # as the system grants it, and no long wait for one that does not read.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)

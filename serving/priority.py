@@ -30,8 +30,15 @@ def variables() -> dict[str, str]:
 def take_place() -> None:
     """All threads of this process from now on have the service's priority. Does nothing where `variables` did not
     lower it."""
-    if (place := os.environ.get(_PLACE)) is not None:
-        _set_threads(os.getpid(), int(place))
+    if _PLACE in os.environ:
+        _set_threads(os.getpid(), int(os.environ[_PLACE]))
+
+
+def stand_ready() -> None:
+    """This thread has the service's priority, and those that it starts: it can `take_place` for the process when there
+    is something to do, however busy the machine is."""
+    if _PLACE in os.environ:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), int(os.environ[_PLACE]))
 
 
 def give_places() -> None:

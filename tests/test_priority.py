@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -29,6 +30,28 @@ done.set()
 """
 
 
+FIRST_ON_THE_LINE = """
+import os, socket, sys, time
+from concurrent.futures import Future
+from pathlib import Path
+from serving.line import LineServer
+os.nice(15)
+def mine():
+    return os.getpriority(os.PRIO_PROCESS, os.getpid())
+def answered(content, budget_s):
+    return Future()
+server = LineServer(Path(sys.argv[1]), "det", answered)
+time.sleep(0.2)
+print(mine())
+gateway = socket.socket(socket.AF_UNIX)
+gateway.connect(str(next(Path(sys.argv[1]).iterdir())))
+until = time.monotonic() + 30
+while mine() > 10 and time.monotonic() < until:
+    time.sleep(0.01)
+print(mine())
+"""
+
+
 @pytest.fixture
 def lowered() -> dict[str, str]:
     found = variables()
@@ -43,6 +66,20 @@ def test_every_thread_of_what_serves_takes_its_place(lowered: dict[str, str]) ->
         [sys.executable, "-c", THREADS_AFTER], env={**os.environ, **lowered}, capture_output=True, text=True, check=True
     )
     assert ended.stdout.strip() == str({os.getpriority(os.PRIO_PROCESS, 0)})
+
+
+def test_a_model_takes_its_place_when_a_gateway_is_on_its_line(lowered: dict[str, str]) -> None:
+    """Not when it is loaded: what Ray Serve does before the first image would disturb the model that serves."""
+    with tempfile.TemporaryDirectory() as folder:  # shorter than pytest's: a socket's path is 108 bytes at most
+        ended = subprocess.run(
+            [sys.executable, "-c", FIRST_ON_THE_LINE, folder],
+            env={**os.environ, **lowered},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert ended.stdout.split() == [str(min(own + 15, 19)), str(own)]
 
 
 def test_ray_serves_own_processes_get_their_place_and_others_stay(

@@ -32,13 +32,13 @@ _TRIES = 5
 _stages = Histogram(
     "askance_stage_seconds",
     "Seconds of a prediction by stage: decode (with all checks), wait (for the network), network (with NMS), transport "
-    "(to the detector and back), commit (with routing).",
+    "(to the detector and back), commit (with routing), routing (alone).",
     ["stage"],
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
 )
 
-_DECODE, _WAIT, _NETWORK, _TRANSPORT, _COMMIT = (
-    _stages.labels(stage) for stage in ("decode", "wait", "network", "transport", "commit")
+_DECODE, _WAIT, _NETWORK, _TRANSPORT, _ROUTING, _COMMIT = (
+    _stages.labels(stage) for stage in ("decode", "wait", "network", "transport", "routing", "commit")
 )
 
 Value = TypeVar("Value")
@@ -87,7 +87,7 @@ class Gateway:
             serving.calls_in_flight * serving.images_per_call * (serving.max_replicas or serving.detector_replicas)
         )
         self.room = Room(serving.max_queued_requests + under_way, limits.max_waiting_bytes)
-        self._commits = GroupCommit(services.router, settings.serving.commit_delay_ms / 1000)
+        self._commits = GroupCommit(services.router, settings.serving.commit_delay_ms / 1000, _ROUTING.observe)
         self._rollouts = RolloutTraffic(services)
         self._staging = Staging(services.blobs)
 

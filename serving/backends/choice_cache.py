@@ -17,7 +17,7 @@ from loop.domain.errors import Unavailable
 from serving.backends.runtimes import Candidate, cores, installed
 
 # Raise it with every change of how a model is exported, run or compared: what was kept before is measured anew.
-_FORMAT = 2
+_FORMAT = 3
 _MOST = 64  # folders; the longest unused go first. A graph is 10 to 150 MB.
 _PACKAGES = ("torch", "torchvision", "ultralytics", "onnxruntime", "onnx", "openvino", "tensorrt", "opencv-python")
 _CHOICE, _ARTIFACT = "choice.json", "model.bin"

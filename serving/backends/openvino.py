@@ -2,6 +2,7 @@
 
 import queue
 import re
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,10 @@ _CAPABILITIES = {"bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
 # 640 pixels: without both 98.8 % of detections match and scores are off by up to 0.035, with them 99.7 % and 0.006.
 _IN_FULL = re.compile(r"/network/model\.0/|/network/model\.\d+/cv3\.")
 
+# A graph with marks, in one piece: this head, with the bytes of OpenVINO's text, the text, its weights.
+_MAGIC = b"askance-openvino"
+_MARKED = struct.Struct(f"<{len(_MAGIC)}sQ")
+
 
 class OpenvinoSession:
     """A `Session`. One image per stream and infer request: on a CPU larger batches gain nothing, and streams that share
@@ -35,16 +40,15 @@ class OpenvinoSession:
 
     batch = 1
 
-    def __init__(self, graph: bytes, *, image_size: int, streams: int, precision: str, sparse: bool) -> None:
+    def __init__(self, artifact: bytes, *, image_size: int, streams: int, precision: str, sparse: bool) -> None:
+        """artifact: what `prepared` gave for this precision."""
         self.streams = streams
         self._sparse = sparse
         core = openvino.Core()
         try:
-            model = core.read_model(graph, b"")
+            model = _read(core, artifact)
             if not sparse:
                 model.reshape({"images": [1, image_size, image_size, 3]})
-            if precision in _ROUNDED:
-                model = _partly_precise(core, model)
             compiled = core.compile_model(
                 model,
                 "CPU",
@@ -56,8 +60,8 @@ class OpenvinoSession:
                     "ENABLE_CPU_PINNING": False,
                 },
             )
-        except Exception as error:  # OpenVINO raises RuntimeError for whatever it cannot read
-            raise BadWeights(f"OpenVINO cannot load the graph: {str(error).strip().splitlines()[-1][:300]}") from error
+        except Exception as error:
+            raise _unreadable(error) from error
         self._idle: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
@@ -79,22 +83,42 @@ class OpenvinoSession:
             raise failed("OpenVINO", error) from error
 
 
-def _partly_precise(core: openvino.Core, model: openvino.Model) -> openvino.Model:
-    """The model with a mark on what is to be computed in float32 whatever the precision of the rest.
+def prepared(graph: bytes, precision: str) -> bytes:
+    """What a session opens: the ONNX graph itself; for bf16 and fp16 in OpenVINO's format, with a mark on what is to be
+    computed in float32 whatever the precision of the rest. Raises BadWeights.
 
-    By way of OpenVINO's file format, which has that mark where its binding has not. A version that does not know it
-    loads the model all the same; parity with torch decides what serves.
+    OpenVINO's files have that mark where its binding has not. A version that does not know it loads the model all the
+    same; parity with torch decides what serves.
     """
+    if precision not in _ROUNDED:
+        return graph
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.xml"
-        openvino.save_model(model, path, compress_to_fp16=False)
+        try:
+            openvino.save_model(openvino.Core().read_model(graph, b""), path, compress_to_fp16=False)
+        except Exception as error:
+            raise _unreadable(error) from error
         tree = ElementTree.parse(path)  # noqa: S314 - written by the line before
         for layer in tree.iter("layer"):
             if _IN_FULL.search(layer.get("name", "")):
                 marks = layer.find("rt_info")
                 marks = ElementTree.SubElement(layer, "rt_info") if marks is None else marks
                 ElementTree.SubElement(marks, "attribute", name="precise", version="0")
-        return core.read_model(ElementTree.tostring(tree.getroot()), path.with_suffix(".bin").read_bytes())
+        text = ElementTree.tostring(tree.getroot())
+        return _MARKED.pack(_MAGIC, len(text)) + text + path.with_suffix(".bin").read_bytes()
+
+
+def _read(core: openvino.Core, artifact: bytes) -> openvino.Model:
+    if not artifact.startswith(_MAGIC):
+        return core.read_model(artifact, b"")
+    _, length = _MARKED.unpack_from(artifact)
+    end = _MARKED.size + length
+    return core.read_model(artifact[_MARKED.size : end], artifact[end:])
+
+
+def _unreadable(error: Exception) -> BadWeights:
+    """OpenVINO raises RuntimeError for whatever it cannot read."""
+    return BadWeights(f"OpenVINO cannot load the graph: {str(error).strip().splitlines()[-1][:300]}")
 
 
 def supported_precisions() -> tuple[str, ...]:

@@ -138,7 +138,11 @@ def cores() -> int:
 
 
 def prepared(candidate: Candidate, head: ModelHead, graph: bytes, place: Place) -> bytes:
-    """What `opened` needs: the graph, or the engine that is built from it. Raises BadWeights."""
+    """What `opened` needs: the graph, or what is built from it. Raises BadWeights."""
+    if candidate.runtime == "openvino":
+        from serving.backends import openvino
+
+        return openvino.prepared(graph, candidate.precision)
     if candidate.runtime != "tensorrt":
         return graph
     if head.backend in SPARSE_BACKENDS:
