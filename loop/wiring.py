@@ -20,7 +20,7 @@ from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.workshop import MlflowRuns, RayWorkshop
 from serving.bulk import RayBulk
-from training.head import read_head
+from training.head import read_sound_head
 from training.promotion import GateMode, GateSettings
 
 
@@ -95,7 +95,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
 
 
 def administer(settings: Settings, store: SqlStore, blobs: Blobs) -> Administration:
-    return Administration(store, blobs, settings.policy.as_policy(), read_head, utc_now, os.urandom)
+    return Administration(store, blobs, settings.policy.as_policy(), read_sound_head, utc_now, os.urandom)
 
 
 def _controller(settings: Settings, store: SqlStore, blobs: Blobs, administration: Administration) -> Controller:

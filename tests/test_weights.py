@@ -1,5 +1,6 @@
 """The model file, and what may become one."""
 
+import json
 import os
 import pickle
 import struct
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 import yaml
 
@@ -16,7 +18,7 @@ from loop.domain.errors import BadWeights
 from loop.domain.model import ModelHead
 from tests.tiny_models import ARCHITECTURE, tiny_weights
 from training import networks
-from training.head import read_head
+from training.head import HEAD_KEY, head_json, read_head, read_sound_head
 from training.weights import adopt, read_weights, write_weights
 
 HEAD = ModelHead(
@@ -68,6 +70,27 @@ def test_a_model_file_gives_back_the_head_and_the_weights_that_were_written() ->
     assert head == HEAD
     assert read_head(write_weights(HEAD, state)) == HEAD
     assert torch.equal(read["w"], state["w"]) and read["steps"].item() == 7
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_head_is_sound_where_all_numbers_are_finite(kind: torch.dtype, value: float) -> None:
+    """Seen in the bytes, without torch, in every kind of number; the largest there is passes."""
+    info = torch.finfo(kind)
+    state = {"w": torch.tensor([info.max, info.min, info.smallest_normal, 0.0], dtype=kind), "n": torch.tensor([-1])}
+    metadata = {HEAD_KEY: head_json(HEAD)}
+    assert read_sound_head(safetensors.torch.save(state, metadata)) == HEAD
+    state["w"][2] = value
+    with pytest.raises(BadWeights, match="w holds values that are not finite"):
+        read_sound_head(safetensors.torch.save(state, metadata))
+
+
+@pytest.mark.parametrize("entry", ['{"dtype": "F32"}', '{"dtype": "F32", "data_offsets": [0, 3]}', "7", "null"])
+def test_a_head_whose_tensors_cannot_be_read_is_not_sound(entry: str) -> None:
+    """A message, whatever stands there."""
+    header = f'{{"__metadata__": {{"{HEAD_KEY}": {json.dumps(head_json(HEAD))}}}, "w": {entry}}}'.encode()
+    with pytest.raises(BadWeights, match="tensor w cannot be read"):
+        read_sound_head(struct.pack("<Q", len(header)) + header + b"\0" * 16)
 
 
 def test_equal_models_give_equal_bytes_whatever_the_order_of_their_tensors() -> None:

@@ -5,10 +5,21 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from loop.domain.errors import BadWeights
 from loop.domain.model import ModelHead
 
 HEAD_KEY = "askance"  # the one metadata entry; safetensors does not keep the order of several
+_METADATA = "__metadata__"
+# Of each kind of floating-point number: its bits as an integer, and those of its exponent, all of which are set in
+# infinities and NaN (IEEE 754; bfloat16 is the upper half of a float32).
+_BITS: dict[str, tuple[type[np.unsignedinteger[Any]], int]] = {
+    "F64": (np.uint64, 0x7FF0_0000_0000_0000),
+    "F32": (np.uint32, 0x7F80_0000),
+    "F16": (np.uint16, 0x7C00),
+    "BF16": (np.uint16, 0x7F80),
+}
 _MAX_HEADER = 100_000_000  # bytes, the limit of safetensors itself
 _MAX_LABELS = 10_000
 STRIDE = 32  # of the deepest level of every supported network; image sizes are multiples of it
@@ -18,6 +29,36 @@ MAX_IMAGE_SIZE = 4096
 def read_head(content: bytes) -> ModelHead:
     """Only the head of a model file, without its tensors; raises BadWeights."""
     return head_from(metadata_of(content))
+
+
+def read_sound_head(content: bytes) -> ModelHead:
+    """The head of a model file all of whose numbers are finite; raises BadWeights. Milliseconds for 100 MB, where to
+    start the model takes seconds."""
+    head, (start, header) = read_head(content), _header(content)
+    data = memoryview(content)[start:]
+    for name, entry in header.items():
+        if name == _METADATA:
+            continue
+        try:
+            kind, (begin, end) = entry["dtype"], entry["data_offsets"]
+            finite = kind not in _BITS or _finite(data[begin:end], *_BITS[kind])
+        except (TypeError, KeyError, ValueError) as error:
+            raise damaged(f"its tensor {name} cannot be read") from error
+        if not finite:
+            raise not_finite(name)
+    return head
+
+
+def _finite(data: memoryview, kind: type[np.unsignedinteger[Any]], exponent: int) -> bool:
+    return not bool(((np.frombuffer(data, kind) & kind(exponent)) == exponent).any())
+
+
+def not_finite(name: str) -> BadWeights:
+    return BadWeights(
+        f"the tensor {name} holds values that are not finite.",
+        hint="Training diverged: use an earlier checkpoint.",
+        tensor=name,
+    )
 
 
 def head_json(head: ModelHead) -> str:
@@ -32,6 +73,12 @@ def head_json(head: ModelHead) -> str:
 
 
 def metadata_of(content: bytes) -> dict[str, Any]:
+    metadata = _header(content)[1].get(_METADATA)
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _header(content: bytes) -> tuple[int, dict[str, Any]]:
+    """Where the tensors begin, and what the file says of each."""
     if len(content) < 8:
         raise damaged("it is too short")
     (length,) = struct.unpack("<Q", content[:8])
@@ -41,8 +88,7 @@ def metadata_of(content: bytes) -> dict[str, Any]:
         header = json.loads(content[8 : 8 + length])
     except (ValueError, RecursionError) as error:
         raise damaged("its header is not JSON") from error
-    metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    return metadata if isinstance(metadata, dict) else {}
+    return 8 + length, header if isinstance(header, dict) else {}
 
 
 def damaged(reason: str) -> BadWeights:

@@ -33,6 +33,7 @@ from training.head import (
     head_from,
     head_json,
     metadata_of,
+    not_finite,
 )
 
 _DEFAULT_IMAGE_SIZE = 640
@@ -74,11 +75,7 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
 def _check_finite(state: Mapping[str, Tensor]) -> None:
     for name, tensor in state.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise BadWeights(
-                f"the tensor {name} holds values that are not finite.",
-                hint="Training diverged: use an earlier checkpoint.",
-                tensor=name,
-            )
+            raise not_finite(name)
 
 
 # --- what people have ------------------------------------------------------------------------------
