@@ -16,10 +16,9 @@ def serving(tx: Transaction) -> list[ModelVersion]:
 
 
 def needed(tx: Transaction, now: datetime, standby: timedelta) -> list[ModelVersion]:
-    """Those that serve; what waits to be settled, with the options that it will have; and, unless something waits (it
-    may need their room), the champions that were replaced less than `standby` ago."""
-    waiting = _waiting(tx)
-    return [*serving(tx), *(waiting or _on_standby(tx, now - standby))]
+    """Those that serve; what waits to be settled, with the options that it will have; and the champions that were
+    replaced less than `standby` ago, by a promotion or a rollback."""
+    return [*serving(tx), *_waiting(tx), *(_on_standby(tx, now - standby) if standby else ())]
 
 
 def _waiting(tx: Transaction) -> list[ModelVersion]:

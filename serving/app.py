@@ -177,7 +177,7 @@ class Worker:
             ("annotations", _giving_way(self._annotations), _WORK_SECONDS),
         ]
         loops: list[tuple[str, Callable[[Controller], object], float]] = [
-            *((name, _when_written(services.store, look), pause) for name, look, pause in awaited),
+            *((name, when_written(services.store, look), pause) for name, look, pause in awaited),
             ("retirements", _giving_way(self._retire_unused), _RETIRE_SECONDS),
             ("absent models", self._bring_back, _LOOK_AGAIN_SECONDS),
         ]
@@ -275,9 +275,12 @@ class Worker:
         return bool(unfinished)
 
     def _deploy(self, model: ModelVersion) -> None:
-        from serving.deployments import application_name, deploy_detector
+        from serving.deployments import application_name, deploy_detector, deployed_detectors
 
-        with self._lock_of(application_name(self._settings, model)):
+        name, running = application_name(self._settings, model), deployed_detectors()
+        if name not in running:
+            self._retire(running, standby=timedelta(0))  # it may need their memory, or their GPU
+        with self._lock_of(name):
             deploy_detector(self._settings, model, self._images_of(model.project_id))
 
     def _lock_of(self, application: str) -> threading.Lock:
@@ -301,21 +304,27 @@ class Worker:
         if self._stop.is_set():
             return
         self._settled.clear()
-        from serving.deployments import deployed_detectors, retire_detector
+        from serving.deployments import deployed_detectors
 
-        if not deployed_detectors() - self._needed():
+        standby = timedelta(seconds=self._settings.serving.standby_seconds)
+        if not deployed_detectors() - self._needed(standby):
             return
         self._stop.wait(self._settings.limits.request_timeout_s / 10)
-        for name in deployed_detectors():
+        self._retire(deployed_detectors(), standby)
+
+    def _retire(self, running: set[str], standby: timedelta) -> None:
+        """Those of no use any more; returns when they are gone."""
+        from serving.deployments import retire_detector
+
+        for name in running:
             with self._lock_of(name):
-                if name not in self._needed():
+                if name not in self._needed(standby):
                     retire_detector(name)
 
-    def _needed(self) -> set[str]:
+    def _needed(self, standby: timedelta) -> set[str]:
         """Applications whose models have to be loaded."""
         from serving.deployments import application_name
 
-        standby = timedelta(seconds=self._settings.serving.standby_seconds)
         with self._services.store.read() as tx:
             models = loaded.needed(tx, self._services.clock(), standby)
         return {application_name(self._settings, model) for model in models}
@@ -325,7 +334,7 @@ class Worker:
             return loaded.serving(tx)
 
 
-def _when_written(store: Store, look: Callable[[Controller], bool]) -> Callable[[Controller], None]:
+def when_written(store: Store, look: Callable[[Controller], bool]) -> Callable[[Controller], None]:
     """Looks only where something may be new: the revision has risen since a look that found nothing."""
     idle_at: int | None = None
 

@@ -38,7 +38,8 @@ def stand_ready() -> None:
     """This thread has the service's priority, and those that it starts: it can `take_place` for the process when there
     is something to do, however busy the machine is."""
     if _PLACE in os.environ:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), int(os.environ[_PLACE]))
+        with suppress(OSError):  # then it comes when there is room
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), int(os.environ[_PLACE]))
 
 
 def give_places() -> None:

@@ -1,5 +1,7 @@
 """Group commit: many share a transaction, and none pays for another's fault."""
 
+import errno
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -110,6 +112,33 @@ def test_what_comes_during_a_commit_shares_the_next(doors: Doors, blobs: FsspecB
     ids = [answer.result(60).prediction.id for answer in answers]
     assert stored(doors, ids) == 50
     assert doors.begun < 10
+    commits.close()
+
+
+def test_no_prediction_is_kept_without_its_image(
+    doors: Doors, blobs: FsspecBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group whose disk was full for a moment is tried again one by one: images that were on their way, too."""
+    routes = router(doors, blobs)
+    waiting = [inferred(routes, project(doors, retain=Retain.ALL), number) for number in range(3)]
+    staged = [replace(one, staged=blobs.stage(one.image.content)) for one in waiting]
+    rename, failures = os.replace, iter([OSError(errno.ENOSPC, "No space left on device")])
+
+    def full_once(source: Path, target: Path) -> None:
+        for failure in failures:
+            raise failure
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", full_once)
+    doors.open = threading.Event()
+    commits = GroupCommit(routes, delay_s=0.0)
+    first = commits.submit(inferred(routes, project(doors, retain=Retain.NONE), 9))
+    answers = [commits.submit(one) for one in staged]
+    doors.open.set()
+    first.result(60)
+    for answer in answers:
+        assert blobs.get(answer.result(60).item.digest)
+    assert stored(doors, [one.prediction_id for one in staged]) == 3
     commits.close()
 
 

@@ -85,7 +85,18 @@ def test_a_head_is_sound_where_all_numbers_are_finite(kind: torch.dtype, value: 
         read_sound_head(safetensors.torch.save(state, metadata))
 
 
-@pytest.mark.parametrize("entry", ['{"dtype": "F32"}', '{"dtype": "F32", "data_offsets": [0, 3]}', "7", "null"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '{"dtype": "F32"}',
+        '{"dtype": "F32", "data_offsets": [0, 3]}',
+        '{"dtype": "F32", "data_offsets": [-4, 4]}',
+        '{"dtype": "F32", "data_offsets": [0, 40]}',
+        '{"dtype": "F32", "data_offsets": [false, true]}',
+        "7",
+        "null",
+    ],
+)
 def test_a_head_whose_tensors_cannot_be_read_is_not_sound(entry: str) -> None:
     """A message, whatever stands there."""
     header = f'{{"__metadata__": {{"{HEAD_KEY}": {json.dumps(head_json(HEAD))}}}, "w": {entry}}}'.encode()

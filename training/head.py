@@ -20,6 +20,7 @@ _BITS: dict[str, tuple[type[np.unsignedinteger[Any]], int]] = {
     "F16": (np.uint16, 0x7C00),
     "BF16": (np.uint16, 0x7F80),
 }
+_AT_ONCE = 1 << 17  # numbers
 _MAX_HEADER = 100_000_000  # bytes, the limit of safetensors itself
 _MAX_LABELS = 10_000
 STRIDE = 32  # of the deepest level of every supported network; image sizes are multiples of it
@@ -32,8 +33,8 @@ def read_head(content: bytes) -> ModelHead:
 
 
 def read_sound_head(content: bytes) -> ModelHead:
-    """The head of a model file all of whose numbers are finite; raises BadWeights. Milliseconds for 100 MB, where to
-    start the model takes seconds."""
+    """The head of a model file all of whose numbers are finite (as far as numpy knows their kind); raises BadWeights.
+    A tenth of a second for 100 MB, where to start the model takes seconds."""
     head, (start, header) = read_head(content), _header(content)
     data = memoryview(content)[start:]
     for name, entry in header.items():
@@ -41,7 +42,7 @@ def read_sound_head(content: bytes) -> ModelHead:
             continue
         try:
             kind, (begin, end) = entry["dtype"], entry["data_offsets"]
-            finite = kind not in _BITS or _finite(data[begin:end], *_BITS[kind])
+            finite = kind not in _BITS or _finite(_part(data, begin, end), *_BITS[kind])
         except (TypeError, KeyError, ValueError) as error:
             raise damaged(f"its tensor {name} cannot be read") from error
         if not finite:
@@ -49,8 +50,18 @@ def read_sound_head(content: bytes) -> ModelHead:
     return head
 
 
+def _part(data: memoryview, begin: int, end: int) -> memoryview:
+    if type(begin) is not int or type(end) is not int or not 0 <= begin <= end <= len(data):
+        raise ValueError("offsets outside of the file")
+    return data[begin:end]
+
+
 def _finite(data: memoryview, kind: type[np.unsignedinteger[Any]], exponent: int) -> bool:
-    return not bool(((np.frombuffer(data, kind) & kind(exponent)) == exponent).any())
+    numbers = np.frombuffer(data, kind)
+    return not any(  # by parts that fit the processor's cache
+        ((numbers[start : start + _AT_ONCE] & kind(exponent)) == exponent).any()
+        for start in range(0, len(numbers), _AT_ONCE)
+    )
 
 
 def not_finite(name: str) -> BadWeights:

@@ -85,7 +85,7 @@ class FsspecBlobs:
             draft = None if self._holds(key) else self._folder.draft(content)
         except OSError as error:
             raise _unavailable("written", error) from error
-        return StagedBlob(self._folder, key, draft)
+        return StagedBlob(self._folder, key, content, draft)
 
     def get(self, key: str) -> bytes:
         """The bytes of `key`. Raises NotFound, or Unavailable where they cannot be read or do not match."""
@@ -125,20 +125,24 @@ class FsspecBlobs:
 class StagedBlob:
     """Implements `loop.domain.ports.Staged`."""
 
-    def __init__(self, folder: _Folder, key: str, draft: _Draft | None) -> None:
+    def __init__(self, folder: _Folder, key: str, content: bytes, draft: _Draft | None) -> None:
         """draft: None where the key has its content already."""
         self._folder = folder
         self._key = key
+        self._content = content
         self._draft = draft
+        self._there = draft is None
 
     def keep(self) -> str:
-        """The key, whose content is durable when this returns. Raises Unavailable."""
-        draft, self._draft = self._draft, None
+        """The key, whose content is durable when this returns. Raises Unavailable; may be tried again, and after a
+        `drop`, too: then it is written anew."""
         try:
-            if draft is None:
+            if self._there:
                 self._folder.settle(_name(self._key))
             else:
+                draft, self._draft = self._draft or self._folder.draft(self._content), None
                 draft.name(_name(self._key))
+                self._there = True
         except OSError as error:
             raise _unavailable("written", error) from error
         return self._key
@@ -201,7 +205,12 @@ class _LocalFolder:
         """A file of its own, whose bytes are durable."""
         path = self._root / _STAGED / secrets.token_hex(16)
         try:
-            with path.open("xb") as file:
+            try:
+                file = path.open("xb")
+            except FileNotFoundError:  # somebody removed the folder
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = path.open("xb")
+            with file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -254,7 +263,7 @@ class _File:
 def _clear_away(staged: Path) -> None:
     """What processes have left that were killed."""
     for path in staged.iterdir():
-        with suppress(FileNotFoundError):  # another process starts, too
+        with suppress(OSError):  # another process starts, too; or it has to stay
             if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                 path.unlink()
 

@@ -45,24 +45,22 @@ class KeptRevision:
         with self._lock:
             if self._connection is None:
                 self._connection = self._connected()
-            cursor = self._connection.cursor()
             try:
+                cursor = self._connection.cursor()
                 cursor.execute(_REVISION_SQL)
                 rows = cursor.fetchall()  # to the end: an open statement would keep SQLite's checkpoints waiting
                 cursor.close()
             except BaseException:
-                self._close()
+                connection, self._connection = self._connection, None
+                connection.invalidate()
                 raise
             return int(rows[0][0]) if rows else 0
 
     def close(self) -> None:
         with self._lock:
-            self._close()
-
-    def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
 
     def _connected(self) -> PoolProxiedConnection:
         connection = self._engine.raw_connection()

@@ -105,10 +105,11 @@ class Gateway:
         if claim is not None and not claim.fresh:
             return Answered(replayed=claim.prediction_id)
         self._commits.expect(1)
-        prediction_id = self.services.router.new_prediction_id()
-        kept_anyway = self.services.router.will_retain(served.project, prediction_id)
-        staging = self._staging.begin(asked.content) if kept_anyway else None
+        staging = None
         try:
+            prediction_id = self.services.router.new_prediction_id()
+            if self.services.router.will_retain(served.project, prediction_id):
+                staging = self._staging.begin(asked.content)
             served, model, timed = await _unless(asked.gone, self._inferred(served, prediction_id, asked))
             staged = None if staging is None else await self._staging.done(staging)
         except BaseException:

@@ -27,9 +27,10 @@ class Staging:
         """Raises Unavailable where the disk is full. A caller who hangs up does not end it."""
         return await asyncio.shield(asyncio.wrap_future(begun))
 
-    def drop(self, begun: "Future[Staged]") -> None:
+    @staticmethod
+    def drop(begun: "Future[Staged]") -> None:
         """Nobody will keep it; cleared away as soon as it is there."""
-        self._threads.submit(_dropped, begun)
+        begun.add_done_callback(_dropped)
 
     def close(self) -> None:
         self._threads.shutdown()

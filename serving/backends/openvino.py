@@ -92,12 +92,16 @@ def prepared(graph: bytes, precision: str) -> bytes:
     """
     if precision not in _ROUNDED:
         return graph
+    try:
+        return _marked(graph)
+    except Exception as error:  # OSError, too: a full disk leaves the other runtimes
+        raise _unreadable(error) from error
+
+
+def _marked(graph: bytes) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.xml"
-        try:
-            openvino.save_model(openvino.Core().read_model(graph, b""), path, compress_to_fp16=False)
-        except Exception as error:
-            raise _unreadable(error) from error
+        openvino.save_model(openvino.Core().read_model(graph, b""), path, compress_to_fp16=False)
         tree = ElementTree.parse(path)  # noqa: S314 - written by the line before
         for layer in tree.iter("layer"):
             if _IN_FULL.search(layer.get("name", "")):
@@ -118,7 +122,8 @@ def _read(core: openvino.Core, artifact: bytes) -> openvino.Model:
 
 def _unreadable(error: Exception) -> BadWeights:
     """OpenVINO raises RuntimeError for whatever it cannot read."""
-    return BadWeights(f"OpenVINO cannot load the graph: {str(error).strip().splitlines()[-1][:300]}")
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return BadWeights(f"OpenVINO cannot load the graph: {lines[-1][:300]}")
 
 
 def supported_precisions() -> tuple[str, ...]:

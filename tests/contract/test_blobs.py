@@ -1,16 +1,18 @@
 """What content-addressed bytes promise, on a local disk and on an object store (fsspec's in-memory one)."""
 
+import errno
 import os
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from loop.domain.errors import NotFound, SettingsError, Unavailable
 from loop.domain.identity import digest_of
@@ -181,6 +183,30 @@ def test_what_is_staged_has_no_key_before_it_is_kept(blobs: FsspecBlobs) -> None
     assert blobs.get(digest_of(CONTENT)) == CONTENT
 
 
+def test_a_keep_that_failed_can_be_tried_again(blobs: FsspecBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is never given without its content: neither after a failure, nor after a drop."""
+    staged = blobs.stage(CONTENT)
+    failing = OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as full:
+        full.setattr(os, "replace", raising(failing))
+        full.setattr(MemoryFileSystem, "pipe_file", raising(failing))
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="No space left"):
+                staged.keep()
+            assert not blobs.has(digest_of(CONTENT))
+    assert blobs.get(staged.keep()) == CONTENT
+    other = blobs.stage(b"other")
+    other.drop()
+    assert blobs.get(other.keep()) == b"other"
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def call(*_arguments: object, **_named: object) -> None:
+        raise error
+
+    return call
+
+
 def test_what_is_dropped_leaves_nothing(root: Path) -> None:
     """Whatever it was: an image that was none, a caller who hung up."""
     blobs = FsspecBlobs.open(str(root))
@@ -209,6 +235,7 @@ def test_a_folder_that_was_removed_is_made_again(root: Path) -> None:
     blobs = FsspecBlobs.open(str(root))
     key = blobs.put(CONTENT)
     shutil.rmtree(root / key[:2])
+    shutil.rmtree(root / ".staged")
     assert blobs.put(CONTENT) == key
     assert blobs.get(key) == CONTENT
 

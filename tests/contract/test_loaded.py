@@ -64,15 +64,10 @@ def test_each_project_has_its_own_time(furnished: SqlStore) -> None:
     assert loaded(furnished, 400) == ids(1, 2)
 
 
-def test_what_has_to_be_started_comes_before_what_stands_by(furnished: SqlStore) -> None:
-    """On a machine with one GPU there may be no room for a third model."""
-    asked = a_promotion(1, model=2)
-    with furnished.begin() as tx:
-        tx.promotions.add(asked)
-    assert loaded(furnished, 1) == ids(1, 2)
-    with furnished.begin() as tx:
-        tx.promotions.save(replace(asked, state=PromotionState.FAILED, error="broken", finished_at=later(2)))
-    assert loaded(furnished, 3) == ids(0, 1)
+def test_no_time_is_no_standby(furnished: SqlStore) -> None:
+    """Not even in the moment of the promotion: for a service without it, and where something has to be started."""
+    with furnished.read() as tx:
+        assert {model.id for model in needed(tx, NOW, timedelta(0))} == ids(1)
 
 
 def test_a_failed_promotion_leaves_nothing_loaded(furnished: SqlStore) -> None:

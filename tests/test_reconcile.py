@@ -1,0 +1,77 @@
+"""When the loops beside the service look at the store: where something may be new, and not else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from loop.store.database import SqlStore
+from serving.app import when_written
+from tests.contract.records import a_promotion, a_token, furnish
+
+
+def looking(store: SqlStore, found: list[bool]) -> Callable[[], None]:
+    """A loop's turn; it finds what stands next in `found`."""
+    turn = when_written(store, lambda _: found.pop(0))
+    return lambda: turn(None)  # type: ignore[arg-type]
+
+
+def test_a_loop_looks_again_while_it_finds_something_and_when_something_was_written(tmp_path: Path) -> None:
+    """An idle service reads one number; what is asked for is seen by the next turn."""
+    store = SqlStore.open(f"sqlite:///{tmp_path}/a.db")
+    store.migrate()
+    furnish(store)
+    found = [True, True, False]
+    turn = looking(store, found)
+    for _ in range(5):
+        turn()
+    assert found == []  # twice found, once in vain, then not looked
+    found += [False]
+    with store.begin() as tx:
+        tx.promotions.add(a_promotion())
+    turn()
+    turn()
+    assert found == []
+    store.close()
+
+
+def test_what_is_written_while_a_loop_looks_is_not_missed(tmp_path: Path) -> None:
+    """The look may have been a moment too early for it."""
+    store = SqlStore.open(f"sqlite:///{tmp_path}/a.db")
+    store.migrate()
+    furnish(store)
+    looks = 0
+
+    def look(_: object) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            with store.begin() as tx:
+                tx.tokens.add(a_token(7))
+        return False
+
+    turn = when_written(store, look)
+    for _ in range(4):
+        turn(None)  # type: ignore[arg-type]
+    assert looks == 2
+    store.close()
+
+
+def test_a_look_that_failed_is_made_again(tmp_path: Path) -> None:
+    """The store may be away for a while; what is queued stays queued."""
+    store = SqlStore.open(f"sqlite:///{tmp_path}/a.db")
+    store.migrate()
+    looks = 0
+
+    def look(_: object) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise OSError("away")
+        return False
+
+    turn = when_written(store, look)
+    try:
+        turn(None)  # type: ignore[arg-type]
+    except OSError:
+        turn(None)  # type: ignore[arg-type]
+    assert looks == 2
+    store.close()
