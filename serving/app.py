@@ -167,7 +167,9 @@ class Worker:
         self._services = services
         self._stop = threading.Event()
         self._under_way: set[str] = set()
+        self._rehearsed: set[str] = set()  # names of applications
         self._settled = threading.Event()  # something that served may be of no use any more
+        self._only_needed: set[str] | None = None  # applications, when last nothing else was deployed
         self._taking = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         awaited: list[tuple[str, Callable[[Controller], bool], float]] = [
@@ -230,9 +232,9 @@ class Worker:
         asked = due[0]
         try:
             if isinstance(asked, Rollout):
-                controller.settle_rollout(asked, self._deploy, self._stop.is_set)
+                controller.settle_rollout(asked, self._introduce, self._stop.is_set)
             else:
-                controller.settle(asked, self._deploy, self._stop.is_set)
+                controller.settle(asked, self._introduce, self._stop.is_set)
         finally:
             self._under_way.discard(asked.id)
             self._settled.set()
@@ -274,14 +276,25 @@ class Worker:
             self._services.annotator.advance(job, self._stop.is_set)
         return bool(unfinished)
 
-    def _deploy(self, model: ModelVersion) -> None:
+    def _introduce(self, model: ModelVersion) -> None:
+        """Deploy what may never have run here: tried first, unless it was since this service began."""
+        from serving.deployments import application_name
+
+        self._deploy(model, rehearsed=application_name(self._settings, model) in self._rehearsed)
+
+    def _deploy(self, model: ModelVersion, *, rehearsed: bool = True) -> None:
         from serving.deployments import application_name, deploy_detector, deployed_detectors
+        from serving.rehearsal import rehearse
 
         name, running = application_name(self._settings, model), deployed_detectors()
+        images = self._images_of(model.project_id)
         if name not in running:
             self._retire(running, standby=timedelta(0))  # it may need their memory, or their GPU
         with self._lock_of(name):
-            deploy_detector(self._settings, model, self._images_of(model.project_id))
+            if name not in running and not rehearsed:
+                rehearse(self._settings, model, images)
+            deploy_detector(self._settings, model, images)
+        self._rehearsed.add(name)
 
     def _lock_of(self, application: str) -> threading.Lock:
         """An application is deployed or retired by one thread at a time: one that is about to serve must not be found
@@ -299,18 +312,21 @@ class Worker:
     def _retire_unused(self, _: Controller) -> None:
         """Stop detectors that are of no use any more, once requests that hold their handle are answered. In a thread of
         its own: nobody waits for what is done with."""
-        # Asking Ray Serve costs 30 ms of CPU, so not without a reason; also now and then: rollouts end by themselves.
-        self._settled.wait(_LOOK_AGAIN_SECONDS / 4)
+        # Rollouts and standby end by themselves, so it looks now and then; but asking Ray Serve costs 30 ms of CPU.
+        settled = self._settled.wait(_LOOK_AGAIN_SECONDS / 4)
         if self._stop.is_set():
             return
         self._settled.clear()
         from serving.deployments import deployed_detectors
 
         standby = timedelta(seconds=self._settings.serving.standby_seconds)
-        if not deployed_detectors() - self._needed(standby):
+        needed = self._needed(standby)
+        if not settled and needed == self._only_needed:
             return
-        self._stop.wait(self._settings.limits.request_timeout_s / 10)
-        self._retire(deployed_detectors(), standby)
+        if deployed_detectors() - needed:
+            self._stop.wait(self._settings.limits.request_timeout_s / 10)
+            self._retire(deployed_detectors(), standby)
+        self._only_needed = needed
 
     def _retire(self, running: set[str], standby: timedelta) -> None:
         """Those of no use any more; returns when they are gone."""

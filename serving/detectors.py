@@ -24,6 +24,7 @@ log = logging.getLogger("askance.serving")
 
 WARM_UP_SECONDS = 120.0
 _HEALTH_SECONDS = 25.0  # Ray gives a check 30
+_PROVEN_SECONDS = 5.0  # half of the time between two checks
 
 
 class DetectorReplica:
@@ -35,7 +36,7 @@ class DetectorReplica:
     def __init__(self, name: str, settings: Settings, digest: str, image_keys: Sequence[str]) -> None:
         """name: of the application. settings: with the model's own options. image_keys: blobs of real images, to
         choose the runtime by."""
-        self._images = _images(settings, digest, image_keys)
+        self._images = open_images(settings, digest, image_keys)
         self._line = _offered_line(settings, name, self._images)
 
     def __del__(self) -> None:
@@ -53,8 +54,9 @@ class DetectorReplica:
         return await _answers(self._images, contents, budgets_s)
 
     async def check_health(self) -> None:
-        """A tiny inference, through the same queue as any other."""
-        await asyncio.wrap_future(self._images.submit(BLANK, _HEALTH_SECONDS))
+        """A tiny inference, through the same queue as any other; where one has just succeeded that says as much."""
+        if self._images.idle_s > _PROVEN_SECONDS:
+            await asyncio.wrap_future(self._images.submit(BLANK, _HEALTH_SECONDS))
 
 
 def _offered_line(settings: Settings, name: str, images: ImageQueue) -> LineServer | None:
@@ -88,7 +90,7 @@ def shared_detectors(models: int) -> type:
             digest, options = name.split(" ", 1)
             serving = serving_of(self._settings, json.loads(options))
             own = self._settings.model_copy(update={"serving": serving})
-            return await asyncio.to_thread(_images, own, digest, ())
+            return await asyncio.to_thread(open_images, own, digest, ())
 
         async def infer(self, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
             """As DetectorReplica.infer, by the model that the call names."""
@@ -97,7 +99,7 @@ def shared_detectors(models: int) -> type:
     return SharedDetectors
 
 
-def _images(settings: Settings, digest: str, image_keys: Sequence[str]) -> ImageQueue:
+def open_images(settings: Settings, digest: str, image_keys: Sequence[str]) -> ImageQueue:
     """The model, loaded and warm, behind its queue. Raises what keeps it from serving."""
     logging.getLogger("askance").setLevel(logging.INFO)
     serving, blobs = settings.serving, FsspecBlobs.open(settings.blobs_url)

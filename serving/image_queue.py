@@ -52,6 +52,7 @@ class ImageQueue:
         # those that wait long are out of the processor's cache when their turn comes.
         self._room = threading.Semaphore(_DECODED_AHEAD * detector.streams * detector.batch)
         self._closed = False
+        self._answered = float("-inf")
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._streams = [
             threading.Thread(target=self._stream, name=f"stream-{number}", daemon=True)
@@ -73,6 +74,11 @@ class ImageQueue:
         except RuntimeError:
             answer.set_exception(ModelGone("the model made room for another just now.", hint="Try again."))
         return answer
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the network last answered; infinite before it ever did."""
+        return time.monotonic() - self._answered
 
     def close(self) -> None:
         """Ends the threads; what is queued before is still answered. Again does nothing."""
@@ -139,7 +145,8 @@ class ImageQueue:
             for waiting in batch:
                 _fail(waiting.answer, error)
             return
-        network_s = time.monotonic() - begun
+        self._answered = time.monotonic()
+        network_s = self._answered - begun
         for waiting, inference in zip(batch, found, strict=True):
             whole = _in_whole_image(inference, waiting.pixels, waiting.facts)
             waiting.answer.set_result(Timed(whole, waiting.facts, waiting.decode_s, begun - waiting.since, network_s))

@@ -66,10 +66,10 @@ def measuring(
     )
 
 
-def load(cache: Path, **arguments: object) -> Detector:
+def load(cache: Path, weights: bytes | None = None, **arguments: object) -> Detector:
     """A model so small that measuring it takes no time."""
     given: dict[str, object] = {"cache": cache, "threads": 2, "runtime": "onnx", "precision": "fp32"}
-    return load_fastest(tiny_weights(), **(given | arguments))  # type: ignore[arg-type]
+    return load_fastest(weights or tiny_weights(), **(given | arguments))  # type: ignore[arg-type]
 
 
 def answers(detector: Detector) -> bool:
@@ -147,6 +147,25 @@ def test_the_choice_is_told_in_one_line_of_the_log(caplog: pytest.LogCaptureFixt
     assert record.name == "askance.runtime"
     assert record.getMessage().startswith("serving by torch fp32, measured in")
     assert "onnx fp32 not timed, refused: onnxruntime cannot load the graph" in record.getMessage()
+
+
+def test_a_ranking_is_followed_to_the_first_that_passes(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is timed, and what comes after the first that passes is not even opened."""
+    sound = choose([REFERENCE, ONNX, OPENVINO], measuring(), [OPENVINO, ONNX, REFERENCE])
+    assert sound.candidate == OPENVINO and sound.ranking == ()
+    graph = damaged(trained_graph(), largest_weight(trained_graph()), 3.0)
+    with caplog.at_level(logging.INFO, logger="askance.runtime"):
+        damaged_one = choose([REFERENCE, ONNX, OPENVINO], measuring(graph), [OPENVINO, REFERENCE, ONNX])
+    assert damaged_one.candidate == REFERENCE
+    assert "ranked as others of its network, compared in" in caplog.text
+    assert "openvino fp32 not timed, refused" in caplog.text and "onnx fp32" not in caplog.text
+
+
+def test_what_was_timed_is_ranked_the_fastest_first() -> None:
+    chosen = choose([REFERENCE, ONNX], measuring())
+    assert set(chosen.ranking) == {REFERENCE, ONNX}
+    assert chosen.ranking[0] == chosen.candidate
+    assert choose([REFERENCE, ONNX], measuring(b"not a graph")).ranking == (REFERENCE,)
 
 
 def test_drawn_images_are_the_same_each_time_and_differ_from_each_other() -> None:
@@ -261,6 +280,41 @@ def test_a_second_start_by_another_runtime_than_torch_does_not_import_torch(meas
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def copied(measured: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(measured, tmp_path / "runtimes"))
+
+
+def test_another_model_of_the_network_is_compared_not_timed(
+    measured: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Other weights and other names for as many labels are the same network; another image size is not."""
+    cache = copied(measured, tmp_path)
+    with caplog.at_level(logging.INFO, logger="askance.runtime"):
+        assert answers(load(cache, tiny_weights(labels=("cat", "dog", "cow"), seed=1)))
+        load(cache, tiny_weights(image_size=96))
+        load(cache, tiny_weights(labels=("cat", "dog")))
+    ways = [record.getMessage().split(" in ")[0] for record in caplog.records]
+    assert ways == [
+        "serving by onnx fp32, ranked as others of its network, compared",
+        "serving by onnx fp32, measured",
+        "serving by onnx fp32, measured",
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '[{"runtime": "abacus", "precision": "fp32"}]', "[]"])
+def test_a_damaged_ranking_is_measured_anew(
+    measured: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    cache = copied(measured, tmp_path)
+    (ranking,) = cache.glob("*.ranking.json")
+    whole = ranking.read_text()
+    ranking.write_text(content)
+    with caplog.at_level(logging.INFO, logger="askance.runtime"):
+        load(cache, tiny_weights(seed=1))
+    assert "serving by onnx fp32, measured in" in caplog.text
+    assert ranking.read_text() == whole
 
 
 @pytest.mark.parametrize("damage", ["no description", "not JSON", "another graph", "no graph", "an unknown runtime"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -136,3 +137,46 @@ def test_a_model_that_answers_with_nan_never_serves(folder: Path, shared: str) -
     for name in deployed_detectors() & {"det-shared"}:
         retire_detector(name)
     assert not deployed_detectors()
+
+
+def test_a_model_that_was_tried_starts_by_what_was_chosen_then(folder: Path) -> None:
+    """The process that tried it is gone, and what it chose is there for the replicas."""
+    from serving.deployments import deployed_detectors
+    from serving.rehearsal import rehearse
+
+    settings = settings_of(folder, RUNTIME="onnx")
+    rehearse(settings, model_of(settings, tiny_weights(seed=2)), ())
+    assert not deployed_detectors()
+    assert any("serving by onnx" in choice.read_text() for choice in (folder / "runtimes").glob("*/choice.json"))
+
+
+def test_a_broken_model_is_refused_when_it_is_tried(folder: Path) -> None:
+    """With the model's own reason, and before anything of it is deployed."""
+    from serving.deployments import deployed_detectors
+    from serving.rehearsal import rehearse
+
+    settings = settings_of(folder)
+    with pytest.raises(Unavailable, match=r"could not be started: .*not finite"):
+        rehearse(settings, model_of(settings, broken(tiny_weights())), ())
+    incomplete = safetensors.numpy.load(tiny_weights())
+    del incomplete[next(iter(incomplete))]
+    partial = safetensors.numpy.save(incomplete, metadata=metadata_of(tiny_weights()))
+    with pytest.raises(Unavailable, match="could not be started: the weights do not fit"):
+        rehearse(settings, model_of(settings, partial), ())
+    absent = replace(model_of(settings, tiny_weights()), digest="0" * 64)
+    with pytest.raises(Unavailable, match="could not be started"):
+        rehearse(settings, absent, ())
+    assert not deployed_detectors()
+
+
+def test_a_process_that_dies_while_it_tries_a_model_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the system does it where memory runs out."""
+    from serving import rehearsal
+
+    def dies(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(rehearsal, "_tried", dies)
+    settings = settings_of(folder)
+    with pytest.raises(Unavailable, match=r"the process that tried it ended .*memory"):
+        rehearsal.rehearse(settings, model_of(settings, tiny_weights()), ())

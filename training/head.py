@@ -50,6 +50,18 @@ def read_sound_head(content: bytes) -> ModelHead:
     return head
 
 
+def network_of(content: bytes) -> dict[str, Any]:
+    """What models of the same network have in common, plain: its head but for the labels' names, and the kinds and
+    shapes of its tensors. Raises BadWeights."""
+    head = read_head(content)
+    tensors = {
+        name: [entry.get("dtype"), entry.get("shape")]
+        for name, entry in _header(content)[1].items()
+        if name != _METADATA and isinstance(entry, dict)
+    }
+    return {**json.loads(head_json(head)), "labels": len(head.labels), "tensors": tensors}
+
+
 def _part(data: memoryview, begin: int, end: int) -> memoryview:
     if type(begin) is not int or type(end) is not int or not 0 <= begin <= end <= len(data):
         raise ValueError("offsets outside of the file")

@@ -1,6 +1,7 @@
 """Which runtime and precision serve a model on this machine: the fastest that answers as torch in float32 does.
 
-Measured once per model, machine, library versions and limits; the outcome is kept with its graph.
+Measured once per network, machine and library versions, since how fast it runs does not depend on its weights; whether
+its answers are the same does, and is compared for each model. The outcome is kept with its graph.
 """
 
 import itertools
@@ -40,12 +41,14 @@ _TIMING_FLOOR = 0.05  # score floor while timing, as in service
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """artifact: the graph or engine, None where torch runs the model file itself. report: one line."""
+    """artifact: the graph or engine, None where torch runs the model file itself. report: one line. ranking: of all
+    that could be timed, best first; none where nothing was."""
 
     candidate: Candidate
     artifact: bytes | None
     detector: Detector
     report: str
+    ranking: tuple[Candidate, ...] = ()
 
 
 @dataclass(slots=True)
@@ -110,28 +113,36 @@ class Measuring:
         return self._int8
 
 
-def choose(candidates: Sequence[Candidate], measuring: Measuring) -> Chosen:
+def choose(candidates: Sequence[Candidate], measuring: Measuring, ranking: Sequence[Candidate] = ()) -> Chosen:
     """The fastest of the candidates that passes parity. Raises BadWeights, with each one's reason, where none does.
 
-    Logs one line. torch in float32 needs no comparison; where it is the only candidate nothing is measured.
+    ranking: of another model of the same network, so that nothing is timed: its candidates are opened and compared one
+    after the other, until one passes. Logs one line. torch in float32 needs no comparison; where it is the only
+    candidate nothing is measured.
     """
     if list(candidates) == [REFERENCE]:
         return Chosen(REFERENCE, None, measuring.torch(REFERENCE.precision), "torch fp32, as set")
     started = time.monotonic()
     reference, floor, answers = _reference(measuring)
     images = measuring.images[: len(answers)]
-    attempts = [reference if one == REFERENCE else _opened(one, measuring) for one in candidates]
-    _time(attempts, images)
-    winner = _fastest_alike(attempts, images, floor, answers, measuring.limits)
-    report = "; ".join(str(attempt) for attempt in attempts)
+    attempts = [reference if one == REFERENCE else _Attempt(one) for one in ranking or candidates]
+    if not ranking:
+        _time(attempts, measuring, images)
+        attempts.sort(key=lambda one: one.worth, reverse=True)
+    winner = _first_alike(attempts, measuring, images, floor, answers)
+    report = "; ".join(str(attempt) for attempt in attempts if attempt.against or not ranking)
     if winner is None or winner.detector is None:
         raise BadWeights(
             f"the model cannot be served as set: {report}.",
             hint="Set serving.runtime and serving.precision to auto, or name others.",
         )
-    report = f"serving by {winner.candidate}, measured in {time.monotonic() - started:.1f} s: {report}"
+    how = "ranked as others of its network, compared" if ranking else "measured"
+    report = f"serving by {winner.candidate}, {how} in {time.monotonic() - started:.1f} s" + (
+        f": {report}" if report else ""
+    )
     log.info("%s", report)
-    return Chosen(winner.candidate, winner.artifact, winner.detector, report)
+    timed = tuple(attempt.candidate for attempt in attempts if attempt.rate)
+    return Chosen(winner.candidate, winner.artifact, winner.detector, report, timed)
 
 
 def _reference(measuring: Measuring) -> tuple[_Attempt, float, list[Inference]]:
@@ -160,19 +171,21 @@ def _reference_answers(detector: Detector, measuring: Measuring, floor: float) -
     return answers
 
 
-def _opened(candidate: Candidate, measuring: Measuring) -> _Attempt:
-    attempt = _Attempt(candidate)
+def _open(attempt: _Attempt, measuring: Measuring) -> None:
+    """Opened and warm, or with what is against it."""
     try:
-        attempt.artifact = measuring.artifact(candidate)
-        attempt.detector = measuring.open(candidate, attempt.artifact)
+        attempt.artifact = measuring.artifact(attempt.candidate)
+        attempt.detector = measuring.open(attempt.candidate, attempt.artifact)
         warm_up(attempt.detector, measuring.head.image_size)
     except AskanceError as error:
         attempt.against = error.detail
-    return attempt
 
 
-def _time(attempts: Sequence[_Attempt], images: Images) -> None:
-    """Set the rates. In rounds over all, so that what else the machine does meets each of them."""
+def _time(attempts: Sequence[_Attempt], measuring: Measuring, images: Images) -> None:
+    """Open them and set their rates. In rounds over all, so that what else the machine does meets each of them."""
+    for attempt in attempts:
+        if attempt.detector is None:
+            _open(attempt, measuring)
     timed = [attempt for attempt in attempts if not attempt.against]
     for _ in range(_ROUNDS):
         fastest = max((attempt.rate for attempt in timed), default=0.0)
@@ -193,17 +206,19 @@ def _rate(attempt: _Attempt, images: Images) -> float:
     return len(timed) / (time.perf_counter() - started)
 
 
-def _fastest_alike(
-    attempts: Sequence[_Attempt], images: Images, floor: float, answers: Sequence[Inference], limits: ParityLimits
+def _first_alike(
+    attempts: Sequence[_Attempt], measuring: Measuring, images: Images, floor: float, answers: Sequence[Inference]
 ) -> _Attempt | None:
-    """The attempt most worth choosing among those that pass; those after it are not compared."""
-    for attempt in sorted(attempts, key=lambda one: one.worth, reverse=True):
+    """The first that opens and passes; those after it are not compared."""
+    for attempt in attempts:
+        if attempt.detector is None and not attempt.against:
+            _open(attempt, measuring)
         if attempt.detector is None or attempt.against:
             continue
         if attempt.candidate == REFERENCE:
             return attempt
         try:
-            verdict = compared(answers, _answers(attempt.detector, images, floor), limits)
+            verdict = compared(answers, _answers(attempt.detector, images, floor), measuring.limits)
         except AskanceError as error:
             attempt.against = error.detail
             continue

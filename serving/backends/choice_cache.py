@@ -1,4 +1,5 @@
-"""What was chosen for a model on a machine, and the graph it runs: a folder each. Anything damaged counts as absent."""
+"""What was chosen for a model on a machine, and the graph it runs: a folder each; and how the candidates ranked for its
+network: a file each. Anything damaged counts as absent."""
 
 import fcntl
 import hashlib
@@ -8,7 +9,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,12 +34,12 @@ class Kept:
     report: str
 
 
-def key_of(content: bytes, **terms: object) -> str:
-    """The name of the folder: it changes with the model file, the machine, the libraries and `terms`, which must be
-    plain."""
+def key_of(model: object, **terms: object) -> str:
+    """A name that changes with `model` (what is known of a model, or of all of its network), the machine, the libraries
+    and `terms`, all of which must be plain."""
     facts = {
         "format": _FORMAT,
-        "model": hashlib.sha256(content).hexdigest(),
+        "model": model,
         "machine": machine(str(terms.get("device", ""))),
         "packages": _versions(),
         **terms,
@@ -106,6 +107,22 @@ def read(folder: Path) -> Kept | None:
     with suppress(OSError):
         os.utime(folder)
     return Kept(kept.candidate, artifact, kept.report)
+
+
+def read_ranking(file: Path) -> tuple[Candidate, ...]:
+    """Best first; empty where none was kept, or not as it was written, or a runtime has gone since."""
+    try:
+        ranking = tuple(Candidate(**fields) for fields in json.loads(file.read_text(encoding="utf-8")))
+        return ranking if all(installed(one.runtime) for one in ranking) else ()
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def write_ranking(file: Path, ranking: Sequence[Candidate]) -> None:
+    """Keep it, whole or not at all, where the disk takes it: else the next model of the network is measured, too."""
+    with suppress(OSError), tempfile.TemporaryDirectory(dir=file.parent, prefix=".new-") as made:
+        (Path(made) / file.name).write_text(json.dumps([asdict(one) for one in ranking]), encoding="utf-8")
+        (Path(made) / file.name).replace(file)
 
 
 def write(folder: Path, kept: Kept) -> None:

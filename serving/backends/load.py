@@ -1,5 +1,6 @@
 """From the bytes of a model file to a detector that runs it."""
 
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -18,7 +19,7 @@ from serving.backends.choice_cache import Kept
 from serving.backends.parity import ParityLimits
 from serving.backends.runtimes import AUTO, REFERENCE, Place, candidates, cores, opened
 from serving.backends.synthetic_images import synthetic_images
-from training.head import read_head
+from training.head import network_of, read_head
 
 log = logging.getLogger("askance.runtime")
 
@@ -73,7 +74,7 @@ def load_fastest(
     streams; 0: the cores of this process. images: real ones, (H, W, 3) RGB uint8, to compare on and, from
     `limits.calibration_images` on, to calibrate int8 with; drawn ones complete the comparison. cache: folder where
     outcome and graph are kept; a second call with the same arguments measures nothing, and imports torch only where
-    torch was chosen.
+    torch was chosen; another model of the same network is compared, not timed.
 
     Raises SettingsError for a runtime or precision that is unknown, not installed, or not for this device; BadWeights
     for a file that cannot be read and where nothing that was asked for answers as torch does.
@@ -96,9 +97,10 @@ def load_fastest(
         "threads": place.threads,
         "max_batch_size": max_batch_size,
         "limits": asdict(limits),
-        "calibrated": len(images) >= limits.calibration_images,
+        "calibrated": len(images) >= limits.calibration_images and any(one.precision == "int8" for one in wanted),
     }
-    folder = cache / choice_cache.key_of(content, **terms)
+    folder = cache / choice_cache.key_of(hashlib.sha256(content).hexdigest(), **terms)
+    ranking = cache / f"{choice_cache.key_of(network_of(content), **terms)}.ranking.json"
 
     def remembered() -> Detector | None:
         kept = choice_cache.read(folder)
@@ -121,8 +123,11 @@ def load_fastest(
                 place=place,
                 limits=limits,
             ),
+            choice_cache.read_ranking(ranking),
         )
         _keep(folder, Kept(chosen.candidate, chosen.artifact, chosen.report))
+        if chosen.ranking:
+            choice_cache.write_ranking(ranking, chosen.ranking)
     return _warm(chosen.detector, head)
 
 

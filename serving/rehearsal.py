@@ -1,0 +1,67 @@
+"""A model is tried before it is started: loaded, compared and asked once in a process of its own.
+
+What is broken then costs one process at the lowest priority, not replicas that Ray Serve starts and starts again; and
+what is not leaves its choice of a runtime to the replicas, none of which has to load torch.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from ray.exceptions import RayError, RayTaskError
+
+from loop.domain.errors import AskanceError, Unavailable
+from loop.domain.model import ModelVersion
+from loop.settings import Settings, serving_of
+from serving.detectors import open_images
+
+log = logging.getLogger("askance.serving")
+
+
+def rehearse(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> None:
+    """Returns when the model has answered, with its choice kept; raises Unavailable, with the reason, where it cannot.
+
+    image_keys: blobs of images of its project, on which runtimes are compared.
+    """
+    import ray
+
+    serving = serving_of(settings, model.serving)
+    own = settings.model_copy(update={"serving": serving})
+    # A process that ends with this: what a broken model did to it is over, and so is the memory of torch.
+    apart = ray.remote(num_cpus=serving.num_cpus, num_gpus=serving.num_gpus, max_calls=1, max_retries=0)(_tried)
+    try:
+        told = ray.get(apart.remote(own, model.digest, list(image_keys)))
+    except RayTaskError as error:
+        reason = error.cause.detail if isinstance(error.cause, AskanceError) else str(error.cause)
+        raise _refused(model, reason) from error
+    except RayError as error:
+        raise _refused(model, f"the process that tried it ended ({type(error).__name__}); out of memory?") from error
+    for line in told:
+        log.info("%s: %s", model.id, line)
+
+
+def _refused(model: ModelVersion, reason: str) -> Unavailable:
+    return Unavailable(
+        f"the model {model.digest[:12]} could not be started: {reason}",
+        hint="The champion stays. See the service's log for the whole reason.",
+    )
+
+
+def _tried(settings: Settings, digest: str, image_keys: Sequence[str]) -> list[str]:
+    """What its loading had to say, for the log of the service."""
+    told = _Told()
+    runtimes = logging.getLogger("askance.runtime")
+    runtimes.addHandler(told)
+    try:
+        open_images(settings, digest, image_keys).close()
+    finally:
+        runtimes.removeHandler(told)
+    return told.lines
+
+
+class _Told(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
