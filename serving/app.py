@@ -26,7 +26,7 @@ from loop.domain.errors import AskanceError, Conflict, PortInUse, Unauthenticate
 from loop.domain.model import ModelVersion, Promotion, PromotionKind
 from loop.domain.ports import Store
 from loop.domain.rollout import Rollout
-from loop.settings import Settings
+from loop.settings import Settings, serving_of
 from loop.wiring import Services, wire
 from serving.hosts import hosts, require_shared_state
 from serving.line import clear
@@ -278,23 +278,41 @@ class Worker:
 
     def _introduce(self, model: ModelVersion) -> None:
         """Deploy what may never have run here: tried first, unless it was since this service began."""
-        from serving.deployments import application_name
+        from serving.deployments import application_name, deployed_detectors
 
-        self._deploy(model, rehearsed=application_name(self._settings, model) in self._rehearsed)
+        name = application_name(self._settings, model)
+        if name not in self._rehearsed | deployed_detectors():
+            self._rehearse(model)
+        self._deploy(model)
 
-    def _deploy(self, model: ModelVersion, *, rehearsed: bool = True) -> None:
-        from serving.deployments import application_name, deploy_detector, deployed_detectors
-        from serving.rehearsal import rehearse
+    def _rehearse(self, model: ModelVersion) -> None:
+        """Beside the model on standby, which a refusal then leaves there; without it where both do not fit."""
+        from serving.rehearsal import ProcessEnded, rehearse
 
-        name, running = application_name(self._settings, model), deployed_detectors()
         images = self._images_of(model.project_id)
-        if name not in running:
-            self._retire(running, standby=timedelta(0))  # it may need their memory, or their GPU
+        if serving_of(self._settings, model.serving).num_gpus:
+            self._make_room()
+        try:
+            rehearse(self._settings, model, images)
+        except ProcessEnded:
+            self._make_room()
+            rehearse(self._settings, model, images)
+
+    def _deploy(self, model: ModelVersion) -> None:
+        from serving.deployments import application_name, deploy_detector, deployed_detectors
+
+        name = application_name(self._settings, model)
+        if name not in deployed_detectors():
+            self._make_room()
         with self._lock_of(name):
-            if name not in running and not rehearsed:
-                rehearse(self._settings, model, images)
-            deploy_detector(self._settings, model, images)
+            deploy_detector(self._settings, model, self._images_of(model.project_id))
         self._rehearsed.add(name)
+
+    def _make_room(self) -> None:
+        """What starts may need the memory, or the GPU, of what is on standby."""
+        from serving.deployments import deployed_detectors
+
+        self._retire(deployed_detectors(), standby=timedelta(0))
 
     def _lock_of(self, application: str) -> threading.Lock:
         """An application is deployed or retired by one thread at a time: one that is about to serve must not be found

@@ -16,9 +16,16 @@ from serving.detectors import open_images
 
 log = logging.getLogger("askance.serving")
 
+_HINT = "The champion stays. See the service's log for the whole reason."
+
+
+class ProcessEnded(Unavailable):
+    """The process that tried the model ended before it could say anything: most often, memory ran out."""
+
 
 def rehearse(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> None:
-    """Returns when the model has answered, with its choice kept; raises Unavailable, with the reason, where it cannot.
+    """Returns when the model has answered, with its choice kept; raises Unavailable, with the reason, where it cannot,
+    and ProcessEnded.
 
     image_keys: blobs of images of its project, on which runtimes are compared.
     """
@@ -32,18 +39,16 @@ def rehearse(settings: Settings, model: ModelVersion, image_keys: Sequence[str])
         told = ray.get(apart.remote(own, model.digest, list(image_keys)))
     except RayTaskError as error:
         reason = error.cause.detail if isinstance(error.cause, AskanceError) else str(error.cause)
-        raise _refused(model, reason) from error
+        raise Unavailable(_refusal(model, reason), hint=_HINT) from error
     except RayError as error:
-        raise _refused(model, f"the process that tried it ended ({type(error).__name__}); out of memory?") from error
+        reason = f"the process that tried it ended ({type(error).__name__}); out of memory?"
+        raise ProcessEnded(_refusal(model, reason), hint=_HINT) from error
     for line in told:
         log.info("%s: %s", model.id, line)
 
 
-def _refused(model: ModelVersion, reason: str) -> Unavailable:
-    return Unavailable(
-        f"the model {model.digest[:12]} could not be started: {reason}",
-        hint="The champion stays. See the service's log for the whole reason.",
-    )
+def _refusal(model: ModelVersion, reason: str) -> str:
+    return f"the model {model.digest[:12]} could not be started: {reason}"
 
 
 def _tried(settings: Settings, digest: str, image_keys: Sequence[str]) -> list[str]:
