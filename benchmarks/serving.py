@@ -47,7 +47,7 @@ from benchmarks.serving_peers.catalogue import PEERS
 
 PACE = Pace(rounds=2, warm=1.0, seconds=3.0) if QUICK else Pace(rounds=5, warm=3.0, seconds=15.0)
 EVENTS = Events(requests=0) if QUICK else Events()
-STEADY_SECONDS = 6.0 if QUICK else 60.0
+STEADY_SECONDS = 6.0 if QUICK else 120.0  # half of them before, half after
 OVERLOAD_SECONDS = 20.0 if QUICK else 120.0
 BUSY = (8,) if QUICK else (8, 32)  # concurrency beside the peers
 PEER_SIZE = 640
