@@ -14,11 +14,12 @@ from loop.domain.prediction import Inference, Prediction, detections_of
 from loop.domain.project import Project
 from loop.domain.review import Task
 from loop.domain.routing import audit_lottery, retains, route
-from selection.risk import heuristic_risk
-from selection.scores import signals
+from selection.scores import Signals, signals
 
 # p-value of an embedding against the training set of a model version, in (0, 1].
 AnomalyTest = Callable[[ModelVersion, NDArray[np.float32]], float]
+# Probability that a person would have to correct a prediction of this version, in [0, 1].
+RiskOf = Callable[[ModelVersion, Signals], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ class Router:
     blobs: Blobs
     secret: bytes
     anomaly_p: AnomalyTest
+    risk: RiskOf
     clock: Clock
     entropy: Entropy
 
@@ -128,7 +130,7 @@ class Router:
             anomaly_p=self.anomaly_p(model, inference.embedding),
         )
         decision = route(
-            risk=heuristic_risk(measured),
+            risk=self.risk(model, measured),
             policy=policy,
             audit_drawn=audit_lottery(self.secret, prediction_id, policy.audit_rate),
         )

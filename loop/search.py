@@ -85,6 +85,13 @@ class ReferenceSpaces:
         scorer = self._scorer(model)
         return 1.0 if scorer is None else scorer.p_value(embedding)
 
+    def embeddings(self, model: ModelVersion) -> NDArray[np.float32]:
+        """(n, d) of the training images, in an order that says nothing; (0, d) where the version has no reference
+        set."""
+        if model.reference_key is None:
+            return np.empty((0, model.head.embedding_dim), dtype=np.float32)
+        return read_embeddings(self._blobs.get(model.reference_key))
+
     def _scorer(self, model: ModelVersion) -> AnomalyScorer | None:
         if model.reference_key is None:
             return None

@@ -220,6 +220,9 @@ class PolicySettings(Section):
 class SelectionSettings(Section):
     neighbours: Positive
     reference_limit: Positive
+    mix: Annotated[str, Field(min_length=1)]
+    random_share: Share
+    learn_risk: bool
 
 
 class TrainingSettings(Section):

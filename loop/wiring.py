@@ -13,12 +13,15 @@ from loop.domain.prediction import Timed
 from loop.exchange.sources import FsspecSources
 from loop.projects import Administration
 from loop.review import Desk
+from loop.risks import Risks
 from loop.router import Router
 from loop.search import ReferenceSpaces, ServedIndex
+from loop.selecting import Selector
 from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.workshop import MlflowRuns, RayWorkshop
+from selection.choosing import parts_of
 from serving.bulk import RayBulk
 from training.head import read_sound_head
 from training.promotion import GateMode, GateSettings
@@ -47,6 +50,8 @@ class Services:
     desk: Desk
     controller: Controller
     served_index: ServedIndex
+    selector: Selector
+    risks: Risks
     inferencer: Inferencer
 
 
@@ -71,7 +76,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     blobs = open_blobs(settings)
     references = ReferenceSpaces(blobs, settings.selection.neighbours)
     administration = administer(settings, store, blobs)
-    router = Router(store, blobs, store.secret(), references.anomaly_p, utc_now, os.urandom)
+    risks = Risks(store, blobs, utc_now)
+    router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom)
     return Services(
         settings=settings,
         store=store,
@@ -90,6 +96,16 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         desk=Desk(store, utc_now, os.urandom),
         controller=_controller(settings, store, blobs, administration),
         served_index=ServedIndex(store),
+        risks=risks,
+        selector=Selector(
+            store,
+            blobs,
+            references.embeddings,
+            parts_of(settings.selection.mix),
+            settings.selection.random_share,
+            utc_now,
+            os.urandom,
+        ),
         inferencer=inferencer,
     )
 

@@ -1,10 +1,18 @@
 """Risk: how probable it is that a person would have to correct this prediction.
 
-With fewer than 50 reviewed items there is nothing to fit, and this documented heuristic speaks (METHODS §1).
+Below 50 reviewed items there is nothing to learn from, and a documented heuristic speaks; then what
+`selection.risk_fitting` has learned.
 """
 
+import json
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.errors import Invalid
 from selection.scores import Signals
 
 # Each cause of trouble on its own may send an image to a person, so the causes join as a noisy or
@@ -33,3 +41,52 @@ def heuristic_risk(signals: Signals) -> float:
     else:
         seen = EMPTY_PRIOR
     return 1.0 - (1.0 - seen) * (1.0 - missed) * (1.0 - anomaly)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedRisk:
+    """names: of the signals, in the order of `knots`. knots: ascending, of each. weights: of all pieces, one signal
+    after the other. raw, calibrated: ascending points between which the output is calibrated in straight lines."""
+
+    names: tuple[str, ...]
+    knots: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]
+    intercept: float
+    raw: tuple[float, ...]
+    calibrated: tuple[float, ...]
+
+    def of(self, signals: Mapping[str, float]) -> float:
+        """Risk in (0, 1). Raises Invalid where a signal is missing."""
+        try:
+            values = {name: np.array([signals[name]]) for name in self.names}
+        except KeyError as error:
+            raise Invalid(
+                f"the risk model needs the signal {error}.", hint="Fit it again: askance risk fit."
+            ) from error
+        return float(self.of_all(values)[0])
+
+    def of_all(self, signals: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """(n,) risks of n predictions."""
+        pieces = pieces_of([signals[name] for name in self.names], self.knots)
+        raw = 1.0 / (1.0 + np.exp(-(pieces @ np.array(self.weights) + self.intercept)))
+        return np.asarray(np.interp(raw, self.raw, self.calibrated))
+
+    def to_json(self) -> str:
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "FittedRisk":
+        fields = json.loads(text)
+        knots = tuple(tuple(map(float, one)) for one in fields["knots"])
+        numbers = {name: tuple(map(float, fields[name])) for name in ("weights", "raw", "calibrated")}
+        return cls(names=tuple(fields["names"]), knots=knots, intercept=float(fields["intercept"]), **numbers)
+
+
+def pieces_of(columns: Sequence[NDArray[np.float64]], knots: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """(n, pieces): how far each value is through each interval between knots, in [0, 1]. What lies beyond the knots is
+    as the nearest: outside of what was seen nothing was learned."""
+    parts = []
+    for values, own in zip(columns, knots, strict=True):
+        low, high = np.array(own[:-1]), np.array(own[1:])
+        parts.append(np.clip((values[:, None] - low) / (high - low), 0.0, 1.0))
+    return np.concatenate(parts, axis=1)

@@ -43,6 +43,7 @@ _RECONCILE_SECONDS = 0.5
 _WORK_SECONDS = 1.0  # for what takes minutes anyway
 _RETIRE_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 60.0
+_LEARN_SECONDS = 20.0
 # Logical cores: tokens that Ray places replicas and tasks by, while the operating system shares the real ones. The
 # embedded service must find room for every project's champion, a swap and a training on a machine of any size.
 _FEWEST_RAY_CPUS = 64
@@ -182,6 +183,7 @@ class Worker:
             *((name, when_written(services.store, look), pause) for name, look, pause in awaited),
             ("retirements", _giving_way(self._retire_unused), _RETIRE_SECONDS),
             ("absent models", self._bring_back, _LOOK_AGAIN_SECONDS),
+            ("risk", _giving_way(self._learn_risk), _LEARN_SECONDS),
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(work, pause), name=name, daemon=True)
@@ -249,6 +251,11 @@ class Worker:
         for model in self._serving():
             if application_name(self._settings, model) not in running:
                 self._try(model)
+
+    def _learn_risk(self, _: Controller) -> None:
+        """From what people have reviewed since."""
+        if self._settings.selection.learn_risk:
+            self._services.risks.refit_due()
 
     def _try(self, model: ModelVersion) -> None:
         try:

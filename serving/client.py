@@ -33,8 +33,12 @@ from serving.api.schemas import (
     ProjectOut,
     PromotionOut,
     ReviewedPredictionOut,
+    RiskOut,
     RolloutOut,
     RolloutsOut,
+    SelectionIn,
+    SelectionOut,
+    SelectionPage,
     ShapeIO,
     SubmissionOut,
     Summary,
@@ -46,6 +50,7 @@ Found = TypeVar("Found")
 # A request that may be repeated is repeated this often, waiting twice as long each time.
 _TRIES = 5
 _FIRST_WAIT_SECONDS = 0.2
+_SELECTION_SECONDS = 900.0  # from a pool of millions
 _RETRIED_STATUS = frozenset({429, 503})
 # The first request under the same Idempotency-Key is still at work: its answer comes to whoever asks again.
 _IN_FLIGHT = "/problems/idempotency-in-flight"
@@ -232,6 +237,19 @@ class Client:
             if cycle.state.finished:
                 return
             time.sleep(every_s)
+
+    def select(self, project: str, wish: SelectionIn) -> SelectionOut:
+        """Choose items for people; tasks are there when this returns, unless it is a dry run."""
+        body = wish.model_dump()
+        return self._send(
+            SelectionOut, "POST", f"/v1/projects/{project}/selections", json=body, timeout=_SELECTION_SECONDS
+        )
+
+    def risk(self, project: str) -> RiskOut:
+        return self._get(RiskOut, f"/v1/projects/{project}/risk")
+
+    def selections(self, project: str) -> SelectionPage:
+        return self._get(SelectionPage, f"/v1/projects/{project}/selections")
 
     def start_annotation(
         self, project: str, source: str, *, model_id: str | None = None, review: bool = True

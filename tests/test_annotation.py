@@ -30,6 +30,8 @@ from loop.projects import Administration
 from loop.router import ReceivedImage, Router
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
+from selection.risk import heuristic_risk
+from selection.scores import Signals
 from tests.tiny_models import tiny_weights
 from training.head import read_head
 
@@ -123,7 +125,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     assert promotion is not None
     with store.begin() as tx:
         tx.projects.move_champion("p", expected=None, to=model.id)
-    router = Router(store, blobs, store.secret(), lambda _model, _embedding: 1.0, lambda: NOW, os.urandom)
+
+    def by_rule(_model: ModelVersion, measured: Signals) -> float:
+        return heuristic_risk(measured)
+
+    router = Router(store, blobs, store.secret(), lambda _model, _embedding: 1.0, by_rule, lambda: NOW, os.urandom)
     sources, bulk = FsspecSources(()), Given()
     annotator = Annotator(store, blobs, sources, bulk, RouteTogether(router), lambda: NOW)
     yield Desk(store, AnnotationRequests(store, sources, lambda: NOW, os.urandom), annotator, bulk, folder, model.id)

@@ -20,6 +20,7 @@ from loop.domain.routing import Durability, Retain
 from loop.router import Caller, Inferred, ReceivedImage, Routed, Router
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
+from selection.risk import heuristic_risk
 from tests.contract.records import NOW, PROJECT, a_model, furnish
 
 
@@ -64,6 +65,7 @@ def router(doors: Doors, blobs: FsspecBlobs) -> Router:
         blobs,
         b"secret",
         lambda _model, _embedding: 1.0,
+        lambda _model, signals: heuristic_risk(signals),
         lambda: NOW,
         lambda count: next(ids).to_bytes(count, "big"),
     )

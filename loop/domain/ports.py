@@ -14,11 +14,12 @@ from loop.domain.annotation import AnnotationJob, AnnotationResult
 from loop.domain.cycle import Cycle
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion, Promotion
-from loop.domain.prediction import Inference, Prediction
+from loop.domain.prediction import Detection, Inference, Prediction
 from loop.domain.project import Project, Recipe
 from loop.domain.review import Submission, Task, TaskState
 from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.domain.routing import Policy, Stage
+from loop.domain.selection import PickedItem, Selection
 from loop.domain.truth import GroundTruth
 
 
@@ -49,6 +50,33 @@ class StoredEmbedding:
     prediction_id: str
     item_digest: str
     embedding: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A prediction that a person answered. failed: the answer differed. probability: with which it could have come to
+    a person (`Decision.inclusion_probability`). risk: as it was routed by. audit: drawn by lot."""
+
+    signals: Mapping[str, float]
+    failed: bool
+    probability: float
+    risk: float
+    audit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An item as the newest prediction of a model version sees it. settled: it has its truth, or a task; else it may
+    be chosen for people."""
+
+    sequence: int  # as of StoredEmbedding
+    prediction_id: str
+    item: Item
+    embedding: NDArray[np.float32]
+    risk: float
+    signals: Mapping[str, float]
+    detections: tuple[Detection, ...]
+    settled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +141,11 @@ class Predictions(Protocol):
 
     def latest_of(self, project_id: str, item_digest: str) -> Prediction | None: ...
     def embeddings_after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredEmbedding]: ...
+    def candidates(self, project_id: str, model_id: str, *, after: int, limit: int) -> list[Candidate]:
+        """Each item that this version has predicted, by its newest prediction of it: by sequence ascending, beginning
+        behind `after` (0: at the first)."""
+        ...
+
     def counts(self, project_id: str) -> Mapping[str, int]:
         """Keys: predictions, routed, audits."""
         ...
@@ -151,6 +184,10 @@ class Tasks(Protocol):
 
     def held_by(self, project_id: str, owner: str, now: datetime) -> list[Task]: ...
     def of_prediction(self, prediction_id: str) -> list[Task]: ...
+    def of_items(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
+        """Those of the items that have a task, in whatever state."""
+        ...
+
     def save(self, task: Task) -> None: ...
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """A lease that has run out counts as open."""
@@ -164,6 +201,14 @@ class Submissions(Protocol):
 
     def of_task(self, task_id: str) -> Submission | None: ...
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Submission]: ...
+    def reviewed(self, project_id: str, model_id: str) -> list[Reviewed]:
+        """The predictions of this version that routing or the audit lot sent to people and that were answered, in the
+        order of the answers; not those that were selected, since how probable that was is not known."""
+        ...
+
+    def count_reviewed(self, project_id: str, model_id: str) -> int:
+        """How many those are."""
+        ...
 
 
 class Truths(Protocol):
@@ -186,7 +231,11 @@ class Models(Protocol):
         ...
 
     def save(self, model: ModelVersion) -> None:
-        """Write what is found out about a model; not its serving options, which may change meanwhile."""
+        """Write what is found out about a model; not its risk and its serving options, which may change meanwhile."""
+        ...
+
+    def judge(self, project_id: str, model_id: str, risk_key: str) -> None:
+        """Write what was learned of its failures."""
         ...
 
     def configure(self, project_id: str, model_id: str, serving: Mapping[str, object]) -> None:
@@ -286,6 +335,18 @@ class Annotations(Protocol):
         ...
 
 
+class Selections(Protocol):
+    def add(self, selection: Selection, picks: Sequence[PickedItem]) -> None: ...
+    def get(self, project_id: str, selection_id: str) -> Selection: ...
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[Selection]:
+        """Newest first; `after` is a selection id."""
+        ...
+
+    def picks(self, selection_id: str) -> list[PickedItem]:
+        """By rank."""
+        ...
+
+
 class Tokens(Protocol):
     def add(self, token: Token) -> None: ...
     def by_secret(self, secret_digest: str) -> Token | None:
@@ -329,6 +390,7 @@ class Transaction(Protocol):
     rollouts: Rollouts
     cycles: Cycles
     annotations: Annotations
+    selections: Selections
     tokens: Tokens
     events: Events
     configuration: Configuration

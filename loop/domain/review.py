@@ -28,7 +28,8 @@ class TaskState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A unit of human work on an item. `priority` in [0, 1], larger first. `epoch` counts leases."""
+    """A unit of human work on an item. `priority` in [0, 1], larger first. `epoch` counts leases. `reason`: why it was
+    selected, for the reviewer; routed work and audits have none, so that nothing tells them apart."""
 
     id: str
     project_id: str
@@ -39,6 +40,7 @@ class Task:
     policy_version: int
     recipe_version: int
     created_at: datetime
+    reason: str = ""
     state: TaskState = TaskState.OPEN
     epoch: int = 0
     owner: str | None = None  # token id of the reviewer

@@ -55,6 +55,10 @@ class SqlModels:
             notes=model.notes,
         )
 
+    def judge(self, project_id: str, model_id: str, risk_key: str) -> None:
+        """Write what was learned of its failures. Raises NotFound."""
+        self._write(project_id, model_id, risk_key=risk_key)
+
     def configure(self, project_id: str, model_id: str, serving: Mapping[str, object]) -> None:
         """Write the serving options. Raises NotFound."""
         self._write(project_id, model_id, serving=serving)

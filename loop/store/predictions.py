@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, exists, func, insert, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import Conflict
-from loop.domain.ports import StoredEmbedding
+from loop.domain.item import Item
+from loop.domain.ports import Candidate, StoredEmbedding
 from loop.domain.prediction import Prediction
 from loop.domain.routing import Action, Decision
 from loop.store.appends import Appends
-from loop.store.schema import prediction_feed, predictions
+from loop.store.schema import ground_truths, items, prediction_feed, predictions, tasks
 from loop.store.statements import columns, inserted, newest_first, one
 
 _DECISION = tuple(Decision.__dataclass_fields__)
@@ -99,6 +100,41 @@ class SqlPredictions:
         )
         return [StoredEmbedding(**row._mapping) for row in rows]
 
+    def candidates(self, project_id: str, model_id: str, *, after: int, limit: int) -> list[Candidate]:
+        later = predictions.alias()
+        newest = ~exists().where(
+            later.c.project_id == predictions.c.project_id,
+            later.c.item_digest == predictions.c.item_digest,
+            later.c.model_id == predictions.c.model_id,
+            tuple_(later.c.created_at, later.c.id) > tuple_(predictions.c.created_at, predictions.c.id),
+        )
+        rows = self._connection.execute(
+            select(
+                prediction_feed.c.sequence,
+                predictions.c.id,
+                predictions.c.embedding,
+                predictions.c.risk,
+                predictions.c.signals,
+                predictions.c.detections,
+                or_(_of_the_item(ground_truths), _of_the_item(tasks)).label("settled"),
+                items,
+            )
+            .join(predictions, predictions.c.id == prediction_feed.c.prediction_id)
+            .join(
+                items,
+                and_(items.c.project_id == predictions.c.project_id, items.c.digest == predictions.c.item_digest),
+            )
+            .where(
+                prediction_feed.c.project_id == project_id,
+                prediction_feed.c.model_id == model_id,
+                prediction_feed.c.sequence > after,
+                newest,
+            )
+            .order_by(prediction_feed.c.sequence)
+            .limit(limit)
+        )
+        return [_candidate(row) for row in rows]
+
     def counts(self, project_id: str) -> Mapping[str, int]:
         row = self._connection.execute(
             select(
@@ -108,6 +144,26 @@ class SqlPredictions:
             ).where(predictions.c.project_id == project_id)
         ).one()
         return dict(row._mapping)
+
+
+def _of_the_item(table: Table) -> ColumnElement[bool]:
+    return exists().where(
+        table.c.project_id == predictions.c.project_id, table.c.item_digest == predictions.c.item_digest
+    )
+
+
+def _candidate(row: Row[Any]) -> Candidate:
+    record = row._mapping
+    return Candidate(
+        sequence=record["sequence"],
+        prediction_id=record["id"],
+        item=Item(**{name: record[name] for name in Item.__dataclass_fields__}),
+        embedding=record["embedding"],
+        risk=record["risk"],
+        signals=record["signals"],
+        detections=record["detections"],
+        settled=bool(record["settled"]),
+    )
 
 
 def _prediction(row: Row[Any]) -> Prediction:

@@ -175,6 +175,7 @@ models = Table(
     Column("origin", PlainText, nullable=False),
     Column("cycle_id", PlainText, ForeignKey("cycles.id", use_alter=True)),
     Column("reference_key", PlainText),
+    Column("risk_key", PlainText),
     Column("created_at", UtcDateTime, nullable=False),
     Column("mlflow_version", PlainText),
     Column("notes", OBJECT, nullable=False),
@@ -254,6 +255,7 @@ tasks = Table(
     Column("policy_version", Integer, nullable=False),
     Column("recipe_version", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("reason", PlainText, nullable=False, server_default=text("''")),
     Column("state", Choice(TaskState), nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("owner", PlainText),
@@ -281,6 +283,7 @@ Index(
 )
 Index("ix_tasks_held", tasks.c.project_id, tasks.c.owner, sqlite_where=LEASED_TASK, postgresql_where=LEASED_TASK)
 Index(None, tasks.c.project_id, tasks.c.state)
+Index(None, tasks.c.project_id, tasks.c.item_digest)
 
 submissions = Table(
     "submissions",
@@ -498,6 +501,44 @@ Index(
     annotation_results.c.position,
     sqlite_where=BAD_RESULT,
     postgresql_where=BAD_RESULT,
+)
+
+selections = Table(
+    "selections",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("model_id", PlainText, nullable=False),
+    Column("mix", NUMBERS, nullable=False),
+    Column("budget", Integer, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("conditions", OBJECT, nullable=False),
+    Column("like_items", STRINGS, nullable=False),
+    Column("pool", Integer, nullable=False),
+    Column("picked", Integer, nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    _model_key("model_id"),
+    CheckConstraint("picked >= 0 AND picked <= budget AND picked <= pool", name="picked_fits"),
+)
+_newest_first(selections)
+
+selection_picks = Table(
+    "selection_picks",
+    metadata,
+    Column("selection_id", PlainText, ForeignKey("selections.id"), nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("item_digest", PlainText, nullable=False),
+    Column("prediction_id", PlainText, ForeignKey("predictions.id"), nullable=False),
+    Column("task_id", PlainText, ForeignKey("tasks.id")),
+    Column("strategy", PlainText, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Column("inclusion_probability", Double),
+    PrimaryKeyConstraint("selection_id", "rank"),
+    UniqueConstraint("selection_id", "item_digest"),
+    CheckConstraint("rank >= 1", name="rank_counts"),
+    _unit("inclusion_probability"),
 )
 
 tokens = Table(

@@ -1,10 +1,13 @@
 """Submissions: what people answered. Append-only."""
 
-from sqlalchemy import Connection
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
 
 from loop.domain.errors import AlreadySubmitted
-from loop.domain.review import Submission
-from loop.store.schema import submissions
+from loop.domain.ports import Reviewed
+from loop.domain.review import Outcome, Submission
+from loop.store.schema import predictions, submissions, tasks
 from loop.store.statements import columns, first, inserted, newest_first
 
 
@@ -35,3 +38,40 @@ class SqlSubmissions:
             limit=limit,
         )
         return [Submission(**row._mapping) for row in rows]
+
+    def reviewed(self, project_id: str, model_id: str) -> list[Reviewed]:
+        rows = self._connection.execute(
+            _of_reviewed(
+                select(
+                    predictions.c.signals,
+                    submissions.c.corrections,
+                    predictions.c.inclusion_probability,
+                    predictions.c.risk,
+                    predictions.c.audit_drawn,
+                ),
+                project_id,
+                model_id,
+            ).order_by(submissions.c.created_at, submissions.c.id)
+        )
+        return [
+            Reviewed(signals, any(corrections.values()), probability, risk, audit)
+            for signals, corrections, probability, risk, audit in rows
+        ]
+
+    def count_reviewed(self, project_id: str, model_id: str) -> int:
+        counted = _of_reviewed(select(func.count(submissions.c.id)), project_id, model_id)
+        return int(self._connection.scalars(counted).one())
+
+
+def _of_reviewed(statement: Select[Any], project_id: str, model_id: str) -> Select[Any]:
+    return (
+        statement.select_from(submissions)
+        .join(tasks, tasks.c.id == submissions.c.task_id)
+        .join(predictions, predictions.c.id == tasks.c.prediction_id)
+        .where(
+            submissions.c.project_id == project_id,
+            submissions.c.outcome == Outcome.SUBMITTED,
+            predictions.c.model_id == model_id,
+            predictions.c.stage.is_not(None),
+        )
+    )

@@ -15,6 +15,7 @@ from loop.store.predictions import SqlPredictions
 from loop.store.projects import SqlProjects
 from loop.store.promotions import SqlPromotions
 from loop.store.rollouts import SqlRollouts
+from loop.store.selections import SqlSelections
 from loop.store.submissions import SqlSubmissions
 from loop.store.tasks import SqlTasks
 from loop.store.tokens import SqlTokens
@@ -38,6 +39,7 @@ class SqlTransaction:
         self.rollouts: ports.Rollouts = SqlRollouts(connection)
         self.cycles: ports.Cycles = SqlCycles(connection)
         self.annotations: ports.Annotations = SqlAnnotations(connection)
+        self.selections: ports.Selections = SqlSelections(connection)
         self.tokens: ports.Tokens = SqlTokens(connection)
         self.events: ports.Events = SqlEvents(connection, self._appends)
         self.configuration: ports.Configuration = SqlConfiguration(connection)

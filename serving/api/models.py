@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
-from loop.domain.errors import NotFound
+from loop.domain.errors import NoChampion, NotFound
 from loop.settings import changed_options
 from serving.api.auth import Operator, Reader, Wired
 from serving.api.bodies import read_body
@@ -22,6 +22,7 @@ from serving.api.schemas import (
     OptionsIn,
     PromoteIn,
     PromotionOut,
+    RiskOut,
     RollbackIn,
     RolloutIn,
     RolloutOut,
@@ -45,6 +46,17 @@ def list_models(project_id: str, token: Reader, wired: Wired) -> ModelsOut:
         promotions=[PromotionOut.model_validate(p) for p in promotions],
         rollouts=[RolloutOut.model_validate(r) for r in rollouts],
     )
+
+
+@router.get("/risk")
+def get_risk(project_id: str, token: Operator, wired: Wired) -> RiskOut:
+    """How well the champion's risk tells which of its predictions people correct."""
+    with wired.store.read() as tx:
+        champion_id = tx.projects.get(project_id).champion_id
+        if champion_id is None:
+            raise NoChampion(f"{project_id} has no model yet.", hint="Add one: askance models add.")
+        model = tx.models.get(project_id, champion_id)
+    return RiskOut.model_validate(wired.risks.status(model))
 
 
 @router.post("/models", status_code=201)

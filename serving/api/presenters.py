@@ -98,6 +98,7 @@ def task_out(assignment: Assignment) -> TaskOut:
         expires_at=task.expires_at,
         lease_seconds=assignment.lease_seconds,
         detections=[asdict(d) | {"box": list(d.box)} for d in assignment.proposal],  # type: ignore[misc]
+        reason=task.reason,
         created_at=task.created_at,
     )
 

@@ -493,6 +493,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/risk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Risk
+         * @description How well the champion's risk tells which of its predictions people correct.
+         */
+        get: operations["get_risk_v1_projects__project_id__risk_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/rollouts": {
         parameters: {
             query?: never;
@@ -553,6 +573,50 @@ export interface paths {
          * @description From the next request on, the champion answers alone.
          */
         post: operations["end_rollout_v1_projects__project_id__rollouts__rollout_id__end_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/selections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Selections
+         * @description Newest first, without their picks.
+         */
+        get: operations["list_selections_v1_projects__project_id__selections_get"];
+        put?: never;
+        /**
+         * Make Selection
+         * @description Choose unlabelled items and make a task for each; a dry run makes none, and is not kept.
+         */
+        post: operations["make_selection_v1_projects__project_id__selections_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/selections/{selection_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Selection
+         * @description With its picks, by rank.
+         */
+        get: operations["get_selection_v1_projects__project_id__selections__selection_id__get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1088,6 +1152,18 @@ export interface components {
             /** Name */
             name: string;
         };
+        /** LearnedOut */
+        LearnedOut: {
+            /** @description the same, of audits alone; null without any */
+            audits: components["schemas"]["RiskQuality"] | null;
+            /**
+             * Fitted On
+             * @description reviews
+             */
+            fitted_on: number;
+            /** @description on reviews held out, weighted to stand for all predictions */
+            quality: components["schemas"]["RiskQuality"];
+        };
         /**
          * LeaseIn
          * @description `count` tasks for me: those I hold already come first, so that a reload goes on where it was.
@@ -1217,6 +1293,34 @@ export interface components {
          * @enum {string}
          */
         Outcome: "submitted" | "skipped";
+        /** PickOut */
+        PickOut: {
+            /**
+             * Inclusion Probability
+             * @description of the draw at random, for estimates of the pool; null for what a strategy chose
+             */
+            inclusion_probability: number | null;
+            /** Item Digest */
+            item_digest: string;
+            /** Prediction Id */
+            prediction_id: string;
+            /** Rank */
+            rank: number;
+            /** Reason */
+            reason: string;
+            /**
+             * Score
+             * @description what the strategy ranked by; comparable within one strategy only
+             */
+            score: number;
+            /** Strategy */
+            strategy: string;
+            /**
+             * Task Id
+             * @description null in a dry run
+             */
+            task_id: string | null;
+        };
         /**
          * PolicyIn
          * @description What is left out keeps its present value.
@@ -1462,6 +1566,60 @@ export interface components {
             width: number;
         };
         /**
+         * RiskOut
+         * @description learned null: the heuristic is used still, `why` says what is missing.
+         */
+        RiskOut: {
+            learned: components["schemas"]["LearnedOut"] | null;
+            /** Model Id */
+            model_id: string;
+            /** Reviewed */
+            reviewed: number;
+            /** @description how good the risk was by which these reviews were routed */
+            routed_by: components["schemas"]["RiskQuality"] | null;
+            /** Why */
+            why: string;
+        };
+        /**
+         * RiskQuality
+         * @description How well a risk tells which predictions a person corrects.
+         */
+        RiskQuality: {
+            /**
+             * Auroc
+             * @description 0.5: no better than chance; null where all or none failed
+             */
+            auroc: number | null;
+            /**
+             * Base
+             * @description that of always saying the failure rate
+             */
+            base: number;
+            /**
+             * Brier
+             * @description mean squared error of the risk as a probability
+             */
+            brier: number;
+            /**
+             * Failure Rate
+             * @description of all predictions, estimated
+             */
+            failure_rate: number;
+            /** Failures */
+            failures: number;
+            /**
+             * Reliability
+             * @description bins of equal numbers of reviews: mean risk, share that failed, weight
+             */
+            reliability: [
+                number,
+                number,
+                number
+            ][];
+            /** Reviews */
+            reviews: number;
+        };
+        /**
          * Role
          * @enum {string}
          */
@@ -1555,6 +1713,166 @@ export interface components {
         RolloutsOut: {
             /** Rollouts */
             rollouts: components["schemas"]["RolloutOut"][];
+        };
+        /**
+         * SelectionIn
+         * @description strategy or strategies, or neither: the default of the settings; with `like` or `failures`, like-this.
+         */
+        SelectionIn: {
+            /**
+             * Budget
+             * @description how many items people can look at
+             */
+            budget: number;
+            /**
+             * Dry Run
+             * @description choose, but make no tasks and keep nothing
+             * @default false
+             */
+            dry_run?: boolean;
+            /**
+             * Failures
+             * @description so many of the newest corrected items, as `like`
+             * @default 0
+             */
+            failures?: number;
+            /**
+             * Filter
+             * @description by source, group, label or meta.KEY; all hold
+             * @default {}
+             */
+            filter?: {
+                [key: string]: string;
+            };
+            /**
+             * Like
+             * @description digests of items that the picks resemble
+             * @default []
+             */
+            like?: string[];
+            /**
+             * Random Share
+             * @description the least part that is drawn at random; null: of the settings
+             */
+            random_share?: number | null;
+            /**
+             * Seed
+             * @description the same gives the same picks; null: a new one
+             */
+            seed?: number | null;
+            /**
+             * Strategies
+             * @description parts of the budget by strategy, of any sum: {hybrid: 60, anomaly: 20}
+             * @default {}
+             */
+            strategies?: {
+                [key: string]: number;
+            };
+            /** Strategy */
+            strategy?: string | null;
+        };
+        /** SelectionOut */
+        SelectionOut: {
+            /** Actor */
+            actor: string;
+            /** Budget */
+            budget: number;
+            /** Conditions */
+            conditions: {
+                [key: string]: string;
+            };
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run?: boolean;
+            /** Id */
+            id: string;
+            /** Like Items */
+            like_items: string[];
+            /**
+             * Mix
+             * @description shares of the budget by strategy, together 1
+             */
+            mix: {
+                [key: string]: number;
+            };
+            /** Model Id */
+            model_id: string;
+            /**
+             * Notes
+             * @description what to know of it, a sentence each
+             * @default []
+             */
+            notes?: string[];
+            /** Picked */
+            picked: number;
+            /** Picks */
+            picks: components["schemas"]["PickOut"][];
+            /**
+             * Pool
+             * @description how many items it chose from
+             */
+            pool: number;
+            /** Project Id */
+            project_id: string;
+            /** Seed */
+            seed: number;
+        };
+        /** SelectionPage */
+        SelectionPage: {
+            /**
+             * Next
+             * @description pass as `after` for the next page
+             */
+            next: string | null;
+            /** Selections */
+            selections: components["schemas"]["SelectionSummary"][];
+        };
+        /** SelectionSummary */
+        SelectionSummary: {
+            /** Actor */
+            actor: string;
+            /** Budget */
+            budget: number;
+            /** Conditions */
+            conditions: {
+                [key: string]: string;
+            };
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Like Items */
+            like_items: string[];
+            /**
+             * Mix
+             * @description shares of the budget by strategy, together 1
+             */
+            mix: {
+                [key: string]: number;
+            };
+            /** Model Id */
+            model_id: string;
+            /** Picked */
+            picked: number;
+            /**
+             * Pool
+             * @description how many items it chose from
+             */
+            pool: number;
+            /** Project Id */
+            project_id: string;
+            /** Seed */
+            seed: number;
         };
         /** ShadowAnswerOut */
         ShadowAnswerOut: {
@@ -1715,6 +2033,11 @@ export interface components {
             lease_seconds: number;
             /** Project Id */
             project_id: string;
+            /**
+             * Reason
+             * @description why it was selected; empty for routed work and audits
+             */
+            reason: string;
             /** Width */
             width: number;
         };
@@ -2721,6 +3044,37 @@ export interface operations {
             };
         };
     };
+    get_risk_v1_projects__project_id__risk_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RiskOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_rollouts_v1_projects__project_id__rollouts_get: {
         parameters: {
             query?: never;
@@ -2845,6 +3199,107 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RolloutOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_selections_v1_projects__project_id__selections_get: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SelectionPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_selection_v1_projects__project_id__selections_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SelectionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SelectionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_selection_v1_projects__project_id__selections__selection_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                selection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SelectionOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */

@@ -140,6 +140,7 @@ export const taskNamed = (id: string): Task => ({
   epoch: 0,
   expires_at: "",
   lease_seconds: 0,
+  reason: "",
   detections: [
     { label: "7", score: 0.4, box: [10, 10, 40, 50] },
     { label: "3", score: 0.9, box: [60, 20, 100, 80] },

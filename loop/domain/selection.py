@@ -1,0 +1,73 @@
+"""Selections: which unlabelled items were chosen for people, by which strategies, and why each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from loop.domain.errors import Invalid
+from loop.domain.item import Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """mix: shares of the budget by strategy, in (0, 1], together 1. pool: how many items it could choose from; budget:
+    how many were wanted, picked: how many were chosen. conditions: of the filter. like_items: digests of what items
+    were to resemble."""
+
+    id: str
+    project_id: str
+    model_id: str
+    mix: Mapping[str, float]
+    budget: int
+    seed: int
+    conditions: Mapping[str, str]
+    like_items: tuple[str, ...]
+    pool: int
+    picked: int
+    actor: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickedItem:
+    """One choice. rank: from 1, over the whole selection. score: what its strategy ranked by. reason: for the person
+    who looks. inclusion_probability: of the draw at random; None for what a strategy chose."""
+
+    selection_id: str
+    rank: int
+    item_digest: str
+    prediction_id: str
+    task_id: str | None
+    strategy: str
+    score: float
+    reason: str
+    inclusion_probability: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What items have to be like, all of it: `source`, `group`, `label` (one that the model sees in it), and
+    `meta.KEY` of what came with the image."""
+
+    wanted: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.wanted:
+            if name not in ("source", "group", "label") and not (name.startswith("meta.") and name != "meta."):
+                raise Invalid(
+                    f"items cannot be filtered by {name!r}.", hint="There are: source, group, label, meta.KEY."
+                )
+
+    def met_by(self, item: Item, labels: frozenset[str]) -> bool:
+        """labels: those that the model sees in it."""
+        return all(self._value(name, value, item, labels) for name, value in self.wanted.items())
+
+    @staticmethod
+    def _value(name: str, value: str, item: Item, labels: frozenset[str]) -> bool:
+        if name == "label":
+            return value in labels
+        if name == "source":
+            return item.source == value
+        if name == "group":
+            return item.group == value
+        return item.meta.get(name.removeprefix("meta.")) == value

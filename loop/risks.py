@@ -1,0 +1,193 @@
+"""What was learned of each model version's failures: learned again as people review more, used by routing."""
+
+import json
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.errors import AskanceError, Invalid
+from loop.domain.model import ModelVersion
+from loop.domain.ports import Blobs, Clock, Event, Reviewed, Store
+from selection.risk import FittedRisk, heuristic_risk
+from selection.risk_fitting import FEWEST_OF_EACH, FEWEST_REVIEWS, Reviews, fit_risk, report_of
+from selection.scores import Signals
+
+log = logging.getLogger("askance.risk")
+
+REFIT_AFTER = 100  # new reviews
+_KEPT = 32  # versions whose risk is in memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How good a risk is. Fields as of `selection.risk_fitting.RiskReport`; auroc None where all or none failed."""
+
+    reviews: int
+    failures: int
+    failure_rate: float
+    auroc: float | None
+    brier: float
+    base: float
+    reliability: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """fitted_on: reviews. quality: on reviews held out from it; of all of them, weighted to stand for all predictions,
+    and of audits alone."""
+
+    risk: FittedRisk
+    fitted_on: int
+    quality: Quality
+    audits: Quality | None
+
+    def to_bytes(self) -> bytes:
+        fields = {
+            "risk": json.loads(self.risk.to_json()),
+            "fitted_on": self.fitted_on,
+            "quality": asdict(self.quality),
+            "audits": None if self.audits is None else asdict(self.audits),
+        }
+        return json.dumps(fields, sort_keys=True).encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Learned":
+        fields = json.loads(content)
+        return cls(
+            risk=FittedRisk.from_json(json.dumps(fields["risk"])),
+            fitted_on=int(fields["fitted_on"]),
+            quality=_quality(fields["quality"]),
+            audits=None if fields["audits"] is None else _quality(fields["audits"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskStatus:
+    """learned: None where the heuristic is used still; why: what is missing then. reviewed: how many there are now.
+    routed_by: how good the risk was that these reviews were routed by."""
+
+    model_id: str
+    reviewed: int
+    learned: Learned | None
+    why: str
+    routed_by: Quality | None
+
+
+class Risks:
+    """The risk of a prediction, by what was learned of its model version; by the heuristic before that."""
+
+    def __init__(self, store: Store, blobs: Blobs, clock: Clock) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._clock = clock
+        self._known: dict[str, Learned] = {}
+        self._tried: dict[str, int] = {}  # reviews when fitting was last refused, by model version
+        self._lock = threading.Lock()
+
+    def of(self, model: ModelVersion, signals: Signals) -> float:
+        """In [0, 1]."""
+        learned = self._learned(model)
+        return heuristic_risk(signals) if learned is None else learned.risk.of(signals.as_dict())
+
+    def refit_due(self) -> list[str]:
+        """Learn for each champion of which there are enough new reviews; the model versions that it was done for."""
+        with self._store.read() as tx:
+            champions = [
+                tx.models.get(project.id, project.champion_id) for project in tx.projects.all() if project.champion_id
+            ]
+            counts = [tx.submissions.count_reviewed(model.project_id, model.id) for model in champions]
+        return [
+            model.id
+            for model, count in zip(champions, counts, strict=True)
+            if self._due(model, count) and self._refitted(model, count)
+        ]
+
+    def fit(self, model: ModelVersion) -> Learned:
+        """Learn from all reviews there are, and let routing use it. Raises Invalid where they are too few."""
+        reviewed = self._reviewed(model)
+        risk, unseen = fit_risk(_reviews(reviewed), seed=0)
+        audited = np.array([one.audit for one in reviewed])
+        learned = Learned(
+            risk=risk,
+            fitted_on=len(reviewed),
+            quality=_measured(unseen, reviewed),
+            audits=_measured(unseen[audited], [one for one in reviewed if one.audit]) if audited.any() else None,
+        )
+        key = self._blobs.put(learned.to_bytes())
+        with self._store.begin() as tx:
+            tx.models.judge(model.project_id, model.id, key)
+            body = {"model_id": model.id, "reviews": len(reviewed), "auroc": learned.quality.auroc, "risk_key": key}
+            tx.events.add(Event("risk.fitted", model.project_id, "service", body, self._clock()))
+        return learned
+
+    def status(self, model: ModelVersion) -> RiskStatus:
+        reviewed = self._reviewed(model)
+        learned = self._learned(model)
+        why = ""
+        if learned is None:
+            failures = sum(one.failed for one in reviewed)
+            why = (
+                f"{len(reviewed)} reviews, of which {failures} were corrected; it takes {FEWEST_REVIEWS} with "
+                f"{FEWEST_OF_EACH} of each to learn from."
+            )
+        routed_by = _measured(np.array([one.risk for one in reviewed]), reviewed) if reviewed else None
+        return RiskStatus(model_id=model.id, reviewed=len(reviewed), learned=learned, why=why, routed_by=routed_by)
+
+    def _due(self, model: ModelVersion, count: int) -> bool:
+        learned = self._learned(model)
+        before = learned.fitted_on if learned else self._tried.get(model.id)
+        return before is None or count >= before + (REFIT_AFTER if learned else 1)
+
+    def _refitted(self, model: ModelVersion, count: int) -> bool:
+        try:
+            learned = self.fit(model)
+        except Invalid:
+            self._tried[model.id] = count
+            return False
+        log.info("risk of %s learned from %d reviews, AUROC %s", model.id, learned.fitted_on, learned.quality.auroc)
+        return True
+
+    def _reviewed(self, model: ModelVersion) -> list[Reviewed]:
+        with self._store.read() as tx:
+            return tx.submissions.reviewed(model.project_id, model.id)
+
+    def _learned(self, model: ModelVersion) -> Learned | None:
+        if model.risk_key is None:
+            return None
+        known = self._known.get(model.risk_key)
+        if known is None:
+            try:
+                known = Learned.from_bytes(self._blobs.get(model.risk_key))
+            except AskanceError as error:
+                # A prediction must not fail for it; the next fit writes it again.
+                log.warning("what was learned of %s cannot be read, the heuristic is used: %s", model.id, error)
+                return None
+            with self._lock:
+                self._known[model.risk_key] = known
+                while len(self._known) > _KEPT:
+                    self._known.pop(next(iter(self._known)))
+        return known
+
+
+def _reviews(reviewed: Sequence[Reviewed]) -> Reviews:
+    names = set.intersection(*(set(one.signals) for one in reviewed)) if reviewed else set()
+    return Reviews(
+        signals={name: np.array([one.signals[name] for one in reviewed], dtype=np.float64) for name in sorted(names)},
+        failed=np.array([one.failed for one in reviewed], dtype=bool),
+        probability=np.array([one.probability for one in reviewed], dtype=np.float64),
+    )
+
+
+def _measured(risks: NDArray[np.float64], reviewed: Sequence[Reviewed]) -> Quality:
+    report = report_of(risks, _reviews(reviewed))
+    fields = {name: getattr(report, name) for name in Quality.__slots__}
+    return Quality(**fields | {"auroc": None if np.isnan(report.auroc) else report.auroc})
+
+
+def _quality(fields: dict[str, object]) -> Quality:
+    reliability = tuple(tuple(map(float, one)) for one in fields["reliability"])  # type: ignore[attr-defined]
+    return Quality(**fields | {"reliability": reliability})  # type: ignore[arg-type]

@@ -1,0 +1,90 @@
+"""What a strategy chooses from: the unlabelled items of one project as arrays, in one embedding space."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objects:
+    """Detections of the pool's items, m in all, ordered by item.
+
+    rows: (m,) int64, the item of each, ascending. classes: (m,) int64 in [0, C). scores: (m,) in [0, 1].
+    features: (m, e) float32, L2-normalised, one space for all; None where the model gives none.
+    """
+
+    rows: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    features: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """n items and what is known of them, row by row.
+
+    keys: n different digests. embeddings: (n, d) float32, L2-normalised. risk: (n,) in [0, 1]. signals: by name,
+    (n,) each (`selection.scores.Signals`). objects: their detections. labels: names of the C classes.
+    labelled: (l, d) embeddings of items that have their truth, in the same space.
+    class_quality: (C,) in [0, 1], how well the model does on each class (1: as well as can be); ones where unknown.
+    """
+
+    keys: Sequence[str]
+    embeddings: NDArray[np.float32]
+    risk: NDArray[np.float64]
+    signals: Mapping[str, NDArray[np.float64]]
+    objects: Objects
+    labels: tuple[str, ...]
+    labelled: NDArray[np.float32]
+    class_quality: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """row: of the pool. score: what the strategy ranked by; comparable within one selection only. reason: one sentence
+    for the person who will look at the item."""
+
+    row: int
+    score: float
+    reason: str
+
+
+def checked(pool: Pool) -> Pool:
+    """`pool`, where its parts fit and every number is one; raises Invalid, naming the first item that is at fault."""
+    n = len(pool)
+    if pool.embeddings.ndim != 2 or len(pool.embeddings) != n or len(pool.risk) != n:
+        raise Invalid(
+            f"{n} items do not go with embeddings of shape {pool.embeddings.shape} and {len(pool.risk)} risks."
+        )
+    if len(pool.labelled) and pool.labelled.shape[1] != pool.embeddings.shape[1]:
+        raise Invalid(
+            f"embeddings of width {pool.labelled.shape[1]} and {pool.embeddings.shape[1]} are of different spaces.",
+            hint="Each model version has its own embedding space; compare within one.",
+        )
+    _require_finite("embedding", pool.embeddings, pool.keys)
+    _require_finite("risk", pool.risk, pool.keys)
+    for name, values in pool.signals.items():
+        _require_finite(name, values, pool.keys)
+    return pool
+
+
+_AT_ONCE = 65_536  # rows
+
+
+def _require_finite(what: str, values: NDArray[np.floating], keys: Sequence[str]) -> None:
+    for start in range(0, len(values), _AT_ONCE):
+        finite = np.isfinite(values[start : start + _AT_ONCE])
+        if not finite.all():
+            row = start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))
+            raise Invalid(
+                f"the {what} of item {keys[row][:12]} holds NaN or infinity.",
+                hint="Predict it again by a sound model, or leave it out by a filter.",
+                item=keys[row],
+            )

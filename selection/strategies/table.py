@@ -1,0 +1,48 @@
+"""All strategies by name."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.errors import Invalid
+from selection.pool import Pick, Pool
+from selection.strategies import anomalous, coreset, herding, hybrid, plug_and_play, typical, uncertain, uniform
+
+
+class Strategy(Protocol):
+    def __call__(self, pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator, /) -> list[Pick]:
+        """min(budget, len(free)) different rows of `free`, the best first.
+
+        free: (f,) ascending rows that may be chosen; the others were chosen before, and count as labelled where a
+        strategy looks at what is. The same pool, rows, budget and state of `rng` give the same picks.
+        """
+        ...
+
+
+STRATEGIES: Mapping[str, Strategy] = {
+    "random": uniform.pick,
+    "entropy": uncertain.by_signal("entropy"),
+    "mean-entropy": uncertain.by_signal("mean-entropy"),
+    "max-entropy": uncertain.by_signal("max-entropy"),
+    "least-confidence": uncertain.by_signal("least-confidence"),
+    "margin": uncertain.by_signal("margin"),
+    "core-set": coreset.pick,
+    "typiclust": typical.pick,
+    "herding": herding.pick_typical,
+    "uncertainty-herding": herding.pick_uncertain,
+    "ppal": plug_and_play.pick,
+    "hybrid": hybrid.pick,
+    "anomaly": anomalous.pick,
+}
+
+
+def strategy(name: str) -> Strategy:
+    """Raises Invalid for a name that is not known, with the nearest one that is."""
+    if name in STRATEGIES:
+        return STRATEGIES[name]
+    near = difflib.get_close_matches(name, STRATEGIES, n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise Invalid(f"the strategy {name!r} is not known.", hint=f"{hint}There are: {', '.join(STRATEGIES)}.")

@@ -1,0 +1,76 @@
+"""Selections: unlabelled items chosen for people by a strategy and a budget."""
+
+import threading
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from loop.domain.errors import Invalid, Overloaded
+from loop.domain.selection import Conditions, PickedItem, Selection
+from loop.selecting import Selected, Wish
+from serving.api.auth import Operator, Reader, Wired
+from serving.api.schemas import PickOut, SelectionIn, SelectionOut, SelectionPage, SelectionSummary
+
+router = APIRouter(prefix="/v1/projects/{project_id}/selections", tags=["selections"])
+
+# A selection holds the pool in memory; two at a time would hold two.
+_one_at_a_time = threading.Lock()
+
+
+@router.post("", status_code=201)
+def make_selection(project_id: str, body: SelectionIn, token: Operator, wired: Wired) -> SelectionOut:
+    """Choose unlabelled items and make a task for each; a dry run makes none, and is not kept."""
+    if body.strategies and body.strategy:
+        raise Invalid("both strategy and strategies are given.", hint="Give one of them.")
+    wish = Wish(
+        budget=body.budget,
+        parts=body.strategies or ({body.strategy: 1.0} if body.strategy else {}),
+        random_share=body.random_share,
+        seed=body.seed,
+        conditions=Conditions(wanted=body.filter),
+        like_items=tuple(body.like),
+        failures=body.failures,
+    )
+    if not _one_at_a_time.acquire(timeout=30):
+        raise Overloaded("another selection is being made.", hint="Try again when it has its answer.")
+    try:
+        return _selected(wired.selector.select(project_id, wish, actor=token.name, dry_run=body.dry_run), body.dry_run)
+    finally:
+        _one_at_a_time.release()
+
+
+@router.get("")
+def list_selections(
+    project_id: str,
+    token: Reader,
+    wired: Wired,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 20,
+) -> SelectionPage:
+    """Newest first, without their picks."""
+    with wired.store.read() as tx:
+        tx.projects.get(project_id)
+        page = tx.selections.page(project_id, after=after, limit=limit)
+    return SelectionPage(
+        selections=[SelectionSummary.model_validate(one) for one in page],
+        next=page[-1].id if len(page) == limit else None,
+    )
+
+
+@router.get("/{selection_id}")
+def get_selection(project_id: str, selection_id: str, token: Operator, wired: Wired) -> SelectionOut:
+    """With its picks, by rank."""
+    with wired.store.read() as tx:
+        selection = tx.selections.get(project_id, selection_id)
+        picks = tx.selections.picks(selection_id)
+    return _out(selection, picks)
+
+
+def _selected(selected: Selected, dry_run: bool) -> SelectionOut:
+    out = _out(selected.selection, selected.picks)
+    return out.model_copy(update={"notes": list(selected.notes), "dry_run": dry_run})
+
+
+def _out(selection: Selection, picks: "list[PickedItem] | tuple[PickedItem, ...]") -> SelectionOut:
+    summary = SelectionSummary.model_validate(selection)
+    return SelectionOut(**summary.model_dump(), picks=[PickOut.model_validate(pick) for pick in picks])

@@ -1,0 +1,104 @@
+"""Risk learned from reviews: when it is learned, that routing uses it, and what is told of it."""
+
+from pathlib import Path
+
+import pytest
+
+from loop.domain.ports import Event
+from loop.risks import REFIT_AFTER, Learned
+from tests.api.conftest import Service, picture
+from tests.api.test_predictions import problem
+
+RISK = "/v1/projects/shapes/risk"
+
+
+def review(service: Service, count: int, *, first: int = 0, failing: int = 2) -> None:
+    """So many predictions, each answered; every `failing`-th is corrected."""
+    for seed in range(first, first + count):
+        assert service.predict(picture(seed)).is_success
+        answer_all(service, corrected=seed % failing == 0)
+
+
+def answer_all(service: Service, *, corrected: bool) -> None:
+    lease = "/v1/projects/shapes/tasks/lease"
+    while tasks := service.call("POST", lease, "reviewer", json={"count": 10}).json()["tasks"]:
+        for task in tasks:
+            shapes = [{"label": d["label"], "box": d["box"]} for d in task["detections"]]
+            if corrected:
+                shapes.append({"label": "bar", "box": [1, 1, 9, 9]})
+            answer = {"epoch": task["epoch"], "shapes": shapes}
+            assert service.call("POST", f"/v1/tasks/{task['id']}/submit", "reviewer", json=answer).is_success
+
+
+def champion(service: Service):
+    with service.services.store.read() as tx:
+        return tx.models.all("shapes")[0]
+
+
+def test_it_is_learned_once_there_are_fifty_reviews(service: Service) -> None:
+    """Before that the status says what is missing; after it, predictions are routed by what was learned."""
+    risks = service.services.risks
+    review(service, 49)
+    assert risks.refit_due() == []
+    before = service.call("GET", RISK).json()
+    assert before["learned"] is None and before["reviewed"] == 49
+    assert before["why"].startswith("49 reviews, of which 25 were corrected; it takes 50 with 10 of each")
+    review(service, 1, first=49)
+    assert risks.refit_due() == [champion(service).id]
+    after = service.call("GET", RISK).json()
+    assert after["learned"]["fitted_on"] == after["reviewed"] == 50 and after["why"] == ""
+    assert after["learned"]["quality"]["failures"] == 25
+    answer = service.predict(picture(1000)).json()
+    learned = Learned.from_bytes(service.services.blobs.get(champion(service).risk_key))
+    assert answer["decision"]["risk"] == pytest.approx(learned.risk.of(answer["signals"]))
+    assert after["learned"]["quality"]["failure_rate"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_it_is_learned_again_after_a_hundred_more(service: Service) -> None:
+    risks = service.services.risks
+    review(service, 50)
+    assert risks.refit_due() and not risks.refit_due()
+    first = champion(service).risk_key
+    review(service, REFIT_AFTER - 1, first=50)
+    assert risks.refit_due() == []
+    review(service, 1, first=50 + REFIT_AFTER)
+    assert risks.refit_due()
+    assert champion(service).risk_key != first
+    with service.services.store.read() as tx:
+        fitted: list[Event] = [event for event in tx.events.after("shapes", 0, 1000) if event.kind == "risk.fitted"]
+    assert [event.body["reviews"] for event in fitted] == [50, 150]
+
+
+def test_reviews_without_a_failure_teach_nothing_yet(service: Service) -> None:
+    review(service, 60, failing=1000)
+    assert service.services.risks.refit_due() == []
+    assert "of which 1 were corrected" in service.call("GET", RISK).json()["why"]
+
+
+def test_what_was_selected_does_not_count(service: Service) -> None:
+    """How probable it was to be selected is not known, so it cannot be weighted."""
+    policy = {"threshold": 1.0, "audit_rate": 0.0}
+    assert service.call("PATCH", "/v1/projects/shapes/policy", json=policy).is_success
+    for seed in range(3):
+        service.predict(picture(seed))
+    assert service.call("POST", "/v1/projects/shapes/selections", json={"budget": 3}).json()["picked"] == 3
+    answer_all(service, corrected=True)
+    assert service.call("GET", RISK).json()["reviewed"] == 0
+
+
+def test_a_risk_that_cannot_be_read_does_not_keep_predictions_from_being_made(service: Service) -> None:
+    """The heuristic speaks, as before anything was learned."""
+    model = champion(service)
+    service.services.blobs.put(b"{}")
+    with service.services.store.begin() as tx:
+        tx.models.judge("shapes", model.id, "0" * 64)
+    assert service.predict(picture(5)).is_success
+    root = Path(service.services.settings.blobs_url)
+    assert not list(root.rglob("0" * 64))
+
+
+def test_only_operators_see_it(service: Service) -> None:
+    for role in ("producer", "reviewer"):
+        problem(service.call("GET", RISK, role), 403, "forbidden")
+    assert service.call("POST", "/v1/projects", json={"id": "bare", "labels": ["a"]}).is_success
+    problem(service.call("GET", "/v1/projects/bare/risk"), 503, "no-champion")

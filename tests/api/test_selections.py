@@ -1,0 +1,176 @@
+"""Selections over HTTP: who may make them, what they choose from, and what reviewers see of them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from loop.domain.model import ModelVersion
+from loop.selecting import Wish
+from tests.api.conftest import Service, picture
+from tests.api.test_predictions import problem
+
+SELECTIONS = "/v1/projects/shapes/selections"
+
+
+@pytest.fixture
+def pool(service: Service) -> Iterator[list[str]]:
+    """Ten predicted images that nobody was asked about; their digests."""
+    policy = {"threshold": 1.0, "audit_rate": 0.0}
+    assert service.call("PATCH", "/v1/projects/shapes/policy", json=policy).is_success
+    answers = [service.predict(picture(seed), params={"source": f"camera {seed % 2}"}) for seed in range(10)]
+    assert all(answer.is_success for answer in answers)
+    yield [answer.json()["item_digest"] for answer in answers]
+
+
+def select(service: Service, role: str = "operator", **body: object):
+    return service.call("POST", SELECTIONS, role, json={"budget": 4, **body})
+
+
+def test_a_selection_makes_tasks_that_say_why(service: Service, pool: list[str]) -> None:
+    """Each pick has a task with its reason; the reviewer sees it."""
+    body = select(service, strategy="hybrid", random_share=0.25, seed=7)
+    assert body.status_code == 201
+    made = body.json()
+    assert (made["pool"], made["picked"], made["budget"], made["seed"]) == (10, 4, 4, 7)
+    assert made["mix"] == {"random": 0.25, "hybrid": 0.75}
+    assert [pick["rank"] for pick in made["picks"]] == [1, 2, 3, 4]
+    assert {pick["item_digest"] for pick in made["picks"]} < set(pool)
+    assert [pick["inclusion_probability"] for pick in made["picks"]] == [0.1, None, None, None]
+    leased = service.call("POST", "/v1/projects/shapes/tasks/lease", "reviewer", json={"count": 10}).json()["tasks"]
+    reasons = {pick["task_id"]: f"{pick['strategy']}: {pick['reason']}" for pick in made["picks"]}
+    assert {task["id"]: task["reason"] for task in leased} == reasons
+
+
+def test_what_was_selected_is_not_selected_again(service: Service, pool: list[str]) -> None:
+    first, second = select(service, budget=6).json(), select(service, budget=6).json()
+    assert second["pool"] == 4
+    assert {pick["item_digest"] for pick in first["picks"]} | {p["item_digest"] for p in second["picks"]} == set(pool)
+    assert second["notes"] == ["The pool has 4 items, fewer than the budget of 6: all were chosen."]
+    problem(select(service), 422, "invalid")
+    assert "all 10 items" in select(service).json()["detail"]
+
+
+def test_routed_work_has_no_reason(service: Service) -> None:
+    """Nothing tells an audit from a risky prediction."""
+    service.predict(picture())
+    (task,) = service.call("POST", "/v1/projects/shapes/tasks/lease", "reviewer", json={"count": 1}).json()["tasks"]
+    assert task["reason"] == ""
+
+
+def test_a_dry_run_makes_nothing(service: Service, pool: list[str]) -> None:
+    body = select(service, dry_run=True, strategies={"entropy": 1, "anomaly": 1}, seed=1).json()
+    assert body["dry_run"] and body["picked"] == 4
+    assert {pick["task_id"] for pick in body["picks"]} == {None}
+    assert service.call("GET", SELECTIONS).json()["selections"] == []
+    assert service.call("POST", "/v1/projects/shapes/tasks/lease", "reviewer", json={"count": 9}).json()["tasks"] == []
+    again = select(service, strategies={"entropy": 1, "anomaly": 1}, seed=1).json()
+    assert [pick["item_digest"] for pick in again["picks"]] == [pick["item_digest"] for pick in body["picks"]]
+
+
+def test_selections_are_found_again(service: Service, pool: list[str]) -> None:
+    made = [select(service, budget=1).json() for _ in range(3)]
+    page = service.call("GET", f"{SELECTIONS}?limit=2", "producer").json()
+    assert [one["id"] for one in page["selections"]] == [made[2]["id"], made[1]["id"]]
+    rest = service.call("GET", f"{SELECTIONS}?after={page['next']}", "producer").json()
+    assert [one["id"] for one in rest["selections"]] == [made[0]["id"]]
+    found = service.call("GET", f"{SELECTIONS}/{made[0]['id']}").json()
+    assert found["picks"] == made[0]["picks"]
+    problem(service.call("GET", f"{SELECTIONS}/sel_none"), 404, "not-found")
+
+
+def test_only_operators_select(service: Service, pool: list[str]) -> None:
+    """A reviewer would learn from the picks which tasks were drawn at random."""
+    made = select(service).json()
+    for role in ("producer", "reviewer"):
+        problem(select(service, role), 403, "forbidden")
+        problem(service.call("GET", f"{SELECTIONS}/{made['id']}", role), 403, "forbidden")
+
+
+def test_a_filter_narrows_the_pool(service: Service, pool: list[str]) -> None:
+    body = select(service, budget=10, filter={"source": "camera 1"}).json()
+    assert {pick["item_digest"] for pick in body["picks"]} == set(pool[1::2])
+    assert body["conditions"] == {"source": "camera 1"}
+
+
+def test_neighbours_of_failures_are_queued(service: Service, pool: list[str]) -> None:
+    """`like` names items; `failures` takes the newest that people corrected."""
+    like = select(service, budget=2, like=[pool[3]], random_share=0.0).json()
+    assert like["mix"] == {"like-this": 1.0}
+    nearest = service.call("GET", f"/v1/projects/shapes/items/{pool[3]}/neighbours?k=1").json()["neighbours"]
+    assert like["picks"][0]["item_digest"] == pool[3]  # nobody has looked at it yet
+    assert like["picks"][1]["item_digest"] == nearest[0]["item_digest"]
+    problem(select(service, failures=5), 422, "invalid")
+    (task, _) = service.call("POST", "/v1/projects/shapes/tasks/lease", "reviewer", json={"count": 2}).json()["tasks"]
+    answer = {"epoch": task["epoch"], "shapes": [{"label": "circle", "box": [1, 1, 20, 20]}]}
+    assert service.call("POST", f"/v1/tasks/{task['id']}/submit", "reviewer", json=answer).is_success
+    mined = select(service, failures=5, random_share=0.0).json()
+    assert mined["like_items"] == [task["item_digest"]]
+    assert all(task["item_digest"][:12] in pick["reason"] for pick in mined["picks"])
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"strategy": "hybird"}, "'hybird' is not known"),
+        ({"strategy": "like-this"}, "'like-this' is not known"),
+        ({"strategy": "ppal"}, "no embeddings of them"),
+        ({"strategies": {"hybrid": -1}}, "cannot have the share -1"),
+        ({"strategy": "hybrid", "strategies": {"anomaly": 1}}, "both strategy and strategies"),
+        ({"filter": {"colour": "red"}}, "cannot be filtered by 'colour'"),
+        ({"filter": {"source": "camera 9"}}, "the filter matches none of the 10 items"),
+        ({"like": ["0" * 64]}, "there is no item"),
+    ],
+)
+def test_what_cannot_be_selected_is_refused(
+    service: Service, pool: list[str], body: dict[str, object], words: str
+) -> None:
+    answer = select(service, **body)
+    assert answer.status_code in (404, 422)
+    assert words in answer.json()["detail"]
+    assert service.call("GET", SELECTIONS).json()["selections"] == []
+
+
+@pytest.mark.parametrize("budget", [0, -1, 100_001, "many"])
+def test_a_budget_must_be_one(service: Service, budget: object) -> None:
+    problem(select(service, budget=budget), 422, "invalid")
+
+
+def test_an_empty_pool_says_how_to_fill_it(service: Service) -> None:
+    answer = select(service)
+    problem(answer, 422, "invalid")
+    assert "has predicted no image" in answer.json()["detail"]
+    assert "askance annotate" in answer.json()["hint"]
+
+
+def test_images_that_were_not_kept_cannot_be_chosen(service: Service, pool: list[str]) -> None:
+    for digest in pool[:7]:
+        next(Path(service.services.settings.blobs_url).rglob(digest)).unlink()
+    body = select(service, budget=10).json()
+    assert body["picked"] == body["pool"] == 3
+    assert "7 items could not be chosen, since their images were not kept" in body["notes"][0]
+
+
+def test_a_project_without_a_model_cannot_select(service: Service) -> None:
+    assert service.call("POST", "/v1/projects", json={"id": "bare", "labels": ["a"]}).is_success
+    answer = service.call("POST", "/v1/projects/bare/selections", json={"budget": 1})
+    problem(answer, 503, "no-champion")
+
+
+def test_an_item_that_got_its_task_meanwhile_gets_no_second_one(service: Service, pool: list[str]) -> None:
+    """The pool is read before the tasks are written; what is queued in between is left out, and told."""
+    selector = service.services.selector
+
+    def queue_some(model: ModelVersion) -> NDArray[np.float32]:
+        selector.select("shapes", Wish(budget=7), actor="other")
+        return selector.references(model)
+
+    selected = replace(selector, references=queue_some).select("shapes", Wish(budget=10), actor="late")
+    assert selected.selection.picked == len(selected.picks) == 3
+    assert [pick.rank for pick in selected.picks] == [1, 2, 3]
+    assert "7 of the chosen items got a task meanwhile" in selected.notes[-1]
+    with service.services.store.read() as tx:
+        assert tx.tasks.of_items("shapes", pool) == frozenset(pool)

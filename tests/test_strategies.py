@@ -1,0 +1,353 @@
+"""Which items a strategy chooses. One contract for all, then what each is for."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from loop.domain.errors import Invalid
+from selection.choosing import choose, mixed
+from selection.coverage import Coverage, k_center
+from selection.duplicates import groups, thinned
+from selection.pool import Objects, Pool
+from selection.strategies.alike import pick_like
+from selection.strategies.plug_and_play import difficulties
+from selection.strategies.table import STRATEGIES, strategy
+
+LABELS = ("circle", "square", "bar")
+SIGNALS = ("sum_class_entropy", "mean_entropy", "max_entropy", "least_confidence", "least_margin", "anomaly_p")
+
+
+def normalised(points: NDArray[np.floating]) -> NDArray[np.float32]:
+    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True), dtype=np.float32)
+
+
+def pool_of(
+    embeddings: NDArray[np.float32],
+    *,
+    risk: NDArray[np.float64] | None = None,
+    labelled: NDArray[np.float32] | None = None,
+    signals: Mapping[str, NDArray[np.float64]] | None = None,
+    objects: Objects | None = None,
+) -> Pool:
+    """Two detections in each image, of any class."""
+    n, rng = len(embeddings), np.random.default_rng(5)
+    if objects is None:
+        features = normalised(rng.normal(size=(2 * n, 4))) if n else np.empty((0, 4), dtype=np.float32)
+        rows, classes = np.repeat(np.arange(n), 2), rng.integers(0, len(LABELS), 2 * n)
+        objects = Objects(rows=rows, classes=classes, scores=rng.uniform(0.1, 1.0, 2 * n), features=features)
+    return Pool(
+        keys=[f"{row:064x}" for row in range(n)],
+        embeddings=embeddings,
+        risk=rng.uniform(size=n) if risk is None else risk,
+        signals={name: rng.uniform(size=n) for name in SIGNALS} | dict(signals or {}),
+        objects=objects,
+        labels=LABELS,
+        labelled=np.empty((0, embeddings.shape[1]), dtype=np.float32) if labelled is None else labelled,
+    )
+
+
+def random_pool(n: int, d: int = 8, seed: int = 0) -> Pool:
+    return pool_of(normalised(np.random.default_rng(seed).normal(size=(n, d))))
+
+
+def clusters(sizes: tuple[int, ...], d: int = 16, spread: float = 0.05) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Points around as many orthogonal directions, and of which each is."""
+    rng = np.random.default_rng(1)
+    own = np.repeat(np.arange(len(sizes)), sizes)
+    return normalised(np.eye(d)[own] + spread * rng.normal(size=(len(own), d))), own
+
+
+every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+
+
+# --- the contract --------------------------------------------------------------------------------
+
+
+@every_strategy
+@pytest.mark.parametrize(("n", "budget"), [(40, 10), (40, 40), (40, 100), (1, 1), (1, 5), (3, 2), (600, 7)])
+def test_the_budget_is_met_by_different_items_with_a_reason(name: str, n: int, budget: int) -> None:
+    picks = strategy(name)(random_pool(n), np.arange(n), budget, np.random.default_rng(3))
+    assert len(picks) == min(n, budget)
+    assert len({pick.row for pick in picks}) == len(picks)
+    assert all(pick.reason and np.isfinite(pick.score) for pick in picks)
+
+
+@every_strategy
+@given(data=st.data(), n=st.integers(1, 30), budget=st.integers(1, 40))
+def test_only_what_is_free_is_chosen(name: str, data: st.DataObject, n: int, budget: int) -> None:
+    free = np.array(sorted(data.draw(st.sets(st.integers(0, n - 1)))), dtype=np.intp)
+    picks = strategy(name)(random_pool(n), free, budget, np.random.default_rng(0))
+    rows = [pick.row for pick in picks]
+    assert set(rows) <= set(free.tolist())
+    assert len(rows) == len(set(rows)) == min(budget, len(free))
+
+
+@every_strategy
+def test_the_same_seed_gives_the_same_picks(name: str) -> None:
+    one, other = (strategy(name)(random_pool(60), np.arange(60), 15, np.random.default_rng(9)) for _ in range(2))
+    assert one == other
+
+
+@every_strategy
+def test_images_that_are_all_alike_are_chosen_all_the_same(name: str) -> None:
+    """Nothing tells them apart; the budget is met, no item twice."""
+    alike = normalised(np.ones((30, 4)))
+    same = {signal: np.full(30, 0.5) for signal in SIGNALS}
+    pool = pool_of(alike, risk=np.full(30, 0.5), signals=same)
+    assert len({pick.row for pick in strategy(name)(pool, np.arange(30), 20, np.random.default_rng(0))}) == 20
+
+
+@every_strategy
+def test_a_pool_without_a_detection_is_chosen_from(name: str) -> None:
+    none = Objects(
+        rows=np.empty(0, dtype=np.int64),
+        classes=np.empty(0, dtype=np.int64),
+        scores=np.empty(0),
+        features=np.empty((0, 4), dtype=np.float32),
+    )
+    pool = replace(random_pool(12), objects=none, risk=np.zeros(12))
+    assert len(strategy(name)(pool, np.arange(12), 5, np.random.default_rng(0))) == 5
+
+
+@every_strategy
+def test_what_is_labelled_does_not_keep_it_from_choosing(name: str) -> None:
+    embeddings, _ = clusters((10, 10))
+    pool = pool_of(embeddings, labelled=embeddings)
+    assert len(strategy(name)(pool, np.arange(20), 6, np.random.default_rng(0))) == 6
+
+
+# --- sharing a budget ----------------------------------------------------------------------------
+
+
+def test_a_budget_is_shared_and_the_draw_knows_its_probability() -> None:
+    chosen = choose(random_pool(200), mixed({"hybrid": 60, "anomaly": 20, "random": 20}), 50, seed=1)
+    counts = {name: sum(one.strategy == name for one in chosen) for name in ("hybrid", "anomaly", "random")}
+    assert counts == {"hybrid": 30, "anomaly": 10, "random": 10}
+    assert len({one.pick.row for one in chosen}) == 50
+    assert {one.inclusion_probability for one in chosen} == {None, 10 / 200}
+
+
+def test_a_draw_at_random_is_in_every_budget() -> None:
+    assert mixed({"hybrid": 1.0}) == pytest.approx({"random": 0.15, "hybrid": 0.85})
+    assert mixed({"random": 3.0}) == {"random": 1.0}
+    assert mixed({"hybrid": 1.0}, 0.0) == {"hybrid": 1.0}
+
+
+@given(
+    parts=st.dictionaries(st.sampled_from(sorted(STRATEGIES)), st.floats(0.01, 100.0), min_size=1),
+    lot=st.floats(0.0, 1.0),
+    budget=st.integers(1, 60),
+)
+def test_shares_add_up_and_budgets_are_met(parts: dict[str, float], lot: float, budget: int) -> None:
+    mix = mixed(parts, lot)
+    assert sum(mix.values()) == pytest.approx(1.0)
+    if lot:
+        assert mix["random"] >= lot - 1e-9 or set(parts) == {"random"}
+    assert len(choose(random_pool(40), mix, budget, seed=0)) == min(budget, 40)
+
+
+def test_each_item_is_drawn_as_often_as_its_probability_says() -> None:
+    pool, draws = random_pool(20), 400
+    counts = np.zeros(20)
+    for seed in range(draws):
+        for one in choose(pool, {"random": 0.2, "entropy": 0.8}, 10, seed=seed):
+            counts[one.pick.row] += one.strategy == "random"
+    expected, deviation = draws * 2 / 20, np.sqrt(draws * 0.1 * 0.9)
+    assert np.all(np.abs(counts - expected) < 4.5 * deviation)
+
+
+@pytest.mark.parametrize(
+    ("mix", "budget", "words"),
+    [
+        ({"hybird": 1.0}, 5, "'hybird' is not known"),
+        ({}, 5, "no strategy is named"),
+        ({"hybrid": 0.0}, 5, "cannot have the share 0"),
+        ({"hybrid": float("nan")}, 5, "cannot have the share nan"),
+        ({"hybrid": 1.0}, 0, "a budget of 0 chooses nothing"),
+        ({"hybrid": 1.0}, -3, "a budget of -3"),
+    ],
+)
+def test_what_cannot_be_chosen_by_is_refused(mix: dict[str, float], budget: int, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        choose(random_pool(5), mixed(mix), budget, seed=0)
+
+
+def test_a_name_with_a_typo_is_answered_with_the_nearest() -> None:
+    with pytest.raises(Invalid) as caught:
+        strategy("hybird")
+    assert "Did you mean hybrid?" in caught.value.hint
+
+
+@pytest.mark.parametrize("part", ["embeddings", "risk", "signals"])
+def test_a_number_that_is_none_is_refused_with_its_item(part: str) -> None:
+    pool = random_pool(9)
+    if part == "embeddings":
+        pool.embeddings[7, 2] = np.nan
+    elif part == "risk":
+        pool.risk[7] = np.inf
+    else:
+        pool.signals["anomaly_p"][7] = np.nan
+    with pytest.raises(Invalid, match=r"of item 0000.* holds NaN") as caught:
+        choose(pool, {"random": 1.0}, 3, seed=0)
+    assert caught.value.ids["item"] == pool.keys[7]
+
+
+def test_labels_of_another_embedding_space_are_refused() -> None:
+    pool = replace(random_pool(5, d=8), labelled=np.ones((2, 6), dtype=np.float32))
+    with pytest.raises(Invalid, match="different spaces"):
+        choose(pool, {"random": 1.0}, 3, seed=0)
+
+
+# --- k-center ------------------------------------------------------------------------------------
+
+
+def plain_k_center(points: NDArray[np.float32], centres: NDArray[np.float32], k: int) -> list[int]:
+    nearest = np.full(len(points), -2.0)
+    for centre in centres:
+        nearest = np.maximum(nearest, points @ centre)
+    rows: list[int] = []
+    for _ in range(min(k, len(points))):
+        nearest[rows] = np.inf
+        rows.append(int(np.argmin(nearest)))
+        nearest = np.maximum(nearest, points @ points[rows[-1]])
+    return rows
+
+
+@pytest.mark.parametrize("d", [2, 8, 64])
+@pytest.mark.parametrize("labelled", [0, 3])
+def test_speculative_k_center_is_the_plain_one(d: int, labelled: int) -> None:
+    rng = np.random.default_rng(d)
+    points, centres = normalised(rng.normal(size=(500, d))), normalised(rng.normal(size=(labelled or 1, d)))[:labelled]
+    found = k_center(Coverage.of(points, centres), 60)
+    radius = [distance for _, distance in found]
+    assert radius == sorted(radius, reverse=True)
+    assert [row for row, _ in found] == plain_k_center(points, centres, 60)
+
+
+def test_k_center_leaves_no_cluster_out() -> None:
+    embeddings, own = clusters((200, 5, 5, 5))
+    picks = STRATEGIES["core-set"](pool_of(embeddings), np.arange(215), 4, np.random.default_rng(0))
+    assert {int(own[pick.row]) for pick in picks} == {0, 1, 2, 3}
+
+
+# --- what each is for ----------------------------------------------------------------------------
+
+
+def test_typiclust_takes_the_most_typical_of_each_cluster_and_goes_where_no_label_is() -> None:
+    embeddings, own = clusters((40, 30, 20))
+    pool = pool_of(embeddings)
+    first = STRATEGIES["typiclust"](pool, np.arange(90), 3, np.random.default_rng(0))
+    assert sorted(int(own[pick.row]) for pick in first) == [0, 1, 2]
+    centre = embeddings[own == 0].mean(axis=0)
+    (chosen,) = [pick.row for pick in first if own[pick.row] == 0]
+    assert embeddings[chosen] @ centre > np.median(embeddings[own == 0] @ centre)
+    labelled = pool_of(embeddings, labelled=embeddings[own != 1][:20])
+    (next_one,) = STRATEGIES["typiclust"](labelled, np.arange(90), 1, np.random.default_rng(0))
+    assert own[next_one.row] != 0
+
+
+@pytest.mark.parametrize("name", ["herding", "uncertainty-herding"])
+def test_herding_covers_the_large_clusters_first(name: str) -> None:
+    embeddings, own = clusters((60, 40, 2))
+    pool = pool_of(embeddings, risk=np.full(102, 0.5))
+    picks = STRATEGIES[name](pool, np.arange(102), 2, np.random.default_rng(0))
+    assert [int(own[pick.row]) for pick in picks] == [0, 1]
+    gains = [pick.score for pick in STRATEGIES[name](pool, np.arange(102), 30, np.random.default_rng(0))]
+    assert gains == sorted(gains, reverse=True)
+
+
+def test_uncertainty_herding_goes_where_the_risk_is() -> None:
+    embeddings, own = clusters((60, 40))
+    pool = pool_of(embeddings, risk=np.where(own == 1, 0.9, 0.01))
+    (first,) = STRATEGIES["uncertainty-herding"](pool, np.arange(100), 1, np.random.default_rng(0))
+    assert own[first.row] == 1
+
+
+def test_hybrid_takes_one_of_many_risky_near_duplicates() -> None:
+    embeddings, own = clusters((50, 10, 10), spread=0.001)
+    pool = pool_of(embeddings, risk=np.where(own == 0, 0.9, 0.5))
+    picks = STRATEGIES["hybrid"](pool, np.arange(70), 3, np.random.default_rng(0))
+    assert own[picks[0].row] == 0
+    assert {int(own[pick.row]) for pick in picks} == {0, 1, 2}
+
+
+def test_hybrid_sees_to_classes_that_are_short() -> None:
+    embeddings = normalised(np.random.default_rng(0).normal(size=(100, 32)))
+    classes = np.where(np.arange(100) < 90, 0, 1)
+    objects = Objects(rows=np.arange(100), classes=classes, scores=np.full(100, 0.6))
+    pool = pool_of(embeddings, risk=np.full(100, 0.5), objects=objects)
+    picks = STRATEGIES["hybrid"](pool, np.arange(100), 10, np.random.default_rng(0))
+    assert sum(classes[pick.row] for pick in picks) >= 4  # a tenth of the pool
+
+
+def test_anomalies_are_thinned() -> None:
+    embeddings, own = clusters((20, 20), spread=0.0001)
+    pool = pool_of(embeddings, signals={"anomaly_p": np.where(own == 0, 0.01, 0.5)})
+    first, second, third = STRATEGIES["anomaly"](pool, np.arange(40), 3, np.random.default_rng(0))
+    assert (own[first.row], own[second.row], own[third.row]) == (0, 1, 0)
+    assert "1.0% of the training images" in first.reason
+
+
+def test_uncertainty_takes_the_largest_and_of_equals_any() -> None:
+    values = np.array([0.1, 0.9, 0.5, 0.5, 0.5, 0.2])
+    pool = pool_of(normalised(np.eye(6)), signals={"sum_class_entropy": values})
+    drawn = {
+        tuple(pick.row for pick in STRATEGIES["entropy"](pool, np.arange(6), 2, np.random.default_rng(seed)))
+        for seed in range(30)
+    }
+    assert drawn == {(1, 2), (1, 3), (1, 4)}
+
+
+def test_neighbours_of_failures_are_taken_in_turn() -> None:
+    embeddings, own = clusters((30, 30, 30))
+    queries = normalised(np.eye(16)[:2])
+    picks = pick_like(pool_of(embeddings), np.arange(90), 10, queries, ["failure 1", "failure 2"])
+    assert sorted(int(own[pick.row]) for pick in picks) == [0] * 5 + [1] * 5
+    assert all("failure" in pick.reason for pick in picks)
+
+
+def test_ppal_weighs_what_the_model_is_bad_at() -> None:
+    objects = Objects(rows=np.arange(2), classes=np.array([0, 1]), scores=np.full(2, 0.5))
+    pool = replace(pool_of(normalised(np.eye(2)), objects=objects), class_quality=np.array([1.0, 0.0, 1.0]))
+    assert difficulties(pool) == pytest.approx([1.0, 1.2])  # bits; 1 + β, as β·α·log(1 + e^(1/α) - 1) = β
+
+
+def test_ppal_takes_detections_that_differ() -> None:
+    """Four kinds of detections, ten images of each: one pick of each kind, though one kind is the most difficult."""
+    kinds = np.repeat(np.arange(4), 10)
+    rng = np.random.default_rng(2)
+    objects = Objects(
+        rows=np.arange(40),
+        classes=np.zeros(40, dtype=np.int64),
+        scores=0.5 + 0.01 * kinds,
+        features=normalised(np.eye(4)[kinds] + 0.01 * rng.normal(size=(40, 4))),
+    )
+    picks = STRATEGIES["ppal"](pool_of(normalised(np.ones((40, 3))), objects=objects), np.arange(40), 10, rng)
+    assert {int(kinds[pick.row]) for pick in picks} == {0, 1, 2, 3}
+
+
+def test_ppal_needs_embeddings_of_detections() -> None:
+    pool = random_pool(5)
+    with pytest.raises(Invalid, match="no embeddings of them"):
+        STRATEGIES["ppal"](
+            replace(pool, objects=replace(pool.objects, features=None)), np.arange(5), 2, np.random.default_rng(0)
+        )
+
+
+# --- near-duplicates -----------------------------------------------------------------------------
+
+
+def test_near_duplicates_come_last() -> None:
+    embeddings, own = clusters((5, 5), spread=0.0001)
+    assert [int(own[row]) for row in thinned(embeddings, np.arange(10), 4)] == [0, 1, 0, 0]
+
+
+def test_chains_of_near_duplicates_are_one_cluster() -> None:
+    angles = np.array([0.0, 0.15, 0.3, 1.5, 1.6, 3.0])  # cos 0.15 = 0.989, cos 0.3 = 0.955
+    embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert groups(embeddings).tolist() == [0, 0, 0, 1, 1, 2]
