@@ -105,7 +105,7 @@ def test_picks_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["-b", "0"], "0 is not in"),
+        (["-b", "0"], "greater than or equal to 1"),
         (["-b", "5", "--filter", "source"], "is not NAME=VALUE"),
         (["-b", "5", "-s", "hybrid=much"], "'much' is no share for hybrid"),
     ],

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 
-from loop.demo.run import DemoResult, Plan, Users, run_demo, table, write_scenes
+from loop.demo.run import Plan, Users, run_demo, table, write_scenes
 from loop.domain.access import Role
 from loop.exchange.importer import import_dataset
 from loop.settings import Settings
@@ -31,6 +32,7 @@ def show(settings: Settings, url: str, *, seed: int, leave: bool, as_json: bool)
     State goes where the service keeps it, in a project of its own, so that `askance up` goes on with it.
     """
     console = Console(stderr=as_json)
+    out = _kept_to_ourselves() if as_json else sys.stdout
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: _interrupted(stop))
@@ -43,7 +45,10 @@ def show(settings: Settings, url: str, *, seed: int, leave: bool, as_json: bool)
             project = _prepared(services, operator, seed, plan)
             with _users(operator, url, project) as users:
                 result = run_demo(users, console, project=project, seed=seed, plan=plan)
-        _tell(console, result, as_json)
+        console.print(table(result))
+        if as_json:
+            out.write(json.dumps(result.to_json()) + "\n")
+            out.flush()
         if not leave:
             console.print(f"\nThe service stays up: correct some yourself at {url}/#token={secret}", soft_wrap=True)
             console.print("Ctrl-C ends it; `askance up` goes on with the same state.")
@@ -87,8 +92,10 @@ def _users(operator: Client, url: str, project: str) -> Iterator[Users]:
         yield Users(sends, reviews, operator)
 
 
-def _tell(console: Console, result: DemoResult, as_json: bool) -> None:
-    console.print(table(result))
-    if as_json:
-        sys.stdout.write(json.dumps(result.to_json()) + "\n")
-        sys.stdout.flush()
+def _kept_to_ourselves() -> TextIO:
+    """Standard output. Whatever else is printed there, as Ray does with its daemons' last words, goes to standard
+    error from now on, so that a program that reads the output finds one JSON object."""
+    sys.stdout.flush()
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return out
