@@ -10,22 +10,29 @@ Vectors are drawn like embeddings of images: clusters of unequal size in a subsp
 import argparse
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks.report import QUICK, Figure, at_most, publish, reading
+from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
+from selection.anomaly import AnomalyScorer
 from selection.choosing import choose, mixed
 from selection.coverage import Coverage, k_center
+from selection.index import EmbeddingIndex
+from selection.index_file import read_index, write_index
+from selection.neighbours import nearest
 from selection.pool import Objects, Pool
 
 N = 100_000 if QUICK else 1_000_000
 D = 256
 CENTRES = 200 if QUICK else 1000
 PICKED = 1000
+ASKED = 500
 _CHUNK = 50_000
 
 
@@ -96,17 +103,68 @@ def hybrid_figures(points: NDArray[np.float32], rng: np.random.Generator) -> Ite
     yield at_most(f"selection of {PICKED} from {n:,}, hybrid with a random share", seconds, 60.0, "s", 1)
 
 
+def anomaly_figures(points: NDArray[np.float32], asked: NDArray[np.float32]) -> Iterator[Figure]:
+    """The anomaly of one new image against all references."""
+    n = len(points)
+    started = time.perf_counter()
+    scorer = AnomalyScorer.fit(points, k=10)
+    seconds = time.perf_counter() - started
+    scorer.p_value(asked[0])
+    times = [_seconds(lambda one=one: scorer.p_value(one)) for one in asked]
+    yield at_most(
+        f"kNN anomaly of one image against {n:,}, p99", 1000 * float(np.percentile(times, 99)), 5.0, "ms", len(times)
+    )
+    yield reading("kNN anomaly, p50", 1000 * float(np.median(times)), "ms", len(times))
+    yield reading("kNN anomaly: fitting", seconds, "s", 1)
+
+
+def index_figures(points: NDArray[np.float32], asked: NDArray[np.float32]) -> Iterator[Figure]:
+    """Growing, made anew, kept and read again."""
+    n = len(points)
+    keys = [f"{row:064x} pred_{row:032x}" for row in range(n)]
+    index = EmbeddingIndex(points.shape[1])
+    parts = [slice(start, start + n // 10) for start in range(0, n, n // 10)]
+    adding = [_seconds(lambda part=part: index.add(keys[part], points[part])) for part in parts]
+    exact = np.concatenate([_exact(points, asked[start : start + 50]) for start in range(0, len(asked), 50)])
+    yield at_most("index: adding the last tenth ÷ adding the second", adding[-1] / adding[1], 2.0, "ratio", 10)
+    if index.rebuild_due:
+        yield reading(f"index: lists for {n:,}", _seconds(index.rebuild), "s", 1)
+    found = [{key for key, _ in index.nearest(one, 10)} for one in asked]
+    shares = [len({keys[row] for row in rows} & keys_) / 10 for rows, keys_ in zip(exact, found, strict=True)]
+    times = [_seconds(lambda one=one: index.nearest(one, 10)) for one in asked]
+    yield at_least(f"index of {n:,}: recall of the ten nearest", float(np.mean(shares)), 0.98, "share", len(asked))
+    yield reading("index: one search, p50", 1000 * float(np.median(times)), "ms", len(times))
+    yield reading("index: one search, p99", 1000 * float(np.percentile(times, 99)), "ms", len(times))
+    with tempfile.TemporaryDirectory() as folder:
+        parts_ = index.parts()
+        yield reading(
+            "index: writing its file", _seconds(lambda: write_index(Path(folder), parts_, sequence=1)), "s", 1
+        )
+        del parts_
+        yield at_most("index: reading its file", _seconds(lambda: read_index(Path(folder), dim=index.dim)), 5.0, "s", 1)
+
+
+def _exact(points: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.int64]:
+    return nearest(points, asked, 10)[1]
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selection", description=__doc__)
-    parser.add_argument("--only", default="k-center,hybrid", help="k-center, hybrid")
+    parts = "k-center,hybrid,index,anomaly"
+    parser.add_argument("--only", default=parts, help=parts)
     chosen = parser.parse_args(arguments).only.split(",")
     rng = np.random.default_rng(0)
-    points = embeddings(N, D, rng)
+    points = embeddings(N + ASKED, D, rng)
+    points, asked = points[:N], points[N:]
     found: list[Figure] = []
     if "k-center" in chosen:
         found += k_center_figures(points)
     if "hybrid" in chosen:
         found += hybrid_figures(points, rng)
+    if "index" in chosen:
+        found += index_figures(points, asked)
+    if "anomaly" in chosen:
+        found += anomaly_figures(points, asked)
     return publish("selection", found, Console())
 
 

@@ -1,6 +1,10 @@
 """Embedding caches that follow the store: what is like this image, and is it unlike the training set."""
 
+import logging
 import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,19 +15,38 @@ from loop.domain.ports import Blobs, Store
 from selection.anomaly import AnomalyScorer
 from selection.embeddings import read_embeddings
 from selection.index import EmbeddingIndex
+from selection.index_file import read_index, write_index
+
+log = logging.getLogger("askance.index")
 
 _PAGE = 2000
+_FEWEST_NEW = 1000  # embeddings: fewer are read again as fast
+_KEEP_SECONDS = 30.0  # from one writing to the next
+_TELL_SECONDS = 5.0  # of making it anew
 # A model version that has not been asked for is forgotten when this many others were.
 _SPACES_KEPT = 8
 
 
-class ServedIndex:
-    """Per model version, a FAISS index over every embedding it served; caught up from the store when asked,
-    so that it is never stale and needs no rebuild after a crash."""
+@dataclass(slots=True)
+class _Space:
+    """One version's index. sequence: of the last prediction in it; kept: how many it held when it was last written."""
 
-    def __init__(self, store: Store) -> None:
+    index: EmbeddingIndex
+    sequence: int
+    kept: int
+    kept_at: float = 0.0  # time.monotonic
+    tending: bool = False
+
+
+class ServedIndex:
+    """Per model version, a FAISS index over every embedding it served; caught up from the store when asked, so that it
+    is never stale. Its file saves a start from reading all of them again; one that is missing or damaged is made anew
+    from the store."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
         self._store = store
-        self._spaces: dict[str, tuple[EmbeddingIndex, int]] = {}
+        self._folder = folder
+        self._spaces: dict[str, _Space] = {}
         self._lock = threading.Lock()
 
     def nearest(self, model: ModelVersion, item_digest: str, k: int) -> list[tuple[str, str, float]]:
@@ -45,20 +68,62 @@ class ServedIndex:
 
     def _caught_up(self, model: ModelVersion) -> EmbeddingIndex:
         with self._lock:
-            index, sequence = self._spaces.pop(model.id, (EmbeddingIndex(model.head.embedding_dim), 0))
-            while True:
-                with self._store.read() as tx:
-                    page = tx.predictions.embeddings_after(model.project_id, model.id, sequence, _PAGE)
-                if page:
-                    keys = [f"{row.item_digest} {row.prediction_id}" for row in page]
-                    index.add(keys, np.stack([row.embedding for row in page]))
-                    sequence = page[-1].sequence
-                if len(page) < _PAGE:
-                    break
-            self._spaces[model.id] = (index, sequence)
+            space = self._spaces.pop(model.id, None) or self._opened(model)
+            self._catch_up(model, space)
+            self._spaces[model.id] = space
             while len(self._spaces) > _SPACES_KEPT:
                 self._spaces.pop(next(iter(self._spaces)))
-            return index
+            if not space.tending and (space.index.rebuild_due or _worth_keeping(space)):
+                space.tending = True
+                threading.Thread(target=self._tend, args=(model.id, space), name="index", daemon=True).start()
+            return space.index
+
+    def _opened(self, model: ModelVersion) -> _Space:
+        read = read_index(self._folder / model.id, dim=model.head.embedding_dim)
+        if read is None:
+            return _Space(EmbeddingIndex(model.head.embedding_dim), 0, 0)
+        index, sequence = read
+        return _Space(index, sequence, len(index), time.monotonic())
+
+    def _catch_up(self, model: ModelVersion, space: _Space) -> None:
+        begun = told = time.monotonic()
+        while True:
+            with self._store.read() as tx:
+                page = tx.predictions.embeddings_after(model.project_id, model.id, space.sequence, _PAGE)
+            if page:
+                keys = [f"{row.item_digest} {row.prediction_id}" for row in page]
+                space.index.add(keys, np.stack([row.embedding for row in page]))
+                space.sequence = page[-1].sequence
+            if len(page) < _PAGE:
+                return
+            if time.monotonic() - told > _TELL_SECONDS:
+                told = time.monotonic()
+                log.info("index of %s: %d embeddings after %.0f s", model.id, len(space.index), told - begun)
+
+    def _tend(self, model_id: str, space: _Space) -> None:
+        """Beside the searches: make it fast again, and keep it."""
+        try:
+            if space.index.rebuild_due:
+                space.index.rebuild()
+            with self._lock:  # so that what is written has all up to its sequence, and no more
+                sequence, count = space.sequence, len(space.index)
+                parts = space.index.parts()
+            write_index(self._folder / model_id, parts, sequence=sequence)
+            space.kept, space.kept_at = count, time.monotonic()
+        except OSError as error:
+            log.warning("the index of %s cannot be kept: %s", model_id, error)
+            space.kept_at = time.monotonic()
+        except Exception:
+            log.exception("the index of %s could not be made anew", model_id)
+            space.kept_at = time.monotonic()
+        finally:
+            space.tending = False
+
+
+def _worth_keeping(space: _Space) -> bool:
+    """It has grown enough since it was written, and not just now."""
+    grown = len(space.index) - space.kept
+    return grown >= max(_FEWEST_NEW, space.kept // 10) and time.monotonic() - space.kept_at > _KEEP_SECONDS
 
 
 def _others(found: list[tuple[str, float]], item_digest: str, k: int) -> list[tuple[str, str, float]]:

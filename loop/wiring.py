@@ -95,7 +95,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         ),
         desk=Desk(store, utc_now, os.urandom),
         controller=_controller(settings, store, blobs, administration),
-        served_index=ServedIndex(store),
+        served_index=ServedIndex(store, settings.data_dir / "index"),
         risks=risks,
         selector=Selector(
             store,

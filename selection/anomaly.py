@@ -14,6 +14,8 @@ from selection.index import EmbeddingIndex
 
 # The references that are held out to calibrate distances; the others are the neighbours.
 CALIBRATION_SHARE = 0.3
+# More do not make a p-value finer than anybody would act on, and each costs a search.
+MOST_CALIBRATION = 5000
 # Below this many references a p-value could never be small: say "not known" (1.0) instead.
 FEWEST_REFERENCES = 30
 
@@ -31,16 +33,18 @@ class AnomalyScorer:
     def fit(cls, references: NDArray[np.float32], *, k: int) -> "AnomalyScorer":
         """`references`: (n, d) float32, L2-normalised, in an order that says nothing (digests).
 
-        Every third or so reference is held out for calibration, the same ones at each call.
+        Every third or so reference is held out for calibration, at most 5,000, the same ones at each call.
         """
         count = len(references)
         held = np.zeros(count, dtype=bool)
-        held[:: max(2, round(1 / CALIBRATION_SHARE))] = True
+        held[:: max(2, round(1 / CALIBRATION_SHARE), -(-count // MOST_CALIBRATION))] = True
         index = EmbeddingIndex(references.shape[1])
         if count < FEWEST_REFERENCES:
             return cls(index, np.empty(0), k)
         fitted = references[~held]
         index.add([str(i) for i in range(len(fitted))], fitted)
+        if index.rebuild_due:
+            index.rebuild()
         k = min(k, len(fitted))
         return cls(index, np.sort(_kth_distance(index, references[held], k)), k)
 

@@ -1,0 +1,101 @@
+"""The index that follows what is served: never stale, kept in a file, made anew where the file is not to be had."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loop.domain.model import ModelVersion
+from loop.domain.prediction import Prediction
+from loop.search import ServedIndex
+from loop.store.database import SqlStore
+from selection.index import EmbeddingIndex
+from selection.index_file import read_index, write_index
+from tests.contract.records import a_model, a_prediction, a_project, an_item, digest
+
+COUNT = 1500
+
+
+def prediction(number: int) -> Prediction:
+    """Each a little further round a circle than the one before."""
+    angle = 2 * np.pi * number / 4000
+    embedding = np.array([np.cos(angle), np.sin(angle), 0.0], dtype=np.float32)
+    return replace(a_prediction(number, item=number), embedding=embedding)
+
+
+def add(store: SqlStore, numbers: range) -> None:
+    with store.begin() as tx:
+        tx.items.add_all([an_item(number) for number in numbers])
+        tx.predictions.add_all([prediction(number) for number in numbers])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqlStore]:
+    store = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
+    store.migrate()
+    with store.begin() as tx:
+        tx.projects.add(a_project())
+        tx.models.add(a_model())
+    add(store, range(COUNT))
+    yield store
+    store.close()
+
+
+MODEL: ModelVersion = a_model()
+
+
+def nearest(index: ServedIndex, number: int) -> set[str]:
+    return {item for item, _, _ in index.nearest(MODEL, digest(number), 2)}
+
+
+def kept(folder: Path) -> Path:
+    """The folder of the version's index, once it is written."""
+    deadline = time.monotonic() + 20
+    while not (folder / MODEL.id / "index.json").is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return folder / MODEL.id
+
+
+def test_what_was_just_predicted_is_found(store: SqlStore, tmp_path: Path) -> None:
+    index = ServedIndex(store, tmp_path / "index")
+    assert nearest(index, 700) == {digest(699), digest(701)}
+    add(store, range(COUNT, COUNT + 2))
+    assert nearest(index, COUNT) == {digest(COUNT - 1), digest(COUNT + 1)}
+
+
+def test_a_start_goes_on_from_the_file(store: SqlStore, tmp_path: Path) -> None:
+    """What is in the file is not read from the store again, and what came since is."""
+    assert nearest(ServedIndex(store, tmp_path / "index"), 5) == {digest(4), digest(6)}
+    read = read_index(kept(tmp_path / "index"), dim=3)
+    assert read is not None and len(read[0]) == COUNT
+    only_here = EmbeddingIndex(3)
+    only_here.add([f"{'f' * 64} pred_f"], prediction(10).embedding[None, :])
+    write_index(tmp_path / "index" / MODEL.id, only_here.parts(), sequence=read[1])
+    add(store, range(COUNT, COUNT + 1))
+    assert nearest(ServedIndex(store, tmp_path / "index"), 10) == {"f" * 64, digest(COUNT)}
+
+
+def test_a_damaged_file_is_made_anew(store: SqlStore, tmp_path: Path) -> None:
+    assert nearest(ServedIndex(store, tmp_path / "index"), 5)
+    (vectors,) = kept(tmp_path / "index").glob("*.faiss")
+    vectors.write_bytes(b"rubbish")
+    assert nearest(ServedIndex(store, tmp_path / "index"), 5) == {digest(4), digest(6)}
+
+
+def test_where_it_cannot_be_kept_it_is_searched_all_the_same(
+    store: SqlStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "index").write_text("a file where the folder should be")
+    index = ServedIndex(store, tmp_path / "index")
+    with caplog.at_level(logging.WARNING, logger="askance.index"):
+        assert nearest(index, 5) == {digest(4), digest(6)}
+        deadline = time.monotonic() + 20
+        while "cannot be kept" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert "cannot be kept" in caplog.text
+    assert nearest(index, 7) == {digest(6), digest(8)}
