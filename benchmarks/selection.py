@@ -136,12 +136,10 @@ def index_figures(points: NDArray[np.float32], asked: NDArray[np.float32]) -> It
     yield reading("index: one search, p50", 1000 * float(np.median(times)), "ms", len(times))
     yield reading("index: one search, p99", 1000 * float(np.percentile(times, 99)), "ms", len(times))
     with tempfile.TemporaryDirectory() as folder:
-        parts_ = index.parts()
-        yield reading(
-            "index: writing its file", _seconds(lambda: write_index(Path(folder), parts_, sequence=1)), "s", 1
-        )
-        del parts_
-        yield at_most("index: reading its file", _seconds(lambda: read_index(Path(folder), dim=index.dim)), 5.0, "s", 1)
+        written = _seconds(lambda: write_index(Path(folder), index.parts(), sequence=1))
+        yield reading("index: writing its file", written, "s", 1)
+        read = _seconds(lambda: read_index(Path(folder), dim=index.dim))
+        yield at_most("index: reading its file", read, 5.0, "s", 1)
 
 
 def _exact(points: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.int64]:
