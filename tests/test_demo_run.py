@@ -87,6 +87,7 @@ class MemoryService:
             score_threshold=0.25,
             failure_iou=0.5,
             lease_seconds=60,
+            reason="",
             retain="all",
             retain_rate=1.0,
             durability="before-answer",
@@ -171,6 +172,7 @@ def _task(task_id: str, digest: str) -> TaskOut:
         epoch=1,
         expires_at=NOW,
         lease_seconds=60,
+        reason="",
         detections=[],
         created_at=NOW,
     )

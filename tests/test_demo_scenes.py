@@ -229,6 +229,7 @@ def _task(index: int, digest: str) -> TaskOut:
         epoch=1,
         expires_at=now,
         lease_seconds=60,
+        reason="",
         detections=[],
         created_at=now,
     )
