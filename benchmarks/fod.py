@@ -17,13 +17,15 @@ BODY = DATA / "weights" / "yolov5n_coco" / "yolov5n_v61_coco_state.pt"
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An image of a sequence. held_out: by the data set's own split of whole sequences."""
+    """An image of a sequence. held_out: by the data set's own split of whole sequences; later: the last quarter of its
+    sequence, behind a gap, by its split in time."""
 
     image: TrainingImage
     sequence: str
     weather: str  # Dry | Wet
     light: str  # Bright | Dim | Dark
     held_out: bool
+    later: bool
 
     @property
     def labels(self) -> frozenset[str]:
@@ -39,8 +41,8 @@ def frames() -> list[Frame]:
             image = known[line["file"]]
             shapes = tuple(Shape(box.label, box.box) for box in image.boxes if _solid(box.box))
             made = TrainingImage(image.path, shapes, image.width or 300, image.height or 300)
-            held_out = line["split_sequence"] == "test"
-            found.append(Frame(made, line["sequence"], line["weather"], line["light"], held_out))
+            held_out, later = line["split_sequence"] == "test", line["split_temporal"] == "test"
+            found.append(Frame(made, line["sequence"], line["weather"], line["light"], held_out, later))
     return found
 
 

@@ -3,9 +3,9 @@
     python -m benchmarks.routing            some twenty minutes, most of it training (kept in benchmarks/.cache)
     QUICK=1 python -m benchmarks.routing    some ten minutes: fewer images and epochs
 
-The detector learns from half of FOD-A's dry and bright sequences, and then sees the other sequences: all weathers, all
-lights. Those are split by sequence into a part that people review, from which risk is learned, and a part on which
-every way to rank is measured. Repeated over splits; medians.
+The detector learns from the beginning of FOD-A's dry and bright sequences. Then it sees how they end, and sequences
+that are new to it, in all weathers and lights. Those are split by sequence into a part that people review, from which
+risk is learned, and a part on which every way to rank is measured. Repeated over splits; medians.
 """
 
 import hashlib
@@ -69,13 +69,15 @@ class Looked:
     failed: bool
 
 
-def trained_on(all_frames: Sequence[Frame], without: str = "") -> list[Frame]:
-    """Every second dry and bright sequence that is not held out, thinned to TRAINED_ON; none with the label
-    `without`."""
-    fit = [f for f in all_frames if f.weather == "Dry" and f.light == "Bright" and not f.held_out]
-    chosen = set(sorted({f.sequence for f in fit}, key=int)[::2])
-    fit = [f for f in fit if f.sequence in chosen and without not in f.labels]
+def trained_on(all_frames: Sequence[Frame]) -> list[Frame]:
+    """The beginnings of dry and bright sequences that are not held out, thinned to TRAINED_ON."""
+    fit = [f for f in all_frames if f.weather == "Dry" and f.light == "Bright" and not f.held_out and not f.later]
     return fit[:: max(1, len(fit) // TRAINED_ON)]
+
+
+def stream_of(all_frames: Sequence[Frame]) -> list[Frame]:
+    """What comes after, and what is new."""
+    return [f for f in all_frames if f.later or f.held_out or (f.weather, f.light) != ("Dry", "Bright")]
 
 
 def detector_of(images: Sequence[Frame], labels: tuple[str, ...]) -> bytes:
@@ -165,9 +167,7 @@ def _reviews(seen: Sequence[Looked]) -> Reviews:
 
 def routing_figures(all_frames: Sequence[Frame], labels: tuple[str, ...]) -> Iterator[Figure]:
     fit = trained_on(all_frames)
-    learned_from = {frame.sequence for frame in fit}
-    stream = [frame for frame in all_frames if frame.sequence not in learned_from]
-    seen = looked_at(detector_of(fit, labels), stream, fit)
+    seen = looked_at(detector_of(fit, labels), stream_of(all_frames), fit)
     found: dict[str, list[tuple[float, list[float], list[float]]]] = {}
     for seed in range(SPLITS):
         for name, auroc, shares, gains in ranked(seen, seed):
@@ -193,8 +193,7 @@ def routing_figures(all_frames: Sequence[Frame], labels: tuple[str, ...]) -> Ite
 def novelty_figures(all_frames: Sequence[Frame], labels: tuple[str, ...]) -> Iterator[Figure]:
     """Conditions that training has not seen, found by distance to its images."""
     fit = trained_on(all_frames)
-    learned_from = {frame.sequence for frame in fit}
-    seen = looked_at(detector_of(fit, labels), [f for f in all_frames if f.sequence not in learned_from], fit)
+    seen = looked_at(detector_of(fit, labels), stream_of(all_frames), fit)
     usual = [one for one in seen if (one.frame.weather, one.frame.light) == ("Dry", "Bright")]
     for name, is_new in (("dark", lambda f: f.light == "Dark"), ("wet", lambda f: f.weather == "Wet")):
         new = [one for one in seen if is_new(one.frame)]
