@@ -39,7 +39,7 @@ SIZE = 160
 RECIPE = TrainingRecipe(
     epochs=6 if QUICK else 14, image_size=SIZE, batch=16, learning_rate=0.002, mosaic=0.3, warmup_epochs=0.5, threads=2
 )
-TRAINED_ON = 350 if QUICK else 640  # images
+TRAINED_ON = 400 if QUICK else 900  # images, at least
 SPLITS = 5 if QUICK else 20
 BUDGETS = (0.05, 0.10, 0.20)
 THRESHOLD, FLOOR, IOU = 0.25, 0.01, 0.5
@@ -70,7 +70,7 @@ class Looked:
 
 
 def trained_on(all_frames: Sequence[Frame]) -> list[Frame]:
-    """The beginnings of dry and bright sequences that are not held out, thinned to TRAINED_ON."""
+    """The beginnings of dry and bright sequences that are not held out, evenly thinned, to no fewer than TRAINED_ON."""
     fit = [f for f in all_frames if f.weather == "Dry" and f.light == "Bright" and not f.held_out and not f.later]
     return fit[:: max(1, len(fit) // TRAINED_ON)]
 

@@ -3,8 +3,10 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ log = logging.getLogger("askance.risk")
 
 REFIT_AFTER = 100  # new reviews
 _KEPT = 32  # versions whose risk is in memory
+_READ_AGAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,21 +83,29 @@ class RiskStatus:
 class Risks:
     """The risk of a prediction, by what was learned of its model version; by the heuristic before that."""
 
-    def __init__(self, store: Store, blobs: Blobs, clock: Clock) -> None:
+    def __init__(self, store: Store, blobs: Blobs, clock: Clock, *, learn: bool) -> None:
+        """learn: False keeps the heuristic, also where something was learned before."""
+        self._learn = learn
         self._store = store
         self._blobs = blobs
         self._clock = clock
         self._known: dict[str, Learned] = {}
         self._tried: dict[str, int] = {}  # reviews when fitting was last refused, by model version
+        self._unread: dict[str, float] = {}  # when to read again what could not be read, time.monotonic
         self._lock = threading.Lock()
 
     def of(self, model: ModelVersion, signals: Signals) -> float:
         """In [0, 1]."""
-        learned = self._learned(model)
-        return heuristic_risk(signals) if learned is None else learned.risk.of(signals.as_dict())
+        learned = self._learned(model) if self._learn else None
+        if learned is not None:
+            with suppress(Invalid):  # it was learned from signals that are not measured any more
+                return learned.risk.of(signals.as_dict())
+        return heuristic_risk(signals)
 
     def refit_due(self) -> list[str]:
         """Learn for each champion of which there are enough new reviews; the model versions that it was done for."""
+        if not self._learn:
+            return []
         with self._store.read() as tx:
             champions = [
                 tx.models.get(project.id, project.champion_id) for project in tx.projects.all() if project.champion_id
@@ -115,7 +126,7 @@ class Risks:
             risk=risk,
             fitted_on=len(reviewed),
             quality=_measured(unseen, reviewed),
-            audits=_measured(unseen[audited], [one for one in reviewed if one.audit]) if audited.any() else None,
+            audits=_measured(unseen[audited], _equally_probable(reviewed)) if audited.any() else None,
         )
         key = self._blobs.put(learned.to_bytes())
         with self._store.begin() as tx:
@@ -159,17 +170,22 @@ class Risks:
         if model.risk_key is None:
             return None
         known = self._known.get(model.risk_key)
-        if known is None:
-            try:
-                known = Learned.from_bytes(self._blobs.get(model.risk_key))
-            except AskanceError as error:
-                # A prediction must not fail for it; the next fit writes it again.
-                log.warning("what was learned of %s cannot be read, the heuristic is used: %s", model.id, error)
-                return None
-            with self._lock:
-                self._known[model.risk_key] = known
-                while len(self._known) > _KEPT:
-                    self._known.pop(next(iter(self._known)))
+        if known is None and time.monotonic() > self._unread.get(model.risk_key, 0.0):
+            known = self._read(model, model.risk_key)
+        return known
+
+    def _read(self, model: ModelVersion, key: str) -> Learned | None:
+        try:
+            known = Learned.from_bytes(self._blobs.get(key))
+        except (AskanceError, ValueError, KeyError, TypeError) as error:
+            # A prediction must not fail for it, nor wait again at once; the next fit writes it anew.
+            log.warning("what was learned of %s cannot be read, the heuristic is used: %s", model.id, error)
+            self._unread[key] = time.monotonic() + _READ_AGAIN_SECONDS
+            return None
+        with self._lock:
+            self._known[key] = known
+            while len(self._known) > _KEPT:
+                self._known.pop(next(iter(self._known)))
         return known
 
 
@@ -180,6 +196,11 @@ def _reviews(reviewed: Sequence[Reviewed]) -> Reviews:
         failed=np.array([one.failed for one in reviewed], dtype=bool),
         probability=np.array([one.probability for one in reviewed], dtype=np.float64),
     )
+
+
+def _equally_probable(reviewed: Sequence[Reviewed]) -> list[Reviewed]:
+    """Audits alone: each prediction had the same chance to become one, risky or not."""
+    return [replace(one, probability=1.0) for one in reviewed if one.audit]
 
 
 def _measured(risks: NDArray[np.float64], reviewed: Sequence[Reviewed]) -> Quality:

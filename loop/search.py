@@ -73,17 +73,24 @@ class ServedIndex:
             self._spaces[model.id] = space
             while len(self._spaces) > _SPACES_KEPT:
                 self._spaces.pop(next(iter(self._spaces)))
-            if not space.tending and (space.index.rebuild_due or _worth_keeping(space)):
+            if not space.tending and _worth_tending(space):
                 space.tending = True
                 threading.Thread(target=self._tend, args=(model.id, space), name="index", daemon=True).start()
             return space.index
 
     def _opened(self, model: ModelVersion) -> _Space:
         read = read_index(self._folder / model.id, dim=model.head.embedding_dim)
-        if read is None:
+        if read is None or not self._is_of_this_store(model, *read):
             return _Space(EmbeddingIndex(model.head.embedding_dim), 0, 0)
         index, sequence = read
         return _Space(index, sequence, len(index), time.monotonic())
+
+    def _is_of_this_store(self, model: ModelVersion, index: EmbeddingIndex, sequence: int) -> bool:
+        """Whether its last prediction has that number here: after a backup was restored others may have it."""
+        with self._store.read() as tx:
+            last = tx.predictions.embeddings_after(model.project_id, model.id, sequence - 1, 1)
+        key = index.last_key
+        return bool(last) and last[0].sequence == sequence and key == f"{last[0].item_digest} {last[0].prediction_id}"
 
     def _catch_up(self, model: ModelVersion, space: _Space) -> None:
         begun = told = time.monotonic()
@@ -120,10 +127,11 @@ class ServedIndex:
             space.tending = False
 
 
-def _worth_keeping(space: _Space) -> bool:
-    """It has grown enough since it was written, and not just now."""
+def _worth_tending(space: _Space) -> bool:
+    """It has outgrown its lists, or what is written of it, and was not tended just now."""
     grown = len(space.index) - space.kept
-    return grown >= max(_FEWEST_NEW, space.kept // 10) and time.monotonic() - space.kept_at > _KEEP_SECONDS
+    due = space.index.rebuild_due or grown >= max(_FEWEST_NEW, space.kept // 10)
+    return due and time.monotonic() - space.kept_at > _KEEP_SECONDS
 
 
 def _others(found: list[tuple[str, float]], item_digest: str, k: int) -> list[tuple[str, str, float]]:

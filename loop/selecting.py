@@ -71,12 +71,15 @@ class Selector:
         with self.store.read() as tx:
             project = tx.projects.get(project_id)
             model = _champion(tx, project)
-            names = _to_resemble(tx, project_id, wish)
+            named, failures = _to_resemble(tx, project_id, wish)
         gathered = self._gathered(model, wish.conditions)
         kept = self._with_images(gathered)
         pool = _pool_of(gathered, kept, model, self.references(model))
+        names = _with_place(gathered, named, failures)
         also = _like_this(gathered, names) if names else {}
         parts = wish.parts or ({LIKE_THIS: 1.0} if also else self.default_parts)
+        if also and LIKE_THIS not in parts:
+            raise Invalid(f"{', '.join(parts)} does not look at what items are like.", hint=f"Add {LIKE_THIS}=1.")
         share = self.random_share if wish.random_share is None else wish.random_share
         mix = mixed(parts, share, also=also)
         _require_choice(gathered, pool, wish)
@@ -101,8 +104,8 @@ class Selector:
         picks = tuple(_picked(selection.id, rank, one, gathered, kept) for rank, one in enumerate(chosen, start=1))
         if dry_run:
             return Selected(selection=selection, picks=picks, notes=notes)
-        risks = [float(pool.risk[one.pick.row]) for one in chosen]
-        return self._committed(project, selection, picks, risks, notes)
+        facts = [_facts(pool, one.pick.row) for one in chosen]
+        return self._committed(project, selection, picks, facts, notes)
 
     def _gathered(self, model: ModelVersion, conditions: Conditions) -> "_Gathered":
         """Page by page into arrays: a million candidates as objects would fill memory."""
@@ -118,7 +121,7 @@ class Selector:
 
     def _with_images(self, gathered: "_Gathered") -> NDArray[np.intp]:
         """Rows that may be chosen: unsettled, and their image was kept."""
-        rows = [row for row, settled in enumerate(gathered.settled) if not settled]
+        rows = gathered.rows(settled=False)
         with ThreadPoolExecutor(_LOOKERS) as lookers:
             kept = list(lookers.map(lambda row: self.blobs.has(gathered.digests[row]), rows))
         return np.array([row for row, has in zip(rows, kept, strict=True) if has], dtype=np.intp)
@@ -128,19 +131,20 @@ class Selector:
         project: Project,
         selection: Selection,
         picks: Sequence[PickedItem],
-        risks: Sequence[float],
+        facts: Sequence[tuple[float, str]],
         notes: tuple[str, ...],
     ) -> Selected:
         with self.store.begin() as tx:
-            # Since the pool was read, an item may have got its task.
-            late = tx.tasks.of_items(project.id, [pick.item_digest for pick in picks])
+            tx.projects.hold(project.id)  # of two selections one writes first, and the other sees it
+            # Since the pool was read, an item may have got its task, or its truth.
+            late = tx.items.settled(project.id, [pick.item_digest for pick in picks])
             if late:
-                notes += (f"{len(late)} of the chosen items got a task meanwhile, and no second one.",)
+                notes += (f"{len(late)} of the chosen items got a task or their truth meanwhile, and no second task.",)
             tasks: list[Task] = []
             given: list[PickedItem] = []
-            for pick, risk in zip(picks, risks, strict=True):
+            for pick, (risk, reason) in zip(picks, facts, strict=True):
                 if pick.item_digest not in late:
-                    task = self._task(project, selection, pick, risk)
+                    task = self._task(project, selection, pick, risk, reason)
                     tasks.append(task)
                     given.append(replace(pick, rank=len(given) + 1, task_id=task.id))
             selection = replace(selection, picked=len(given))
@@ -150,7 +154,7 @@ class Selector:
             tx.events.add(Event("selection.made", project.id, selection.actor, body, selection.created_at))
         return Selected(selection=selection, picks=tuple(given), notes=notes)
 
-    def _task(self, project: Project, selection: Selection, pick: PickedItem, risk: float) -> Task:
+    def _task(self, project: Project, selection: Selection, pick: PickedItem, risk: float, reason: str) -> Task:
         return Task(
             id=new_id("task", selection.created_at, self.entropy(10)),
             project_id=project.id,
@@ -161,7 +165,7 @@ class Selector:
             policy_version=project.policy.version,
             recipe_version=project.recipe.version,
             created_at=selection.created_at,
-            reason=f"{pick.strategy}: {pick.reason}",
+            reason=reason,
         )
 
 
@@ -174,6 +178,8 @@ class _Gathered:
         self._pages: list[NDArray[np.float32]] = []
         self._names: tuple[str, ...] = ()
         self._objects: list[tuple[int, int, float]] = []
+        self.row_of: dict[str, int] = {}
+        self.superseded: set[int] = set()  # rows of items that were predicted again while the pages were read
         self.digests: list[str] = []
         self.prediction_ids: list[str] = []
         self.settled: list[bool] = []
@@ -196,6 +202,9 @@ class _Gathered:
         self._names = self._names or tuple(wanted[0].signals)
         for one in wanted:
             row = len(self.digests)
+            if one.item.digest in self.row_of:
+                self.superseded.add(self.row_of[one.item.digest])
+            self.row_of[one.item.digest] = row
             self.digests.append(one.item.digest)
             self.prediction_ids.append(one.prediction_id)
             self.settled.append(one.settled)
@@ -204,6 +213,9 @@ class _Gathered:
             self._objects += [(row, number, score) for number, score in known]
         self._pages.append(np.stack([one.embedding for one in wanted]))
         self._values.append(np.array([[one.signals.get(name, np.nan) for name in self._names] for one in wanted]))
+
+    def rows(self, *, settled: bool) -> list[int]:
+        return [row for row, is_so in enumerate(self.settled) if is_so == settled and row not in self.superseded]
 
     def finished(self) -> "_Gathered":
         if self._pages:
@@ -224,6 +236,14 @@ class _Gathered:
         )
 
 
+def _facts(pool: Pool, row: int) -> tuple[float, str]:
+    """Risk, and why a person looks, in words that are the same for every strategy: they must not tell what was drawn at
+    random, since who knows it may look at it with other eyes."""
+    risk, p = float(pool.risk[row]), float(pool.signals["anomaly_p"][row])
+    unlike = f"; {p:.1%} of its training images are as unlike the others as this one" if p < 1.0 else ""
+    return risk, f"selected: the model's risk of being wrong is {risk:.2f}{unlike}"
+
+
 def _labels(candidate: Candidate) -> frozenset[str]:
     return frozenset(detection.label for detection in candidate.detections)
 
@@ -237,13 +257,14 @@ def _champion(tx: Transaction, project: Project) -> ModelVersion:
     return tx.models.get(project.id, project.champion_id)
 
 
-def _to_resemble(tx: Transaction, project_id: str, wish: Wish) -> list[str]:
-    """Digests of the items that others are to be like. Raises NotFound for one that is not of the project."""
+def _to_resemble(tx: Transaction, project_id: str, wish: Wish) -> tuple[list[str], list[str]]:
+    """Digests of the items that others are to be like: those that were named, and failures. Raises NotFound for one
+    that is not of the project."""
     named = [tx.items.get(project_id, digest).digest for digest in wish.like_items]
     failures = list(_newest_failures(tx, project_id, wish.failures))
     if wish.failures and not failures:
         raise Invalid("nobody has corrected a prediction yet.", hint="Name items by --like, or review some first.")
-    return list(dict.fromkeys(named + failures))
+    return named, failures
 
 
 def _newest_failures(tx: Transaction, project_id: str, count: int) -> Iterator[str]:
@@ -259,17 +280,30 @@ def _newest_failures(tx: Transaction, project_id: str, count: int) -> Iterator[s
         after = page[-1].id
 
 
-def _like_this(gathered: _Gathered, names: Sequence[str]) -> dict[str, Strategy]:
-    """Raises NotFound for an item that this version has not predicted: it has no place in its space."""
-    place = {digest: row for row, digest in enumerate(gathered.digests)}
-    absent = [name for name in names if name not in place]
-    if absent:
-        raise NotFound(
-            f"the present champion has made no prediction of item {absent[0][:12]}, or the filter leaves it out.",
-            hint="Send its image as a prediction first.",
-            item=absent[0],
+def _with_place(gathered: _Gathered, named: Sequence[str], failures: Sequence[str]) -> list[str]:
+    """Those that the present champion has predicted, so that they have a place in its space.
+
+    Raises NotFound for a named one without, and Invalid where no failure has one: those of the champion before have
+    none until their images are predicted again.
+    """
+    for digest in named:
+        if digest not in gathered.row_of:
+            raise NotFound(
+                f"the present champion has made no prediction of item {digest[:12]}, or the filter leaves it out.",
+                hint="Send its image as a prediction first.",
+                item=digest,
+            )
+    known = [digest for digest in failures if digest in gathered.row_of]
+    if failures and not known:
+        raise Invalid(
+            f"the present champion has predicted none of the {len(failures)} newest corrected items.",
+            hint="Ask for more failures, or predict those images again.",
         )
-    queries = gathered.embeddings[[place[name] for name in names]]
+    return list(dict.fromkeys([*named, *known]))
+
+
+def _like_this(gathered: _Gathered, names: Sequence[str]) -> dict[str, Strategy]:
+    queries = gathered.embeddings[[gathered.row_of[name] for name in names]]
     words = [f"item {name[:12]}" for name in names]
 
     def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator, /) -> list[Pick]:
@@ -279,7 +313,7 @@ def _like_this(gathered: _Gathered, names: Sequence[str]) -> dict[str, Strategy]
 
 
 def _pool_of(gathered: _Gathered, rows: NDArray[np.intp], model: ModelVersion, references: NDArray[np.float32]) -> Pool:
-    settled = gathered.embeddings[np.flatnonzero(gathered.settled)]
+    settled = gathered.embeddings[gathered.rows(settled=True)]
     return Pool(
         keys=[gathered.digests[row] for row in rows],
         embeddings=gathered.embeddings[rows],
@@ -317,7 +351,7 @@ def _require_choice(gathered: _Gathered, pool: Pool, wish: Wish) -> None:
 
 def _notes(gathered: _Gathered, pool: Pool, wish: Wish) -> tuple[str, ...]:
     notes = []
-    without = sum(not settled for settled in gathered.settled) - len(pool)
+    without = len(gathered.rows(settled=False)) - len(pool)
     if without:
         notes.append(f"{without} items could not be chosen, since their images were not kept (the policy's retain).")
     if wish.budget > len(pool):

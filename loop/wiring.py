@@ -76,7 +76,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     blobs = open_blobs(settings)
     references = ReferenceSpaces(blobs, settings.selection.neighbours)
     administration = administer(settings, store, blobs)
-    risks = Risks(store, blobs, utc_now)
+    risks = Risks(store, blobs, utc_now, learn=settings.selection.learn_risk)
     router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom)
     return Services(
         settings=settings,

@@ -1,5 +1,6 @@
 """A budget, shared between strategies and a draw at random, becomes picks. Pure."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,6 +82,8 @@ def parts_of(text: str) -> dict[str, float]:
         name, _, share = one.partition("=")
         try:
             parts[name.strip()] = float(share) if share else 1.0
+            if not math.isfinite(parts[name.strip()]):
+                raise ValueError(share)
         except ValueError as error:
             raise Invalid(f"{share!r} is no share for {name.strip()}.", hint="Write hybrid=60,anomaly=20.") from error
     return parts

@@ -63,6 +63,11 @@ class EmbeddingIndex:
         return int(self._index.d)
 
     @property
+    def last_key(self) -> str:
+        """Of what was added last; empty where nothing was."""
+        return self._keys[-1] if self._keys else ""
+
+    @property
     def made_for(self) -> int:
         """How many embeddings the lists were made for; 0 while every search is exact."""
         return self._made_for

@@ -53,7 +53,8 @@ def _write(folder: Path, parts: Parts, sequence: int) -> None:
         partial.write_text(json.dumps(description), encoding="utf-8")
         partial.replace(folder / _DESCRIPTION)
     except RuntimeError as error:  # FAISS' way to say that the disk is full
-        _clear(folder, keep="")
+        for partial in folder.glob(f"{generation}.*"):
+            partial.unlink(missing_ok=True)
         raise OSError(str(error)) from error
     _clear(folder, keep=generation)
 

@@ -61,7 +61,7 @@ class FittedRisk:
             values = {name: np.array([signals[name]]) for name in self.names}
         except KeyError as error:
             raise Invalid(
-                f"the risk model needs the signal {error}.", hint="Fit it again: askance risk fit."
+                f"the risk model needs the signal {error}.", hint="It is learned anew from the next reviews."
             ) from error
         return float(self.of_all(values)[0])
 

@@ -25,7 +25,7 @@ FEWEST_OF_EACH = 10  # failures, and predictions that were right
 _FOLDS = 5
 _KNOTS = 4  # inner quantiles of a signal
 _PENALTIES = (0.03, 0.3, 3.0)  # inverse strengths; the one with the smallest loss on held-out folds is taken
-_HEAVIEST = 50.0  # weights are cut at so many times their median: few heavy reviews must not decide alone
+_HEAVIEST = 50.0  # times the median weight: few heavy reviews must not decide the regression alone
 _BINS = 10  # of the reliability curve
 
 
@@ -119,9 +119,13 @@ def _require_enough(reviews: Reviews) -> None:
 
 
 def _weights(probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    weights = 1.0 / probability
-    weights = np.minimum(weights, _HEAVIEST * np.median(weights))
-    return np.asarray(weights / weights.mean())
+    """Those of Horvitz and Thompson (1952), of mean 1: with them reviews stand for all predictions."""
+    return np.asarray((1.0 / probability) / (1.0 / probability).mean())
+
+
+def _cut(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the regression learns by. Its shape may lean on what is reviewed most; calibration undoes the rest."""
+    return np.asarray(np.minimum(weights, _HEAVIEST * np.median(weights)))
 
 
 def _knots(values: NDArray[np.float64]) -> tuple[float, ...]:
@@ -143,7 +147,7 @@ def _regression(
 ) -> "LogisticRegression":
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=penalty, max_iter=2000).fit(pieces, failed, sample_weight=weights)
+    return LogisticRegression(C=penalty, max_iter=2000).fit(pieces, failed, sample_weight=_cut(weights))
 
 
 def _out_of_fold(

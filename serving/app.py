@@ -254,8 +254,7 @@ class Worker:
 
     def _learn_risk(self, _: Controller) -> None:
         """From what people have reviewed since."""
-        if self._settings.selection.learn_risk:
-            self._services.risks.refit_due()
+        self._services.risks.refit_due()
 
     def _try(self, model: ModelVersion) -> None:
         try:

@@ -7,7 +7,7 @@ what is not leaves its choice of a runtime to the replicas, none of which has to
 import logging
 from collections.abc import Sequence
 
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from loop.domain.errors import AskanceError, Unavailable
 from loop.domain.model import ModelVersion
@@ -16,6 +16,7 @@ from serving.detectors import open_images
 
 log = logging.getLogger("askance.serving")
 
+_LONGEST_SECONDS = 1800.0  # an engine for a GPU takes minutes to build
 _HINT = "The champion stays. See the service's log for the whole reason."
 
 
@@ -36,7 +37,13 @@ def rehearse(settings: Settings, model: ModelVersion, image_keys: Sequence[str])
     # A process that ends with this: what a broken model did to it is over, and so is the memory of torch.
     apart = ray.remote(num_cpus=serving.num_cpus, num_gpus=serving.num_gpus, max_calls=1, max_retries=0)(_tried)
     try:
-        told = ray.get(apart.remote(own, model.digest, list(image_keys)))
+        trial = apart.remote(own, model.digest, list(image_keys))
+        told = ray.get(trial, timeout=_LONGEST_SECONDS)
+    except GetTimeoutError as error:
+        ray.cancel(trial, force=True)
+        needs = f"{serving.num_cpus:g} of Ray's CPUs and {serving.num_gpus:g} GPUs"
+        reason = f"it was not tried within {_LONGEST_SECONDS / 60:.0f} minutes; it needs {needs}"
+        raise Unavailable(_refusal(model, reason), hint=_HINT) from error
     except RayTaskError as error:
         reason = error.cause.detail if isinstance(error.cause, AskanceError) else str(error.cause)
         raise Unavailable(_refusal(model, reason), hint=_HINT) from error

@@ -161,6 +161,13 @@ def test_a_ranking_is_followed_to_the_first_that_passes(caplog: pytest.LogCaptur
     assert "openvino fp32 not timed, refused" in caplog.text and "onnx fp32" not in caplog.text
 
 
+def test_what_is_not_ranked_is_tried_last() -> None:
+    """Another model's failure to open does not exclude it for this one."""
+    graph = damaged(trained_graph(), largest_weight(trained_graph()), 3.0)
+    with pytest.raises(BadWeights, match=r"openvino fp32 .*refused.*; onnx fp32 .*refused"):
+        choose([ONNX, OPENVINO], measuring(graph), [OPENVINO])
+
+
 def test_what_was_timed_is_ranked_the_fastest_first() -> None:
     chosen = choose([REFERENCE, ONNX], measuring())
     assert set(chosen.ranking) == {REFERENCE, ONNX}

@@ -80,6 +80,21 @@ def test_routing_does_not_bias_it() -> None:
     assert reviewed.failed.mean() > rate + 0.03  # which the plain share of failures is not
 
 
+def test_the_report_stands_for_all_predictions_however_few_are_audited() -> None:
+    """Four in ten are risky and reviewed; of the others one in five hundred."""
+    everything = reviews_of(60_000)
+    probability = np.where(everything.signals["slight"] > 0.25, 1.0, 0.002)
+    drawn = np.random.default_rng(4).uniform(size=60_000) < probability
+    reviewed = Reviews(
+        signals={name: values[drawn] for name, values in everything.signals.items()},
+        failed=everything.failed[drawn],
+        probability=probability[drawn],
+    )
+    report = report_of(np.full(len(reviewed), 0.5), reviewed)
+    assert report.failure_rate == pytest.approx(everything.failed.mean(), abs=0.06)
+    assert reviewed.failed.mean() > everything.failed.mean() + 0.1
+
+
 def test_it_survives_being_written_down() -> None:
     fitted, _ = fit_risk(reviews_of(200), seed=0)
     assert FittedRisk.from_json(fitted.to_json()) == fitted

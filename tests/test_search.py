@@ -48,8 +48,8 @@ def store(tmp_path: Path) -> Iterator[SqlStore]:
 MODEL: ModelVersion = a_model()
 
 
-def nearest(index: ServedIndex, number: int) -> set[str]:
-    return {item for item, _, _ in index.nearest(MODEL, digest(number), 2)}
+def nearest(index: ServedIndex, number: int, k: int = 2) -> set[str]:
+    return {item for item, _, _ in index.nearest(MODEL, digest(number), k)}
 
 
 def kept(folder: Path) -> Path:
@@ -75,9 +75,12 @@ def test_a_start_goes_on_from_the_file(store: SqlStore, tmp_path: Path) -> None:
     assert read is not None and len(read[0]) == COUNT
     only_here = EmbeddingIndex(3)
     only_here.add([f"{'f' * 64} pred_f"], prediction(10).embedding[None, :])
+    last = prediction(COUNT - 1)
+    only_here.add([f"{last.item_digest} {last.id}"], last.embedding[None, :])
     write_index(tmp_path / "index" / MODEL.id, only_here.parts(), sequence=read[1])
     add(store, range(COUNT, COUNT + 1))
-    assert nearest(ServedIndex(store, tmp_path / "index"), 10) == {"f" * 64, digest(COUNT)}
+    found = nearest(ServedIndex(store, tmp_path / "index"), 10, k=9)
+    assert found == {"f" * 64, digest(COUNT - 1), digest(COUNT)}
 
 
 def test_a_damaged_file_is_made_anew(store: SqlStore, tmp_path: Path) -> None:
@@ -99,3 +102,11 @@ def test_where_it_cannot_be_kept_it_is_searched_all_the_same(
             time.sleep(0.02)
     assert "cannot be kept" in caplog.text
     assert nearest(index, 7) == {digest(6), digest(8)}
+
+
+def test_a_file_of_another_database_is_not_used(store: SqlStore, tmp_path: Path) -> None:
+    """After a backup was restored, the numbers of the feed stand for other predictions."""
+    foreign = EmbeddingIndex(3)
+    foreign.add([f"{'f' * 64} pred_f"], prediction(10).embedding[None, :])
+    write_index(tmp_path / "index" / MODEL.id, foreign.parts(), sequence=COUNT // 2)
+    assert nearest(ServedIndex(store, tmp_path / "index"), 10) == {digest(9), digest(11)}

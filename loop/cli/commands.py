@@ -610,19 +610,24 @@ def select(
     config: ConfigOption = None,
 ) -> None:
     """Choose the unlabelled images that deserve a person most, and queue them for review."""
+    from pydantic import ValidationError
+
     from selection.choosing import parts_of
     from serving.api.schemas import SelectionIn
 
-    wish = SelectionIn(
-        budget=budget,
-        strategies=parts_of(strategy or ""),
-        filter=dict(_condition(one) for one in filter_ or []),
-        like=like or [],
-        failures=failures,
-        random_share=random_share,
-        seed=seed,
-        dry_run=dry_run,
-    )
+    try:
+        wish = SelectionIn(
+            budget=budget,
+            strategies=parts_of(strategy or ""),
+            filter=dict(_condition(one) for one in filter_ or []),
+            like=like or [],
+            failures=failures,
+            random_share=random_share,
+            seed=seed,
+            dry_run=dry_run,
+        )
+    except ValidationError as error:
+        raise typer.BadParameter("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
     with _client(config, url) as client:
         selected = client.select(project, wish)
     if as_json:

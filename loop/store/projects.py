@@ -54,6 +54,12 @@ class SqlProjects:
             raise self._unknown(project_id)
         return _project(row)
 
+    def hold(self, project_id: str) -> None:
+        # As strong as it can be without keeping away rows that refer to the project.
+        self._connection.execute(
+            select(projects.c.id).where(projects.c.id == project_id).with_for_update(key_share=True)
+        )
+
     def all(self) -> list[Project]:
         """In the order of the ids."""
         return [_project(row) for row in self._connection.execute(_CURRENT.order_by(projects.c.id))]

@@ -12,7 +12,6 @@ from loop.domain.routing import Stage
 from loop.store.schema import LEASED_TASK, UNFINISHED_TASK, tasks
 from loop.store.statements import columns, inserted, not_found, one
 
-_IN_ONE_QUERY = 500  # values; databases limit them
 _URGENCY = (tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
 
 
@@ -74,17 +73,6 @@ class SqlTasks:
             .order_by(*_URGENCY)
         )
         return [Task(**row._mapping) for row in rows]
-
-    def of_items(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
-        found: set[str] = set()
-        for start in range(0, len(digests), _IN_ONE_QUERY):
-            part = digests[start : start + _IN_ONE_QUERY]
-            found.update(
-                self._connection.scalars(
-                    select(tasks.c.item_digest).where(tasks.c.project_id == project_id, tasks.c.item_digest.in_(part))
-                )
-            )
-        return frozenset(found)
 
     def of_prediction(self, prediction_id: str) -> list[Task]:
         """Oldest first."""

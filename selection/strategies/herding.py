@@ -83,7 +83,7 @@ def _parts(kernel: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
 
 
 def _candidates(free: NDArray[np.intp], budget: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    count = max(_CANDIDATES, 2 * budget)
+    count = max(_CANDIDATES, budget)
     return free if len(free) <= count else np.sort(rng.choice(free, size=count, replace=False))
 
 

@@ -45,7 +45,8 @@ def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generat
 
 def _riskiest(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """In an order that says nothing but risk; of equals any."""
-    count = min(len(free), max(_TIMES_BUDGET * budget, min(_MOST, int(_SHARE * len(pool)))))
+    competing = min(_MOST, max(_TIMES_BUDGET * budget, int(_SHARE * len(pool))))
+    count = min(len(free), max(budget, competing))
     return free[np.lexsort((rng.permutation(len(free)), -pool.risk[free]))[:count]]
 
 

@@ -462,7 +462,7 @@ class CyclePage(_Out):
 class SelectionIn(_In):
     """strategy or strategies, or neither: the default of the settings; with `like` or `failures`, like-this."""
 
-    budget: int = Field(ge=1, le=100_000, description="how many items people can look at")
+    budget: int = Field(ge=1, le=20_000, description="how many items people can look at")
     strategy: str | None = Field(default=None, max_length=100)
     strategies: dict[str, float] = Field(
         default={}, max_length=20, description="parts of the budget by strategy, of any sum: {hybrid: 60, anomaly: 20}"

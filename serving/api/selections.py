@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from loop.domain.errors import Invalid, Overloaded
 from loop.domain.selection import Conditions, PickedItem, Selection
 from loop.selecting import Selected, Wish
-from serving.api.auth import Operator, Reader, Wired
+from serving.api.auth import Operator, Wired
 from serving.api.schemas import PickOut, SelectionIn, SelectionOut, SelectionPage, SelectionSummary
 
 router = APIRouter(prefix="/v1/projects/{project_id}/selections", tags=["selections"])
@@ -42,7 +42,7 @@ def make_selection(project_id: str, body: SelectionIn, token: Operator, wired: W
 @router.get("")
 def list_selections(
     project_id: str,
-    token: Reader,
+    token: Operator,
     wired: Wired,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,

@@ -125,7 +125,9 @@ def choose(candidates: Sequence[Candidate], measuring: Measuring, ranking: Seque
     started = time.monotonic()
     reference, floor, answers = _reference(measuring)
     images = measuring.images[: len(answers)]
-    attempts = [reference if one == REFERENCE else _Attempt(one) for one in ranking or candidates]
+    # What another model could not be timed with may do for this one: last.
+    ordered = [*ranking, *(one for one in candidates if one not in ranking)] if ranking else candidates
+    attempts = [reference if one == REFERENCE else _Attempt(one) for one in ordered]
     if not ranking:
         _time(attempts, measuring, images)
         attempts.sort(key=lambda one: one.worth, reverse=True)

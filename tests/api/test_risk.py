@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from loop.domain.ports import Event
-from loop.risks import REFIT_AFTER, Learned
+from loop.risks import REFIT_AFTER, Learned, Risks
+from selection.risk import heuristic_risk
+from selection.scores import Signals
 from tests.api.conftest import Service, picture
 from tests.api.test_predictions import problem
 
@@ -102,3 +104,37 @@ def test_only_operators_see_it(service: Service) -> None:
         problem(service.call("GET", RISK, role), 403, "forbidden")
     assert service.call("POST", "/v1/projects", json={"id": "bare", "labels": ["a"]}).is_success
     problem(service.call("GET", "/v1/projects/bare/risk"), 503, "no-champion")
+
+
+def test_audits_speak_for_all_predictions_with_equal_weight(service: Service) -> None:
+    """One that is risky, too, has the inclusion probability 1 among all reviews; among audits it is one of many."""
+    assert service.call("PATCH", "/v1/projects/shapes/policy", json={"audit_rate": 1.0}).is_success
+    review(service, 60, failing=3)
+    with service.services.store.begin() as tx:
+        reviewed = tx.submissions.reviewed("shapes", champion(service).id)
+    assert all(one.audit and one.probability == 1.0 for one in reviewed)
+    assert service.services.risks.refit_due()
+    audits = service.call("GET", RISK).json()["learned"]["audits"]
+    assert (audits["reviews"], audits["failures"]) == (60, 20)
+    assert audits["failure_rate"] == pytest.approx(1 / 3)
+
+
+def test_the_rule_speaks_where_nothing_is_to_be_learned(service: Service) -> None:
+    """Also for a version of which something was learned before the setting was changed."""
+    review(service, 50)
+    assert service.services.risks.refit_due()
+    services = service.services
+    rule = Risks(services.store, services.blobs, services.clock, learn=False)
+    measured = Signals(**service.predict(picture(77)).json()["signals"])
+    assert rule.of(champion(service), measured) == heuristic_risk(measured)
+    assert services.risks.of(champion(service), measured) != heuristic_risk(measured)
+    assert rule.refit_due() == []
+
+
+@pytest.mark.parametrize("content", [b"{}", b"no JSON", b'{"risk": {}, "fitted_on": 5}'])
+def test_what_another_version_of_the_program_wrote_is_passed_over(service: Service, content: bytes) -> None:
+    key = service.services.blobs.put(content)
+    with service.services.store.begin() as tx:
+        tx.models.judge("shapes", champion(service).id, key)
+    assert service.predict(picture(5)).is_success
+    assert service.call("GET", RISK).json()["learned"] is None

@@ -1,5 +1,6 @@
 """The pool of a selection as the store gives it, and what is kept of a selection, on both databases."""
 
+import threading
 from dataclasses import replace
 from itertools import pairwise
 
@@ -86,13 +87,14 @@ def test_pages_follow_each_other(filled: Store) -> None:
     assert all(one.sequence < other.sequence for one, other in pairwise(pages))
 
 
-def test_tasks_of_items_are_found_however_many_are_asked_for(filled: Store) -> None:
+def test_settled_items_are_found_however_many_are_asked_for(filled: Store) -> None:
     with filled.begin() as tx:
         tx.predictions.add(a_prediction(0, item=4))
         tx.tasks.add(a_task(0, item=4, prediction=0))
+        tx.truths.add(a_truth(item=2))
     with filled.read() as tx:
-        assert tx.tasks.of_items(PROJECT, [digest(number) for number in range(1200)]) == {digest(4)}
-        assert tx.tasks.of_items("other", [digest(4)]) == tx.tasks.of_items(PROJECT, []) == frozenset()
+        assert tx.items.settled(PROJECT, [digest(number) for number in range(1200)]) == {digest(2), digest(4)}
+        assert tx.items.settled("other", [digest(4)]) == tx.items.settled(PROJECT, []) == frozenset()
 
 
 def a_selection(number: int = 0) -> Selection:
@@ -144,3 +146,26 @@ def test_conditions_hold_all_together() -> None:
         assert not Conditions(wanted=wanted | {name: "other"}).met_by(item, frozenset({"seven"}))
     assert Conditions().met_by(item, frozenset())
     assert item.created_at == NOW
+
+
+def test_who_holds_a_project_keeps_nobody_from_predicting(filled: Store, url: str) -> None:
+    """Of two that hold it, the second waits for the first; a prediction refers to the project, and does not."""
+    if not url.startswith("postgresql"):
+        return  # SQLite has one writer at a time anyway
+    order: list[str] = []
+    with filled.begin() as tx:
+        tx.projects.hold(PROJECT)
+        with filled.begin() as other:
+            other.predictions.add(a_prediction(0, item=0))
+
+        def second() -> None:
+            with filled.begin() as late:
+                late.projects.hold(PROJECT)
+                order.append("second")
+
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        waiting.join(timeout=0.3)
+        order.append("first")
+    waiting.join(timeout=20)
+    assert order == ["first", "second"]
