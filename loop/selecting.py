@@ -241,7 +241,7 @@ def _facts(pool: Pool, row: int) -> tuple[float, str]:
     random, since who knows it may look at it with other eyes."""
     risk, p = float(pool.risk[row]), float(pool.signals["anomaly_p"][row])
     unlike = f"; {p:.1%} of its training images are as unlike the others as this one" if p < 1.0 else ""
-    return risk, f"selected: the model's risk of being wrong is {risk:.2f}{unlike}"
+    return risk, f"Selected: the model's risk of being wrong is {risk:.2f}{unlike}"
 
 
 def _labels(candidate: Candidate) -> frozenset[str]:

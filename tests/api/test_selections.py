@@ -48,7 +48,7 @@ def test_a_selection_makes_tasks_that_say_why(service: Service, pool: list[str])
     assert {task["id"] for task in leased} == {pick["task_id"] for pick in made["picks"]}
     # In the same words for all: who looks at a random draw must not know that it is one.
     forms = {re.sub(r"[0-9.]+", "#", task["reason"]) for task in leased}
-    assert forms == {"selected: the model's risk of being wrong is #"}
+    assert forms == {"Selected: the model's risk of being wrong is #"}
 
 
 def test_what_was_selected_is_not_selected_again(service: Service, pool: list[str]) -> None:

@@ -25,12 +25,6 @@ export function Facts({ task, loaded, note, onNote }: Props) {
         <dd>
           <code>{task.id}</code>
         </dd>
-        {task.reason && (
-          <>
-            <dt>Why</dt>
-            <dd data-testid="reason">{task.reason}</dd>
-          </>
-        )}
         <dt>Queued</dt>
         <dd>{new Date(task.created_at).toLocaleString()}</dd>
       </dl>

@@ -254,6 +254,11 @@ function Workspace({ project, session, state, current, images }: Props & { reado
               <p className="guidelines">{guidelines}</p>
             </details>
           )}
+          {task.reason && (
+            <p className="panel reason" data-testid="reason">
+              {task.reason}
+            </p>
+          )}
           <details className="panel">
             <summary>Image and note{current.note !== "" && <span className="badge">note</span>}</summary>
             <Facts task={task} loaded={loaded} note={current.note} onNote={(note) => session.setNote(note)} />
