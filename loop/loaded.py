@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from loop.domain.errors import NoChampion
 from loop.domain.model import ModelVersion, PromotionKind, PromotionState
 from loop.domain.ports import Transaction
 from loop.domain.rollout import RolloutState
@@ -13,6 +14,14 @@ def serving(tx: Transaction) -> list[ModelVersion]:
     champions = [(p.id, p.champion_id) for p in tx.projects.all() if p.champion_id is not None]
     beside = [(r.project_id, r.model_id) for r in tx.rollouts.unfinished() if r.state is RolloutState.ACTIVE]
     return [tx.models.get(project_id, model_id) for project_id, model_id in champions + beside]
+
+
+def champion(tx: Transaction, project_id: str) -> ModelVersion:
+    """The version that answers for a project. Raises NotFound, and NoChampion where it has none."""
+    champion_id = tx.projects.get(project_id).champion_id
+    if champion_id is None:
+        raise NoChampion(f"{project_id} has no model yet.", hint="Add one: askance models add.")
+    return tx.models.get(project_id, champion_id)
 
 
 def needed(tx: Transaction, now: datetime, standby: timedelta) -> list[ModelVersion]:

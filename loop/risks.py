@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from loop.domain.errors import AskanceError, Invalid
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock, Event, Reviewed, Store
 from selection.risk import FittedRisk, heuristic_risk
-from selection.risk_fitting import FEWEST_OF_EACH, FEWEST_REVIEWS, Reviews, fit_risk, report_of
+from selection.risk_fitting import FEWEST_OF_EACH, FEWEST_REVIEWS, Reviews, RiskReport, fit_risk, report_of
 from selection.scores import Signals
 
 log = logging.getLogger("askance.risk")
@@ -26,45 +27,27 @@ _READ_AGAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
-    """How good a risk is. Fields as of `selection.risk_fitting.RiskReport`; auroc None where all or none failed."""
-
-    reviews: int
-    failures: int
-    failure_rate: float
-    auroc: float | None
-    brier: float
-    base: float
-    reliability: tuple[tuple[float, float, float], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
     """fitted_on: reviews. quality: on reviews held out from it; of all of them, weighted to stand for all predictions,
     and of audits alone."""
 
     risk: FittedRisk
     fitted_on: int
-    quality: Quality
-    audits: Quality | None
+    quality: RiskReport
+    audits: RiskReport | None
 
     def to_bytes(self) -> bytes:
-        fields = {
-            "risk": json.loads(self.risk.to_json()),
-            "fitted_on": self.fitted_on,
-            "quality": asdict(self.quality),
-            "audits": None if self.audits is None else asdict(self.audits),
-        }
-        return json.dumps(fields, sort_keys=True).encode()
+        return json.dumps(asdict(self), sort_keys=True).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Learned":
+        """Raises KeyError, TypeError, ValueError for what `to_bytes` did not write."""
         fields = json.loads(content)
         return cls(
-            risk=FittedRisk.from_json(json.dumps(fields["risk"])),
+            risk=FittedRisk.from_fields(fields["risk"]),
             fitted_on=int(fields["fitted_on"]),
-            quality=_quality(fields["quality"]),
-            audits=None if fields["audits"] is None else _quality(fields["audits"]),
+            quality=_report(fields["quality"]),
+            audits=None if fields["audits"] is None else _report(fields["audits"]),
         )
 
 
@@ -77,7 +60,7 @@ class RiskStatus:
     reviewed: int
     learned: Learned | None
     why: str
-    routed_by: Quality | None
+    routed_by: RiskReport | None
 
 
 class Risks:
@@ -203,12 +186,10 @@ def _equally_probable(reviewed: Sequence[Reviewed]) -> list[Reviewed]:
     return [replace(one, probability=1.0) for one in reviewed if one.audit]
 
 
-def _measured(risks: NDArray[np.float64], reviewed: Sequence[Reviewed]) -> Quality:
-    report = report_of(risks, _reviews(reviewed))
-    fields = {name: getattr(report, name) for name in Quality.__slots__}
-    return Quality(**fields | {"auroc": None if np.isnan(report.auroc) else report.auroc})
+def _measured(risks: NDArray[np.float64], reviewed: Sequence[Reviewed]) -> RiskReport:
+    return report_of(risks, _reviews(reviewed))
 
 
-def _quality(fields: dict[str, object]) -> Quality:
-    reliability = tuple(tuple(map(float, one)) for one in fields["reliability"])  # type: ignore[attr-defined]
-    return Quality(**fields | {"reliability": reliability})  # type: ignore[arg-type]
+def _report(fields: dict[str, Any]) -> RiskReport:
+    reliability = tuple((float(risk), float(failed), float(weight)) for risk, failed, weight in fields["reliability"])
+    return RiskReport(**fields | {"reliability": reliability})

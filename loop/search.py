@@ -34,7 +34,7 @@ class _Space:
     index: EmbeddingIndex
     sequence: int
     kept: int
-    kept_at: float = 0.0  # time.monotonic
+    tended_at: float = 0.0  # time.monotonic
     tending: bool = False
 
 
@@ -116,22 +116,21 @@ class ServedIndex:
                 sequence, count = space.sequence, len(space.index)
                 parts = space.index.parts()
             write_index(self._folder / model_id, parts, sequence=sequence)
-            space.kept, space.kept_at = count, time.monotonic()
+            space.kept = count
         except OSError as error:
             log.warning("the index of %s cannot be kept: %s", model_id, error)
-            space.kept_at = time.monotonic()
         except Exception:
+            # What was before serves on; nobody waits for this thread, who could be told.
             log.exception("the index of %s could not be made anew", model_id)
-            space.kept_at = time.monotonic()
         finally:
-            space.tending = False
+            space.tended_at, space.tending = time.monotonic(), False
 
 
 def _worth_tending(space: _Space) -> bool:
     """It has outgrown its lists, or what is written of it, and was not tended just now."""
     grown = len(space.index) - space.kept
     due = space.index.rebuild_due or grown >= max(_FEWEST_NEW, space.kept // 10)
-    return due and time.monotonic() - space.kept_at > _KEEP_SECONDS
+    return due and time.monotonic() - space.tended_at > _KEEP_SECONDS
 
 
 def _others(found: list[tuple[str, float]], item_digest: str, k: int) -> list[tuple[str, str, float]]:

@@ -174,7 +174,6 @@ class _Gathered:
 
     def __init__(self, labels: tuple[str, ...], dim: int) -> None:
         self._class_of = {label: number for number, label in enumerate(labels)}
-        self._dim = dim
         self._pages: list[NDArray[np.float32]] = []
         self._names: tuple[str, ...] = ()
         self._objects: list[tuple[int, int, float]] = []
@@ -209,8 +208,8 @@ class _Gathered:
             self.prediction_ids.append(one.prediction_id)
             self.settled.append(one.settled)
             self.risk.append(one.risk)
-            known = [(self._class_of[d.label], d.score) for d in one.detections if d.label in self._class_of]
-            self._objects += [(row, number, score) for number, score in known]
+            known = (d for d in one.detections if d.label in self._class_of)
+            self._objects += [(row, self._class_of[d.label], d.score) for d in known]
         self._pages.append(np.stack([one.embedding for one in wanted]))
         self._values.append(np.array([[one.signals.get(name, np.nan) for name in self._names] for one in wanted]))
 

@@ -42,6 +42,11 @@ class Coverage:
             for rows in _chunks(len(self.points)):
                 np.maximum(self.nearest[rows], (self.points[rows] @ part).max(axis=1), out=self.nearest[rows])
 
+    def take(self, row: int) -> None:
+        """A point that is chosen: a centre from now on."""
+        self.add(self.points[[row]])
+        self.nearest[row] = _COVERED
+
     def forbid(self, rows: NDArray[np.intp]) -> None:
         self.nearest[rows] = _COVERED
 

@@ -8,19 +8,11 @@ _ITERATIONS = 20
 _PER_CLUSTER = 256  # points that k-means looks at, at most; more do not move its centres
 
 
-def nearest_similarities(points: NDArray[np.float32], queries: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-    """(q, k) cosine similarities of each query to its k nearest points, descending. Both L2-normalised; k <= n. A query
-    that is one of the points finds itself."""
-    found, _ = faiss.knn(
-        np.ascontiguousarray(queries), np.ascontiguousarray(points), k, metric=faiss.METRIC_INNER_PRODUCT
-    )
-    return np.asarray(found)
-
-
 def nearest(
     points: NDArray[np.float32], queries: NDArray[np.float32], k: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """As `nearest_similarities`, with the rows of the points, (q, k)."""
+    """(q, k) cosine similarities of each query to its k nearest points, descending, and their rows. Both L2-normalised;
+    k <= n. A query that is one of the points finds itself."""
     found, rows = faiss.knn(
         np.ascontiguousarray(queries), np.ascontiguousarray(points), k, metric=faiss.METRIC_INNER_PRODUCT
     )

@@ -45,6 +45,14 @@ class Pool:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def taken(self, free: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The rows that are not among `free`."""
+        return np.setdiff1d(np.arange(len(self)), free, assume_unique=True)
+
+    def covered(self, free: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Embeddings of what is labelled, and of the rows that are not among `free`: they were chosen before."""
+        return np.concatenate([self.labelled, self.embeddings[self.taken(free)]])
+
 
 @dataclass(frozen=True, slots=True)
 class Pick:
@@ -54,6 +62,11 @@ class Pick:
     row: int
     score: float
     reason: str
+
+
+def best_first(worth: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Places of `worth` (n,), the largest first; of equals any, not those that came first."""
+    return np.lexsort((rng.permutation(len(worth)), -worth))
 
 
 def checked(pool: Pool) -> Pool:

@@ -4,10 +4,10 @@ Below 50 reviewed items there is nothing to learn from, and a documented heurist
 `selection.risk_fitting` has learned.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,12 +71,9 @@ class FittedRisk:
         raw = 1.0 / (1.0 + np.exp(-(pieces @ np.array(self.weights) + self.intercept)))
         return np.asarray(np.interp(raw, self.raw, self.calibrated))
 
-    def to_json(self) -> str:
-        return json.dumps({name: getattr(self, name) for name in self.__slots__}, sort_keys=True)
-
     @classmethod
-    def from_json(cls, text: str) -> "FittedRisk":
-        fields = json.loads(text)
+    def from_fields(cls, fields: Mapping[str, Any]) -> "FittedRisk":
+        """From its fields as JSON gives them back. Raises KeyError, TypeError, ValueError for anything else."""
         knots = tuple(tuple(map(float, one)) for one in fields["knots"])
         numbers = {name: tuple(map(float, fields[name])) for name in ("weights", "raw", "calibrated")}
         return cls(names=tuple(fields["names"]), knots=knots, intercept=float(fields["intercept"]), **numbers)

@@ -46,14 +46,14 @@ class Reviews:
 class RiskReport:
     """How good a risk is on reviews that it was not fitted on, weighted to stand for all predictions.
 
-    auroc: in [0, 1], NaN where all or none failed. brier: mean squared error, in [0, 1]; base: that of always saying
+    auroc: in [0, 1], None where all or none failed. brier: mean squared error, in [0, 1]; base: that of always saying
     the failure rate. reliability: (mean risk, share that failed, weight) of the bins that have any.
     """
 
     reviews: int
     failures: int
     failure_rate: float
-    auroc: float
+    auroc: float | None
     brier: float
     base: float
     reliability: tuple[tuple[float, float, float], ...]
@@ -101,7 +101,7 @@ def report_of(risks: NDArray[np.float64], reviews: Reviews) -> RiskReport:
         reviews=len(reviews),
         failures=int(failed.sum()),
         failure_rate=rate,
-        auroc=float(roc_auc_score(failed, risks, sample_weight=weights)) if both else float("nan"),
+        auroc=float(roc_auc_score(failed, risks, sample_weight=weights)) if both else None,
         brier=float(np.average((risks - failed) ** 2, weights=weights)),
         base=float(np.average((rate - failed) ** 2, weights=weights)),
         reliability=tuple(_reliability(risks, failed, weights)),

@@ -287,7 +287,7 @@ class Worker:
         from serving.deployments import application_name, deployed_detectors
 
         name = application_name(self._settings, model)
-        if name not in self._rehearsed | deployed_detectors():
+        if name not in self._rehearsed and name not in deployed_detectors():  # which costs 30 ms to ask
             self._rehearse(model)
         self._deploy(model)
 

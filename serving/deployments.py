@@ -33,6 +33,7 @@ from serving.hosts import hosts, require_shared_state
 from serving.images import BLANK
 from serving.line import LineLost, Lines
 from serving.priority import take_place
+from serving.rehearsal import refusal
 
 log = logging.getLogger("askance.serving")
 
@@ -92,10 +93,7 @@ def deploy_detector(settings: Settings, model: ModelVersion, image_keys: Sequenc
         reason = _why_not(name) or _last_line(error)
         if not running:
             serve.delete(name, _blocking=False)
-        raise Unavailable(
-            f"the model {model.digest[:12]} could not be started: {reason}",
-            hint="The champion stays. See the service's log for the whole reason.",
-        ) from error
+        raise refusal(model, reason) from error
 
 
 def _run(name: str, application: serve.Application) -> DeploymentHandle:

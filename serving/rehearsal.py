@@ -12,16 +12,24 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from loop.domain.errors import AskanceError, Unavailable
 from loop.domain.model import ModelVersion
 from loop.settings import Settings, serving_of
+from serving.backends.choice import said
 from serving.detectors import open_images
 
 log = logging.getLogger("askance.serving")
 
 _LONGEST_SECONDS = 1800.0  # an engine for a GPU takes minutes to build
-_HINT = "The champion stays. See the service's log for the whole reason."
 
 
 class ProcessEnded(Unavailable):
     """The process that tried the model ended before it could say anything: most often, memory ran out."""
+
+
+def refusal(model: ModelVersion, reason: str, kind: type[Unavailable] = Unavailable) -> Unavailable:
+    """The error for a model that could not be started."""
+    return kind(
+        f"the model {model.digest[:12]} could not be started: {reason}",
+        hint="The champion stays. See the service's log for the whole reason.",
+    )
 
 
 def rehearse(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> None:
@@ -43,37 +51,19 @@ def rehearse(settings: Settings, model: ModelVersion, image_keys: Sequence[str])
         ray.cancel(trial, force=True)
         needs = f"{serving.num_cpus:g} of Ray's CPUs and {serving.num_gpus:g} GPUs"
         reason = f"it was not tried within {_LONGEST_SECONDS / 60:.0f} minutes; it needs {needs}"
-        raise Unavailable(_refusal(model, reason), hint=_HINT) from error
+        raise refusal(model, reason) from error
     except RayTaskError as error:
         reason = error.cause.detail if isinstance(error.cause, AskanceError) else str(error.cause)
-        raise Unavailable(_refusal(model, reason), hint=_HINT) from error
+        raise refusal(model, reason) from error
     except RayError as error:
         reason = f"the process that tried it ended ({type(error).__name__}); out of memory?"
-        raise ProcessEnded(_refusal(model, reason), hint=_HINT) from error
+        raise refusal(model, reason, ProcessEnded) from error
     for line in told:
         log.info("%s: %s", model.id, line)
 
 
-def _refusal(model: ModelVersion, reason: str) -> str:
-    return f"the model {model.digest[:12]} could not be started: {reason}"
-
-
 def _tried(settings: Settings, digest: str, image_keys: Sequence[str]) -> list[str]:
     """What its loading had to say, for the log of the service."""
-    told = _Told()
-    runtimes = logging.getLogger("askance.runtime")
-    runtimes.addHandler(told)
-    try:
+    with said() as lines:
         open_images(settings, digest, image_keys).close()
-    finally:
-        runtimes.removeHandler(told)
-    return told.lines
-
-
-class _Told(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
+    return lines

@@ -1,6 +1,7 @@
 """Risk that was learned: probabilities, better than the signals it learns from, and readable."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,16 @@ def reviews_of(n: int, seed: int = 0, *, probability: np.ndarray | None = None) 
 def truth_of(reviews: Reviews) -> np.ndarray:
     logit = 8.0 * np.abs(reviews.signals["bent"] - 0.5) - 3.0 + 0.7 * reviews.signals["slight"]
     return 1.0 / (1.0 + np.exp(-logit))
+
+
+def drawn_from(everything: Reviews, probability: np.ndarray) -> Reviews:
+    """Those that came to a person, each with its probability."""
+    drawn = np.random.default_rng(4).uniform(size=len(everything)) < probability
+    return Reviews(
+        signals={name: values[drawn] for name, values in everything.signals.items()},
+        failed=everything.failed[drawn],
+        probability=probability[drawn],
+    )
 
 
 def test_it_is_close_to_the_probability_of_failing() -> None:
@@ -66,12 +77,7 @@ def test_routing_does_not_bias_it() -> None:
     """Risky predictions are all reviewed, others with 5 %: the rate it learns is that of all predictions."""
     everything = reviews_of(20_000)
     probability = np.where(everything.signals["slight"] > 0.5, 1.0, 0.05)
-    drawn = np.random.default_rng(4).uniform(size=20_000) < probability
-    reviewed = Reviews(
-        signals={name: values[drawn] for name, values in everything.signals.items()},
-        failed=everything.failed[drawn],
-        probability=probability[drawn],
-    )
+    reviewed = drawn_from(everything, probability)
     fitted, held_out = fit_risk(reviewed, seed=0)
     report = report_of(held_out, reviewed)
     rate = everything.failed.mean()
@@ -84,12 +90,7 @@ def test_the_report_stands_for_all_predictions_however_few_are_audited() -> None
     """Four in ten are risky and reviewed; of the others one in five hundred."""
     everything = reviews_of(60_000)
     probability = np.where(everything.signals["slight"] > 0.25, 1.0, 0.002)
-    drawn = np.random.default_rng(4).uniform(size=60_000) < probability
-    reviewed = Reviews(
-        signals={name: values[drawn] for name, values in everything.signals.items()},
-        failed=everything.failed[drawn],
-        probability=probability[drawn],
-    )
+    reviewed = drawn_from(everything, probability)
     report = report_of(np.full(len(reviewed), 0.5), reviewed)
     assert report.failure_rate == pytest.approx(everything.failed.mean(), abs=0.06)
     assert reviewed.failed.mean() > everything.failed.mean() + 0.1
@@ -97,7 +98,7 @@ def test_the_report_stands_for_all_predictions_however_few_are_audited() -> None
 
 def test_it_survives_being_written_down() -> None:
     fitted, _ = fit_risk(reviews_of(200), seed=0)
-    assert FittedRisk.from_json(fitted.to_json()) == fitted
+    assert FittedRisk.from_fields(json.loads(json.dumps(asdict(fitted)))) == fitted
 
 
 def test_the_same_reviews_give_the_same_risk() -> None:

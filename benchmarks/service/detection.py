@@ -4,7 +4,6 @@ usual   ultralytics.YOLO.predict on torch, as its users run it
 ours    this project's runtime and precision, with its decoding, letterbox and NMS
 """
 
-import logging
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.backends.choice import said
 from serving.backends.load import load_fastest
 from serving.backends.runtimes import AUTO
 from training.head import read_head
@@ -72,35 +72,17 @@ def yolo(weights: Path) -> tuple[int, Any]:
     return head.image_size, model
 
 
-class _Heard(logging.Handler):
-    """What the choice of a runtime says of itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
 def chosen_for(weights: Path, asked: Chosen) -> Chosen:
     """`asked`, its autos replaced by what this project measures to be the fastest for this model here."""
     if AUTO not in (asked.runtime, asked.precision):
         return asked
-    log, heard = logging.getLogger("askance.runtime"), _Heard()
-    level = log.level
-    log.addHandler(heard)
-    log.setLevel(logging.INFO)
-    try:
+    with said() as lines:
         Ours(weights, asked)
-    finally:
-        log.removeHandler(heard)
-        log.setLevel(level)
-    said = re.search(r"serving by (\w+) (\w+)", "\n".join(heard.lines))
+    chosen = re.search(r"serving by (\w+) (\w+)", "\n".join(lines))
     # Without a word there was nothing to choose from: torch.
     return (
-        replace(asked, runtime=said[1], precision=said[2])
-        if said
+        replace(asked, runtime=chosen[1], precision=chosen[2])
+        if chosen
         else replace(asked, runtime="torch", precision="fp32")
     )
 

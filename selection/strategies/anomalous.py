@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selection.duplicates import thinned
-from selection.pool import Pick, Pool
+from selection.pool import Pick, Pool, best_first
 
 
 def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator) -> list[Pick]:
     """See `selection.strategies.table.Strategy`."""
-    p_values = pool.signals["anomaly_p"][free]
-    order = free[np.lexsort((rng.permutation(len(free)), p_values))]
+    p_values = pool.signals["anomaly_p"]
+    order = free[best_first(-p_values[free], rng)]
     return [
-        Pick(row, float(1.0 - pool.signals["anomaly_p"][row]), _reason(float(pool.signals["anomaly_p"][row])))
+        Pick(row, float(1.0 - p_values[row]), _reason(float(p_values[row])))
         for row in thinned(pool.embeddings, order, budget)
     ]
 

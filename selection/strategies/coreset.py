@@ -10,15 +10,14 @@ from selection.pool import Pick, Pool
 def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator) -> list[Pick]:
     """See `selection.strategies.table.Strategy` and `selection.coverage`. Where nothing is labelled yet the first is
     drawn."""
-    taken = np.setdiff1d(np.arange(len(pool)), free, assume_unique=True)
-    coverage = Coverage.of(pool.embeddings, np.concatenate([pool.labelled, pool.embeddings[taken]]))
-    coverage.forbid(taken)
+    covered = pool.covered(free)
+    coverage = Coverage.of(pool.embeddings, covered)
+    coverage.forbid(pool.taken(free))
     first = []
-    if not len(pool.labelled) and not len(taken) and budget and len(free):
+    if not len(covered) and budget and len(free):
         row = int(rng.choice(free))
         first = [Pick(row, 2.0, "drawn at random: nothing is labelled yet")]
-        coverage.add(pool.embeddings[[row]])
-        coverage.forbid(np.array([row]))
+        coverage.take(row)
     found = k_center(coverage, budget - len(first))
     return first + [
         Pick(row, distance, f"unlike all that is labelled or chosen: cosine distance {distance:.3f} to the nearest")

@@ -43,8 +43,7 @@ def _pick(
         return []
     judged = rng.choice(len(pool), size=min(_JUDGED_ON, len(pool)), replace=False)
     candidates = _candidates(free, budget, rng)
-    taken = np.setdiff1d(np.arange(len(pool)), free, assume_unique=True)
-    centres = np.concatenate([pool.labelled, pool.embeddings[taken]])
+    centres = pool.covered(free)
     width = _width(pool.embeddings[judged], centres)
     weighted = weights[judged].astype(np.float32)
     if not weighted.sum():

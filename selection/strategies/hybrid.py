@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selection.coverage import Coverage
-from selection.pool import Pick, Pool
+from selection.pool import Pick, Pool, best_first
 
 # The riskiest so many times the budget compete, and at least a tenth of the pool: in a pool of neighbouring frames the
 # riskiest few hundred may be one scene.
@@ -23,9 +23,7 @@ def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generat
     if not budget or not len(free):
         return []
     rows = _riskiest(pool, free, budget, rng)
-    taken = np.setdiff1d(np.arange(len(pool)), free, assume_unique=True)
-    points = pool.embeddings[rows]
-    coverage = Coverage.of(points, np.concatenate([pool.labelled, pool.embeddings[taken]]))
+    coverage = Coverage.of(pool.embeddings[rows], pool.covered(free))
     seen = _classes_of(pool, rows)
     quota = budget / max(1, int(seen.any(axis=0).sum()))
     counts = np.zeros(seen.shape[1])
@@ -38,8 +36,7 @@ def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generat
         at = int(np.argmax(worth))
         picks.append(Pick(int(rows[at]), float(worth[at]), _reason(pool, int(rows[at]), float(distance[at]))))
         counts += seen[at]
-        coverage.add(points[[at]])
-        coverage.forbid(np.array([at]))
+        coverage.take(at)
     return picks
 
 
@@ -47,7 +44,7 @@ def _riskiest(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Ge
     """In an order that says nothing but risk; of equals any."""
     competing = min(_MOST, max(_TIMES_BUDGET * budget, int(_SHARE * len(pool))))
     count = min(len(free), max(budget, competing))
-    return free[np.lexsort((rng.permutation(len(free)), -pool.risk[free]))[:count]]
+    return free[best_first(pool.risk[free], rng)[:count]]
 
 
 def _classes_of(pool: Pool, rows: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
-from selection.pool import Objects, Pick, Pool
+from selection.pool import Objects, Pick, Pool, best_first
 from selection.scores import bernoulli_entropy
 
 _ALPHA, _BETA = 0.3, 0.2
@@ -26,7 +26,7 @@ def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generat
             hint="Choose hybrid or uncertainty-herding, which need those of whole images only.",
         )
     difficulty = difficulties(pool)
-    order = free[np.lexsort((rng.permutation(len(free)), -difficulty[free]))]
+    order = free[best_first(difficulty[free], rng)]
     candidates = order[: _TIMES_BUDGET * budget]
     if len(candidates) <= budget:
         return [_picked(row, difficulty) for row in candidates]

@@ -7,7 +7,7 @@ with few labels typical examples teach more than odd ones.
 import numpy as np
 from numpy.typing import NDArray
 
-from selection.neighbours import clustered, nearest_similarities
+from selection.neighbours import clustered, nearest
 from selection.pool import Pick, Pool
 
 _MOST_CLUSTERS = 500  # of the paper
@@ -24,8 +24,7 @@ def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generat
     """
     if not budget or not len(free):
         return []
-    taken = np.setdiff1d(np.arange(len(pool)), free, assume_unique=True)
-    covered = np.concatenate([pool.labelled, pool.embeddings[taken]])
+    covered = pool.covered(free)
     points = np.concatenate([covered, pool.embeddings[free]])
     count = min(len(covered) + budget, _MOST_CLUSTERS, len(points))
     cluster = clustered(points, count, rng)
@@ -58,7 +57,7 @@ def _by_typicality(pool: Pool, rows: NDArray[np.intp]) -> list[tuple[int, float]
     points = pool.embeddings[rows]
     if len(rows) == 1:
         return [(int(rows[0]), 0.0)]
-    similarities = nearest_similarities(points, points, min(_NEIGHBOURS + 1, len(rows)))[:, 1:]
+    similarities = nearest(points, points, min(_NEIGHBOURS + 1, len(rows)))[0][:, 1:]
     distances = np.sqrt(np.clip(2.0 - 2.0 * similarities, 0.0, None)).mean(axis=1)
     typicality = 1.0 / np.maximum(distances, 1e-6)
     order = np.argsort(-typicality, kind="stable")

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from selection.pool import Pick, Pool
+from selection.pool import Pick, Pool, best_first
 
 # The signal of each strategy, and its name in a sentence.
 _SIGNALS = {
@@ -31,8 +31,7 @@ def _pick(
     signal: str, words: str, pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator
 ) -> list[Pick]:
     values = pool.signals[signal][free]
-    # Of equals (all empty images, for one) any, not those that came first.
-    order = np.lexsort((rng.permutation(len(free)), -values))[:budget]
+    order = best_first(values, rng)[:budget]  # all empty images are equal, for one
     return [
         Pick(int(free[at]), float(values[at]), f"{words} {values[at]:.3f} (number {rank} of {len(free)})")
         for rank, at in enumerate(order, start=1)

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from loop import loaded
 from loop.domain.access import Permission, may
-from loop.domain.errors import NoChampion, NotFound
+from loop.domain.errors import NotFound
 from serving.api.auth import Reader, Wired
 from serving.api.presenters import item_fields, item_out, prediction_out, truth_out
 from serving.api.schemas import ItemDetailOut, ItemPage, NeighbourOut, NeighboursOut
@@ -77,10 +78,7 @@ def neighbours(
     """The most similar images that the present champion has seen."""
     with wired.store.read() as tx:
         tx.items.get(project_id, digest)
-        champion_id = tx.projects.get(project_id).champion_id
-        if champion_id is None:
-            raise NoChampion(f"{project_id} has no model yet.", hint="Add one: askance models add.")
-        model = tx.models.get(project_id, champion_id)
+        model = loaded.champion(tx, project_id)
     found = wired.served_index.nearest(model, digest, k)
     return NeighboursOut(
         model_id=model.id,

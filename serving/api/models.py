@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
-from loop.domain.errors import NoChampion, NotFound
+from loop import loaded
+from loop.domain.errors import NotFound
 from loop.settings import changed_options
 from serving.api.auth import Operator, Reader, Wired
 from serving.api.bodies import read_body
@@ -52,10 +53,7 @@ def list_models(project_id: str, token: Reader, wired: Wired) -> ModelsOut:
 def get_risk(project_id: str, token: Operator, wired: Wired) -> RiskOut:
     """How well the champion's risk tells which of its predictions people correct."""
     with wired.store.read() as tx:
-        champion_id = tx.projects.get(project_id).champion_id
-        if champion_id is None:
-            raise NoChampion(f"{project_id} has no model yet.", hint="Add one: askance models add.")
-        model = tx.models.get(project_id, champion_id)
+        model = loaded.champion(tx, project_id)
     return RiskOut.model_validate(wired.risks.status(model))
 
 

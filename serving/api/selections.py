@@ -1,13 +1,14 @@
 """Selections: unlabelled items chosen for people by a strategy and a budget."""
 
 import threading
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from loop.domain.errors import Invalid, Overloaded
 from loop.domain.selection import Conditions, PickedItem, Selection
-from loop.selecting import Selected, Wish
+from loop.selecting import Wish
 from serving.api.auth import Operator, Wired
 from serving.api.schemas import PickOut, SelectionIn, SelectionOut, SelectionPage, SelectionSummary
 
@@ -34,9 +35,10 @@ def make_selection(project_id: str, body: SelectionIn, token: Operator, wired: W
     if not _one_at_a_time.acquire(timeout=30):
         raise Overloaded("another selection is being made.", hint="Try again when it has its answer.")
     try:
-        return _selected(wired.selector.select(project_id, wish, actor=token.name, dry_run=body.dry_run), body.dry_run)
+        made = wired.selector.select(project_id, wish, actor=token.name, dry_run=body.dry_run)
     finally:
         _one_at_a_time.release()
+    return _out(made.selection, made.picks, notes=list(made.notes), dry_run=body.dry_run)
 
 
 @router.get("")
@@ -66,11 +68,7 @@ def get_selection(project_id: str, selection_id: str, token: Operator, wired: Wi
     return _out(selection, picks)
 
 
-def _selected(selected: Selected, dry_run: bool) -> SelectionOut:
-    out = _out(selected.selection, selected.picks)
-    return out.model_copy(update={"notes": list(selected.notes), "dry_run": dry_run})
-
-
-def _out(selection: Selection, picks: "list[PickedItem] | tuple[PickedItem, ...]") -> SelectionOut:
-    summary = SelectionSummary.model_validate(selection)
-    return SelectionOut(**summary.model_dump(), picks=[PickOut.model_validate(pick) for pick in picks])
+def _out(selection: Selection, picks: Sequence[PickedItem], **told: object) -> SelectionOut:
+    """told: what is known only while it is made."""
+    summary = SelectionSummary.model_validate(selection).model_dump()
+    return SelectionOut.model_validate({**summary, "picks": [PickOut.model_validate(pick) for pick in picks], **told})

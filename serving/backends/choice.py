@@ -8,8 +8,9 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -111,6 +112,29 @@ class Measuring:
             sparse = self.head.backend in SPARSE_BACKENDS
             self._int8 = quantized(self.graph(), self.calibration[:needed], self.head.image_size, sparse=sparse)
         return self._int8
+
+
+@contextmanager
+def said() -> Iterator[list[str]]:
+    """What this process says meanwhile of the runtimes of its models, a line each."""
+    heard = _Heard()
+    level = log.level
+    log.addHandler(heard)
+    log.setLevel(logging.INFO)
+    try:
+        yield heard.lines
+    finally:
+        log.removeHandler(heard)
+        log.setLevel(level)
+
+
+class _Heard(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
 
 
 def choose(candidates: Sequence[Candidate], measuring: Measuring, ranking: Sequence[Candidate] = ()) -> Chosen:
