@@ -39,7 +39,7 @@ def frames() -> list[Frame]:
     with (FOLDER / "manifest.csv").open(newline="", encoding="utf-8") as lines:
         for line in csv.DictReader(lines):
             image = known[line["file"]]
-            shapes = tuple(Shape(box.label, box.box) for box in image.boxes if _solid(box.box))
+            shapes = tuple(Shape(box.label, box.box) for box in image.boxes if solid(box.box))
             made = TrainingImage(image.path, shapes, image.width or 300, image.height or 300)
             held_out, later = line["split_sequence"] == "test", line["split_temporal"] == "test"
             found.append(Frame(made, line["sequence"], line["weather"], line["light"], held_out, later))
@@ -64,5 +64,5 @@ def _fits(tensor: object, own: object) -> bool:
     return getattr(tensor, "shape", None) == getattr(own, "shape", ())
 
 
-def _solid(box: tuple[float, float, float, float]) -> bool:
+def solid(box: tuple[float, float, float, float]) -> bool:
     return box[0] < box[2] and box[1] < box[3]

@@ -8,6 +8,8 @@ Vectors are drawn like embeddings of images: clusters of unequal size in a subsp
 """
 
 import argparse
+import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,26 +32,39 @@ from selection.pool import Objects, Pool
 
 N = 100_000 if QUICK else 1_000_000
 D = 256
+LARGE = 1_000_000 if QUICK else 10_000_000
 CENTRES = 200 if QUICK else 1000
 PICKED = 1000
 ASKED = 500
 _CHUNK = 50_000
 
 
-def embeddings(
-    n: int, d: int, rng: np.random.Generator, *, clusters: int = 2000, inner: int = 32
-) -> NDArray[np.float32]:
-    """(n, d) float32, L2-normalised: clusters (sizes by Zipf's law) in `inner` dimensions of `d`, with noise in all."""
-    basis = np.linalg.qr(rng.normal(size=(d, inner)))[0].T.astype(np.float32)
-    means = rng.normal(size=(clusters, inner)).astype(np.float32)
-    sizes = 1.0 / np.arange(1, clusters + 1)
+class EmbeddingStream:
+    """L2-normalised float32 vectors of `d` numbers: clusters (sizes by Zipf's law) in `inner` dimensions, with noise in
+    all."""
+
+    def __init__(self, d: int, rng: np.random.Generator, *, clusters: int = 2000, inner: int = 32) -> None:
+        self._rng = rng
+        self._basis = np.linalg.qr(rng.normal(size=(d, inner)))[0].T.astype(np.float32)
+        self._means = rng.normal(size=(clusters, inner)).astype(np.float32)
+        sizes = 1.0 / np.arange(1, clusters + 1)
+        self._shares = sizes / sizes.sum()
+
+    def take(self, n: int) -> NDArray[np.float32]:
+        """The next `n`."""
+        own = self._rng.choice(len(self._means), size=n, p=self._shares)
+        inside = self._means[own] + 0.5 * self._rng.standard_normal((n, self._means.shape[1]), dtype=np.float32)
+        points: NDArray[np.float32] = inside @ self._basis
+        points += 0.05 * self._rng.standard_normal(points.shape, dtype=np.float32)
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+        return points
+
+
+def embeddings(n: int, d: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    stream = EmbeddingStream(d, rng)
     points = np.empty((n, d), dtype=np.float32)
     for start in range(0, n, _CHUNK):
-        part = points[start : start + _CHUNK]
-        own = rng.choice(clusters, size=len(part), p=sizes / sizes.sum())
-        inside = means[own] + 0.5 * rng.standard_normal((len(part), inner), dtype=np.float32)
-        part[:] = inside @ basis + 0.05 * rng.standard_normal(part.shape, dtype=np.float32)
-        part /= np.linalg.norm(part, axis=1, keepdims=True)
+        points[start : start + _CHUNK] = stream.take(len(points[start : start + _CHUNK]))
     return points
 
 
@@ -146,19 +161,30 @@ def index_figures(points: NDArray[np.float32], asked: NDArray[np.float32]) -> It
         yield at_most("index: reading its file", read, 5.0, "s", 1)
 
 
+def large_figures(n: int) -> Iterator[Figure]:
+    """In a process of its own: what is asked is its whole memory."""
+    command = [sys.executable, "-m", "benchmarks.large_index", str(n)]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    yield at_most(f"index of {n:,}: memory of the process at most", found["peak_bytes"] / 2**30, 12.0, "GiB", 1)
+    yield at_least(f"index of {n:,}: recall of the ten nearest", found["recall"], 0.9, "share", 200)
+    yield reading(f"index of {n:,}: growing to it, lists included", found["seconds"], "s", 1)
+    yield reading(f"index of {n:,}: one search, p50", found["p50_ms"], "ms", 200)
+    yield reading(f"index of {n:,}: one search, p99", found["p99_ms"], "ms", 200)
+
+
 def _exact(points: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.int64]:
     return nearest(points, asked, 10)[1]
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selection", description=__doc__)
-    parts = "k-center,hybrid,index,anomaly"
+    parts = "k-center,hybrid,index,anomaly,large"
     parser.add_argument("--only", default=parts, help=parts)
     chosen = parser.parse_args(arguments).only.split(",")
+    found: list[Figure] = list(large_figures(LARGE)) if "large" in chosen else []  # first, while memory is free
     rng = np.random.default_rng(0)
     points = embeddings(N + ASKED, D, rng)
     points, asked = points[:N], points[N:]
-    found: list[Figure] = []
     if "k-center" in chosen:
         found += k_center_figures(points)
     if "hybrid" in chosen:

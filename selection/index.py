@@ -7,7 +7,7 @@ again from the store; its file (`selection.index_file`) is a cache.
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ _LISTS_PER_ROOT = 4  # lists of n embeddings: this times the square root of n (F
 _TRAINED_ON = 64  # embeddings for each list
 _ASKED = 256  # embeddings whose neighbours measure the recall
 _NEIGHBOURS = 10
+_CHUNK = 65_536  # embeddings that are held uncompressed at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,29 +104,31 @@ class EmbeddingIndex:
             return [(self._keys[row], float(s)) for s, row in zip(similarities[0], rows[0], strict=True) if row >= 0]
 
     def rebuild(self) -> None:
-        """Make the lists for what is there now. Searches and additions go on meanwhile, by what was before."""
+        """Make the lists for what is there now. Searches and additions go on meanwhile, by what was before.
+
+        Memory: what was before, what is made, and a sample of `_TRAINED_ON` embeddings for each list.
+        """
         with self._lock:
-            points = self._points(0)
-        made = _lists(points, self._recall)
+            count = len(self._keys)
+            if isinstance(self._index, faiss.IndexIVF):
+                self._index.make_direct_map()
+        made = _lists(self._rows, count, self.dim, self._recall)
         with self._lock:
-            late = self._points(len(points))
-            if len(late):
-                made.add(late)
-            self._index, self._made_for = made, len(points)
+            for late in _chunks(count, len(self._keys)):
+                made.add(self._index.reconstruct_n(late.start, len(late)))
+            self._index, self._made_for = made, count
 
     def parts(self) -> "Parts":
         """A copy of it, for its file."""
         with self._lock:
             return Parts(faiss.clone_index(self._index), tuple(self._keys), self._made_for)
 
-    def _points(self, first: int) -> NDArray[np.float32]:
-        """(n, dim) from row `first` on, as they are kept."""
-        count = int(self._index.ntotal) - first
-        if not count:
-            return np.empty((0, self.dim), dtype=np.float32)
-        if isinstance(self._index, faiss.IndexIVF):
-            self._index.make_direct_map()
-        return np.asarray(self._index.reconstruct_n(first, count))
+    def _rows(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        """(len(rows), dim), as they are kept."""
+        with self._lock:
+            if isinstance(rows, range):
+                return np.asarray(self._index.reconstruct_n(rows.start, len(rows)))
+            return np.asarray(self._index.reconstruct_batch(np.asarray(rows, dtype=np.int64)))
 
     def _checked(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         array = np.ascontiguousarray(embeddings, dtype=np.float32)
@@ -139,9 +142,16 @@ class EmbeddingIndex:
         return array
 
 
-def _lists(points: NDArray[np.float32], recall: float) -> Any:
-    """An index of `points` in inverted lists, which looks at as many as find `recall` of the nearest."""
-    n, dim = points.shape
+# Embeddings of rows, ascending: (n, dim).
+Rows = Callable[[Sequence[int] | NDArray[np.int64]], NDArray[np.float32]]
+
+
+def _chunks(first: int, end: int) -> Iterator[range]:
+    return (range(start, min(start + _CHUNK, end)) for start in range(first, end, _CHUNK))
+
+
+def _lists(rows: Rows, n: int, dim: int, recall: float) -> Any:
+    """An index of embeddings [0, n) in inverted lists, which looks at as many as find `recall` of the nearest."""
     count = max(1, min(int(_LISTS_PER_ROOT * n**0.5), n // 40))
     means = faiss.IndexFlatIP(dim)
     made: faiss.IndexIVF
@@ -152,23 +162,34 @@ def _lists(points: NDArray[np.float32], recall: float) -> Any:
         made = faiss.IndexIVFScalarQuantizer(means, dim, count, eight_bits, faiss.METRIC_INNER_PRODUCT)
     made.cp.min_points_per_centroid = 1
     rng = np.random.default_rng(0)
-    some = points if n <= _TRAINED_ON * count else points[np.sort(rng.choice(n, _TRAINED_ON * count, replace=False))]
-    made.train(some)
-    made.add(points)
-    asked = points[rng.choice(n, min(_ASKED, n), replace=False)]
-    reached = _looking_at_enough(made, points, asked, recall)
+    made.train(rows(np.sort(rng.choice(n, min(n, _TRAINED_ON * count), replace=False))))
+    for chunk in _chunks(0, n):
+        made.add(rows(chunk))
+    asked = rows(np.sort(rng.choice(n, min(_ASKED, n), replace=False)))
+    reached = _looking_at_enough(made, _truly_nearest(rows, n, asked, min(_NEIGHBOURS + 1, n)), asked, recall)
     log.info("an index of %d embeddings in %d lists looks at %d: recall %.3f", n, count, made.nprobe, reached)
     return made
 
 
-def _looking_at_enough(made: Any, points: NDArray[np.float32], asked: NDArray[np.float32], recall: float) -> float:
-    """Set how many lists a search looks at; returns the recall of the ten nearest others that it has then."""
-    k = min(_NEIGHBOURS + 1, len(points))
-    _, right = faiss.knn(asked, points, k, metric=faiss.METRIC_INNER_PRODUCT)
+def _truly_nearest(rows: Rows, n: int, asked: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """(len(asked), k) rows, the most similar first."""
+    best = np.full((len(asked), k), -np.inf, dtype=np.float32)
+    found = np.zeros((len(asked), k), dtype=np.int64)
+    for chunk in _chunks(0, n):
+        similar, at = faiss.knn(asked, rows(chunk), min(k, len(chunk)), metric=faiss.METRIC_INNER_PRODUCT)
+        both, where = np.concatenate([best, similar], axis=1), np.concatenate([found, at + chunk.start], axis=1)
+        order = np.argsort(-both, axis=1, kind="stable")[:, :k]
+        best, found = np.take_along_axis(both, order, axis=1), np.take_along_axis(where, order, axis=1)
+    return found
+
+
+def _looking_at_enough(made: Any, right: NDArray[np.int64], asked: NDArray[np.float32], recall: float) -> float:
+    """Set how many lists a search looks at; returns the recall of the nearest others (`right` begins with the asked
+    itself, which is always found) that it has then."""
+    k = right.shape[1]
     made.nprobe = 1
     while True:
         _, found = made.search(asked, k)
-        # Without the point itself, which is always found.
         shares = [len(set(a[1:]) & set(b)) / max(1, k - 1) for a, b in zip(right.tolist(), found.tolist(), strict=True)]
         reached = float(np.mean(shares))
         if reached >= recall or made.nprobe >= made.nlist:
