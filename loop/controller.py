@@ -490,7 +490,7 @@ class Controller:
             cycle = replace(cycle, step=Step.DONE)
         with self.store.begin() as tx:
             tx.cycles.save(cycle)
-            body = {"cycle_id": cycle.id, "state": state, "error": error}
+            body = {"cycle_id": cycle.id, "state": state, "candidate_id": cycle.candidate_id, "error": error}
             tx.events.add(Event("cycle.finished", cycle.project_id, cycle.actor, body, now))
         if cycle.mlflow_run_id is not None:
             self.registry.finish(cycle.mlflow_run_id, state is not CycleState.FAILED)

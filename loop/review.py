@@ -111,7 +111,7 @@ class Desk:
             tx.tasks.save(closed)
             if outcome is Outcome.SUBMITTED:
                 tx.truths.add(_truth_from(tx, submission))
-            tx.events.add(_closed_event(submission))
+            tx.events.add(_closed_event(submission, task))
             return submission
 
     def _mine(self, tx: Transaction, token: Token, task_id: str) -> Task:
@@ -165,7 +165,7 @@ def _truth_from(tx: Transaction, submission: Submission) -> GroundTruth:
     )
 
 
-def _closed_event(submission: Submission) -> Event:
+def _closed_event(submission: Submission, task: Task) -> Event:
     return Event(
         kind=f"task.{submission.outcome}",
         project_id=submission.project_id,
@@ -174,6 +174,8 @@ def _closed_event(submission: Submission) -> Event:
             "task_id": submission.task_id,
             "submission_id": submission.id,
             "item_digest": submission.item_digest,
+            "prediction_id": task.prediction_id,
+            "corrected": any(submission.corrections.values()),
             "corrections": dict(submission.corrections),
         },
         at=submission.created_at,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from loop.domain.events import task_created
 from loop.domain.identity import new_id
 from loop.domain.item import Item
 from loop.domain.model import ModelVersion
@@ -113,6 +114,7 @@ class Router:
             for inferred, routed in decided:
                 if routed.task is not None:
                     tx.events.add(_routed_event(routed.prediction, routed.task))
+                    tx.events.announce([task_created(routed.task, routed.prediction.created_by)])
                 _finish_key(tx, inferred.caller, routed.prediction.id)
             also(tx)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid, NoChampion, NotFound
+from loop.domain.events import task_created
 from loop.domain.identity import new_id
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Candidate, Clock, Entropy, Event, Store, Transaction
@@ -152,6 +153,7 @@ class Selector:
             tx.selections.add(selection, given)
             body = {"selection_id": selection.id, "mix": dict(selection.mix), "picked": selection.picked}
             tx.events.add(Event("selection.made", project.id, selection.actor, body, selection.created_at))
+            tx.events.announce(task_created(task, selection.actor, selection.id) for task in tasks)
         return Selected(selection=selection, picks=tuple(given), notes=notes)
 
     def _task(self, project: Project, selection: Selection, pick: PickedItem, risk: float, reason: str) -> Task:

@@ -42,6 +42,7 @@ OTHER_VARIABLES: Mapping[str, str] = {
 
 # Pillow warns of a decompression bomb above this; our own cap must come first.
 _PILLOW_BOMB_PIXELS = 89_478_485
+_LONGEST_PAUSE_S = 7 * 86_400
 
 
 # --- the types ---------------------------------------------------------------------------------
@@ -255,6 +256,31 @@ class AnnotationSettings(Section):
     group_size: Annotated[int, Number, Field(ge=1, le=1024)]
 
 
+def _pauses(text: object) -> object:
+    """Comma-separated seconds."""
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        text = str(text)
+    if not isinstance(text, str):
+        return text
+    try:
+        pauses = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        pauses = ()
+    if not 1 <= len(pauses) <= 20 or not all(0 < pause <= _LONGEST_PAUSE_S for pause in pauses):
+        raise PydanticCustomError("pauses", "Input should be 1 to 20 numbers of seconds up to a week, comma-separated")
+    return pauses
+
+
+class WebhookSettings(Section):
+    allow_private: bool
+    timeout_s: Annotated[float, Number, Field(gt=0, le=60)]
+    retries_s: Annotated[tuple[float, ...], BeforeValidator(_pauses)]
+    at_once: Annotated[int, Number, Field(ge=1, le=64)]
+    disable_after_days: Annotated[float, Number, Field(gt=0, le=365)]
+    keep_delivered_days: Annotated[float, Number, Field(gt=0, le=3650)]
+    keep_dead_days: Annotated[float, Number, Field(gt=0, le=3650)]
+
+
 class GateSettings(Section):
     mode: Literal["superior", "non_inferior"]
     margin: Share
@@ -284,6 +310,7 @@ class Settings(BaseSettings):
     selection: SelectionSettings
     training: TrainingSettings
     annotation: AnnotationSettings
+    webhooks: WebhookSettings
     gate: GateSettings
 
     @classmethod

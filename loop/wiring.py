@@ -1,16 +1,19 @@
 """Where the real things are put together, once per process."""
 
 import os
+import random
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from loop.annotation import Annotator, RouteTogether
 from loop.controller import Controller, CycleSettings
+from loop.dispatching import Dispatcher
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock
 from loop.domain.prediction import Timed
 from loop.exchange.sources import FsspecSources
+from loop.outgoing import HttpSender
 from loop.projects import Administration
 from loop.review import Desk
 from loop.risks import Risks
@@ -20,6 +23,7 @@ from loop.selecting import Selector
 from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
+from loop.webhooks import Deliverer, DeliverySettings, Webhooks
 from loop.workshop import MlflowRuns, RayWorkshop
 from selection.choosing import parts_of
 from serving.bulk import RayBulk
@@ -52,6 +56,8 @@ class Services:
     served_index: ServedIndex
     selector: Selector
     risks: Risks
+    webhooks: Webhooks
+    dispatcher: Dispatcher
     inferencer: Inferencer
 
 
@@ -77,6 +83,9 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     references = ReferenceSpaces(blobs, settings.selection.neighbours)
     administration = administer(settings, store, blobs)
     risks = Risks(store, blobs, utc_now, learn=settings.selection.learn_risk)
+    sender = HttpSender(
+        allow_private=settings.webhooks.allow_private, timeout_s=settings.webhooks.timeout_s, clock=utc_now
+    )
     router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom)
     return Services(
         settings=settings,
@@ -106,6 +115,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
             utc_now,
             os.urandom,
         ),
+        webhooks=Webhooks(store, sender, settings.webhooks.allow_private, utc_now, os.urandom),
+        dispatcher=Dispatcher(_deliverer(settings, store), sender, utc_now),
         inferencer=inferencer,
     )
 
@@ -135,4 +146,22 @@ def _controller(settings: Settings, store: SqlStore, blobs: Blobs, administratio
         ),
         clock=utc_now,
         entropy=os.urandom,
+    )
+
+
+def _deliverer(settings: Settings, store: SqlStore) -> Deliverer:
+    webhooks = settings.webhooks
+    return Deliverer(
+        store,
+        DeliverySettings(
+            pauses=webhooks.retries_s,
+            # Long enough for a post and for the store to be told of it; what is not told by then is sent again.
+            lease=timedelta(seconds=4 * webhooks.timeout_s),
+            at_once=webhooks.at_once,
+            disable_after=timedelta(days=webhooks.disable_after_days),
+            keep_delivered=timedelta(days=webhooks.keep_delivered_days),
+            keep_dead=timedelta(days=webhooks.keep_dead_days),
+        ),
+        utc_now,
+        random.SystemRandom().random,
     )

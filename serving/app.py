@@ -184,6 +184,7 @@ class Worker:
             ("retirements", _giving_way(self._retire_unused), _RETIRE_SECONDS),
             ("absent models", self._bring_back, _LOOK_AGAIN_SECONDS),
             ("risk", _giving_way(self._learn_risk), _LEARN_SECONDS),
+            ("webhooks", _giving_way(self._send_webhooks), _WORK_SECONDS),
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(work, pause), name=name, daemon=True)
@@ -255,6 +256,10 @@ class Worker:
     def _learn_risk(self, _: Controller) -> None:
         """From what people have reviewed since."""
         self._services.risks.refit_due()
+
+    def _send_webhooks(self, _: Controller) -> None:
+        """Until the service stops."""
+        self._services.dispatcher.run(self._stop)
 
     def _try(self, model: ModelVersion) -> None:
         try:

@@ -20,6 +20,10 @@ from serving.api.schemas import (
     CycleIn,
     CycleOut,
     CyclePage,
+    DeliveryDetailOut,
+    DeliveryOut,
+    DeliveryPage,
+    EventTypesOut,
     ItemDetailOut,
     LeaseOut,
     Me,
@@ -27,11 +31,13 @@ from serving.api.schemas import (
     ModelsOut,
     NeighboursOut,
     NewTokenOut,
+    NewWebhookOut,
     PolicyOut,
     PredictionOut,
     Problem,
     ProjectOut,
     PromotionOut,
+    ReplayedOut,
     ReviewedPredictionOut,
     RiskOut,
     RolloutOut,
@@ -42,6 +48,9 @@ from serving.api.schemas import (
     ShapeIO,
     SubmissionOut,
     Summary,
+    WebhookAnswerOut,
+    WebhookOut,
+    WebhooksOut,
 )
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -278,6 +287,55 @@ class Client:
             if annotation.state.finished:
                 return
             time.sleep(every_s)
+
+    # --- webhooks ----------------------------------------------------------------------------------------
+
+    def webhooks(self) -> list[WebhookOut]:
+        """Oldest first."""
+        return self._get(WebhooksOut, "/v1/webhooks").webhooks
+
+    def create_webhook(
+        self, url: str, *, project: str | None = None, types: Sequence[str] = (), description: str = ""
+    ) -> NewWebhookOut:
+        """types: of events, none for all. The secret is in this answer only."""
+        body = {"url": url, "project_id": project, "types": list(types), "description": description}
+        return self._send(NewWebhookOut, "POST", "/v1/webhooks", json=body)
+
+    def change_webhook(self, endpoint_id: str, **changes: object) -> WebhookOut:
+        """changes: fields of `WebhookChangeIn`."""
+        return self._send(WebhookOut, "PATCH", f"/v1/webhooks/{endpoint_id}", json=changes)
+
+    def remove_webhook(self, endpoint_id: str) -> None:
+        self._response("DELETE", f"/v1/webhooks/{endpoint_id}")
+
+    def rotate_webhook(self, endpoint_id: str) -> NewWebhookOut:
+        return self._send(NewWebhookOut, "POST", f"/v1/webhooks/{endpoint_id}/rotate")
+
+    def test_webhook(self, endpoint_id: str) -> WebhookAnswerOut:
+        return self._send(WebhookAnswerOut, "POST", f"/v1/webhooks/{endpoint_id}/test")
+
+    def event_types(self) -> EventTypesOut:
+        return self._get(EventTypesOut, "/v1/webhooks/event-types")
+
+    def deliveries(
+        self, endpoint_id: str, *, state: str | None = None, after: str | None = None, limit: int = 50
+    ) -> DeliveryPage:
+        """Newest first."""
+        asked = {"state": state, "after": after, "limit": limit}
+        params = {name: value for name, value in asked.items() if value is not None}
+        path = f"/v1/webhooks/{endpoint_id}/deliveries"
+        return self._send(DeliveryPage, "GET", path, params=params, retry=True)
+
+    def delivery(self, endpoint_id: str, message_id: str) -> DeliveryDetailOut:
+        return self._get(DeliveryDetailOut, f"/v1/webhooks/{endpoint_id}/deliveries/{message_id}")
+
+    def replay(self, endpoint_id: str, message_id: str) -> DeliveryOut:
+        path = f"/v1/webhooks/{endpoint_id}/deliveries/{message_id}/replay"
+        return self._send(DeliveryOut, "POST", path)
+
+    def replay_dead(self, endpoint_id: str) -> int:
+        """How many those were."""
+        return self._send(ReplayedOut, "POST", f"/v1/webhooks/{endpoint_id}/replay").replayed
 
     def ready(self) -> bool:
         """Whether the service answers and its champions infer."""

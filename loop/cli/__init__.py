@@ -8,7 +8,10 @@ import sys
 from rich.console import Console
 
 from loop.cli.commands import app
+from loop.cli.webhooks import webhooks_app
 from loop.domain.errors import AskanceError
+
+app.add_typer(webhooks_app, name="webhooks")
 
 
 def main() -> None:

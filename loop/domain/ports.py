@@ -1,6 +1,6 @@
 """What the use cases need of the world. Each is implemented once at the edge and named in `loop/wiring.py`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.domain.routing import Policy, Stage
 from loop.domain.selection import PickedItem, Selection
 from loop.domain.truth import GroundTruth
+from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
 
 
 class Clock(Protocol):
@@ -362,8 +363,75 @@ class Tokens(Protocol):
 
 
 class Events(Protocol):
-    def add(self, event: Event) -> None: ...
+    def add(self, event: Event) -> None:
+        """Kept in the history; and told, with this transaction, to the webhook endpoints that want its type
+        (loop/domain/announcements.py)."""
+        ...
+
+    def announce(self, told: Iterable[Event]) -> None:
+        """To webhook endpoints alone: another line of the history says it already."""
+        ...
+
     def after(self, project_id: str, sequence: int, limit: int) -> list[Event]: ...
+
+
+class Endpoints(Protocol):
+    """Of webhooks. Deliveries of an endpoint are changed only by who has its row locked, or claims them."""
+
+    def add(self, endpoint: Endpoint) -> None: ...
+    def get(self, endpoint_id: str) -> Endpoint: ...
+    def all(self) -> list[Endpoint]:
+        """Oldest first."""
+        ...
+
+    def for_update(self, endpoint_id: str) -> Endpoint:
+        """Locked until the transaction ends; events can still be kept for it. Raises NotFound."""
+        ...
+
+    def save(self, endpoint: Endpoint) -> None: ...
+    def remove(self, endpoint_id: str) -> None:
+        """With all its deliveries. Waits for transactions that keep an event for it."""
+        ...
+
+
+class Deliveries(Protocol):
+    """The outbox of webhooks. `Events.add` fills it."""
+
+    def get(self, endpoint_id: str, message_id: str) -> Delivery: ...
+    def page(self, endpoint_id: str, *, state: DeliveryState | None, after: str | None, limit: int) -> list[Delivery]:
+        """Newest first; `after` is a message id."""
+        ...
+
+    def attempts(self, endpoint_id: str, message_id: str) -> list[Attempt]:
+        """Oldest first."""
+        ...
+
+    def backlogs(self) -> Mapping[str, Backlog]:
+        """By endpoint; those without any are left out."""
+        ...
+
+    def due(self, now: datetime) -> list[str]:
+        """Enabled endpoints for which something may be claimed."""
+        ...
+
+    def claim(self, endpoint_id: str, *, now: datetime, until: datetime, limit: int) -> list[Delivery]:
+        """Those that are due, the longest due first, under their next epoch; nobody else gets them before `until`.
+        Skips those that others are claiming."""
+        ...
+
+    def for_update(self, endpoint_id: str, message_ids: Sequence[str]) -> list[Delivery]:
+        """Those of them that there are, locked until the transaction ends."""
+        ...
+
+    def save(self, deliveries: Sequence[Delivery]) -> None: ...
+    def record(self, attempts: Sequence[Attempt]) -> None: ...
+    def revive(self, endpoint_id: str, now: datetime) -> int:
+        """Replay all that are dead; how many that was."""
+        ...
+
+    def prune(self, endpoint_id: str, state: DeliveryState | None, before: datetime, limit: int) -> int:
+        """Forget at most `limit` deliveries that were made before; how many that was."""
+        ...
 
 
 class Configuration(Protocol):
@@ -397,6 +465,8 @@ class Transaction(Protocol):
     selections: Selections
     tokens: Tokens
     events: Events
+    endpoints: Endpoints
+    deliveries: Deliveries
     configuration: Configuration
 
 
@@ -447,6 +517,14 @@ class Blobs(Protocol):
         ...
 
     def has(self, key: str) -> bool: ...
+
+
+class Sender(Protocol):
+    """How webhooks leave this machine."""
+
+    async def send(self, endpoint: Endpoint, message_id: str, body: str) -> Answer:
+        """Sign and post once. What goes wrong is the answer's error; nothing is raised."""
+        ...
 
 
 # --- models ------------------------------------------------------------------------------------

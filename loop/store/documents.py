@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from loop.domain.geometry import Box
@@ -11,6 +12,7 @@ from loop.domain.project import Label
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Reason
 from loop.domain.truth import Shape
+from loop.domain.webhooks import Secret
 from loop.store.types import JsonOf
 
 
@@ -60,3 +62,9 @@ LABELS: JsonOf[tuple[Label, ...]] = JsonOf(
 )
 HEAD: JsonOf[ModelHead] = JsonOf(_plain_head, _head)
 LIMITS: JsonOf[RolloutLimits] = JsonOf(asdict, lambda document: RolloutLimits(**document))
+SECRETS: JsonOf[tuple[Secret, ...]] = JsonOf(
+    lambda secrets: [{"value": s.value, "until": s.until.isoformat() if s.until else None} for s in secrets],
+    lambda documents: tuple(
+        Secret(d["value"], datetime.fromisoformat(d["until"]) if d["until"] else None) for d in documents
+    ),
+)

@@ -1,9 +1,12 @@
 """A project's history, one line per thing that happened."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection, select
 
 from loop.domain.ports import Event
 from loop.store.appends import Appends
+from loop.store.outbox import Outbox
 from loop.store.schema import events
 from loop.store.statements import columns
 
@@ -11,15 +14,21 @@ from loop.store.statements import columns
 class SqlEvents:
     """Implements `loop.domain.ports.Events`."""
 
-    def __init__(self, connection: Connection, appends: Appends) -> None:
+    def __init__(self, connection: Connection, appends: Appends, outbox: Outbox) -> None:
         self._connection = connection
         self._appends = appends
+        self._outbox = outbox
 
     def add(self, event: Event) -> None:
         """The event gets its number when the transaction commits, whatever `event.sequence` says."""
         row = columns(event)
         del row["sequence"]
         self._appends.add(events, row)
+        self._outbox.add(event)
+
+    def announce(self, told: Iterable[Event]) -> None:
+        for event in told:
+            self._outbox.add(event)
 
     def after(self, project_id: str, sequence: int, limit: int) -> list[Event]:
         """At most `limit`, by sequence ascending; start with 0.

@@ -34,7 +34,8 @@ from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.review import Outcome, TaskState
 from loop.domain.rollout import RolloutKind, RolloutState
 from loop.domain.routing import Action, Durability, Retain, Stage
-from loop.store.documents import DETECTIONS, HEAD, LABELS, LIMITS, NUMBERS, OBJECT, REASONS, SHAPES, STRINGS
+from loop.domain.webhooks import DeliveryState
+from loop.store.documents import DETECTIONS, HEAD, LABELS, LIMITS, NUMBERS, OBJECT, REASONS, SECRETS, SHAPES, STRINGS
 from loop.store.types import SEQUENCE, Choice, Float32Vector, PlainText, UtcDateTime
 
 metadata = MetaData(
@@ -55,6 +56,8 @@ QUEUED_PROMOTION = text("state = 'queued'")
 UNFINISHED_ANNOTATION = text("state IN ('queued', 'running')")
 BAD_RESULT = text("prediction_id IS NULL")
 UNFINISHED_ROLLOUT = text("state IN ('queued', 'active')")
+PENDING_DELIVERY = text("state = 'pending'")
+DEAD_DELIVERY = text("state = 'dead'")
 # Rows from before a column was there have the empty document.
 _EMPTY = text("'{}'")
 
@@ -568,3 +571,75 @@ events = Table(
     sqlite_autoincrement=True,
 )
 Index(None, events.c.project_id, events.c.sequence)
+
+# The secrets are there in clear: what signs cannot be a digest (docs/adr/0019-webhooks.md).
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column("project_id", PlainText, ForeignKey("projects.id")),
+    Column("url", PlainText, nullable=False),
+    Column("types", STRINGS, nullable=False),
+    Column("description", PlainText, nullable=False),
+    Column("secrets", SECRETS, nullable=False),
+    Column("created_by", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("why_disabled", PlainText, nullable=False),
+    Column("failing_since", UtcDateTime),
+)
+
+# The outbox: a row for each endpoint that an event goes to, written in the event's own transaction.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("endpoint_id", PlainText, ForeignKey("webhook_endpoints.id"), nullable=False),
+    Column("message_id", PlainText, nullable=False),
+    Column("type", PlainText, nullable=False),
+    Column("body", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("state", Choice(DeliveryState), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("claimed_until", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("error", PlainText, nullable=False),
+    PrimaryKeyConstraint("endpoint_id", "message_id"),
+    CheckConstraint("(state = 'pending') = (finished_at IS NULL)", name="finished_unless_pending"),
+    CheckConstraint("state = 'pending' OR claimed_until IS NULL", name="claimed_while_pending"),
+    CheckConstraint("epoch >= 0 AND attempts >= 0 AND failures >= 0", name="counts"),
+    _one_of("state", DeliveryState),
+)
+Index(
+    "ix_webhook_deliveries_due",
+    webhook_deliveries.c.endpoint_id,
+    webhook_deliveries.c.due_at,
+    sqlite_where=PENDING_DELIVERY,
+    postgresql_where=PENDING_DELIVERY,
+)
+Index(
+    "ix_webhook_deliveries_dead",
+    webhook_deliveries.c.endpoint_id,
+    webhook_deliveries.c.message_id,
+    sqlite_where=DEAD_DELIVERY,
+    postgresql_where=DEAD_DELIVERY,
+)
+
+webhook_attempts = Table(
+    "webhook_attempts",
+    metadata,
+    Column("endpoint_id", PlainText, nullable=False),
+    Column("message_id", PlainText, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("status", Integer),
+    Column("error", PlainText, nullable=False),
+    Column("milliseconds", Double, nullable=False),
+    PrimaryKeyConstraint("endpoint_id", "message_id", "number"),
+    ForeignKeyConstraint(
+        ["endpoint_id", "message_id"], ["webhook_deliveries.endpoint_id", "webhook_deliveries.message_id"]
+    ),
+    CheckConstraint("number >= 1", name="number_counts"),
+)

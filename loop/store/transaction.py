@@ -7,10 +7,13 @@ from loop.store.annotations import SqlAnnotations
 from loop.store.appends import Appends
 from loop.store.configuration import SqlConfiguration
 from loop.store.cycles import SqlCycles
+from loop.store.deliveries import SqlDeliveries
+from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.items import SqlItems
 from loop.store.models import SqlModels
+from loop.store.outbox import Outbox
 from loop.store.predictions import SqlPredictions
 from loop.store.projects import SqlProjects
 from loop.store.promotions import SqlPromotions
@@ -27,6 +30,7 @@ class SqlTransaction:
 
     def __init__(self, connection: Connection) -> None:
         self._appends = Appends(connection)
+        self._outbox = Outbox(connection)
         self.projects: ports.Projects = SqlProjects(connection)
         self.items: ports.Items = SqlItems(connection)
         self.predictions: ports.Predictions = SqlPredictions(connection, self._appends)
@@ -41,9 +45,12 @@ class SqlTransaction:
         self.annotations: ports.Annotations = SqlAnnotations(connection)
         self.selections: ports.Selections = SqlSelections(connection)
         self.tokens: ports.Tokens = SqlTokens(connection)
-        self.events: ports.Events = SqlEvents(connection, self._appends)
+        self.events: ports.Events = SqlEvents(connection, self._appends, self._outbox)
+        self.endpoints: ports.Endpoints = SqlEndpoints(connection)
+        self.deliveries: ports.Deliveries = SqlDeliveries(connection)
         self.configuration: ports.Configuration = SqlConfiguration(connection)
 
     def finish(self) -> None:
-        """Write what is written last (loop/store/appends.py). The commit must follow at once."""
+        """Write what is written last. The commit must follow at once: `appends` holds a lock that others wait for."""
+        self._outbox.write()
         self._appends.write()

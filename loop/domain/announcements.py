@@ -1,0 +1,132 @@
+"""What other programs are told of: the types of events that webhooks carry, and their bodies.
+
+The list is a contract. A type keeps its fields; new ones may be added to it, so receivers must let unknown ones pass.
+What cannot be kept gets another name. The envelope has a `version`, which changes only with the envelope itself.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+VERSION = 1
+# Bodies are smaller than this, as Standard Webhooks advises: they hold ids, and texts are cut.
+MAX_BODY_BYTES = 20_000
+_MAX_TEXT = 300  # characters, of which JSON makes at most twelve bytes each
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """says: when it is sent. example: its data; the keys are those that every event of this type has."""
+
+    name: str
+    says: str
+    example: Mapping[str, object]
+
+
+_ITEM = "9f2c" + 60 * "0"
+
+# Nothing here tells an audit from a risky prediction: what a webhook says may end where reviewers read it.
+EVENT_TYPES: Mapping[str, EventType] = {
+    known.name: known
+    for known in (
+        EventType(
+            "task.created",
+            "A person is to look at an item: its prediction was routed, drawn for an audit, or selected.",
+            {"task_id": "task_1", "item_digest": _ITEM, "prediction_id": "pred_1", "selection_id": None},
+        ),
+        EventType(
+            "task.skipped",
+            "A person could not say; the task is closed without an answer.",
+            {"task_id": "task_1", "submission_id": "sub_1", "item_digest": _ITEM, "prediction_id": "pred_1"},
+        ),
+        EventType(
+            "prediction.reviewed",
+            "A person answered: the prediction was right, or was corrected. corrections counts by kind of error.",
+            {
+                "prediction_id": "pred_1",
+                "task_id": "task_1",
+                "submission_id": "sub_1",
+                "item_digest": _ITEM,
+                "corrected": True,
+                "corrections": {"missed": 1, "localisation": 2},
+            },
+        ),
+        EventType(
+            "cycle.finished",
+            "A retraining ended. state: promoted, refused (by the gate) or failed (error says why).",
+            {"cycle_id": "cycle_1", "state": "promoted", "candidate_id": "model_2", "error": ""},
+        ),
+        EventType(
+            "model.promoted",
+            "Another model serves. kind: first, gate, or override (by the person who is the actor).",
+            {"model_id": "model_2", "previous_id": "model_1", "kind": "gate", "actor": "cycle_1"},
+        ),
+        EventType(
+            "model.rolled_back",
+            "The champion before serves again.",
+            {"model_id": "model_1", "previous_id": "model_2", "kind": "rollback", "actor": "ada"},
+        ),
+        EventType(
+            "rollout.rolled_back",
+            "A canary or a shadow broke its limits and was taken back by itself.",
+            {"rollout_id": "rollout_1", "kind": "canary", "model_id": "model_2", "share": 0.1, "why": "2 of 3 failed"},
+        ),
+        EventType(
+            "webhook.disabled",
+            "Another endpoint was switched off, since it failed for days or said that it is gone.",
+            {"endpoint_id": "hook_1", "why": "It answered 410 Gone."},
+        ),
+    )
+}
+
+# What a test of an endpoint sends. Nobody subscribes to it.
+PING = EventType("ping", "An operator tests the endpoint.", {"endpoint_id": "hook_1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """type: a key of EVENT_TYPES."""
+
+    type: str
+    data: Mapping[str, object]
+
+
+def announcement(kind: str, actor: str, body: Mapping[str, object]) -> Announcement | None:
+    """What other programs are told of an event of the history (`loop.domain.ports.Event`); None for what only the
+    history keeps. Raises KeyError where the event lacks a field of its type."""
+    known = EVENT_TYPES.get(_type_of(kind, body))
+    if known is None:
+        return None
+    told = {**body, "actor": actor}
+    return Announcement(known.name, {field: told[field] for field in known.example})
+
+
+def _type_of(kind: str, body: Mapping[str, object]) -> str:
+    """Kinds of the history that are announced under their own name need no line here."""
+    if kind == "task.submitted":
+        return "prediction.reviewed" if body.get("prediction_id") else ""
+    if kind == "model.promoted" and body.get("kind") == "rollback":
+        return "model.rolled_back"
+    return kind
+
+
+def body_of(type_: str, at: datetime, project_id: str, data: Mapping[str, object]) -> str:
+    """The JSON that is sent and signed, in ASCII, below MAX_BODY_BYTES. project_id: "" for the whole installation."""
+    return json.dumps(
+        {
+            "type": type_,
+            "version": VERSION,
+            "timestamp": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "project_id": project_id or None,
+            "data": {name: _cut(value) for name, value in data.items()},
+        },
+        separators=(",", ":"),
+        allow_nan=False,
+    )
+
+
+def _cut(value: object) -> object:
+    if isinstance(value, str) and len(value) > _MAX_TEXT:
+        return value[: _MAX_TEXT - 1] + "…"
+    return value
