@@ -55,7 +55,9 @@ class HttpSender:
             return _failed(begun, f"It did not answer within {self._timeout_s:g} s.")
         except _NotSent as refused:
             return _failed(begun, str(refused))
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as broken:
+        except httpx.InvalidURL as wrong:
+            return _failed(begun, f"The URL cannot be used: {_plain(str(wrong))}.")
+        except (httpx.HTTPError, OSError, ValueError) as broken:
             return _failed(begun, f"The connection failed: {_plain(str(broken)) or type(broken).__name__}.")
         return Answer(
             status=status,

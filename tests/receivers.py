@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from standardwebhooks import Webhook, WebhookVerificationError
 
 # What a receiver does: answer with a status, or
-RESET, HANG, DRIP, GARBAGE = "reset", "hang", "drip", "garbage"
+RESET, HANG, DRIP, GARBAGE, STALL = "reset", "hang", "drip", "garbage", "stall"
 Conduct = int | str
 
 
@@ -73,10 +73,8 @@ class Receiver:
 @contextmanager
 def receiver() -> Iterator[Receiver]:
     """Listens on a free port of this machine until the block ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    running = Receiver(port=server.server_address[1])
-    server.running = running  # type: ignore[attr-defined]
+    server = _Server(("127.0.0.1", 0), _Handler)
+    running = server.running = Receiver(port=server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -88,11 +86,24 @@ def receiver() -> Iterator[Receiver]:
         thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    running: Receiver
+
+    def handle_error(self, *_: object) -> None:
+        """Senders that hang up, or are killed, are what it is for."""
+
+
 class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
     def do_POST(self) -> None:
-        running: Receiver = self.server.running  # type: ignore[attr-defined]
-        body = self.rfile.read(int(self.headers["content-length"])).decode()
-        request = Received(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+        running = self.server.running
+        length = int(self.headers["content-length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            return  # the sender died in the middle
+        request = Received(self.path, {name.lower(): value for name, value in self.headers.items()}, body.decode())
         conduct = running.take(request)
         if isinstance(conduct, int):
             genuine = running.is_genuine(request)
@@ -108,6 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
         elif conduct == GARBAGE:
             self.wfile.write(b"\x00\xff this is no HTTP\r\n\r\n")
+        elif conduct == STALL:  # a status, and a body that never comes
+            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
+            running.let_go.wait(30)
         elif conduct == DRIP:
             self._drip(running)
 
