@@ -23,6 +23,7 @@ from loop.domain.prediction import Inference
 from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
 from loop.domain.routing import Policy
 from loop.domain.truth import GroundTruth, Shape
+from loop.domain.webhooks import Endpoint, secret_from
 from loop.projects import Administration
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
@@ -589,3 +590,36 @@ def test_references_come_from_the_snapshot_at_hand(installed):
     model = installed.version(installed.model(1))
     installed.controller.embed_references(model, lambda *_: None, snapshot)
     assert installed.bench.inferred == [(model.digest, (frozen,))]
+
+
+# --- who is told -------------------------------------------------------------------------------------
+
+
+def test_webhooks_are_told_what_became_of_models_and_cycles(installed):
+    """A promotion and a rollback under their own names, a canary that was taken back, a cycle's end; nobody is told of
+    a promotion that failed, or of other options."""
+    endpoint = Endpoint(
+        id="hook_1", project_id="shapes", url="https://example.org/", types=(), description="",
+        secrets=(secret_from(bytes(32)),), created_by="ada", created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+    with installed.store.begin() as tx:
+        tx.endpoints.add(endpoint)
+    first, second = installed.champion(), installed.model(1)
+    installed.promote(second, refuse)
+    installed.promote(second)
+    installed.controller.settle(installed.administration.rollback("shapes", "bob", "worse"), installed.deploy)
+    canary = installed.active(second)
+    installed.administration.roll_back_rollout("shapes", canary.id, "9 of 9 failed")
+    cycle = installed.controller.advance(installed.controller.request("shapes", "ada", "more data", {}))
+    with installed.store.read() as tx:
+        told = [json.loads(one.body) for one in tx.deliveries.page("hook_1", state=None, after=None, limit=99)][::-1]
+    assert [(one["type"], one["data"]) for one in told] == [
+        ("model.promoted", {"model_id": second, "previous_id": first, "kind": "override", "actor": "ada"}),
+        ("model.rolled_back", {"model_id": first, "previous_id": second, "kind": "rollback", "actor": "bob"}),
+        (
+            "rollout.rolled_back",
+            {"rollout_id": canary.id, "kind": "canary", "model_id": second, "share": 0.1, "why": "9 of 9 failed"},
+        ),
+        ("cycle.finished", {"cycle_id": cycle.id, "state": "failed", "candidate_id": None, "error": cycle.error}),
+    ]
+    assert cycle.error
