@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,8 +38,10 @@ from loop.domain.ports import Event
 from loop.domain.prediction import Inference
 from loop.domain.project import Project, Recipe, labels_named
 from loop.domain.routing import Policy
+from loop.domain.truth import Shape
 from loop.domain.webhooks import DeliveryState
 from loop.outgoing import HttpSender
+from loop.review import Desk
 from loop.router import Caller, Inferred, ReceivedImage, Routed, Router
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
@@ -63,6 +65,7 @@ OPERATOR = Token(
     project_id=None,
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
 )
+REVIEWER = replace(OPERATOR, id="tok_2", role=Role.REVIEWER)
 
 
 def now() -> datetime:
@@ -262,22 +265,27 @@ def _until(met: Callable[[], bool], longest_s: float = 1800.0) -> None:
 
 
 def cost_figures(folder: Path) -> Iterator[Figure]:
-    """The transaction that keeps a prediction, whose cost is mostly that of the disk's sync; with and without an
-    endpoint that listens, in turns, so that both meet the same moments of the machine."""
+    """Of the transactions that predictions and reviews are kept by, whose cost is mostly that of the disk's sync; with
+    and without an endpoint that listens, in turns, so that both meet the same moments of the machine."""
     listened, silent = _Kept(folder / "one"), _Kept(folder / "none")
     webhooks(listened.store).create(OPERATOR, "http://127.0.0.1:9/", project_id=PROJECT, types=[], description="")
-    for what, risk in (("that a person reviews", 1.0), ("that is accepted", 0.0)):
+    works: tuple[tuple[str, Callable[[_Kept], float]], ...] = (
+        ("keeping a prediction that a person is to review", lambda kept: kept.seconds(1.0)),
+        ("keeping the review", lambda kept: kept.review_seconds()),
+        ("keeping a prediction that is accepted", lambda kept: kept.seconds(0.0)),
+    )
+    for what, work in works:
         with_, without = [], []
         for number in range(COMMITS):
             pairs = [(listened, with_), (silent, without)]
             for kept, seconds in pairs if number % 2 else reversed(pairs):
-                seconds.append(kept.seconds(risk))
+                seconds.append(work(kept))
         ratio = statistics.median(with_) / statistics.median(without)
-        yield reading(f"keeping a prediction {what}", 1000 * statistics.median(without), "ms", COMMITS)
-        if risk:
-            yield reading("the same with an endpoint that listens", ratio, "times", COMMITS)
-        else:
+        yield reading(what, 1000 * statistics.median(without), "ms", COMMITS)
+        if "accepted" in what:
             yield at_most("the same with an endpoint that listens", ratio, 1.1, "times", COMMITS)
+        else:
+            yield reading("the same with an endpoint that listens", ratio, "times", COMMITS)
     listened.store.close()
     silent.store.close()
 
@@ -305,6 +313,7 @@ class _Kept:
         self._risk = 0.0
         blobs = FsspecBlobs.open(str(folder / "blobs"))
         self._router = Router(self.store, blobs, b"k" * 32, lambda *_: 1.0, lambda *_: self._risk, now, entropy)
+        self._desk = Desk(self.store, now, entropy)
         self._numbers = iter(range(10**9))
 
     def seconds(self, risk: float) -> float:
@@ -315,6 +324,13 @@ class _Kept:
         inferred.staged.keep() if inferred.staged else None
         begun = time.perf_counter()
         self._router.keep([(inferred, routed)])
+        return time.perf_counter() - begun
+
+    def review_seconds(self) -> float:
+        """Of the transaction that keeps the answer to the next task."""
+        (assignment,), _ = self._desk.lease(REVIEWER, PROJECT, 1)
+        begun = time.perf_counter()
+        self._desk.submit(REVIEWER, assignment.task.id, assignment.task.epoch, [Shape("car", (1, 1, 9, 9))], "")
         return time.perf_counter() - begun
 
     def _inferred(self, number: int) -> Inferred:

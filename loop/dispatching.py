@@ -61,8 +61,8 @@ class Dispatcher:
         except Exception as error:  # whatever it is, it must not hold up the others
             log.exception("webhook %s could not be sent", delivery.message_id)
             answer = Answer(status=None, error=f"It could not be sent ({type(error).__name__}).", milliseconds=0.0)
-        if not answer.ok:
-            log.info("webhook %s to endpoint %s: %s", delivery.message_id, endpoint.id, answer.error)
+        if not answer.ok:  # the attempts of a delivery show it
+            log.debug("webhook %s to endpoint %s: %s", delivery.message_id, endpoint.id, answer.error)
         return Posted(delivery, at, answer)
 
 

@@ -119,7 +119,7 @@ class HttpSender:
             raise _NotSent(f"The host {host} was not found: {_plain(str(error))}.") from error
         addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
         if not self._allow_private and not all(is_public(address) for address in addresses):
-            raise _NotSent(str(private_refused(f"{host} ({', '.join(addresses)})")))
+            raise _NotSent(str(private_refused(host)))  # not where it leads: that is the network's own
         return addresses[:_MOST_ADDRESSES]
 
     @cached_property

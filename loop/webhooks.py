@@ -1,6 +1,7 @@
 """Webhooks: who is told what happened, and sending it until it has arrived or was given up."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ from loop.domain.webhooks import (
     secret_from,
     settled,
 )
+
+log = logging.getLogger("askance.webhooks")
 
 # Each may be sent several deliveries at once; so many are beyond what one installation tells of.
 MOST_ENDPOINTS = 100
@@ -177,7 +180,7 @@ class Webhooks:
         or the delivery is being sent."""
         with self.store.begin() as tx:
             _require_enabled(_theirs(token, tx.endpoints.for_update(endpoint_id)))
-            tx.deliveries.get(endpoint_id, message_id)
+            tx.deliveries.get(endpoint_id, message_id)  # raises NotFound
             (found,) = tx.deliveries.for_update(endpoint_id, [message_id])
             delivery = replayed(found, self.clock())
             tx.deliveries.save([delivery])
@@ -283,19 +286,20 @@ class Deliverer:
         except NotFound:
             return  # removed meanwhile
         by_id = {one.delivery.message_id: one for one in posted}
+        found = tx.deliveries.for_update(endpoint_id, list(by_id))
+        mine = [delivery for delivery in found if delivery.epoch == by_id[delivery.message_id].delivery.epoch]
         done = [
-            (settled(delivery, one.answer, now, self.settings.pauses, self.jitter()), one)
-            for delivery in tx.deliveries.for_update(endpoint_id, list(by_id))
-            for one in [by_id[delivery.message_id]]
-            if delivery.epoch == one.delivery.epoch
+            settled(delivery, by_id[delivery.message_id].answer, now, self.settings.pauses, self.jitter())
+            for delivery in mine
         ]
-        tx.deliveries.save([delivery for delivery, _ in done])
-        tx.deliveries.record([_attempt(delivery, one) for delivery, one in done])
-        answers = [(delivery, one.answer) for delivery, one in done]
+        tx.deliveries.save(done)
+        tx.deliveries.record([_attempt(delivery, by_id[delivery.message_id]) for delivery in done])
+        answers = [(delivery, by_id[delivery.message_id].answer) for delivery in done]
         changed = after_answers(endpoint, answers, now, self.settings.disable_after)
         if changed != endpoint:
             tx.endpoints.save(changed)
         if endpoint.enabled and not changed.enabled:
+            log.warning("webhook endpoint %s is disabled: %s", endpoint.id, changed.why_disabled)
             tx.events.add(_event("disabled", changed, "service", now, why=changed.why_disabled))
 
 

@@ -173,7 +173,6 @@ def test_anything_but_2xx_is_a_failure_in_words(
     assert answer.error.startswith(words) and answer.error.isprintable()
     assert len(there.received) == 1
     assert answer.retry_after_s == (120.0 if status else None)
-    assert answer.milliseconds < 10_000
 
 
 def test_only_the_beginning_of_an_answer_is_read() -> None:
@@ -235,7 +234,7 @@ def test_nothing_inside_is_connected_to(there: Receiver, host: str) -> None:
 def test_a_host_with_one_address_inside_is_refused(there: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     names(monkeypatch, ["8.8.8.8", "127.0.0.1"])
     answer = send(f"http://hook.test:{there.port}/", allow_private=False)
-    assert "hook.test (8.8.8.8, 127.0.0.1)" in answer.error
+    assert "hook.test lies inside" in answer.error and "127.0.0.1" not in answer.error
     assert there.received == []
 
 

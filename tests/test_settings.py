@@ -224,6 +224,13 @@ def test_new_projects_get_the_policy() -> None:
     )  # fmt: skip
 
 
+def test_retries_are_one_pause_or_several(user_file: UserFile) -> None:
+    """A number stands for itself; spaces do no harm."""
+    assert load_settings(user_file("webhooks:\n  retries_s: 5\n"), {}).webhooks.retries_s == (5.0,)
+    several = load_settings(environ={"ASKANCE_WEBHOOKS__RETRIES_S": "0.5, 60,3600"})
+    assert several.webhooks.retries_s == (0.5, 60.0, 3600.0)
+
+
 def test_settings_are_frozen_and_travel() -> None:
     """Nothing changes them after the start, and worker processes get them whole."""
     loaded = load_settings(environ={})
@@ -310,6 +317,13 @@ def test_one_wrong_letter_leads_back_to_the_key(key: str, at: int, letter: str) 
         ("training.optimizer", "Adamw", "'AdamW'"),
         ("training.val_share", "1", "a number less than 1"),
         ("training.base", "yolo11n.pt", "pattern"),
+        ("webhooks.allow_private", "maybe", "a valid boolean"),
+        ("webhooks.timeout_s", "61", "a number less than or equal to 60"),
+        ("webhooks.retries_s", "5,soon", "1 to 20 numbers of seconds up to a week"),
+        ("webhooks.retries_s", "5,0", "1 to 20 numbers of seconds up to a week"),
+        ("webhooks.retries_s", "nan", "1 to 20 numbers of seconds up to a week"),
+        ("webhooks.retries_s", ",".join("1" * 21), "1 to 20 numbers of seconds up to a week"),
+        ("webhooks.retries_s", "604801", "1 to 20 numbers of seconds up to a week"),
         ("gate.mode", "best", "'superior' or 'non_inferior'"),
         ("gate.confidence", "1", "a number less than 1"),
         ("database.url", "mysql://h/d", "sqlite:/// or postgresql://"),

@@ -32,7 +32,7 @@ def add(
     """A new endpoint; its secret is shown once."""
     with _client(config, url) as client:
         made = client.create_webhook(address, project=project, types=types or [], description=description)
-    console.print(f"{made.id} gets {_what(made)} from now on; its secret, which is not shown again:")
+    console.print(f"{made.id} gets {_what(made)} from now on; its secret, which is not shown again:", soft_wrap=True)
     _print_secret(made.secret)
 
 
@@ -78,7 +78,7 @@ def change(
         raise typer.BadParameter("nothing to change: name --to, --type, --all-types, --enable or --disable.")
     with _client(config, url) as client:
         changed = client.change_webhook(endpoint, **changes)
-    console.print(f"{changed.id} gets {_what(changed)}; {_state(changed)}", markup=False)
+    console.print(f"{changed.id} gets {_what(changed)}; {_state(changed)}", markup=False, soft_wrap=True)
 
 
 @webhooks_app.command("remove")
@@ -95,7 +95,9 @@ def rotate(endpoint: Endpoint, url: UrlOption = None, config: ConfigOption = Non
     with _client(config, url) as client:
         rotated = client.rotate_webhook(endpoint)
     until = max(rotated.secrets_until)
-    console.print(f"the old secret signs until {_moment(until)}; the new one, which is not shown again:")
+    console.print(
+        f"the old secret signs until {_moment(until)}; the new one, which is not shown again:", soft_wrap=True
+    )
     _print_secret(rotated.secret)
 
 
@@ -107,7 +109,7 @@ def test(endpoint: Endpoint, url: UrlOption = None, config: ConfigOption = None)
     if answer.error:
         raise Unavailable(f"the ping did not arrive. {answer.error}", hint="Mend the receiver and test it again.")
     said = f": {answer.said}" if answer.said else ""
-    console.print(f"it answered {answer.status} after {answer.milliseconds:.0f} ms{said}", markup=False)
+    console.print(f"it answered {answer.status} after {answer.milliseconds:.0f} ms{said}", markup=False, soft_wrap=True)
 
 
 @webhooks_app.command("deliveries")

@@ -59,7 +59,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
         ),
         EventType(
             "model.promoted",
-            "Another model serves. kind: first, gate, or override (by the person who is the actor).",
+            "Another model serves. kind: first (previous_id is null), gate, or override (by a person).",
             {"model_id": "model_2", "previous_id": "model_1", "kind": "gate", "actor": "cycle_1"},
         ),
         EventType(

@@ -175,7 +175,7 @@ def _is_inside(host: str) -> bool:
 
 def private_refused(host: str) -> Invalid:
     return Invalid(
-        f"{host} is an address inside this machine or a private network, where webhooks may not go.",
+        f"{host} lies inside this machine or a private network, where webhooks may not go.",
         hint="Use a public address, or set webhooks.allow_private to true where all operators may reach that network.",
     )
 
@@ -223,10 +223,10 @@ def after_answers(
         if answer.ok:
             endpoint = replace(endpoint, failing_since=None)
             continue
-        endpoint = replace(endpoint, failing_since=endpoint.failing_since or now)
+        since = endpoint.failing_since or now
+        endpoint = replace(endpoint, failing_since=since)
         if answer.status == GONE:
             return disabled(endpoint, "It answered 410 Gone.")
-        since = endpoint.failing_since or now
         if delivery.state is DeliveryState.DEAD and now - since >= disable_after:
             return disabled(endpoint, f"Nothing arrived since {since:%Y-%m-%d %H:%M} UTC: {answer.error}")
     return endpoint

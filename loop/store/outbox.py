@@ -5,7 +5,7 @@ Where nothing is announced nothing is read, and where nobody listens nothing is 
 
 import secrets
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, insert, select
 
 from loop.domain.announcements import Announcement, announcement, body_of
 from loop.domain.identity import new_id
@@ -13,6 +13,10 @@ from loop.domain.ports import Event
 from loop.domain.webhooks import Delivery, Endpoint, wants
 from loop.store.schema import webhook_deliveries, webhook_endpoints
 from loop.store.statements import columns
+
+# Made once, which is most of its cost. Locked against being removed, so that no event fails for an endpoint that goes
+# at this moment.
+_LISTENING = select(webhook_endpoints).where(webhook_endpoints.c.enabled).with_for_update(read=True, key_share=True)
 
 
 class Outbox:
@@ -33,22 +37,10 @@ class Outbox:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        endpoints = self._listening({event.project_id for event, _ in waiting})
+        endpoints = [Endpoint(**row._mapping) for row in self._connection.execute(_LISTENING)]
         rows = [columns(delivery) for event, told in waiting for delivery in _deliveries(event, told, endpoints)]
         if rows:
             self._connection.execute(insert(webhook_deliveries), rows)
-
-    def _listening(self, projects: set[str]) -> list[Endpoint]:
-        """Locked against being removed, so that no event fails for an endpoint that goes at this moment."""
-        found = self._connection.execute(
-            select(webhook_endpoints)
-            .where(
-                webhook_endpoints.c.enabled,
-                or_(webhook_endpoints.c.project_id.is_(None), webhook_endpoints.c.project_id.in_(projects)),
-            )
-            .with_for_update(read=True, key_share=True)
-        )
-        return [Endpoint(**row._mapping) for row in found]
 
 
 def _deliveries(event: Event, told: Announcement, endpoints: list[Endpoint]) -> list[Delivery]:

@@ -35,22 +35,12 @@ async def authenticated(
     return valid(await current.token(request.state.view, digest_of(credentials.credentials.encode())))
 
 
-def needs(permission: Permission) -> Callable[..., Awaitable[Token]]:
-    """A dependency that lets through whoever may do `permission` in the project of the path."""
+def needs(permission: Permission, *, somewhere: bool = False) -> Callable[..., Awaitable[Token]]:
+    """A dependency that lets through whoever may do `permission` in the project of the path. somewhere: in whatever
+    project, for routes that learn it from what they read; the use case checks it there."""
 
     async def check(request: Request, token: Annotated[Token, Depends(authenticated)]) -> Token:
-        require(token, permission, request.path_params.get("project_id"))
-        return token
-
-    check.permission = permission  # type: ignore[attr-defined]  # read by the test that every route names one
-    return check
-
-
-def holds(permission: Permission) -> Callable[..., Awaitable[Token]]:
-    """As `needs`, for routes that learn the project from what they read; the use case checks it there."""
-
-    async def check(token: Annotated[Token, Depends(authenticated)]) -> Token:
-        require(token, permission, token.project_id)
+        require(token, permission, token.project_id if somewhere else request.path_params.get("project_id"))
         return token
 
     check.permission = permission  # type: ignore[attr-defined]  # read by the test that every route names one
@@ -63,4 +53,4 @@ producer = needs(Permission.PREDICT)
 Producer = Annotated[Token, Depends(producer)]
 Reader = Annotated[Token, Depends(needs(Permission.READ))]
 Operator = Annotated[Token, Depends(needs(Permission.OPERATE))]
-SomeOperator = Annotated[Token, Depends(holds(Permission.OPERATE))]
+SomeOperator = Annotated[Token, Depends(needs(Permission.OPERATE, somewhere=True))]
