@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
+from benchmarks.selection_peers import OF_HERDING, OF_TYPICLUST
+from benchmarks.serving_peers.environments import SELECTION
 from selection.anomaly import AnomalyScorer
 from selection.choosing import choose, mixed
 from selection.coverage import Coverage, k_center
@@ -29,6 +31,7 @@ from selection.index import EmbeddingIndex
 from selection.index_file import read_index, write_index
 from selection.neighbours import nearest
 from selection.pool import Objects, Pool
+from selection.strategies.table import STRATEGIES
 
 N = 100_000 if QUICK else 1_000_000
 D = 256
@@ -36,6 +39,13 @@ LARGE = 1_000_000 if QUICK else 10_000_000
 CENTRES = 200 if QUICK else 1000
 PICKED = 1000
 ASKED = 500
+PEERS_N, PEERS_K = 20_000, 50
+PEERS = {
+    "core-set": ("scikit-activeml", PEERS_N),
+    "typiclust": ("scikit-activeml", OF_TYPICLUST),
+    "herding": ("apricot", OF_HERDING),
+    "margin": ("modAL", PEERS_N),
+}
 _CHUNK = 50_000
 
 
@@ -172,13 +182,57 @@ def large_figures(n: int) -> Iterator[Figure]:
     yield reading(f"index of {n:,}: one search, p99", found["p99_ms"], "ms", 200)
 
 
+def peer_figures() -> Iterator[Figure]:
+    """The same choice by other libraries: CPU seconds, and whether what is chosen is as good."""
+    rng = np.random.default_rng(0)
+    points, scores = embeddings(PEERS_N, D, rng), rng.dirichlet(np.ones(3), PEERS_N)
+    python = SELECTION.python(Console())
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "pool.npz", embeddings=points, scores=scores, k=PEERS_K)
+        command = [python, "-m", "benchmarks.selection_peers", str(Path(folder) / "pool.npz")]
+        theirs = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    for name, (peer, n) in PEERS.items():
+        pool = _plain_pool(points[:n], 1.0 - np.diff(np.sort(scores[:n], axis=1)[:, -2:])[:, 0])
+        free = np.arange(int(name == "core-set"), n)  # the first is labelled
+        started = time.process_time()
+        picks = STRATEGIES[name](pool, free, PEERS_K, np.random.default_rng(0))
+        seconds = time.process_time() - started
+        yield at_most(
+            f"{name}, {PEERS_K} of {n:,}: CPU ÷ that of {peer}", seconds / theirs[name]["seconds"], 1.0, "ratio", 1
+        )
+        own, other = ([pick.row for pick in picks], theirs[name]["rows"])
+        yield reading(
+            f"{name}: cosine to the nearest chosen, mean, ours - {peer}'s",
+            _covers(points[:n], own) - _covers(points[:n], other),
+            "",
+            n,
+        )
+
+
+def _covers(points: NDArray[np.float32], rows: Sequence[int]) -> float:
+    return float((points @ points[list(rows)].T).max(axis=1).mean())
+
+
+def _plain_pool(points: NDArray[np.float32], margins: NDArray[np.float64]) -> Pool:
+    nothing = np.empty(0, dtype=np.int64)
+    return Pool(
+        keys=range(len(points)),  # type: ignore[arg-type]
+        embeddings=points,
+        risk=np.ones(len(points)),
+        signals={"least_margin": margins},
+        objects=Objects(rows=nothing, classes=nothing, scores=np.empty(0)),
+        labels=("any",),
+        labelled=points[:0],
+    )
+
+
 def _exact(points: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.int64]:
     return nearest(points, asked, 10)[1]
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selection", description=__doc__)
-    parts = "k-center,hybrid,index,anomaly,large"
+    parts = "k-center,hybrid,index,anomaly,large,peers"
     parser.add_argument("--only", default=parts, help=parts)
     chosen = parser.parse_args(arguments).only.split(",")
     found: list[Figure] = list(large_figures(LARGE)) if "large" in chosen else []  # first, while memory is free
@@ -193,6 +247,8 @@ def main(arguments: Sequence[str]) -> int:
         found += index_figures(points, asked)
     if "anomaly" in chosen:
         found += anomaly_figures(points, asked)
+    if "peers" in chosen:
+        found += peer_figures()
     return publish("selection", found, Console())
 
 

@@ -21,12 +21,13 @@ _DONE = "installed"
 @dataclass(frozen=True, slots=True)
 class Environment:
     """packages: for pip. loose: those whose version bound is dropped. shared: whether our packages stand behind its
-    own."""
+    own. bare: nothing is installed but `packages`, the rest is ours."""
 
     name: str
     packages: tuple[str, ...]
     loose: tuple[str, ...] = ()
     shared: bool = True
+    bare: bool = False
 
     def python(self, console: Console) -> str:
         """Its interpreter; the environment is made first where it is not there. Raises CalledProcessError."""
@@ -49,6 +50,9 @@ class Environment:
 
     def _install(self, folder: Path) -> None:
         _pip(folder, "install", "--upgrade", "pip")
+        if self.bare:
+            _pip(folder, "install", "--no-deps", *self.packages)
+            return
         if not self.loose:
             _pip(folder, "install", *self.packages)
             return
@@ -73,4 +77,9 @@ def _pip(folder: Path, *arguments: str) -> None:
 LITSERVE = Environment("litserve", ("litserve==0.2.19",))
 # It wants a certifi of the day it was released; any serves.
 BENTOML = Environment("bentoml", ("bentoml==1.4.40",), loose=("certifi",))
+SELECTION = Environment(
+    "selection",
+    ("scikit-activeml==1.0.1", "apricot-select==0.6.1", "modAL-python==0.4.2.1", "iteration-utilities", "makefun"),
+    bare=True,
+)
 ROBOFLOW = Environment("roboflow", ("inference-cpu[http]==1.8.3",), shared=False)
