@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from loop.domain.drift import ClassShift, DriftTest, ScoreShift, SourceShift
 from loop.domain.geometry import Box
 from loop.domain.model import ModelHead
 from loop.domain.prediction import Detection
@@ -59,4 +60,14 @@ LABELS: JsonOf[tuple[Label, ...]] = JsonOf(
     lambda documents: tuple(Label(**document) for document in documents),
 )
 HEAD: JsonOf[ModelHead] = JsonOf(_plain_head, _head)
+DRIFT_TESTS: JsonOf[tuple[DriftTest, ...]] = JsonOf(
+    lambda tests: [asdict(test) for test in tests], lambda documents: tuple(DriftTest(**d) for d in documents)
+)
+CLASS_SHIFTS: JsonOf[tuple[ClassShift, ...]] = JsonOf(
+    lambda shifts: [asdict(shift) for shift in shifts], lambda documents: tuple(ClassShift(**d) for d in documents)
+)
+SCORE_SHIFT: JsonOf[ScoreShift] = JsonOf(asdict, lambda document: ScoreShift(**document))
+SOURCE_SHIFTS: JsonOf[tuple[SourceShift, ...]] = JsonOf(
+    lambda shifts: [asdict(shift) for shift in shifts], lambda documents: tuple(SourceShift(**d) for d in documents)
+)
 LIMITS: JsonOf[RolloutLimits] = JsonOf(asdict, lambda document: RolloutLimits(**document))

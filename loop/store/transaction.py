@@ -7,6 +7,7 @@ from loop.store.annotations import SqlAnnotations
 from loop.store.appends import Appends
 from loop.store.configuration import SqlConfiguration
 from loop.store.cycles import SqlCycles
+from loop.store.drift_reports import SqlDriftReports
 from loop.store.events import SqlEvents
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.items import SqlItems
@@ -40,6 +41,7 @@ class SqlTransaction:
         self.cycles: ports.Cycles = SqlCycles(connection)
         self.annotations: ports.Annotations = SqlAnnotations(connection)
         self.selections: ports.Selections = SqlSelections(connection)
+        self.drift_reports: ports.DriftReports = SqlDriftReports(connection)
         self.tokens: ports.Tokens = SqlTokens(connection)
         self.events: ports.Events = SqlEvents(connection, self._appends)
         self.configuration: ports.Configuration = SqlConfiguration(connection)
