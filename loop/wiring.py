@@ -10,6 +10,7 @@ from loop.controller import Controller, CycleSettings
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock
 from loop.domain.prediction import Timed
+from loop.drift import DriftWatch
 from loop.exchange.sources import FsspecSources
 from loop.projects import Administration
 from loop.review import Desk
@@ -52,6 +53,7 @@ class Services:
     served_index: ServedIndex
     selector: Selector
     risks: Risks
+    drift: DriftWatch
     inferencer: Inferencer
 
 
@@ -77,6 +79,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     references = ReferenceSpaces(blobs, settings.selection.neighbours)
     administration = administer(settings, store, blobs)
     risks = Risks(store, blobs, utc_now, learn=settings.selection.learn_risk)
+    controller = _controller(settings, store, blobs, administration)
     router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom)
     return Services(
         settings=settings,
@@ -94,9 +97,10 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
             utc_now,
         ),
         desk=Desk(store, utc_now, os.urandom),
-        controller=_controller(settings, store, blobs, administration),
+        controller=controller,
         served_index=ServedIndex(store, settings.data_dir / "index"),
         risks=risks,
+        drift=DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom),
         selector=Selector(
             store,
             blobs,
@@ -132,6 +136,7 @@ def _controller(settings: Settings, store: SqlStore, blobs: Blobs, administratio
             val_share=training.val_share,
             replay_limit=training.replay_limit,
             reference_limit=settings.selection.reference_limit,
+            drift_reference=settings.drift.reference,
         ),
         clock=utc_now,
         entropy=os.urandom,

@@ -184,6 +184,7 @@ class Worker:
             ("retirements", _giving_way(self._retire_unused), _RETIRE_SECONDS),
             ("absent models", self._bring_back, _LOOK_AGAIN_SECONDS),
             ("risk", _giving_way(self._learn_risk), _LEARN_SECONDS),
+            ("drift", _giving_way(self._look_for_drift), _LEARN_SECONDS),
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(work, pause), name=name, daemon=True)
@@ -255,6 +256,10 @@ class Worker:
     def _learn_risk(self, _: Controller) -> None:
         """From what people have reviewed since."""
         self._services.risks.refit_due()
+
+    def _look_for_drift(self, _: Controller) -> None:
+        """In the predictions since the last look."""
+        self._services.drift.look_due()
 
     def _try(self, model: ModelVersion) -> None:
         try:

@@ -20,6 +20,9 @@ from serving.api.schemas import (
     CycleIn,
     CycleOut,
     CyclePage,
+    DriftPage,
+    DriftReportOut,
+    DriftStatusOut,
     ItemDetailOut,
     LeaseOut,
     Me,
@@ -250,6 +253,16 @@ class Client:
 
     def selections(self, project: str) -> SelectionPage:
         return self._get(SelectionPage, f"/v1/projects/{project}/selections")
+
+    def drift(self, project: str) -> DriftPage:
+        """The newest reports, and what the next look waits for."""
+        return self._get(DriftPage, f"/v1/projects/{project}/drift")
+
+    def look_for_drift(self, project: str) -> DriftReportOut:
+        return self._send(DriftReportOut, "POST", f"/v1/projects/{project}/drift")
+
+    def accept_drift(self, project: str) -> DriftStatusOut:
+        return self._send(DriftStatusOut, "POST", f"/v1/projects/{project}/drift/reference")
 
     def start_annotation(
         self, project: str, source: str, *, model_id: str | None = None, review: bool = True

@@ -63,9 +63,7 @@ def sample_of(
 
 
 def compared(reference: Sample, recent: Sample, *, permutations: int = 199, seed: int = 0) -> Comparison:
-    return compare(
-        reference, recent, labels=LABELS, rng=np.random.default_rng(seed), permutations=permutations
-    )
+    return compare(reference, recent, labels=LABELS, rng=np.random.default_rng(seed), permutations=permutations)
 
 
 def p_values(found: Comparison) -> dict[str, float]:

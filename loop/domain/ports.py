@@ -175,8 +175,9 @@ class Predictions(Protocol):
         annotations, which choose their images themselves."""
         ...
 
-    def served(self, project_id: str, model_id: str, *, after: int, every: int, limit: int) -> list[Served]:
-        """The newest of those, and every `every`-th before it: by sequence descending, at most `limit`."""
+    def served(self, project_id: str, model_id: str, *, after: int, of: int, limit: int) -> list[Served]:
+        """`limit` of the newest `of` of those, evenly, with the newest; all of them where they are no more. By sequence
+        descending."""
         ...
 
     def counts(self, project_id: str) -> Mapping[str, int]:

@@ -139,14 +139,17 @@ class SqlPredictions:
         counted = select(func.count()).where(*_of_callers(project_id, model_id, after))
         return int(self._connection.scalars(counted).one())
 
-    def served(self, project_id: str, model_id: str, *, after: int, every: int, limit: int) -> list[Served]:
+    def served(self, project_id: str, model_id: str, *, after: int, of: int, limit: int) -> list[Served]:
         chosen = select(prediction_feed.c.sequence, prediction_feed.c.prediction_id).where(
             *_of_callers(project_id, model_id, after)
         )
-        if every > 1:  # numbering reads all of them, which the newest ones need not wait for
-            place = func.row_number().over(order_by=prediction_feed.c.sequence.desc()).label("place")
+        if of > limit:  # numbering reads all of them, which the newest ones alone need not wait for
+            place = (func.row_number().over(order_by=prediction_feed.c.sequence.desc()) - 1).label("place")
             numbered = chosen.add_columns(place).subquery()
-            chosen = select(numbered.c.sequence, numbered.c.prediction_id).where((numbered.c.place - 1) % every == 0)
+            # Of each `of` places, `limit` have a remainder below `limit`, as even as whole numbers are.
+            chosen = select(numbered.c.sequence, numbered.c.prediction_id).where(
+                numbered.c.place < of, numbered.c.place * limit % of < limit
+            )
         newest = chosen.order_by(chosen.selected_columns.sequence.desc()).limit(limit).subquery()
         rows = self._connection.execute(
             select(

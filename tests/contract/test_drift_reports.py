@@ -30,9 +30,9 @@ from tests.contract.records import (
 MODEL = a_model(0).id
 
 
-def served(store: Store, *, after: int = 0, every: int = 1, limit: int = 100, model: str = MODEL) -> list[Served]:
+def served(store: Store, *, after: int = 0, of: int = 100, limit: int = 100, model: str = MODEL) -> list[Served]:
     with store.read() as tx:
-        return tx.predictions.served(PROJECT, model, after=after, every=every, limit=limit)
+        return tx.predictions.served(PROJECT, model, after=after, of=of, limit=limit)
 
 
 def count(store: Store, *, after: int = 0) -> int:
@@ -61,16 +61,24 @@ def test_predictions_come_newest_first_with_what_is_known_of_their_image(filled:
     assert count(filled) == 7
 
 
-def test_a_window_takes_every_so_many(filled: Store) -> None:
-    """From the newest on, back to what was seen before."""
-    newest = served(filled)
-    assert [one.sequence for one in served(filled, every=3)] == [newest[i].sequence for i in (0, 3, 6)]
-    assert [one.sequence for one in served(filled, every=3, limit=2)] == [newest[i].sequence for i in (0, 3)]
-    assert [one.sequence for one in served(filled, limit=2)] == [one.sequence for one in newest[:2]]
-    seen = newest[4].sequence
-    assert [one.sequence for one in served(filled, after=seen, every=2)] == [newest[i].sequence for i in (0, 2)]
-    assert count(filled, after=seen) == 4
-    assert count(filled, after=newest[0].sequence) == 0
+@pytest.mark.parametrize(
+    ("of", "limit", "places"),
+    [
+        (7, 7, [0, 1, 2, 3, 4, 5, 6]), (100, 100, [0, 1, 2, 3, 4, 5, 6]), (2, 2, [0, 1]), (7, 1, [0]), (4, 2, [0, 2]),
+        (7, 3, [0, 3, 5]), (6, 4, [0, 2, 3, 5]),
+    ],
+)  # fmt: skip
+def test_a_window_is_drawn_evenly(filled: Store, of: int, limit: int, places: list[int]) -> None:
+    """From the newest `of`, as many as it holds."""
+    newest = [one.sequence for one in served(filled)]
+    assert [one.sequence for one in served(filled, of=of, limit=limit)] == [newest[place] for place in places]
+
+
+def test_a_window_begins_behind_the_one_before(filled: Store) -> None:
+    newest = [one.sequence for one in served(filled)]
+    assert [one.sequence for one in served(filled, after=newest[4], of=4, limit=2)] == [newest[0], newest[2]]
+    assert count(filled, after=newest[4]) == 4
+    assert served(filled, after=newest[0]) == [] and count(filled, after=newest[0]) == 0
 
 
 def test_other_models_and_bulk_annotations_do_not_count(filled: Store) -> None:
@@ -87,7 +95,7 @@ def test_other_models_and_bulk_annotations_do_not_count(filled: Store) -> None:
             ]
         )
     assert count(filled) == len(served(filled)) == 7
-    assert len(served(filled, every=2)) == 4
+    assert len(served(filled, of=7, limit=4)) == 4
     assert len(served(filled, model=a_model(1).id)) == 1
 
 
@@ -97,7 +105,7 @@ def test_each_prediction_has_the_threshold_it_was_made_under(filled: Store) -> N
     with filled.begin() as tx:
         newer = a_prediction(7)
         tx.predictions.add(replace(newer, decision=replace(newer.decision, policy_version=2)))
-    assert [one.score_threshold for one in served(filled, limit=2)] == [0.5, 0.25]
+    assert [one.score_threshold for one in served(filled)][:2] == [0.5, 0.25]
 
 
 def test_images_reviewed_since(filled: Store) -> None:
