@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.drift import NOTHING, ClassShift, DriftTest, ScoreShift
+from loop.domain.errors import Invalid
 from selection.two_samples import (
     Floats,
     Weights,
@@ -97,10 +98,12 @@ def compare(
     """labels: names of the C classes. At most some 500 images each: it takes time and memory by their square.
 
     Where both are drawn from one distribution, block by block, `differs(level)` is true with a probability of at most
-    `level`. Raises ValueError for an empty side.
+    `level`. Raises ValueError for an empty side, Invalid for embeddings with NaN or infinity.
     """
     if not len(reference) or not len(recent):
         raise ValueError("there are no images to compare")
+    if not (np.isfinite(reference.embeddings).all() and np.isfinite(recent.embeddings).all()):
+        raise Invalid("an embedding holds NaN or infinity.", hint="The model is not sound: serve another.")
     most = min(_usual_size(reference.blocks), _usual_size(recent.blocks))
     reference_rows, recent_rows = (_thinned(side.blocks, most, rng) for side in (reference, recent))
     pooled = _Pooled.of(reference.take(reference_rows), recent.take(recent_rows))

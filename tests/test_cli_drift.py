@@ -116,6 +116,11 @@ def test_before_there_is_a_look_it_says_what_is_missing(monkeypatch: pytest.Monk
     assert shown == "Nothing has been looked at yet for model_1.\nNext: 12 of the 200 predictions.\n"
 
 
+def test_a_look_at_another_champion_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = askance(monkeypatch, Service(report(model_id="model_0"))).stdout
+    assert shown.startswith("Nothing has been looked at yet for model_1; of the champion before:\ndrift\n")
+
+
 def test_a_look_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service(report())
     askance(monkeypatch, service, "--accept", "--now")

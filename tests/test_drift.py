@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from loop.domain.drift import NOTHING, Origin
-from loop.domain.errors import BadDataset
+from loop.domain.errors import BadDataset, Invalid
 from loop.domain.prediction import Inference
 from selection.drift import Comparison, Sample, compare, serial_likeness
 from selection.pool import Objects
@@ -219,6 +219,13 @@ def test_nothing_cannot_be_compared() -> None:
     some = sample_of(rng, [1] * 5)
     with pytest.raises(ValueError, match="no images"):
         compared(some, some.take(np.arange(0)))
+
+
+def test_embeddings_that_are_no_numbers_are_refused() -> None:
+    some = sample_of(np.random.default_rng(10), [1] * 5)
+    broken = replace(some, embeddings=np.where(np.arange(5)[:, None] == 3, np.nan, some.embeddings))
+    with pytest.raises(Invalid, match="NaN"):
+        compared(some, broken)
 
 
 def test_neighbours_of_a_clip_are_alike() -> None:

@@ -74,3 +74,5 @@ LITSERVE = Environment("litserve", ("litserve==0.2.19",))
 # It wants a certifi of the day it was released; any serves.
 BENTOML = Environment("bentoml", ("bentoml==1.4.40",), loose=("certifi",))
 ROBOFLOW = Environment("roboflow", ("inference-cpu[http]==1.8.3",), shared=False)
+# It wants older versions of numpy and scipy than ours.
+FROUROS = Environment("frouros", ("frouros==0.9.0",), shared=False)

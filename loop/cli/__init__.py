@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-from loop.cli import drift as drift  # its command joins those of the app
+import loop.cli.drift  # noqa: F401 - its command joins those of the app
 from loop.cli.commands import app
 from loop.domain.errors import AskanceError
 

@@ -43,7 +43,7 @@ def drift(
         sys.stdout.write(page.model_dump_json() + "\n")
         return
     if page.reports:
-        _show(page.reports[0])
+        _show(page.reports[0], page.model_id)
     else:
         console.print(f"Nothing has been looked at yet for {page.model_id}.", markup=False)
     console.print(f"Next: {page.waiting}", markup=False)
@@ -65,7 +65,9 @@ def _asked(client: "Client", project: str, *, now: bool, accept: bool) -> str:
     return ""
 
 
-def _show(report: "DriftReportOut") -> None:
+def _show(report: "DriftReportOut", champion: str) -> None:
+    if report.model_id != champion:
+        console.print(f"Nothing has been looked at yet for {champion}; of the champion before:", markup=False)
     console.print(f"[bold]{_in_words(report)}[/]")
     was = "was evaluated on" if report.reference_origin is Origin.EVALUATION else "predicted as reference"
     console.print(
