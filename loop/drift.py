@@ -107,6 +107,7 @@ class DriftWatch:
                 self._production(model)
                 waiting = "the next look takes the first predictions as the reference."
             else:
+                self._require_new(model)
                 self._due(model, reference)
                 waiting = "the next window is full and will be looked at in a moment."
         except TooFewImages as why:
@@ -119,14 +120,17 @@ class DriftWatch:
 
     def _look(self, model: ModelVersion) -> DriftReport:
         """Raises TooFewImages where none is due."""
+        self._require_new(model)
         reference = self._reference(model)
         window = self._due(model, reference)
         compared = self._compared(model, reference, window)
         earlier = self._earlier(model, reference)
         verdict = self._verdict(compared)
         alarm = alarm_after(earlier, verdict, confirm=self.rules.confirm)
-        begun = earlier[0].cycle_id if earlier and earlier[0].alarm else None
-        cycle_id, why = self._cycle(model, compared, begun) if alarm else (None, "")
+        cycle_id = earlier[0].cycle_id if alarm and earlier and earlier[0].alarm else None
+        why = ""
+        if alarm and verdict is Verdict.DRIFT and cycle_id is None:
+            cycle_id, why = self._cycle(model, compared)
         report = self._report(
             model,
             reference,
@@ -145,27 +149,31 @@ class DriftWatch:
                 tx.events.add(event)
         return report
 
+    def _require_new(self, model: ModelVersion) -> None:
+        """Raises TooFewImages where no window can be due, without reading what it would be compared with."""
+        earlier = self._earlier(model, None)
+        if earlier:
+            due = earlier[0].created_at + timedelta(seconds=self.rules.every_seconds)
+            if self.clock() < due:
+                raise TooFewImages(f"the next window is looked at from {due:%Y-%m-%d %H:%M:%S} UTC on.")
+            self._require_full(model, earlier[0].last_sequence)
+
+    def _require_full(self, model: ModelVersion, after: int) -> int:
+        """How many predictions there are behind `after`. Raises TooFewImages for less than a window."""
+        count = self._count(model, after)
+        if count < self.rules.window:
+            raise TooFewImages(f"{count} of the {self.rules.window} predictions of the next window have been made.")
+        return count
+
     def _due(self, model: ModelVersion, reference: Seen) -> _Window:
         """The next window of the schedule: evenly from all predictions since the last one, so that each is in one
         window at most. Raises TooFewImages while it is not full."""
         earlier = self._earlier(model, reference)
-        if earlier:
-            self._require_time(earlier[0])
         after = earlier[0].last_sequence if earlier else reference.until
-        with self.store.read() as tx:
-            count = tx.predictions.count_served(model.project_id, model.id, after=after)
-        if count < self.rules.window:
-            raise TooFewImages(f"{count} of the {self.rules.window} predictions of the next window have been made.")
-        return self._window(model, after, count)
-
-    def _require_time(self, last: DriftReport) -> None:
-        due = last.created_at + timedelta(seconds=self.rules.every_seconds)
-        if self.clock() < due:
-            raise TooFewImages(f"the next window is looked at from {due:%Y-%m-%d %H:%M:%S} UTC on.")
+        return self._window(model, after, self._require_full(model, after))
 
     def _newest(self, model: ModelVersion, after: int) -> _Window:
-        with self.store.read() as tx:
-            count = tx.predictions.count_served(model.project_id, model.id, after=after)
+        count = self._count(model, after)
         if count < FEWEST_IMAGES:
             raise TooFewImages(
                 f"{count} predictions can be compared, which says nothing.", hint=f"It takes {FEWEST_IMAGES}."
@@ -178,10 +186,8 @@ class DriftWatch:
         _require_units(seen, "the window")
         return _Window(served, of, seen)
 
-    def _cycle(self, model: ModelVersion, compared: Comparison, begun: str | None) -> tuple[str | None, str]:
-        """The cycle of this episode, asked for now where `begun` is None; None, and why there is none."""
-        if begun is not None:
-            return begun, ""
+    def _cycle(self, model: ModelVersion, compared: Comparison) -> tuple[str | None, str]:
+        """The cycle that is asked for now; or None, and why none is."""
         if not self.rules.trigger_cycle:
             return None, "No cycle was asked for, since drift.trigger_cycle is off."
         reviewed = self._reviewed(model.project_id)
@@ -218,8 +224,7 @@ class DriftWatch:
     def _production(self, model: ModelVersion, *, newest: bool = False) -> Seen:
         """As many predictions as a reference has: evenly from all that there are, or the newest."""
         wanted = self.rules.reference
-        with self.store.read() as tx:
-            count = tx.predictions.count_served(model.project_id, model.id, after=0)
+        count = self._count(model, 0)
         if count < wanted:
             raise TooFewImages(
                 f"{count} of the {wanted} predictions of {model.id} that drift is measured against have been made.",
@@ -236,6 +241,10 @@ class DriftWatch:
             for event in events:
                 tx.events.add(event)
             return tx.models.get(model.project_id, model.id)
+
+    def _count(self, model: ModelVersion, after: int) -> int:
+        with self.store.read() as tx:
+            return tx.predictions.count_served(model.project_id, model.id, after=after)
 
     def _served(self, model: ModelVersion, *, after: int, of: int, limit: int) -> list[Served]:
         with self.store.read() as tx:
@@ -257,7 +266,8 @@ class DriftWatch:
             return loaded.champion(tx, project_id)
 
     def _earlier(self, model: ModelVersion, reference: Seen | None) -> list[DriftReport]:
-        """The scheduled looks at this model with this reference, newest first, as many as an alarm rests on."""
+        """The scheduled looks at this model with this reference (None: any), newest first, as many as an alarm rests
+        on."""
         with self.store.read() as tx:
             reports = tx.drift_reports.scheduled(model.project_id, limit=self.rules.confirm)
         since = reference.until if reference else 0

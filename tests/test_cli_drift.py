@@ -123,7 +123,8 @@ def test_a_look_at_another_champion_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_look_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service(report())
-    askance(monkeypatch, service, "--accept", "--now")
+    shown = askance(monkeypatch, service, "--accept", "--now").stdout
+    assert shown.startswith("Accepted: later windows are compared with the newest predictions.\ndrift\n")
     assert service.asked == ["accept at p", "look at p", "reports of p"]
 
 

@@ -35,10 +35,10 @@ def drift(
 ) -> None:
     """Whether production still looks like what the champion was judged on, and what moved."""
     with commands._client(config, url) as client:
-        too_few = _asked(client, project, now=now, accept=accept)
+        said = _asked(client, project, now=now, accept=accept)
         page = client.drift(project)
-    if too_few:
-        typer.echo(too_few, err=as_json)
+    if said:
+        typer.echo(said, err=as_json)
     if as_json:
         sys.stdout.write(page.model_dump_json() + "\n")
         return
@@ -50,19 +50,21 @@ def drift(
 
 
 def _asked(client: "Client", project: str, *, now: bool, accept: bool) -> str:
-    """What is asked for beside the reports; why it cannot be done, where there are too few images."""
+    """Do what is asked for beside the reports; what came of it, also where there are too few images."""
     from serving.client import ApiError
 
+    said = ""
     try:
         if accept:
             client.accept_drift(project)
+            said = "Accepted: later windows are compared with the newest predictions."
         if now:
             client.look_for_drift(project)
     except ApiError as error:
         if error.problem.type != f"/problems/{TooFewImages.code}":
             raise
-        return str(error)
-    return ""
+        said = f"{said} {error}".strip()
+    return said
 
 
 def _show(report: "DriftReportOut", champion: str) -> None:
