@@ -24,6 +24,7 @@ from loop.domain.project import Project
 from loop.domain.rollout import Rollout, RolloutState, ended_by_champion
 from loop.projects import Administration, finish_rollout, require_known_labels, rollout_event
 from selection.embeddings import write_embeddings
+from selection.seen import seen_in_evaluation
 from training.evaluate import Evaluation, Found, Truth, evaluate
 from training.promotion import GateMode, GateSettings, decide
 from training.snapshot import Entry, Snapshot, freeze
@@ -35,6 +36,9 @@ Progress = Callable[[float, Mapping[str, float]], None]
 
 # Starts the application of a model with its serving options and waits until it has answered; raises where it cannot.
 Deploy = Callable[[ModelVersion], None]
+
+# Candidates of a detector that are kept for evaluation: low enough that average precision sees the whole curve.
+EVALUATION_FLOOR = 0.01
 
 # The order in which what waits for the serving process is taken up: first what takes a bad model away.
 _URGENCY = {PromotionKind.ROLLBACK: 0, PromotionKind.RECONFIGURE: 1}
@@ -64,7 +68,7 @@ class Workshop(Protocol):
     def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights: ...
 
     def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
-        """One inference per image, in their order."""
+        """One inference per image, in their order, with the candidates above EVALUATION_FLOOR."""
         ...
 
     def clean(self, cycle_id: str) -> None:
@@ -97,6 +101,7 @@ class CycleSettings:
     val_share: float
     replay_limit: int
     reference_limit: int
+    drift_reference: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,23 +242,36 @@ class Controller:
         report = self._reporter(cycle)
         candidate = self._required(cycle, cycle.candidate_id)
         self.embed_references(candidate, lambda share, _: report(share / 3, {}), snapshot)
-        judged = self._judged(candidate, entries, labels, lambda share, _: report((1 + share) / 3, {}))
+        inferences = self._inferred(candidate, entries, lambda share, _: report((1 + share) / 3, {}))
+        self._keep_drift_reference(candidate, entries, inferences)
+        judged = _judged(candidate, inferences, entries, labels)
         evaluation: dict[str, object] = {
             "images": len(entries),
             "split": str(entries[0].split),
             "candidate": self.blobs.put(judged.to_bytes()),
         }
         if (champion := self._model(cycle, cycle.champion_id)) is not None:
-            before = self._judged(champion, entries, labels, lambda share, _: report((2 + share) / 3, {}))
+            inferences = self._inferred(champion, entries, lambda share, _: report((2 + share) / 3, {}))
+            before = _judged(champion, inferences, entries, labels)
             evaluation["champion"] = self.blobs.put(before.to_bytes())
         return self._save(replace(cycle, step=Step.GATE, evaluation=evaluation, progress=0.0))
 
-    def _judged(
-        self, model: ModelVersion, entries: Sequence[Entry], labels: tuple[str, ...], progress: Progress
-    ) -> Evaluation:
-        inferences = self.workshop.infer(model.digest, [entry.digest for entry in entries], progress)
-        found = [_found_by(model, one, labels) for one in inferences]
-        return evaluate(found, [_truth_of(entry, labels) for entry in entries], n_classes=len(labels))
+    def _inferred(self, model: ModelVersion, entries: Sequence[Entry], progress: Progress) -> list[Inference]:
+        return self.workshop.infer(model.digest, [entry.digest for entry in entries], progress)
+
+    def _keep_drift_reference(
+        self, model: ModelVersion, entries: Sequence[Entry], inferences: Sequence[Inference]
+    ) -> None:
+        """What it said of the first images it is judged on (by digest: any). They are held out, as a model looks with
+        other eyes at what it has learned from. Of too few nothing is kept, and its first predictions will serve."""
+        kept = slice(self.settings.drift_reference)
+        blocks = [entry.group or entry.digest for entry in entries[kept]]
+        seen = seen_in_evaluation(inferences[kept], blocks, floor=EVALUATION_FLOOR)
+        if not seen.enough:
+            return
+        key = self.blobs.put(seen.to_bytes())
+        with self.store.begin() as tx:
+            tx.models.refer(model.project_id, model.id, key)
 
     def _gate(self, cycle: Cycle) -> Cycle:
         entries, labels = self._frozen(cycle).evaluation_entries, self._project(cycle).recipe.label_names
@@ -576,6 +594,13 @@ def _figures(evaluation: Evaluation | None) -> dict[str, float]:
     if evaluation is None:
         return {"map50": 0.0, "map50_95": 0.0}
     return {"map50": evaluation.map50, "map50_95": evaluation.map50_95}
+
+
+def _judged(
+    model: ModelVersion, inferences: Sequence[Inference], entries: Sequence[Entry], labels: tuple[str, ...]
+) -> Evaluation:
+    found = [_found_by(model, one, labels) for one in inferences]
+    return evaluate(found, [_truth_of(entry, labels) for entry in entries], n_classes=len(labels))
 
 
 def _found_by(model: ModelVersion, inference: Inference, labels: tuple[str, ...]) -> Found:

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from loop.domain.drift import DriftRules
 from loop.domain.errors import SettingsError
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Durability, Policy, Retain
@@ -226,6 +227,21 @@ class SelectionSettings(Section):
     learn_risk: bool
 
 
+class DriftSettings(Section):
+    reference: Annotated[int, Number, Field(ge=30, le=500)]
+    window: Annotated[int, Number, Field(ge=30, le=500)]
+    every_seconds: Annotated[float, Number, Field(ge=0, le=31 * 86_400)]
+    level: Annotated[float, Number, Field(ge=0.005, le=0.5)]
+    confirm: Annotated[int, Number, Field(ge=1, le=100)]
+    block_seconds: Annotated[float, Number, Field(ge=0, le=86_400)]
+    trigger_cycle: bool
+    min_corrections: Positive
+
+    def as_rules(self) -> DriftRules:
+        """What looks are made by."""
+        return DriftRules(**self.model_dump())
+
+
 class TrainingSettings(Section):
     epochs: Positive
     batch: Positive
@@ -308,6 +324,7 @@ class Settings(BaseSettings):
     rollout: RolloutSettings
     policy: PolicySettings
     selection: SelectionSettings
+    drift: DriftSettings
     training: TrainingSettings
     annotation: AnnotationSettings
     webhooks: WebhookSettings

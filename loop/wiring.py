@@ -12,6 +12,7 @@ from loop.dispatching import Dispatcher
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock
 from loop.domain.prediction import Timed
+from loop.drift import DriftWatch
 from loop.exchange.sources import FsspecSources
 from loop.outgoing import HttpSender
 from loop.projects import Administration
@@ -58,6 +59,7 @@ class Services:
     risks: Risks
     webhooks: Webhooks
     dispatcher: Dispatcher
+    drift: DriftWatch
     inferencer: Inferencer
 
 
@@ -86,6 +88,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     sender = HttpSender(
         allow_private=settings.webhooks.allow_private, timeout_s=settings.webhooks.timeout_s, clock=utc_now
     )
+    controller = _controller(settings, store, blobs, administration)
     router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom)
     return Services(
         settings=settings,
@@ -103,9 +106,10 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
             utc_now,
         ),
         desk=Desk(store, utc_now, os.urandom),
-        controller=_controller(settings, store, blobs, administration),
+        controller=controller,
         served_index=ServedIndex(store, settings.data_dir / "index"),
         risks=risks,
+        drift=DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom),
         selector=Selector(
             store,
             blobs,
@@ -143,6 +147,7 @@ def _controller(settings: Settings, store: SqlStore, blobs: Blobs, administratio
             val_share=training.val_share,
             replay_limit=training.replay_limit,
             reference_limit=settings.selection.reference_limit,
+            drift_reference=settings.drift.reference,
         ),
         clock=utc_now,
         entropy=os.urandom,

@@ -44,6 +44,7 @@ _WORK_SECONDS = 1.0  # for what takes minutes anyway
 _RETIRE_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 60.0
 _LEARN_SECONDS = 20.0
+_DRIFT_SECONDS = 20.0  # from one look whether a window is full to the next
 # Logical cores: tokens that Ray places replicas and tasks by, while the operating system shares the real ones. The
 # embedded service must find room for every project's champion, a swap and a training on a machine of any size.
 _FEWEST_RAY_CPUS = 64
@@ -185,6 +186,7 @@ class Worker:
             ("absent models", self._bring_back, _LOOK_AGAIN_SECONDS),
             ("risk", _giving_way(self._learn_risk), _LEARN_SECONDS),
             ("webhooks", _giving_way(self._send_webhooks), _WORK_SECONDS),
+            ("drift", _giving_way(self._look_for_drift), _DRIFT_SECONDS),
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(work, pause), name=name, daemon=True)
@@ -260,6 +262,10 @@ class Worker:
     def _send_webhooks(self, _: Controller) -> None:
         """Until the service stops."""
         self._services.dispatcher.run(self._stop)
+
+    def _look_for_drift(self, _: Controller) -> None:
+        """In the predictions since the last look."""
+        self._services.drift.look_due()
 
     def _try(self, model: ModelVersion) -> None:
         try:

@@ -23,6 +23,9 @@ from serving.api.schemas import (
     DeliveryDetailOut,
     DeliveryOut,
     DeliveryPage,
+    DriftPage,
+    DriftReportOut,
+    DriftStatusOut,
     EventTypesOut,
     ItemDetailOut,
     LeaseOut,
@@ -259,6 +262,16 @@ class Client:
 
     def selections(self, project: str) -> SelectionPage:
         return self._get(SelectionPage, f"/v1/projects/{project}/selections")
+
+    def drift(self, project: str) -> DriftPage:
+        """The newest reports, and what the next look waits for."""
+        return self._get(DriftPage, f"/v1/projects/{project}/drift")
+
+    def look_for_drift(self, project: str) -> DriftReportOut:
+        return self._send(DriftReportOut, "POST", f"/v1/projects/{project}/drift")
+
+    def accept_drift(self, project: str) -> DriftStatusOut:
+        return self._send(DriftStatusOut, "POST", f"/v1/projects/{project}/drift/reference")
 
     def start_annotation(
         self, project: str, source: str, *, model_id: str | None = None, review: bool = True

@@ -158,7 +158,13 @@ def installed(tmp_path: Path) -> Iterator[Installation]:
     administration = Administration(store, blobs, POLICY, read_head, clock, entropy)
     bench = Bench()
     settings = CycleSettings(
-        training={}, gate=GateSettings(), gate_seed=0, val_share=0.2, replay_limit=10, reference_limit=10
+        training={},
+        gate=GateSettings(),
+        gate_seed=0,
+        val_share=0.2,
+        replay_limit=10,
+        reference_limit=10,
+        drift_reference=30,
     )
     controller = Controller(
         store=store, blobs=blobs, administration=administration, workshop=bench, registry=Unrecorded(),

@@ -83,3 +83,5 @@ SELECTION = Environment(
     bare=True,
 )
 ROBOFLOW = Environment("roboflow", ("inference-cpu[http]==1.8.3",), shared=False)
+# It wants older versions of numpy and scipy than ours.
+FROUROS = Environment("frouros", ("frouros==0.9.0",), shared=False)

@@ -7,6 +7,7 @@ import sys
 
 from rich.console import Console
 
+import loop.cli.drift  # noqa: F401 - its command joins those of the app
 from loop.cli.commands import app
 from loop.cli.webhooks import webhooks_app
 from loop.domain.errors import AskanceError

@@ -73,6 +73,25 @@ EVENT_TYPES: Mapping[str, EventType] = {
             {"rollout_id": "rollout_1", "kind": "canary", "model_id": "model_2", "share": 0.1, "why": "2 of 3 failed"},
         ),
         EventType(
+            "drift.found",
+            "Production no longer looks like what the model was judged on; sent once, until it is over. classes: "
+            "shares before and now. unlike: items. cycle_id: of the retraining that was asked for, if one was.",
+            {
+                "drift_id": "drift_1",
+                "model_id": "model_1",
+                "tests": {"embeddings": {"effect": 0.12, "adjusted_p": 0.006, "drift": True}},
+                "classes": {"bicycle": [0.1, 0.4]},
+                "unlike": [_ITEM],
+                "cycle_id": None,
+                "why_no_cycle": "drift.trigger_cycle is false",
+            },
+        ),
+        EventType(
+            "drift.over",
+            "Production looks as before again, or is compared with something else now.",
+            {"drift_id": "drift_2", "model_id": "model_1", "why": "the windows do not differ any more"},
+        ),
+        EventType(
             "webhook.disabled",
             "Another endpoint was switched off, since it failed for days or said that it is gone.",
             {"endpoint_id": "hook_1", "why": "It answered 410 Gone."},

@@ -106,6 +106,10 @@ class CycleRunning(Conflict):
     code, title = "cycle-running", "A cycle is already running"
 
 
+class TooFewImages(Conflict):
+    code, title = "too-few-images", "Too few images to say anything yet"
+
+
 class GateNotPassed(Conflict):
     code, title = "gate-not-passed", "The promotion gate was not passed"
 

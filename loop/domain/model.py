@@ -29,6 +29,8 @@ class ModelVersion:
     """digest: SHA-256 of the safetensors file, which is also its blob key. reference_key: blob of the
     training set's embeddings in this model's space (.npy, (n, d) float32), None before it is made.
     risk_key: blob of what was learned of this model's failures (loop/risks.py), None before there are enough reviews.
+    drift_key: blob of what it said of the images that drift is measured against (selection/seen.py), None before there
+    are any.
     serving: what differs from the settings' section `serving` for this model, by key."""
 
     id: str
@@ -41,6 +43,7 @@ class ModelVersion:
     created_at: datetime
     mlflow_version: str | None = None
     risk_key: str | None = None
+    drift_key: str | None = None
     notes: Mapping[str, object] = field(default_factory=dict)
     serving: Mapping[str, object] = field(default_factory=dict)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from loop.domain.access import Token
 from loop.domain.annotation import AnnotationJob, AnnotationResult
 from loop.domain.cycle import Cycle
+from loop.domain.drift import DriftReport
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion, Promotion
 from loop.domain.prediction import Detection, Inference, Prediction
@@ -78,6 +79,21 @@ class Candidate:
     signals: Mapping[str, float]
     detections: tuple[Detection, ...]
     settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A prediction that a caller asked for, with what is known of its image. score_threshold: of the policy that it was
+    made under; detections below it are not kept."""
+
+    sequence: int  # as of StoredEmbedding
+    item_digest: str
+    source: str
+    group: str
+    created_at: datetime
+    embedding: NDArray[np.float32]
+    detections: tuple[Detection, ...]
+    score_threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +171,16 @@ class Predictions(Protocol):
         behind `after` (0: at the first)."""
         ...
 
+    def count_served(self, project_id: str, model_id: str, *, after: int) -> int:
+        """How many predictions of this version behind the sequence `after` were asked for one by one: not those of bulk
+        annotations, which choose their images themselves."""
+        ...
+
+    def served(self, project_id: str, model_id: str, *, after: int, of: int, limit: int) -> list[Served]:
+        """`limit` of the newest `of` of those, evenly, with the newest; all of them where they are no more. By sequence
+        descending."""
+        ...
+
     def counts(self, project_id: str) -> Mapping[str, int]:
         """Keys: predictions, routed, audits."""
         ...
@@ -226,6 +252,10 @@ class Truths(Protocol):
         """Each item with its newest ground truth, in the order of the digests."""
         ...
 
+    def count_reviewed_since(self, project_id: str, moment: datetime | None) -> int:
+        """Items whose truth people have made or changed after `moment`; None: ever."""
+        ...
+
 
 class Models(Protocol):
     def add(self, model: ModelVersion) -> None: ...
@@ -236,11 +266,16 @@ class Models(Protocol):
         ...
 
     def save(self, model: ModelVersion) -> None:
-        """Write what is found out about a model; not its risk and its serving options, which may change meanwhile."""
+        """Write what is found out about a model; not its risk, its drift reference and its serving
+        options, which may change meanwhile."""
         ...
 
     def judge(self, project_id: str, model_id: str, risk_key: str) -> None:
         """Write what was learned of its failures."""
+        ...
+
+    def refer(self, project_id: str, model_id: str, drift_key: str) -> None:
+        """Write what drift is measured against."""
         ...
 
     def configure(self, project_id: str, model_id: str, serving: Mapping[str, object]) -> None:
@@ -349,6 +384,17 @@ class Selections(Protocol):
 
     def picks(self, selection_id: str) -> list[PickedItem]:
         """By rank."""
+        ...
+
+
+class DriftReports(Protocol):
+    def add(self, report: DriftReport) -> None: ...
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[DriftReport]:
+        """Newest first; `after` is a report's id."""
+        ...
+
+    def scheduled(self, project_id: str, *, limit: int) -> list[DriftReport]:
+        """Those of the schedule, of whatever model, newest first."""
         ...
 
 
@@ -463,6 +509,7 @@ class Transaction(Protocol):
     cycles: Cycles
     annotations: Annotations
     selections: Selections
+    drift_reports: DriftReports
     tokens: Tokens
     events: Events
     endpoints: Endpoints

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from loop.domain.drift import ClassShift, DriftTest, ScoreShift, SourceShift
 from loop.domain.geometry import Box
 from loop.domain.model import ModelHead
 from loop.domain.prediction import Detection
@@ -61,6 +62,16 @@ LABELS: JsonOf[tuple[Label, ...]] = JsonOf(
     lambda documents: tuple(Label(**document) for document in documents),
 )
 HEAD: JsonOf[ModelHead] = JsonOf(_plain_head, _head)
+DRIFT_TESTS: JsonOf[tuple[DriftTest, ...]] = JsonOf(
+    lambda tests: [asdict(test) for test in tests], lambda documents: tuple(DriftTest(**d) for d in documents)
+)
+CLASS_SHIFTS: JsonOf[tuple[ClassShift, ...]] = JsonOf(
+    lambda shifts: [asdict(shift) for shift in shifts], lambda documents: tuple(ClassShift(**d) for d in documents)
+)
+SCORE_SHIFT: JsonOf[ScoreShift] = JsonOf(asdict, lambda document: ScoreShift(**document))
+SOURCE_SHIFTS: JsonOf[tuple[SourceShift, ...]] = JsonOf(
+    lambda shifts: [asdict(shift) for shift in shifts], lambda documents: tuple(SourceShift(**d) for d in documents)
+)
 LIMITS: JsonOf[RolloutLimits] = JsonOf(asdict, lambda document: RolloutLimits(**document))
 SECRETS: JsonOf[tuple[Secret, ...]] = JsonOf(
     lambda secrets: [{"value": s.value, "until": s.until.isoformat() if s.until else None} for s in secrets],

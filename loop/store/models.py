@@ -45,8 +45,8 @@ class SqlModels:
         return [ModelVersion(**row._mapping) for row in rows]
 
     def save(self, model: ModelVersion) -> None:
-        """Write reference_key, mlflow_version and notes; not its serving options, which may change while a reference
-        set is made, and what a version is never changes. Raises NotFound."""
+        """Write reference_key, mlflow_version and notes; not what is written by the methods
+        below, which may change while a reference set is made, and what a version is never changes. Raises NotFound."""
         self._write(
             model.project_id,
             model.id,
@@ -58,6 +58,10 @@ class SqlModels:
     def judge(self, project_id: str, model_id: str, risk_key: str) -> None:
         """Write what was learned of its failures. Raises NotFound."""
         self._write(project_id, model_id, risk_key=risk_key)
+
+    def refer(self, project_id: str, model_id: str, drift_key: str) -> None:
+        """Write what drift is measured against. Raises NotFound."""
+        self._write(project_id, model_id, drift_key=drift_key)
 
     def configure(self, project_id: str, model_id: str, serving: Mapping[str, object]) -> None:
         """Write the serving options. Raises NotFound."""

@@ -8,11 +8,11 @@ from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import Conflict
 from loop.domain.item import Item
-from loop.domain.ports import Candidate, StoredEmbedding
+from loop.domain.ports import Candidate, Served, StoredEmbedding
 from loop.domain.prediction import Prediction
 from loop.domain.routing import Action, Decision
 from loop.store.appends import Appends
-from loop.store.schema import ground_truths, items, prediction_feed, predictions, tasks
+from loop.store.schema import annotation_results, ground_truths, items, policies, prediction_feed, predictions, tasks
 from loop.store.statements import columns, inserted, newest_first, one
 
 _DECISION = tuple(Decision.__dataclass_fields__)
@@ -135,6 +135,49 @@ class SqlPredictions:
         )
         return [_candidate(row) for row in rows]
 
+    def count_served(self, project_id: str, model_id: str, *, after: int) -> int:
+        counted = select(func.count()).where(*_of_callers(project_id, model_id, after))
+        return int(self._connection.scalars(counted).one())
+
+    def served(self, project_id: str, model_id: str, *, after: int, of: int, limit: int) -> list[Served]:
+        chosen = select(prediction_feed.c.sequence, prediction_feed.c.prediction_id).where(
+            *_of_callers(project_id, model_id, after)
+        )
+        if of > limit:  # numbering reads all of them, which the newest ones alone need not wait for
+            place = (func.row_number().over(order_by=prediction_feed.c.sequence.desc()) - 1).label("place")
+            numbered = chosen.add_columns(place).subquery()
+            # Of each `of` places, `limit` have a remainder below `limit`, as even as whole numbers are.
+            chosen = select(numbered.c.sequence, numbered.c.prediction_id).where(
+                numbered.c.place < of, numbered.c.place * limit % of < limit
+            )
+        newest = chosen.order_by(chosen.selected_columns.sequence.desc()).limit(limit).subquery()
+        rows = self._connection.execute(
+            select(
+                newest.c.sequence,
+                predictions.c.item_digest,
+                items.c.source,
+                items.c.group,
+                predictions.c.created_at,
+                predictions.c.embedding,
+                predictions.c.detections,
+                policies.c.score_threshold,
+            )
+            .join(predictions, predictions.c.id == newest.c.prediction_id)
+            .join(
+                items,
+                and_(items.c.project_id == predictions.c.project_id, items.c.digest == predictions.c.item_digest),
+            )
+            .join(
+                policies,
+                and_(
+                    policies.c.project_id == predictions.c.project_id,
+                    policies.c.version == predictions.c.policy_version,
+                ),
+            )
+            .order_by(newest.c.sequence.desc())
+        )
+        return [Served(**row._mapping) for row in rows]
+
     def counts(self, project_id: str) -> Mapping[str, int]:
         row = self._connection.execute(
             select(
@@ -144,6 +187,16 @@ class SqlPredictions:
             ).where(predictions.c.project_id == project_id)
         ).one()
         return dict(row._mapping)
+
+
+def _of_callers(project_id: str, model_id: str, after: int) -> tuple[ColumnElement[bool], ...]:
+    """Conditions on the feed: of this version, behind `after`, and not of a bulk annotation."""
+    return (
+        prediction_feed.c.project_id == project_id,
+        prediction_feed.c.model_id == model_id,
+        prediction_feed.c.sequence > after,
+        ~exists().where(annotation_results.c.prediction_id == prediction_feed.c.prediction_id),
+    )
 
 
 def _of_the_item(table: Table) -> ColumnElement[bool]:

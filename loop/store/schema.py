@@ -29,13 +29,29 @@ from sqlalchemy import (
 from loop.domain.access import Role
 from loop.domain.annotation import AnnotationState
 from loop.domain.cycle import CycleState, Step
+from loop.domain.drift import Origin, Verdict
 from loop.domain.item import Split
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.review import Outcome, TaskState
 from loop.domain.rollout import RolloutKind, RolloutState
 from loop.domain.routing import Action, Durability, Retain, Stage
 from loop.domain.webhooks import DeliveryState
-from loop.store.documents import DETECTIONS, HEAD, LABELS, LIMITS, NUMBERS, OBJECT, REASONS, SECRETS, SHAPES, STRINGS
+from loop.store.documents import (
+    CLASS_SHIFTS,
+    DETECTIONS,
+    DRIFT_TESTS,
+    HEAD,
+    LABELS,
+    LIMITS,
+    NUMBERS,
+    OBJECT,
+    REASONS,
+    SCORE_SHIFT,
+    SECRETS,
+    SHAPES,
+    SOURCE_SHIFTS,
+    STRINGS,
+)
 from loop.store.types import SEQUENCE, Choice, Float32Vector, PlainText, UtcDateTime
 
 metadata = MetaData(
@@ -58,6 +74,7 @@ BAD_RESULT = text("prediction_id IS NULL")
 UNFINISHED_ROLLOUT = text("state IN ('queued', 'active')")
 PENDING_DELIVERY = text("state = 'pending'")
 DEAD_DELIVERY = text("state = 'dead'")
+SCHEDULED_LOOK = text("scheduled")
 # Rows from before a column was there have the empty document.
 _EMPTY = text("'{}'")
 
@@ -179,6 +196,7 @@ models = Table(
     Column("cycle_id", PlainText, ForeignKey("cycles.id", use_alter=True)),
     Column("reference_key", PlainText),
     Column("risk_key", PlainText),
+    Column("drift_key", PlainText),
     Column("created_at", UtcDateTime, nullable=False),
     Column("mlflow_version", PlainText),
     Column("notes", OBJECT, nullable=False),
@@ -542,6 +560,53 @@ selection_picks = Table(
     UniqueConstraint("selection_id", "item_digest"),
     CheckConstraint("rank >= 1", name="rank_counts"),
     _unit("inclusion_probability"),
+)
+
+drift_reports = Table(
+    "drift_reports",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("model_id", PlainText, nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("scheduled", Boolean, nullable=False),
+    Column("verdict", Choice(Verdict), nullable=False),
+    Column("alarm", Boolean, nullable=False),
+    Column("level", Double, nullable=False),
+    Column("reference_origin", Choice(Origin), nullable=False),
+    Column("reference_images", Integer, nullable=False),
+    Column("reference_units", Integer, nullable=False),
+    Column("window_images", Integer, nullable=False),
+    Column("window_units", Integer, nullable=False),
+    Column("window_of", BigInteger, nullable=False),
+    Column("window_from", UtcDateTime, nullable=False),
+    Column("window_until", UtcDateTime, nullable=False),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("tests", DRIFT_TESTS, nullable=False),
+    Column("classes", CLASS_SHIFTS, nullable=False),
+    Column("scores", SCORE_SHIFT, nullable=False),
+    Column("sources", SOURCE_SHIFTS, nullable=False),
+    Column("unlike", STRINGS, nullable=False),
+    Column("notes", STRINGS, nullable=False),
+    Column("cycle_id", PlainText, ForeignKey("cycles.id")),
+    _model_key("model_id"),
+    CheckConstraint("reference_units >= 1 AND reference_units <= reference_images", name="reference_counts"),
+    CheckConstraint(
+        "window_units >= 1 AND window_units <= window_images AND window_images <= window_of", name="window_counts"
+    ),
+    _one_of("verdict", Verdict),
+    _one_of("reference_origin", Origin),
+    _unit("level"),
+)
+_newest_first(drift_reports)
+Index(
+    "ix_drift_reports_scheduled",
+    drift_reports.c.project_id,
+    drift_reports.c.created_at,
+    drift_reports.c.id,
+    sqlite_where=SCHEDULED_LOOK,
+    postgresql_where=SCHEDULED_LOOK,
 )
 
 tokens = Table(

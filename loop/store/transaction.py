@@ -8,6 +8,7 @@ from loop.store.appends import Appends
 from loop.store.configuration import SqlConfiguration
 from loop.store.cycles import SqlCycles
 from loop.store.deliveries import SqlDeliveries
+from loop.store.drift_reports import SqlDriftReports
 from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
 from loop.store.idempotency import SqlIdempotencyKeys
@@ -44,6 +45,7 @@ class SqlTransaction:
         self.cycles: ports.Cycles = SqlCycles(connection)
         self.annotations: ports.Annotations = SqlAnnotations(connection)
         self.selections: ports.Selections = SqlSelections(connection)
+        self.drift_reports: ports.DriftReports = SqlDriftReports(connection)
         self.tokens: ports.Tokens = SqlTokens(connection)
         self.events: ports.Events = SqlEvents(connection, self._appends, self._outbox)
         self.endpoints: ports.Endpoints = SqlEndpoints(connection)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, select
@@ -60,6 +61,13 @@ class SqlTruths:
         )
         for row in rows:
             yield _pair(row)
+
+    def count_reviewed_since(self, project_id: str, moment: datetime | None) -> int:
+        reviewed = [ground_truths.c.project_id == project_id, ground_truths.c.origin == "review"]
+        if moment is not None:
+            reviewed.append(ground_truths.c.created_at > moment)
+        counted = select(func.count(ground_truths.c.item_digest.distinct())).where(*reviewed)
+        return int(self._connection.scalars(counted).one())
 
     def _newest(self, truth: GroundTruth) -> int:
         newest = self._connection.execute(
