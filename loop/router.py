@@ -20,6 +20,8 @@ from selection.scores import Signals, signals
 AnomalyTest = Callable[[ModelVersion, NDArray[np.float32]], float]
 # Probability that a person would have to correct a prediction of this version, in [0, 1].
 RiskOf = Callable[[ModelVersion, Signals], float]
+# How rare each of its labels is among what is labelled, (C,) in [0, 1].
+RarityOf = Callable[[ModelVersion], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class Router:
     risk: RiskOf
     clock: Clock
     entropy: Entropy
+    rarity: RarityOf | None = None
 
     def new_prediction_id(self) -> str:
         return new_id("pred", self.clock(), self.entropy(10))
@@ -128,6 +131,7 @@ class Router:
             width=image.width,
             height=image.height,
             anomaly_p=self.anomaly_p(model, inference.embedding),
+            rarity=None if self.rarity is None else self.rarity(model),
         )
         decision = route(
             risk=self.risk(model, measured),

@@ -175,7 +175,6 @@ class _Gathered:
     def __init__(self, labels: tuple[str, ...], dim: int) -> None:
         self._class_of = {label: number for number, label in enumerate(labels)}
         self._pages: list[NDArray[np.float32]] = []
-        self._names: tuple[str, ...] = ()
         self._objects: list[tuple[int, int, float]] = []
         self.row_of: dict[str, int] = {}
         self.superseded: set[int] = set()  # rows of items that were predicted again while the pages were read
@@ -188,7 +187,7 @@ class _Gathered:
         self.sources: set[str] = set()
         self.embeddings = np.empty((0, dim), dtype=np.float32)
         self.signals: dict[str, NDArray[np.float64]] = {}
-        self._values: list[NDArray[np.float64]] = []
+        self._measured: list[Mapping[str, NDArray[np.float64]]] = []
 
     def add(self, page: Sequence[Candidate], conditions: Conditions) -> None:
         """What is settled counts as labelled, whatever the filter says."""
@@ -198,7 +197,6 @@ class _Gathered:
         wanted = [one for one in page if one.settled or conditions.met_by(one.item, _labels(one))]
         if not wanted:
             return
-        self._names = self._names or tuple(wanted[0].signals)
         for one in wanted:
             row = len(self.digests)
             if one.item.digest in self.row_of:
@@ -211,7 +209,8 @@ class _Gathered:
             known = (d for d in one.detections if d.label in self._class_of)
             self._objects += [(row, self._class_of[d.label], d.score) for d in known]
         self._pages.append(np.stack([one.embedding for one in wanted]))
-        self._values.append(np.array([[one.signals.get(name, np.nan) for name in self._names] for one in wanted]))
+        names = set.intersection(*(set(one.signals) for one in wanted))
+        self._measured.append({name: np.array([one.signals[name] for one in wanted]) for name in names})
 
     def rows(self, *, settled: bool) -> list[int]:
         return [row for row, is_so in enumerate(self.settled) if is_so == settled and row not in self.superseded]
@@ -219,9 +218,10 @@ class _Gathered:
     def finished(self) -> "_Gathered":
         if self._pages:
             self.embeddings = np.concatenate(self._pages)
-            values = np.concatenate(self._values)
-            self.signals = {name: values[:, column] for column, name in enumerate(self._names)}
-        self._pages, self._values = [], []
+            # Older predictions may lack a signal that came later, or that is measured where a setting asks for it.
+            names = set.intersection(*(set(page) for page in self._measured))
+            self.signals = {name: np.concatenate([page[name] for page in self._measured]) for name in sorted(names)}
+        self._pages, self._measured = [], []
         return self
 
     def objects(self, rows: NDArray[np.intp]) -> Objects:

@@ -160,6 +160,7 @@ class ServingSettings(Section):
     max_ongoing_requests: Positive
     max_queued_requests: Positive
     score_floor: Share
+    consistency: bool
     threads: NotNegative
     drain_seconds: Seconds
     standby_seconds: Annotated[float, Number, Field(ge=0, le=86_400)]
@@ -252,6 +253,7 @@ class AnnotationSettings(Section):
     num_gpus: Amount
     device: Device
     batch_size: Positive
+    consistency: bool
     group_size: Annotated[int, Number, Field(ge=1, le=1024)]
 
 
@@ -372,6 +374,7 @@ _PER_MODEL = frozenset(
         "max_ongoing_requests",
         "max_queued_requests",
         "score_floor",
+        "consistency",
         "threads",
         "drain_seconds",
     }

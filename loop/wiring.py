@@ -12,6 +12,7 @@ from loop.domain.ports import Blobs, Clock
 from loop.domain.prediction import Timed
 from loop.exchange.sources import FsspecSources
 from loop.projects import Administration
+from loop.rarity import Rarities
 from loop.review import Desk
 from loop.risks import Risks
 from loop.router import Router
@@ -77,7 +78,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     references = ReferenceSpaces(blobs, settings.selection.neighbours)
     administration = administer(settings, store, blobs)
     risks = Risks(store, blobs, utc_now, learn=settings.selection.learn_risk)
-    router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom)
+    rarity = Rarities(store).of
+    router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom, rarity)
     return Services(
         settings=settings,
         store=store,

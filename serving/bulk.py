@@ -35,6 +35,7 @@ _NICENESS = 10
 # Entries of one block: small beside the object store even if every image is as large as may be.
 _BLOCK = 32
 _ARRAYS = ("boxes", "scores", "classes", "class_scores", "embedding")
+_CONSISTENCY = "consistency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ class BulkDetector:
             FsspecBlobs.open(settings.blobs_url).get(digest),
             device=settings.annotation.device,
             max_batch_size=settings.annotation.batch_size,
+            consistency=settings.annotation.consistency,
         )
         self._floor = settings.serving.score_floor
         self._max_pixels = settings.limits.max_image_pixels
@@ -181,13 +183,18 @@ def _schema() -> "pa.Schema":
 
 
 def packed(inference: Inference) -> bytes:
-    """The five arrays of an inference as safetensors."""
-    content: bytes = save({name: np.ascontiguousarray(getattr(inference, name)) for name in _ARRAYS})
+    """An inference as safetensors: what it has of arrays, and a number as one of (1,)."""
+    arrays = {name: np.ascontiguousarray(getattr(inference, name)) for name in _ARRAYS}
+    if inference.consistency is not None:
+        arrays[_CONSISTENCY] = np.array([inference.consistency])
+    content: bytes = save(arrays)
     return content
 
 
 def unpacked(content: bytes) -> Inference:
-    return Inference(**load(content))
+    arrays = load(content)
+    consistency = arrays.pop(_CONSISTENCY, None)
+    return Inference(**arrays, consistency=None if consistency is None else float(consistency[0]))
 
 
 # --- back in the process that asked ------------------------------------------------------------------

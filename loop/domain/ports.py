@@ -225,6 +225,10 @@ class Truths(Protocol):
         """Each item with its newest ground truth, in the order of the digests."""
         ...
 
+    def label_counts(self, project_id: str) -> Mapping[str, int]:
+        """How many shapes have each label in the newest ground truths; labels without any are left out."""
+        ...
+
 
 class Models(Protocol):
     def add(self, model: ModelVersion) -> None: ...

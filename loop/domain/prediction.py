@@ -11,6 +11,9 @@ from loop.domain.geometry import Box
 from loop.domain.item import ImageFacts
 from loop.domain.routing import Decision
 
+# Of an image, the most certain: only so many detections have an embedding of their own.
+MOST_OBJECTS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Inference:
@@ -21,6 +24,7 @@ class Inference:
     classes: (n,) int64, index into the model's labels.
     class_scores: (n, C) float32 in [0, 1], sigmoid scores (not normalised over classes).
     embedding: (d,) float32, L2-normalised, pooled neck features of the same pass.
+    consistency: with a second pass on the mirrored image (`selection.consistency`); None where none was made.
     """
 
     boxes: NDArray[np.float32]
@@ -28,6 +32,7 @@ class Inference:
     classes: NDArray[np.int64]
     class_scores: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    consistency: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Boxes are absolute pixels `xyxy`; times are RFC 3339 UTC; scores, risks and rate
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from loop.domain.access import Role
 from loop.domain.annotation import AnnotationState
@@ -398,7 +398,7 @@ class ModelsOut(_Out):
 class OptionsIn(_In):
     """Options of a model that differ from the section `serving` of the settings; null takes one back."""
 
-    options: dict[str, StrictInt | StrictFloat | StrictStr | None] = Field(min_length=1, max_length=50)
+    options: dict[str, StrictBool | StrictInt | StrictFloat | StrictStr | None] = Field(min_length=1, max_length=50)
 
 
 class ConfiguredOut(_Out):
