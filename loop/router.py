@@ -62,12 +62,14 @@ class Inferred:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """retained: the image is kept; always where a person is to look at it."""
+    """retained: the image is kept; always where a person is to look at it. objects: embeddings of its first detections;
+    None where the model gives none, or there is nothing to give them of."""
 
     prediction: Prediction
     task: Task | None
     item: Item
     retained: bool
+    objects: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Router:
         task = self._task_of(prediction, inferred.project)
         item = _item_of(inferred.image, prediction)
         retained = task is not None or self.will_retain(inferred.project, prediction.id)
-        return Routed(prediction, task, item, retained)
+        return Routed(prediction, task, item, retained, _objects_of(inferred.inference, prediction))
 
     def keep(
         self, decided: Sequence[tuple[Inferred, Routed]], also: Callable[[Transaction], None] = lambda _: None
@@ -112,6 +114,7 @@ class Router:
         with self.store.begin() as tx:
             tx.items.add_all([routed.item for _, routed in decided])
             tx.predictions.add_all([routed.prediction for _, routed in decided])
+            tx.objects.add_all([(one.prediction, one.objects) for _, one in decided if one.objects is not None])
             tx.tasks.add_all([routed.task for _, routed in decided if routed.task is not None])
             for inferred, routed in decided:
                 if routed.task is not None:
@@ -166,6 +169,13 @@ class Router:
             recipe_version=project.recipe.version,
             created_at=prediction.created_at,
         )
+
+
+def _objects_of(inference: Inference, prediction: Prediction) -> NDArray[np.float16] | None:
+    """Detections are the candidates that score highest, in the same order."""
+    if inference.objects is None or not prediction.detections:
+        return None
+    return inference.objects[: len(prediction.detections)]
 
 
 def _item_of(image: ReceivedImage, prediction: Prediction) -> Item:

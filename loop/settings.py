@@ -161,6 +161,7 @@ class ServingSettings(Section):
     max_queued_requests: Positive
     score_floor: Share
     consistency: bool
+    object_embeddings: bool
     threads: NotNegative
     drain_seconds: Seconds
     standby_seconds: Annotated[float, Number, Field(ge=0, le=86_400)]
@@ -375,6 +376,7 @@ _PER_MODEL = frozenset(
         "max_queued_requests",
         "score_floor",
         "consistency",
+        "object_embeddings",
         "threads",
         "drain_seconds",
     }

@@ -16,7 +16,7 @@ from loop.rarity import Rarities
 from loop.review import Desk
 from loop.risks import Risks
 from loop.router import Router
-from loop.search import ReferenceSpaces, ServedIndex
+from loop.search import ReferenceSpaces, ServedIndex, ServedObjects
 from loop.selecting import Selector
 from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
@@ -51,6 +51,7 @@ class Services:
     desk: Desk
     controller: Controller
     served_index: ServedIndex
+    served_objects: ServedObjects
     selector: Selector
     risks: Risks
     inferencer: Inferencer
@@ -98,6 +99,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         desk=Desk(store, utc_now, os.urandom),
         controller=_controller(settings, store, blobs, administration),
         served_index=ServedIndex(store, settings.data_dir / "index"),
+        served_objects=ServedObjects(store, settings.data_dir / "index-objects"),
         risks=risks,
         selector=Selector(
             store,

@@ -17,8 +17,9 @@ class Objects:
     """Detections of the pool's items, m in all, ordered by item.
 
     rows: (m,) int64, the item of each, ascending. classes: (m,) int64 in [0, C). scores: (m,) in [0, 1].
-    features: (m, e) float16 or float32, L2-normalised, one space for all; zeros for detections beyond the MOST_OBJECTS
-    most certain of an item. None where they were not asked for, or some items have none. without: how many those are.
+    features: (m, e) float16 or float32, L2-normalised, one space for all; zeros for detections that have none, as those
+    beyond the MOST_OBJECTS most certain of an item. None where they were not asked for. without: how many items have
+    detections, and none of them features.
     """
 
     rows: NDArray[np.int64]
@@ -101,8 +102,8 @@ def checked(pool: Pool) -> Pool:
 
 
 def require_features(pool: Pool, strategy: str) -> Features:
-    """The features of its objects; raises Invalid where there are none."""
-    if pool.objects.features is None:
+    """The features of its objects; raises Invalid where they are not there, for one item or for all."""
+    if pool.objects.features is None or pool.objects.without:
         few = f"{pool.objects.without} of {len(pool)} items have" if pool.objects.without else "this pool has"
         raise Invalid(
             f"{strategy} compares detections, and {few} no embeddings of them.",

@@ -27,6 +27,7 @@ from serving.api.schemas import (
     ModelsOut,
     NeighboursOut,
     NewTokenOut,
+    ObjectNeighboursOut,
     PolicyOut,
     PredictionOut,
     Problem,
@@ -159,6 +160,10 @@ class Client:
 
     def neighbours(self, project: str, digest: str, k: int = 12) -> NeighboursOut:
         return self._get(NeighboursOut, f"/v1/projects/{project}/items/{digest}/neighbours?k={k}")
+
+    def object_neighbours(self, project: str, digest: str, number: int, k: int = 12) -> ObjectNeighboursOut:
+        path = f"/v1/projects/{project}/items/{digest}/objects/{number}/neighbours?k={k}"
+        return self._get(ObjectNeighboursOut, path)
 
     def create_token(self, name: str, role: str, project: str | None = None) -> NewTokenOut:
         return self._send(NewTokenOut, "POST", "/v1/tokens", json={"name": name, "role": role, "project_id": project})

@@ -17,11 +17,12 @@ def fastest_detector(
     device: str,
     max_batch_size: int,
     consistency: bool,
+    objects: bool,
     images: Sequence[NDArray[np.uint8]] = (),
 ) -> Detector:
     """The detector in `weights` as the settings want it served, warm; remembered in data_dir. consistency: each image
-    is looked at mirrored, too. images: (H, W, 3) RGB uint8, to compare runtimes on. Raises what `load_fastest`
-    raises."""
+    is looked at mirrored, too. objects: answers have embeddings of their objects. images: (H, W, 3) RGB uint8, to
+    compare runtimes on. Raises what `load_fastest` raises."""
     # Here, not above: who only asks for the work needs no runtime.
     from serving.backends.load import load_fastest
 
@@ -33,6 +34,7 @@ def fastest_detector(
         device=device,
         threads=settings.serving.threads,
         max_batch_size=max_batch_size,
+        objects=objects,
         limits=settings.parity.as_limits(),
         images=images,
     )

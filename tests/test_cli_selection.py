@@ -76,15 +76,13 @@ def with_service(monkeypatch: pytest.MonkeyPatch, service: Service) -> Service:
 
 def test_a_selection_is_asked_for_and_its_reasons_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     service = with_service(monkeypatch, Service(selected(25, notes=("7 items [were] not kept.",))))
-    wanted = (
-        "select -p p -b 9 -s hybrid=60,random=40 --filter source=camera=3 --like abc --failures 5 --seed 4 --random 0"
-    )
-    shown = askance(*wanted.split())
+    wanted = "-b 9 -s hybrid=60,random=40 --filter source=camera=3 --like abc --like-box abc:3 --failures 5 --seed 4"
+    shown = askance("select", "-p", "p", *wanted.split(), "--random", "0")
     ((project, wish),) = service.asked
     assert project == "p"
     assert wish == SelectionIn(
-        budget=9, strategies={"hybrid": 60.0, "random": 40.0}, filter={"source": "camera=3"}, like=["abc"], failures=5,
-        seed=4, random_share=0.0,
+        budget=9, strategies={"hybrid": 60.0, "random": 40.0}, filter={"source": "camera=3"}, like=["abc"],
+        like_boxes=["abc:3"], failures=5, seed=4, random_share=0.0,
     )  # fmt: skip
     assert "risk [0.1]" in shown and "… and 5 more" in shown and "7 items [were] not kept." in shown
     assert "25 of 90 are queued for review (15% random, 85% hybrid): sel_1" in shown

@@ -131,5 +131,7 @@ def test_who_does_not_ask_pays_nothing(tmp_path) -> None:  # type: ignore[no-unt
     assert not settings.serving.consistency and not settings.annotation.consistency
     assert serving_of(settings, {"consistency": "true"}).consistency
     for wanted in (False, True):
-        detector = fastest_detector(settings, tiny_weights(), device="cpu", max_batch_size=1, consistency=wanted)
+        detector = fastest_detector(
+            settings, tiny_weights(), device="cpu", max_batch_size=1, consistency=wanted, objects=False
+        )
         assert isinstance(detector, SecondLook) == wanted

@@ -599,6 +599,9 @@ def select(
     ] = None,
     filter_: FilterOption = None,
     like: Annotated[list[str] | None, typer.Option("--like", help="Digest of an item to resemble.")] = None,
+    like_box: Annotated[
+        list[str] | None, typer.Option("--like-box", help="ITEM:NUMBER, a detection to resemble; numbered from 0.")
+    ] = None,
     failures: Annotated[int, typer.Option(min=0, help="Resemble so many of the newest corrected items.")] = 0,
     random_share: Annotated[
         float | None, typer.Option("--random", min=0.0, max=1.0, help="The least share that is drawn at random.")
@@ -621,6 +624,7 @@ def select(
             strategies=parts_of(strategy or ""),
             filter=dict(_condition(one) for one in filter_ or []),
             like=like or [],
+            like_boxes=like_box or [],
             failures=failures,
             random_share=random_share,
             seed=seed,

@@ -11,6 +11,7 @@ from loop.store.events import SqlEvents
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.items import SqlItems
 from loop.store.models import SqlModels
+from loop.store.objects import SqlObjects
 from loop.store.predictions import SqlPredictions
 from loop.store.projects import SqlProjects
 from loop.store.promotions import SqlPromotions
@@ -30,6 +31,7 @@ class SqlTransaction:
         self.projects: ports.Projects = SqlProjects(connection)
         self.items: ports.Items = SqlItems(connection)
         self.predictions: ports.Predictions = SqlPredictions(connection, self._appends)
+        self.objects: ports.Objects = SqlObjects(connection, self._appends)
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)
         self.tasks: ports.Tasks = SqlTasks(connection)
         self.submissions: ports.Submissions = SqlSubmissions(connection)

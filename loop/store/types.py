@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, LargeBinary, Text, TypeDecorator
 
 from loop.domain.errors import Invalid
+from loop.domain.prediction import OBJECT_DIM
 
 Value = TypeVar("Value")
 Member = TypeVar("Member", bound=StrEnum)
@@ -88,6 +89,24 @@ class Float32Vector(TypeDecorator[NDArray[np.float32]]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> NDArray[np.float32] | None:
         return None if value is None else np.frombuffer(value, dtype="<f4").astype(np.float32)
+
+
+class ObjectFeatures(TypeDecorator[NDArray[np.float16]]):
+    """A (m, OBJECT_DIM) float16 array as its little-endian bytes; comes back bit for bit. Refuses another width with
+    ValueError."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: NDArray[np.float16] | None, dialect: Dialect) -> bytes | None:
+        if value is None:
+            return None
+        if value.ndim != 2 or value.shape[1] != OBJECT_DIM:
+            raise ValueError(f"embeddings of objects have {OBJECT_DIM} numbers each, not the shape {value.shape}")
+        return np.ascontiguousarray(value, dtype="<f2").tobytes()
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> NDArray[np.float16] | None:
+        return None if value is None else np.frombuffer(value, dtype="<f2").reshape(-1, OBJECT_DIM).astype(np.float16)
 
 
 class JsonOf(TypeDecorator[Value], Generic[Value]):

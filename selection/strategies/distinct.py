@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from selection.embeddings import units
 from selection.pool import Features, Pick, Pool, best_first, require_features
 from selection.scores import bernoulli_entropy
 
@@ -61,7 +62,6 @@ def _centred(features: Features) -> Callable[[NDArray[np.intp]], NDArray[np.floa
     centre = features.mean(axis=0, dtype=np.float64) if len(features) else np.zeros(features.shape[1])
 
     def rows(own: NDArray[np.intp]) -> NDArray[np.float32]:
-        apart = (features[own] - centre).astype(np.float32)
-        return np.asarray(apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-9))
+        return units(features[own] - centre)
 
     return rows

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from selection.embeddings import units
 from selection.pool import Features, Objects, Pick, Pool, best_first, require_features
 from selection.scores import bernoulli_entropy
 
@@ -65,7 +66,7 @@ class _Part:
 
 def _part(objects: Objects, features: Features, row: int) -> _Part:
     own = objects.strongest(row)
-    return _Part(features[own].astype(np.float32), objects.classes[own], objects.scores[own])
+    return _Part(units(features[own]), objects.classes[own], objects.scores[own])
 
 
 def _distance(one: _Part, other: _Part) -> float:

@@ -52,6 +52,10 @@ STRATEGIES: Mapping[str, Strategy] = {
 }
 
 
+# Those that look at the features of objects, which a pool need not bring for the others.
+COMPARE_OBJECTS = frozenset({"entropy-enms", "ppal"})
+
+
 def strategy(name: str) -> Strategy:
     """Raises Invalid for a name that is not known, with the nearest one that is."""
     if name in STRATEGIES:

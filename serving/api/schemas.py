@@ -475,6 +475,9 @@ class SelectionIn(_In):
         default={}, max_length=20, description="by source, group, label or meta.KEY; all hold"
     )
     like: list[str] = Field(default=[], max_length=1000, description="digests of items that the picks resemble")
+    like_boxes: list[str] = Field(
+        default=[], max_length=50, description="detections that the picks resemble: DIGEST:NUMBER, numbered from 0"
+    )
     failures: int = Field(default=0, ge=0, le=1000, description="so many of the newest corrected items, as `like`")
     dry_run: bool = Field(default=False, description="choose, but make no tasks and keep nothing")
 
@@ -610,6 +613,22 @@ class EventOut(_Out):
 class EventPage(_Out):
     events: list[EventOut]
     next: int = Field(description="pass as `after` for what comes later")
+
+
+# --- objects -------------------------------------------------------------------------------------------
+
+
+class ObjectNeighbourOut(_Out):
+    item_digest: str
+    prediction_id: str
+    number: int = Field(description="of the detection in that prediction, from 0")
+    detection: DetectionOut
+    similarity: float = Field(description="cosine, in [-1, 1]")
+
+
+class ObjectNeighboursOut(_Out):
+    model_id: str
+    neighbours: list[ObjectNeighbourOut]
 
 
 Summary.model_rebuild()

@@ -30,7 +30,8 @@ def operations(service) -> list[tuple[str, str]]:
 def filled(path: str, project: str = "shapes") -> str:
     names = {"project_id": project, "digest": "d" * 64, "prediction_id": "x", "task_id": "x", "model_id": "x"}
     return path.format_map(
-        names | {"annotation_id": "x", "selection_id": "x", "cycle_id": "x", "token_id": "x", "rollout_id": "x"}
+        names
+        | {"annotation_id": "x", "selection_id": "x", "cycle_id": "x", "token_id": "x", "rollout_id": "x", "number": 0}
     )
 
 

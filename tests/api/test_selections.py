@@ -125,7 +125,6 @@ def test_neighbours_of_failures_are_queued(service: Service, pool: list[str]) ->
     [
         ({"strategy": "hybird"}, "'hybird' is not known"),
         ({"strategy": "like-this"}, "'like-this' is not known"),
-        ({"strategy": "ppal"}, "no embeddings of them"),
         ({"strategy": "consistency"}, "without the signal consistency"),
         ({"strategies": {"hybrid": -1}}, "cannot have the share -1"),
         ({"strategy": "hybrid", "failures": 3}, "nobody has corrected a prediction yet"),
