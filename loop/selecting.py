@@ -19,6 +19,7 @@ from loop.domain.routing import Stage
 from loop.domain.selection import Conditions, PickedItem, Selection
 from loop.objects import embedding_of
 from selection.choosing import Chosen, choose, mixed
+from selection.duplicates import Clusters
 from selection.embeddings import units
 from selection.pool import Objects, Pick, Pool
 from selection.strategies.alike import pick_like
@@ -30,13 +31,16 @@ _LOOKERS = 16  # threads that ask whether images are kept
 
 # Embeddings (m, d) that a model version was trained on; (0, d) where none are kept.
 References = Callable[[ModelVersion], NDArray[np.float32]]
+# Which of the items that a model version has seen are near-duplicates.
+DuplicatesOf = Callable[[ModelVersion], Clusters]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What somebody asks for. parts: of the budget by strategy; empty: of the default, or `like-this` where items are
     named. seed: None for a fresh one. like_items: digests of items to resemble, to which the newest `failures` that
-    people corrected are added. like_boxes: detections to resemble, each an item's digest and its number there."""
+    people corrected are added. like_boxes: detections to resemble, each an item's digest and its number there.
+    no_duplicates: of near-duplicates one at most is chosen from, and none of what has a task or its truth."""
 
     budget: int
     parts: Mapping[str, float] = field(default_factory=dict)
@@ -46,6 +50,7 @@ class Wish:
     like_items: tuple[str, ...] = ()
     like_boxes: tuple[tuple[str, int], ...] = ()
     failures: int = 0
+    no_duplicates: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,7 @@ class Selector:
     store: Store
     blobs: Blobs
     references: References
+    duplicates: DuplicatesOf
     default_parts: Mapping[str, float]
     random_share: float
     clock: Clock
@@ -81,32 +87,20 @@ class Selector:
         if alike and LIKE_THIS not in parts:
             raise Invalid(f"{', '.join(parts)} does not look at what items are like.", hint=f"Add {LIKE_THIS}=1.")
         gathered = self._gathered(model, wish.conditions, objects=bool(wish.like_boxes or COMPARE_OBJECTS & set(parts)))
-        kept = self._with_images(gathered)
+        seed = int.from_bytes(self.entropy(4), "big") if wish.seed is None else wish.seed
+        shown = self._with_images(gathered)
+        kept = _one_of_each(gathered, shown, self.duplicates(model), seed) if wish.no_duplicates else shown
         pool = _pool_of(gathered, kept, model, self.references(model))
         names = _with_place(gathered, named, failures)
         objects = self._objects_to_resemble(gathered, project_id, wish.like_boxes)
         also = _like_this(gathered, names, wish.like_boxes, objects) if alike else {}
         share = self.random_share if wish.random_share is None else wish.random_share
         mix = mixed(parts, share, also=also)
-        _require_choice(gathered, pool, wish)
-        seed = int.from_bytes(self.entropy(4), "big") if wish.seed is None else wish.seed
+        _require_choice(gathered, len(shown), pool, wish)
         chosen = choose(pool, mix, wish.budget, seed=seed, also=also)
-        now = self.clock()
-        selection = Selection(
-            id=new_id("sel", now, self.entropy(10)),
-            project_id=project_id,
-            model_id=model.id,
-            mix=mix,
-            budget=wish.budget,
-            seed=seed,
-            conditions=wish.conditions.wanted,
-            like_items=(*names, *(f"{digest}:{number}" for digest, number in wish.like_boxes)),
-            pool=len(pool),
-            picked=len(chosen),
-            actor=actor,
-            created_at=now,
-        )
-        notes = _notes(gathered, pool, wish)
+        like = (*names, *(f"{digest}:{number}" for digest, number in wish.like_boxes))
+        selection = self._selection(model, wish, mix, seed, like, pool=len(pool), picked=len(chosen), actor=actor)
+        notes = _notes(gathered, len(shown), pool, wish)
         picks = tuple(_picked(selection.id, rank, one, gathered, kept) for rank, one in enumerate(chosen, start=1))
         if dry_run:
             return Selected(selection=selection, picks=picks, notes=notes)
@@ -142,6 +136,34 @@ class Selector:
         with ThreadPoolExecutor(_LOOKERS) as lookers:
             kept = list(lookers.map(lambda row: self.blobs.has(gathered.digests[row]), rows))
         return np.array([row for row, has in zip(rows, kept, strict=True) if has], dtype=np.intp)
+
+    def _selection(
+        self,
+        model: ModelVersion,
+        wish: Wish,
+        mix: Mapping[str, float],
+        seed: int,
+        like: tuple[str, ...],
+        *,
+        pool: int,
+        picked: int,
+        actor: str,
+    ) -> Selection:
+        now = self.clock()
+        return Selection(
+            id=new_id("sel", now, self.entropy(10)),
+            project_id=model.project_id,
+            model_id=model.id,
+            mix=mix,
+            budget=wish.budget,
+            seed=seed,
+            conditions=wish.conditions.wanted,
+            like_items=like,
+            pool=pool,
+            picked=picked,
+            actor=actor,
+            created_at=now,
+        )
 
     def _committed(
         self,
@@ -396,7 +418,19 @@ def _pool_of(gathered: _Gathered, rows: NDArray[np.intp], model: ModelVersion, r
     )
 
 
-def _require_choice(gathered: _Gathered, pool: Pool, wish: Wish) -> None:
+def _one_of_each(gathered: _Gathered, rows: NDArray[np.intp], clusters: Clusters, seed: int) -> NDArray[np.intp]:
+    """Those of `rows` that are left when of near-duplicates any one stays, and none of those that are settled, so that
+    what is drawn from them stands for the clusters."""
+    groups = clusters.groups_of([gathered.digests[row] for row in rows])
+    settled = clusters.groups_of([gathered.digests[row] for row in gathered.rows(settled=True)])
+    order = np.random.default_rng([seed, *b"one of each"]).permutation(len(rows))
+    _, first = np.unique(groups[order], return_index=True)
+    stays = np.sort(order[first])
+    return rows[stays[~np.isin(groups[stays], settled[settled >= 0])]]
+
+
+def _require_choice(gathered: _Gathered, shown: int, pool: Pool, wish: Wish) -> None:
+    """shown: as of `_notes`."""
     if len(pool):
         return
     if not gathered.seen:
@@ -414,17 +448,27 @@ def _require_choice(gathered: _Gathered, pool: Pool, wish: Wish) -> None:
             f"the filter matches none of the {gathered.open} items that could be chosen.",
             hint=f"Their sources are: {', '.join(sorted(map(repr, gathered.sources))[:10])}.",
         )
+    if wish.no_duplicates and shown:
+        raise Invalid(
+            "all items that could be chosen are near-duplicates of some that have a task or their truth.",
+            hint="Leave --no-duplicates out, or predict other images.",
+        )
     raise Invalid(
         "the images of all items that could be chosen were not kept.",
         hint="Set the policy's retain to all or sampled, so that images of accepted predictions are kept.",
     )
 
 
-def _notes(gathered: _Gathered, pool: Pool, wish: Wish) -> tuple[str, ...]:
+def _notes(gathered: _Gathered, shown: int, pool: Pool, wish: Wish) -> tuple[str, ...]:
+    """shown: how many could be shown to somebody, near-duplicates among them."""
     notes = []
-    without = len(gathered.rows(settled=False)) - len(pool)
+    without = len(gathered.rows(settled=False)) - shown
     if without:
         notes.append(f"{without} items could not be chosen, since their images were not kept (the policy's retain).")
+    if shown > len(pool):
+        notes.append(
+            f"{shown - len(pool)} near-duplicates were left out of the pool; a draw at random speaks for the rest."
+        )
     if wish.like_boxes and pool.objects.without:
         notes.append(f"{pool.objects.without} items have no embeddings of their detections, and are like no box.")
     if wish.budget > len(pool):

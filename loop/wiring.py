@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from loop.annotation import Annotator, RouteTogether
@@ -10,6 +11,7 @@ from loop.controller import Controller, CycleSettings
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock
 from loop.domain.prediction import Timed
+from loop.duplicates import Duplicates
 from loop.exchange.sources import FsspecSources
 from loop.projects import Administration
 from loop.rarity import Rarities
@@ -23,6 +25,7 @@ from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.workshop import MlflowRuns, RayWorkshop
 from selection.choosing import parts_of
+from selection.duplicates import NEAR_DUPLICATE
 from serving.bulk import RayBulk
 from training.head import read_sound_head
 from training.promotion import GateMode, GateSettings
@@ -52,6 +55,7 @@ class Services:
     controller: Controller
     served_index: ServedIndex
     served_objects: ServedObjects
+    duplicates: Duplicates
     selector: Selector
     risks: Risks
     inferencer: Inferencer
@@ -80,6 +84,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     administration = administer(settings, store, blobs)
     risks = Risks(store, blobs, utc_now, learn=settings.selection.learn_risk)
     rarity = Rarities(store).of
+    served_index = ServedIndex(store, settings.data_dir / "index")
+    duplicates = Duplicates(served_index.caught_up)
     router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom, rarity)
     return Services(
         settings=settings,
@@ -98,13 +104,15 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         ),
         desk=Desk(store, utc_now, os.urandom),
         controller=_controller(settings, store, blobs, administration),
-        served_index=ServedIndex(store, settings.data_dir / "index"),
+        served_index=served_index,
+        duplicates=duplicates,
         served_objects=ServedObjects(store, settings.data_dir / "index-objects"),
         risks=risks,
         selector=Selector(
             store,
             blobs,
             references.embeddings,
+            partial(duplicates.of, threshold=NEAR_DUPLICATE),
             parts_of(settings.selection.mix),
             settings.selection.random_share,
             utc_now,

@@ -27,6 +27,7 @@ _LISTS_PER_ROOT = 4  # lists of n embeddings: this times the square root of n (F
 _TRAINED_ON = 64  # embeddings for each list
 _ASKED = 256  # embeddings whose neighbours measure the recall
 _NEIGHBOURS = 10
+_NEXT_LISTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,23 @@ class EmbeddingIndex:
             similarities, rows = self._index.search(checked, min(k, len(self._keys)))
             return [(self._keys[row], float(s)) for s, row in zip(similarities[0], rows[0], strict=True) if row >= 0]
 
+    def alike(self, start: int, end: int, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Of the embeddings in rows `start` to `end` the k most similar, themselves among them: cosines, descending,
+        and rows (-1 beyond what there is), (end - start, k) each.
+
+        Where there are lists only few are looked at: what is nearly the same lies in the same or in a neighbouring one.
+        """
+        with self._lock:
+            points = self._points(start, end)
+            few = _looking_at(min(_NEXT_LISTS, self._index.nprobe)) if self._made_for else None
+            similarities, rows = self._index.search(points, k, params=few)
+        return np.asarray(similarities), np.asarray(rows)
+
+    def keys(self, start: int, end: int) -> list[str]:
+        """Of rows `start` to `end`, in the order in which they were added."""
+        with self._lock:
+            return self._keys[start:end]
+
     def rebuild(self) -> None:
         """Make the lists for what is there now. Searches and additions go on meanwhile, by what was before."""
         with self._lock:
@@ -118,9 +136,9 @@ class EmbeddingIndex:
         with self._lock:
             return Parts(faiss.clone_index(self._index), tuple(self._keys), self._made_for)
 
-    def _points(self, first: int) -> NDArray[np.float32]:
-        """(n, dim) from row `first` on, as they are kept."""
-        count = int(self._index.ntotal) - first
+    def _points(self, first: int, end: int | None = None) -> NDArray[np.float32]:
+        """(n, dim) from row `first` on, or up to `end`, as they are kept."""
+        count = (int(self._index.ntotal) if end is None else end) - first
         if not count:
             return np.empty((0, self.dim), dtype=np.float32)
         if isinstance(self._index, faiss.IndexIVF):
@@ -137,6 +155,12 @@ class EmbeddingIndex:
         if not np.isfinite(array).all():
             raise Invalid("an embedding holds NaN or infinity.", hint="Check the model's weights.")
         return array
+
+
+def _looking_at(lists: int) -> Any:
+    parameters = faiss.SearchParametersIVF()
+    parameters.nprobe = lists
+    return parameters
 
 
 def _lists(points: NDArray[np.float32], recall: float) -> Any:

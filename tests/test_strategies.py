@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from loop.domain.errors import Invalid
 from selection.choosing import choose, mixed
 from selection.coverage import Coverage, k_center
-from selection.duplicates import groups, thinned
+from selection.duplicates import thinned
 from selection.pool import Objects, Pool
 from selection.strategies.alike import pick_like
 from selection.strategies.distinct import distinct_entropy
@@ -407,9 +407,3 @@ def test_entropy_enms_need_not_look_at_all_to_find_the_largest(seed: int, budget
 def test_near_duplicates_come_last() -> None:
     embeddings, own = clusters((5, 5), spread=0.0001)
     assert [int(own[row]) for row in thinned(embeddings, np.arange(10), 4)] == [0, 1, 0, 0]
-
-
-def test_chains_of_near_duplicates_are_one_cluster() -> None:
-    angles = np.array([0.0, 0.15, 0.3, 1.5, 1.6, 3.0])  # cos 0.15 = 0.989, cos 0.3 = 0.955
-    embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    assert groups(embeddings).tolist() == [0, 0, 0, 1, 1, 2]

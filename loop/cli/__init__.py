@@ -7,6 +7,7 @@ import sys
 
 from rich.console import Console
 
+import loop.cli.duplicates  # noqa: F401 - adds its command
 from loop.cli.commands import app
 from loop.domain.errors import AskanceError
 

@@ -607,6 +607,9 @@ def select(
         float | None, typer.Option("--random", min=0.0, max=1.0, help="The least share that is drawn at random.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same gives the same picks.")] = None,
+    no_duplicates: Annotated[
+        bool, typer.Option("--no-duplicates", help="Of near-duplicates one at most, and none of what is labelled.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the picks, make no tasks.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the picks as JSON.")] = False,
     url: UrlOption = None,
@@ -628,6 +631,7 @@ def select(
             failures=failures,
             random_share=random_share,
             seed=seed,
+            no_duplicates=no_duplicates,
             dry_run=dry_run,
         )
     except ValidationError as error:

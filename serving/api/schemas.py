@@ -479,6 +479,9 @@ class SelectionIn(_In):
         default=[], max_length=50, description="detections that the picks resemble: DIGEST:NUMBER, numbered from 0"
     )
     failures: int = Field(default=0, ge=0, le=1000, description="so many of the newest corrected items, as `like`")
+    no_duplicates: bool = Field(
+        default=False, description="of near-duplicates one at most, and none of what has a task or its truth"
+    )
     dry_run: bool = Field(default=False, description="choose, but make no tasks and keep nothing")
 
 
@@ -629,6 +632,21 @@ class ObjectNeighbourOut(_Out):
 class ObjectNeighboursOut(_Out):
     model_id: str
     neighbours: list[ObjectNeighbourOut]
+
+
+class ClusterOut(_Out):
+    size: int
+    items: list[str] = Field(description="digests, at most as many as were asked for")
+
+
+class DuplicatesOut(_Out):
+    model_id: str
+    threshold: float
+    items: int = Field(description="all that the model has seen")
+    clusters: int = Field(description="of two near-duplicates or more")
+    spare: int = Field(description="items that could go if one of each cluster stayed")
+    page: list[ClusterOut] = Field(description="the largest first")
+    next: str | None = Field(description="pass as `after` for the next page")
 
 
 Summary.model_rebuild()
