@@ -291,12 +291,13 @@ def pair(request: pytest.FixtureRequest) -> tuple[Detector, Detector]:
 def test_the_most_certain_objects_have_an_embedding_and_nothing_else_differs(
     pair: tuple[Detector, Detector], name: str
 ) -> None:
-    """Unit vectors of 128 numbers; who does not ask gets none."""
+    """Unit vectors of 128 numbers (zeros where int8 left nothing of the map); who does not ask gets none."""
     ((inference,), (plain,)) = (detector.predict([ODD[name]], score_floor=FLOOR) for detector in pair)
     assert plain.objects is None and inference.objects is not None
     assert inference.objects.shape == (min(MOST_OBJECTS, len(inference.scores)), OBJECT_DIM)
     assert inference.objects.dtype == np.float16
-    np.testing.assert_allclose(np.linalg.norm(inference.objects.astype(np.float32), axis=1), 1.0, atol=2e-3)
+    lengths = np.linalg.norm(inference.objects.astype(np.float32), axis=1)
+    assert ((np.abs(lengths - 1.0) < 2e-3) | (lengths == 0.0)).all()
     np.testing.assert_allclose(inference.boxes, plain.boxes, atol=1e-3 * max(ODD[name].shape))
     np.testing.assert_allclose(inference.scores, plain.scores, atol=1e-4)
     np.testing.assert_allclose(inference.embedding, plain.embedding, atol=1e-4)

@@ -20,12 +20,12 @@ def pooled(levels: Sequence[Tensor]) -> Tensor:
     return torch.nn.functional.normalize(relative, dim=1)
 
 
-_OBJECT_STRIDE = 16.0  # pixels: fine enough for small objects, and wide enough to know what they are
+_OBJECT_STRIDE = 8.0  # pixels: where YOLO's heads find small objects, and what is coarser has come down to
 
 
 def object_level(levels: Sequence[Tensor], image_size: int) -> Tensor:
     """The feature map (n, c, h, w) in float32 that `serving.backends.objects` averages over boxes: of the levels of a
-    network with inputs of `image_size` pixels that with a stride nearest to 16 pixels."""
+    network with inputs of `image_size` pixels that with a stride nearest to 8 pixels."""
 
     def octaves_off(level: Tensor) -> float:
         return abs(math.log2(image_size / int(level.shape[-1]) / _OBJECT_STRIDE))

@@ -69,11 +69,24 @@ def test_candidates_bring_them_where_they_are_asked_for(filled: Store) -> None:
     assert [one.prediction_id for one in asked] == [one.prediction_id for one in plain]
 
 
-def test_another_width_is_refused(filled: Store) -> None:
+@pytest.mark.parametrize("width", [0, 1, 64, 127])
+def test_zeros_at_the_end_come_back(filled: Store, width: int) -> None:
+    """They take no room: narrow networks have many."""
+    prediction, given = a_prediction(1, item=1), features(3)
+    given[:, width:] = 0.0
+    with filled.begin() as tx:
+        tx.objects.add_all([(prediction, given)])
+    with filled.read() as tx:
+        back = tx.objects.of(prediction.id)
+    assert back is not None and np.array_equal(back, given)
+
+
+@pytest.mark.parametrize("shape", [(2, 64), (0, 128), (128,)])
+def test_another_shape_is_refused(filled: Store, shape: tuple[int, ...]) -> None:
     """It would be read as other vectors."""
     prediction = a_prediction(1, item=1)
     with pytest.raises(sa.exc.StatementError, match="128 numbers each"), filled.begin() as tx:
-        tx.objects.add_all([(prediction, np.zeros((2, 64), dtype=np.float16))])
+        tx.objects.add_all([(prediction, np.zeros(shape, dtype=np.float16))])
 
 
 def test_what_is_rolled_back_was_never_there(filled: Store) -> None:
