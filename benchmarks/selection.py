@@ -27,6 +27,7 @@ from benchmarks.serving_peers.environments import SELECTION
 from selection.anomaly import AnomalyScorer
 from selection.choosing import choose, mixed
 from selection.coverage import Coverage, k_center
+from selection.duplicates import NEAR_DUPLICATE, Clusters, Groups
 from selection.index import EmbeddingIndex
 from selection.index_file import read_index, write_index
 from selection.neighbours import nearest
@@ -226,13 +227,33 @@ def _plain_pool(points: NDArray[np.float32], margins: NDArray[np.float64]) -> Po
     )
 
 
+def duplicate_figures(points: NDArray[np.float32]) -> Iterator[Figure]:
+    """Clusters of all, where a tenth are copies of others."""
+    n = len(points)
+    points = points.copy()
+    points[: n // 10] = points[n // 2 : n // 2 + n // 10]
+    index = EmbeddingIndex(points.shape[1])
+    index.add([f"{row:064x} pred_{row:032x}" for row in range(n)], points)
+    if index.rebuild_due:
+        index.rebuild()
+    groups = Groups(NEAR_DUPLICATE)
+    yield reading(f"near-duplicates among {n:,}: comparing all", _seconds(lambda: groups.extend(index, n)), "s", 1)
+    names = np.array([f"{row:064x}" for row in range(n)], dtype="S64")
+    yield reading("near-duplicates: their clusters", _seconds(lambda: Clusters.of(names, groups.labels)), "s", 1)
+    found = Clusters.of(names, groups.labels)
+    together = found.group[: n // 10] == found.group[n // 2 : n // 2 + n // 10]
+    yield at_least("near-duplicates: copies that are found", float(together.mean()), 0.99, "share", n // 10)
+    grown = _allocated(lambda: Groups(NEAR_DUPLICATE).extend(index, min(n, 50_000)))
+    yield reading("near-duplicates: memory of comparing 50,000", grown / 1e6, "MB", 1)
+
+
 def _exact(points: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.int64]:
     return nearest(points, asked, 10)[1]
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selection", description=__doc__)
-    parts = "k-center,hybrid,index,anomaly,large,peers"
+    parts = "k-center,hybrid,index,anomaly,duplicates,large,peers"
     parser.add_argument("--only", default=parts, help=parts)
     chosen = parser.parse_args(arguments).only.split(",")
     found: list[Figure] = list(large_figures(LARGE)) if "large" in chosen else []  # first, while memory is free
@@ -249,6 +270,8 @@ def main(arguments: Sequence[str]) -> int:
         found += anomaly_figures(points, asked)
     if "peers" in chosen:
         found += peer_figures()
+    if "duplicates" in chosen:
+        found += duplicate_figures(points)
     return publish("selection", found, Console())
 
 

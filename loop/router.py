@@ -21,6 +21,8 @@ from selection.scores import Signals, signals
 AnomalyTest = Callable[[ModelVersion, NDArray[np.float32]], float]
 # Probability that a person would have to correct a prediction of this version, in [0, 1].
 RiskOf = Callable[[ModelVersion, Signals], float]
+# How rare each of its labels is among what is labelled, (C,) in [0, 1].
+RarityOf = Callable[[ModelVersion], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +63,14 @@ class Inferred:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """retained: the image is kept; always where a person is to look at it."""
+    """retained: the image is kept; always where a person is to look at it. objects: embeddings of its first detections;
+    None where the model gives none, or there is nothing to give them of."""
 
     prediction: Prediction
     task: Task | None
     item: Item
     retained: bool
+    objects: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Router:
     risk: RiskOf
     clock: Clock
     entropy: Entropy
+    rarity: RarityOf | None = None
 
     def new_prediction_id(self) -> str:
         return new_id("pred", self.clock(), self.entropy(10))
@@ -92,7 +97,7 @@ class Router:
         task = self._task_of(prediction, inferred.project)
         item = _item_of(inferred.image, prediction)
         retained = task is not None or self.will_retain(inferred.project, prediction.id)
-        return Routed(prediction, task, item, retained)
+        return Routed(prediction, task, item, retained, _objects_of(inferred.inference, prediction))
 
     def keep(
         self, decided: Sequence[tuple[Inferred, Routed]], also: Callable[[Transaction], None] = lambda _: None
@@ -110,6 +115,7 @@ class Router:
         with self.store.begin() as tx:
             tx.items.add_all([routed.item for _, routed in decided])
             tx.predictions.add_all([routed.prediction for _, routed in decided])
+            tx.objects.add_all([(one.prediction, one.objects) for _, one in decided if one.objects is not None])
             tx.tasks.add_all([routed.task for _, routed in decided if routed.task is not None])
             for inferred, routed in decided:
                 if routed.task is not None:
@@ -130,6 +136,7 @@ class Router:
             width=image.width,
             height=image.height,
             anomaly_p=self.anomaly_p(model, inference.embedding),
+            rarity=None if self.rarity is None else self.rarity(model),
         )
         decision = route(
             risk=self.risk(model, measured),
@@ -164,6 +171,13 @@ class Router:
             recipe_version=project.recipe.version,
             created_at=prediction.created_at,
         )
+
+
+def _objects_of(inference: Inference, prediction: Prediction) -> NDArray[np.float16] | None:
+    """Detections are the candidates that score highest, in the same order."""
+    if inference.objects is None or not prediction.detections:
+        return None
+    return inference.objects[: len(prediction.detections)]
 
 
 def _item_of(image: ReceivedImage, prediction: Prediction) -> Item:

@@ -1,8 +1,6 @@
-"""Embedding caches that follow the store: what is like this image, and is it unlike the training set."""
+"""What is like this image, what is like this object, and is it unlike the training set."""
 
-import logging
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,126 +9,63 @@ from numpy.typing import NDArray
 
 from loop.domain.errors import NotFound
 from loop.domain.model import ModelVersion
-from loop.domain.ports import Blobs, Store
+from loop.domain.ports import Blobs, Store, Transaction
+from loop.domain.prediction import MOST_OBJECTS, OBJECT_DIM, Detection, Prediction
+from loop.following import SPACES_KEPT, FollowingIndex, Indexed
+from loop.objects import embedding_of
 from selection.anomaly import AnomalyScorer
-from selection.embeddings import read_embeddings
+from selection.embeddings import read_embeddings, units
 from selection.index import EmbeddingIndex
-from selection.index_file import read_index, write_index
 
-log = logging.getLogger("askance.index")
-
-_PAGE = 2000
-_FEWEST_NEW = 1000  # embeddings: fewer are read again as fast
-_KEEP_SECONDS = 30.0  # from one writing to the next
-_TELL_SECONDS = 5.0  # of making it anew
-# A model version that has not been asked for is forgotten when this many others were.
-_SPACES_KEPT = 8
-
-
-@dataclass(slots=True)
-class _Space:
-    """One version's index. sequence: of the last prediction in it; kept: how many it held when it was last written."""
-
-    index: EmbeddingIndex
-    sequence: int
-    kept: int
-    tended_at: float = 0.0  # time.monotonic
-    tending: bool = False
+# Searched beyond what is asked for: the item itself and predictions of it and of others that were made again.
+_SPARE = 20
 
 
 class ServedIndex:
-    """Per model version, a FAISS index over every embedding it served; caught up from the store when asked, so that it
-    is never stale. Its file saves a start from reading all of them again; one that is missing or damaged is made anew
-    from the store."""
+    """Of every image that a model version has seen."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         self._store = store
-        self._folder = folder
-        self._spaces: dict[str, _Space] = {}
-        self._lock = threading.Lock()
+        self._following = FollowingIndex(store, folder, _Images())
 
     def nearest(self, model: ModelVersion, item_digest: str, k: int) -> list[tuple[str, str, float]]:
         """At most `k` (item digest, prediction id, cosine) of the most similar other items, best first.
 
         Raises NotFound where this model version has not seen the item.
         """
-        with self._store.read() as tx:
-            prediction = tx.predictions.latest_of(model.project_id, item_digest)
-        if prediction is None or prediction.model_id != model.id:
-            raise NotFound(
-                f"{model.id} has made no prediction of this item.",
-                hint="Send the image as a prediction to the present champion first.",
-                item=item_digest,
-            )
-        index = self._caught_up(model)
-        found = index.nearest(prediction.embedding, k + 1 + _PAGE // 100)
+        prediction = _seen(self._store, model, item_digest)
+        found = self.caught_up(model).nearest(prediction.embedding, k + 1 + _SPARE)
         return _others(found, item_digest, k)
 
-    def _caught_up(self, model: ModelVersion) -> EmbeddingIndex:
-        with self._lock:
-            space = self._spaces.pop(model.id, None) or self._opened(model)
-            self._catch_up(model, space)
-            self._spaces[model.id] = space
-            while len(self._spaces) > _SPACES_KEPT:
-                self._spaces.pop(next(iter(self._spaces)))
-            if not space.tending and _worth_tending(space):
-                space.tending = True
-                threading.Thread(target=self._tend, args=(model.id, space), name="index", daemon=True).start()
-            return space.index
-
-    def _opened(self, model: ModelVersion) -> _Space:
-        read = read_index(self._folder / model.id, dim=model.head.embedding_dim)
-        if read is None or not self._is_of_this_store(model, *read):
-            return _Space(EmbeddingIndex(model.head.embedding_dim), 0, 0)
-        index, sequence = read
-        return _Space(index, sequence, len(index), time.monotonic())
-
-    def _is_of_this_store(self, model: ModelVersion, index: EmbeddingIndex, sequence: int) -> bool:
-        """Whether its last prediction has that number here: after a backup was restored others may have it."""
-        with self._store.read() as tx:
-            last = tx.predictions.embeddings_after(model.project_id, model.id, sequence - 1, 1)
-        key = index.last_key
-        return bool(last) and last[0].sequence == sequence and key == f"{last[0].item_digest} {last[0].prediction_id}"
-
-    def _catch_up(self, model: ModelVersion, space: _Space) -> None:
-        begun = told = time.monotonic()
-        while True:
-            with self._store.read() as tx:
-                page = tx.predictions.embeddings_after(model.project_id, model.id, space.sequence, _PAGE)
-            if page:
-                keys = [f"{row.item_digest} {row.prediction_id}" for row in page]
-                space.index.add(keys, np.stack([row.embedding for row in page]))
-                space.sequence = page[-1].sequence
-            if len(page) < _PAGE:
-                return
-            if time.monotonic() - told > _TELL_SECONDS:
-                told = time.monotonic()
-                log.info("index of %s: %d embeddings after %.0f s", model.id, len(space.index), told - begun)
-
-    def _tend(self, model_id: str, space: _Space) -> None:
-        """Beside the searches: make it fast again, and keep it."""
-        try:
-            if space.index.rebuild_due:
-                space.index.rebuild()
-            with self._lock:  # so that what is written has all up to its sequence, and no more
-                sequence, count = space.sequence, len(space.index)
-                parts = space.index.parts()
-            write_index(self._folder / model_id, parts, sequence=sequence)
-            space.kept = count
-        except OSError as error:
-            log.warning("the index of %s cannot be kept: %s", model_id, error)
-        except Exception:
-            # What was before serves on; nobody waits for this thread, who could be told.
-            log.exception("the index of %s could not be made anew", model_id)
-        finally:
-            space.tended_at, space.tending = time.monotonic(), False
+    def caught_up(self, model: ModelVersion) -> EmbeddingIndex:
+        """Its keys are "ITEM PREDICTION", in the order of the commits."""
+        return self._following.caught_up(model)
 
 
-def _worth_tending(space: _Space) -> bool:
-    """It has outgrown its lists, or what is written of it, and was not tended just now."""
-    grown = len(space.index) - space.kept
-    due = space.index.rebuild_due or grown >= max(_FEWEST_NEW, space.kept // 10)
-    return due and time.monotonic() - space.tended_at > _KEEP_SECONDS
+class _Images:
+    """A `Feed`."""
+
+    def dim(self, model: ModelVersion) -> int:
+        return model.head.embedding_dim
+
+    def after(self, tx: Transaction, model: ModelVersion, sequence: int, limit: int) -> list[Indexed]:
+        rows = tx.predictions.embeddings_after(model.project_id, model.id, sequence, limit)
+        return [
+            Indexed(row.sequence, (f"{row.item_digest} {row.prediction_id}",), row.embedding[None, :]) for row in rows
+        ]
+
+
+def _seen(store: Store, model: ModelVersion, item_digest: str) -> Prediction:
+    """The newest prediction of the item, where this version made it; raises NotFound."""
+    with store.read() as tx:
+        prediction = tx.predictions.latest_of(model.project_id, item_digest)
+    if prediction is None or prediction.model_id != model.id:
+        raise NotFound(
+            f"{model.id} has made no prediction of this item.",
+            hint="Send the image as a prediction to the present champion first.",
+            item=item_digest,
+        )
+    return prediction
 
 
 def _others(found: list[tuple[str, float]], item_digest: str, k: int) -> list[tuple[str, str, float]]:
@@ -141,6 +76,74 @@ def _others(found: list[tuple[str, float]], item_digest: str, k: int) -> list[tu
         if digest != item_digest and digest not in best:
             best[digest] = (digest, prediction_id, similarity)
     return list(best.values())[:k]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """A detection like the one that was asked about. number: its place among those of its prediction, from 0."""
+
+    item_digest: str
+    prediction_id: str
+    number: int
+    detection: Detection
+    similarity: float  # cosine
+
+
+class ServedObjects:
+    """Of every detection that a model version has given an embedding."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._following = FollowingIndex(store, folder, _Objects())
+
+    def nearest(self, model: ModelVersion, item_digest: str, number: int, k: int) -> list[FoundObject]:
+        """At most `k` of the most similar detections in other items, best first.
+
+        number: of a detection in the item's newest prediction, from 0. Raises NotFound where this model version has not
+        seen the item, or there is no such detection, or it has no embedding.
+        """
+        prediction = _seen(self._store, model, item_digest)
+        with self._store.read() as tx:
+            embedding = embedding_of(tx, prediction, number)
+        spare = _SPARE + 2 * min(MOST_OBJECTS, len(prediction.detections))
+        found = self._following.caught_up(model).nearest(units(embedding[None, :])[0], k + spare)
+        return self._described(model.project_id, _of_others(found, item_digest, k))
+
+    def _described(self, project_id: str, found: list[tuple[str, str, int, float]]) -> list[FoundObject]:
+        with self._store.read() as tx:
+            known = {name: tx.predictions.get(project_id, name) for name in {name for _, name, _, _ in found}}
+        return [
+            FoundObject(digest, name, number, known[name].detections[number], similarity)
+            for digest, name, number, similarity in found
+        ]
+
+
+class _Objects:
+    """A `Feed`."""
+
+    def dim(self, model: ModelVersion) -> int:
+        return OBJECT_DIM
+
+    def after(self, tx: Transaction, model: ModelVersion, sequence: int, limit: int) -> list[Indexed]:
+        return [
+            Indexed(
+                row.sequence,
+                [f"{row.item_digest} {row.prediction_id} {number}" for number in range(len(row.features))],
+                units(row.features),
+            )
+            for row in tx.objects.after(model.project_id, model.id, sequence, limit)
+        ]
+
+
+def _of_others(found: list[tuple[str, float]], item_digest: str, k: int) -> list[tuple[str, str, int, float]]:
+    """Of each other item those of one prediction, the one that resembles most: others show the same objects again."""
+    chosen: dict[str, str] = {}
+    best: list[tuple[str, str, int, float]] = []
+    for key, similarity in found:
+        digest, prediction_id, number = key.split(" ")
+        if digest != item_digest and chosen.setdefault(digest, prediction_id) == prediction_id:
+            best.append((digest, prediction_id, int(number), similarity))
+    return best[:k]
 
 
 class ReferenceSpaces:
@@ -171,6 +174,6 @@ class ReferenceSpaces:
             if model.reference_key not in self._scorers:
                 references = read_embeddings(self._blobs.get(model.reference_key))
                 self._scorers[model.reference_key] = AnomalyScorer.fit(references, k=self._k)
-                while len(self._scorers) > _SPACES_KEPT:
+                while len(self._scorers) > SPACES_KEPT:
                     self._scorers.pop(next(iter(self._scorers)))
             return self._scorers[model.reference_key]

@@ -13,14 +13,18 @@ from loop.domain.events import task_created
 from loop.domain.identity import new_id
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Candidate, Clock, Entropy, Event, Store, Transaction
+from loop.domain.prediction import OBJECT_DIM
 from loop.domain.project import Project
 from loop.domain.review import Outcome, Task
 from loop.domain.routing import Stage
 from loop.domain.selection import Conditions, PickedItem, Selection
+from loop.objects import embedding_of
 from selection.choosing import Chosen, choose, mixed
+from selection.duplicates import Clusters
+from selection.embeddings import units
 from selection.pool import Objects, Pick, Pool
 from selection.strategies.alike import pick_like
-from selection.strategies.table import Strategy
+from selection.strategies.table import COMPARE_OBJECTS, Strategy
 
 LIKE_THIS = "like-this"
 _PAGE = 2000
@@ -28,13 +32,16 @@ _LOOKERS = 16  # threads that ask whether images are kept
 
 # Embeddings (m, d) that a model version was trained on; (0, d) where none are kept.
 References = Callable[[ModelVersion], NDArray[np.float32]]
+# Which of the items that a model version has seen are near-duplicates.
+DuplicatesOf = Callable[[ModelVersion], Clusters]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What somebody asks for. parts: of the budget by strategy; empty: of the default, or `like-this` where items are
     named. seed: None for a fresh one. like_items: digests of items to resemble, to which the newest `failures` that
-    people corrected are added."""
+    people corrected are added. like_boxes: detections to resemble, each an item's digest and its number there.
+    no_duplicates: of near-duplicates one at most is chosen from, and none of what has a task or its truth."""
 
     budget: int
     parts: Mapping[str, float] = field(default_factory=dict)
@@ -42,7 +49,9 @@ class Wish:
     seed: int | None = None
     conditions: Conditions = field(default_factory=Conditions)
     like_items: tuple[str, ...] = ()
+    like_boxes: tuple[tuple[str, int], ...] = ()
     failures: int = 0
+    no_duplicates: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +68,7 @@ class Selector:
     store: Store
     blobs: Blobs
     references: References
+    duplicates: DuplicatesOf
     default_parts: Mapping[str, float]
     random_share: float
     clock: Clock
@@ -73,52 +83,53 @@ class Selector:
             project = tx.projects.get(project_id)
             model = _champion(tx, project)
             named, failures = _to_resemble(tx, project_id, wish)
-        gathered = self._gathered(model, wish.conditions)
-        kept = self._with_images(gathered)
+        alike = bool(named or failures or wish.like_boxes)
+        parts = wish.parts or ({LIKE_THIS: 1.0} if alike else self.default_parts)
+        if alike and LIKE_THIS not in parts:
+            raise Invalid(f"{', '.join(parts)} does not look at what items are like.", hint=f"Add {LIKE_THIS}=1.")
+        gathered = self._gathered(model, wish.conditions, objects=bool(wish.like_boxes or COMPARE_OBJECTS & set(parts)))
+        seed = int.from_bytes(self.entropy(4), "big") if wish.seed is None else wish.seed
+        shown = self._with_images(gathered)
+        kept = _one_of_each(gathered, shown, self.duplicates(model), seed) if wish.no_duplicates else shown
         pool = _pool_of(gathered, kept, model, self.references(model))
         names = _with_place(gathered, named, failures)
-        also = _like_this(gathered, names) if names else {}
-        parts = wish.parts or ({LIKE_THIS: 1.0} if also else self.default_parts)
-        if also and LIKE_THIS not in parts:
-            raise Invalid(f"{', '.join(parts)} does not look at what items are like.", hint=f"Add {LIKE_THIS}=1.")
+        objects = self._objects_to_resemble(gathered, project_id, wish.like_boxes)
+        also = _like_this(gathered, names, wish.like_boxes, objects) if alike else {}
         share = self.random_share if wish.random_share is None else wish.random_share
         mix = mixed(parts, share, also=also)
-        _require_choice(gathered, pool, wish)
-        seed = int.from_bytes(self.entropy(4), "big") if wish.seed is None else wish.seed
+        _require_choice(gathered, len(shown), pool, wish)
         chosen = choose(pool, mix, wish.budget, seed=seed, also=also)
-        now = self.clock()
-        selection = Selection(
-            id=new_id("sel", now, self.entropy(10)),
-            project_id=project_id,
-            model_id=model.id,
-            mix=mix,
-            budget=wish.budget,
-            seed=seed,
-            conditions=wish.conditions.wanted,
-            like_items=tuple(names),
-            pool=len(pool),
-            picked=len(chosen),
-            actor=actor,
-            created_at=now,
-        )
-        notes = _notes(gathered, pool, wish)
+        like = (*names, *(f"{digest}:{number}" for digest, number in wish.like_boxes))
+        selection = self._selection(model, wish, mix, seed, like, pool=len(pool), picked=len(chosen), actor=actor)
+        notes = _notes(gathered, len(shown), pool, wish)
         picks = tuple(_picked(selection.id, rank, one, gathered, kept) for rank, one in enumerate(chosen, start=1))
         if dry_run:
             return Selected(selection=selection, picks=picks, notes=notes)
         facts = [_facts(pool, one.pick.row) for one in chosen]
         return self._committed(project, selection, picks, facts, notes)
 
-    def _gathered(self, model: ModelVersion, conditions: Conditions) -> "_Gathered":
+    def _gathered(self, model: ModelVersion, conditions: Conditions, *, objects: bool) -> "_Gathered":
         """Page by page into arrays: a million candidates as objects would fill memory."""
-        gathered = _Gathered(model.head.labels, model.head.embedding_dim)
+        gathered = _Gathered(model.head.labels, model.head.embedding_dim, with_features=objects)
         after = 0
         while True:
             with self.store.read() as tx:
-                page = tx.predictions.candidates(model.project_id, model.id, after=after, limit=_PAGE)
+                page = tx.predictions.candidates(model.project_id, model.id, after=after, limit=_PAGE, objects=objects)
             gathered.add(page, conditions)
             if len(page) < _PAGE:
                 return gathered.finished()
             after = page[-1].sequence
+
+    def _objects_to_resemble(
+        self, gathered: "_Gathered", project_id: str, boxes: Sequence[tuple[str, int]]
+    ) -> NDArray[np.float32]:
+        """(len(boxes), OBJECT_DIM). Raises NotFound for one that is not there, or has no embedding."""
+        with self.store.read() as tx:
+            predictions = [
+                tx.predictions.get(project_id, gathered.prediction_ids[_place(gathered, digest)]) for digest, _ in boxes
+            ]
+            found = [embedding_of(tx, one, number) for one, (_, number) in zip(predictions, boxes, strict=True)]
+        return units(np.array(found).reshape(-1, OBJECT_DIM))
 
     def _with_images(self, gathered: "_Gathered") -> NDArray[np.intp]:
         """Rows that may be chosen: unsettled, and their image was kept."""
@@ -126,6 +137,34 @@ class Selector:
         with ThreadPoolExecutor(_LOOKERS) as lookers:
             kept = list(lookers.map(lambda row: self.blobs.has(gathered.digests[row]), rows))
         return np.array([row for row, has in zip(rows, kept, strict=True) if has], dtype=np.intp)
+
+    def _selection(
+        self,
+        model: ModelVersion,
+        wish: Wish,
+        mix: Mapping[str, float],
+        seed: int,
+        like: tuple[str, ...],
+        *,
+        pool: int,
+        picked: int,
+        actor: str,
+    ) -> Selection:
+        now = self.clock()
+        return Selection(
+            id=new_id("sel", now, self.entropy(10)),
+            project_id=model.project_id,
+            model_id=model.id,
+            mix=mix,
+            budget=wish.budget,
+            seed=seed,
+            conditions=wish.conditions.wanted,
+            like_items=like,
+            pool=pool,
+            picked=picked,
+            actor=actor,
+            created_at=now,
+        )
 
     def _committed(
         self,
@@ -174,11 +213,10 @@ class Selector:
 class _Gathered:
     """Candidates as arrays, row by row; `finished` makes them so."""
 
-    def __init__(self, labels: tuple[str, ...], dim: int) -> None:
-        self._class_of = {label: number for number, label in enumerate(labels)}
+    def __init__(self, labels: tuple[str, ...], dim: int, *, with_features: bool) -> None:
+        """with_features: candidates bring the embeddings of their detections."""
         self._pages: list[NDArray[np.float32]] = []
-        self._names: tuple[str, ...] = ()
-        self._objects: list[tuple[int, int, float]] = []
+        self._detections = _Detections(labels, with_features=with_features)
         self.row_of: dict[str, int] = {}
         self.superseded: set[int] = set()  # rows of items that were predicted again while the pages were read
         self.digests: list[str] = []
@@ -190,7 +228,7 @@ class _Gathered:
         self.sources: set[str] = set()
         self.embeddings = np.empty((0, dim), dtype=np.float32)
         self.signals: dict[str, NDArray[np.float64]] = {}
-        self._values: list[NDArray[np.float64]] = []
+        self._measured: list[Mapping[str, NDArray[np.float64]]] = []
 
     def add(self, page: Sequence[Candidate], conditions: Conditions) -> None:
         """What is settled counts as labelled, whatever the filter says."""
@@ -200,7 +238,6 @@ class _Gathered:
         wanted = [one for one in page if one.settled or conditions.met_by(one.item, _labels(one))]
         if not wanted:
             return
-        self._names = self._names or tuple(wanted[0].signals)
         for one in wanted:
             row = len(self.digests)
             if one.item.digest in self.row_of:
@@ -210,10 +247,11 @@ class _Gathered:
             self.prediction_ids.append(one.prediction_id)
             self.settled.append(one.settled)
             self.risk.append(one.risk)
-            known = (d for d in one.detections if d.label in self._class_of)
-            self._objects += [(row, self._class_of[d.label], d.score) for d in known]
+            self._detections.add(row, one)
+        self._detections.pack()
         self._pages.append(np.stack([one.embedding for one in wanted]))
-        self._values.append(np.array([[one.signals.get(name, np.nan) for name in self._names] for one in wanted]))
+        names = set.intersection(*(set(one.signals) for one in wanted))
+        self._measured.append({name: np.array([one.signals[name] for one in wanted]) for name in names})
 
     def rows(self, *, settled: bool) -> list[int]:
         return [row for row, is_so in enumerate(self.settled) if is_so == settled and row not in self.superseded]
@@ -221,19 +259,64 @@ class _Gathered:
     def finished(self) -> "_Gathered":
         if self._pages:
             self.embeddings = np.concatenate(self._pages)
-            values = np.concatenate(self._values)
-            self.signals = {name: values[:, column] for column, name in enumerate(self._names)}
-        self._pages, self._values = [], []
+            # Older predictions may lack a signal that came later, or that is measured where a setting asks for it.
+            names = set.intersection(*(set(page) for page in self._measured))
+            self.signals = {name: np.concatenate([page[name] for page in self._measured]) for name in sorted(names)}
+        self._pages, self._measured = [], []
         return self
 
     def objects(self, rows: NDArray[np.intp]) -> Objects:
-        """Of those rows, numbered by their place in `rows`."""
-        place = {int(row): at for at, row in enumerate(rows)}
-        kept = [(place[row], number, score) for row, number, score in self._objects if row in place]
+        """Of those rows, which ascend, numbered by their place in `rows`."""
+        return self._detections.of(rows, len(self.digests))
+
+
+class _Detections:
+    """Detections of candidates as arrays; those of labels that the model does not have are left out."""
+
+    def __init__(self, labels: tuple[str, ...], *, with_features: bool) -> None:
+        self._class_of = {label: number for number, label in enumerate(labels)}
+        self._with_features = with_features
+        self._without: set[int] = set()  # rows that have detections, and no embeddings of them
+        self._page: list[tuple[int, int, float]] = []
+        self._page_features: list[NDArray[np.float16]] = []
+        self._packed: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float16]]] = []
+
+    def add(self, row: int, candidate: Candidate) -> None:
+        known = [at for at, one in enumerate(candidate.detections) if one.label in self._class_of]
+        named = (candidate.detections[at] for at in known)
+        self._page += [(row, self._class_of[one.label], one.score) for one in named]
+        if self._with_features and known:
+            features = np.zeros((len(candidate.detections), OBJECT_DIM), dtype=np.float16)
+            if candidate.objects is None:
+                self._without.add(row)
+            else:
+                features[: len(candidate.objects)] = candidate.objects
+            self._page_features.append(features[known])
+
+    def pack(self) -> None:
+        """What was added since, into arrays: objects one by one would fill memory."""
+        table = np.array(self._page, dtype=np.float64).reshape(-1, 3)
+        features = self._page_features or [np.empty((0, OBJECT_DIM), dtype=np.float16)]
+        self._packed.append(
+            (table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2], np.concatenate(features))
+        )
+        self._page, self._page_features = [], []
+
+    def of(self, rows: NDArray[np.intp], count: int) -> Objects:
+        """See `_Gathered.objects`. count: of all rows."""
+        place = np.full(count, -1, dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        without = sum(place[row] >= 0 for row in self._without)
+        if not self._packed:
+            self.pack()
+        own, classes, scores, features = (np.concatenate(columns) for columns in zip(*self._packed, strict=True))
+        kept = place[own] >= 0
         return Objects(
-            rows=np.array([row for row, _, _ in kept], dtype=np.int64),
-            classes=np.array([number for _, number, _ in kept], dtype=np.int64),
-            scores=np.array([score for _, _, score in kept], dtype=np.float64),
+            rows=place[own[kept]],
+            classes=classes[kept],
+            scores=scores[kept],
+            features=features[kept] if self._with_features else None,
+            without=int(without),
         )
 
 
@@ -261,6 +344,8 @@ def _champion(tx: Transaction, project: Project) -> ModelVersion:
 def _to_resemble(tx: Transaction, project_id: str, wish: Wish) -> tuple[list[str], list[str]]:
     """Digests of the items that others are to be like: those that were named, and failures. Raises NotFound for one
     that is not of the project."""
+    for digest, _ in wish.like_boxes:
+        tx.items.get(project_id, digest)
     named = [tx.items.get(project_id, digest).digest for digest in wish.like_items]
     failures = list(_newest_failures(tx, project_id, wish.failures))
     if wish.failures and not failures:
@@ -288,12 +373,7 @@ def _with_place(gathered: _Gathered, named: Sequence[str], failures: Sequence[st
     none until their images are predicted again.
     """
     for digest in named:
-        if digest not in gathered.row_of:
-            raise NotFound(
-                f"the present champion has made no prediction of item {digest[:12]}, or the filter leaves it out.",
-                hint="Send its image as a prediction first.",
-                item=digest,
-            )
+        _place(gathered, digest)
     known = [digest for digest in failures if digest in gathered.row_of]
     if failures and not known:
         raise Invalid(
@@ -303,12 +383,26 @@ def _with_place(gathered: _Gathered, named: Sequence[str], failures: Sequence[st
     return list(dict.fromkeys([*named, *known]))
 
 
-def _like_this(gathered: _Gathered, names: Sequence[str]) -> dict[str, Strategy]:
+def _place(gathered: _Gathered, digest: str) -> int:
+    """Its row; raises NotFound."""
+    if digest not in gathered.row_of:
+        raise NotFound(
+            f"the present champion has made no prediction of item {digest[:12]}, or the filter leaves it out.",
+            hint="Send its image as a prediction first.",
+            item=digest,
+        )
+    return gathered.row_of[digest]
+
+
+def _like_this(
+    gathered: _Gathered, names: Sequence[str], boxes: Sequence[tuple[str, int]], objects: NDArray[np.float32]
+) -> dict[str, Strategy]:
+    """objects: (len(boxes), OBJECT_DIM), their embeddings."""
     queries = gathered.embeddings[[gathered.row_of[name] for name in names]]
-    words = [f"item {name[:12]}" for name in names]
+    words = [f"item {name[:12]}" for name in names] + [f"box {number} of item {name[:12]}" for name, number in boxes]
 
     def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator, /) -> list[Pick]:
-        return pick_like(pool, free, budget, queries, words)
+        return pick_like(pool, free, budget, queries, words, objects=objects)
 
     return {LIKE_THIS: pick}
 
@@ -326,7 +420,19 @@ def _pool_of(gathered: _Gathered, rows: NDArray[np.intp], model: ModelVersion, r
     )
 
 
-def _require_choice(gathered: _Gathered, pool: Pool, wish: Wish) -> None:
+def _one_of_each(gathered: _Gathered, rows: NDArray[np.intp], clusters: Clusters, seed: int) -> NDArray[np.intp]:
+    """Those of `rows` that are left when of near-duplicates any one stays, and none of those that are settled, so that
+    what is drawn from them stands for the clusters."""
+    groups = clusters.groups_of([gathered.digests[row] for row in rows])
+    settled = clusters.groups_of([gathered.digests[row] for row in gathered.rows(settled=True)])
+    order = np.random.default_rng([seed, *b"one of each"]).permutation(len(rows))
+    _, first = np.unique(groups[order], return_index=True)
+    stays = np.sort(order[first])
+    return rows[stays[~np.isin(groups[stays], settled[settled >= 0])]]
+
+
+def _require_choice(gathered: _Gathered, shown: int, pool: Pool, wish: Wish) -> None:
+    """shown: as of `_notes`."""
     if len(pool):
         return
     if not gathered.seen:
@@ -344,17 +450,29 @@ def _require_choice(gathered: _Gathered, pool: Pool, wish: Wish) -> None:
             f"the filter matches none of the {gathered.open} items that could be chosen.",
             hint=f"Their sources are: {', '.join(sorted(map(repr, gathered.sources))[:10])}.",
         )
+    if wish.no_duplicates and shown:
+        raise Invalid(
+            "all items that could be chosen are near-duplicates of some that have a task or their truth.",
+            hint="Leave --no-duplicates out, or predict other images.",
+        )
     raise Invalid(
         "the images of all items that could be chosen were not kept.",
         hint="Set the policy's retain to all or sampled, so that images of accepted predictions are kept.",
     )
 
 
-def _notes(gathered: _Gathered, pool: Pool, wish: Wish) -> tuple[str, ...]:
+def _notes(gathered: _Gathered, shown: int, pool: Pool, wish: Wish) -> tuple[str, ...]:
+    """shown: how many could be shown to somebody, near-duplicates among them."""
     notes = []
-    without = len(gathered.rows(settled=False)) - len(pool)
+    without = len(gathered.rows(settled=False)) - shown
     if without:
         notes.append(f"{without} items could not be chosen, since their images were not kept (the policy's retain).")
+    if shown > len(pool):
+        notes.append(
+            f"{shown - len(pool)} near-duplicates were left out of the pool; a draw at random speaks for the rest."
+        )
+    if wish.like_boxes and pool.objects.without:
+        notes.append(f"{pool.objects.without} items have no embeddings of their detections, and are like no box.")
     if wish.budget > len(pool):
         notes.append(f"The pool has {len(pool)} items, fewer than the budget of {wish.budget}: all were chosen.")
     return tuple(notes)

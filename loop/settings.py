@@ -162,6 +162,8 @@ class ServingSettings(Section):
     max_ongoing_requests: Positive
     max_queued_requests: Positive
     score_floor: Share
+    consistency: bool
+    object_embeddings: bool
     threads: NotNegative
     drain_seconds: Seconds
     standby_seconds: Annotated[float, Number, Field(ge=0, le=86_400)]
@@ -269,6 +271,7 @@ class AnnotationSettings(Section):
     num_gpus: Amount
     device: Device
     batch_size: Positive
+    consistency: bool
     group_size: Annotated[int, Number, Field(ge=1, le=1024)]
 
 
@@ -416,6 +419,8 @@ _PER_MODEL = frozenset(
         "max_ongoing_requests",
         "max_queued_requests",
         "score_floor",
+        "consistency",
+        "object_embeddings",
         "threads",
         "drain_seconds",
     }

@@ -4,6 +4,7 @@ import os
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from loop.annotation import Annotator, RouteTogether
@@ -13,13 +14,15 @@ from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock
 from loop.domain.prediction import Timed
 from loop.drift import DriftWatch
+from loop.duplicates import Duplicates
 from loop.exchange.sources import FsspecSources
 from loop.outgoing import HttpSender
 from loop.projects import Administration
+from loop.rarity import Rarities
 from loop.review import Desk
 from loop.risks import Risks
 from loop.router import Router
-from loop.search import ReferenceSpaces, ServedIndex
+from loop.search import ReferenceSpaces, ServedIndex, ServedObjects
 from loop.selecting import Selector
 from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
@@ -27,6 +30,7 @@ from loop.store.database import SqlStore
 from loop.webhooks import Deliverer, DeliverySettings, Webhooks
 from loop.workshop import MlflowRuns, RayWorkshop
 from selection.choosing import parts_of
+from selection.duplicates import NEAR_DUPLICATE
 from serving.bulk import RayBulk
 from training.head import read_sound_head
 from training.promotion import GateMode, GateSettings
@@ -55,6 +59,8 @@ class Services:
     desk: Desk
     controller: Controller
     served_index: ServedIndex
+    served_objects: ServedObjects
+    duplicates: Duplicates
     selector: Selector
     risks: Risks
     webhooks: Webhooks
@@ -89,7 +95,10 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         allow_private=settings.webhooks.allow_private, timeout_s=settings.webhooks.timeout_s, clock=utc_now
     )
     controller = _controller(settings, store, blobs, administration)
-    router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom)
+    rarity = Rarities(store).of
+    served_index = ServedIndex(store, settings.data_dir / "index")
+    duplicates = Duplicates(served_index.caught_up)
+    router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom, rarity)
     return Services(
         settings=settings,
         store=store,
@@ -107,13 +116,16 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         ),
         desk=Desk(store, utc_now, os.urandom),
         controller=controller,
-        served_index=ServedIndex(store, settings.data_dir / "index"),
+        served_index=served_index,
+        duplicates=duplicates,
+        served_objects=ServedObjects(store, settings.data_dir / "index-objects"),
         risks=risks,
         drift=DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom),
         selector=Selector(
             store,
             blobs,
             references.embeddings,
+            partial(duplicates.of, threshold=NEAR_DUPLICATE),
             parts_of(settings.selection.mix),
             settings.selection.random_share,
             utc_now,

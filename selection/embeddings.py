@@ -1,4 +1,4 @@
-"""Embeddings as bytes: the reference set of a model version, kept in the blob store."""
+"""Embeddings as they are kept, and as they are compared."""
 
 import io
 
@@ -16,3 +16,10 @@ def write_embeddings(embeddings: NDArray[np.float32]) -> bytes:
 def read_embeddings(content: bytes) -> NDArray[np.float32]:
     """What `write_embeddings` wrote; raises ValueError for anything else (pickles included)."""
     return np.asarray(np.load(io.BytesIO(content), allow_pickle=False), dtype=np.float32)
+
+
+def units(features: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(m, e) rows to length 1, which rounding to float16 takes from them; zeros stay."""
+    rows = features.astype(np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0.0, lengths, np.float32(1.0)))

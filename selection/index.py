@@ -28,6 +28,7 @@ _TRAINED_ON = 64  # embeddings for each list
 _ASKED = 256  # embeddings whose neighbours measure the recall
 _NEIGHBOURS = 10
 _CHUNK = 65_536  # embeddings that are held uncompressed at once
+_NEXT_LISTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,23 @@ class EmbeddingIndex:
             similarities, rows = self._index.search(checked, min(k, len(self._keys)))
             return [(self._keys[row], float(s)) for s, row in zip(similarities[0], rows[0], strict=True) if row >= 0]
 
+    def alike(self, start: int, end: int, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Of the embeddings in rows `start` to `end` the k most similar, themselves among them: cosines, descending,
+        and rows (-1 beyond what there is), (end - start, k) each.
+
+        Where there are lists only few are looked at: what is nearly the same lies in the same or in a neighbouring one.
+        """
+        points = self._rows(range(start, end))
+        with self._lock:
+            few = _looking_at(min(_NEXT_LISTS, self._index.nprobe)) if self._made_for else None
+            similarities, rows = self._index.search(points, k, params=few)
+        return np.asarray(similarities), np.asarray(rows)
+
+    def keys(self, start: int, end: int) -> list[str]:
+        """Of rows `start` to `end`, in the order in which they were added."""
+        with self._lock:
+            return self._keys[start:end]
+
     def rebuild(self) -> None:
         """Make the lists for what is there now. Searches and additions go on meanwhile, by what was before.
 
@@ -110,8 +128,6 @@ class EmbeddingIndex:
         """
         with self._lock:
             count = len(self._keys)
-            if isinstance(self._index, faiss.IndexIVF):
-                self._index.make_direct_map()
         made = _lists(self._rows, count, self.dim, self._recall)
         with self._lock:
             for late in _chunks(count, len(self._keys)):
@@ -123,12 +139,14 @@ class EmbeddingIndex:
         with self._lock:
             return Parts(faiss.clone_index(self._index), tuple(self._keys), self._made_for)
 
-    def _rows(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+    def _rows(self, rows: range | NDArray[np.int64]) -> NDArray[np.float32]:
         """(len(rows), dim), as they are kept."""
         with self._lock:
+            if isinstance(self._index, faiss.IndexIVF):
+                self._index.make_direct_map()
             if isinstance(rows, range):
                 return np.asarray(self._index.reconstruct_n(rows.start, len(rows)))
-            return np.asarray(self._index.reconstruct_batch(np.asarray(rows, dtype=np.int64)))
+            return np.asarray(self._index.reconstruct_batch(rows))
 
     def _checked(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         array = np.ascontiguousarray(embeddings, dtype=np.float32)
@@ -143,11 +161,17 @@ class EmbeddingIndex:
 
 
 # Embeddings of rows, ascending: (n, dim).
-Rows = Callable[[Sequence[int] | NDArray[np.int64]], NDArray[np.float32]]
+Rows = Callable[[range | NDArray[np.int64]], NDArray[np.float32]]
 
 
 def _chunks(first: int, end: int) -> Iterator[range]:
     return (range(start, min(start + _CHUNK, end)) for start in range(first, end, _CHUNK))
+
+
+def _looking_at(lists: int) -> Any:
+    parameters = faiss.SearchParametersIVF()
+    parameters.nprobe = lists
+    return parameters
 
 
 def _lists(rows: Rows, n: int, dim: int, recall: float) -> Any:
@@ -162,13 +186,17 @@ def _lists(rows: Rows, n: int, dim: int, recall: float) -> Any:
         made = faiss.IndexIVFScalarQuantizer(means, dim, count, eight_bits, faiss.METRIC_INNER_PRODUCT)
     made.cp.min_points_per_centroid = 1
     rng = np.random.default_rng(0)
-    made.train(rows(np.sort(rng.choice(n, min(n, _TRAINED_ON * count), replace=False))))
+    made.train(rows(_some(n, _TRAINED_ON * count, rng)))
     for chunk in _chunks(0, n):
         made.add(rows(chunk))
-    asked = rows(np.sort(rng.choice(n, min(_ASKED, n), replace=False)))
+    asked = rows(_some(n, _ASKED, rng))
     reached = _looking_at_enough(made, _truly_nearest(rows, n, asked, min(_NEIGHBOURS + 1, n)), asked, recall)
     log.info("an index of %d embeddings in %d lists looks at %d: recall %.3f", n, count, made.nprobe, reached)
     return made
+
+
+def _some(n: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    return np.sort(rng.choice(n, min(n, count), replace=False)).astype(np.int64)
 
 
 def _truly_nearest(rows: Rows, n: int, asked: NDArray[np.float32], k: int) -> NDArray[np.int64]:

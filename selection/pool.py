@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
+from loop.domain.prediction import MOST_OBJECTS
+
+Features = NDArray[np.float16] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,13 +17,22 @@ class Objects:
     """Detections of the pool's items, m in all, ordered by item.
 
     rows: (m,) int64, the item of each, ascending. classes: (m,) int64 in [0, C). scores: (m,) in [0, 1].
-    features: (m, e) float32, L2-normalised, one space for all; None where the model gives none.
+    features: (m, e) float16 or float32, L2-normalised, one space for all; zeros for detections that have none, as those
+    beyond the MOST_OBJECTS most certain of an item. None where they were not asked for. without: how many items have
+    detections, and none of them features.
     """
 
     rows: NDArray[np.int64]
     classes: NDArray[np.int64]
     scores: NDArray[np.float64]
-    features: NDArray[np.float32] | None = None
+    features: Features | None = None
+    without: int = 0
+
+    def strongest(self, row: int) -> NDArray[np.intp]:
+        """The detections of an item, the most certain first, at most MOST_OBJECTS."""
+        start, end = np.searchsorted(self.rows, [row, row + 1])
+        own = np.arange(start, end)
+        return own[np.argsort(-self.scores[own], kind="stable")][:MOST_OBJECTS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +40,8 @@ class Pool:
     """n items and what is known of them, row by row.
 
     keys: n different digests. embeddings: (n, d) float32, L2-normalised. risk: (n,) in [0, 1]. signals: by name,
-    (n,) each (`selection.scores.Signals`). objects: their detections. labels: names of the C classes.
+    (n,) each (`selection.scores.Signals`), those that all items have. objects: their detections. labels: names of the
+    C classes.
     labelled: (l, d) embeddings of items that have their truth, in the same space.
     class_quality: (C,) in [0, 1], how well the model does on each class (1: as well as can be); ones where unknown.
     """
@@ -86,6 +99,18 @@ def checked(pool: Pool) -> Pool:
     for name, values in pool.signals.items():
         _require_finite(name, values, pool.keys)
     return pool
+
+
+def require_features(pool: Pool, strategy: str) -> Features:
+    """The features of its objects; raises Invalid where they are not there, for one item or for all."""
+    if pool.objects.features is None or pool.objects.without:
+        few = f"{pool.objects.without} of {len(pool)} items have" if pool.objects.without else "this pool has"
+        raise Invalid(
+            f"{strategy} compares detections, and {few} no embeddings of them.",
+            hint="Turn them on (askance models configure MODEL object_embeddings=true) and predict those images again, "
+            "or choose hybrid or uncertainty-herding, which need those of whole images only.",
+        )
+    return pool.objects.features
 
 
 _AT_ONCE = 65_536  # rows

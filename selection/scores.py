@@ -24,6 +24,9 @@ class Signals:
     near_threshold_mass: sum of best scores in [floor, threshold), >= 0; the best cheap sign of missed objects.
     anomaly_p: conformal p-value of the embedding's distance to the training set, in (0, 1]; smaller is riskier.
     smallest_box, largest_box: square root of the box area over that of the image, in [0, 1]; 0 where nothing is kept.
+    largest_rarity, sum_rarity: over kept detections of the rarity of their label (`rarity_weights`), in [0, 1] and
+        >= 0; larger: of labels that the model had less to learn from. 0 where nothing is kept or labelled.
+    consistency: `selection.consistency`, in [0, 1.3]; smaller is riskier. None where no second pass was made.
     """
 
     count: float
@@ -36,9 +39,13 @@ class Signals:
     anomaly_p: float
     smallest_box: float
     largest_box: float
+    largest_rarity: float = 0.0
+    sum_rarity: float = 0.0
+    consistency: float | None = None
 
     def as_dict(self) -> dict[str, float]:
-        return asdict(self)
+        """Those that were measured."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def bernoulli_entropy(p: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -59,10 +66,31 @@ def margins(class_scores: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(top[:, 1] - top[:, 0])
 
 
-def signals(inference: Inference, *, threshold: float, width: int, height: int, anomaly_p: float) -> Signals:
+def rarity_weights(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """(C,) in [0, 1] from the (C,) numbers of labelled objects of each class: 1 - log(1 + n) / log(1 + the largest n).
+
+    0 for the most frequent class, 1 for one without any object, zeros where nothing is labelled: nothing is known then.
+    Logarithms, as in the repeat factors of long-tailed detection (Gupta, Dollár & Girshick, "LVIS", CVPR 2019, take
+    roots): the tenth object of a class teaches more than the thousandth.
+    """
+    logs = np.log1p(np.asarray(counts, dtype=np.float64))
+    most = logs.max(initial=0.0)
+    return np.asarray(1.0 - logs / most) if most > 0.0 else np.zeros(len(logs))
+
+
+def signals(
+    inference: Inference,
+    *,
+    threshold: float,
+    width: int,
+    height: int,
+    anomaly_p: float,
+    rarity: NDArray[np.float64] | None = None,
+) -> Signals:
     """All signals of one inference on an image of `width` x `height` pixels.
 
-    threshold: score in [0, 1] from which a detection is answered. anomaly_p: see `selection.anomaly`.
+    threshold: score in [0, 1] from which a detection is answered. anomaly_p: see `selection.anomaly`. rarity: (C,) as
+    of `rarity_weights`; None where it is not known.
     """
     kept = inference.scores >= threshold
     scores = inference.scores[kept].astype(np.float64)
@@ -71,9 +99,11 @@ def signals(inference: Inference, *, threshold: float, width: int, height: int, 
         return Signals(
             count=0.0, least_confidence=0.5, mean_entropy=1.0, max_entropy=1.0, sum_class_entropy=0.0,
             least_margin=0.5, near_threshold_mass=near, anomaly_p=anomaly_p, smallest_box=0.0, largest_box=0.0,
+            consistency=inference.consistency,
         )  # fmt: skip
     entropy = bernoulli_entropy(scores)
     sides = _relative_sides(inference.boxes[kept], width, height)
+    rare = np.zeros(1) if rarity is None else rarity[inference.classes[kept]]
     return Signals(
         count=float(scores.size),
         least_confidence=float(1.0 - scores.min()),
@@ -85,6 +115,9 @@ def signals(inference: Inference, *, threshold: float, width: int, height: int, 
         anomaly_p=anomaly_p,
         smallest_box=float(sides.min()),
         largest_box=float(sides.max()),
+        largest_rarity=float(rare.max()),
+        sum_rarity=float(rare.sum()),
+        consistency=inference.consistency,
     )
 
 

@@ -21,7 +21,7 @@ from loop.domain.model import ModelVersion
 from loop.domain.prediction import Inference
 from loop.exchange.sources import read_bytes
 from loop.router import ReceivedImage
-from loop.settings import Settings
+from loop.settings import Settings, serving_of
 from loop.store.blobs import FsspecBlobs
 from serving.images import decode_image
 from serving.runtimes import fastest_detector
@@ -34,7 +34,8 @@ log = logging.getLogger("askance.annotation")
 _NICENESS = 10
 # Entries of one block: small beside the object store even if every image is as large as may be.
 _BLOCK = 32
-_ARRAYS = ("boxes", "scores", "classes", "class_scores", "embedding")
+_ARRAYS = ("boxes", "scores", "classes", "class_scores", "embedding", "objects")
+_CONSISTENCY = "consistency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,12 @@ class RayBulk:
             BulkDetector,
             batch_size=annotation.batch_size,
             batch_format="pyarrow",
-            fn_constructor_args=(self.settings, model.digest),
+            fn_constructor_args=(
+                self.settings,
+                model.digest,
+                # As its online predictions, or one pool would have both kinds; the rest is settled by `annotation`.
+                serving_of(self.settings, model.serving).object_embeddings,
+            ),
             compute=ActorPoolStrategy(size=annotation.detectors),
             num_cpus=annotation.num_cpus,
             num_gpus=annotation.num_gpus,
@@ -124,13 +130,16 @@ def read_batch(batch: "pa.Table", *, max_bytes: int) -> "pa.Table":
 class BulkDetector:
     """One copy of a model in an actor of its own, with lower priority than what serves on the same cores."""
 
-    def __init__(self, settings: Settings, digest: str) -> None:
+    def __init__(self, settings: Settings, digest: str, objects: bool) -> None:
+        """objects: answers have embeddings of their objects."""
         os.nice(_NICENESS)
         self._detector = fastest_detector(
             settings,
             FsspecBlobs.open(settings.blobs_url).get(digest),
             device=settings.annotation.device,
             max_batch_size=settings.annotation.batch_size,
+            consistency=settings.annotation.consistency,
+            objects=objects,
         )
         self._floor = settings.serving.score_floor
         self._max_pixels = settings.limits.max_image_pixels
@@ -181,13 +190,19 @@ def _schema() -> "pa.Schema":
 
 
 def packed(inference: Inference) -> bytes:
-    """The five arrays of an inference as safetensors."""
-    content: bytes = save({name: np.ascontiguousarray(getattr(inference, name)) for name in _ARRAYS})
+    """An inference as safetensors: what it has of arrays, and a number as one of (1,)."""
+    given = {name: getattr(inference, name) for name in _ARRAYS}
+    arrays = {name: np.ascontiguousarray(array) for name, array in given.items() if array is not None}
+    if inference.consistency is not None:
+        arrays[_CONSISTENCY] = np.array([inference.consistency])
+    content: bytes = save(arrays)
     return content
 
 
 def unpacked(content: bytes) -> Inference:
-    return Inference(**load(content))
+    arrays = load(content)
+    consistency = arrays.pop(_CONSISTENCY, None)
+    return Inference(**arrays, consistency=None if consistency is None else float(consistency[0]))
 
 
 # --- back in the process that asked ------------------------------------------------------------------

@@ -26,6 +26,7 @@ from serving.api.schemas import (
     DriftPage,
     DriftReportOut,
     DriftStatusOut,
+    DuplicatesOut,
     EventTypesOut,
     ItemDetailOut,
     LeaseOut,
@@ -35,6 +36,7 @@ from serving.api.schemas import (
     NeighboursOut,
     NewTokenOut,
     NewWebhookOut,
+    ObjectNeighboursOut,
     PolicyOut,
     PredictionOut,
     Problem,
@@ -171,6 +173,30 @@ class Client:
 
     def neighbours(self, project: str, digest: str, k: int = 12) -> NeighboursOut:
         return self._get(NeighboursOut, f"/v1/projects/{project}/items/{digest}/neighbours?k={k}")
+
+    def object_neighbours(self, project: str, digest: str, number: int, k: int = 12) -> ObjectNeighboursOut:
+        path = f"/v1/projects/{project}/items/{digest}/objects/{number}/neighbours?k={k}"
+        return self._get(ObjectNeighboursOut, path)
+
+    def duplicates(
+        self, project: str, *, threshold: float | None = None, limit: int = 20, members: int = 20
+    ) -> Iterator[DuplicatesOut]:
+        """Page by page, at least one. threshold: None for the service's own."""
+        wanted = {"limit": limit, "members": members} | ({} if threshold is None else {"threshold": threshold})
+        after: str | None = None
+        while True:
+            parameters = wanted | ({} if after is None else {"after": after})
+            page = self._send(
+                DuplicatesOut,
+                "GET",
+                f"/v1/projects/{project}/duplicates",
+                params=parameters,
+                timeout=_SELECTION_SECONDS,
+            )
+            yield page
+            after = page.next
+            if after is None:
+                return
 
     def create_token(self, name: str, role: str, project: str | None = None) -> NewTokenOut:
         return self._send(NewTokenOut, "POST", "/v1/tokens", json={"name": name, "role": role, "project_id": project})

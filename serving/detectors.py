@@ -110,6 +110,8 @@ def open_images(settings: Settings, digest: str, image_keys: Sequence[str]) -> I
         weights,
         device=serving.device,
         max_batch_size=serving.max_batch_size,
+        consistency=serving.consistency,
+        objects=serving.object_embeddings,
         images=[decode(blobs.get(key))[1] for key in image_keys],
     )
     images = ImageQueue(

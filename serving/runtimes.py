@@ -7,17 +7,26 @@ from numpy.typing import NDArray
 
 from loop.domain.ports import Detector
 from loop.settings import Settings
+from serving.second_look import SecondLook
 
 
 def fastest_detector(
-    settings: Settings, weights: bytes, *, device: str, max_batch_size: int, images: Sequence[NDArray[np.uint8]] = ()
+    settings: Settings,
+    weights: bytes,
+    *,
+    device: str,
+    max_batch_size: int,
+    consistency: bool,
+    objects: bool,
+    images: Sequence[NDArray[np.uint8]] = (),
 ) -> Detector:
-    """The detector in `weights` as the settings want it served, warm; remembered in data_dir. images: (H, W, 3) RGB
-    uint8, to compare runtimes on. Raises what `load_fastest` raises."""
+    """The detector in `weights` as the settings want it served, warm; remembered in data_dir. consistency: each image
+    is looked at mirrored, too. objects: answers have embeddings of their objects. images: (H, W, 3) RGB uint8, to
+    compare runtimes on. Raises what `load_fastest` raises."""
     # Here, not above: who only asks for the work needs no runtime.
     from serving.backends.load import load_fastest
 
-    return load_fastest(
+    detector = load_fastest(
         weights,
         cache=settings.data_dir / "runtimes",
         runtime=settings.serving.runtime,
@@ -25,6 +34,8 @@ def fastest_detector(
         device=device,
         threads=settings.serving.threads,
         max_batch_size=max_batch_size,
+        objects=objects,
         limits=settings.parity.as_limits(),
         images=images,
     )
+    return SecondLook(detector) if consistency else detector

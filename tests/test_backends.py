@@ -12,16 +12,20 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from loop.domain.errors import BadWeights, Unavailable
+from loop.domain.geometry import iou_matrix
 from loop.domain.model import ModelHead
 from loop.domain.ports import Detector
-from loop.domain.prediction import Inference
+from loop.domain.prediction import MOST_OBJECTS, OBJECT_DIM, Inference
 from serving.backends.candidates import MAX_DETECTIONS, NMS_IOU
 from serving.backends.graph import graph_of
 from serving.backends.letterbox import letterboxed
 from serving.backends.load import load_detector
+from serving.backends.objects import box_means, projected
 from serving.backends.quantize import quantized
 from serving.backends.runtimes import REFERENCE, Candidate, Place, opened, prepared
 from tests.requirements import require_data
@@ -88,14 +92,15 @@ STREAMS = 2
 
 
 @functools.cache
-def exported(name: str) -> bytes:
-    return graph_of(BACKENDS[name]())[1]
+def exported(name: str, objects: bool = False) -> bytes:
+    return graph_of(BACKENDS[name](), objects=objects)[1]
 
 
-def served(content: bytes, candidate: Candidate, graph: bytes) -> Detector:
+def served(content: bytes, candidate: Candidate, graph: bytes, *, objects: bool = False) -> Detector:
     """The model by that runtime and precision, whether or not its answers are good enough to serve."""
     if candidate.runtime == "torch":
-        return load_detector(content, threads=1, precision=candidate.precision, max_batch_size=4)
+        precision = candidate.precision
+        return load_detector(content, threads=1, precision=precision, max_batch_size=4, objects=objects)
     head, place = read_head(content), Place("cpu", STREAMS, 4)
     if candidate.precision == "int8":
         graph = quantized(graph, images(*[(SIZE, SIZE)] * 4, seed=5), SIZE, sparse=False)
@@ -264,6 +269,137 @@ def test_what_is_not_a_graph_is_refused(candidate: Candidate) -> None:
         opened(candidate, read_head(yolo()), b"not a graph", Place("cpu", 1, 1))
 
 
+# --- embeddings of objects -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=SERVED, ids=lambda one: f"{one[0]}, {one[1]}")
+def pair(request: pytest.FixtureRequest) -> tuple[Detector, Detector]:
+    """One that gives embeddings of objects, and one that does not."""
+    name, candidate = request.param
+    return tuple(
+        served(
+            BACKENDS[name](),
+            candidate,
+            exported(name, objects) if candidate.runtime != "torch" else b"",
+            objects=objects,
+        )
+        for objects in (True, False)
+    )
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_most_certain_objects_have_an_embedding_and_nothing_else_differs(
+    pair: tuple[Detector, Detector], name: str
+) -> None:
+    """Unit vectors of 128 numbers (zeros where int8 left nothing of the map); who does not ask gets none."""
+    ((inference,), (plain,)) = (detector.predict([ODD[name]], score_floor=FLOOR) for detector in pair)
+    assert plain.objects is None and inference.objects is not None
+    assert inference.objects.shape == (min(MOST_OBJECTS, len(inference.scores)), OBJECT_DIM)
+    assert inference.objects.dtype == np.float16
+    lengths = np.linalg.norm(inference.objects.astype(np.float32), axis=1)
+    assert ((np.abs(lengths - 1.0) < 2e-3) | (lengths == 0.0)).all()
+    np.testing.assert_allclose(inference.boxes, plain.boxes, atol=1e-3 * max(ODD[name].shape))
+    np.testing.assert_allclose(inference.scores, plain.scores, atol=1e-4)
+    np.testing.assert_allclose(inference.embedding, plain.embedding, atol=1e-4)
+
+
+def test_an_image_without_a_candidate_has_no_object(pair: tuple[Detector, Detector]) -> None:
+    (none,) = pair[0].predict(images((70, 90)), score_floor=1.1)
+    assert none.objects is not None and none.objects.shape == (0, OBJECT_DIM)
+
+
+def test_embeddings_of_objects_do_not_depend_on_the_batch(pair: tuple[Detector, Detector]) -> None:
+    batch = images((80, 60), (50, 200), (96, 96))
+    together = pair[0].predict(batch, score_floor=FLOOR)
+    for image, expected in zip(batch, together, strict=True):
+        (alone,) = pair[0].predict([image], score_floor=FLOOR)
+        np.testing.assert_allclose(_by_place(alone), _by_place(expected), atol=5e-3)
+
+
+def _by_place(inference: Inference) -> NDArray[np.float16]:
+    assert inference.objects is not None
+    return inference.objects[np.lexsort(inference.boxes[: len(inference.objects)].round(1).T)]
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("candidate", [*GRAPH_RUNTIMES, Candidate("openvino", "bf16")], ids=str)
+def test_objects_look_to_a_graph_as_they_look_to_torch(name: str, candidate: Candidate) -> None:
+    """The same box has the same embedding, to a cosine of 0.999."""
+    batch = [ODD["larger than the network"], *images((96, 96), (40, 90))]
+    reference = load_detector(BACKENDS[name](), threads=1, objects=True).predict(batch, score_floor=FLOOR)
+    answers = served(BACKENDS[name](), candidate, exported(name, True), objects=True).predict(batch, score_floor=FLOOR)
+    pairs = 0
+    for one, other in zip(answers, reference, strict=True):
+        assert one.objects is not None and other.objects is not None
+        same = iou_matrix(one.boxes[:MOST_OBJECTS], other.boxes[:MOST_OBJECTS]) > 0.99
+        cosines = one.objects.astype(np.float32) @ other.objects.astype(np.float32).T
+        pairs += int(same.sum())
+        assert (cosines[same] >= 0.999).all()
+    assert pairs >= 10
+
+
+def sampled_mean(level: NDArray[np.float32], box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of so many bilinear samples (n at each side) that their grid does not matter. box: in cells."""
+    n, (_, height, width) = 60, level.shape
+    xs = box[0] + (np.arange(n) + 0.5) / n * (box[2] - box[0])
+    ys = box[1] + (np.arange(n) + 0.5) / n * (box[3] - box[1])
+    grid = np.stack(np.meshgrid(2 * xs / width - 1, 2 * ys / height - 1), axis=-1)[None].astype(np.float32)
+    samples = torch.nn.functional.grid_sample(
+        torch.from_numpy(level)[None], torch.from_numpy(grid), padding_mode="border", align_corners=False
+    )
+    return np.asarray(samples.mean(dim=(2, 3))[0])
+
+
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    sides=st.tuples(*[st.floats(0.0, 1.0)] * 4),
+    seed=st.integers(0, 99),
+)
+def test_an_object_is_the_mean_of_what_is_interpolated_within_its_box(
+    height: int, width: int, sides: tuple[float, ...], seed: int
+) -> None:
+    """As samples of the map say, also at its edges, for thin boxes, and on maps of one cell."""
+    level = np.random.default_rng(seed).normal(size=(3, height, width)).astype(np.float32)
+    (left, right), (top, bottom) = sorted(sides[:2]), sorted(sides[2:])
+    box = np.array([left * width, top * height, right * width, bottom * height])
+    box[2:] = np.maximum(box[2:], box[:2] + 0.01)
+    box = np.minimum(box, [width, height, width, height])
+    pixels = (box * 64 / np.array([width, height, width, height]))[None].astype(np.float32)
+    np.testing.assert_allclose(box_means(level, pixels, 64)[0], sampled_mean(level, box), atol=0.02)
+
+
+@given(seed=st.integers(0, 99), c=st.sampled_from([1, 64, 127, 128]))
+def test_narrow_features_are_kept_whole(seed: int, c: int) -> None:
+    features = np.random.default_rng(seed).normal(size=(5, c)).astype(np.float32)
+    found = projected(features)
+    assert found.shape == (5, OBJECT_DIM)
+    np.testing.assert_array_equal(found[:, :c], features)
+    assert not found[:, c:].any()
+
+
+def test_wide_features_keep_their_cosines_about() -> None:
+    """By random signs, to 0.09 (1 / √128) in the mean; and always by the same."""
+    features = np.random.default_rng(0).normal(size=(200, 512)).astype(np.float32)
+    features += features.mean(axis=1, keepdims=True)
+    before, after = (np.corrcoef(one) for one in (features, projected(features)))
+    error = (before - after)[np.triu_indices(200, 1)]
+    assert np.sqrt((error**2).mean()) < 0.1
+    assert projected(np.eye(1, 129, dtype=np.float32))[0, :4].tolist() == [1.0, -1.0, -1.0, 1.0]
+
+
+@given(
+    boxes=st.lists(st.tuples(*[st.floats(0.0, 1.0)] * 4), min_size=1, max_size=5),
+    shape=st.tuples(*[st.integers(1, 300)] * 2),
+)
+def test_a_box_is_placed_where_it_was_found(boxes: list[tuple[float, ...]], shape: tuple[int, int]) -> None:
+    """In pixels of the square, within float32."""
+    height, width = shape
+    _, (placement,) = letterboxed(images(shape), 64)
+    inside = np.array(boxes, dtype=np.float32) * np.array([width, height, width, height], dtype=np.float32)
+    np.testing.assert_allclose(placement.restored(placement.placed(inside)), inside, atol=1e-3 * max(shape) / 10)
+
+
 # --- ultralytics ---------------------------------------------------------------------------------
 
 
@@ -283,8 +419,6 @@ def test_end_to_end_networks_answer_with_full_class_vectors_too() -> None:
 
 
 def test_no_two_answers_of_one_label_overlap_beyond_the_bound(plain: Detector) -> None:
-    from loop.domain.geometry import iou_matrix
-
     (inference,) = plain.predict(images((SIZE, SIZE)), score_floor=0.0)
     overlap = iou_matrix(inference.boxes, inference.boxes)
     same = inference.classes[:, None] == inference.classes[None, :]

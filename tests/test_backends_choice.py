@@ -289,6 +289,25 @@ def test_a_second_start_by_another_runtime_than_torch_does_not_import_torch(meas
     assert done.returncode == 0, done.stderr
 
 
+def test_a_graph_for_embeddings_of_objects_is_another(
+    measured: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither is taken for the other, each is remembered, and who does not ask finds what was kept before."""
+    cache = copied(measured, tmp_path)
+    (plain,) = (entry.name for entry in cache.iterdir() if entry.is_dir())
+
+    def objects(wanted: bool) -> bool:
+        (answer,) = load(cache, objects=wanted).predict(synthetic_images(1, 64), score_floor=0.0)
+        return answer.objects is not None
+
+    assert objects(True) and not objects(False) and objects(True)
+    folders = {entry.name for entry in cache.iterdir() if entry.is_dir()}
+    assert plain in folders and len(folders) == 2
+    with caplog.at_level(logging.INFO, logger="askance.runtime"):
+        assert objects(True) and not objects(False)
+    assert [record.getMessage() for record in caplog.records] == ["serving by onnx fp32, as remembered"] * 2
+
+
 def copied(measured: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(measured, tmp_path / "runtimes"))
 

@@ -132,6 +132,38 @@ def test_a_detection_that_fell_just_below_the_score_is_still_a_partner() -> None
     assert compared(one, other, LIMITS).passed
 
 
+def seen(one: Inference, seed: int = 0, apart: float = 0.0) -> Inference:
+    """With an embedding of each object, `apart` from what it would be without."""
+    rng = np.random.default_rng(seed)
+    objects = rng.normal(size=(len(one.scores), 8))
+    objects += apart * np.random.default_rng(seed + 1).normal(size=objects.shape)
+    return replace(one, objects=(objects / np.linalg.norm(objects, axis=1, keepdims=True)).astype(np.float16))
+
+
+def test_embeddings_of_objects_must_be_alike_for_the_share_that_must_match() -> None:
+    """One object in a hundred may look another way, as one in a hundred may be missed; more may not."""
+    one = [seen(single, seed) for seed, single in enumerate(answers())]
+    assert compared(one, one, LIMITS).objects_cosine == 1.0
+    slightly = [seen(single, seed, 0.01) for seed, single in enumerate(answers())]
+    verdict = compared(one, slightly, LIMITS)
+    assert verdict.passed and 0.999 < verdict.objects_cosine < 1.0
+    few = replace(one[0], objects=np.roll(one[0].objects, 1, axis=1))
+    few.objects[1:] = one[0].objects[1:]
+    assert compared(one, first_changed(one, few), LIMITS).passed
+    assert refused(compared(one, first_changed(one, seen(answers()[0], 77)), LIMITS), "embeddings of objects")
+
+
+def test_objects_without_an_embedding_are_not_compared() -> None:
+    """Those beyond the most certain, and all where the runtime was not asked."""
+    one = [seen(single, seed) for seed, single in enumerate(answers())]
+    fewer = [replace(single, objects=single.objects[:3]) for single in one]
+    assert compared(one, fewer, LIMITS).passed
+    assert compared(one, answers(), LIMITS).passed
+    dark = [replace(single, objects=np.zeros_like(single.objects)) for single in one]
+    assert compared(dark, dark, LIMITS).passed
+    assert not compared(one, dark, LIMITS).passed
+
+
 @pytest.mark.parametrize("limit", ["matched", "iou", "score_difference", "cosine", "images"])
 def test_each_limit_is_a_setting(limit: str) -> None:
     """With a laxer limit the same answers pass."""

@@ -10,9 +10,11 @@ from loop.settings import load_settings
 from serving.bulk import RayBulk, _failure, packed, read_batch, unpacked
 
 
+@pytest.mark.parametrize("objects", [None, np.random.default_rng(0).random((7, 128)).astype(np.float16)])
+@pytest.mark.parametrize("consistency", [None, 0.1 + 0.2])
 @pytest.mark.parametrize("count", [0, 1, 300])
-def test_an_inference_survives_the_wire(count):
-    """All five arrays with their shapes and types, to the last bit, also when nothing was found."""
+def test_an_inference_survives_the_wire(count, consistency, objects):
+    """All arrays with their shapes and types, to the last bit, also when nothing was found; and what is a number."""
     rng = np.random.default_rng(count)
     inference = Inference(
         boxes=rng.random((count, 4)).astype(np.float32),
@@ -20,9 +22,20 @@ def test_an_inference_survives_the_wire(count):
         classes=rng.integers(0, 3, count),
         class_scores=rng.random((count, 3)).astype(np.float32)[:, ::-1],
         embedding=rng.random(16).astype(np.float32),
+        objects=objects,
+        consistency=consistency,
     )
     back = unpacked(packed(inference))
-    for name in ("boxes", "scores", "classes", "class_scores", "embedding"):
+    assert back.consistency == consistency
+    assert (back.objects is None) == (objects is None)
+    for name in (
+        "boxes",
+        "scores",
+        "classes",
+        "class_scores",
+        "embedding",
+        *(["objects"] if objects is not None else []),
+    ):
         before, after = getattr(inference, name), getattr(back, name)
         assert (before.shape, before.dtype) == (after.shape, after.dtype)
         assert np.array_equal(before, after)

@@ -1,6 +1,7 @@
-"""`askance select` and `askance risk report`: what they ask the service for, and what they show."""
+"""`askance select`, `duplicates` and `risk report`: what they ask the service for, and what they show."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from loop.cli import commands
-from serving.api.schemas import PickOut, RiskOut, SelectionIn, SelectionOut
+from serving.api.schemas import DuplicatesOut, PickOut, RiskOut, SelectionIn, SelectionOut
 
 
 def selected(picked: int = 2, *, dry_run: bool = False, notes: tuple[str, ...] = ()) -> SelectionOut:
@@ -42,6 +43,7 @@ class Service:
         self.selection = selection or selected()
         self.status = RiskOut.model_validate(risk or NOTHING)
         self.asked: list[tuple[str, SelectionIn]] = []
+        self.duplicates_asked: dict[str, object] = {}
 
     def __enter__(self) -> "Service":
         return self
@@ -52,6 +54,15 @@ class Service:
     def select(self, project: str, wish: SelectionIn) -> SelectionOut:
         self.asked.append((project, wish))
         return self.selection
+
+    def duplicates(self, _project: str, **asked: object) -> Iterator[DuplicatesOut]:
+        self.duplicates_asked = asked
+        clusters = [{"size": 9 - number, "items": [f"{number:064x}"] * 3} for number in range(4)]
+        for page, following in ((clusters[:2], "8:0"), (clusters[2:], None)):
+            yield DuplicatesOut.model_validate(
+                {"model_id": "m", "threshold": 0.5, "items": 90, "clusters": 4, "spare": 26, "page": page,
+                 "next": following}
+            )  # fmt: skip
 
     def risk(self, _project: str) -> RiskOut:
         return self.status
@@ -76,15 +87,13 @@ def with_service(monkeypatch: pytest.MonkeyPatch, service: Service) -> Service:
 
 def test_a_selection_is_asked_for_and_its_reasons_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     service = with_service(monkeypatch, Service(selected(25, notes=("7 items [were] not kept.",))))
-    wanted = (
-        "select -p p -b 9 -s hybrid=60,random=40 --filter source=camera=3 --like abc --failures 5 --seed 4 --random 0"
-    )
-    shown = askance(*wanted.split())
+    wanted = "-b 9 -s hybrid=60,random=40 --filter source=camera=3 --like abc --like-box abc:3 --failures 5 --seed 4"
+    shown = askance("select", "-p", "p", *wanted.split(), "--random", "0")
     ((project, wish),) = service.asked
     assert project == "p"
     assert wish == SelectionIn(
-        budget=9, strategies={"hybrid": 60.0, "random": 40.0}, filter={"source": "camera=3"}, like=["abc"], failures=5,
-        seed=4, random_share=0.0,
+        budget=9, strategies={"hybrid": 60.0, "random": 40.0}, filter={"source": "camera=3"}, like=["abc"],
+        like_boxes=["abc:3"], failures=5, seed=4, random_share=0.0,
     )  # fmt: skip
     assert "risk [0.1]" in shown and "… and 5 more" in shown and "7 items [were] not kept." in shown
     assert "25 of 90 are queued for review (15% random, 85% hybrid): sel_1" in shown
@@ -140,3 +149,20 @@ def test_a_risk_report_without_reviews_says_what_is_missing(monkeypatch: pytest.
 def test_a_plot_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with_service(monkeypatch, Service(risk=NOTHING | {"routed_by": QUALITY}))
     assert "a plot cannot be a .txt" in refused("risk", "report", "-p", "p", "--plot", str(tmp_path / "a.txt"))
+
+
+def test_near_duplicates_are_shown_the_largest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And as JSON all of them, a line each."""
+    service = with_service(monkeypatch, Service())
+    shown = askance("duplicates", "-p", "p", "--threshold", "0.5")
+    assert service.duplicates_asked["threshold"] == 0.5
+    assert "9       000000000000 000000000000 000000000000 …" in shown and "… and 2 more" in shown
+    assert "4 clusters of near-duplicates (cosine 0.5 or more); 26 of 90 images could go." in shown
+    lines = [json.loads(line) for line in askance("duplicates", "-p", "p", "--json").splitlines()]
+    assert [line["size"] for line in lines] == [9, 8, 7, 6] and service.duplicates_asked["threshold"] is None
+
+
+def test_near_duplicates_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = with_service(monkeypatch, Service())
+    askance("select", "-p", "p", "-b", "9", "--no-duplicates")
+    assert service.asked[0][1].no_duplicates

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from loop.domain.errors import NotFound
 from loop.domain.model import ModelVersion
-from loop.domain.prediction import Prediction
-from loop.search import ServedIndex
+from loop.domain.prediction import OBJECT_DIM, Prediction
+from loop.search import ServedIndex, ServedObjects
 from loop.store.database import SqlStore
 from selection.index import EmbeddingIndex
 from selection.index_file import read_index, write_index
@@ -110,3 +111,61 @@ def test_a_file_of_another_database_is_not_used(store: SqlStore, tmp_path: Path)
     foreign.add([f"{'f' * 64} pred_f"], prediction(10).embedding[None, :])
     write_index(tmp_path / "index" / MODEL.id, foreign.parts(), sequence=COUNT // 2)
     assert nearest(ServedIndex(store, tmp_path / "index"), 10) == {digest(9), digest(11)}
+
+
+# --- objects -------------------------------------------------------------------------------------
+
+
+def add_objects(store: SqlStore, number: int, *angles: float, detections: int | None = None) -> None:
+    """A prediction of item `number` with an object at each angle round a circle; `detections` of them in all."""
+    features = np.zeros((len(angles), OBJECT_DIM), dtype=np.float16)
+    features[:, 0], features[:, 1] = np.cos(angles), np.sin(angles)
+    one = prediction(number)
+    one = replace(one, id=f"{one.id}-{len(angles)}", detections=one.detections * (detections or len(angles)))
+    with store.begin() as tx:
+        tx.items.add(an_item(number))
+        tx.predictions.add(one)
+        tx.objects.add_all([(one, features)])
+
+
+def found(objects: ServedObjects, item: int, number: int, k: int = 3) -> list[tuple[str, int]]:
+    return [(one.item_digest, one.number) for one in objects.nearest(MODEL, digest(item), number, k)]
+
+
+def test_objects_of_other_items_are_found_the_most_alike_first(store: SqlStore, tmp_path: Path) -> None:
+    """Several of one item, too."""
+    objects = ServedObjects(store, tmp_path / "objects")
+    add_objects(store, 2000, 0.0, 3.0)
+    add_objects(store, 2001, 0.3, 0.1, 2.9)
+    assert found(objects, 2000, 0, 2) == [(digest(2001), 1), (digest(2001), 0)]
+    assert found(objects, 2000, 1, 1) == [(digest(2001), 2)]
+    add_objects(store, 2002, 0.05)
+    assert found(objects, 2000, 0, 2) == [(digest(2002), 0), (digest(2001), 1)]
+
+
+def test_objects_of_a_prediction_that_was_made_again_are_there_once(store: SqlStore, tmp_path: Path) -> None:
+    objects = ServedObjects(store, tmp_path / "objects")
+    add_objects(store, 2000, 0.0)
+    add_objects(store, 2001, 0.1, 1.0)
+    add_objects(store, 2001, 0.2, 1.1, 2.0)
+    assert found(objects, 2000, 0, 9) == [(digest(2001), 0), (digest(2001), 1)]
+
+
+def test_only_the_most_certain_objects_can_be_asked_about(store: SqlStore, tmp_path: Path) -> None:
+    add_objects(store, 2000, *np.linspace(0, 3, 50), detections=60)
+    with pytest.raises(NotFound, match="only the 50 most certain detections"):
+        found(ServedObjects(store, tmp_path / "objects"), 2000, 50)
+
+
+def test_a_start_goes_on_from_the_file_of_objects(store: SqlStore, tmp_path: Path) -> None:
+    """It has a file of its own; one that is damaged is made anew."""
+    add_objects(store, 2000, 0.0)
+    for number in range(2001, 2030):
+        add_objects(store, number, *(number * 0.01 + np.linspace(0, 6, 40)))
+    expected = found(ServedObjects(store, tmp_path / "objects"), 2000, 0)
+    folder = kept(tmp_path / "objects")
+    read = read_index(folder, dim=OBJECT_DIM)
+    assert read is not None and len(read[0]) == 1 + 29 * 40
+    assert found(ServedObjects(store, tmp_path / "objects"), 2000, 0) == expected
+    next(folder.glob("*.faiss")).write_bytes(b"rubbish")
+    assert found(ServedObjects(store, tmp_path / "objects"), 2000, 0) == expected

@@ -13,7 +13,7 @@ from loop.domain.prediction import Inference
 from selection.anomaly import AnomalyScorer
 from selection.index import EmbeddingIndex
 from selection.risk import heuristic_risk
-from selection.scores import Signals, bernoulli_entropy, signals
+from selection.scores import Signals, bernoulli_entropy, rarity_weights, signals
 
 
 @st.composite
@@ -33,11 +33,16 @@ def inferences(draw) -> Inference:
     )
 
 
+RARITY = np.array([0.0, 0.4, 1.0])
+
+
 def measure(inference: Inference, anomaly_p: float = 1.0) -> Signals:
-    return signals(inference, threshold=0.25, width=100, height=100, anomaly_p=anomaly_p)
+    return signals(inference, threshold=0.25, width=100, height=100, anomaly_p=anomaly_p, rarity=RARITY)
 
 
-UNIT = ("least_confidence", "mean_entropy", "max_entropy", "least_margin", "smallest_box", "largest_box")
+UNIT = (
+    "least_confidence", "mean_entropy", "max_entropy", "least_margin", "smallest_box", "largest_box", "largest_rarity",
+)  # fmt: skip
 
 
 @given(inference=inferences())
@@ -48,6 +53,7 @@ def test_signals_stay_in_their_range(inference):
     assert all(np.isfinite(value) for value in values.values())
     assert all(0.0 <= values[name] <= 1.0 for name in UNIT)
     assert found.near_threshold_mass >= 0.0
+    assert found.largest_rarity <= found.sum_rarity <= found.count
     assert 0.0 <= heuristic_risk(found) <= 1.0
 
 
@@ -87,6 +93,52 @@ def test_no_detection_is_not_certainty():
     """An image where nothing was found starts from a coin toss, not from zero."""
     empty = Inference(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), np.zeros((0, 3)), np.ones(4))  # type: ignore[arg-type]
     assert heuristic_risk(measure(empty)) >= 0.5
+
+
+COUNTS = st.lists(st.integers(0, 10**6), min_size=1, max_size=8)
+
+
+@given(counts=COUNTS)
+def test_rarity_falls_with_the_number_of_labels(counts):
+    """In [0, 1]: 0 for the most frequent class, 1 for one without a label where others have any; equal for equals."""
+    weights = rarity_weights(np.array(counts))
+    assert np.isfinite(weights).all() and ((weights >= 0.0) & (weights <= 1.0)).all()
+    assert weights[np.argmax(counts)] == 0.0
+    if max(counts):
+        assert all(weight == 1.0 for weight, count in zip(weights, counts, strict=True) if count == 0)
+    order = np.argsort(counts, kind="stable")
+    assert (np.diff(weights[order]) <= 0.0).all()
+
+
+@given(counts=COUNTS, at=st.integers(0, 7), more=st.integers(1, 10**6))
+def test_more_labels_of_a_class_make_it_no_rarer(counts, at, more):
+    """And the others no more frequent."""
+    at %= len(counts)
+    after = [count + more * (row == at) for row, count in enumerate(counts)]
+    before, then = rarity_weights(np.array(counts)), rarity_weights(np.array(after))
+    if max(counts):
+        assert then[at] <= before[at]
+        assert all(then[row] >= before[row] for row in range(len(counts)) if row != at)
+
+
+def test_rarity_is_that_of_what_is_seen():
+    """Of kept detections only; where nothing is labelled, or nothing is known, it is silent."""
+    scores = np.array([0.9, 0.8, 0.6, 0.1], np.float32)
+    classes = np.array([1, 2, 1, 2])
+    boxes = np.tile(np.array([0, 0, 9, 9], np.float32), (4, 1))
+    seen = Inference(boxes, scores, classes, np.eye(3, dtype=np.float32)[classes] * scores[:, None], np.ones(4))  # type: ignore[arg-type]
+    found = measure(seen)
+    assert (found.largest_rarity, found.sum_rarity) == pytest.approx((1.0, 1.8))
+    for nothing in (None, rarity_weights(np.zeros(3, int))):
+        silent = signals(seen, threshold=0.25, width=100, height=100, anomaly_p=1.0, rarity=nothing)
+        assert (silent.largest_rarity, silent.sum_rarity) == (0.0, 0.0)
+
+
+@given(inference=inferences())
+def test_what_was_not_measured_is_left_out(inference):
+    """Consistency takes a second pass: without one there is no such signal, with one it is passed on as it is."""
+    assert "consistency" not in measure(inference).as_dict()
+    assert measure(dataclasses.replace(inference, consistency=0.25)).as_dict()["consistency"] == 0.25
 
 
 def test_entropy_peaks_at_a_half():

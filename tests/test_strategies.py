@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 from loop.domain.errors import Invalid
 from selection.choosing import choose, mixed
 from selection.coverage import Coverage, k_center
-from selection.duplicates import groups, thinned
+from selection.duplicates import thinned
 from selection.pool import Objects, Pool
 from selection.strategies.alike import pick_like
+from selection.strategies.distinct import distinct_entropy
 from selection.strategies.plug_and_play import difficulties
 from selection.strategies.table import STRATEGIES, strategy
 
 LABELS = ("circle", "square", "bar")
-SIGNALS = ("sum_class_entropy", "mean_entropy", "max_entropy", "least_confidence", "least_margin", "anomaly_p")
+SIGNALS = (
+    "sum_class_entropy", "mean_entropy", "max_entropy", "least_confidence", "least_margin", "anomaly_p", "sum_rarity",
+    "consistency",
+)  # fmt: skip
 
 
 def normalised(points: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -303,6 +307,23 @@ def test_uncertainty_takes_the_largest_and_of_equals_any() -> None:
     assert drawn == {(1, 2), (1, 3), (1, 4)}
 
 
+def test_the_least_consistent_and_the_rarest_come_first() -> None:
+    """Low consistency is what teaches (CALD), high rarity is what is short."""
+    values = np.array([0.7, 0.1, 1.3, 0.4])
+    pool = pool_of(normalised(np.eye(4)), signals={"consistency": values, "sum_rarity": values})
+    for name, expected in (("consistency", [1, 3]), ("rarity", [2, 0])):
+        picks = STRATEGIES[name](pool, np.arange(4), 2, np.random.default_rng(0))
+        assert [pick.row for pick in picks] == expected
+
+
+def test_a_strategy_says_which_signal_was_not_measured() -> None:
+    pool = random_pool(5)
+    without = {name: values for name, values in pool.signals.items() if name != "consistency"}
+    with pytest.raises(Invalid, match="without the signal consistency") as caught:
+        STRATEGIES["consistency"](replace(pool, signals=without), np.arange(5), 2, np.random.default_rng(0))
+    assert "annotation.consistency" in caught.value.hint
+
+
 def test_neighbours_of_failures_are_taken_in_turn() -> None:
     embeddings, own = clusters((30, 30, 30))
     queries = normalised(np.eye(16)[:2])
@@ -331,12 +352,53 @@ def test_ppal_takes_detections_that_differ() -> None:
     assert {int(kinds[pick.row]) for pick in picks} == {0, 1, 2, 3}
 
 
-def test_ppal_needs_embeddings_of_detections() -> None:
+@pytest.mark.parametrize("name", ["ppal", "entropy-enms"])
+@pytest.mark.parametrize(("without", "words"), [(0, "this pool has no embeddings"), (3, "3 of 5 items have no")])
+def test_what_compares_detections_needs_their_embeddings(name: str, without: int, words: str) -> None:
     pool = random_pool(5)
-    with pytest.raises(Invalid, match="no embeddings of them"):
-        STRATEGIES["ppal"](
-            replace(pool, objects=replace(pool.objects, features=None)), np.arange(5), 2, np.random.default_rng(0)
-        )
+    bare = replace(pool, objects=replace(pool.objects, features=None, without=without))
+    with pytest.raises(Invalid, match=words) as caught:
+        STRATEGIES[name](bare, np.arange(5), 2, np.random.default_rng(0))
+    assert "object_embeddings=true" in caught.value.hint
+
+
+def test_entropy_enms_counts_what_looks_alike_once() -> None:
+    """Four alike of one class count as one, of two classes as two; two that differ count twice."""
+    rows = np.repeat(np.arange(4), 4)
+    features = normalised(np.eye(8)[[0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7]])
+    classes = np.array([0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0])
+    objects = Objects(rows=rows, classes=classes, scores=np.full(16, 0.5), features=features)
+    pool = pool_of(normalised(np.ones((4, 3))), objects=objects)
+    picks = STRATEGIES["entropy-enms"](pool, np.arange(4), 4, np.random.default_rng(0))
+    assert {pick.row: pick.score for pick in picks} == {0: 1.0, 1: 2.0, 2: 2.0, 3: 4.0}  # bits: 1 for each that counts
+    assert picks[0].row == 3 and picks[3].row == 0
+
+
+@given(data=st.data(), m=st.integers(0, 7))
+def test_entropy_that_counts_lies_between_the_largest_and_the_sum(data: st.DataObject, m: int) -> None:
+    """Whatever the order, and for entropies of 0 and 1 bit, too."""
+    entropies = np.array(data.draw(st.lists(st.floats(0.0, 1.0), min_size=m, max_size=m)))
+    classes = np.array(data.draw(st.lists(st.integers(0, 1), min_size=m, max_size=m)), dtype=np.int64)
+    angles = np.array(data.draw(st.lists(st.floats(0.0, 6.28), min_size=m, max_size=m)))
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32).reshape(m, 2)
+    found = distinct_entropy(entropies, classes, features)
+    assert entropies.max(initial=0.0) - 1e-9 <= found <= entropies.sum() + 1e-9
+    if len(set(entropies.tolist())) == m:  # of equals the first counts
+        order = np.random.default_rng(m).permutation(m)
+        assert distinct_entropy(entropies[order], classes[order], features[order]) == pytest.approx(found)
+
+
+@given(seed=st.integers(0, 200), budget=st.integers(1, 12))
+def test_entropy_enms_need_not_look_at_all_to_find_the_largest(seed: int, budget: int) -> None:
+    """It stops when no plain sum that is left can reach the picks, and picks what it would have found."""
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.integers(0, 12, 40))
+    features = normalised(np.eye(3)[rng.integers(0, 3, 40)] + 0.3 * rng.normal(size=(40, 3)))
+    objects = Objects(rows=rows, classes=rng.integers(0, 2, 40), scores=rng.uniform(size=40), features=features)
+    pool = pool_of(normalised(np.ones((12, 3))), objects=objects)
+    everything = STRATEGIES["entropy-enms"](pool, np.arange(12), 12, np.random.default_rng(0))
+    some = STRATEGIES["entropy-enms"](pool, np.arange(12), budget, np.random.default_rng(0))
+    assert [pick.score for pick in some] == [pick.score for pick in everything][:budget]
 
 
 # --- near-duplicates -----------------------------------------------------------------------------
@@ -345,9 +407,3 @@ def test_ppal_needs_embeddings_of_detections() -> None:
 def test_near_duplicates_come_last() -> None:
     embeddings, own = clusters((5, 5), spread=0.0001)
     assert [int(own[row]) for row in thinned(embeddings, np.arange(10), 4)] == [0, 1, 0, 0]
-
-
-def test_chains_of_near_duplicates_are_one_cluster() -> None:
-    angles = np.array([0.0, 0.15, 0.3, 1.5, 1.6, 3.0])  # cos 0.15 = 0.989, cos 0.3 = 0.955
-    embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    assert groups(embeddings).tolist() == [0, 0, 0, 1, 1, 2]

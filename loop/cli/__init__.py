@@ -7,7 +7,8 @@ import sys
 
 from rich.console import Console
 
-import loop.cli.drift  # noqa: F401 - its command joins those of the app
+import loop.cli.drift
+import loop.cli.duplicates  # noqa: F401 - adds its command
 from loop.cli.commands import app
 from loop.cli.webhooks import webhooks_app
 from loop.domain.errors import AskanceError

@@ -599,11 +599,17 @@ def select(
     ] = None,
     filter_: FilterOption = None,
     like: Annotated[list[str] | None, typer.Option("--like", help="Digest of an item to resemble.")] = None,
+    like_box: Annotated[
+        list[str] | None, typer.Option("--like-box", help="ITEM:NUMBER, a detection to resemble; numbered from 0.")
+    ] = None,
     failures: Annotated[int, typer.Option(min=0, help="Resemble so many of the newest corrected items.")] = 0,
     random_share: Annotated[
         float | None, typer.Option("--random", min=0.0, max=1.0, help="The least share that is drawn at random.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same gives the same picks.")] = None,
+    no_duplicates: Annotated[
+        bool, typer.Option("--no-duplicates", help="Of near-duplicates one at most, and none of what is labelled.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the picks, make no tasks.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the picks as JSON.")] = False,
     url: UrlOption = None,
@@ -621,9 +627,11 @@ def select(
             strategies=parts_of(strategy or ""),
             filter=dict(_condition(one) for one in filter_ or []),
             like=like or [],
+            like_boxes=like_box or [],
             failures=failures,
             random_share=random_share,
             seed=seed,
+            no_duplicates=no_duplicates,
             dry_run=dry_run,
         )
     except ValidationError as error:

@@ -55,6 +55,16 @@ class StoredEmbedding:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredObjects:
+    """features: (m, OBJECT_DIM) float16, of the first m detections of a prediction, L2-normalised."""
+
+    sequence: int  # as of StoredEmbedding, but of another count
+    prediction_id: str
+    item_digest: str
+    features: NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
 class Reviewed:
     """A prediction that a person answered. failed: the answer differed. probability: with which it could have come to
     a person (`Decision.inclusion_probability`). risk: as it was routed by. audit: drawn by lot."""
@@ -69,7 +79,7 @@ class Reviewed:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An item as the newest prediction of a model version sees it. settled: it has its truth, or a task; else it may
-    be chosen for people."""
+    be chosen for people. objects: as of StoredObjects, where they were asked for and there are any."""
 
     sequence: int  # as of StoredEmbedding
     prediction_id: str
@@ -79,6 +89,7 @@ class Candidate:
     signals: Mapping[str, float]
     detections: tuple[Detection, ...]
     settled: bool
+    objects: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +177,11 @@ class Predictions(Protocol):
 
     def latest_of(self, project_id: str, item_digest: str) -> Prediction | None: ...
     def embeddings_after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredEmbedding]: ...
-    def candidates(self, project_id: str, model_id: str, *, after: int, limit: int) -> list[Candidate]:
+    def candidates(
+        self, project_id: str, model_id: str, *, after: int, limit: int, objects: bool = False
+    ) -> list[Candidate]:
         """Each item that this version has predicted, by its newest prediction of it: by sequence ascending, beginning
-        behind `after` (0: at the first)."""
+        behind `after` (0: at the first). objects: with the embeddings of their detections."""
         ...
 
     def count_served(self, project_id: str, model_id: str, *, after: int) -> int:
@@ -183,6 +196,19 @@ class Predictions(Protocol):
 
     def counts(self, project_id: str) -> Mapping[str, int]:
         """Keys: predictions, routed, audits."""
+        ...
+
+
+class Objects(Protocol):
+    """Embeddings of detections, of predictions by models that give them."""
+
+    def add_all(self, given: Sequence[tuple[Prediction, NDArray[np.float16]]]) -> None:
+        """Each prediction's, (m, OBJECT_DIM), once."""
+        ...
+
+    def of(self, prediction_id: str) -> NDArray[np.float16] | None: ...
+    def after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredObjects]:
+        """At most `limit`, by sequence ascending; start with 0. See `Predictions.embeddings_after`."""
         ...
 
 
@@ -254,6 +280,10 @@ class Truths(Protocol):
 
     def count_reviewed_since(self, project_id: str, moment: datetime | None) -> int:
         """Items whose truth people have made or changed after `moment`; None: ever."""
+        ...
+
+    def label_counts(self, project_id: str) -> Mapping[str, int]:
+        """How many shapes have each label in the newest ground truths; labels without any are left out."""
         ...
 
 
@@ -499,6 +529,7 @@ class Transaction(Protocol):
     projects: Projects
     items: Items
     predictions: Predictions
+    objects: Objects
     keys: IdempotencyKeys
     tasks: Tasks
     submissions: Submissions

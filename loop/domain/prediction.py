@@ -11,6 +11,10 @@ from loop.domain.geometry import Box
 from loop.domain.item import ImageFacts
 from loop.domain.routing import Decision
 
+# Of an image, the most certain: only so many detections have an embedding of their own.
+MOST_OBJECTS = 50
+OBJECT_DIM = 128  # of such an embedding, whatever the network (docs/adr/0018-object-embeddings.md)
+
 
 @dataclass(frozen=True, slots=True)
 class Inference:
@@ -21,6 +25,9 @@ class Inference:
     classes: (n,) int64, index into the model's labels.
     class_scores: (n, C) float32 in [0, 1], sigmoid scores (not normalised over classes).
     embedding: (d,) float32, L2-normalised, pooled neck features of the same pass.
+    objects: (m, 128) float16, L2-normalised, m = min(n, 50): neck features of the same pass, averaged over the box of
+        each of the first m candidates, zeros where those are; None where the detector does not give them.
+    consistency: with a second pass on the mirrored image (`selection.consistency`); None where none was made.
     """
 
     boxes: NDArray[np.float32]
@@ -28,6 +35,8 @@ class Inference:
     classes: NDArray[np.int64]
     class_scores: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    objects: NDArray[np.float16] | None = None
+    consistency: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from loop.domain.item import Item
 class Selection:
     """mix: shares of the budget by strategy, in (0, 1], together 1. pool: how many items it could choose from; budget:
     how many were wanted, picked: how many were chosen. conditions: of the filter. like_items: digests of what items
-    were to resemble."""
+    were to resemble, with `:NUMBER` behind where it was one detection of it."""
 
     id: str
     project_id: str
@@ -42,6 +42,17 @@ class PickedItem:
     score: float
     reason: str
     inclusion_probability: float | None
+
+
+def box_named(text: str) -> tuple[str, int]:
+    """ITEM:NUMBER, as people write it: an item's digest, and the number of a detection there. Raises Invalid."""
+    digest, colon, number = text.partition(":")
+    if not (colon and digest and number.isascii() and number.isdigit() and len(number) <= 4):
+        raise Invalid(
+            f"{text[:80]!r} names no detection.",
+            hint="Write ITEM:NUMBER, an item's digest and the place of the detection in its prediction, from 0.",
+        )
+    return digest, int(number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,16 @@ from loop.domain.ports import Candidate, Served, StoredEmbedding
 from loop.domain.prediction import Prediction
 from loop.domain.routing import Action, Decision
 from loop.store.appends import Appends
-from loop.store.schema import annotation_results, ground_truths, items, policies, prediction_feed, predictions, tasks
+from loop.store.schema import (
+    annotation_results,
+    ground_truths,
+    items,
+    object_embeddings,
+    policies,
+    prediction_feed,
+    predictions,
+    tasks,
+)
 from loop.store.statements import columns, inserted, newest_first, one
 
 _DECISION = tuple(Decision.__dataclass_fields__)
@@ -100,7 +109,9 @@ class SqlPredictions:
         )
         return [StoredEmbedding(**row._mapping) for row in rows]
 
-    def candidates(self, project_id: str, model_id: str, *, after: int, limit: int) -> list[Candidate]:
+    def candidates(
+        self, project_id: str, model_id: str, *, after: int, limit: int, objects: bool = False
+    ) -> list[Candidate]:
         later = predictions.alias()
         newest = ~exists().where(
             later.c.project_id == predictions.c.project_id,
@@ -108,7 +119,7 @@ class SqlPredictions:
             later.c.model_id == predictions.c.model_id,
             tuple_(later.c.created_at, later.c.id) > tuple_(predictions.c.created_at, predictions.c.id),
         )
-        rows = self._connection.execute(
+        statement = (
             select(
                 prediction_feed.c.sequence,
                 predictions.c.id,
@@ -133,7 +144,12 @@ class SqlPredictions:
             .order_by(prediction_feed.c.sequence)
             .limit(limit)
         )
-        return [_candidate(row) for row in rows]
+        if objects:
+            of_the_prediction = object_embeddings.c.prediction_id == predictions.c.id
+            statement = statement.add_columns(object_embeddings.c.features).outerjoin(
+                object_embeddings, of_the_prediction
+            )
+        return [_candidate(row) for row in self._connection.execute(statement)]
 
     def count_served(self, project_id: str, model_id: str, *, after: int) -> int:
         counted = select(func.count()).where(*_of_callers(project_id, model_id, after))
@@ -216,6 +232,7 @@ def _candidate(row: Row[Any]) -> Candidate:
         signals=record["signals"],
         detections=record["detections"],
         settled=bool(record["settled"]),
+        objects=record.get("features"),
     )
 
 

@@ -52,7 +52,7 @@ from loop.store.documents import (
     SOURCE_SHIFTS,
     STRINGS,
 )
-from loop.store.types import SEQUENCE, Choice, Float32Vector, PlainText, UtcDateTime
+from loop.store.types import SEQUENCE, Choice, Float32Vector, ObjectFeatures, PlainText, UtcDateTime
 
 metadata = MetaData(
     naming_convention={
@@ -252,6 +252,21 @@ prediction_feed = Table(
     sqlite_autoincrement=True,
 )
 Index(None, prediction_feed.c.project_id, prediction_feed.c.model_id, prediction_feed.c.sequence)
+
+# Beside the predictions, so that who reads those does not read these. Numbered as prediction_feed is.
+object_embeddings = Table(
+    "object_embeddings",
+    metadata,
+    Column("sequence", SEQUENCE, Identity(), primary_key=True, autoincrement=True),
+    Column("prediction_id", PlainText, ForeignKey("predictions.id"), nullable=False),
+    Column("project_id", PlainText, nullable=False),
+    Column("model_id", PlainText, nullable=False),
+    Column("features", ObjectFeatures, nullable=False),
+    UniqueConstraint("prediction_id"),
+    _model_key("model_id"),
+    sqlite_autoincrement=True,
+)
+Index(None, object_embeddings.c.project_id, object_embeddings.c.model_id, object_embeddings.c.sequence)
 
 idempotency_keys = Table(
     "idempotency_keys",

@@ -14,6 +14,7 @@ from loop.store.events import SqlEvents
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.items import SqlItems
 from loop.store.models import SqlModels
+from loop.store.objects import SqlObjects
 from loop.store.outbox import Outbox
 from loop.store.predictions import SqlPredictions
 from loop.store.projects import SqlProjects
@@ -35,6 +36,7 @@ class SqlTransaction:
         self.projects: ports.Projects = SqlProjects(connection)
         self.items: ports.Items = SqlItems(connection)
         self.predictions: ports.Predictions = SqlPredictions(connection, self._appends)
+        self.objects: ports.Objects = SqlObjects(connection, self._appends)
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)
         self.tasks: ports.Tasks = SqlTasks(connection)
         self.submissions: ports.Submissions = SqlSubmissions(connection)

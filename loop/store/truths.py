@@ -1,11 +1,24 @@
 """Ground truth: the resolved shapes of each item, every version kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Subquery,
+    Text,
+    and_,
+    column,
+    func,
+    select,
+    true,
+)
 
 from loop.domain.errors import Conflict
 from loop.domain.item import Item
@@ -44,12 +57,7 @@ class SqlTruths:
 
     def all_current(self, project_id: str) -> Iterator[tuple[Item, GroundTruth]]:
         """See the port. Read in chunks: use the iterator up inside its transaction."""
-        newest = (
-            select(ground_truths.c.item_digest, func.max(ground_truths.c.version).label("version"))
-            .where(ground_truths.c.project_id == project_id)
-            .group_by(ground_truths.c.item_digest)
-            .subquery()
-        )
+        newest = _newest_versions(project_id)
         truth = {field.name: ground_truths.c[field.name].label(f"truth_{field.name}") for field in fields(GroundTruth)}
         rows = self._connection.execute(
             select(items, *truth.values())
@@ -69,6 +77,28 @@ class SqlTruths:
         counted = select(func.count(ground_truths.c.item_digest.distinct())).where(*reviewed)
         return int(self._connection.scalars(counted).one())
 
+    def label_counts(self, project_id: str) -> Mapping[str, int]:
+        newest = _newest_versions(project_id)
+        shapes, label = self._each_shape()
+        rows = self._connection.execute(
+            select(label, func.count())
+            .select_from(ground_truths)
+            .join(newest, _is_version(newest.c.item_digest, newest.c.version))
+            .join(shapes, true())
+            .where(ground_truths.c.project_id == project_id)
+            .group_by(label)
+        )
+        return {str(name): int(count) for name, count in rows}
+
+    def _each_shape(self) -> tuple[FromClause, ColumnElement[str]]:
+        """A row for each shape of a document, and its label: each database spells that differently."""
+        if self._connection.dialect.name == "sqlite":
+            shapes = func.json_each(ground_truths.c.shapes).table_valued("value")
+            return shapes, func.json_extract(shapes.c.value, "$.label", type_=Text)
+        listed = func.json_array_elements(ground_truths.c.shapes).table_valued(column("shape", JSON))
+        lateral = listed.render_derived().lateral()
+        return lateral, lateral.c.shape.op("->>", return_type=Text())("label")
+
     def _newest(self, truth: GroundTruth) -> int:
         newest = self._connection.execute(
             select(func.max(ground_truths.c.version)).where(
@@ -76,6 +106,16 @@ class SqlTruths:
             )
         ).scalar()
         return newest or 0
+
+
+def _newest_versions(project_id: str) -> Subquery:
+    """item_digest, version."""
+    return (
+        select(ground_truths.c.item_digest, func.max(ground_truths.c.version).label("version"))
+        .where(ground_truths.c.project_id == project_id)
+        .group_by(ground_truths.c.item_digest)
+        .subquery()
+    )
 
 
 def _same_item() -> Any:

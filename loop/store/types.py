@@ -1,5 +1,6 @@
 """Column types that behave alike on SQLite and PostgreSQL and hand back the domain's own values."""
 
+import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, LargeBinary, Text, TypeDecorator
 
 from loop.domain.errors import Invalid
+from loop.domain.prediction import OBJECT_DIM
 
 Value = TypeVar("Value")
 Member = TypeVar("Member", bound=StrEnum)
@@ -88,6 +90,32 @@ class Float32Vector(TypeDecorator[NDArray[np.float32]]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> NDArray[np.float32] | None:
         return None if value is None else np.frombuffer(value, dtype="<f4").astype(np.float32)
+
+
+_WIDTH = struct.Struct("<H")
+
+
+class ObjectFeatures(TypeDecorator[NDArray[np.float16]]):
+    """A (m, OBJECT_DIM) float16 array, m at least 1, as little-endian bytes behind its width: columns of zeros at the
+    end, of which narrow networks have many, are left out, and come back. Refuses other shapes with ValueError."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: NDArray[np.float16] | None, dialect: Dialect) -> bytes | None:
+        if value is None:
+            return None
+        if value.ndim != 2 or value.shape[1] != OBJECT_DIM or not len(value):
+            raise ValueError(f"embeddings of objects have {OBJECT_DIM} numbers each, not the shape {value.shape}")
+        width = int(np.flatnonzero(value.any(axis=0)).max(initial=0)) + 1
+        return _WIDTH.pack(width) + np.ascontiguousarray(value[:, :width], dtype="<f2").tobytes()
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> NDArray[np.float16] | None:
+        if value is None:
+            return None
+        (width,) = _WIDTH.unpack_from(value)
+        kept = np.frombuffer(value, dtype="<f2", offset=_WIDTH.size).reshape(-1, width)
+        return np.pad(kept.astype(np.float16), ((0, 0), (0, OBJECT_DIM - width)))
 
 
 class JsonOf(TypeDecorator[Value], Generic[Value]):

@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
 from selection.pool import Pick, Pool
-from selection.strategies import anomalous, coreset, herding, hybrid, plug_and_play, typical, uncertain, uniform
+from selection.strategies import (
+    anomalous,
+    coreset,
+    distinct,
+    herding,
+    hybrid,
+    plug_and_play,
+    typical,
+    uncertain,
+    uniform,
+)
 
 
 class Strategy(Protocol):
@@ -29,14 +39,21 @@ STRATEGIES: Mapping[str, Strategy] = {
     "max-entropy": uncertain.by_signal("max-entropy"),
     "least-confidence": uncertain.by_signal("least-confidence"),
     "margin": uncertain.by_signal("margin"),
+    "rarity": uncertain.by_signal("rarity"),
+    "consistency": uncertain.by_signal("consistency"),
     "core-set": coreset.pick,
     "typiclust": typical.pick,
     "herding": herding.pick_typical,
     "uncertainty-herding": herding.pick_uncertain,
+    "entropy-enms": distinct.pick,
     "ppal": plug_and_play.pick,
     "hybrid": hybrid.pick,
     "anomaly": anomalous.pick,
 }
+
+
+# Those that look at the features of objects, which a pool need not bring for the others.
+COMPARE_OBJECTS = frozenset({"entropy-enms", "ppal"})
 
 
 def strategy(name: str) -> Strategy:

@@ -1,7 +1,8 @@
-"""entropy, least-confidence, margin: what the model itself is least sure of, image by image.
+"""entropy, least-confidence, margin, consistency, rarity: the largest or smallest value of one signal, image by image.
 
-The baselines of active learning (Settles, "Active learning literature survey", 2009), on detections aggregated over an
-image. They know nothing of each other's picks: in a pool with many near-duplicates they take them all.
+The first three are the baselines of active learning (Settles, "Active learning literature survey", 2009), on detections
+aggregated over an image. They know nothing of each other's picks: in a pool with many near-duplicates they take them
+all.
 """
 
 from collections.abc import Callable
@@ -10,16 +11,26 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from loop.domain.errors import Invalid
 from selection.pool import Pick, Pool, best_first
 
-# The signal of each strategy, and its name in a sentence.
+_LARGEST, _SMALLEST = 1.0, -1.0
+# The signal of each strategy, which of its values come first, and its name in a sentence.
 _SIGNALS = {
-    "entropy": ("sum_class_entropy", "entropy summed over its detections, in bits:"),
-    "mean-entropy": ("mean_entropy", "mean entropy of its detections, in bits:"),
-    "max-entropy": ("max_entropy", "largest entropy of a detection, in bits:"),
-    "least-confidence": ("least_confidence", "1 - the lowest score of a detection:"),
-    "margin": ("least_margin", "1 - the smallest margin between two labels of a detection:"),
+    "entropy": ("sum_class_entropy", _LARGEST, "entropy summed over its detections, in bits:"),
+    "mean-entropy": ("mean_entropy", _LARGEST, "mean entropy of its detections, in bits:"),
+    "max-entropy": ("max_entropy", _LARGEST, "largest entropy of a detection, in bits:"),
+    "least-confidence": ("least_confidence", _LARGEST, "1 - the lowest score of a detection:"),
+    "margin": ("least_margin", _LARGEST, "1 - the smallest margin between two labels of a detection:"),
+    "rarity": ("sum_rarity", _LARGEST, "rarity of the labels seen in it, summed:"),
+    "consistency": (
+        "consistency",
+        _SMALLEST,
+        "distance from the least sure that it and its mirror image can be:",
+    ),
 }
+# What it takes for a signal to be measured at all.
+_HOW = {"consistency": "with annotation.consistency (bulk) or the model's option consistency set"}
 
 
 def by_signal(name: str) -> Callable[[Pool, NDArray[np.intp], int, np.random.Generator], list[Pick]]:
@@ -28,10 +39,21 @@ def by_signal(name: str) -> Callable[[Pool, NDArray[np.intp], int, np.random.Gen
 
 
 def _pick(
-    signal: str, words: str, pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator
+    signal: str,
+    direction: float,
+    words: str,
+    pool: Pool,
+    free: NDArray[np.intp],
+    budget: int,
+    rng: np.random.Generator,
 ) -> list[Pick]:
+    if signal not in pool.signals:
+        raise Invalid(
+            f"some of the {len(pool)} items were predicted without the signal {signal}.",
+            hint=f"Predict them again, {_HOW.get(signal, 'by this version of the service')}, or choose hybrid.",
+        )
     values = pool.signals[signal][free]
-    order = best_first(values, rng)[:budget]  # all empty images are equal, for one
+    order = best_first(direction * values, rng)[:budget]  # all empty images are equal, for one
     return [
         Pick(int(free[at]), float(values[at]), f"{words} {values[at]:.3f} (number {rank} of {len(free)})")
         for rank, at in enumerate(order, start=1)

@@ -14,10 +14,12 @@ from loop.wiring import Services
 from serving.api import (
     annotations,
     drift,
+    duplicates,
     errors,
     health,
     items,
     models,
+    objects,
     predictions,
     projects,
     selections,
@@ -68,7 +70,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(_Measured)
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
-        predictions, tasks, items, projects, models, annotations, selections, drift, webhooks, health,
+        predictions, tasks, items, objects, duplicates, projects, models, annotations, selections, drift, webhooks,
+        health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

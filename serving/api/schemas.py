@@ -6,7 +6,7 @@ Boxes are absolute pixels `xyxy`; times are RFC 3339 UTC; scores, risks and rate
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from loop.domain.access import Role
 from loop.domain.annotation import AnnotationState
@@ -400,7 +400,7 @@ class ModelsOut(_Out):
 class OptionsIn(_In):
     """Options of a model that differ from the section `serving` of the settings; null takes one back."""
 
-    options: dict[str, StrictInt | StrictFloat | StrictStr | None] = Field(min_length=1, max_length=50)
+    options: dict[str, StrictBool | StrictInt | StrictFloat | StrictStr | None] = Field(min_length=1, max_length=50)
 
 
 class ConfiguredOut(_Out):
@@ -477,7 +477,13 @@ class SelectionIn(_In):
         default={}, max_length=20, description="by source, group, label or meta.KEY; all hold"
     )
     like: list[str] = Field(default=[], max_length=1000, description="digests of items that the picks resemble")
+    like_boxes: list[str] = Field(
+        default=[], max_length=50, description="detections that the picks resemble: DIGEST:NUMBER, numbered from 0"
+    )
     failures: int = Field(default=0, ge=0, le=1000, description="so many of the newest corrected items, as `like`")
+    no_duplicates: bool = Field(
+        default=False, description="of near-duplicates one at most, and none of what has a task or its truth"
+    )
     dry_run: bool = Field(default=False, description="choose, but make no tasks and keep nothing")
 
 
@@ -785,6 +791,37 @@ class DriftStatusOut(_Out):
 
 class DriftPage(DriftStatusOut):
     reports: list[DriftReportOut]
+    next: str | None = Field(description="pass as `after` for the next page")
+
+
+# --- objects -------------------------------------------------------------------------------------------
+
+
+class ObjectNeighbourOut(_Out):
+    item_digest: str
+    prediction_id: str
+    number: int = Field(description="of the detection in that prediction, from 0")
+    detection: DetectionOut
+    similarity: float = Field(description="cosine, in [-1, 1]")
+
+
+class ObjectNeighboursOut(_Out):
+    model_id: str
+    neighbours: list[ObjectNeighbourOut]
+
+
+class ClusterOut(_Out):
+    size: int
+    items: list[str] = Field(description="digests, at most as many as were asked for")
+
+
+class DuplicatesOut(_Out):
+    model_id: str
+    threshold: float
+    items: int = Field(description="all that the model has seen")
+    clusters: int = Field(description="of two near-duplicates or more")
+    spare: int = Field(description="items that could go if one of each cluster stayed")
+    page: list[ClusterOut] = Field(description="the largest first")
     next: str | None = Field(description="pass as `after` for the next page")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from loop.domain.errors import Invalid, Overloaded
-from loop.domain.selection import Conditions, PickedItem, Selection
+from loop.domain.selection import Conditions, PickedItem, Selection, box_named
 from loop.selecting import Wish
 from serving.api.auth import Operator, Wired
 from serving.api.schemas import PickOut, SelectionIn, SelectionOut, SelectionPage, SelectionSummary
@@ -30,7 +30,9 @@ def make_selection(project_id: str, body: SelectionIn, token: Operator, wired: W
         seed=body.seed,
         conditions=Conditions(wanted=body.filter),
         like_items=tuple(body.like),
+        like_boxes=tuple(map(box_named, body.like_boxes)),
         failures=body.failures,
+        no_duplicates=body.no_duplicates,
     )
     if not _one_at_a_time.acquire(timeout=30):
         raise Overloaded("another selection is being made.", hint="Try again when it has its answer.")

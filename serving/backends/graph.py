@@ -1,7 +1,8 @@
-"""From a model file to a graph: ONNX with two outputs, detections and embedding, of one forward pass.
+"""From a model file to a graph: ONNX with two outputs, detections and embedding, of one forward pass; with a third, the
+feature map for embeddings of objects, only where those are asked for.
 
-Input "images": (n, S, S, 3) uint8 RGB, letterboxed; scaling is part of the graph. Outputs "detections" and
-"embeddings" are those of `UltralyticsForward` or, for one image at a time and with the score floor as a second input
+Input "images": (n, S, S, 3) uint8 RGB, letterboxed; scaling is part of the graph. Outputs "detections", "embeddings"
+and "features" are those of `UltralyticsForward` or, for one image at a time and with the score floor as a second input
 "floor", of `TorchvisionForward`.
 """
 
@@ -18,15 +19,16 @@ from torch.jit._trace import TracerWarning
 
 from loop.domain.errors import BadWeights
 from loop.domain.model import ModelHead
+from serving.backends.graph_detector import OUTPUTS
 from training.weights import read_weights
 
 _OPSET = 17
 _exporting = threading.RLock()  # torch keeps the state of an export in module globals
 
 
-def graph_of(content: bytes) -> tuple[ModelHead, bytes]:
-    """The head and the ONNX graph (float32) of a model file; raises BadWeights, also for an architecture that
-    cannot be exported."""
+def graph_of(content: bytes, *, objects: bool = False) -> tuple[ModelHead, bytes]:
+    """The head and the ONNX graph (float32) of a model file, with the output "features" where `objects`; raises
+    BadWeights, also for an architecture that cannot be exported."""
     head, state = read_weights(content)
     size = head.image_size
     if head.backend == "ultralytics":
@@ -34,8 +36,9 @@ def graph_of(content: bytes) -> tuple[ModelHead, bytes]:
 
         # Two images: an exporter that sees one may take the batch for a constant.
         images = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-        axes = {"images": {0: "n"}, "detections": {0: "n"}, "embeddings": {0: "n"}}
-        return head, _exported(UltralyticsForward(head, state), (images,), ["images"], axes, head)
+        dense = UltralyticsForward(head, state, objects=objects)
+        axes = {name: {0: "n"} for name in ("images", *_outputs(objects))}
+        return head, _exported(dense, (images,), ["images"], _outputs(objects), axes, head)
     if head.backend == "torchvision":
         from serving.backends.torchvision import TorchvisionForward
 
@@ -46,12 +49,17 @@ def graph_of(content: bytes) -> tuple[ModelHead, bytes]:
         arguments = (images, torch.tensor(0.0))
         axes = {"detections": {0: "found"}}
         with _nms_without_branches(size):
-            return head, _exported(TorchvisionForward(head, state), arguments, ["images", "floor"], axes, head)
+            sparse = TorchvisionForward(head, state, objects=objects)
+            return head, _exported(sparse, arguments, ["images", "floor"], _outputs(objects), axes, head)
     raise BadWeights(
         f"the model file wants the backend {head.backend!r}, which is not known here.",
         hint="Known backends: torchvision, ultralytics. Update this service if the file is from a newer one.",
         backend=head.backend,
     )
+
+
+def _outputs(objects: bool) -> Sequence[str]:
+    return OUTPUTS if objects else OUTPUTS[:-1]
 
 
 @contextlib.contextmanager
@@ -82,6 +90,7 @@ def _exported(
     forward: nn.Module,
     arguments: tuple[Tensor, ...],
     inputs: Sequence[str],
+    outputs: Sequence[str],
     axes: dict[str, dict[int, str]],
     head: ModelHead,
 ) -> bytes:
@@ -106,7 +115,7 @@ def _exported(
                 arguments,
                 path,
                 input_names=list(inputs),
-                output_names=["detections", "embeddings"],
+                output_names=list(outputs),
                 dynamic_axes=axes,
                 opset_version=_OPSET,
                 dynamo=False,

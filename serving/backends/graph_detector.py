@@ -1,6 +1,6 @@
 """A `Detector` around a graph: letterbox, one forward pass in some runtime's session, candidates. No torch."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,17 +13,23 @@ from loop.domain.model import ModelHead
 from loop.domain.prediction import Inference
 from serving.backends.candidates import dense_inference, sparse_inference
 from serving.backends.letterbox import Placement, letterboxed
+from serving.backends.objects import with_objects
 
 # The graph of a torchvision model takes the score floor with the image, and answers after its own NMS.
 SPARSE_BACKENDS = ("torchvision",)
 
 
+# What a graph gives, in the order of `Outputs`; the last only where it was exported for embeddings of objects.
+OUTPUTS = ("detections", "embeddings", "features")
+
+
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Both outputs of one pass, float32; valid inside the session's block only. See serving.backends.graph."""
+    """What came of one pass, float32; valid inside the session's block only. See serving.backends.graph."""
 
     detections: NDArray[np.float32]
     embeddings: NDArray[np.float32]
+    features: NDArray[np.float32] | None = None
 
 
 class Session(Protocol):
@@ -78,11 +84,20 @@ class GraphDetector:
     def _inferences(self, outputs: Outputs, placements: Sequence[Placement], floor: float) -> list[Inference]:
         if self._sparse:
             (placement,), (embedding,) = placements, outputs.embeddings
-            return [sparse_inference(outputs.detections, placement, embedding, len(self.labels))]
-        return [
-            dense_inference(decoded, placement, embedding, floor)
-            for decoded, placement, embedding in zip(outputs.detections, placements, outputs.embeddings, strict=True)
-        ]
+            answers = [sparse_inference(outputs.detections, placement, embedding, len(self.labels))]
+        else:
+            answers = [
+                dense_inference(decoded, placement, vector, floor)
+                for decoded, placement, vector in zip(outputs.detections, placements, outputs.embeddings, strict=True)
+            ]
+        if outputs.features is None:
+            return answers
+        return with_objects(answers, placements, outputs.features, self._head.image_size)
+
+
+def outputs_among(names: Collection[str]) -> list[str]:
+    """Those of OUTPUTS that a graph with outputs of these names has."""
+    return [name for name in OUTPUTS if name in names]
 
 
 def inputs_of(images: NDArray[np.uint8], floor: float, sparse: bool) -> dict[str, NDArray[np.generic]]:

@@ -31,6 +31,12 @@ class Placement:
         restored: NDArray[np.float32] = np.clip((boxes - offset) / scale, np.float32(0.0), limit)
         return restored
 
+    def placed(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (n, 4) `xyxy` of the image in pixels of the square: undoes `restored` for boxes within the image."""
+        offset = np.array([self.left, self.top, self.left, self.top], dtype=np.float32)
+        scale = np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y], dtype=np.float32)
+        return np.asarray(boxes * scale + offset, dtype=np.float32)
+
 
 def letterboxed(images: Sequence[NDArray[np.uint8]], size: int) -> tuple[NDArray[np.uint8], list[Placement]]:
     """Each (H, W, 3) RGB uint8 image scaled to fit, centred on grey: (n, size, size, 3) uint8.

@@ -25,13 +25,20 @@ log = logging.getLogger("askance.runtime")
 
 
 def load_detector(
-    content: bytes, *, device: str = "cpu", threads: int = 0, precision: str = "fp32", max_batch_size: int = 1
+    content: bytes,
+    *,
+    device: str = "cpu",
+    threads: int = 0,
+    precision: str = "fp32",
+    max_batch_size: int = 1,
+    objects: bool = False,
 ) -> Detector:
     """The detector in `content` (a file of training.weights) in torch, ready on `device` (a torch device).
 
     threads: CPU threads of this process for one forward pass; 0 leaves torch's choice. precision: fp32 | bf16 | fp16.
-    max_batch_size: what the detector names as the batch it gains from. Raises BadWeights for a file that cannot be read
-    or whose backend is unknown, and for a device that is not there.
+    max_batch_size: what the detector names as the batch it gains from. objects: answers have embeddings of their
+    objects. Raises BadWeights for a file that cannot be read or whose backend is unknown, and for a device that is not
+    there.
     """
     # Here, not above: who serves by another runtime needs no torch.
     from training.weights import read_weights
@@ -41,13 +48,13 @@ def load_detector(
         from serving.backends.ultralytics import UltralyticsDetector
 
         return UltralyticsDetector(
-            head, state, device=device, threads=threads, precision=precision, batch=max_batch_size
+            head, state, device=device, threads=threads, precision=precision, batch=max_batch_size, objects=objects
         )
     if head.backend == "torchvision":
         from serving.backends.torchvision import TorchvisionDetector
 
         return TorchvisionDetector(
-            head, state, device=device, threads=threads, precision=precision, batch=max_batch_size
+            head, state, device=device, threads=threads, precision=precision, batch=max_batch_size, objects=objects
         )
     raise BadWeights(
         f"the model file wants the backend {head.backend!r}, which is not known here.",
@@ -65,16 +72,17 @@ def load_fastest(
     device: str = "cpu",
     threads: int = 0,
     max_batch_size: int = 8,
+    objects: bool = False,
     limits: ParityLimits | None = None,
     images: Sequence[NDArray[np.uint8]] = (),
 ) -> Detector:
     """The detector in `content` by the fastest runtime and precision that pass parity, warmed up.
 
-    runtime, precision: a name, or auto for the fastest. threads: CPU threads in all, which graph runtimes use as
-    streams; 0: the cores of this process. images: real ones, (H, W, 3) RGB uint8, to compare on and, from
-    `limits.calibration_images` on, to calibrate int8 with; drawn ones complete the comparison. cache: folder where
-    outcome and graph are kept; a second call with the same arguments measures nothing, and imports torch only where
-    torch was chosen; another model of the same network is compared, not timed.
+    runtime, precision: a name, or auto for the fastest. objects: answers have embeddings of their objects. threads: CPU
+    threads in all, which graph runtimes use as streams; 0: the cores of this process. images: real ones, (H, W, 3) RGB
+    uint8, to compare on and, from `limits.calibration_images` on, to calibrate int8 with; drawn ones complete the
+    comparison. cache: folder where outcome and graph are kept; a second call with the same arguments measures nothing,
+    and imports torch only where torch was chosen; another model of the same network is compared, not timed.
 
     Raises SettingsError for a runtime or precision that is unknown, not installed, or not for this device; BadWeights
     for a file that cannot be read and where nothing that was asked for answers as torch does.
@@ -86,12 +94,17 @@ def load_fastest(
 
     def open_torch(precision: str) -> Detector:
         return load_detector(
-            content, device=device, threads=place.threads, precision=precision, max_batch_size=max_batch_size
+            content,
+            device=device,
+            threads=place.threads,
+            precision=precision,
+            max_batch_size=max_batch_size,
+            objects=objects,
         )
 
     if wanted == [REFERENCE]:
         return _warm(open_torch(REFERENCE.precision), head)
-    terms = {
+    terms: dict[str, object] = {
         "wanted": [str(candidate) for candidate in wanted],
         "device": device,
         "threads": place.threads,
@@ -99,6 +112,8 @@ def load_fastest(
         "limits": asdict(limits),
         "calibrated": len(images) >= limits.calibration_images and any(one.precision == "int8" for one in wanted),
     }
+    if objects:  # another graph; without, names are those of before
+        terms["objects"] = True
     folder = cache / choice_cache.key_of(hashlib.sha256(content).hexdigest(), **terms)
     ranking = cache / f"{choice_cache.key_of(network_of(content), **terms)}.ranking.json"
 
@@ -116,7 +131,7 @@ def load_fastest(
             wanted,
             Measuring(
                 head=head,
-                graph=_graph_maker(content),
+                graph=_graph_maker(content, objects),
                 torch=open_torch,
                 images=[*images, *drawn],
                 calibration=images,
@@ -131,12 +146,12 @@ def load_fastest(
     return _warm(chosen.detector, head)
 
 
-def _graph_maker(content: bytes) -> Callable[[], bytes]:
+def _graph_maker(content: bytes, objects: bool) -> Callable[[], bytes]:
     @once
     def graph() -> bytes:
         from serving.backends.graph import graph_of
 
-        return graph_of(content)[1]
+        return graph_of(content, objects=objects)[1]
 
     return graph
 

@@ -8,7 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from loop.domain.errors import BadWeights
-from serving.backends.graph_detector import Outputs, failed, inputs_of
+from serving.backends.graph_detector import Outputs, failed, inputs_of, outputs_among
 
 
 class OnnxSession:
@@ -33,16 +33,15 @@ class OnnxSession:
             raise
         except Exception as error:  # onnxruntime raises classes of its own, by kind of damage
             raise BadWeights(f"onnxruntime cannot load the graph: {str(error).splitlines()[0][:300]}") from error
+        self._names = outputs_among({output.name for output in self._session.get_outputs()})
 
     @contextmanager
     def run(self, images: NDArray[np.uint8], floor: float) -> Iterator[Outputs]:
         try:
-            detections, embeddings = self._session.run(
-                ["detections", "embeddings"], inputs_of(images, floor, self._sparse)
-            )
+            answers = self._session.run(self._names, inputs_of(images, floor, self._sparse))
         except Exception as error:
             raise failed("onnxruntime", error) from error
-        yield Outputs(detections, embeddings)
+        yield Outputs(*answers)
 
 
 def _provider(device: str) -> tuple[str, dict[str, str]] | str:

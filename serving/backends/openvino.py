@@ -14,7 +14,7 @@ import openvino
 from numpy.typing import NDArray
 
 from loop.domain.errors import BadWeights
-from serving.backends.graph_detector import Outputs, failed, inputs_of
+from serving.backends.graph_detector import Outputs, failed, inputs_of, outputs_among
 
 # The binding sets itself up at its first look at an element type, and two threads that look first at the same time
 # wait for each other for ever (one holds the interpreter's lock, the other that of the set-up). So look here, once.
@@ -62,6 +62,7 @@ class OpenvinoSession:
             )
         except Exception as error:
             raise _unreadable(error) from error
+        self._names = outputs_among({name for output in compiled.outputs for name in output.names})
         self._idle: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
@@ -78,7 +79,7 @@ class OpenvinoSession:
         try:
             # Neither the image nor the answer is copied: both live until the request is idle again.
             answers = request.infer(inputs_of(images, floor, self._sparse), share_inputs=True, share_outputs=True)
-            return Outputs(answers["detections"], answers["embeddings"])
+            return Outputs(*(answers[name] for name in self._names))
         except Exception as error:
             raise failed("OpenVINO", error) from error
 

@@ -19,8 +19,8 @@ class ParityLimits:
 
     images: compared, at least. score: detections above it are compared. matched: the share of those, in each
     direction, that must have a partner of the same class with an overlap of at least `iou`. score_difference: the
-    largest between partners. cosine: the smallest between the embeddings of one image. calibration_images: real ones
-    that int8 needs.
+    largest between partners. cosine: the smallest between the embeddings of one image; where objects have embeddings,
+    the share `matched` of partners must reach it, too. calibration_images: real ones that int8 needs.
     """
 
     images: int = 20
@@ -36,7 +36,8 @@ class ParityLimits:
 class ParityVerdict:
     """reasons: why not, one sentence each; empty where it passed. unsure: the model has hardly any detection above
     the score, so that the highest-scoring candidates were compared. matched: of the compared detections of both,
-    in [0, 1]. score_difference: the largest; cosine: the smallest."""
+    in [0, 1]. score_difference: the largest; cosine: the smallest. objects_cosine: that which the share `matched` of
+    partners reaches, 1.0 where none has an embedding."""
 
     passed: bool
     reasons: tuple[str, ...]
@@ -46,6 +47,7 @@ class ParityVerdict:
     matched: float
     score_difference: float
     cosine: float
+    objects_cosine: float
 
     def __str__(self) -> str:
         what = "highest-scoring candidates (the model is sure of nothing)" if self.unsure else "detections"
@@ -73,13 +75,17 @@ def compared(reference: Sequence[Inference], candidate: Sequence[Inference], lim
     if len(reference) != len(candidate):
         raise ValueError(f"{len(reference)} answers cannot be compared with {len(candidate)}")
     threshold, unsure = _threshold(reference, limits)
-    missed, differences, total = 0, [0.0], 0
+    missed, total = 0, 0
+    differences, of_objects = [0.0], [1.0]
     for one, other in zip(reference, candidate, strict=True):
         for these, those in ((one, other), (other, one)):
-            partners = _score_differences(these, those, threshold, limits.iou)
-            total += len(partners)
-            missed += int(np.isnan(partners).sum())
-            differences += partners[~np.isnan(partners)].tolist()
+            chosen, partners = _partners(these, those, threshold, limits.iou)
+            found = partners >= 0
+            total += len(chosen)
+            missed += int(np.count_nonzero(~found))
+            pairs = chosen[found], partners[found]
+            differences += np.abs(these.scores[pairs[0]] - those.scores[pairs[1]]).tolist()
+            of_objects += _object_cosines(these, those, *pairs).tolist()
     cosines = [float(a.embedding @ b.embedding) for a, b in zip(reference, candidate, strict=True)]
     return _verdict(
         limits,
@@ -89,6 +95,7 @@ def compared(reference: Sequence[Inference], candidate: Sequence[Inference], lim
         matched=1.0 - missed / total if total else 1.0,
         score_difference=max(differences),
         cosine=min(cosines, default=1.0),
+        objects_cosine=float(np.quantile(of_objects, 1.0 - limits.matched)),
     )
 
 
@@ -103,19 +110,31 @@ def _threshold(reference: Sequence[Inference], limits: ParityLimits) -> tuple[fl
     return (float(scores[best - 1]) if best else 0.0), True
 
 
-def _score_differences(these: Inference, those: Inference, threshold: float, iou: float) -> NDArray[np.float64]:
-    """For each of `these` at or above the threshold how far its partner's score lies, NaN for one without."""
-    chosen = these.scores >= threshold
-    differences = np.full(int(chosen.sum()), np.nan)
-    if not len(differences) or not len(those.scores):
-        return differences
+def _partners(
+    these: Inference, those: Inference, threshold: float, iou: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of `these` at or above the threshold, and the row of each one's partner among `those`, -1 for none."""
+    chosen = np.flatnonzero(these.scores >= threshold)
+    if not len(chosen) or not len(those.scores):
+        return chosen, np.full(len(chosen), -1, dtype=np.intp)
     overlap = iou_matrix(these.boxes[chosen], those.boxes)
     overlap[these.classes[chosen][:, None] != those.classes[None, :]] = 0.0
     # After NMS no two of one class can both overlap a third this much, so that the best is the only one.
     partner = overlap.argmax(axis=1)
-    found = overlap[np.arange(len(partner)), partner] >= iou
-    differences[found] = np.abs(these.scores[chosen][found] - those.scores[partner[found]])
-    return differences
+    return chosen, np.where(overlap[np.arange(len(partner)), partner] >= iou, partner, -1)
+
+
+def _object_cosines(
+    these: Inference, those: Inference, rows: NDArray[np.intp], partners: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Of the pairs of which both have an embedding. Those that are zeros are alike among each other only."""
+    if these.objects is None or those.objects is None:
+        return np.empty(0)
+    both = (rows < len(these.objects)) & (partners < len(those.objects))
+    one, other = (vectors.astype(np.float64) for vectors in (these.objects[rows[both]], those.objects[partners[both]]))
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    cosines = np.divide((one * other).sum(axis=1), lengths, out=np.zeros(len(one)), where=lengths != 0.0)
+    return np.asarray(np.where((one == other).all(axis=1), 1.0, cosines))
 
 
 def _verdict(
@@ -127,6 +146,7 @@ def _verdict(
     matched: float,
     score_difference: float,
     cosine: float,
+    objects_cosine: float,
 ) -> ParityVerdict:
     reasons = []
     if images < limits.images:
@@ -140,6 +160,8 @@ def _verdict(
         reasons.append(f"scores differ by up to {score_difference:.4f}, {limits.score_difference:g} is allowed")
     if not cosine >= limits.cosine:
         reasons.append(f"embeddings have a cosine of down to {cosine:.5f}, {limits.cosine:g} is needed")
+    if not objects_cosine >= limits.cosine:
+        reasons.append(f"embeddings of objects have a cosine of {objects_cosine:.5f}, {limits.cosine:g} is needed")
     return ParityVerdict(
         passed=not reasons,
         reasons=tuple(reasons),
@@ -149,4 +171,5 @@ def _verdict(
         matched=matched,
         score_difference=score_difference,
         cosine=cosine,
+        objects_cosine=objects_cosine,
     )

@@ -1,5 +1,7 @@
-"""The embedding of an image: what its detector's heads see, averaged."""
+"""The embedding of an image: what its detector's heads see, averaged. And where the embeddings of its objects come
+from."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -16,3 +18,16 @@ def pooled(levels: Sequence[Tensor]) -> Tensor:
     largest = averages.abs().amax(dim=1, keepdim=True)
     relative = torch.where(largest > 0, averages / largest, averages)
     return torch.nn.functional.normalize(relative, dim=1)
+
+
+_OBJECT_STRIDE = 8.0  # pixels: where YOLO's heads find small objects, and what is coarser has come down to
+
+
+def object_level(levels: Sequence[Tensor], image_size: int) -> Tensor:
+    """The feature map (n, c, h, w) in float32 that `serving.backends.objects` averages over boxes: of the levels of a
+    network with inputs of `image_size` pixels that with a stride nearest to 8 pixels."""
+
+    def octaves_off(level: Tensor) -> float:
+        return abs(math.log2(image_size / int(level.shape[-1]) / _OBJECT_STRIDE))
+
+    return min(levels, key=octaves_off).float()

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from loop.domain.errors import BadWeights
-from serving.backends.graph_detector import Outputs, failed
+from serving.backends.graph_detector import Outputs, failed, outputs_among
 
 _WORKSPACE = 2 << 30  # bytes an engine may use while it computes; more changes nothing for detectors
 _logger = tensorrt.Logger(tensorrt.Logger.ERROR)
@@ -61,6 +61,8 @@ class TensorrtSession:
             self._engine = self._runtime.deserialize_cuda_engine(engine)
             if self._engine is None:
                 raise BadWeights("TensorRT cannot load the engine.", hint="It was built for another GPU or version.")
+            tensors = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
+            self._names = outputs_among(tensors)
             self._context = self._engine.create_execution_context()
             self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
 
@@ -68,21 +70,20 @@ class TensorrtSession:
     def run(self, images: NDArray[np.uint8], floor: float) -> Iterator[Outputs]:
         with self._one_at_a_time:
             try:
-                detections, embeddings = self._answers(images)
+                answers = self._answers(images)
             except (RuntimeError, ValueError) as error:
                 raise failed("TensorRT", error) from error
-        yield Outputs(detections, embeddings)
+        yield Outputs(*answers)
 
-    def _answers(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _answers(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
             pixels = torch.from_numpy(images).to(self._device, non_blocking=True)
             self._context.set_input_shape("images", tuple(pixels.shape))
             self._context.set_tensor_address("images", pixels.data_ptr())
-            outputs = [self._output(name) for name in ("detections", "embeddings")]
+            outputs = [self._output(name) for name in self._names]
             if not self._context.execute_async_v3(self._stream.cuda_stream):
                 raise RuntimeError("the engine could not be run")
-            detections, embeddings = (output.cpu().numpy() for output in outputs)
-        return detections, embeddings
+            return [output.cpu().numpy() for output in outputs]
 
     def _output(self, name: str) -> torch.Tensor:
         output = torch.empty(tuple(self._context.get_tensor_shape(name)), dtype=torch.float32, device=self._device)

@@ -13,7 +13,8 @@ from loop.domain.model import ModelHead
 from loop.domain.prediction import Inference
 from serving.backends.candidates import MAX_DETECTIONS, sparse_inference
 from serving.backends.letterbox import letterboxed
-from serving.backends.pooling import pooled
+from serving.backends.objects import with_objects
+from serving.backends.pooling import object_level, pooled
 from serving.backends.runtime import in_precision, on_device
 from training.networks import feature_levels, torchvision_network
 
@@ -36,8 +37,10 @@ class TorchvisionDetector:
         threads: int,
         precision: str = "fp32",
         batch: int = 1,
+        objects: bool = False,
     ) -> None:
-        self._forward = TorchvisionForward(head, state)
+        """objects: answers have embeddings of their objects."""
+        self._forward = TorchvisionForward(head, state, objects=objects)
         on_device(self._forward, device, threads)
         self._head = head
         self._device = device
@@ -59,43 +62,46 @@ class TorchvisionDetector:
             return []
         pixels, placements = letterboxed(images, self._head.image_size)
         with self._one_at_a_time, torch.inference_mode(), in_precision(self._device, self._precision):
-            answers, embeddings = self._forward.answers(torch.from_numpy(pixels).to(self._device), score_floor)
+            answers, embeddings, level = self._forward.answers(torch.from_numpy(pixels).to(self._device), score_floor)
             found, vectors = [answer.cpu().numpy() for answer in answers], embeddings.cpu().numpy()
-        return [
+            maps = None if level is None else level.cpu().numpy()
+        inferences = [
             sparse_inference(detections, placement, vector, len(self.labels))
             for detections, placement, vector in zip(found, placements, vectors, strict=True)
         ]
+        return inferences if maps is None else with_objects(inferences, placements, maps, self._head.image_size)
 
 
 class TorchvisionForward(nn.Module):
-    """(1, S, S, 3) uint8 RGB and a score floor () → detections (n, 6) and embeddings (1, d), both float32; exports
-    to a graph.
+    """(1, S, S, 3) uint8 RGB and a score floor () → detections (n, 6), embeddings (1, d) and, with `objects`, the map
+    (1, c, h, w) for embeddings of objects, all float32; exports to a graph.
 
     detections: box `xyxy` in pixels of the square, score, class with 0 for the background.
     """
 
-    def __init__(self, head: ModelHead, state: Mapping[str, Tensor]) -> None:
+    def __init__(self, head: ModelHead, state: Mapping[str, Tensor], *, objects: bool = False) -> None:
         super().__init__()
         network = torchvision_network(str(head.architecture.get("builder")), len(head.labels), head.image_size, state)
         backbone: Any = network.backbone
         backbone.register_forward_hook(self._keep_levels)
         self._levels: list[Tensor] = []
         self.network = network
+        self._objects_of_size = head.image_size if objects else 0
         # Faster R-CNN keeps its limits on its second stage.
         self._limits: list[Any] = [getattr(network, "roi_heads", network)]
         self._limits[0].detections_per_img = MAX_DETECTIONS
 
-    def forward(self, images: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
-        answers, embeddings = self.answers(images, floor)
-        return answers[0], embeddings
+    def forward(self, images: Tensor, floor: Tensor) -> tuple[Tensor, ...]:
+        answers, embeddings, level = self.answers(images, floor)
+        return (answers[0], embeddings) if level is None else (answers[0], embeddings, level)
 
-    def answers(self, images: Tensor, floor: Tensor | float) -> tuple[list[Tensor], Tensor]:
-        """The detections of each image, and the embeddings (n, d)."""
+    def answers(self, images: Tensor, floor: Tensor | float) -> tuple[list[Tensor], Tensor, Tensor | None]:
+        """The detections of each image, the embeddings (n, d), and the map for embeddings of objects."""
         self._limits[0].score_thresh = floor
         answers = self.network(list(images.permute(0, 3, 1, 2).float() / 255.0))
-        embeddings = pooled(self._levels)
-        self._levels = []
-        return [_columns(answer) for answer in answers], embeddings
+        levels, self._levels = self._levels, []
+        level = object_level(levels, self._objects_of_size) if self._objects_of_size else None
+        return [_columns(answer) for answer in answers], pooled(levels), level
 
     def _keep_levels(self, _module: object, _inputs: object, maps: Mapping[str, Tensor]) -> None:
         self._levels = feature_levels(maps)

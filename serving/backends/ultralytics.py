@@ -13,7 +13,8 @@ from loop.domain.model import ModelHead
 from loop.domain.prediction import Inference
 from serving.backends.candidates import dense_inference
 from serving.backends.letterbox import letterboxed
-from serving.backends.pooling import pooled
+from serving.backends.objects import with_objects
+from serving.backends.pooling import object_level, pooled
 from serving.backends.runtime import in_precision, on_device
 from training.networks import detect_head, ultralytics_network
 
@@ -35,8 +36,10 @@ class UltralyticsDetector:
         threads: int,
         precision: str = "fp32",
         batch: int = 1,
+        objects: bool = False,
     ) -> None:
-        self._network = on_device(UltralyticsForward(head, state), device, threads)
+        """objects: answers have embeddings of their objects."""
+        self._network = on_device(UltralyticsForward(head, state, objects=objects), device, threads)
         self._head = head
         self._device = device
         self._precision = precision
@@ -57,21 +60,24 @@ class UltralyticsDetector:
             return []
         pixels, placements = letterboxed(images, self._head.image_size)
         with self._one_at_a_time, torch.inference_mode(), in_precision(self._device, self._precision):
-            decoded, embeddings = self._network(torch.from_numpy(pixels).to(self._device))
+            decoded, embeddings, *level = self._network(torch.from_numpy(pixels).to(self._device))
             rows, vectors = decoded.float().cpu().numpy(), embeddings.cpu().numpy()
-        return [
+            maps = level[0].cpu().numpy() if level else None
+        answers = [
             dense_inference(row, placement, vector, score_floor)
             for row, placement, vector in zip(rows, placements, vectors, strict=True)
         ]
+        return answers if maps is None else with_objects(answers, placements, maps, self._head.image_size)
 
 
 class UltralyticsForward(nn.Module):
-    """(n, S, S, 3) uint8 RGB → decoded (n, 4 + C, A) and embeddings (n, d), both float32; exports to a graph.
+    """(n, S, S, 3) uint8 RGB → decoded (n, 4 + C, A), embeddings (n, d) and, with `objects`, the map (n, c, h, w) for
+    embeddings of objects, all float32; exports to a graph.
 
     decoded: centre and size in pixels of the square, then class scores in [0, 1], of A anchors.
     """
 
-    def __init__(self, head: ModelHead, state: Mapping[str, Tensor]) -> None:
+    def __init__(self, head: ModelHead, state: Mapping[str, Tensor], *, objects: bool = False) -> None:
         super().__init__()
         network = ultralytics_network(head.architecture, len(head.labels), state)
         detection = detect_head(network)
@@ -81,14 +87,15 @@ class UltralyticsForward(nn.Module):
         detection.register_forward_pre_hook(self._keep_levels)
         self._levels: list[Tensor] = []
         self._bytes = _takes_bytes(network)
+        self._objects_of_size = head.image_size if objects else 0
         self.network = network
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         pixels = images.permute(0, 3, 1, 2).float()
         decoded, _ = self.network(pixels if self._bytes else pixels / 255.0)
-        embeddings = pooled(self._levels)
-        self._levels = []
-        return decoded, embeddings
+        levels, self._levels = self._levels, []
+        answers = decoded, pooled(levels)
+        return (*answers, object_level(levels, self._objects_of_size)) if self._objects_of_size else answers
 
     def _keep_levels(self, _module: object, inputs: tuple[list[Tensor], ...]) -> None:
         self._levels = list(inputs[0])

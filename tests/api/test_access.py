@@ -31,8 +31,8 @@ def filled(path: str, project: str = "shapes") -> str:
     names = {"project_id": project, "digest": "d" * 64, "prediction_id": "x", "task_id": "x", "model_id": "x"}
     return path.format_map(
         names
-        | {"annotation_id": "x", "selection_id": "x", "cycle_id": "x", "token_id": "x", "rollout_id": "x"}
         | {"endpoint_id": "x", "message_id": "x"}
+        | {"annotation_id": "x", "selection_id": "x", "cycle_id": "x", "token_id": "x", "rollout_id": "x", "number": 0}
     )
 
 

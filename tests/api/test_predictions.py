@@ -3,10 +3,13 @@
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from loop.domain.truth import Shape
 from tests.api.conftest import files_of_images, picture
+from tests.contract.records import a_truth, an_item
 
 
 def problem(response, status: int, code: str) -> dict:
@@ -211,3 +214,15 @@ def test_neighbours_are_the_images_that_look_alike(service):
     assert len(found["neighbours"]) == 3
     assert found["neighbours"][0]["similarity"] >= found["neighbours"][1]["similarity"]
     assert digests[0] not in {n["item_digest"] for n in found["neighbours"]}
+
+
+def test_a_prediction_has_the_rarity_of_what_is_seen_in_it(service):
+    """Of three labels, two were never given: each detection of one of those counts whole."""
+    with service.services.store.begin() as tx:
+        tx.items.add(an_item(project_id="shapes"))
+        tx.truths.add(replace(a_truth(project_id="shapes"), shapes=(Shape("circle", (0.0, 0.0, 1.0, 1.0)),)))
+    assert service.call("PATCH", "/v1/projects/shapes/policy", json={"score_threshold": 0.0001}).is_success
+    answer = service.predict(picture()).json()
+    rare = sum(detection["label"] != "circle" for detection in answer["detections"])
+    assert rare
+    assert (answer["signals"]["largest_rarity"], answer["signals"]["sum_rarity"]) == (1.0, rare)

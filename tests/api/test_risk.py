@@ -138,3 +138,20 @@ def test_what_another_version_of_the_program_wrote_is_passed_over(service: Servi
         tx.models.judge("shapes", champion(service).id, key)
     assert service.predict(picture(5)).is_success
     assert service.call("GET", RISK).json()["learned"] is None
+
+
+def test_reviews_from_before_a_signal_was_measured_still_teach(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is learned from the signals that all reviews have, and used for predictions that have more."""
+    with monkeypatch.context() as before:
+        old = Signals.as_dict
+        before.setattr(Signals, "as_dict", lambda self: {k: v for k, v in old(self).items() if "rarity" not in k})
+        review(service, 25)
+    review(service, 25, first=25)
+    assert service.services.risks.refit_due()
+    learned = Learned.from_bytes(service.services.blobs.get(champion(service).risk_key))
+    assert learned.risk.names and not any("rarity" in name for name in learned.risk.names)
+    answer = service.predict(picture(1000)).json()
+    assert "sum_rarity" in answer["signals"]
+    assert answer["decision"]["risk"] == pytest.approx(learned.risk.of(answer["signals"]))

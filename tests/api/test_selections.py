@@ -13,6 +13,7 @@ from loop import selecting
 from loop.domain.model import ModelVersion
 from loop.selecting import Wish
 from loop.store.predictions import SqlPredictions
+from selection.scores import Signals
 from tests.api.conftest import Service, picture
 from tests.api.test_predictions import problem
 from tests.tiny_models import tiny_weights
@@ -124,7 +125,7 @@ def test_neighbours_of_failures_are_queued(service: Service, pool: list[str]) ->
     [
         ({"strategy": "hybird"}, "'hybird' is not known"),
         ({"strategy": "like-this"}, "'like-this' is not known"),
-        ({"strategy": "ppal"}, "no embeddings of them"),
+        ({"strategy": "consistency"}, "without the signal consistency"),
         ({"strategies": {"hybrid": -1}}, "cannot have the share -1"),
         ({"strategy": "hybrid", "failures": 3}, "nobody has corrected a prediction yet"),
         ({"strategy": "hybrid", "strategies": {"anomaly": 1}}, "both strategy and strategies"),
@@ -230,3 +231,17 @@ def test_an_item_that_is_predicted_again_meanwhile_is_one_item(
     monkeypatch.setattr(SqlPredictions, "candidates", and_again)
     selected = selector.select("shapes", Wish(budget=10), actor="test")
     assert len(selected.picks) == selected.selection.pool == 10
+
+
+def test_predictions_from_before_a_signal_was_measured_are_chosen_from(
+    service: Service, pool: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What all have decides; what only some have cannot."""
+    as_dict = Signals.as_dict
+    monkeypatch.setattr(Signals, "as_dict", lambda self: as_dict(self) | {"consistency": 0.5})
+    newer = service.predict(picture(50)).json()["item_digest"]
+    made = select(service, budget=11, strategy="entropy", dry_run=True).json()
+    assert {pick["item_digest"] for pick in made["picks"]} == {*pool, newer}
+    assert "without the signal consistency" in select(service, strategy="consistency").json()["detail"]
+    only_new = select(service, strategy="consistency", filter={"source": ""}, random_share=0.0)
+    assert [pick["item_digest"] for pick in only_new.json()["picks"]] == [newer]

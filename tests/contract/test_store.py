@@ -40,6 +40,7 @@ from loop.domain.model import PromotionState
 from loop.domain.ports import Claim, Transaction
 from loop.domain.review import Outcome, TaskState
 from loop.domain.routing import Stage
+from loop.domain.truth import Shape
 from loop.store.database import ReadOnlyTransaction, SqlStore
 from loop.store.engine import engine_for
 from loop.store.schema import metadata
@@ -532,6 +533,26 @@ def test_all_current_ground_truth_is_one_per_item(furnished: SqlStore) -> None:
     with furnished.read() as tx:
         found = list(tx.truths.all_current(PROJECT))
     assert found == [(an_item(0), a_truth(2, item=0)), (an_item(2), a_truth(1, item=2))]
+
+
+def test_labels_are_counted_in_the_newest_ground_truths(furnished: SqlStore) -> None:
+    """Each shape counts, whatever its label is called; older versions, empty truths and other projects do not."""
+    furnish(furnished, project_id="other")
+    several = (Shape(ODD, (0.0, 0.0, 1.0, 1.0)), Shape("seven", (0.0, 0.0, 1.0, 1.0)), Shape(ODD, (0.0, 0.0, 2.0, 2.0)))
+    truths = (
+        a_truth(1, item=0),
+        replace(a_truth(2, item=0), shapes=several),
+        a_truth(1, item=1),
+        replace(a_truth(1, item=2), shapes=()),
+        a_truth(project_id="other"),
+    )
+    with furnished.begin() as tx:
+        assert tx.truths.label_counts(PROJECT) == {}
+        for truth in truths:
+            tx.truths.add(truth)
+    with furnished.read() as tx:
+        assert tx.truths.label_counts(PROJECT) == {ODD: 3, "seven": 1}
+        assert tx.truths.label_counts("nowhere") == {}
 
 
 # --- lists -------------------------------------------------------------------------------------------

@@ -1,0 +1,43 @@
+"""`askance duplicates`: images that are nearly the same."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from loop.cli import commands
+from loop.cli.commands import ConfigOption, ProjectOption, UrlOption, app, console
+
+_SHOWN = 20
+_NAMED = 3
+
+
+@app.command("duplicates")
+def duplicates(
+    project: ProjectOption,
+    threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Cosine from which on two are near-duplicates.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all clusters as JSON, one a line.")] = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Clusters of images that the champion sees as nearly the same, the largest first."""
+    with commands._client(config, url) as client:
+        if as_json:
+            for page in client.duplicates(project, threshold=threshold, limit=200, members=1000):
+                for cluster in page.page:
+                    sys.stdout.write(cluster.model_dump_json() + "\n")
+            return
+        found = next(client.duplicates(project, threshold=threshold, limit=_SHOWN, members=_NAMED))
+    table = commands._table("images", "among them")
+    for cluster in found.page:
+        more = " …" if cluster.size > len(cluster.items) else ""
+        table.add_row(str(cluster.size), " ".join(item[:12] for item in cluster.items) + more)
+    console.print(table)
+    if found.next:
+        console.print(f"… and {found.clusters - len(found.page)} more (--json shows all)")
+    console.print(
+        f"{found.clusters} clusters of near-duplicates (cosine {found.threshold:g} or more); "
+        f"{found.spare} of {found.items} images could go."
+    )

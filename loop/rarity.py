@@ -1,0 +1,69 @@
+"""How rare each label is among what people have labelled, as routing measures predictions by it."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.errors import AskanceError
+from loop.domain.model import ModelVersion
+from loop.domain.ports import Store
+from selection.scores import rarity_weights
+
+log = logging.getLogger("askance.rarity")
+
+_STALE_SECONDS = 60.0
+_TIMES_ITS_COST = 100.0  # counting again takes a hundredth of the time at most, however much is labelled
+
+
+@dataclass(slots=True)
+class _Counted:
+    counts: dict[str, int]
+    stale_at: float
+    counting: bool = False
+
+
+class Rarities:
+    """By project, counted at the first prediction and again beside later ones: a minute old, or older where counting
+    takes long. Safe for several threads."""
+
+    def __init__(self, store: Store, now: Callable[[], float] = time.monotonic) -> None:
+        """now: seconds of a clock that only goes forward."""
+        self._store = store
+        self._now = now
+        self._known: dict[str, _Counted] = {}
+        self._lock = threading.Lock()
+
+    def of(self, model: ModelVersion) -> NDArray[np.float64]:
+        """(C,) in [0, 1] by the model's labels, see `selection.scores.rarity_weights`."""
+        counts = self._counts(model.project_id)
+        return rarity_weights(np.array([counts.get(label, 0) for label in model.head.labels]))
+
+    def _counts(self, project_id: str) -> dict[str, int]:
+        with self._lock:
+            known = self._known.get(project_id)
+            if known is None:
+                known = self._known[project_id] = self._counted(project_id)
+            elif self._now() > known.stale_at and not known.counting:
+                known.counting = True
+                threading.Thread(target=self._again, args=(project_id, known), name="rarity", daemon=True).start()
+            return known.counts
+
+    def _again(self, project_id: str, before: _Counted) -> None:
+        try:
+            self._known[project_id] = self._counted(project_id)
+        except AskanceError as error:
+            # What was counted before is nearly right; a prediction must not fail for it.
+            log.warning("the labels of %s cannot be counted: %s", project_id, error)
+            before.stale_at, before.counting = self._now() + _STALE_SECONDS, False
+
+    def _counted(self, project_id: str) -> _Counted:
+        begun = self._now()
+        with self._store.read() as tx:
+            counts = dict(tx.truths.label_counts(project_id))
+        ended = self._now()
+        return _Counted(counts, ended + max(_STALE_SECONDS, _TIMES_ITS_COST * (ended - begun)))
