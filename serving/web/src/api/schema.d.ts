@@ -241,6 +241,73 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/drift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Drift Reports
+         * @description Newest first, of all models; with what the next look waits for.
+         */
+        get: operations["list_drift_reports_v1_projects__project_id__drift_get"];
+        put?: never;
+        /**
+         * Look For Drift
+         * @description Compare the newest predictions now, whether or not a window is full. It neither begins nor ends an alarm.
+         *
+         *     409 with the type too-few-images where nothing can be said yet.
+         */
+        post: operations["look_for_drift_v1_projects__project_id__drift_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/drift/reference": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept Drift
+         * @description What production shows now is normal: its newest predictions are what later ones are compared with.
+         */
+        post: operations["accept_drift_v1_projects__project_id__drift_reference_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Duplicates
+         * @description Clusters of near-duplicate items, the largest first. The first time it takes minutes where there are hundreds of
+         *     thousands; later only new images are compared.
+         */
+        get: operations["list_duplicates_v1_projects__project_id__duplicates_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/events": {
         parameters: {
             query?: never;
@@ -330,6 +397,27 @@ export interface paths {
          * @description The most similar images that the present champion has seen.
          */
         get: operations["neighbours_v1_projects__project_id__items__digest__neighbours_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/items/{digest}/objects/{number}/neighbours": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Object Neighbours
+         * @description The most similar objects that the present champion has seen in other items. It must give embeddings of objects
+         *     (its option object_embeddings).
+         */
+        get: operations["object_neighbours_v1_projects__project_id__items__digest__objects__number__neighbours_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -772,6 +860,195 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Webhooks
+         * @description Oldest first.
+         */
+        get: operations["list_webhooks_v1_webhooks_get"];
+        put?: never;
+        /**
+         * Create Webhook
+         * @description A new endpoint, its secret shown once. It gets what happens from now on.
+         */
+        post: operations["create_webhook_v1_webhooks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/event-types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Event Types
+         * @description What an endpoint can be told of.
+         */
+        get: operations["list_event_types_v1_webhooks_event_types_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{endpoint_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Webhook */
+        get: operations["get_webhook_v1_webhooks__endpoint_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove Webhook
+         * @description With all that is still to be sent to it, and with what is known of what was.
+         */
+        delete: operations["remove_webhook_v1_webhooks__endpoint_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Webhook
+         * @description What is left out stays as it is. Enabling it sends what had to wait.
+         */
+        patch: operations["change_webhook_v1_webhooks__endpoint_id__patch"];
+        trace?: never;
+    };
+    "/v1/webhooks/{endpoint_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Deliveries
+         * @description Newest first. Those that were given up: `state=dead`.
+         */
+        get: operations["list_deliveries_v1_webhooks__endpoint_id__deliveries_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{endpoint_id}/deliveries/{message_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Delivery
+         * @description With its body, and what came of each attempt.
+         */
+        get: operations["get_delivery_v1_webhooks__endpoint_id__deliveries__message_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{endpoint_id}/deliveries/{message_id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay Delivery
+         * @description Send it again now, under the same id, whatever became of it.
+         */
+        post: operations["replay_delivery_v1_webhooks__endpoint_id__deliveries__message_id__replay_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{endpoint_id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay Dead
+         * @description Send all again that were given up.
+         */
+        post: operations["replay_dead_v1_webhooks__endpoint_id__replay_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{endpoint_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Webhook
+         * @description A new secret, shown once. For a day the old one signs too, so that a receiver can change over.
+         */
+        post: operations["rotate_webhook_v1_webhooks__endpoint_id__rotate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{endpoint_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Webhook
+         * @description Send a ping now, and tell what came back.
+         */
+        post: operations["test_webhook_v1_webhooks__endpoint_id__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -856,6 +1133,22 @@ export interface components {
          * @enum {string}
          */
         AnnotationState: "queued" | "running" | "done" | "failed" | "cancelled";
+        /** AttemptOut */
+        AttemptOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Error */
+            error: string;
+            /** Milliseconds */
+            milliseconds: number;
+            /** Number */
+            number: number;
+            /** Status */
+            status: number | null;
+        };
         /** BadImageOut */
         BadImageOut: {
             /** Reason */
@@ -872,6 +1165,35 @@ export interface components {
             bad: number;
             /** Images */
             images: components["schemas"]["BadImageOut"][];
+        };
+        /** ClassShiftOut */
+        ClassShiftOut: {
+            /** After */
+            after: number;
+            /**
+             * Before
+             * @description share of the objects of the reference
+             */
+            before: number;
+            /** High */
+            high: number;
+            /** Label */
+            label: string;
+            /**
+             * Low
+             * @description of the 95 % interval of the difference
+             */
+            low: number;
+        };
+        /** ClusterOut */
+        ClusterOut: {
+            /**
+             * Items
+             * @description digests, at most as many as were asked for
+             */
+            items: string[];
+            /** Size */
+            size: number;
         };
         /** ConfiguredOut */
         ConfiguredOut: {
@@ -995,6 +1317,90 @@ export interface components {
             /** Threshold */
             threshold: number;
         };
+        /** DeliveryDetailOut */
+        DeliveryDetailOut: {
+            /** Attempts */
+            attempts: number;
+            /**
+             * Body
+             * @description as it is sent and signed
+             */
+            body: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Due At
+             * Format: date-time
+             * @description when it is sent next, where it is pending
+             */
+            due_at: string;
+            /**
+             * Error
+             * @description of the last attempt
+             */
+            error: string;
+            /** Finished At */
+            finished_at: string | null;
+            /**
+             * Message Id
+             * @description the receiver's webhook-id
+             */
+            message_id: string;
+            state: components["schemas"]["DeliveryState"];
+            /** Tried */
+            tried: components["schemas"]["AttemptOut"][];
+            /** Type */
+            type: string;
+        };
+        /** DeliveryOut */
+        DeliveryOut: {
+            /** Attempts */
+            attempts: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Due At
+             * Format: date-time
+             * @description when it is sent next, where it is pending
+             */
+            due_at: string;
+            /**
+             * Error
+             * @description of the last attempt
+             */
+            error: string;
+            /** Finished At */
+            finished_at: string | null;
+            /**
+             * Message Id
+             * @description the receiver's webhook-id
+             */
+            message_id: string;
+            state: components["schemas"]["DeliveryState"];
+            /** Type */
+            type: string;
+        };
+        /** DeliveryPage */
+        DeliveryPage: {
+            /** Deliveries */
+            deliveries: components["schemas"]["DeliveryOut"][];
+            /**
+             * Next
+             * @description pass as `after` for the next page
+             */
+            next: string | null;
+        };
+        /**
+         * DeliveryState
+         * @enum {string}
+         */
+        DeliveryState: "pending" | "delivered" | "dead";
         /** DetectionOut */
         DetectionOut: {
             /**
@@ -1006,6 +1412,185 @@ export interface components {
             label: string;
             /** Score */
             score: number;
+        };
+        /** DriftPage */
+        DriftPage: {
+            /**
+             * Alarm
+             * @description an episode of drift is under way
+             */
+            alarm: boolean;
+            /** Model Id */
+            model_id: string;
+            /**
+             * Next
+             * @description pass as `after` for the next page
+             */
+            next: string | null;
+            /** Reports */
+            reports: components["schemas"]["DriftReportOut"][];
+            /**
+             * Waiting
+             * @description what the next scheduled look waits for
+             */
+            waiting: string;
+        };
+        /** DriftReportOut */
+        DriftReportOut: {
+            /** Actor */
+            actor: string;
+            /**
+             * Alarm
+             * @description an episode of drift is under way after this look
+             */
+            alarm: boolean;
+            /**
+             * Classes
+             * @description what moved most first
+             */
+            classes: components["schemas"]["ClassShiftOut"][];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Cycle Id
+             * @description the cycle that the alarm asked for
+             */
+            cycle_id: string | null;
+            /** Id */
+            id: string;
+            /** Level */
+            level: number;
+            /** Model Id */
+            model_id: string;
+            /** Notes */
+            notes: string[];
+            /** Project Id */
+            project_id: string;
+            /** Reference Images */
+            reference_images: number;
+            reference_origin: components["schemas"]["Origin"];
+            /**
+             * Reference Units
+             * @description independent ones; images of a clip count as one
+             */
+            reference_units: number;
+            /**
+             * Scheduled
+             * @description false: somebody asked for it, and no alarm rests on it
+             */
+            scheduled: boolean;
+            scores: components["schemas"]["ScoreShiftOut"];
+            /**
+             * Sources
+             * @description the most unlike first
+             */
+            sources: components["schemas"]["SourceShiftOut"][];
+            /** Tests */
+            tests: components["schemas"]["DriftTestOut"][];
+            /**
+             * Unlike
+             * @description digests of the items that are most unlike the reference, first
+             */
+            unlike: string[];
+            verdict: components["schemas"]["Verdict"];
+            /**
+             * Window From
+             * Format: date-time
+             */
+            window_from: string;
+            /** Window Images */
+            window_images: number;
+            /**
+             * Window Of
+             * @description predictions that the window was drawn from
+             */
+            window_of: number;
+            /** Window Units */
+            window_units: number;
+            /**
+             * Window Until
+             * Format: date-time
+             */
+            window_until: string;
+        };
+        /** DriftStatusOut */
+        DriftStatusOut: {
+            /**
+             * Alarm
+             * @description an episode of drift is under way
+             */
+            alarm: boolean;
+            /** Model Id */
+            model_id: string;
+            /**
+             * Waiting
+             * @description what the next scheduled look waits for
+             */
+            waiting: string;
+        };
+        /** DriftTestOut */
+        DriftTestOut: {
+            /**
+             * Adjusted P
+             * @description for all tests of the look; drift where it is at most `level`
+             */
+            adjusted_p: number;
+            /**
+             * Effect
+             * @description in 0..1; embeddings: how well images are told apart (AUROC, 0.5: not at all); scores: the largest gap between the two distributions; classes: the share of objects that moved to another class
+             */
+            effect: number;
+            /** High */
+            high: number;
+            /**
+             * Low
+             * @description of the effect's 95 % interval
+             */
+            low: number;
+            /**
+             * Name
+             * @description embeddings, scores or classes
+             */
+            name: string;
+            /** P */
+            p: number;
+            /** Statistic */
+            statistic: number;
+        };
+        /** DuplicatesOut */
+        DuplicatesOut: {
+            /**
+             * Clusters
+             * @description of two near-duplicates or more
+             */
+            clusters: number;
+            /**
+             * Items
+             * @description all that the model has seen
+             */
+            items: number;
+            /** Model Id */
+            model_id: string;
+            /**
+             * Next
+             * @description pass as `after` for the next page
+             */
+            next: string | null;
+            /**
+             * Page
+             * @description the largest first
+             */
+            page: components["schemas"]["ClusterOut"][];
+            /**
+             * Spare
+             * @description items that could go if one of each cluster stayed
+             */
+            spare: number;
+            /** Threshold */
+            threshold: number;
         };
         /**
          * Durability
@@ -1058,6 +1643,33 @@ export interface components {
              * @description pass as `after` for what comes later
              */
             next: number;
+        };
+        /** EventTypeOut */
+        EventTypeOut: {
+            /**
+             * Example
+             * @description its data
+             */
+            example: {
+                [key: string]: unknown;
+            };
+            /** Name */
+            name: string;
+            /**
+             * Says
+             * @description when it is sent
+             */
+            says: string;
+        };
+        /** EventTypesOut */
+        EventTypesOut: {
+            /** Types */
+            types: components["schemas"]["EventTypeOut"][];
+            /**
+             * Version
+             * @description of the envelope
+             */
+            version: number;
         };
         /** Health */
         Health: {
@@ -1278,6 +1890,83 @@ export interface components {
              */
             secret: string;
         };
+        /** NewWebhookOut */
+        NewWebhookOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string;
+            /**
+             * Dead
+             * @description deliveries that were given up; they can be replayed
+             */
+            dead: number;
+            /** Description */
+            description: string;
+            /** Enabled */
+            enabled: boolean;
+            /**
+             * Failing Since
+             * @description the first failure after the last success; null: none
+             */
+            failing_since: string | null;
+            /** Id */
+            id: string;
+            /**
+             * Pending
+             * @description deliveries that are to be sent
+             */
+            pending: number;
+            /** Project Id */
+            project_id: string | null;
+            /**
+             * Secret
+             * @description shown once; verify signatures with it
+             */
+            secret: string;
+            /**
+             * Secrets Until
+             * @description when each older secret, which signs beside the newest one, ends
+             */
+            secrets_until: string[];
+            /**
+             * Types
+             * @description none of them: all
+             */
+            types: string[];
+            /** Url */
+            url: string;
+            /** Why Disabled */
+            why_disabled: string;
+        };
+        /** ObjectNeighbourOut */
+        ObjectNeighbourOut: {
+            detection: components["schemas"]["DetectionOut"];
+            /** Item Digest */
+            item_digest: string;
+            /**
+             * Number
+             * @description of the detection in that prediction, from 0
+             */
+            number: number;
+            /** Prediction Id */
+            prediction_id: string;
+            /**
+             * Similarity
+             * @description cosine, in [-1, 1]
+             */
+            similarity: number;
+        };
+        /** ObjectNeighboursOut */
+        ObjectNeighboursOut: {
+            /** Model Id */
+            model_id: string;
+            /** Neighbours */
+            neighbours: components["schemas"]["ObjectNeighbourOut"][];
+        };
         /**
          * OptionsIn
          * @description Options of a model that differ from the section `serving` of the settings; null takes one back.
@@ -1285,9 +1974,15 @@ export interface components {
         OptionsIn: {
             /** Options */
             options: {
-                [key: string]: number | string | null;
+                [key: string]: boolean | number | string | null;
             };
         };
+        /**
+         * Origin
+         * @description Where the reference comes from.
+         * @enum {string}
+         */
+        Origin: "evaluation" | "production";
         /**
          * Outcome
          * @enum {string}
@@ -1516,6 +2211,11 @@ export interface components {
             /** Version */
             version: number;
         };
+        /** ReplayedOut */
+        ReplayedOut: {
+            /** Replayed */
+            replayed: number;
+        };
         /**
          * Retain
          * @description Of which accepted predictions the image is kept. Those that people look at keep theirs always.
@@ -1714,6 +2414,23 @@ export interface components {
             /** Rollouts */
             rollouts: components["schemas"]["RolloutOut"][];
         };
+        /** ScoreShiftOut */
+        ScoreShiftOut: {
+            /** After */
+            after: number;
+            /**
+             * Before
+             * @description median of the largest score of an image of the reference
+             */
+            before: number;
+            /** High */
+            high: number;
+            /**
+             * Low
+             * @description of the 95 % interval of the difference
+             */
+            low: number;
+        };
         /**
          * SelectionIn
          * @description strategy or strategies, or neither: the default of the settings; with `like` or `failures`, like-this.
@@ -1750,6 +2467,18 @@ export interface components {
              * @default []
              */
             like?: string[];
+            /**
+             * Like Boxes
+             * @description detections that the picks resemble: DIGEST:NUMBER, numbered from 0
+             * @default []
+             */
+            like_boxes?: string[];
+            /**
+             * No Duplicates
+             * @description of near-duplicates one at most, and none of what has a task or its truth
+             * @default false
+             */
+            no_duplicates?: boolean;
             /**
              * Random Share
              * @description the least part that is drawn at random; null: of the settings
@@ -1928,6 +2657,18 @@ export interface components {
             /** Reason */
             reason: string;
         };
+        /** SourceShiftOut */
+        SourceShiftOut: {
+            /** Images */
+            images: number;
+            /** Source */
+            source: string;
+            /**
+             * Unlike
+             * @description about 0.5: as the reference; 1: each image unlike all of it
+             */
+            unlike: number;
+        };
         /**
          * Split
          * @enum {string}
@@ -2086,6 +2827,124 @@ export interface components {
             submission_ids: string[];
             /** Version */
             version: number;
+        };
+        /**
+         * Verdict
+         * @enum {string}
+         */
+        Verdict: "same" | "drift";
+        /**
+         * WebhookAnswerOut
+         * @description What came of a post.
+         */
+        WebhookAnswerOut: {
+            /**
+             * Error
+             * @description empty: it arrived
+             */
+            error: string;
+            /** Milliseconds */
+            milliseconds: number;
+            /**
+             * Said
+             * @description the beginning of what the receiver answered
+             */
+            said: string;
+            /**
+             * Status
+             * @description of HTTP; null where no answer came
+             */
+            status: number | null;
+        };
+        /**
+         * WebhookChangeIn
+         * @description What is left out stays as it is.
+         */
+        WebhookChangeIn: {
+            /** Description */
+            description?: string | null;
+            /** Enabled */
+            enabled?: boolean | null;
+            /** Types */
+            types?: string[] | null;
+            /** Url */
+            url?: string | null;
+        };
+        /** WebhookIn */
+        WebhookIn: {
+            /**
+             * Description
+             * @default
+             */
+            description?: string;
+            /**
+             * Project Id
+             * @description null: the events of all projects
+             */
+            project_id?: string | null;
+            /**
+             * Types
+             * @description of events; none of them: all
+             * @default []
+             */
+            types?: string[];
+            /**
+             * Url
+             * @description https://…; what is posted to
+             */
+            url: string;
+        };
+        /** WebhookOut */
+        WebhookOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string;
+            /**
+             * Dead
+             * @description deliveries that were given up; they can be replayed
+             */
+            dead: number;
+            /** Description */
+            description: string;
+            /** Enabled */
+            enabled: boolean;
+            /**
+             * Failing Since
+             * @description the first failure after the last success; null: none
+             */
+            failing_since: string | null;
+            /** Id */
+            id: string;
+            /**
+             * Pending
+             * @description deliveries that are to be sent
+             */
+            pending: number;
+            /** Project Id */
+            project_id: string | null;
+            /**
+             * Secrets Until
+             * @description when each older secret, which signs beside the newest one, ends
+             */
+            secrets_until: string[];
+            /**
+             * Types
+             * @description none of them: all
+             */
+            types: string[];
+            /** Url */
+            url: string;
+            /** Why Disabled */
+            why_disabled: string;
+        };
+        /** WebhooksOut */
+        WebhooksOut: {
+            /** Webhooks */
+            webhooks: components["schemas"]["WebhookOut"][];
         };
     };
     responses: never;
@@ -2569,6 +3428,141 @@ export interface operations {
             };
         };
     };
+    list_drift_reports_v1_projects__project_id__drift_get: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    look_for_drift_v1_projects__project_id__drift_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftReportOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    accept_drift_v1_projects__project_id__drift_reference_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftStatusOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_duplicates_v1_projects__project_id__duplicates_get: {
+        parameters: {
+            query?: {
+                /** @description cosine from which on two are near-duplicates */
+                threshold?: number;
+                /** @description `next` of the page before */
+                after?: string | null;
+                limit?: number;
+                /** @description the most items of a cluster that are listed */
+                members?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DuplicatesOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     events_v1_projects__project_id__events_get: {
         parameters: {
             query?: {
@@ -2720,6 +3714,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NeighboursOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    object_neighbours_v1_projects__project_id__items__digest__objects__number__neighbours_get: {
+        parameters: {
+            query?: {
+                k?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+                /** @description of a detection in the item's newest prediction, from 0 */
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectNeighboursOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -3596,6 +4626,384 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_webhooks_v1_webhooks_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhooksOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_webhook_v1_webhooks_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewWebhookOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_event_types_v1_webhooks_event_types_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventTypesOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhook_v1_webhooks__endpoint_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_webhook_v1_webhooks__endpoint_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_webhook_v1_webhooks__endpoint_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookChangeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_deliveries_v1_webhooks__endpoint_id__deliveries_get: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["DeliveryState"] | null;
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_delivery_v1_webhooks__endpoint_id__deliveries__message_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                endpoint_id: string;
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryDetailOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replay_delivery_v1_webhooks__endpoint_id__deliveries__message_id__replay_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                endpoint_id: string;
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replay_dead_v1_webhooks__endpoint_id__replay_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayedOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_webhook_v1_webhooks__endpoint_id__rotate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewWebhookOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_webhook_v1_webhooks__endpoint_id__test_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookAnswerOut"];
+                };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
             default: {
