@@ -29,7 +29,7 @@ from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
 from benchmarks.routing import detector_of, trained_on
 from benchmarks.serving_peers.environments import FROUROS
 from loop.demo.scenes import DAY, LABELS, Conditions, Pool, compose
-from loop.domain.drift import DriftReport, Verdict, alarm_after
+from loop.domain.drift import Verdict, alarm_after
 from loop.domain.ports import Detector
 from loop.domain.prediction import Inference
 from selection.drift import Sample, compare
@@ -38,7 +38,6 @@ from serving.backends.graph import graph_of
 from serving.backends.load import load_detector
 from serving.backends.runtimes import Candidate, Place, opened, prepared
 from serving.images import decode_image
-from tests.contract.test_drift_reports import a_report
 from training.head import read_head
 
 LEVEL = 0.05
@@ -231,16 +230,16 @@ def long_streams(day: Sample) -> Iterator[Figure]:
     rng = np.random.default_rng(4)
     for _ in range(LONG):
         order = rng.permutation(len(day))
-        reference, looks = day.take(order[:REFERENCE]), list[DriftReport]()
+        reference, verdicts, alarm, began = day.take(order[:REFERENCE]), list[Verdict](), False, 0
         for number in range(WINDOWS):
             start = REFERENCE + number * WINDOW
             drifts = ours((reference, day.take(order[start : start + WINDOW])))
-            verdict = Verdict.DRIFT if drifts else Verdict.SAME
-            alarm = alarm_after(looks[::-1], verdict, confirm=2)
-            alarms += alarm and not (looks and looks[-1].alarm)
-            looks.append(a_report(verdict=verdict, alarm=alarm))
-        windows += len(looks)
-        streams += any(look.alarm for look in looks)
+            verdicts.insert(0, Verdict.DRIFT if drifts else Verdict.SAME)
+            before, alarm = alarm, alarm_after(verdicts, alarm, confirm=2)
+            began += alarm and not before
+        windows += len(verdicts)
+        alarms += began
+        streams += bool(began)
     yield at_most(
         f"streams of {WINDOWS} windows without drift that ever alarm", streams / LONG, FALSE_BAR, "share", LONG
     )

@@ -49,6 +49,8 @@ class _Window:
 
 @dataclass(frozen=True, slots=True)
 class DriftWatch:
+    """Looks, by the schedule and on request, and what they are compared with. Nothing is kept in memory."""
+
     store: Store
     blobs: Blobs
     rules: DriftRules
@@ -126,8 +128,9 @@ class DriftWatch:
         compared = self._compared(model, reference, window)
         earlier = self._earlier(model, reference)
         verdict = self._verdict(compared)
-        alarm = alarm_after(earlier, verdict, confirm=self.rules.confirm)
-        cycle_id = earlier[0].cycle_id if alarm and earlier and earlier[0].alarm else None
+        alarmed = bool(earlier) and earlier[0].alarm
+        alarm = alarm_after([verdict, *(one.verdict for one in earlier)], alarmed, confirm=self.rules.confirm)
+        cycle_id = earlier[0].cycle_id if alarm and alarmed else None
         why = ""
         if alarm and verdict is Verdict.DRIFT and cycle_id is None:
             cycle_id, why = self._cycle(model, compared)

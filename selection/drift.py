@@ -6,8 +6,9 @@ what a trained model says of images to be the best). A linear classifier tells b
 (Lopez-Paz & Oquab, ICLR 2017).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,27 +198,21 @@ def _out_of_fold(pooled: _Pooled, rng: np.random.Generator) -> Floats:
 
 
 def _tests(pooled: _Pooled, dealt: Weights, drawn: Weights, direction: Floats) -> tuple[DriftTest, ...]:
-    found = as_they_are(pooled.recent)
-    statistics = {
-        "embeddings": energy_distance(pooled.points, pooled.blocks, dealt),
-        "scores": largest_gap(pooled.scores, dealt),
-        "classes": chi_square(pooled.kinds, dealt),
-    }
-    effects = {
-        "embeddings": (told_apart(direction, found), told_apart(direction, drawn)),
-        "scores": (largest_gap(pooled.scores, found), largest_gap(pooled.scores, drawn)),
-        "classes": (moved_share(pooled.kinds, found), moved_share(pooled.kinds, drawn)),
-    }
-    p_values = np.array([p_value(values) for values in statistics.values()])
+    measured: tuple[tuple[str, Floats, Callable[[Weights], Floats]], ...] = (
+        ("embeddings", energy_distance(pooled.points, pooled.blocks, dealt), partial(told_apart, direction)),
+        ("scores", largest_gap(pooled.scores, dealt), partial(largest_gap, pooled.scores)),
+        ("classes", chi_square(pooled.kinds, dealt), partial(moved_share, pooled.kinds)),
+    )
+    p_values = np.array([p_value(statistics) for _, statistics, _ in measured])
     tests = []
-    for (name, values), p, adjusted_p in zip(statistics.items(), p_values, adjusted(p_values), strict=True):
-        effect, draws = effects[name]
-        low, high = interval(float(effect[0]), draws, least=0.0, most=1.0)
+    for (name, statistics, effect_of), p, adjusted_p in zip(measured, p_values, adjusted(p_values), strict=True):
+        effect = float(effect_of(as_they_are(pooled.recent))[0])
+        low, high = interval(effect, effect_of(drawn), least=0.0, most=1.0)
         tests.append(
             DriftTest(
                 name=name,
-                statistic=float(values[0]),
-                effect=float(effect[0]),
+                statistic=float(statistics[0]),
+                effect=effect,
                 low=low,
                 high=high,
                 p=float(p),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -182,6 +182,7 @@ def test_a_narrow_direction_counts_as_much_as_a_wide_one() -> None:
     assert p_values(look)["embeddings"] <= 0.05
 
 
+@settings(deadline=None)
 @given(data=st.data(), n=st.integers(1, 8), m=st.integers(1, 8))
 def test_whatever_the_images_every_number_is_one(data: st.DataObject, n: int, m: int) -> None:
     """Few, equal or empty images give p-values in (0, 1] and effects in [0, 1]."""

@@ -25,7 +25,6 @@ from loop.projects import Administration
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.seen import Seen
-from tests.contract.test_drift_reports import a_report
 from tests.test_settling import HEAD, LABELS, POLICY, Unrecorded, file_of
 from training.head import read_head
 from training.promotion import GateSettings
@@ -476,25 +475,25 @@ def test_drift_that_is_accepted_is_normal(settled: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "confirm", "alarm"),
+    ("verdicts", "before", "confirm", "after"),
     [
-        ([], "drift", 1, True),
-        ([], "drift", 2, False),
-        ([("drift", False)], "drift", 2, True),
-        ([("same", False)], "drift", 2, False),
-        ([("drift", False), ("same", False)], "drift", 3, False),
-        ([("drift", False), ("drift", False)], "drift", 3, True),
-        ([("drift", True)], "same", 1, False),
-        ([("drift", True), ("drift", False)], "same", 2, True),
-        ([("same", True), ("drift", True)], "same", 2, False),
-        ([("same", True), ("same", True), ("drift", True)], "drift", 3, True),
-        ([("same", False)], "same", 2, False),
+        ("d", False, 1, True),
+        ("d", False, 2, False),
+        ("dd", False, 2, True),
+        ("ds", False, 2, False),
+        ("dds", False, 3, False),
+        ("ddd", False, 3, True),
+        ("sd", True, 1, False),
+        ("sd", True, 2, True),
+        ("ssd", True, 2, False),
+        ("dss", True, 3, True),
+        ("ss", False, 2, False),
     ],
 )
-def test_alarms_begin_and_end_with_a_row(before, now, confirm, alarm) -> None:
-    """earlier windows, newest first, as (verdict, alarm after it)."""
-    earlier = [a_report(verdict=Verdict(verdict), alarm=was) for verdict, was in before]
-    assert alarm_after(earlier, Verdict(now), confirm=confirm) is alarm
+def test_alarms_begin_and_end_with_a_row(verdicts: str, before: bool, confirm: int, after: bool) -> None:
+    """Windows newest first: d for drift, s for same."""
+    row = [Verdict.DRIFT if one == "d" else Verdict.SAME for one in verdicts]
+    assert alarm_after(row, before, confirm=confirm) is after
 
 
 # --- cycles -----------------------------------------------------------------------------------------

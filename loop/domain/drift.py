@@ -128,14 +128,13 @@ class DriftReport:
     cycle_id: str | None = None
 
 
-def alarm_after(earlier: Sequence[DriftReport], verdict: Verdict, *, confirm: int) -> bool:
-    """Whether an episode is under way after a scheduled look with this verdict.
+def alarm_after(verdicts: Sequence[Verdict], alarm: bool, *, confirm: int) -> bool:
+    """Whether an episode is under way after a scheduled look, whose verdict is the first of `verdicts`; those before it
+    follow, newest first. alarm: whether one was under way until then.
 
-    earlier: the scheduled looks at the same model before it, newest first. An episode begins with `confirm` windows in
-    a row that show drift, and ends with as many that do not: at a level of 0.05 one window in twenty shows by chance
-    what is not there, two in a row hardly ever.
+    An episode begins with `confirm` windows in a row that show drift, and ends with as many that do not: at a level of
+    0.05 one window in twenty shows by chance what is not there, two in a row hardly ever.
     """
-    alarm = bool(earlier) and earlier[0].alarm
-    row = [verdict, *(report.verdict for report in earlier[: confirm - 1])]
+    row = verdicts[:confirm]
     turned = len(row) == confirm and all((one is Verdict.DRIFT) != alarm for one in row)
     return alarm != turned
