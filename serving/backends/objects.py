@@ -71,7 +71,9 @@ def projected(features: NDArray[np.float32]) -> NDArray[np.float32]:
     if channels == OBJECT_DIM:
         return features
     if channels < OBJECT_DIM:
-        return np.pad(features, ((0, 0), (0, OBJECT_DIM - channels)))
+        wider = np.zeros((len(features), OBJECT_DIM), dtype=features.dtype)  # np.pad takes as long as all the rest
+        wider[:, :channels] = features
+        return wider
     return np.asarray(features @ _signs(channels))
 
 

@@ -1,5 +1,5 @@
-"""The embedding of an image: what its detector's heads see, averaged. And where the embeddings of its objects come
-from."""
+"""The embedding of an image: what its detector's heads see, averaged; and the map that its objects' embeddings are
+averaged from."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def pooled(levels: Sequence[Tensor]) -> Tensor:
     return torch.nn.functional.normalize(relative, dim=1)
 
 
-_OBJECT_STRIDE = 8.0  # pixels: where YOLO's heads find small objects, and what is coarser has come down to
+_OBJECT_STRIDE = 8.0  # pixels: the finest level of YOLO's necks, into which the coarser ones are mixed
 
 
 def object_level(levels: Sequence[Tensor], image_size: int) -> Tensor:

@@ -77,6 +77,21 @@ def test_they_are_those_that_a_comparison_of_all_would_find(looking: Service) ->
     assert [one["similarity"] for one in found] == pytest.approx([cosine for cosine, _, _ in best], abs=2e-3)
 
 
+def test_only_what_is_answered_keeps_its_embedding(looking: Service) -> None:
+    """Candidates below the policy's score threshold are no detections, and can be found by nobody."""
+    (answer,) = predicted(looking, 1)
+    middle = answer["detections"][len(answer["detections"]) // 2]["score"]
+    assert looking.call("PATCH", "/v1/projects/shapes/policy", json={"score_threshold": middle}).is_success
+    (fewer,) = predicted(looking, 1, first=1)
+    assert looking.call("PATCH", "/v1/projects/shapes/policy", json={"score_threshold": 1.0}).is_success
+    (none,) = predicted(looking, 1, first=2)
+    with looking.services.store.read() as tx:
+        kept = {one["id"]: tx.objects.of(one["id"]) for one in (answer, fewer, none)}
+    assert len(kept[answer["id"]]) == len(answer["detections"])
+    assert 0 < len(kept[fewer["id"]]) == len(fewer["detections"]) < len(answer["detections"])
+    assert none["detections"] == [] and kept[none["id"]] is None
+
+
 def test_what_was_just_predicted_is_found_and_what_was_predicted_again_is_found_once(looking: Service) -> None:
     first = predicted(looking, 2)
     asked = first[0]["item_digest"]
