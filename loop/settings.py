@@ -225,6 +225,13 @@ class SelectionSettings(Section):
     learn_risk: bool
 
 
+class MapSettings(Section):
+    representatives: Annotated[int, Number, Field(ge=100, le=50_000)]
+    neighbours: Annotated[int, Number, Field(ge=2, le=200)]
+    seed: Seed
+    refit_share: Share
+
+
 class TrainingSettings(Section):
     epochs: Positive
     batch: Positive
@@ -282,6 +289,7 @@ class Settings(BaseSettings):
     rollout: RolloutSettings
     policy: PolicySettings
     selection: SelectionSettings
+    map: MapSettings
     training: TrainingSettings
     annotation: AnnotationSettings
     gate: GateSettings

@@ -11,6 +11,7 @@ from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock
 from loop.domain.prediction import Timed
 from loop.exchange.sources import FsspecSources
+from loop.maps import Maps
 from loop.projects import Administration
 from loop.review import Desk
 from loop.risks import Risks
@@ -52,6 +53,7 @@ class Services:
     served_index: ServedIndex
     selector: Selector
     risks: Risks
+    maps: Maps
     inferencer: Inferencer
 
 
@@ -77,6 +79,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     references = ReferenceSpaces(blobs, settings.selection.neighbours)
     administration = administer(settings, store, blobs)
     risks = Risks(store, blobs, utc_now, learn=settings.selection.learn_risk)
+    workshop = RayWorkshop(settings, blobs)
     router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom)
     return Services(
         settings=settings,
@@ -94,7 +97,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
             utc_now,
         ),
         desk=Desk(store, utc_now, os.urandom),
-        controller=_controller(settings, store, blobs, administration),
+        controller=_controller(settings, store, blobs, administration, workshop),
         served_index=ServedIndex(store, settings.data_dir / "index"),
         risks=risks,
         selector=Selector(
@@ -106,6 +109,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
             utc_now,
             os.urandom,
         ),
+        maps=Maps(store, blobs, workshop, utc_now),
         inferencer=inferencer,
     )
 
@@ -114,7 +118,9 @@ def administer(settings: Settings, store: SqlStore, blobs: Blobs) -> Administrat
     return Administration(store, blobs, settings.policy.as_policy(), read_sound_head, utc_now, os.urandom)
 
 
-def _controller(settings: Settings, store: SqlStore, blobs: Blobs, administration: Administration) -> Controller:
+def _controller(
+    settings: Settings, store: SqlStore, blobs: Blobs, administration: Administration, workshop: RayWorkshop
+) -> Controller:
     training = settings.training
     recipe = training.model_dump(
         include={"epochs", "batch", "image_size", "seed", "optimizer", "learning_rate", "flip", "mosaic", "scale"}
@@ -123,7 +129,7 @@ def _controller(settings: Settings, store: SqlStore, blobs: Blobs, administratio
         store=store,
         blobs=blobs,
         administration=administration,
-        workshop=RayWorkshop(settings, blobs),
+        workshop=workshop,
         registry=MlflowRuns(settings),
         settings=CycleSettings(
             training=recipe,

@@ -178,12 +178,14 @@ class Worker:
             ("promotions", _giving_way(partial(self._settle_next, lambda _: True), _A_LITTLE), _RECONCILE_SECONDS),
             ("cycles", _giving_way(self._cycles), _WORK_SECONDS),
             ("annotations", _giving_way(self._annotations), _WORK_SECONDS),
+            ("maps", _giving_way(self._maps), _WORK_SECONDS),
         ]
         loops: list[tuple[str, Callable[[Controller], object], float]] = [
             *((name, when_written(services.store, look), pause) for name, look, pause in awaited),
             ("retirements", _giving_way(self._retire_unused), _RETIRE_SECONDS),
             ("absent models", self._bring_back, _LOOK_AGAIN_SECONDS),
             ("risk", _giving_way(self._learn_risk), _LEARN_SECONDS),
+            ("maps that grow", _giving_way(self._follow_maps), _LOOK_AGAIN_SECONDS),
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(work, pause), name=name, daemon=True)
@@ -255,6 +257,13 @@ class Worker:
     def _learn_risk(self, _: Controller) -> None:
         """From what people have reviewed since."""
         self._services.risks.refit_due()
+
+    def _maps(self, _: Controller) -> bool:
+        """Whether there was one to draw."""
+        return self._services.maps.advance(self._stop.is_set)
+
+    def _follow_maps(self, _: Controller) -> None:
+        self._services.maps.follow()
 
     def _try(self, model: ModelVersion) -> None:
         try:

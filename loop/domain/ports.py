@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from loop.domain.access import Token
 from loop.domain.annotation import AnnotationJob, AnnotationResult
 from loop.domain.cycle import Cycle
+from loop.domain.embedding_map import EmbeddingMap
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion, Promotion
 from loop.domain.prediction import Detection, Inference, Prediction
@@ -77,6 +78,7 @@ class Candidate:
     signals: Mapping[str, float]
     detections: tuple[Detection, ...]
     settled: bool
+    predicted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,10 @@ class Predictions(Protocol):
         behind `after` (0: at the first)."""
         ...
 
+    def count_after(self, project_id: str, model_id: str, sequence: int) -> int:
+        """How many this version has made behind `sequence`; an item that was predicted twice counts twice."""
+        ...
+
     def counts(self, project_id: str) -> Mapping[str, int]:
         """Keys: predictions, routed, audits."""
         ...
@@ -192,6 +198,10 @@ class Tasks(Protocol):
 
     def held_by(self, project_id: str, owner: str, now: datetime) -> list[Task]: ...
     def of_prediction(self, prediction_id: str) -> list[Task]: ...
+    def items(self, project_id: str) -> Iterator[str]:
+        """Digests of the items that have one, in whatever state, each once."""
+        ...
+
     def save(self, task: Task) -> None: ...
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """A lease that has run out counts as open."""
@@ -221,6 +231,10 @@ class Truths(Protocol):
         ...
 
     def current(self, project_id: str, item_digest: str) -> GroundTruth | None: ...
+    def items(self, project_id: str) -> Iterator[str]:
+        """Digests of the items that have theirs, each once."""
+        ...
+
     def all_current(self, project_id: str) -> Iterator[tuple[Item, GroundTruth]]:
         """Each item with its newest ground truth, in the order of the digests."""
         ...
@@ -351,6 +365,22 @@ class Selections(Protocol):
         ...
 
 
+class Maps(Protocol):
+    def get(self, project_id: str) -> EmbeddingMap | None:
+        """None where nobody has asked for it."""
+        ...
+
+    def for_update(self, project_id: str) -> EmbeddingMap | None:
+        """Locked until the transaction ends."""
+        ...
+
+    def all(self) -> list[EmbeddingMap]:
+        """Of all projects; the one that was written longest ago first."""
+        ...
+
+    def save(self, record: EmbeddingMap) -> None: ...
+
+
 class Tokens(Protocol):
     def add(self, token: Token) -> None: ...
     def by_secret(self, secret_digest: str) -> Token | None:
@@ -368,7 +398,7 @@ class Events(Protocol):
 
 class Configuration(Protocol):
     """What a gateway may keep in memory (projects, models, tokens and rollouts), and what waits for the reconcile loop
-    (promotions, cycles and annotations that are new)."""
+    (promotions, cycles and annotations that are new, and maps that are asked for)."""
 
     def revision(self) -> int:
         """Raised by every transaction that writes any of these, together with what it writes.
@@ -395,6 +425,7 @@ class Transaction(Protocol):
     cycles: Cycles
     annotations: Annotations
     selections: Selections
+    maps: Maps
     tokens: Tokens
     events: Events
     configuration: Configuration
@@ -446,7 +477,16 @@ class Blobs(Protocol):
         """Checks the digest. Raises NotFound, or Unavailable where the bytes do not match their key."""
         ...
 
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """The same bytes, a part at a time, so that large ones need not be held. Raises as `get`; damage is told only
+        at the end, in place of the last part."""
+        ...
+
     def has(self, key: str) -> bool: ...
+    def remove(self, key: str) -> None:
+        """Only for content that nobody else can have put, such as a drawing with its time in it. Who is reading it may
+        fail. Does nothing where there is none. Raises Unavailable."""
+        ...
 
 
 # --- models ------------------------------------------------------------------------------------

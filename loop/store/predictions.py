@@ -116,6 +116,7 @@ class SqlPredictions:
                 predictions.c.risk,
                 predictions.c.signals,
                 predictions.c.detections,
+                predictions.c.created_at.label("predicted_at"),
                 or_(_of_the_item(ground_truths), _of_the_item(tasks)).label("settled"),
                 items,
             )
@@ -134,6 +135,14 @@ class SqlPredictions:
             .limit(limit)
         )
         return [_candidate(row) for row in rows]
+
+    def count_after(self, project_id: str, model_id: str, sequence: int) -> int:
+        counted = select(func.count()).where(
+            prediction_feed.c.project_id == project_id,
+            prediction_feed.c.model_id == model_id,
+            prediction_feed.c.sequence > sequence,
+        )
+        return self._connection.scalars(counted).one()
 
     def counts(self, project_id: str) -> Mapping[str, int]:
         row = self._connection.execute(
@@ -163,6 +172,7 @@ def _candidate(row: Row[Any]) -> Candidate:
         signals=record["signals"],
         detections=record["detections"],
         settled=bool(record["settled"]),
+        predicted_at=record["predicted_at"],
     )
 
 

@@ -10,6 +10,7 @@ from loop.store.cycles import SqlCycles
 from loop.store.events import SqlEvents
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.items import SqlItems
+from loop.store.maps import SqlMaps
 from loop.store.models import SqlModels
 from loop.store.predictions import SqlPredictions
 from loop.store.projects import SqlProjects
@@ -40,6 +41,7 @@ class SqlTransaction:
         self.cycles: ports.Cycles = SqlCycles(connection)
         self.annotations: ports.Annotations = SqlAnnotations(connection)
         self.selections: ports.Selections = SqlSelections(connection)
+        self.maps: ports.Maps = SqlMaps(connection)
         self.tokens: ports.Tokens = SqlTokens(connection)
         self.events: ports.Events = SqlEvents(connection, self._appends)
         self.configuration: ports.Configuration = SqlConfiguration(connection)

@@ -11,7 +11,7 @@ from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loop.wiring import Services
-from serving.api import annotations, errors, health, items, models, predictions, projects, selections, tasks
+from serving.api import annotations, errors, health, items, maps, models, predictions, projects, selections, tasks
 from serving.api.bodies import BodyLimit
 from serving.api.gateway import Gateway
 from serving.api.schemas import Problem
@@ -55,7 +55,7 @@ def create_app(services: Services) -> FastAPI:
     errors.install(app)
     app.add_middleware(_Measured)
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
-    for module in (predictions, tasks, items, projects, models, annotations, selections, health):
+    for module in (predictions, tasks, items, projects, models, annotations, selections, maps, health):
         app.include_router(module.router)
     if PAGE.is_dir():
         app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
