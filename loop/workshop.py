@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -172,8 +173,10 @@ def infer_blobs(
 
 def draw_map(*, settings: Settings, project_id: str, refit: bool, progress: Progress) -> Drawn:
     """All but the row of the map, which names what is drawn here."""
-    # Numba wants a folder of its own where that of its package cannot be written.
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.data_dir / "numba"))
+    # What numba has compiled lies beside its packages; where nothing can be written there, in a folder of ours.
+    found = find_spec("pynndescent")
+    if found is None or found.origin is None or not os.access(Path(found.origin).parent, os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.data_dir / "numba"))
     from loop.mapping import MapDrawing, MapRecipe
 
     store = SqlStore.open(settings.database_url)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _INCHES, _DPI = (11, 9), 160
-_COVERED = 0.35  # of the picture, by all points together, were they spread evenly
+_COVERED = 0.15  # of the picture, by all points together, were they spread evenly
 
 
 def save_png(path: Path, table: "pa.Table", by: ColourBy, *, title: str) -> None:
@@ -25,7 +25,7 @@ def save_png(path: Path, table: "pa.Table", by: ColourBy, *, title: str) -> None
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=_INCHES)
-    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_aspect("equal", adjustable="box")
     axes.set(xticks=[], yticks=[])
     for side in axes.spines.values():
         side.set_color("0.85")
@@ -34,10 +34,9 @@ def save_png(path: Path, table: "pa.Table", by: ColourBy, *, title: str) -> None
         _numbers(figure, axes, table, by)
     else:
         _names(axes, table, by)
-    figure.tight_layout()
     try:
         with writing("the map", path):
-            figure.savefig(path, dpi=_DPI)
+            figure.savefig(path, dpi=_DPI, bbox_inches="tight")
     finally:
         pyplot.close(figure)
 
@@ -50,9 +49,10 @@ def _numbers(figure: Any, axes: Any, table: "pa.Table", by: ColourBy) -> None:
         values, words = table["risk"].to_numpy(), "risk of being wrong"
         ramp, norm, order = RAMP, Normalize(0.0, 1.0), np.argsort(values, kind="stable")
     else:
-        values, words = table["anomaly_p"].to_numpy(), "share of training images as unlike the others (anomaly p)"
-        least = min(0.1, float(values.min()))
-        ramp, norm, order = RAMP[::-1], LogNorm(least, 1.0), np.argsort(-values, kind="stable")
+        values = table["anomaly_p"].to_numpy()
+        known = bool((values < 1.0).any())
+        words = f"anomaly p: {'at most 0.001 is remarkable' if known else 'not known without training images'}"
+        ramp, norm, order = RAMP[::-1], LogNorm(0.001, 1.0, clip=True), np.argsort(-values, kind="stable")
     drawn = _points(axes, positions_of(table)[order], c=values[order], norm=norm,
                     cmap=LinearSegmentedColormap.from_list(by, ramp))  # fmt: skip
     bar = figure.colorbar(drawn, ax=axes, shrink=0.5, pad=0.02, label=words)
@@ -74,7 +74,8 @@ def _names(axes: Any, table: "pa.Table", by: ColourBy) -> None:
         for name, colour, count in zip(found.names[:shown], found.colours, counts, strict=False)
     ]
     if len(found.names) > shown:
-        entries.append((f"{len(found.names) - shown} others  {counts[shown:].sum():,}", OTHERS))
+        others = _short(found.names[-1]) if len(found.names) == shown + 1 else f"{len(found.names) - shown} others"
+        entries.append((f"{others}  {counts[shown:].sum():,}", OTHERS))
     if nothing := int((found.codes < 0).sum()):
         entries.append((f"nothing detected  {nothing:,}", NOTHING))
     for words, colour in entries:
