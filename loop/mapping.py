@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loop import loaded
-from loop.domain.embedding_map import Drawn, needs_fit
-from loop.domain.errors import AskanceError, Invalid
+from loop.domain.embedding_map import Drawn, needs_fit, nothing_to_draw
+from loop.domain.errors import AskanceError
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Candidate, Clock, Store
 from selection.layout import Layout, fit
@@ -124,57 +124,45 @@ class MapDrawing:
 
     def _followed(self, model: ModelVersion, before: _Before, new: _Gathered) -> Drawn | None:
         """What is new beside what is there; None where too much would only be placed."""
-        old = before.table
-        place = pc.index_in(new.facts["item"].combine_chunks(), old["item"].combine_chunks())
-        fresh = place.is_null().to_numpy(zero_copy_only=False)
-        if needs_fit(before.drawn, model.id, new=int(fresh.sum()), refit_share=self.recipe.refit_share):
+        place = _rows_in(before.table, new.facts["item"])
+        fresh = place < 0
+        late = int(fresh.sum())
+        if needs_fit(before.drawn, model.id, new=late, refit_share=self.recipe.refit_share):
             return None
-        again = place.drop_null().to_numpy()
-        stays = np.ones(len(old), dtype=bool)
-        stays[again] = False
-        where, fitted = positions_of(old), old["fitted"].to_numpy()
-        positions = np.empty((len(fresh), 2), dtype=np.float32)
-        positions[~fresh] = where[again]
+        stays = np.ones(len(before.table), dtype=bool)
+        stays[place[~fresh]] = False
+        where, was_fitted = positions_of(before.table), before.table["fitted"].to_numpy()
+        positions, fitted = np.empty((len(fresh), 2), dtype=np.float32), np.zeros(len(fresh), dtype=bool)
+        positions[~fresh], fitted[~fresh] = where[place[~fresh]], was_fitted[place[~fresh]]
         positions[fresh] = before.layout.place(_sound(new)[fresh])
-        was_fitted = np.zeros(len(fresh), dtype=bool)
-        was_fitted[~fresh] = fitted[again]
         table = self._table(
-            model.project_id,
-            pa.concat_tables([facts_of(old).filter(pa.array(stays)), new.facts]),
+            model,
+            pa.concat_tables([facts_of(before.table).filter(pa.array(stays)), new.facts]),
             np.concatenate([where[stays], positions]),
-            np.concatenate([fitted[stays], was_fitted]),
+            np.concatenate([was_fitted[stays], fitted]),
         )
-        if table.equals(old):
+        if table.equals(before.table):
             return before.drawn
-        changed = replace(
+        drawn = replace(
             before.drawn,
             previous_key=before.drawn.key,
-            sequence=max(new.sequence, before.drawn.sequence),
+            sequence=new.sequence,
             points=len(table),
-            late=before.drawn.late + int(fresh.sum()),
+            late=before.drawn.late + late,
             made_at=self.clock(),
         )
-        return self._written(model.project_id, changed, table)
+        return self._written(model, drawn, table)
 
     def _fitted(self, model: ModelVersion, before: _Before | None, all_of_it: _Gathered, alive: Alive) -> Drawn:
-        """Representatives by UMAP, and all others beside them; turned so that it looks as it did before."""
-        embeddings, recipe = _sound(all_of_it), self.recipe
-        if not len(embeddings):
-            raise Invalid(
-                "the present champion has predicted no image, so there is nothing to draw.",
-                hint="Predict some first: askance annotate FOLDER --no-review.",
-            )
-        count = min(recipe.representatives, len(embeddings))
-        chosen = np.sort(np.random.default_rng(recipe.seed).choice(len(embeddings), count, replace=False))
-        layout, different = fit(embeddings[chosen], seed=recipe.seed, neighbours=recipe.neighbours)
+        """All of it anew."""
+        if not len(all_of_it.items):
+            raise nothing_to_draw()
+        layout, representatives = self._layout(all_of_it, before)
         alive()
-        representatives = chosen[different]
-        if before is not None:
-            layout = _as_before(layout, all_of_it.facts["item"].take(representatives), before.table)
-        positions = layout.place(embeddings)
+        positions = layout.place(all_of_it.embeddings)
         alive()
         positions[representatives] = layout.positions
-        fitted = np.zeros(len(embeddings), dtype=bool)
+        fitted = np.zeros(len(positions), dtype=bool)
         fitted[representatives] = True
         now = self.clock()
         drawn = Drawn(
@@ -183,27 +171,46 @@ class MapDrawing:
             layout_key=self.blobs.put(layout.to_bytes(f"{model.project_id} {now.isoformat()}")),
             previous_key=None if before is None else before.drawn.key,
             sequence=all_of_it.sequence,
-            points=len(embeddings),
+            points=len(positions),
             fitted=len(representatives),
             late=0,
-            seed=recipe.seed,
+            seed=self.recipe.seed,
             fitted_at=now,
             made_at=now,
         )
-        return self._written(model.project_id, drawn, self._table(model.project_id, all_of_it.facts, positions, fitted))
+        return self._written(model, drawn, self._table(model, all_of_it.facts, positions, fitted))
+
+    def _layout(self, all_of_it: _Gathered, before: _Before | None) -> tuple[Layout, NDArray[np.intp]]:
+        """Of representatives drawn at random, and their rows; turned so that it looks as the map did before."""
+        embeddings, recipe = _sound(all_of_it), self.recipe
+        count = min(recipe.representatives, len(embeddings))
+        chosen = np.sort(np.random.default_rng(recipe.seed).choice(len(embeddings), count, replace=False))
+        layout, different = fit(embeddings[chosen], seed=recipe.seed, neighbours=recipe.neighbours)
+        representatives = chosen[different]
+        if before is not None:
+            place = _rows_in(before.table, all_of_it.facts["item"].take(pa.array(representatives)))
+            known = np.flatnonzero(place >= 0)
+            layout = layout.aligned(known, positions_of(before.table)[place[known]])
+        return layout, representatives
 
     def _table(
-        self, project_id: str, facts: pa.Table, positions: NDArray[np.float32], fitted: NDArray[np.bool_]
+        self, model: ModelVersion, facts: pa.Table, positions: NDArray[np.float32], fitted: NDArray[np.bool_]
     ) -> pa.Table:
         with self.store.read() as tx:
-            tasks, truths = identities(tx.tasks.items(project_id)), identities(tx.truths.items(project_id))
+            tasks = identities(tx.tasks.items(model.project_id))
+            truths = identities(tx.truths.items(model.project_id))
         return map_table(facts, positions, fitted, tasks=tasks, truths=truths)
 
-    def _written(self, project_id: str, drawn: Drawn, table: pa.Table) -> Drawn:
-        about = {"project": project_id} | {
-            name: str(getattr(drawn, name)) for name in ("model_id", "points", "fitted", "seed")
+    def _written(self, model: ModelVersion, drawn: Drawn, table: pa.Table) -> Drawn:
+        about = {
+            "project": model.project_id,
+            "model_id": model.id,
+            "points": str(drawn.points),
+            "fitted": str(drawn.fitted),
+            "seed": str(drawn.seed),
+            "fitted_at": drawn.fitted_at.isoformat(),
+            "made_at": drawn.made_at.isoformat(),
         }
-        about |= {name: getattr(drawn, name).isoformat() for name in ("fitted_at", "made_at")}
         return replace(drawn, key=self.blobs.put(write_map(table, about)))
 
 
@@ -226,8 +233,7 @@ def _sound(gathered: _Gathered) -> NDArray[np.float32]:
     return gathered.embeddings
 
 
-def _as_before(layout: Layout, representatives: pa.ChunkedArray, before: pa.Table) -> Layout:
-    """Turned by those of its representatives, given by their items, that were on the map `before`."""
-    place = pc.index_in(representatives.combine_chunks(), before["item"].combine_chunks())
-    known = np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))
-    return layout.aligned(known, positions_of(before)[place.drop_null().to_numpy()])
+def _rows_in(table: pa.Table, items: pa.ChunkedArray) -> NDArray[np.intp]:
+    """(n,): the row of a map that each of n items has; -1 for those that are not on it."""
+    found = pc.index_in(items.combine_chunks(), table["item"].combine_chunks())
+    return np.asarray(found.fill_null(-1), dtype=np.intp)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from loop import loaded
-from loop.domain.embedding_map import Drawn, EmbeddingMap
-from loop.domain.errors import AskanceError, Invalid, NotFound
+from loop.domain.embedding_map import Drawn, EmbeddingMap, nothing_to_draw
+from loop.domain.errors import AskanceError, NotFound
 from loop.domain.ports import Blobs, Clock, Store, Transaction
 
 log = logging.getLogger("askance.map")
@@ -50,10 +50,7 @@ class Maps:
         with self.store.begin() as tx:
             model = loaded.champion(tx, project_id)
             if not tx.predictions.count_after(project_id, model.id, 0):
-                raise Invalid(
-                    "the present champion has predicted no image, so there is nothing to draw.",
-                    hint="Predict some first: askance annotate FOLDER --no-review.",
-                )
+                raise nothing_to_draw()
             now = self.clock()
             record = tx.maps.for_update(project_id) or EmbeddingMap.first(project_id, actor, now)
             asked = record.asked(refit=refit, actor=actor, now=now)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from loop.domain.errors import Invalid
+
 # A map follows by itself when this share of its points has come since, and no fewer than this; explicit asking is
 # answered at once. The next time is not before this long: together they bound what maps cost a service that is busy.
 FOLLOWS_SHARE = 0.1
@@ -101,3 +103,10 @@ def needs_fit(drawn: Drawn | None, model_id: str, *, new: int, refit_share: floa
     if drawn is None or drawn.model_id != model_id:
         return True
     return drawn.late + new > refit_share * (drawn.points + new)
+
+
+def nothing_to_draw() -> Invalid:
+    return Invalid(
+        "the present champion has predicted no image, so there is nothing to draw.",
+        hint="Predict some first: askance annotate FOLDER --no-review.",
+    )
