@@ -244,6 +244,13 @@ class DriftSettings(Section):
         return DriftRules(**self.model_dump())
 
 
+class MapSettings(Section):
+    representatives: Annotated[int, Number, Field(ge=100, le=50_000)]
+    neighbours: Annotated[int, Number, Field(ge=2, le=200)]
+    seed: Seed
+    refit_share: Share
+
+
 class TrainingSettings(Section):
     epochs: Positive
     batch: Positive
@@ -328,6 +335,7 @@ class Settings(BaseSettings):
     policy: PolicySettings
     selection: SelectionSettings
     drift: DriftSettings
+    map: MapSettings
     training: TrainingSettings
     annotation: AnnotationSettings
     webhooks: WebhookSettings

@@ -16,6 +16,7 @@ from loop.domain.prediction import Timed
 from loop.drift import DriftWatch
 from loop.duplicates import Duplicates
 from loop.exchange.sources import FsspecSources
+from loop.maps import Maps
 from loop.outgoing import HttpSender
 from loop.projects import Administration
 from loop.rarity import Rarities
@@ -66,6 +67,7 @@ class Services:
     webhooks: Webhooks
     dispatcher: Dispatcher
     drift: DriftWatch
+    maps: Maps
     inferencer: Inferencer
 
 
@@ -94,7 +96,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     sender = HttpSender(
         allow_private=settings.webhooks.allow_private, timeout_s=settings.webhooks.timeout_s, clock=utc_now
     )
-    controller = _controller(settings, store, blobs, administration)
+    workshop = RayWorkshop(settings, blobs)
+    controller = _controller(settings, store, blobs, administration, workshop)
     rarity = Rarities(store).of
     served_index = ServedIndex(store, settings.data_dir / "index")
     duplicates = Duplicates(served_index.caught_up)
@@ -133,6 +136,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         ),
         webhooks=Webhooks(store, sender, settings.webhooks.allow_private, utc_now, os.urandom),
         dispatcher=Dispatcher(_deliverer(settings, store), sender, utc_now),
+        maps=Maps(store, blobs, workshop, utc_now),
         inferencer=inferencer,
     )
 
@@ -141,7 +145,9 @@ def administer(settings: Settings, store: SqlStore, blobs: Blobs) -> Administrat
     return Administration(store, blobs, settings.policy.as_policy(), read_sound_head, utc_now, os.urandom)
 
 
-def _controller(settings: Settings, store: SqlStore, blobs: Blobs, administration: Administration) -> Controller:
+def _controller(
+    settings: Settings, store: SqlStore, blobs: Blobs, administration: Administration, workshop: RayWorkshop
+) -> Controller:
     training = settings.training
     recipe = training.model_dump(
         include={"epochs", "batch", "image_size", "seed", "optimizer", "learning_rate", "flip", "mosaic", "scale"}
@@ -150,7 +156,7 @@ def _controller(settings: Settings, store: SqlStore, blobs: Blobs, administratio
         store=store,
         blobs=blobs,
         administration=administration,
-        workshop=RayWorkshop(settings, blobs),
+        workshop=workshop,
         registry=MlflowRuns(settings),
         settings=CycleSettings(
             training=recipe,

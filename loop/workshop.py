@@ -1,11 +1,14 @@
 """Where the heavy work of a cycle runs: Ray tasks in processes of their own, with images from the blob store."""
 
 import logging
+import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +16,15 @@ from numpy.typing import NDArray
 
 from loop.controller import EVALUATION_FLOOR, Progress, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle
-from loop.domain.errors import Unavailable
+from loop.domain.embedding_map import Drawn
+from loop.domain.errors import CycleFailed, MapFailed, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs
 from loop.domain.prediction import Inference
 from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
+from loop.store.database import SqlStore
 from serving.images import decode_image
 from training.head import read_head
 from training.launch import run_in_ray
@@ -73,6 +78,22 @@ class RayWorkshop:
         )
         return found
 
+    def draw_map(self, project_id: str, *, refit: bool, stopping: Callable[[], bool]) -> Drawn:
+        """See `loop.maps.Cartographer`."""
+
+        def go_on(_share: float, _figures: Mapping[str, float]) -> None:
+            if stopping():
+                raise MapFailed("the service stops.", hint="The next start draws it.")
+
+        try:
+            drawn: Drawn = run_in_ray(
+                draw_map, settings=self.settings, project_id=project_id, refit=refit, on_progress=go_on
+            )
+        except CycleFailed as error:
+            hint = "The service's log has more. With too little memory, lower map.representatives."
+            raise MapFailed(error.detail, hint=hint) from error
+        return drawn
+
     def clean(self, cycle_id: str) -> None:
         shutil.rmtree(self._folder(cycle_id), ignore_errors=True)
 
@@ -92,8 +113,8 @@ def _pixels(content: bytes, *, max_pixels: int, enough: int | None = None) -> ND
     return decode_image(content, max_pixels=max_pixels, enough=enough)[1]
 
 
-# The two functions below run in Ray's processes. They import torch themselves, so that the processes which only ask
-# for the work (the service, the gateway) neither wait for it nor hold it in memory.
+# The functions below run in Ray's processes. They import torch and numba themselves, so that the processes which only
+# ask for the work (the service, the gateway) neither wait for them nor hold them in memory.
 
 
 def train_entries(
@@ -149,6 +170,27 @@ def infer_blobs(
         found += detector.predict(chunk, score_floor=EVALUATION_FLOOR)
         progress(len(found) / len(image_keys), {})
     return found
+
+
+def draw_map(*, settings: Settings, project_id: str, refit: bool, progress: Progress) -> Drawn:
+    """All but the row of the map, which names what is drawn here."""
+    # What numba has compiled lies beside its packages; where nothing can be written there, in a folder of ours.
+    found = find_spec("pynndescent")
+    if found is None or found.origin is None or not os.access(Path(found.origin).parent, os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.data_dir / "numba"))
+    from loop.mapping import MapDrawing, MapRecipe
+
+    store = SqlStore.open(settings.database_url)
+    try:
+        drawing = MapDrawing(
+            store,
+            FsspecBlobs.open(settings.blobs_url),
+            MapRecipe(**settings.map.model_dump()),
+            lambda: datetime.now(UTC),
+        )
+        return drawing.draw(project_id, refit=refit, alive=lambda: progress(0.0, {}))
+    finally:
+        store.close()
 
 
 class MlflowRuns:

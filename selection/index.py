@@ -90,10 +90,14 @@ class EmbeddingIndex:
 
     def similarities(self, queries: NDArray[np.float32], k: int) -> NDArray[np.float32]:
         """Cosine similarity of each of (m, dim) `queries` to its k nearest, (m, k), descending."""
+        return self.search(queries, k)[0]
+
+    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The same, and the rows of those nearest, by the order in which they were added; -1 where fewer are found."""
         checked = self._checked(queries)
         with self._lock:
-            found, _ = self._index.search(checked, k)
-        return np.asarray(found)
+            similarities, rows = self._index.search(checked, k)
+        return np.asarray(similarities), np.asarray(rows)
 
     def nearest(self, query: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
         """At most `k` (key, cosine similarity in [-1, 1]) of the nearest, most similar first."""

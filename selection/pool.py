@@ -94,10 +94,10 @@ def checked(pool: Pool) -> Pool:
             f"embeddings of width {pool.labelled.shape[1]} and {pool.embeddings.shape[1]} are of different spaces.",
             hint="Each model version has its own embedding space; compare within one.",
         )
-    _require_finite("embedding", pool.embeddings, pool.keys)
-    _require_finite("risk", pool.risk, pool.keys)
+    require_finite("embedding", pool.embeddings, pool.keys)
+    require_finite("risk", pool.risk, pool.keys)
     for name, values in pool.signals.items():
-        _require_finite(name, values, pool.keys)
+        require_finite(name, values, pool.keys)
     return pool
 
 
@@ -116,7 +116,8 @@ def require_features(pool: Pool, strategy: str) -> Features:
 _AT_ONCE = 65_536  # rows
 
 
-def _require_finite(what: str, values: NDArray[np.floating], keys: Sequence[str]) -> None:
+def require_finite(what: str, values: NDArray[np.floating], keys: Sequence[str]) -> None:
+    """Raises Invalid, naming the first of `keys` (n) whose row of (n, ...) `values` is at fault."""
     for start in range(0, len(values), _AT_ONCE):
         finite = np.isfinite(values[start : start + _AT_ONCE])
         if not finite.all():

@@ -179,6 +179,7 @@ class Worker:
             ("promotions", _giving_way(partial(self._settle_next, lambda _: True), _A_LITTLE), _RECONCILE_SECONDS),
             ("cycles", _giving_way(self._cycles), _WORK_SECONDS),
             ("annotations", _giving_way(self._annotations), _WORK_SECONDS),
+            ("maps", _giving_way(self._maps), _WORK_SECONDS),
         ]
         loops: list[tuple[str, Callable[[Controller], object], float]] = [
             *((name, when_written(services.store, look), pause) for name, look, pause in awaited),
@@ -187,6 +188,7 @@ class Worker:
             ("risk", _giving_way(self._learn_risk), _LEARN_SECONDS),
             ("webhooks", _giving_way(self._send_webhooks), _WORK_SECONDS),
             ("drift", _giving_way(self._look_for_drift), _DRIFT_SECONDS),
+            ("maps that grow", _giving_way(self._follow_maps), _LOOK_AGAIN_SECONDS),
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(work, pause), name=name, daemon=True)
@@ -266,6 +268,13 @@ class Worker:
     def _look_for_drift(self, _: Controller) -> None:
         """In the predictions since the last look."""
         self._services.drift.look_due()
+
+    def _maps(self, _: Controller) -> bool:
+        """Whether there was one to draw."""
+        return self._services.maps.advance(self._stop.is_set)
+
+    def _follow_maps(self, _: Controller) -> None:
+        self._services.maps.follow()
 
     def _try(self, model: ModelVersion) -> None:
         try:

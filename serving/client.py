@@ -30,6 +30,8 @@ from serving.api.schemas import (
     EventTypesOut,
     ItemDetailOut,
     LeaseOut,
+    MapIn,
+    MapOut,
     Me,
     ModelOut,
     ModelsOut,
@@ -285,6 +287,28 @@ class Client:
 
     def risk(self, project: str) -> RiskOut:
         return self._get(RiskOut, f"/v1/projects/{project}/risk")
+
+    def ask_for_map(self, project: str, *, refit: bool = False) -> MapOut:
+        """Have it drawn, or brought up to date; another process does it."""
+        body = MapIn(refit=refit).model_dump()
+        return self._send(MapOut, "POST", f"/v1/projects/{project}/map", json=body, retry=True)
+
+    def map_status(self, project: str) -> MapOut:
+        return self._get(MapOut, f"/v1/projects/{project}/map/status")
+
+    def await_map(self, project: str, *, timeout_s: float = 3600.0) -> MapOut:
+        """Its status once nothing is awaited any more: ready or failed."""
+
+        def find() -> MapOut | None:
+            status = self.map_status(project)
+            return None if status.state in ("queued", "running") else status
+
+        return _polled(find, timeout_s, f"the map of {project}")
+
+    def map(self, project: str) -> bytes:
+        """The newest drawing as an Arrow IPC stream (`selection.map_file.read_map`). Raises ApiError where there is
+        none; ask for it first."""
+        return self._response("GET", f"/v1/projects/{project}/map", retry=True).content
 
     def selections(self, project: str) -> SelectionPage:
         return self._get(SelectionPage, f"/v1/projects/{project}/selections")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from loop.cli.writing import writing
 from loop.domain.errors import Invalid
 
 _KINDS = (".png", ".svg", ".pdf")
@@ -31,8 +32,7 @@ def save_plot(path: Path, reliability: Sequence[tuple[float, float, float]], *, 
     axes.legend(loc="upper left", frameon=False)
     figure.tight_layout()
     try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise Invalid(f"the plot cannot be written to {path}: {error.strerror}.", hint="Name another place.") from error
+        with writing("the plot", path):
+            figure.savefig(path, dpi=150)
     finally:
         pyplot.close(figure)

@@ -153,5 +153,9 @@ class CycleFailed(AskanceError):
     code, title = "cycle-failed", "The cycle failed"
 
 
+class MapFailed(AskanceError):
+    code, title = "map-failed", "The map could not be drawn"
+
+
 class AnnotationFailed(AskanceError):
     code, title = "annotation-failed", "The annotation failed"

@@ -13,6 +13,7 @@ from loop.domain.access import Token
 from loop.domain.annotation import AnnotationJob, AnnotationResult
 from loop.domain.cycle import Cycle
 from loop.domain.drift import DriftReport
+from loop.domain.embedding_map import EmbeddingMap
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion, Promotion
 from loop.domain.prediction import Detection, Inference, Prediction
@@ -89,6 +90,7 @@ class Candidate:
     signals: Mapping[str, float]
     detections: tuple[Detection, ...]
     settled: bool
+    predicted_at: datetime
     objects: NDArray[np.float16] | None = None
 
 
@@ -105,6 +107,7 @@ class Served:
     embedding: NDArray[np.float32]
     detections: tuple[Detection, ...]
     score_threshold: float
+    predicted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,10 @@ class Predictions(Protocol):
         descending."""
         ...
 
+    def count_after(self, project_id: str, model_id: str, sequence: int) -> int:
+        """How many this version has made behind `sequence`; an item that was predicted twice counts twice."""
+        ...
+
     def counts(self, project_id: str) -> Mapping[str, int]:
         """Keys: predictions, routed, audits."""
         ...
@@ -245,6 +252,10 @@ class Tasks(Protocol):
 
     def held_by(self, project_id: str, owner: str, now: datetime) -> list[Task]: ...
     def of_prediction(self, prediction_id: str) -> list[Task]: ...
+    def items(self, project_id: str) -> Iterator[str]:
+        """Digests of the items that have one, in whatever state, each once."""
+        ...
+
     def save(self, task: Task) -> None: ...
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """A lease that has run out counts as open."""
@@ -274,6 +285,10 @@ class Truths(Protocol):
         ...
 
     def current(self, project_id: str, item_digest: str) -> GroundTruth | None: ...
+    def items(self, project_id: str) -> Iterator[str]:
+        """Digests of the items that have theirs, each once."""
+        ...
+
     def all_current(self, project_id: str) -> Iterator[tuple[Item, GroundTruth]]:
         """Each item with its newest ground truth, in the order of the digests."""
         ...
@@ -428,6 +443,22 @@ class DriftReports(Protocol):
         ...
 
 
+class Maps(Protocol):
+    def get(self, project_id: str) -> EmbeddingMap | None:
+        """None where nobody has asked for it."""
+        ...
+
+    def for_update(self, project_id: str) -> EmbeddingMap | None:
+        """Locked until the transaction ends."""
+        ...
+
+    def all(self) -> list[EmbeddingMap]:
+        """Of all projects; the one that was written longest ago first."""
+        ...
+
+    def save(self, record: EmbeddingMap) -> None: ...
+
+
 class Tokens(Protocol):
     def add(self, token: Token) -> None: ...
     def by_secret(self, secret_digest: str) -> Token | None:
@@ -512,7 +543,7 @@ class Deliveries(Protocol):
 
 class Configuration(Protocol):
     """What a gateway may keep in memory (projects, models, tokens and rollouts), and what waits for the reconcile loop
-    (promotions, cycles and annotations that are new)."""
+    (promotions, cycles and annotations that are new, and maps that are asked for)."""
 
     def revision(self) -> int:
         """Raised by every transaction that writes any of these, together with what it writes.
@@ -541,6 +572,7 @@ class Transaction(Protocol):
     annotations: Annotations
     selections: Selections
     drift_reports: DriftReports
+    maps: Maps
     tokens: Tokens
     events: Events
     endpoints: Endpoints
@@ -594,7 +626,16 @@ class Blobs(Protocol):
         """Checks the digest. Raises NotFound, or Unavailable where the bytes do not match their key."""
         ...
 
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """The same bytes, a part at a time, so that large ones need not be held. Raises as `get`; damage is told only
+        at the end, in place of the last part."""
+        ...
+
     def has(self, key: str) -> bool: ...
+    def remove(self, key: str) -> None:
+        """Only for content that nobody else can have put, such as a drawing with its time in it. Who is reading it may
+        fail. Does nothing where there is none. Raises Unavailable."""
+        ...
 
 
 class Sender(Protocol):

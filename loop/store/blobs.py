@@ -4,14 +4,16 @@ Layout under the root: `ab/abcd…`, 64 hex digits. A key is visible only with a
 file in `.staged` and a rename, on an object store because uploads appear whole.
 """
 
+import hashlib
 import os
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -20,6 +22,7 @@ from loop.domain.errors import NotFound, SettingsError, Unavailable
 from loop.domain.identity import digest_of
 
 _KEY = re.compile(r"[0-9a-f]{64}")
+_PIECE = 1 << 20
 
 
 class _Draft(Protocol):
@@ -37,6 +40,8 @@ class _Folder(Protocol):
 
     def has(self, name: str) -> bool: ...
     def read(self, name: str) -> bytes: ...
+    def open(self, name: str) -> BinaryIO: ...
+    def remove(self, name: str) -> None: ...
     def draft(self, content: bytes) -> _Draft: ...
     def settle(self, name: str) -> None:
         """Make a name durable that another process may have given a moment ago."""
@@ -91,14 +96,31 @@ class FsspecBlobs:
         """The bytes of `key`. Raises NotFound, or Unavailable where they cannot be read or do not match."""
         content = self._read(key)
         if content is None:
-            raise NotFound(f"there is no blob {key!r}.", hint="Check that blobs.url is right.", blob=key)
+            raise _absent(key)
         if digest_of(content) != key:
-            raise Unavailable(
-                f"the bytes of blob {key} do not match their digest: they were damaged.",
-                hint="Restore this file from a backup, or send the same content again.",
-                blob=key,
-            )
+            raise _damaged(key)
         return content
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """See `loop.domain.ports.Blobs`."""
+        if not self.has(key):
+            raise _absent(key)
+        try:
+            return _read_in_pieces(self._folder.open(_name(key)), key)
+        except FileNotFoundError as error:
+            raise _absent(key) from error
+        except OSError as error:
+            raise _unavailable("read", error) from error
+
+    def remove(self, key: str) -> None:
+        """See `loop.domain.ports.Blobs`."""
+        try:
+            if self.has(key):
+                self._folder.remove(_name(key))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unavailable("removed", error) from error
 
     def has(self, key: str) -> bool:
         """Whether there is content under `key`; it is not read."""
@@ -153,6 +175,35 @@ class StagedBlob:
             draft.drop()
 
 
+def _read_in_pieces(file: BinaryIO, key: str) -> Iterator[bytes]:
+    """One behind what was read, so that the last is given only where all of them are right."""
+    checksum, before = hashlib.sha256(), b""
+    try:
+        with file:
+            while piece := file.read(_PIECE):
+                checksum.update(piece)
+                if before:
+                    yield before
+                before = piece
+    except OSError as error:
+        raise _unavailable("read", error) from error
+    if checksum.hexdigest() != key:
+        raise _damaged(key)
+    yield before
+
+
+def _absent(key: str) -> NotFound:
+    return NotFound(f"there is no blob {key!r}.", hint="Check that blobs.url is right.", blob=key)
+
+
+def _damaged(key: str) -> Unavailable:
+    return Unavailable(
+        f"the bytes of blob {key} do not match their digest: they were damaged.",
+        hint="Restore this file from a backup, or send the same content again.",
+        blob=key,
+    )
+
+
 def _unavailable(done: str, error: OSError) -> Unavailable:
     return Unavailable(
         f"blobs cannot be {done}: {error.strerror or type(error).__name__}.",
@@ -200,6 +251,12 @@ class _LocalFolder:
 
     def read(self, name: str) -> bytes:
         return (self._root / name).read_bytes()
+
+    def open(self, name: str) -> BinaryIO:
+        return (self._root / name).open("rb")
+
+    def remove(self, name: str) -> None:
+        (self._root / name).unlink()
 
     def draft(self, content: bytes) -> "_File":
         """A file of its own, whose bytes are durable."""
@@ -304,6 +361,12 @@ class _RemoteFolder:
 
     def read(self, name: str) -> bytes:
         return bytes(self._call("cat_file", name))
+
+    def open(self, name: str) -> BinaryIO:
+        return cast(BinaryIO, self._call("open", name))
+
+    def remove(self, name: str) -> None:
+        self._call("rm_file", name)
 
     def draft(self, content: bytes) -> "_Upload":
         return _Upload(self, content)

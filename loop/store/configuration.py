@@ -1,7 +1,7 @@
 """One number that tells whether anything was written that a gateway keeps in memory or the reconcile loop waits for.
 
 Every write to projects, models, tokens and rollouts raises it first, in its own transaction, and so does whatever asks
-for a promotion, a cycle or an annotation. On PostgreSQL the row is
+for a promotion, a cycle, an annotation or a map. On PostgreSQL the row is
 then locked until the commit: such transactions run one after the other, so the numbers become visible in their order,
 and taking this lock before any other keeps them from deadlock. SQLite has one writer at a time anyway.
 """

@@ -127,6 +127,7 @@ class SqlPredictions:
                 predictions.c.risk,
                 predictions.c.signals,
                 predictions.c.detections,
+                predictions.c.created_at.label("predicted_at"),
                 or_(_of_the_item(ground_truths), _of_the_item(tasks)).label("settled"),
                 items,
             )
@@ -194,6 +195,14 @@ class SqlPredictions:
         )
         return [Served(**row._mapping) for row in rows]
 
+    def count_after(self, project_id: str, model_id: str, sequence: int) -> int:
+        counted = select(func.count()).where(
+            prediction_feed.c.project_id == project_id,
+            prediction_feed.c.model_id == model_id,
+            prediction_feed.c.sequence > sequence,
+        )
+        return self._connection.scalars(counted).one()
+
     def counts(self, project_id: str) -> Mapping[str, int]:
         row = self._connection.execute(
             select(
@@ -233,6 +242,7 @@ def _candidate(row: Row[Any]) -> Candidate:
         detections=record["detections"],
         settled=bool(record["settled"]),
         objects=record.get("features"),
+        predicted_at=record["predicted_at"],
     )
 
 

@@ -30,6 +30,7 @@ from loop.domain.access import Role
 from loop.domain.annotation import AnnotationState
 from loop.domain.cycle import CycleState, Step
 from loop.domain.drift import Origin, Verdict
+from loop.domain.embedding_map import MapState
 from loop.domain.item import Split
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.review import Outcome, TaskState
@@ -622,6 +623,38 @@ Index(
     drift_reports.c.id,
     sqlite_where=SCHEDULED_LOOK,
     postgresql_where=SCHEDULED_LOOK,
+)
+
+# The columns from model_id on are null before the first drawing.
+maps = Table(
+    "maps",
+    metadata,
+    Column("project_id", PlainText, ForeignKey("projects.id"), primary_key=True),
+    Column("state", Choice(MapState), nullable=False),
+    Column("refit", Boolean, nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("error", PlainText, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("model_id", PlainText),
+    Column("key", PlainText),
+    Column("layout_key", PlainText),
+    Column("previous_key", PlainText),
+    Column("sequence", BigInteger),
+    Column("points", Integer),
+    Column("fitted", Integer),
+    Column("late", Integer),
+    Column("seed", BigInteger),
+    Column("fitted_at", UtcDateTime),
+    Column("made_at", UtcDateTime),
+    _model_key("model_id"),
+    CheckConstraint("fitted + late <= points", name="counts_fit"),
+    CheckConstraint("state <> 'ready' OR key IS NOT NULL", name="drawn_when_ready"),
+    CheckConstraint(
+        "(key IS NULL) = (model_id IS NULL) AND (key IS NULL) = (layout_key IS NULL) AND "
+        "(key IS NULL) = (points IS NULL)",
+        name="drawn_whole",
+    ),
+    _one_of("state", MapState),
 )
 
 tokens = Table(

@@ -1,6 +1,6 @@
 """What every table asks of the database: insert or say no, one row or NotFound, a page by its last key."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,9 @@ from loop.domain.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+
+_AT_ONCE = 10_000  # rows of a stream
 
 
 def columns(record: "DataclassInstance") -> dict[str, Any]:
@@ -52,6 +55,12 @@ def one(connection: Connection, table: Table, what: str, **where: object) -> Row
 
 def first(connection: Connection, table: Table, **where: object) -> Row[Any] | None:
     return connection.execute(select(table).where(*(table.c[name] == value for name, value in where.items()))).first()
+
+
+def each_once(connection: Connection, column: Column[str], project_id: str) -> Iterator[str]:
+    """The values of a column in a project's rows, in no order; not all of them are held at once."""
+    found = select(column).where(column.table.c.project_id == project_id).distinct()
+    return iter(connection.execute(found, execution_options={"yield_per": _AT_ONCE}).scalars())
 
 
 def not_found(what: str, **where: object) -> NotFound:

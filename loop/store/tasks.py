@@ -1,6 +1,6 @@
 """Tasks: the review queue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, literal, or_, select, update
@@ -10,7 +10,7 @@ from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.review import Task, TaskState
 from loop.domain.routing import Stage
 from loop.store.schema import LEASED_TASK, UNFINISHED_TASK, tasks
-from loop.store.statements import columns, inserted, not_found, one
+from loop.store.statements import columns, each_once, inserted, not_found, one
 
 _URGENCY = (tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
 
@@ -80,6 +80,9 @@ class SqlTasks:
             select(tasks).where(tasks.c.prediction_id == prediction_id).order_by(tasks.c.created_at, tasks.c.id)
         )
         return [Task(**row._mapping) for row in rows]
+
+    def items(self, project_id: str) -> Iterator[str]:
+        return each_once(self._connection, tasks.c.item_digest, project_id)
 
     def save(self, task: Task) -> None:
         """Write state, epoch, owner, priority and the lease's times; the rest of a task never changes.

@@ -13,6 +13,7 @@ from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.items import SqlItems
+from loop.store.maps import SqlMaps
 from loop.store.models import SqlModels
 from loop.store.objects import SqlObjects
 from loop.store.outbox import Outbox
@@ -48,6 +49,7 @@ class SqlTransaction:
         self.annotations: ports.Annotations = SqlAnnotations(connection)
         self.selections: ports.Selections = SqlSelections(connection)
         self.drift_reports: ports.DriftReports = SqlDriftReports(connection)
+        self.maps: ports.Maps = SqlMaps(connection)
         self.tokens: ports.Tokens = SqlTokens(connection)
         self.events: ports.Events = SqlEvents(connection, self._appends, self._outbox)
         self.endpoints: ports.Endpoints = SqlEndpoints(connection)

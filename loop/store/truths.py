@@ -24,7 +24,7 @@ from loop.domain.errors import Conflict
 from loop.domain.item import Item
 from loop.domain.truth import GroundTruth
 from loop.store.schema import ground_truths, items
-from loop.store.statements import columns, inserted
+from loop.store.statements import columns, each_once, inserted
 
 # Rows fetched at a time while a whole project is read.
 _CHUNK = 500
@@ -54,6 +54,9 @@ class SqlTruths:
             .limit(1)
         ).first()
         return None if row is None else GroundTruth(**row._mapping)
+
+    def items(self, project_id: str) -> Iterator[str]:
+        return each_once(self._connection, ground_truths.c.item_digest, project_id)
 
     def all_current(self, project_id: str) -> Iterator[tuple[Item, GroundTruth]]:
         """See the port. Read in chunks: use the iterator up inside its transaction."""

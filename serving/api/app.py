@@ -18,6 +18,7 @@ from serving.api import (
     errors,
     health,
     items,
+    maps,
     models,
     objects,
     predictions,
@@ -70,8 +71,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(_Measured)
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
-        predictions, tasks, items, objects, duplicates, projects, models, annotations, selections, drift, webhooks,
-        health,
+        predictions, tasks, items, objects, duplicates, projects, models, annotations, selections, drift, maps,
+        webhooks, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

@@ -13,6 +13,7 @@ from loop.domain.annotation import AnnotationState
 from loop.domain.corrections import ErrorType
 from loop.domain.cycle import CycleState, Step
 from loop.domain.drift import Origin, Verdict
+from loop.domain.embedding_map import MapState
 from loop.domain.item import Split
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.review import Outcome, TaskState
@@ -823,6 +824,35 @@ class DuplicatesOut(_Out):
     spare: int = Field(description="items that could go if one of each cluster stayed")
     page: list[ClusterOut] = Field(description="the largest first")
     next: str | None = Field(description="pass as `after` for the next page")
+
+
+# --- map -----------------------------------------------------------------------------------------------
+
+
+class MapIn(_In):
+    refit: bool = Field(default=False, description="fit all of it anew, in place of placing what is new on it")
+
+
+class DrawnOut(_Out):
+    model_id: str = Field(description="whose embedding space it shows")
+    points: int
+    fitted: int = Field(description="of them, by UMAP itself; the others were placed beside those")
+    late: int = Field(description="of them, those that came after the fit")
+    seed: int
+    fitted_at: datetime
+    made_at: datetime
+
+
+class MapOut(_Out):
+    """drawn null: there is none yet. error: of the last try, empty where it went well; what was drawn before stays."""
+
+    project_id: str
+    state: MapState
+    error: str
+    actor: str = Field(description="who asked last")
+    updated_at: datetime
+    behind: int = Field(description="predictions of the present champion that the map does not show yet")
+    drawn: DrawnOut | None
 
 
 Summary.model_rebuild()

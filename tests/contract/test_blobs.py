@@ -273,3 +273,54 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Unavailable, match="cannot be made"):
         FsspecBlobs.open(str(tmp_path / "file" / "blobs"))
+
+
+# --- large ones, and such as may go again ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", CONTENT, bytes(2 * 1024 * 1024)])
+def test_content_can_be_read_in_pieces(blobs: FsspecBlobs, content: bytes) -> None:
+    """The same bytes, never more than a megabyte of them at once."""
+    pieces = list(blobs.pieces(blobs.put(content)))
+    assert b"".join(pieces) == content
+    assert max(map(len, pieces)) <= 1024 * 1024
+
+
+def test_pieces_of_what_is_missing_are_not_found_before_the_first(blobs: FsspecBlobs) -> None:
+    """So that an answer that has begun is never cut for it."""
+    for key in (digest_of(b"never put"), "../../../../etc/passwd"):
+        with pytest.raises(NotFound):
+            blobs.pieces(key)
+
+
+@pytest.mark.parametrize("size", [100, 3_000_000])
+def test_damaged_content_never_ends_as_if_it_were_whole(root: Path, size: int) -> None:
+    """Its last piece is Unavailable."""
+    blobs = FsspecBlobs.open(str(root))
+    content = bytes(size)
+    key = blobs.put(content)
+    _path(root, key).write_bytes(content[:-1] + b"x")
+    seen = 0
+    with pytest.raises(Unavailable, match="damaged"):
+        for piece in blobs.pieces(key):
+            seen += len(piece)
+    assert seen < size
+
+
+def test_what_is_removed_is_gone(blobs: FsspecBlobs) -> None:
+    """Removing it again, or what never was, does nothing; the same content may be put again."""
+    key = blobs.put(CONTENT)
+    for _ in range(2):
+        blobs.remove(key)
+        assert not blobs.has(key)
+    blobs.remove("../../../../etc/passwd")
+    assert blobs.get(blobs.put(CONTENT)) == CONTENT
+
+
+def test_who_is_reading_a_file_goes_on_when_it_is_removed(root: Path) -> None:
+    blobs = FsspecBlobs.open(str(root))
+    content = bytes(range(256)) * 20_000
+    pieces = blobs.pieces(blobs.put(content))
+    first = next(pieces)
+    blobs.remove(digest_of(content))
+    assert first + b"".join(pieces) == content
