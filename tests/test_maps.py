@@ -175,11 +175,11 @@ def test_states_are_those_of_now(drawn: Charted) -> None:
 
 
 def test_new_points_move_no_old_one(drawn: Charted) -> None:
-    """They are placed; so is an item that is predicted again, which stays where it was."""
+    """They are placed. An item that is predicted again stays where it was, whatever the model says of it now."""
     before = places(drawn.table())
     drawn.predict(range(40, 50))
     with drawn.store.begin() as tx:
-        tx.predictions.add(prediction(5, name=999, at=later(60)))
+        tx.predictions.add(replace(prediction(5, name=999, at=later(60)), embedding=embedding(33)))
     table = drawn.brought_up_to_date()
     after = places(table)
     assert len(after) == len(table) == 50
@@ -251,9 +251,10 @@ def test_an_item_that_is_predicted_again_while_pages_are_read_is_one_point(
             with drawn.store.begin() as tx:
                 tx.predictions.add(prediction(number, name=500, at=later(1)))
 
-    MapDrawing(drawn.store, drawn.blobs, RECIPE, lambda: NOW).draw(PROJECT, refit=True, alive=alive)
-    table = drawn.brought_up_to_date(refit=True)
-    assert len(table) == len(places(table)) == 40
+    drawing = MapDrawing(drawn.store, drawn.blobs, RECIPE, lambda: NOW).draw(PROJECT, refit=True, alive=alive)
+    table = read_map(drawn.blobs.get(drawing.key))
+    assert len(table) == len(places(table)) == drawing.points == 40
+    assert later(1) in table["predicted_at"].to_pylist()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
