@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-from loop.cli import mapping as mapping  # each module registers its commands
+from loop.cli import maps as maps  # each module registers its commands
 from loop.cli.commands import app
 from loop.domain.errors import AskanceError
 
