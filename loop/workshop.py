@@ -178,7 +178,7 @@ def draw_map(*, settings: Settings, project_id: str, refit: bool, progress: Prog
     found = find_spec("pynndescent")
     if found is None or found.origin is None or not os.access(Path(found.origin).parent, os.W_OK):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.data_dir / "numba"))
-    from loop.mapping import MapDrawing, MapRecipe
+    from loop.map_drawing import MapDrawing, MapRecipe
 
     store = SqlStore.open(settings.database_url)
     try:

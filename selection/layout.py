@@ -130,9 +130,11 @@ def _umap(points: NDArray[np.float32], begun: NDArray[np.float32], seed: int, ne
 
     neighbours = min(neighbours, len(points) - 1)
     similarities, rows = nearest(points, points, neighbours)
+    distances = _distances(similarities)
+    distances[rows == np.arange(len(points))[:, None]] = 0.0  # not what rounding makes of them: UMAP looks at the least
     model = UMAP(
         n_neighbors=neighbours,
-        precomputed_knn=(rows.astype(np.int32), _distances(similarities), None),
+        precomputed_knn=(rows.astype(np.int32), distances, None),
         init=begun,
         n_epochs=_EPOCHS,
         random_state=seed,

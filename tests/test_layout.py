@@ -80,6 +80,21 @@ def test_nothing_lies_between_two_places(seed: int) -> None:
     assert (near_one | near_other).all()
 
 
+def test_many_representatives_place_as_few_do() -> None:
+    """They are not all looked at then; the same points lie in the same places at every call all the same."""
+    rng = np.random.default_rng(0)
+    representatives = unit(rng.normal(size=(2500, 8)))
+    layout = Layout(representatives, representatives[:, :2] * 10)
+    assert np.abs(layout.place(representatives) - layout.positions).max() < 1e-4
+    new = unit(rng.normal(size=(500, 8)))
+    placed = layout.place(new)
+    assert np.array_equal(layout.place(new), placed)
+    exact = [int(np.argmax(representatives @ one)) for one in new]
+    own = np.linalg.norm(placed - layout.positions[exact], axis=1)
+    others = np.linalg.norm(placed - layout.positions[rng.permutation(exact)], axis=1)
+    assert np.median(own) < 0.5 * np.median(others)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 16, 44, 45, 46])
 def test_few_points_have_their_places_too(count: int) -> None:
     """All finite, and different ones apart."""

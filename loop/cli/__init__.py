@@ -9,7 +9,7 @@ from rich.console import Console
 
 import loop.cli.drift
 import loop.cli.duplicates
-import loop.cli.mapping  # noqa: F401 - each adds its command
+import loop.cli.maps  # noqa: F401 - each adds its command
 from loop.cli.commands import app
 from loop.cli.webhooks import webhooks_app
 from loop.domain.errors import AskanceError

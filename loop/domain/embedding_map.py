@@ -60,9 +60,7 @@ class EmbeddingMap:
     @classmethod
     def first(cls, project_id: str, actor: str, now: datetime) -> "EmbeddingMap":
         """One that is asked for and was never drawn."""
-        return cls(
-            project_id=project_id, state=MapState.QUEUED, refit=False, actor=actor, error="", updated_at=now
-        )  # fmt: skip
+        return cls(project_id=project_id, state=MapState.QUEUED, refit=False, actor=actor, error="", updated_at=now)
 
     @property
     def awaited(self) -> bool:

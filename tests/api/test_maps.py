@@ -9,7 +9,7 @@ import pytest
 from loop.domain.embedding_map import Drawn
 from loop.domain.errors import MapFailed
 from loop.domain.ports import Blobs
-from loop.mapping import MapDrawing, MapRecipe
+from loop.map_drawing import MapDrawing, MapRecipe
 from loop.maps import Maps
 from selection.map_file import read_map
 from tests.api.conftest import Service, picture

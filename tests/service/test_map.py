@@ -75,7 +75,7 @@ def test_what_serves_imports_nothing_that_draws() -> None:
     """Seconds of imports and compiling, and their memory, are for the process that draws."""
     script = (
         "import sys, loop.wiring, serving.app, serving.api.app, serving.deployments\n"
-        "print([m for m in ('umap', 'numba', 'pynndescent', 'loop.mapping') if m in sys.modules])"
+        "print([m for m in ('umap', 'numba', 'pynndescent', 'loop.map_drawing') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
