@@ -26,7 +26,6 @@ from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from serving.images import decode_image
-from training.head import read_head
 from training.launch import run_in_ray
 from training.recipe import TrainingRecipe
 from training.registry import Alias, Registry
@@ -108,9 +107,9 @@ class RayWorkshop:
         return path
 
 
-def _pixels(content: bytes, *, max_pixels: int, enough: int | None = None) -> NDArray[np.uint8]:
+def _pixels(content: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
     """As the service decodes an image, so that training sees what serving sees."""
-    return decode_image(content, max_pixels=max_pixels, enough=enough)[1]
+    return decode_image(content, max_pixels=max_pixels)[1]
 
 
 # The functions below run in Ray's processes. They import torch and numba themselves, so that the processes which only
@@ -161,12 +160,10 @@ def infer_blobs(
     from serving.backends.load import load_detector
 
     blobs = FsspecBlobs.open(blobs_url)
-    weights = blobs.get(weights_key)
-    detector = load_detector(weights, device=device)
-    decode = partial(_pixels, max_pixels=max_pixels, enough=read_head(weights).image_size)
+    detector = load_detector(blobs.get(weights_key), device=device)
     found: list[Inference] = []
     for begin in range(0, len(image_keys), _BATCH):
-        chunk = [decode(blobs.get(key)) for key in image_keys[begin : begin + _BATCH]]
+        chunk = [_pixels(blobs.get(key), max_pixels=max_pixels) for key in image_keys[begin : begin + _BATCH]]
         found += detector.predict(chunk, score_floor=EVALUATION_FLOOR)
         progress(len(found) / len(image_keys), {})
     return found
