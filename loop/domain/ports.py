@@ -107,7 +107,6 @@ class Served:
     embedding: NDArray[np.float32]
     detections: tuple[Detection, ...]
     score_threshold: float
-    predicted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

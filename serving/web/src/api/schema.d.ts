@@ -426,6 +426,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/map": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Map
+         * @description What was drawn last, as columns: item, x, y, risk, anomaly_p, score, label, source, state, predicted_at, fitted.
+         *
+         *     404 where nobody has asked for it (POST), 202 while the first is being drawn. Meant for operators: it shows of every
+         *     item how risky it is and whether it is in people's hands, which together tell what was drawn at random.
+         */
+        get: operations["get_map_v1_projects__project_id__map_get"];
+        put?: never;
+        /**
+         * Ask For Map
+         * @description Have it drawn, or brought up to date: poll its status until it is ready.
+         */
+        post: operations["ask_for_map_v1_projects__project_id__map_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/map/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Status
+         * @description Whether it is being drawn, what the newest drawing shows, and what it lacks.
+         */
+        get: operations["get_status_v1_projects__project_id__map_status_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/models": {
         parameters: {
             query?: never;
@@ -1413,6 +1460,38 @@ export interface components {
             /** Score */
             score: number;
         };
+        /** DrawnOut */
+        DrawnOut: {
+            /**
+             * Fitted
+             * @description of them, by UMAP itself; the others were placed beside those
+             */
+            fitted: number;
+            /**
+             * Fitted At
+             * Format: date-time
+             */
+            fitted_at: string;
+            /**
+             * Late
+             * @description of them, those that came after the fit
+             */
+            late: number;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /**
+             * Model Id
+             * @description whose embedding space it shows
+             */
+            model_id: string;
+            /** Points */
+            points: number;
+            /** Seed */
+            seed: number;
+        };
         /** DriftPage */
         DriftPage: {
             /**
@@ -1797,6 +1876,47 @@ export interface components {
             /** Tasks */
             tasks: components["schemas"]["TaskOut"][];
         };
+        /** MapIn */
+        MapIn: {
+            /**
+             * Refit
+             * @description fit all of it anew, in place of placing what is new on it
+             * @default false
+             */
+            refit?: boolean;
+        };
+        /**
+         * MapOut
+         * @description drawn null: there is none yet. error: of the last try, empty where it went well; what was drawn before stays.
+         */
+        MapOut: {
+            /**
+             * Actor
+             * @description who asked last
+             */
+            actor: string;
+            /**
+             * Behind
+             * @description predictions of the present champion that the map does not show yet
+             */
+            behind: number;
+            drawn: components["schemas"]["DrawnOut"] | null;
+            /** Error */
+            error: string;
+            /** Project Id */
+            project_id: string;
+            state: components["schemas"]["MapState"];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * MapState
+         * @enum {string}
+         */
+        MapState: "queued" | "running" | "ready" | "failed";
         /** Me */
         Me: {
             /** Id */
@@ -3750,6 +3870,121 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ObjectNeighboursOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_map_v1_projects__project_id__map_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An Arrow IPC stream, see docs/map.md */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.apache.arrow.stream": unknown;
+                };
+            };
+            /** @description It is being drawn for the first time */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MapOut"];
+                };
+            };
+            /** @description If-None-Match names what would be sent */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_for_map_v1_projects__project_id__map_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MapIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MapOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_status_v1_projects__project_id__map_status_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MapOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
