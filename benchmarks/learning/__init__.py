@@ -1,0 +1,1 @@
+"""How many labels a way to choose saves: pools with known truth, a small learner, and its learning curves."""
