@@ -139,14 +139,23 @@ def test_options_that_cannot_be_used_name_what_is_wrong(service):
         ({"detector_replicas": 0}, "detector_replicas is 0; expected a number greater than or equal to 1"),
         ({"device": "tpu"}, "device is 'tpu'"),
         ({"num_cpus": "many"}, "num_cpus is 'many'"),
+        ({"num_cpus": True}, "num_cpus is True"),
+        ({"object_embeddings": "perhaps"}, "object_embeddings is 'perhaps'"),
         ({"score_floor": 0.9}, "policy.score_threshold"),
         ({"nothing": None}, "unknown option nothing"),
     ):
         assert said in problem(configure(service, model_id, **options), 422, "bad-settings")["detail"]
-    for options in ({"num_cpus": True}, {"num_cpus": [1]}, {}):
+    for options in ({"num_cpus": [1]}, {}):
         problem(configure(service, model_id, **options), 422, "invalid")
     assert service.call("GET", "/v1/projects/shapes/models").json()["models"][0]["serving"] == {}
     problem(configure(service, "model_none", num_cpus=1), 404, "not-found")
+
+
+@pytest.mark.parametrize("given", [True, "true", "yes"])
+def test_an_option_may_be_yes_or_no(service, given):
+    """As JSON says it, and as a command line does."""
+    answer = configure(service, champion(service), object_embeddings=given)
+    assert answer.is_success and answer.json()["promotion"]["state"] == "queued"
 
 
 # --- the client and the command line -----------------------------------------------------------------
