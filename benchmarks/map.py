@@ -31,7 +31,7 @@ from rich.console import Console
 from sklearn.manifold import trustworthiness as among_some
 
 from benchmarks.fod import frames
-from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
+from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading, seconds_of
 from benchmarks.routing import detector_of, trained_on
 from benchmarks.selection import embeddings
 from benchmarks.service.model import CACHE
@@ -180,15 +180,9 @@ def column_figures() -> Iterator[Figure]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "map.arrow"
-        yield at_most(f"{ROWS:,} points: columns and file written", _seconds(lambda: write(path)), ROWS_BAR, "s", 1)
-        yield at_most(f"{ROWS:,} points: read", _seconds(lambda: read_map(path.read_bytes())), ROWS_BAR, "s", 1)
+        yield at_most(f"{ROWS:,} points: columns and file written", seconds_of(lambda: write(path)), ROWS_BAR, "s", 1)
+        yield at_most(f"{ROWS:,} points: read", seconds_of(lambda: read_map(path.read_bytes())), ROWS_BAR, "s", 1)
         yield reading(f"{ROWS:,} points: size", path.stat().st_size / 1e6, "MB", 1)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def at_least(figure: str, value: float, bar: float, unit: str, n: int) -> Figure
 def reading(figure: str, value: float, unit: str, n: int) -> Figure:
     """A value that nothing is asked of."""
     return Figure(figure, float(value), None, unit, n, True)
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """By the wall clock."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 def table(found: Sequence[Figure]) -> Table:

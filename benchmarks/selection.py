@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
+from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading, seconds_of
 from benchmarks.selection_peers import OF_HERDING, OF_TYPICLUST
 from benchmarks.serving_peers.environments import SELECTION
 from selection.anomaly import AnomalyScorer
@@ -82,14 +82,8 @@ def embeddings(n: int, d: int, rng: np.random.Generator) -> NDArray[np.float32]:
 def bandwidth(points: NDArray[np.float32]) -> float:
     """Bytes/s of reading all of it, the best of three: by a matrix-vector product, which computes hardly anything."""
     vector = points[0].copy()
-    best = min(_seconds(lambda: points @ vector) for _ in range(3))
+    best = min(seconds_of(lambda: points @ vector) for _ in range(3))
     return points.nbytes / best
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def _allocated(work: Callable[[], object]) -> int:
@@ -107,7 +101,7 @@ def k_center_figures(points: NDArray[np.float32]) -> Iterator[Figure]:
     speed = bandwidth(points)
     limit = CENTRES * points.nbytes / speed
     coverage = Coverage.of(points, points[:1])
-    seconds = _seconds(lambda: k_center(coverage, CENTRES))
+    seconds = seconds_of(lambda: k_center(coverage, CENTRES))
     grown = _allocated(lambda: k_center(Coverage.of(points, points[:1]), 32))
     yield at_most(
         f"k-center, {n:,} x {d}, k = {CENTRES}: time ÷ reading all of it k times", seconds / limit, 1.5, "ratio", 1
@@ -129,7 +123,7 @@ def hybrid_figures(points: NDArray[np.float32], rng: np.random.Generator) -> Ite
         labels=tuple(f"class {number}" for number in range(20)),
         labelled=points[:1000],
     )
-    seconds = _seconds(lambda: choose(pool, mixed({"hybrid": 1.0}), PICKED, seed=0))
+    seconds = seconds_of(lambda: choose(pool, mixed({"hybrid": 1.0}), PICKED, seed=0))
     yield at_most(f"selection of {PICKED} from {n:,}, hybrid with a random share", seconds, 60.0, "s", 1)
 
 
@@ -140,7 +134,7 @@ def anomaly_figures(points: NDArray[np.float32], asked: NDArray[np.float32]) -> 
     scorer = AnomalyScorer.fit(points, k=10)
     seconds = time.perf_counter() - started
     scorer.p_value(asked[0])
-    times = [_seconds(lambda one=one: scorer.p_value(one)) for one in asked]
+    times = [seconds_of(lambda one=one: scorer.p_value(one)) for one in asked]
     yield at_most(
         f"kNN anomaly of one image against {n:,}, p99", 1000 * float(np.percentile(times, 99)), 5.0, "ms", len(times)
     )
@@ -154,21 +148,21 @@ def index_figures(points: NDArray[np.float32], asked: NDArray[np.float32]) -> It
     keys = [f"{row:064x} pred_{row:032x}" for row in range(n)]
     index = EmbeddingIndex(points.shape[1])
     parts = [slice(start, start + n // 10) for start in range(0, n, n // 10)]
-    adding = [_seconds(lambda part=part: index.add(keys[part], points[part])) for part in parts]
+    adding = [seconds_of(lambda part=part: index.add(keys[part], points[part])) for part in parts]
     exact = np.concatenate([_exact(points, asked[start : start + 50]) for start in range(0, len(asked), 50)])
     yield at_most("index: adding the last tenth ÷ adding the second", adding[-1] / adding[1], 2.0, "ratio", 10)
     if index.rebuild_due:
-        yield reading(f"index: lists for {n:,}", _seconds(index.rebuild), "s", 1)
+        yield reading(f"index: lists for {n:,}", seconds_of(index.rebuild), "s", 1)
     found = [{key for key, _ in index.nearest(one, 10)} for one in asked]
     shares = [len({keys[row] for row in rows} & keys_) / 10 for rows, keys_ in zip(exact, found, strict=True)]
-    times = [_seconds(lambda one=one: index.nearest(one, 10)) for one in asked]
+    times = [seconds_of(lambda one=one: index.nearest(one, 10)) for one in asked]
     yield at_least(f"index of {n:,}: recall of the ten nearest", float(np.mean(shares)), 0.98, "share", len(asked))
     yield reading("index: one search, p50", 1000 * float(np.median(times)), "ms", len(times))
     yield reading("index: one search, p99", 1000 * float(np.percentile(times, 99)), "ms", len(times))
     with tempfile.TemporaryDirectory() as folder:
-        written = _seconds(lambda: write_index(Path(folder), index.parts(), sequence=1))
+        written = seconds_of(lambda: write_index(Path(folder), index.parts(), sequence=1))
         yield reading("index: writing its file", written, "s", 1)
-        read = _seconds(lambda: read_index(Path(folder), dim=index.dim))
+        read = seconds_of(lambda: read_index(Path(folder), dim=index.dim))
         yield at_most("index: reading its file", read, 5.0, "s", 1)
 
 
@@ -237,9 +231,9 @@ def duplicate_figures(points: NDArray[np.float32]) -> Iterator[Figure]:
     if index.rebuild_due:
         index.rebuild()
     groups = Groups(NEAR_DUPLICATE)
-    yield reading(f"near-duplicates among {n:,}: comparing all", _seconds(lambda: groups.extend(index, n)), "s", 1)
+    yield reading(f"near-duplicates among {n:,}: comparing all", seconds_of(lambda: groups.extend(index, n)), "s", 1)
     names = np.array([f"{row:064x}" for row in range(n)], dtype="S64")
-    yield reading("near-duplicates: their clusters", _seconds(lambda: Clusters.of(names, groups.labels)), "s", 1)
+    yield reading("near-duplicates: their clusters", seconds_of(lambda: Clusters.of(names, groups.labels)), "s", 1)
     found = Clusters.of(names, groups.labels)
     together = found.group[: n // 10] == found.group[n // 2 : n // 2 + n // 10]
     yield at_least("near-duplicates: copies that are found", float(together.mean()), 0.99, "share", n // 10)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
+from selection.neighbours import nearest
 
 log = logging.getLogger("askance.index")
 
@@ -205,14 +206,12 @@ def _some(n: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
 
 def _truly_nearest(rows: Rows, n: int, asked: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """(len(asked), k) rows, the most similar first."""
-    best = np.full((len(asked), k), -np.inf, dtype=np.float32)
-    found = np.zeros((len(asked), k), dtype=np.int64)
+    best = faiss.ResultHeap(len(asked), k, keep_max=True)
     for chunk in _chunks(0, n):
-        similar, at = faiss.knn(asked, rows(chunk), min(k, len(chunk)), metric=faiss.METRIC_INNER_PRODUCT)
-        both, where = np.concatenate([best, similar], axis=1), np.concatenate([found, at + chunk.start], axis=1)
-        order = np.argsort(-both, axis=1, kind="stable")[:, :k]
-        best, found = np.take_along_axis(both, order, axis=1), np.take_along_axis(where, order, axis=1)
-    return found
+        similarities, found = nearest(rows(chunk), asked, min(k, len(chunk)))
+        best.add_result(similarities, found + chunk.start)
+    best.finalize()
+    return np.asarray(best.I)
 
 
 def _looking_at_enough(made: Any, right: NDArray[np.int64], asked: NDArray[np.float32], recall: float) -> float:

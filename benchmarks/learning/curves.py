@@ -1,25 +1,25 @@
 """One learning curve: label, train, measure, choose the next, as the service would."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.learning.learner import Head, Seen, Truths, object_features, seen, truths
+from benchmarks.learning.learner import Head, Seen, Truths, seen, truths
 from benchmarks.learning.pools import LabelledPool, Picture
-from loop.domain.prediction import Inference
+from loop.domain.prediction import MOST_OBJECTS, Inference
 from selection.anomaly import AnomalyScorer
 from selection.choosing import choose, mixed
 from selection.pool import Objects, Pool
 from selection.risk import heuristic_risk
-from selection.scores import signals
+from selection.scores import rarity_weights, signals
+from selection.strategies.table import COMPARE_OBJECTS
 from training.evaluate import Found, Truth, evaluate
 
 _THRESHOLD = 0.25
 _NEIGHBOURS = 10
-_MOST_OBJECTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +92,16 @@ def _chosen(
     free = np.setdiff1d(np.arange(len(task.pool.pool)), labelled)
     if strategy == "random":
         return np.random.default_rng(seed).choice(free, size=budget, replace=False)
-    unlabelled = _pool(task, head, labelled, free, objects=strategy == "ppal")
+    unlabelled = _pool(task, head, labelled, free, objects=strategy in COMPARE_OBJECTS)
     picks = choose(unlabelled, mixed({strategy: 1.0}), budget, seed=seed)
     return free[[one.pick.row for one in picks]]
 
 
 def _pool(task: Task, head: Head, labelled: NDArray[np.intp], free: NDArray[np.intp], *, objects: bool) -> Pool:
-    found = head.predict(task.what, free)
+    found = head.predict(task.what, free, objects=objects)
     embeddings = task.what.embeddings
     scorer = AnomalyScorer.fit(embeddings[labelled], k=_NEIGHBOURS)
+    rarity = _rarity(task, labelled)
     said = [
         signals(
             one,
@@ -108,32 +109,38 @@ def _pool(task: Task, head: Head, labelled: NDArray[np.intp], free: NDArray[np.i
             width=task.what.placements[row].width,
             height=task.what.placements[row].height,
             anomaly_p=scorer.p_value(embeddings[row]),
+            rarity=rarity,
         )
         for one, row in zip(found, free, strict=True)
     ]
-    columns: Mapping[str, NDArray[np.float64]] = {
-        name: np.array([asdict(one)[name] for one in said]) for name in asdict(said[0])
-    }
+    rows = [one.as_dict() for one in said]
     return Pool(
         keys=[f"{row:064d}" for row in free],
         embeddings=embeddings[free],
         risk=np.array([heuristic_risk(one) for one in said]),
-        signals=columns,
-        objects=_objects(task.what, free, found, features=objects),
+        signals={name: np.array([row[name] for row in rows]) for name in rows[0]},
+        objects=_objects(found, features=objects),
         labels=task.pool.labels,
         labelled=embeddings[labelled],
     )
 
 
-def _objects(what: Seen, rows: NDArray[np.intp], found: Sequence[Inference], *, features: bool) -> Objects:
-    kept = [np.flatnonzero(one.scores >= _THRESHOLD)[:_MOST_OBJECTS] for one in found]
-    triples = list(zip(rows, found, kept, strict=True)) if features else []
-    parts = [object_features(what, row, one.boxes[k]) for row, one, k in triples]
+def _rarity(task: Task, labelled: NDArray[np.intp]) -> NDArray[np.float64]:
+    named = [shape.label for row in labelled for shape in task.pool.pool[row].shapes]
+    return rarity_weights(np.array([named.count(label) for label in task.pool.labels]))
+
+
+def _objects(found: Sequence[Inference], *, features: bool) -> Objects:
+    # The most certain come first.
+    counts = [min(int((one.scores >= _THRESHOLD).sum()), MOST_OBJECTS) for one in found]
+    with_counts = list(zip(found, counts, strict=True))
     return Objects(
-        rows=np.repeat(np.arange(len(rows)), [len(k) for k in kept]).astype(np.int64),
-        classes=np.concatenate([one.classes[k] for one, k in zip(found, kept, strict=True)]).astype(np.int64),
-        scores=np.concatenate([one.scores[k] for one, k in zip(found, kept, strict=True)]).astype(np.float64),
-        features=np.concatenate(parts) if features else None,
+        rows=np.repeat(np.arange(len(found)), counts).astype(np.int64),
+        classes=np.concatenate([one.classes[:count] for one, count in with_counts]).astype(np.int64),
+        scores=np.concatenate([one.scores[:count] for one, count in with_counts]).astype(np.float64),
+        features=np.concatenate([one.objects[:count] for one, count in with_counts if one.objects is not None])
+        if features
+        else None,
     )
 
 

@@ -20,6 +20,7 @@ from benchmarks.learning.pools import Picture
 from loop.domain.prediction import Inference
 from serving.backends.candidates import dense_inference
 from serving.backends.letterbox import Placement, letterboxed
+from serving.backends.objects import with_objects
 from serving.backends.pooling import pooled
 from training.networks import detect_head, import_ultralytics, ultralytics_network
 from training.weights import read_weights
@@ -120,30 +121,20 @@ class Head(nn.Module):
         return self.eval()
 
     @torch.inference_mode()
-    def predict(self, what: Seen, rows: NDArray[np.intp]) -> list[Inference]:
-        """In the order of `rows`."""
+    def predict(self, what: Seen, rows: NDArray[np.intp], *, objects: bool = False) -> list[Inference]:
+        """In the order of `rows`; `objects`: with the embeddings of detections that the service gives."""
         found: list[Inference] = []
         for start in range(0, len(rows), _AT_ONCE):
             part = rows[start : start + _AT_ONCE]
             levels = [torch.from_numpy(np.asarray(level[part])).float() for level in what.levels]
             decoded, _ = self.model[0](levels)
-            found += [
-                dense_inference(row, what.placements[i], what.embeddings[i], _FLOOR)
-                for row, i in zip(decoded.numpy(), part, strict=True)
+            placements = [what.placements[i] for i in part]
+            answers = [
+                dense_inference(row, placement, what.embeddings[i], _FLOOR)
+                for row, placement, i in zip(decoded.numpy(), placements, part, strict=True)
             ]
+            found += with_objects(answers, placements, levels[0].numpy(), SIZE) if objects else answers
         return found
-
-
-def object_features(what: Seen, row: int, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(m, 128) float32, L2-normalised: what the body's middle level sees within each box, in pixels of the image."""
-    from torchvision.ops import roi_align
-
-    place = what.placements[row]
-    scale, offset = [place.scale_x, place.scale_y] * 2, [place.left, place.top] * 2
-    inside = torch.from_numpy((boxes * np.array(scale) + np.array(offset)).astype(np.float32))
-    level = torch.from_numpy(np.asarray(what.levels[1][row])).float()[None]
-    cut = roi_align(level, [inside], output_size=1, spatial_scale=1.0 / _STRIDES[1], sampling_ratio=4, aligned=True)
-    return np.asarray(nn.functional.normalize(cut.flatten(1), dim=1).numpy())
 
 
 def _branch(channels: int, outputs: int) -> nn.Sequential:
@@ -175,7 +166,7 @@ def _target(truth: Truths, batch: NDArray[np.intp], flip: bool) -> dict[str, Ten
 
 def _in_square(picture: Picture, place: Placement) -> Tensor:
     corners = np.array([shape.box for shape in picture.shapes], dtype=np.float32).reshape(-1, 4)
-    corners = corners * np.array([place.scale_x, place.scale_y] * 2) + np.array([place.left, place.top] * 2)
+    corners = place.placed(corners)
     middle, size = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
     return torch.from_numpy((np.concatenate([middle, size], axis=1) / SIZE).astype(np.float32))
 
