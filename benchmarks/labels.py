@@ -66,6 +66,7 @@ class Run:
 @cache
 def _code(strategy: str) -> str:
     files = [Path(__file__).parent / "learning" / f"{name}.py" for name in ("curves", "learner", "pools")]
+    files.append(Path(__file__).parents[1] / "serving" / "backends" / "pooling.py")
     if strategy in STRATEGIES and strategy != "random":
         function = getattr(STRATEGIES[strategy], "func", STRATEGIES[strategy])
         files.append(Path(inspect.getfile(function)))

@@ -32,6 +32,7 @@ from selection.risk_fitting import Reviews, fit_risk
 from selection.scores import Signals, signals
 from serving.backends.load import load_detector
 from serving.images import decode_image
+from training.head import head_json, read_head
 from training.recipe import TrainingRecipe
 from training.train import train
 
@@ -82,13 +83,15 @@ def stream_of(all_frames: Sequence[Frame]) -> list[Frame]:
 
 def detector_of(images: Sequence[Frame], labels: tuple[str, ...]) -> bytes:
     """From the cache, or trained now."""
-    identity = json.dumps([RECIPE.to_json(), labels, [f.image.path.name for f in images]], sort_keys=True)
+    start = coco_start(labels, SIZE)
+    what = [RECIPE.to_json(), head_json(read_head(start)), [f.image.path.name for f in images]]
+    identity = json.dumps(what, sort_keys=True)
     path = CACHE / "models" / f"fod-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.safetensors"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="askance-bench-") as workdir:
             trained = train(
-                start=coco_start(labels, SIZE), images=[f.image for f in images], val=[], labels=labels, recipe=RECIPE,
+                start=start, images=[f.image for f in images], val=[], labels=labels, recipe=RECIPE,
                 workdir=Path(workdir), progress=lambda *_: None,
             )  # fmt: skip
         path.write_bytes(trained.weights)

@@ -8,6 +8,8 @@ import ast
 import contextlib
 import copy
 import importlib
+import itertools
+import math
 import os
 import re
 import sys
@@ -20,10 +22,13 @@ import torch
 from torch import Tensor, nn
 
 from loop.domain.errors import BadWeights
+from loop.domain.model import ModelHead
 
 _MAX_LAYERS = 1000
 _MAX_NUMBER = 1_000_000
 _HEADS = ("Detect", "v10Detect")
+_STRIDE = 8  # pixels a place of the maps that embeddings are made of: the finest of what YOLO's heads see
+_PROBED = 64  # pixels
 # Not usable as a layer of a file from outside: it downloads weights.
 _REFUSED_LAYERS = frozenset({"TorchVision"})
 _OTHER_TASKS = (
@@ -306,8 +311,27 @@ def widen_class_head(network: nn.Module, donor: nn.Module, labels: int) -> None:
 
 
 def ultralytics_embedding_dim(network: nn.Module) -> int:
-    """Channels of the levels that enter the detection head, summed: the length of the pooled embedding."""
-    return sum(int(branch[0].conv.in_channels) for branch in detect_head(network).cv2)
+    """A mean and a deviation for each channel of `body_layer`."""
+    return 2 * body_layer(network)[1]
+
+
+def body_layer(network: nn.Module) -> tuple[nn.Module, int]:
+    """What the embedding of an image is made of, and its channels: the last of an ultralytics network's layers before
+    the first with maps coarser than a place for 8 pixels."""
+    shapes: list[tuple[nn.Module, torch.Size]] = []
+
+    def note(layer: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            shapes.append((layer, output.shape))
+
+    hooks = [layer.register_forward_hook(note) for layer in network.model[:-1]]  # type: ignore[index]
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, _PROBED, _PROBED))
+    for hook in hooks:
+        hook.remove()
+    fine = [*itertools.takewhile(lambda one: _PROBED / one[1][-1] <= _STRIDE, shapes)]
+    layer, shape = fine[-1] if fine else shapes[0]
+    return layer, int(shape[1])
 
 
 # --- torchvision -----------------------------------------------------------------------------------
@@ -345,14 +369,32 @@ def feature_levels(maps: Mapping[str, Tensor]) -> list[Tensor]:
     return [level for name, level in maps.items() if name != "pool"]
 
 
+def torchvision_body(network: nn.Module) -> nn.Module:
+    """What answers with the maps that the embedding of an image is made of: the backbone, without its pyramid."""
+    body: nn.Module = getattr(network.backbone, "body", network.backbone)  # type: ignore[arg-type]
+    return body
+
+
 def torchvision_embedding_dim(network: nn.Module, image_size: int) -> int:
-    """Channels of those feature maps, summed: the length of the pooled embedding."""
+    """A mean and a deviation for each channel of the body's map that `level_of_8_pixels` takes."""
     with torch.inference_mode():
-        maps = network.backbone(torch.zeros(1, 3, image_size, image_size))  # type: ignore[operator]
-    return sum(int(level.shape[1]) for level in feature_levels(maps))
+        maps = torchvision_body(network)(torch.zeros(1, 3, image_size, image_size))
+    return 2 * int(level_of_8_pixels(list(maps.values()), image_size).shape[1])
 
 
 # --- both ------------------------------------------------------------------------------------------
+
+
+def embedding_dim(head: ModelHead, network: nn.Module) -> int:
+    """Length of the embeddings that are made of `network`, which is what `head` describes."""
+    if head.backend == "torchvision":
+        return torchvision_embedding_dim(network, head.image_size)
+    return ultralytics_embedding_dim(network)
+
+
+def level_of_8_pixels(levels: Sequence[Tensor], image_size: int) -> Tensor:
+    """Of feature maps (n, c, h, w) of images of `image_size` pixels the one with a place for about 8 pixels."""
+    return min(levels, key=lambda level: abs(math.log2(image_size / int(level.shape[-1]) / _STRIDE)))
 
 
 def _load(network: nn.Module, state: Mapping[str, Tensor]) -> None:

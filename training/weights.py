@@ -13,6 +13,7 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,8 @@ def _adopt_content(
         )
     head, state = read_weights(content)
     head = _relabelled(head, labels, image_size)
-    _network(head, state)
-    return write_weights(head, state, half=half)
+    dim = networks.embedding_dim(head, _network(head, state))
+    return write_weights(replace(head, embedding_dim=dim), state, half=half)
 
 
 def _network(head: ModelHead, state: Mapping[str, Tensor]) -> torch.nn.Module:

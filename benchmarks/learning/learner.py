@@ -4,6 +4,7 @@ What the body sees of an image is computed once (`Seen`); each training and pred
 """
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from serving.backends.candidates import dense_inference
 from serving.backends.letterbox import Placement, letterboxed
 from serving.backends.objects import with_objects
 from serving.backends.pooling import pooled
-from training.networks import detect_head, import_ultralytics, ultralytics_network
+from training.head import head_json, read_head
+from training.networks import body_layer, detect_head, import_ultralytics, ultralytics_network
 from training.weights import read_weights
 
 SIZE = 160
@@ -58,7 +60,7 @@ class Truths:
 
 def seen(pictures: Sequence[Picture], *, mirrored: bool, cache: Path) -> Seen:
     """From the cache where the same pictures were looked at before."""
-    digest = hashlib.sha256(f"{SIZE}".encode())
+    digest = hashlib.sha256(json.dumps([SIZE, head_json(read_head(coco_start(("object",), SIZE)))]).encode())
     for picture in pictures:
         digest.update(picture.pixels.tobytes())
     folder = cache / digest.hexdigest()[:16]
@@ -175,7 +177,9 @@ def _look(pictures: Sequence[Picture], ways: Sequence[bool], folder: Path) -> No
     head, state = read_weights(coco_start(("object",), SIZE))
     network = ultralytics_network(head.architecture, 1, state)
     kept: list[Tensor] = []
+    body: list[Tensor] = []
     detect_head(network).register_forward_pre_hook(lambda _, inputs: kept.__setitem__(slice(None), inputs[0]))
+    body_layer(network)[0].register_forward_hook(lambda _, _inputs, output: body.__setitem__(slice(None), [output]))
     for way in ways:
         levels: list[list[NDArray[np.float16]]] = [[], [], []]
         embeddings = []
@@ -184,7 +188,7 @@ def _look(pictures: Sequence[Picture], ways: Sequence[bool], folder: Path) -> No
             inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255.0
             with torch.inference_mode():
                 network(inputs.flip(3) if way else inputs)
-                embeddings.append(pooled(kept).numpy())
+                embeddings.append(pooled(body[0]).numpy())
             for own, level in zip(levels, kept, strict=True):
                 own.append(level.half().numpy())
         for number, own in enumerate(levels):

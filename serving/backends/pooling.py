@@ -1,33 +1,46 @@
-"""The embedding of an image: what its detector's heads see, averaged; and the map that its objects' embeddings are
-averaged from."""
-
-import math
-from collections.abc import Sequence
+"""The embedding of an image: averages and spreads of what its detector's body sees."""
 
 import torch
 from torch import Tensor
 
+from loop.domain.errors import BadWeights
+from loop.domain.model import ModelHead
 
-def pooled(levels: Sequence[Tensor]) -> Tensor:
-    """Global averages of the feature maps (n, c, h, w) side by side, L2-normalised: (n, d) float32.
 
-    Zeros where all averages are zero, which only a dead network has. Exports to a graph as it stands.
+_LEAST = 1e-3  # of the other part's length: an even map has deviations that are rounding, and these are to stay small
+
+
+def pooled(level: Tensor) -> Tensor:
+    """Means and standard deviations of a feature map (n, c, h, w) over its places, L2-normalised: (n, 2c) float32.
+
+    Means and deviations have the same share in it, 1/√2 each, unless one of them is next to nothing beside the other.
+    Zeros where the whole map is, which only a dead network has. Exports to a graph as it stands.
     """
-    averages = torch.cat([level.mean(dim=(2, 3), dtype=torch.float32) for level in levels], dim=1)
-    # Relative to the largest first: torch's `normalize` takes vectors shorter than 1e-12 for zero.
-    largest = averages.abs().amax(dim=1, keepdim=True)
-    relative = torch.where(largest > 0, averages / largest, averages)
-    return torch.nn.functional.normalize(relative, dim=1)
+    level = level.float()
+    # Relative to the largest first: squares of what is very small or very large are not numbers any more.
+    largest = level.abs().amax(dim=(1, 2, 3), keepdim=True)
+    level = torch.where(largest > 0, level / largest, level)
+    means = level.mean(dim=(2, 3))
+    deviations = (level - means[:, :, None, None]).square().mean(dim=(2, 3)).sqrt()
+    of_means, of_deviations = _length(means), _length(deviations)
+    parts = [
+        means / torch.maximum(of_means, _LEAST * of_deviations).clamp_min(_TINY),
+        deviations / torch.maximum(of_deviations, _LEAST * of_means).clamp_min(_TINY),
+    ]
+    return torch.nn.functional.normalize(torch.cat(parts, dim=1), dim=1)
 
 
-_OBJECT_STRIDE = 8.0  # pixels: the finest level of YOLO's necks, into which the coarser ones are mixed
+_TINY = 1e-12
 
 
-def object_level(levels: Sequence[Tensor], image_size: int) -> Tensor:
-    """The feature map (n, c, h, w) in float32 that `serving.backends.objects` averages over boxes: of the levels of a
-    network with inputs of `image_size` pixels that with a stride nearest to 8 pixels."""
+def _length(vectors: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
 
-    def octaves_off(level: Tensor) -> float:
-        return abs(math.log2(image_size / int(level.shape[-1]) / _OBJECT_STRIDE))
 
-    return min(levels, key=octaves_off).float()
+def checked_dim(head: ModelHead, dim: int) -> None:
+    """Raises BadWeights where `head` promises embeddings of another length than `dim`, that of the network's."""
+    if head.embedding_dim != dim:
+        raise BadWeights(
+            f"the model file says that its embeddings have {head.embedding_dim} numbers; they have {dim}.",
+            hint="An earlier version wrote it: add the file to the project again, then promote the new version.",
+        )

@@ -14,9 +14,15 @@ from loop.domain.prediction import Inference
 from serving.backends.candidates import MAX_DETECTIONS, sparse_inference
 from serving.backends.letterbox import letterboxed
 from serving.backends.objects import with_objects
-from serving.backends.pooling import object_level, pooled
+from serving.backends.pooling import checked_dim, pooled
 from serving.backends.runtime import in_precision, on_device
-from training.networks import feature_levels, torchvision_network
+from training.networks import (
+    feature_levels,
+    level_of_8_pixels,
+    torchvision_body,
+    torchvision_embedding_dim,
+    torchvision_network,
+)
 
 
 class TorchvisionDetector:
@@ -82,11 +88,15 @@ class TorchvisionForward(nn.Module):
     def __init__(self, head: ModelHead, state: Mapping[str, Tensor], *, objects: bool = False) -> None:
         super().__init__()
         network = torchvision_network(str(head.architecture.get("builder")), len(head.labels), head.image_size, state)
+        checked_dim(head, torchvision_embedding_dim(network, head.image_size))
         backbone: Any = network.backbone
+        torchvision_body(network).register_forward_hook(self._keep_body)
         backbone.register_forward_hook(self._keep_levels)
+        self._body: list[Tensor] = []
         self._levels: list[Tensor] = []
         self.network = network
-        self._objects_of_size = head.image_size if objects else 0
+        self._size = head.image_size
+        self._objects = objects
         # Faster R-CNN keeps its limits on its second stage.
         self._limits: list[Any] = [getattr(network, "roi_heads", network)]
         self._limits[0].detections_per_img = MAX_DETECTIONS
@@ -100,8 +110,12 @@ class TorchvisionForward(nn.Module):
         self._limits[0].score_thresh = floor
         answers = self.network(list(images.permute(0, 3, 1, 2).float() / 255.0))
         levels, self._levels = self._levels, []
-        level = object_level(levels, self._objects_of_size) if self._objects_of_size else None
-        return [_columns(answer) for answer in answers], pooled(levels), level
+        body, self._body = self._body, []
+        level = level_of_8_pixels(levels, self._size).float() if self._objects else None
+        return [_columns(answer) for answer in answers], pooled(level_of_8_pixels(body, self._size)), level
+
+    def _keep_body(self, _module: object, _inputs: object, maps: Mapping[str, Tensor]) -> None:
+        self._body = list(maps.values())
 
     def _keep_levels(self, _module: object, _inputs: object, maps: Mapping[str, Tensor]) -> None:
         self._levels = feature_levels(maps)

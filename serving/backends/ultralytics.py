@@ -14,9 +14,9 @@ from loop.domain.prediction import Inference
 from serving.backends.candidates import dense_inference
 from serving.backends.letterbox import letterboxed
 from serving.backends.objects import with_objects
-from serving.backends.pooling import object_level, pooled
+from serving.backends.pooling import checked_dim, pooled
 from serving.backends.runtime import in_precision, on_device
-from training.networks import detect_head, ultralytics_network
+from training.networks import body_layer, detect_head, level_of_8_pixels, ultralytics_network
 
 
 class UltralyticsDetector:
@@ -84,7 +84,11 @@ class UltralyticsForward(nn.Module):
         detection.end2end = False
         detection.dfl = _Distances(int(detection.reg_max))
         network.fuse(verbose=False)  # type: ignore[operator]
+        layer, channels = body_layer(network)
+        checked_dim(head, 2 * channels)
+        layer.register_forward_hook(self._keep_body)
         detection.register_forward_pre_hook(self._keep_levels)
+        self._body: list[Tensor] = []
         self._levels: list[Tensor] = []
         self._bytes = _takes_bytes(network)
         self._objects_of_size = head.image_size if objects else 0
@@ -94,8 +98,14 @@ class UltralyticsForward(nn.Module):
         pixels = images.permute(0, 3, 1, 2).float()
         decoded, _ = self.network(pixels if self._bytes else pixels / 255.0)
         levels, self._levels = self._levels, []
-        answers = decoded, pooled(levels)
-        return (*answers, object_level(levels, self._objects_of_size)) if self._objects_of_size else answers
+        body, self._body = self._body, []
+        answers = decoded, pooled(body[0])
+        if not self._objects_of_size:
+            return answers
+        return *answers, level_of_8_pixels(levels, self._objects_of_size).float()
+
+    def _keep_body(self, _module: object, _inputs: object, output: Tensor) -> None:
+        self._body = [output]
 
     def _keep_levels(self, _module: object, inputs: tuple[list[Tensor], ...]) -> None:
         self._levels = list(inputs[0])
