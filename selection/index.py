@@ -5,6 +5,7 @@ at as many as the recall wants; from `COMPRESSED_FROM` on each number takes a by
 again from the store; its file (`selection.index_file`) is a cache.
 """
 
+import ctypes
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -44,10 +45,18 @@ class Parts:
 class EmbeddingIndex:
     """Keys with L2-normalised embeddings of `dim` numbers. Safe for several threads."""
 
-    def __init__(self, dim: int, *, exact_up_to: int = EXACT_UP_TO, recall: float = RECALL) -> None:
+    def __init__(
+        self,
+        dim: int,
+        *,
+        exact_up_to: int = EXACT_UP_TO,
+        compressed_from: int = COMPRESSED_FROM,
+        recall: float = RECALL,
+    ) -> None:
         self._index: Any = faiss.IndexFlatIP(dim)
         self._keys: list[str] = []
         self._exact_up_to = exact_up_to
+        self._compressed_from = compressed_from
         self._recall = recall
         self._made_for = 0  # embeddings that the lists were made for; 0: there are no lists
         self._lock = threading.Lock()
@@ -77,8 +86,11 @@ class EmbeddingIndex:
 
     @property
     def rebuild_due(self) -> bool:
-        """Whether it has outgrown what it was made for; searches go on being right, and become slow."""
-        return len(self) > max(self._exact_up_to, _REGROWN * self._made_for)
+        """Whether it has outgrown what it was made for; searches go on being right, and become slow. Or is large enough
+        to be compressed."""
+        return len(self) > max(self._exact_up_to, _REGROWN * self._made_for) or (
+            self._made_for < self._compressed_from <= len(self)
+        )
 
     def add(self, keys: Sequence[str], embeddings: NDArray[np.float32]) -> None:
         """`embeddings`: (n, dim) float32 in the order of `keys`. Raises Invalid for another width or NaN."""
@@ -133,11 +145,12 @@ class EmbeddingIndex:
         """
         with self._lock:
             count = len(self._keys)
-        made = _lists(self._rows, count, self.dim, self._recall)
+        made = _lists(self._rows, count, self.dim, self._recall, compressed=count >= self._compressed_from)
         with self._lock:
             for late in _chunks(count, len(self._keys)):
                 made.add(self._index.reconstruct_n(late.start, len(late)))
             self._index, self._made_for = made, count
+        _give_back()
 
     def parts(self) -> "Parts":
         """A copy of it, for its file."""
@@ -165,6 +178,14 @@ class EmbeddingIndex:
         return array
 
 
+def _give_back() -> None:
+    """Freed memory to the system, which the C library of Linux keeps: thousands of lists that grew leave as much of it
+    as they hold."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 # Embeddings of rows, ascending: (n, dim).
 Rows = Callable[[range | NDArray[np.int64]], NDArray[np.float32]]
 
@@ -179,16 +200,16 @@ def _looking_at(lists: int) -> Any:
     return parameters
 
 
-def _lists(rows: Rows, n: int, dim: int, recall: float) -> Any:
+def _lists(rows: Rows, n: int, dim: int, recall: float, *, compressed: bool) -> Any:
     """An index of embeddings [0, n) in inverted lists, which looks at as many as find `recall` of the nearest."""
     count = max(1, min(int(_LISTS_PER_ROOT * n**0.5), n // 40))
     means = faiss.IndexFlatIP(dim)
     made: faiss.IndexIVF
-    if n < COMPRESSED_FROM:
-        made = faiss.IndexIVFFlat(means, dim, count, faiss.METRIC_INNER_PRODUCT)
-    else:
+    if compressed:
         eight_bits = faiss.ScalarQuantizer.QT_8bit
         made = faiss.IndexIVFScalarQuantizer(means, dim, count, eight_bits, faiss.METRIC_INNER_PRODUCT)
+    else:
+        made = faiss.IndexIVFFlat(means, dim, count, faiss.METRIC_INNER_PRODUCT)
     made.cp.min_points_per_centroid = 1
     rng = np.random.default_rng(0)
     made.train(rows(_some(n, _TRAINED_ON * count, rng)))

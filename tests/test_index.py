@@ -44,6 +44,22 @@ def test_small_ones_are_exact() -> None:
     assert recall(index, points(2000), points(50, seed=1)) == 1.0
 
 
+def test_a_large_one_is_compressed_as_soon_as_it_is_large() -> None:
+    """Whatever it was last made for: uncompressed embeddings take four times the memory."""
+    index = index_of(points(1000), exact_up_to=500, compressed_from=2000)
+    index.rebuild()
+    whole = index.parts().index.code_size
+    index.add([f"key {1000 + row}" for row in range(999)], points(999, seed=2))
+    assert not index.rebuild_due
+    index.add(["key 1999"], points(1, seed=3))
+    assert index.rebuild_due
+    index.rebuild()
+    assert not index.rebuild_due and index.parts().index.code_size == whole / 4
+    assert (
+        recall(index, np.concatenate([points(1000), points(999, seed=2), points(1, seed=3)]), points(50, seed=4)) >= 0.9
+    )
+
+
 def test_one_that_has_grown_is_made_anew_and_finds_what_it_found() -> None:
     """Lists are made once it is larger than what may be searched whole, and again when it is four times larger."""
     index = index_of(points(3000), exact_up_to=1000, recall=0.98)

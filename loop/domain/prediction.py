@@ -24,7 +24,7 @@ class Inference:
     scores: (n,) float32 in [0, 1], descending; the largest class score of each candidate.
     classes: (n,) int64, index into the model's labels.
     class_scores: (n, C) float32 in [0, 1], sigmoid scores (not normalised over classes).
-    embedding: (d,) float32, L2-normalised, pooled neck features of the same pass.
+    embedding: (d,) float32, L2-normalised, means and deviations of what the body of the network sees, of the same pass.
     objects: (m, 128) float16, L2-normalised, m = min(n, 50): neck features of the same pass, averaged over the box of
         each of the first m candidates, zeros where those are; None where the detector does not give them.
     consistency: with a second pass on the mirrored image (`selection.consistency`); None where none was made.
