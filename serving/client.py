@@ -11,50 +11,35 @@ import httpx
 from pydantic import BaseModel
 
 from loop.domain.errors import AskanceError
-from serving.api.schemas import (
-    AnnotationIn,
-    AnnotationOut,
-    AnnotationPage,
-    BadImagesOut,
+from serving.api.schemas.annotations import AnnotationIn, AnnotationOut, AnnotationPage, BadImagesOut
+from serving.api.schemas.drift import DriftPage, DriftReportOut, DriftStatusOut
+from serving.api.schemas.items import ItemDetailOut, NeighboursOut
+from serving.api.schemas.maps import MapIn, MapOut
+from serving.api.schemas.models import (
     ConfiguredOut,
     CycleIn,
     CycleOut,
     CyclePage,
+    ModelOut,
+    ModelsOut,
+    PromotionOut,
+    RolloutOut,
+    RolloutsOut,
+)
+from serving.api.schemas.objects import DuplicatesOut, ObjectNeighboursOut
+from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
+from serving.api.schemas.problem import Problem
+from serving.api.schemas.projects import Me, NewTokenOut, PolicyOut, ProjectOut, Summary
+from serving.api.schemas.review import LeaseOut, SubmissionOut
+from serving.api.schemas.selections import RiskOut, SelectionIn, SelectionOut, SelectionPage
+from serving.api.schemas.shapes import ShapeIO
+from serving.api.schemas.webhooks import (
     DeliveryDetailOut,
     DeliveryOut,
     DeliveryPage,
-    DriftPage,
-    DriftReportOut,
-    DriftStatusOut,
-    DuplicatesOut,
     EventTypesOut,
-    ItemDetailOut,
-    LeaseOut,
-    MapIn,
-    MapOut,
-    Me,
-    ModelOut,
-    ModelsOut,
-    NeighboursOut,
-    NewTokenOut,
     NewWebhookOut,
-    ObjectNeighboursOut,
-    PolicyOut,
-    PredictionOut,
-    Problem,
-    ProjectOut,
-    PromotionOut,
     ReplayedOut,
-    ReviewedPredictionOut,
-    RiskOut,
-    RolloutOut,
-    RolloutsOut,
-    SelectionIn,
-    SelectionOut,
-    SelectionPage,
-    ShapeIO,
-    SubmissionOut,
-    Summary,
     WebhookAnswerOut,
     WebhookOut,
     WebhooksOut,

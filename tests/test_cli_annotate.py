@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from loop.cli import commands
 from loop.domain.annotation import AnnotationState
-from serving.api.schemas import AnnotationOut, BadImageOut, BadImagesOut
+from serving.api.schemas.annotations import AnnotationOut, BadImageOut, BadImagesOut
 from tests.test_cli import askance, refused
 
 START = AnnotationOut.model_validate(

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 from loop.cli import commands
 from loop.cli import drift as _registered  # noqa: F401
 from loop.domain.drift import NOTHING
-from serving.api.schemas import DriftPage, DriftReportOut, Problem
+from serving.api.schemas.drift import DriftPage, DriftReportOut
+from serving.api.schemas.problem import Problem
 from serving.client import ApiError
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)

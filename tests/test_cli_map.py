@@ -15,7 +15,7 @@ from loop.cli import commands
 from loop.cli.map_colours import NAMED, OTHERS, ColourBy, categories
 from loop.cli.map_html import page
 from selection.map_file import FACTS, facts_page, identities, map_table, read_map, write_map
-from serving.api.schemas import MapOut
+from serving.api.schemas.maps import MapOut
 from tests.requirements import require_chromium
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -9,7 +9,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from loop.cli import commands
-from serving.api.schemas import DuplicatesOut, PickOut, RiskOut, SelectionIn, SelectionOut
+from serving.api.schemas.objects import DuplicatesOut
+from serving.api.schemas.selections import PickOut, RiskOut, SelectionIn, SelectionOut
 
 
 def selected(picked: int = 2, *, dry_run: bool = False, notes: tuple[str, ...] = ()) -> SelectionOut:

@@ -17,18 +17,11 @@ from loop.domain.cycle import CycleState, Step
 from loop.domain.errors import AskanceError, CycleFailed, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.routing import Action
-from serving.api.schemas import (
-    CycleIn,
-    CycleOut,
-    DecisionOut,
-    LeaseOut,
-    PolicyOut,
-    PredictionOut,
-    ProjectOut,
-    RecipeOut,
-    ShapeIO,
-    TaskOut,
-)
+from serving.api.schemas.models import CycleIn, CycleOut
+from serving.api.schemas.predictions import DecisionOut, PredictionOut
+from serving.api.schemas.projects import PolicyOut, ProjectOut, RecipeOut
+from serving.api.schemas.review import LeaseOut, TaskOut
+from serving.api.schemas.shapes import ShapeIO
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan(day=3, drifting=2, drifted=5, after=3, per_second=10_000.0, per_second_during_cycle=10_000.0)

@@ -31,7 +31,8 @@ from loop.demo.scenes import (
 from loop.demo.score import score_routing
 from loop.domain.geometry import iou_matrix
 from loop.domain.truth import Shape, checked_shapes
-from serving.api.schemas import LeaseOut, ShapeIO, TaskOut
+from serving.api.schemas.review import LeaseOut, TaskOut
+from serving.api.schemas.shapes import ShapeIO
 
 # --- scenes ------------------------------------------------------------------------------------------
 

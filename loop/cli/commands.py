@@ -32,7 +32,9 @@ from loop.domain.rollout import RolloutKind, RolloutState
 from loop.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from serving.api.schemas import AnnotationOut, CycleOut, ModelsOut, PromotionOut, RiskOut, SelectionOut
+    from serving.api.schemas.annotations import AnnotationOut
+    from serving.api.schemas.models import CycleOut, ModelsOut, PromotionOut
+    from serving.api.schemas.selections import RiskOut, SelectionOut
     from serving.client import Client
 
 app = typer.Typer(
@@ -450,7 +452,7 @@ def cycle_run(
     """Retrain on the present ground truth and promote what the gate lets through."""
     from pydantic import ValidationError
 
-    from serving.api.schemas import CycleIn
+    from serving.api.schemas.models import CycleIn
 
     try:
         wish = CycleIn.model_validate({"reason": reason, "epochs": epochs, "mode": mode})
@@ -619,7 +621,7 @@ def select(
     from pydantic import ValidationError
 
     from selection.choosing import parts_of
-    from serving.api.schemas import SelectionIn
+    from serving.api.schemas.selections import SelectionIn
 
     try:
         wish = SelectionIn(

@@ -12,7 +12,7 @@ from loop.domain.drift import Origin, Verdict
 from loop.domain.errors import TooFewImages
 
 if TYPE_CHECKING:
-    from serving.api.schemas import DriftReportOut, DriftTestOut
+    from serving.api.schemas.drift import DriftReportOut, DriftTestOut
     from serving.client import Client
 
 _SHOWN = 6  # rows of classes and sources

@@ -13,7 +13,7 @@ from loop.cli.writing import writing
 from loop.domain.errors import Invalid, MapFailed
 
 if TYPE_CHECKING:
-    from serving.api.schemas import MapOut
+    from serving.api.schemas.maps import MapOut
 
 
 class Kind(StrEnum):

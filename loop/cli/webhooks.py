@@ -10,7 +10,7 @@ from loop.domain.errors import Unavailable
 from loop.domain.webhooks import DeliveryState
 
 if TYPE_CHECKING:
-    from serving.api.schemas import DeliveryDetailOut, WebhookOut
+    from serving.api.schemas.webhooks import DeliveryDetailOut, WebhookOut
 
 webhooks_app = typer.Typer(no_args_is_help=True, help="Tell other programs what happened, over HTTP.")
 

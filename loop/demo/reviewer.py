@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from loop.domain.truth import Shape
-from serving.api.schemas import LeaseOut, ShapeIO
+from serving.api.schemas.review import LeaseOut
+from serving.api.schemas.shapes import ShapeIO
 
 # The truth of the scenes that were sent, by the SHA-256 of their bytes. It grows while reviewers read it.
 Truths = Mapping[str, tuple[Shape, ...]]

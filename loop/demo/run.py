@@ -32,7 +32,9 @@ from loop.domain.geometry import Box
 from loop.domain.identity import digest_of
 from loop.domain.prediction import Detection
 from loop.domain.truth import Shape
-from serving.api.schemas import CycleIn, CycleOut, PredictionOut, ProjectOut
+from serving.api.schemas.models import CycleIn, CycleOut
+from serving.api.schemas.predictions import PredictionOut
+from serving.api.schemas.projects import ProjectOut
 
 _SOURCE = "demo camera"  # where the stream's items say they come from
 

@@ -9,7 +9,7 @@ from loop.annotation import AnnotationRequests
 from loop.domain.access import Permission, may
 from loop.exchange.sources import FsspecSources
 from serving.api.auth import Producer, Wired
-from serving.api.schemas import AnnotationIn, AnnotationOut, AnnotationPage, BadImageOut, BadImagesOut
+from serving.api.schemas.annotations import AnnotationIn, AnnotationOut, AnnotationPage, BadImageOut, BadImagesOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/annotations", tags=["bulk annotation"])
 

@@ -29,7 +29,7 @@ from serving.api import (
 )
 from serving.api.bodies import BodyLimit
 from serving.api.gateway import Gateway
-from serving.api.schemas import Problem
+from serving.api.schemas.problem import Problem
 
 PAGE = Path(__file__).resolve().parents[1] / "web" / "dist"
 

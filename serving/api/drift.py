@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from serving.api.auth import Operator, Reader, Wired
-from serving.api.schemas import DriftPage, DriftReportOut, DriftStatusOut
+from serving.api.schemas.drift import DriftPage, DriftReportOut, DriftStatusOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/drift", tags=["drift"])
 

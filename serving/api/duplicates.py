@@ -8,7 +8,7 @@ from loop import loaded
 from loop.domain.errors import Invalid
 from selection.duplicates import NEAR_DUPLICATE
 from serving.api.auth import Operator, Wired
-from serving.api.schemas import ClusterOut, DuplicatesOut
+from serving.api.schemas.objects import ClusterOut, DuplicatesOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/duplicates", tags=["items"])
 

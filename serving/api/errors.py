@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from loop.domain import errors
-from serving.api.schemas import Problem
+from serving.api.schemas.problem import Problem
 
 log = logging.getLogger("askance.api")
 

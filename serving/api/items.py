@@ -9,7 +9,7 @@ from loop.domain.access import Permission, may
 from loop.domain.errors import NotFound
 from serving.api.auth import Reader, Wired
 from serving.api.presenters import item_fields, item_out, prediction_out, truth_out
-from serving.api.schemas import ItemDetailOut, ItemPage, NeighbourOut, NeighboursOut
+from serving.api.schemas.items import ItemDetailOut, ItemPage, NeighbourOut, NeighboursOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/items", tags=["items"])
 

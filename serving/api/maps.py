@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from loop.domain.errors import NotFound
 from loop.maps import MapStatus
 from serving.api.auth import Operator, Wired
-from serving.api.schemas import MapIn, MapOut
+from serving.api.schemas.maps import MapIn, MapOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/map", tags=["map"])
 

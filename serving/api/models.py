@@ -12,7 +12,7 @@ from loop.settings import changed_options
 from serving.api.auth import Operator, Reader, Wired
 from serving.api.bodies import read_body
 from serving.api.presenters import cycle_out, model_out, shadow_answer_out
-from serving.api.schemas import (
+from serving.api.schemas.models import (
     ConfiguredOut,
     CycleIn,
     CycleOut,
@@ -23,13 +23,13 @@ from serving.api.schemas import (
     OptionsIn,
     PromoteIn,
     PromotionOut,
-    RiskOut,
     RollbackIn,
     RolloutIn,
     RolloutOut,
     RolloutsOut,
     ShadowAnswersOut,
 )
+from serving.api.schemas.selections import RiskOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}", tags=["models and cycles"])
 

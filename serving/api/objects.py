@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 
 from loop import loaded
 from serving.api.auth import Reader, Wired
-from serving.api.schemas import ObjectNeighbourOut, ObjectNeighboursOut
+from serving.api.schemas.objects import ObjectNeighbourOut, ObjectNeighboursOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/items/{digest}/objects", tags=["items"])
 

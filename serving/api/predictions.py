@@ -17,7 +17,7 @@ from serving.api.auth import Producer, Wired, authenticated, bearer, producer, s
 from serving.api.bodies import read_image
 from serving.api.gateway import Asked, CallerGone, Gateway, deadline_after
 from serving.api.presenters import prediction_out, reviewed_out
-from serving.api.schemas import PredictionOut, PredictionPage, ReviewedPredictionOut
+from serving.api.schemas.predictions import PredictionOut, PredictionPage, ReviewedPredictionOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/predictions", tags=["predictions"])
 

@@ -12,18 +12,12 @@ from loop.domain.review import Submission, Task
 from loop.domain.rollout import ShadowAnswer
 from loop.domain.truth import GroundTruth, Shape
 from loop.review import Assignment
-from serving.api.schemas import (
-    CycleOut,
-    ItemOut,
-    ModelOut,
-    PredictionOut,
-    ProjectOut,
-    ReviewedPredictionOut,
-    ShadowAnswerOut,
-    ShapeIO,
-    TaskOut,
-    TruthOut,
-)
+from serving.api.schemas.items import ItemOut
+from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
+from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
+from serving.api.schemas.projects import ProjectOut
+from serving.api.schemas.review import TaskOut
+from serving.api.schemas.shapes import ShapeIO, TruthOut
 
 
 def project_out(project: Project) -> ProjectOut:

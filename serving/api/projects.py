@@ -8,9 +8,8 @@ from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Invalid
 from serving.api.auth import Anyone, Operator, Reader, Wired, needs
 from serving.api.presenters import cycle_out, project_out
-from serving.api.schemas import (
-    EventOut,
-    EventPage,
+from serving.api.schemas.events import EventOut, EventPage
+from serving.api.schemas.projects import (
     Me,
     NewTokenOut,
     PolicyIn,

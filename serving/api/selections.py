@@ -10,7 +10,7 @@ from loop.domain.errors import Invalid, Overloaded
 from loop.domain.selection import Conditions, PickedItem, Selection, box_named
 from loop.selecting import Wish
 from serving.api.auth import Operator, Wired
-from serving.api.schemas import PickOut, SelectionIn, SelectionOut, SelectionPage, SelectionSummary
+from serving.api.schemas.selections import PickOut, SelectionIn, SelectionOut, SelectionPage, SelectionSummary
 
 router = APIRouter(prefix="/v1/projects/{project_id}/selections", tags=["selections"])
 

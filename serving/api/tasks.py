@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from loop.domain.access import Permission, Token
 from serving.api.auth import Anyone, Wired, needs
 from serving.api.presenters import shapes_in, task_out
-from serving.api.schemas import EpochIn, HeartbeatOut, LeaseIn, LeaseOut, SkipIn, SubmissionOut, SubmitIn
+from serving.api.schemas.review import EpochIn, HeartbeatOut, LeaseIn, LeaseOut, SkipIn, SubmissionOut, SubmitIn
 
 router = APIRouter(prefix="/v1", tags=["review"])
 

@@ -9,7 +9,7 @@ from loop.domain.announcements import EVENT_TYPES, VERSION
 from loop.domain.errors import Invalid
 from loop.domain.webhooks import Backlog, DeliveryState, Endpoint
 from serving.api.auth import SomeOperator, Wired
-from serving.api.schemas import (
+from serving.api.schemas.webhooks import (
     AttemptOut,
     DeliveryDetailOut,
     DeliveryOut,

@@ -6,7 +6,6 @@ from torch import Tensor
 from loop.domain.errors import BadWeights
 from loop.domain.model import ModelHead
 
-
 _LEAST = 1e-3  # of the other part's length: an even map has deviations that are rounding, and these are to stay small
 
 
@@ -34,7 +33,8 @@ _TINY = 1e-12
 
 
 def _length(vectors: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    return length
 
 
 def checked_dim(head: ModelHead, dim: int) -> None:

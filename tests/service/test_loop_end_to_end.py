@@ -14,7 +14,7 @@ import yaml
 from playwright.sync_api import Page, expect, sync_playwright
 
 from loop.domain.errors import AskanceError
-from serving.api.schemas import PredictionOut
+from serving.api.schemas.predictions import PredictionOut
 from tests.requirements import require_chromium, require_data
 from tests.service.running import ServiceProcess
 from tests.tiny_models import ARCHITECTURE

@@ -1,0 +1,1 @@
+"""The shapes of the API: what OpenAPI publishes and the page's types are generated from."""

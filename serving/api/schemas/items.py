@@ -1,0 +1,44 @@
+"""Items and their truths."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from loop.domain.item import Split
+from serving.api.schemas.predictions import PredictionOut
+from serving.api.schemas.shapes import TruthOut
+from serving.api.schemas.wire import Out
+
+
+class ItemOut(Out):
+    digest: str
+    media_type: str
+    width: int
+    height: int
+    source: str
+    group: str
+    split: Split | None
+    meta: dict[str, str]
+    created_at: datetime
+    image_url: str
+
+
+class ItemDetailOut(ItemOut):
+    truth: TruthOut | None
+    prediction: PredictionOut | None = Field(description="the newest")
+
+
+class ItemPage(Out):
+    items: list[ItemOut]
+    next: str | None
+
+
+class NeighbourOut(Out):
+    item_digest: str
+    prediction_id: str
+    similarity: float = Field(description="cosine, in [-1, 1]")
+
+
+class NeighboursOut(Out):
+    model_id: str
+    neighbours: list[NeighbourOut]

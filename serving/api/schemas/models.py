@@ -1,0 +1,163 @@
+"""Models, rollouts and cycles."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from loop.domain.corrections import ErrorType
+from loop.domain.cycle import CycleState, Step
+from loop.domain.model import PromotionKind, PromotionState
+from loop.domain.rollout import RolloutKind, RolloutState
+from serving.api.schemas.predictions import DetectionOut
+from serving.api.schemas.wire import In, Out, Unit
+
+
+class ModelOut(Out):
+    id: str
+    digest: str
+    backend: str
+    labels: list[str]
+    image_size: int
+    origin: str
+    cycle_id: str | None
+    mlflow_version: str | None
+    champion: bool
+    serving: dict[str, Any] = Field(description="options of its own, in place of the service's settings")
+    created_at: datetime
+
+
+class PromotionOut(Out):
+    id: str
+    model_id: str
+    previous_id: str | None
+    kind: PromotionKind
+    actor: str
+    reason: str
+    state: PromotionState
+    error: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class RolloutLimitsOut(Out):
+    min_requests: int
+    max_error_rate: Unit
+    max_latency_ratio: float
+    confidence: Unit
+    window_s: float
+
+
+class RolloutOut(Out):
+    id: str
+    kind: RolloutKind
+    model_id: str
+    champion_id: str = Field(description="the model that it was started beside")
+    share: Unit
+    state: RolloutState
+    actor: str
+    reason: str
+    limits: RolloutLimitsOut = Field(description="what takes it back by itself")
+    error: str = Field(description="why it failed, was rolled back or ended")
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class RolloutsOut(Out):
+    rollouts: list[RolloutOut]
+
+
+class ShadowAnswerOut(Out):
+    prediction_id: str
+    detections: list[DetectionOut]
+    seconds: float = Field(description="of the inference")
+    error: str = Field(description="why the shadow has no answer; empty where it has")
+    differences: dict[ErrorType, int] = Field(
+        description="from what the caller got, by type, as if that were the truth; empty where both say the same"
+    )
+
+
+class ShadowAnswersOut(Out):
+    answers: list[ShadowAnswerOut]
+    next: str | None
+
+
+class RolloutIn(In):
+    """canary: a share of the callers get this model's answers. shadow: it sees a share of the traffic, and the
+    callers get the champion's answers."""
+
+    kind: RolloutKind
+    model_id: str
+    share: float = Field(description="of the predictions, above 0 and at most 1")
+    reason: str = Field(default="asked for", min_length=3, max_length=1000)
+
+
+class EndIn(In):
+    reason: str = Field(default="ended by hand", min_length=3, max_length=1000)
+
+
+class ModelsOut(Out):
+    models: list[ModelOut]
+    promotions: list[PromotionOut]
+    rollouts: list[RolloutOut]
+
+
+class OptionsIn(In):
+    """Options of a model that differ from the section `serving` of the settings; null takes one back."""
+
+    options: dict[str, StrictBool | StrictInt | StrictFloat | StrictStr | None] = Field(min_length=1, max_length=50)
+
+
+class ConfiguredOut(Out):
+    model: ModelOut
+    promotion: PromotionOut | None = Field(description="for the champion: serves with them once this is active")
+
+
+class PromoteIn(In):
+    """Promoting by hand overrides the gate: the reason is kept with your name."""
+
+    reason: str = Field(min_length=3, max_length=1000)
+
+
+class RollbackIn(In):
+    reason: str = Field(default="rolled back by hand", min_length=3, max_length=1000)
+
+
+class CycleIn(In):
+    """Settings of this cycle; what is left out comes from the configuration."""
+
+    reason: str = Field(default="asked for", max_length=1000)
+    epochs: Annotated[int, Field(ge=1, le=1000)] | None = None
+    image_size: Annotated[int, Field(ge=32, le=1536)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    flip: Unit | None = Field(default=None, description="probability of mirroring; 0 for digits and text")
+    mosaic: Unit | None = Field(default=None, description="probability of composing an image from four")
+    scale: Annotated[float, Field(ge=0, lt=1)] | None = Field(default=None, description="largest random zoom")
+    mode: Literal["superior", "non_inferior"] | None = None
+
+
+class CycleOut(Out):
+    id: str
+    project_id: str
+    state: CycleState
+    step: Step
+    progress: Unit
+    actor: str
+    reason: str
+    recipe: dict[str, Any]
+    champion_id: str | None
+    candidate_id: str | None
+    snapshot_digest: str | None
+    evaluation: dict[str, Any]
+    decision: dict[str, Any]
+    mlflow_run_id: str | None
+    error: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+class CyclePage(Out):
+    cycles: list[CycleOut]
+    next: str | None

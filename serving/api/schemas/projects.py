@@ -1,0 +1,101 @@
+"""People and projects."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from loop.domain.access import Role
+from loop.domain.review import TaskState
+from loop.domain.routing import Durability, Retain
+from serving.api.schemas.models import CycleOut
+from serving.api.schemas.wire import In, Out, Unit
+
+
+class Me(Out):
+    id: str
+    name: str
+    role: Role
+    project_id: str | None
+
+
+class TokenIn(In):
+    name: str = Field(min_length=1, max_length=100)
+    role: Role
+    project_id: str | None = None
+
+
+class TokenOut(Out):
+    id: str
+    name: str
+    role: Role
+    project_id: str | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class NewTokenOut(TokenOut):
+    secret: str = Field(description="shown once; send it as Authorization: Bearer …")
+
+
+class LabelOut(Out):
+    name: str
+    color: str
+    key: str
+
+
+class RecipeOut(Out):
+    version: int
+    labels: list[LabelOut]
+    guidelines: str
+
+
+class PolicyOut(Out):
+    version: int
+    threshold: Unit
+    audit_rate: Unit
+    score_threshold: Unit
+    failure_iou: Unit
+    lease_seconds: int
+    retain: Retain = Field(description="of which accepted predictions the image is kept")
+    retain_rate: Unit = Field(description="with which it is kept where retain is sampled")
+    durability: Durability = Field(description="when an accepted prediction is durable")
+
+
+class PolicyIn(In):
+    """What is left out keeps its present value."""
+
+    threshold: Unit | None = None
+    audit_rate: Unit | None = None
+    score_threshold: Unit | None = None
+    failure_iou: Unit | None = None
+    lease_seconds: Annotated[int, Field(ge=5, le=86_400)] | None = None
+    retain: Retain | None = None
+    retain_rate: Unit | None = None
+    durability: Durability | None = None
+
+
+class ProjectIn(In):
+    id: str = Field(description="1 to 63 lower-case letters, digits and dashes")
+    labels: list[str] = Field(min_length=1, max_length=1000)
+    guidelines: str = ""
+
+
+class ProjectOut(Out):
+    id: str
+    recipe: RecipeOut
+    policy: PolicyOut
+    champion_id: str | None
+    created_at: datetime
+
+
+class Summary(Out):
+    """The figures of a project at a glance."""
+
+    project_id: str
+    champion_id: str | None
+    predictions: int
+    routed: int
+    audits: int
+    tasks: dict[TaskState, int]
+    cycle: CycleOut | None = Field(description="the newest cycle")
