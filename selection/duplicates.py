@@ -11,11 +11,11 @@ from scipy.sparse.csgraph import connected_components
 
 from selection.index import EmbeddingIndex
 
-# Cosine from which on images count as near-duplicates: on FOD-A 97 of 100 such pairs are frames of one sequence, for
-# embeddings of a trained detector (docs/selection.md has what others mean).
-NEAR_DUPLICATE = 0.999
+# Cosine from which on images count as near-duplicates: on FOD-A 97 of 100 such pairs are frames of one sequence, also
+# for a detector that was not trained on such frames (docs/selection.md has what others mean).
+NEAR_DUPLICATE = 0.9995
 # Cosine from which on one of two images is left for last where there are others: not the same picture, but alike.
-ALIKE = 0.98
+ALIKE = 0.99
 _NEIGHBOURS = 32
 _AT_ONCE = 4096  # rows that are searched for together
 _PAIRS = 2_000_000  # that are kept before they are joined
