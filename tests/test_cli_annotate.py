@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from loop.cli import commands
+from loop.cli import app
 from loop.domain.annotation import AnnotationState
 from serving.api.schemas.annotations import AnnotationOut, BadImageOut, BadImagesOut
 from tests.test_cli import askance, refused
@@ -61,8 +61,9 @@ DONE = {"state": AnnotationState.DONE, "found": 10, "done": 9, "bad": 1}
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch):
     def call(service: Service, *arguments: str):
-        monkeypatch.setattr(commands, "_client", lambda _config, _url: service)
-        return CliRunner().invoke(commands.app, ["annotate", *arguments])
+        monkeypatch.setenv("ASKANCE_TOKEN", "secret")
+        monkeypatch.setattr("serving.client.Client", lambda _url, _token: service)
+        return CliRunner().invoke(app, ["annotate", *arguments])
 
     return call
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from typer.testing import CliRunner
 
-from loop.cli import commands
+from loop.cli import app
 from loop.cli import drift as _registered  # noqa: F401
 from loop.domain.drift import NOTHING
 from serving.api.schemas.drift import DriftPage, DriftReportOut
@@ -74,8 +74,9 @@ class Service:
 
 
 def askance(monkeypatch: pytest.MonkeyPatch, service: Service, *arguments: str, exit_code: int = 0):
-    monkeypatch.setattr(commands, "_client", lambda _config, _url: service)
-    done = CliRunner(env={"COLUMNS": "160"}).invoke(commands.app, ["drift", "-p", "p", *arguments])
+    monkeypatch.setenv("ASKANCE_TOKEN", "secret")
+    monkeypatch.setattr("serving.client.Client", lambda _url, _token: service)
+    done = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["drift", "-p", "p", *arguments])
     assert done.exit_code == exit_code, done.output
     return done
 

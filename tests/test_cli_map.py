@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from typer.testing import CliRunner
 
-from loop.cli import commands
+from loop.cli import app
 from loop.cli.map_colours import NAMED, OTHERS, ColourBy, categories
 from loop.cli.map_html import page
 from selection.map_file import FACTS, facts_page, identities, map_table, read_map, write_map
@@ -81,20 +81,19 @@ class Service:
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     made = Service(columns())
-    monkeypatch.setattr(commands, "_client", lambda _config, _url: made)
+    monkeypatch.setenv("ASKANCE_TOKEN", "secret")
+    monkeypatch.setattr("serving.client.Client", lambda _url, _token: made)
     return made
 
 
 def askance(*arguments: str) -> str:
-    done = CliRunner(env={"COLUMNS": "200"}).invoke(
-        commands.app, ["map", "-p", "street", *arguments], catch_exceptions=False
-    )
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["map", "-p", "street", *arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.stdout
 
 
 def refused(*arguments: str) -> str:
-    done = CliRunner(env={"COLUMNS": "200"}).invoke(commands.app, ["map", "-p", "street", *arguments])
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["map", "-p", "street", *arguments])
     assert done.exit_code != 0
     return f"{done.output} {done.exception}"
 
@@ -126,14 +125,16 @@ def test_a_picture_shows_every_colouring(service: Service, tmp_path: Path, colou
 def test_what_the_map_lacks_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Predictions may come faster than maps."""
     late = Service(columns(), behind=1234)
-    monkeypatch.setattr(commands, "_client", lambda _config, _url: late)
+    monkeypatch.setenv("ASKANCE_TOKEN", "secret")
+    monkeypatch.setattr("serving.client.Client", lambda _url, _token: late)
     assert "1,234 newer predictions are not on it" in askance("--out", str(tmp_path / "a.arrow"))
 
 
 def test_a_map_that_could_not_be_drawn_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """And that the one before is there."""
     failed = Service(columns(), error="no memory.")
-    monkeypatch.setattr(commands, "_client", lambda _config, _url: failed)
+    monkeypatch.setenv("ASKANCE_TOKEN", "secret")
+    monkeypatch.setattr("serving.client.Client", lambda _url, _token: failed)
     assert "no memory. What was drawn before is there still: --as-is." in refused("--out", str(tmp_path / "a.png"))
     askance("--out", str(tmp_path / "a.png"), "--as-is")
 

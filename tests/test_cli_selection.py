@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from loop.cli import commands
+from loop.cli import app
 from serving.api.schemas.objects import DuplicatesOut
 from serving.api.schemas.selections import PickOut, RiskOut, SelectionIn, SelectionOut
 
@@ -70,19 +70,20 @@ class Service:
 
 
 def askance(*arguments: str) -> str:
-    done = CliRunner(env={"COLUMNS": "200"}).invoke(commands.app, list(arguments), catch_exceptions=False)
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, list(arguments), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.stdout
 
 
 def refused(*arguments: str) -> str:
-    done = CliRunner(env={"COLUMNS": "200"}).invoke(commands.app, list(arguments))
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, list(arguments))
     assert done.exit_code != 0
     return f"{done.output} {done.exception}"
 
 
 def with_service(monkeypatch: pytest.MonkeyPatch, service: Service) -> Service:
-    monkeypatch.setattr(commands, "_client", lambda _config, _url: service)
+    monkeypatch.setenv("ASKANCE_TOKEN", "secret")
+    monkeypatch.setattr("serving.client.Client", lambda _url, _token: service)
     return service
 
 

@@ -7,10 +7,21 @@ import sys
 
 from rich.console import Console
 
-import loop.cli.drift
+# In the order in which `askance --help` shows what they add.
+# isort: off
+import loop.cli.service
+import loop.cli.data
+import loop.cli.selections
 import loop.cli.duplicates
-import loop.cli.maps  # noqa: F401 - each adds its command
-from loop.cli.commands import app
+import loop.cli.maps
+import loop.cli.drift
+import loop.cli.models
+import loop.cli.cycles
+import loop.cli.annotations
+import loop.cli.projects  # noqa: F401
+
+# isort: on
+from loop.cli.command_line import app
 from loop.cli.webhooks import webhooks_app
 from loop.domain.errors import AskanceError
 

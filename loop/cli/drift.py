@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from loop.cli import commands
-from loop.cli.commands import ConfigOption, ProjectOption, UrlOption, console
+from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
 from loop.domain.drift import Origin, Verdict
 from loop.domain.errors import TooFewImages
 
@@ -24,7 +23,7 @@ _EFFECTS = {
 }
 
 
-@commands.app.command("drift")
+@app.command("drift")
 def drift(
     project: ProjectOption,
     now: Annotated[bool, typer.Option("--now", help="Look at the newest predictions first.")] = False,
@@ -34,7 +33,7 @@ def drift(
     config: ConfigOption = None,
 ) -> None:
     """Whether production still looks like what the champion was judged on, and what moved."""
-    with commands._client(config, url) as client:
+    with client_of(config, url) as client:
         said = _asked(client, project, now=now, accept=accept)
         page = client.drift(project)
     if said:
@@ -78,7 +77,7 @@ def _show(report: "DriftReportOut", champion: str) -> None:
         f"against {report.reference_images} that {report.model_id} {was}",
         markup=False,
     )
-    tests = commands._table("test", "effect (95 % interval)", "p", "adjusted p", "")
+    tests = table_of("test", "effect (95 % interval)", "p", "adjusted p", "")
     for test in report.tests:
         tests.add_row(test.name, _effect(test), f"{test.p:.3f}", f"{test.adjusted_p:.3f}", _mark(test, report.level))
     console.print(tests)
@@ -105,7 +104,7 @@ def _mark(test: "DriftTestOut", level: float) -> str:
 
 
 def _show_moves(report: "DriftReportOut") -> None:
-    classes = commands._table("class", "before", "after", "change (95 % interval)")
+    classes = table_of("class", "before", "after", "change (95 % interval)")
     for one in report.classes[:_SHOWN]:
         change = f"{one.after - one.before:+.1%} ({one.low:+.1%} to {one.high:+.1%})"
         classes.add_row(escape(one.label), f"{one.before:.1%}", f"{one.after:.1%}", change)
@@ -113,7 +112,7 @@ def _show_moves(report: "DriftReportOut") -> None:
     scores = report.scores
     console.print(f"median of the largest score: {scores.before:.3f} before, {scores.after:.3f} now")
     if any(one.source for one in report.sources):
-        sources = commands._table("source", "images", "unlike the reference (0.5: as usual)")
+        sources = table_of("source", "images", "unlike the reference (0.5: as usual)")
         for source in report.sources[:_SHOWN]:
             sources.add_row(escape(source.source) or "-", str(source.images), f"{source.unlike:.2f}")
         console.print(sources)

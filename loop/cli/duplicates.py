@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from loop.cli import commands
-from loop.cli.commands import ConfigOption, ProjectOption, UrlOption, app, console
+from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
 
 _SHOWN = 20
 _NAMED = 3
@@ -23,14 +22,14 @@ def duplicates(
     config: ConfigOption = None,
 ) -> None:
     """Clusters of images that the champion sees as nearly the same, the largest first."""
-    with commands._client(config, url) as client:
+    with client_of(config, url) as client:
         if as_json:
             for page in client.duplicates(project, threshold=threshold, limit=200, members=1000):
                 for cluster in page.page:
                     sys.stdout.write(cluster.model_dump_json() + "\n")
             return
         found = next(client.duplicates(project, threshold=threshold, limit=_SHOWN, members=_NAMED))
-    table = commands._table("images", "among them")
+    table = table_of("images", "among them")
     for cluster in found.page:
         more = " …" if cluster.size > len(cluster.items) else ""
         table.add_row(str(cluster.size), " ".join(item[:12] for item in cluster.items) + more)

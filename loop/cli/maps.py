@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli import commands
-from loop.cli.commands import ConfigOption, ProjectOption, UrlOption, app, console
+from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console
 from loop.cli.map_colours import ColourBy
 from loop.cli.writing import writing
 from loop.domain.errors import Invalid, MapFailed
@@ -36,7 +35,7 @@ def map_(
     kind = _kind(out)
     if refit and as_is:
         raise typer.BadParameter("--refit and --as-is contradict each other: give one of them.")
-    with commands._client(config, url) as client:
+    with client_of(config, url) as client:
         if not as_is:
             client.ask_for_map(project, refit=refit)
             with console.status("drawing the map …"):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.commands import ConfigOption, UrlOption, _client, _table, console
+from loop.cli.command_line import ConfigOption, UrlOption, client_of, console, table_of
 from loop.domain.errors import Unavailable
 from loop.domain.webhooks import DeliveryState
 
@@ -30,7 +30,7 @@ def add(
     config: ConfigOption = None,
 ) -> None:
     """A new endpoint; its secret is shown once."""
-    with _client(config, url) as client:
+    with client_of(config, url) as client:
         made = client.create_webhook(address, project=project, types=types or [], description=description)
     console.print(f"{made.id} gets {_what(made)} from now on; its secret, which is not shown again:", soft_wrap=True)
     _print_secret(made.secret)
@@ -39,8 +39,8 @@ def add(
 @webhooks_app.command("list")
 def list_(url: UrlOption = None, config: ConfigOption = None) -> None:
     """All endpoints, oldest first."""
-    table = _table("endpoint", "project", "url", "events", "state", "pending", "dead", "for")
-    with _client(config, url) as client:
+    table = table_of("endpoint", "project", "url", "events", "state", "pending", "dead", "for")
+    with client_of(config, url) as client:
         for one in client.webhooks():
             counts = (str(one.pending), str(one.dead))
             table.add_row(one.id, one.project_id or "all", one.url, _what(one), _state(one), *counts, one.description)
@@ -50,8 +50,8 @@ def list_(url: UrlOption = None, config: ConfigOption = None) -> None:
 @webhooks_app.command("types")
 def types_(url: UrlOption = None, config: ConfigOption = None) -> None:
     """What an endpoint can be told of."""
-    table = _table("type", "when")
-    with _client(config, url) as client:
+    table = table_of("type", "when")
+    with client_of(config, url) as client:
         for one in client.event_types().types:
             table.add_row(one.name, one.says)
     console.print(table)
@@ -76,7 +76,7 @@ def change(
     changes = {name: value for name, value in wanted.items() if value is not None}
     if not changes:
         raise typer.BadParameter("nothing to change: name --to, --type, --all-types, --enable or --disable.")
-    with _client(config, url) as client:
+    with client_of(config, url) as client:
         changed = client.change_webhook(endpoint, **changes)
     console.print(f"{changed.id} gets {_what(changed)}; {_state(changed)}", markup=False, soft_wrap=True)
 
@@ -84,7 +84,7 @@ def change(
 @webhooks_app.command("remove")
 def remove(endpoint: Endpoint, url: UrlOption = None, config: ConfigOption = None) -> None:
     """With all that is still to be sent to it."""
-    with _client(config, url) as client:
+    with client_of(config, url) as client:
         client.remove_webhook(endpoint)
     console.print(f"{endpoint} is removed")
 
@@ -92,7 +92,7 @@ def remove(endpoint: Endpoint, url: UrlOption = None, config: ConfigOption = Non
 @webhooks_app.command("rotate")
 def rotate(endpoint: Endpoint, url: UrlOption = None, config: ConfigOption = None) -> None:
     """A new secret, shown once; the old one signs too for a day."""
-    with _client(config, url) as client:
+    with client_of(config, url) as client:
         rotated = client.rotate_webhook(endpoint)
     until = max(rotated.secrets_until)
     console.print(
@@ -104,7 +104,7 @@ def rotate(endpoint: Endpoint, url: UrlOption = None, config: ConfigOption = Non
 @webhooks_app.command("test")
 def test(endpoint: Endpoint, url: UrlOption = None, config: ConfigOption = None) -> None:
     """Send a ping now, and show what came back."""
-    with _client(config, url) as client:
+    with client_of(config, url) as client:
         answer = client.test_webhook(endpoint)
     if answer.error:
         raise Unavailable(f"the ping did not arrive. {answer.error}", hint="Mend the receiver and test it again.")
@@ -122,12 +122,12 @@ def deliveries(
     config: ConfigOption = None,
 ) -> None:
     """What was sent or is to be sent to an endpoint, newest first."""
-    with _client(config, url) as client:
+    with client_of(config, url) as client:
         if message is not None:
             _show(client.delivery(endpoint, message))
             return
         page = client.deliveries(endpoint, state=state, limit=limit)
-    table = _table("message", "type", "state", "made", "attempts", "next", "error")
+    table = table_of("message", "type", "state", "made", "attempts", "next", "error")
     for delivery in page.deliveries:
         due = _moment(delivery.due_at) if delivery.state is DeliveryState.PENDING else ""
         made, attempts = _moment(delivery.created_at), str(delivery.attempts)
@@ -148,7 +148,7 @@ def replay(
     """Send again now, under the same id."""
     if (message is None) != dead:
         raise typer.BadParameter("name a MESSAGE, or --dead for all that were given up.")
-    with _client(config, url) as client:
+    with client_of(config, url) as client:
         if message is not None:
             client.replay(endpoint, message)
             console.print(f"{message} is sent again")
@@ -157,7 +157,7 @@ def replay(
 
 
 def _show(delivery: "DeliveryDetailOut") -> None:
-    table = _table("attempt", "at", "status", "ms", "error")
+    table = table_of("attempt", "at", "status", "ms", "error")
     for one in delivery.tried:
         table.add_row(str(one.number), _moment(one.at), str(one.status or "-"), f"{one.milliseconds:.0f}", one.error)
     console.print(f"{delivery.message_id} is {delivery.state}", markup=False)

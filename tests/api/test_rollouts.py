@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from typer.testing import CliRunner
 
-from loop.cli.commands import app as command_line
+from loop.cli.command_line import app as command_line
 from loop.domain.errors import AskanceError, Unavailable
 from serving.api.app import create_app
 from serving.client import ApiError, Client

@@ -15,7 +15,6 @@ from standardwebhooks import Webhook
 from typer.testing import CliRunner
 
 from loop.cli import app
-from loop.cli import webhooks as commands
 from loop.domain.announcements import EVENT_TYPES, PING
 from loop.domain.errors import AskanceError
 from loop.outgoing import HttpSender
@@ -264,7 +263,8 @@ def askance(developer: Service, monkeypatch: pytest.MonkeyPatch):
         return client
 
     developer.client.headers["Authorization"] = f"Bearer {developer.tokens['operator']}"
-    monkeypatch.setattr(commands, "_client", connected)
+    monkeypatch.setenv("ASKANCE_TOKEN", "secret")
+    monkeypatch.setattr("serving.client.Client", connected)
     monkeypatch.setattr(Client, "close", lambda _self: None)
 
     def run(*arguments: str) -> str:

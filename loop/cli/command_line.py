@@ -1,0 +1,83 @@
+"""What commands have in common: the application they belong to, options, the service they call, how they print."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from loop.domain.errors import Unauthenticated
+from loop.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from serving.client import Client
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Object detection that knows what it is unsure of: serves, routes to people, retrains.",
+)
+
+console = Console(highlight=False)
+
+ProjectOption = Annotated[str, typer.Option("--project", "-p", help="The project's id.")]
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that differ from configs/default.yaml.")]
+
+UrlOption = Annotated[str | None, typer.Option("--url", envvar="ASKANCE_URL", help="The running service.")]
+
+FilterOption = Annotated[
+    list[str] | None, typer.Option("--filter", help="source=…, group=…, label=… or meta.KEY=…; all must hold.")
+]
+
+
+def settings_of(config: Path | None, port: int | None = None) -> Settings:
+    environ = dict(os.environ)
+    if port is not None:
+        environ["ASKANCE_SERVER__PORT"] = str(port)
+    return load_settings(config, environ)
+
+
+def base_url(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.server.host in ("0.0.0.0", "::") else settings.server.host  # noqa: S104 - compared
+    return f"http://{host}:{settings.server.port}"
+
+
+def client_of(config: Path | None, url: str | None) -> "Client":
+    """A client with the token of ASKANCE_TOKEN, or that of the service on this machine."""
+    from serving.client import Client
+
+    settings = settings_of(config)
+    secret = os.environ.get("ASKANCE_TOKEN", "")
+    path = settings.data_dir / "operator.token"
+    if not secret and path.is_file():
+        secret = path.read_text().strip()
+    if not secret:
+        raise Unauthenticated(
+            f"there is no token: neither ASKANCE_TOKEN nor {path}.",
+            hint="Start the service in this folder (askance up), or set ASKANCE_TOKEN and ASKANCE_URL.",
+        )
+    return Client(url or base_url(settings), secret)
+
+
+def table_of(*columns: str) -> Table:
+    """Ids are there to be copied: a narrow terminal folds them, never cuts them."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def progress_bar() -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console)
+
+
+def tracker(bar: Progress, description: str) -> Callable[[int, int], None]:
+    row = bar.add_task(description, total=None)
+    return lambda done, total: bar.update(row, completed=done, total=total)

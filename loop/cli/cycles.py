@@ -1,0 +1,70 @@
+"""`askance cycle`: retraining."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    progress_bar,
+    table_of,
+)
+from loop.domain.errors import CycleFailed
+
+if TYPE_CHECKING:
+    from serving.api.schemas.models import CycleOut
+
+cycle_app = typer.Typer(no_args_is_help=True, help="Retraining: snapshot, train, evaluate, gate, promote.")
+app.add_typer(cycle_app, name="cycle")
+
+
+@cycle_app.command("run")
+def cycle_run(
+    project: ProjectOption,
+    reason: Annotated[str, typer.Option(help="Kept with the cycle.")] = "asked for",
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    mode: Annotated[str | None, typer.Option(help="superior or non_inferior.")] = None,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Retrain on the present ground truth and promote what the gate lets through."""
+    from pydantic import ValidationError
+
+    from serving.api.schemas.models import CycleIn
+
+    try:
+        wish = CycleIn.model_validate({"reason": reason, "epochs": epochs, "mode": mode})
+    except ValidationError as error:
+        raise typer.BadParameter("; ".join(e["msg"] for e in error.errors())) from None
+    with client_of(config, url) as client, progress_bar() as bar:
+        started = client.start_cycle(project, wish)
+        row = bar.add_task(started.id, total=100)
+        for cycle in client.follow_cycle(project, started.id):
+            bar.update(row, description=f"{cycle.id} {cycle.step}", completed=round(100 * cycle.progress))
+            finished = cycle
+    _report_cycle(finished)
+
+
+@cycle_app.command("list")
+def cycle_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+    """The newest cycles."""
+    table = table_of("cycle", "state", "step", "by", "reason", "candidate", "error")
+    with client_of(config, url) as client:
+        for c in client.cycles(project).cycles:
+            table.add_row(c.id, c.state, c.step, c.actor, c.reason, c.candidate_id or "-", c.error)
+    console.print(table)
+
+
+def _report_cycle(cycle: "CycleOut") -> None:
+    if cycle.state == "failed":
+        raise CycleFailed(f"{cycle.id} failed: {cycle.error}", hint="Mend the cause and run it again.")
+    for clause in cycle.decision.get("clauses", []):
+        mark = "[green]passed[/]" if clause["passed"] else "[red]failed[/]"
+        console.print(f"  {mark}  {clause['name']}: {clause['detail']}")
+    outcome = "[bold green]promoted[/]" if cycle.state == "promoted" else "[bold yellow]refused[/]"
+    console.print(f"{cycle.candidate_id} was {outcome}")
