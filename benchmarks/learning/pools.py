@@ -39,7 +39,7 @@ class Picture:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledPool:
     """tests: what the learner is measured on, by name. budgets: labels at which it is; the first is the start, the same
-    for each strategy. mirrored: a mirrored image means the same. redundant: what production sends; bars differ."""
+    for each strategy. mirrored: a mirrored image means the same."""
 
     name: str
     labels: tuple[str, ...]
@@ -47,7 +47,6 @@ class LabelledPool:
     tests: Mapping[str, Sequence[Picture]]
     budgets: tuple[int, ...]
     mirrored: bool
-    redundant: bool
 
 
 def blood_cells() -> LabelledPool:
@@ -55,7 +54,7 @@ def blood_cells() -> LabelledPool:
     read = read_voc(DATA / "bccd").images
     made = [(image.split, _picture(image.path.read_bytes(), _shapes(image.boxes))) for image in read]
     return LabelledPool(
-        name="bccd", labels=("Platelets", "RBC", "WBC"), mirrored=True, redundant=False, budgets=(8, 16, 32, 64, 128),
+        name="bccd", labels=("Platelets", "RBC", "WBC"), mirrored=True, budgets=(8, 16, 32, 64, 128),
         pool=[one for split, one in made if split is not Split.GOLDEN],
         tests={"test": [one for split, one in made if split is Split.GOLDEN]},
     )  # fmt: skip
@@ -65,7 +64,7 @@ def pavement() -> LabelledPool:
     """fod_a as it was filmed."""
     kept = _filmed()
     return LabelledPool(
-        name="fod-sequences", labels=_labels(kept), mirrored=True, redundant=True, budgets=_FOD_BUDGETS,
+        name="fod-sequences", labels=_labels(kept), mirrored=True, budgets=_FOD_BUDGETS,
         pool=[_of_frame(frame) for frame in kept], tests=_fod_tests(),
     )  # fmt: skip
 
@@ -80,7 +79,7 @@ def pavement_long_tail() -> LabelledPool:
     nothing = [piece for frame in kept if (piece := _nothing(_of_frame(frame))) is not None]
     step = max(1, len(nothing) // (2 * len(pictures)))
     return LabelledPool(
-        name="fod-long-tail", labels=labels, mirrored=True, redundant=True, budgets=_FOD_BUDGETS,
+        name="fod-long-tail", labels=labels, mirrored=True, budgets=_FOD_BUDGETS,
         pool=[*pictures, *nothing[::step][: 2 * len(pictures)]], tests=_fod_tests(),
     )  # fmt: skip
 
@@ -90,7 +89,7 @@ def digit_scenes() -> LabelledPool:
     scenes = drifting_scenes(1, 1200, Strokes.STREAM, end=0.6)
     tested = drifting_scenes(2, 300, Strokes.HELD_OUT, start=1.0)
     return LabelledPool(
-        name="digit-scenes", labels=DIGITS, mirrored=False, redundant=True, budgets=(32, 64, 128, 256, 512),
+        name="digit-scenes", labels=DIGITS, mirrored=False, budgets=(32, 64, 128, 256, 512),
         pool=[Picture(pixels=one.image, shapes=one.shapes) for one in scenes],
         tests={"after the drift": [Picture(pixels=one.image, shapes=one.shapes) for one in tested]},
     )  # fmt: skip
