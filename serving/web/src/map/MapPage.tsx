@@ -81,6 +81,7 @@ function Shown({ api, project, notify, map, drawing, onAsk }: ShownProps) {
 
   const { labels } = project.recipe;
   const palette = useMemo(() => paletteOf(labels), [labels]);
+  const anomalies = useMemo(() => knowsAnomalies(columns), [columns]);
   const plane = useMemo(() => planeOf(columns.x, columns.y), [columns]);
   const grid = useMemo(() => gridOf(plane), [plane]);
   const colouring = useMemo(() => colouringOf(columns, by, palette), [columns, by, palette]);
@@ -131,7 +132,7 @@ function Shown({ api, project, notify, map, drawing, onAsk }: ShownProps) {
       notify({ tone: "error", ...describe(error) });
     }
   };
-  const note = by === "anomaly" && !knowsAnomalies(columns) ? "Not known: this model came without training images." : "";
+  const note = by === "anomaly" && !anomalies ? "Not known: this model came without training images." : "";
 
   return (
     <div className="review map-page">
@@ -165,19 +166,9 @@ function Shown({ api, project, notify, map, drawing, onAsk }: ShownProps) {
             row={hovered ?? picked}
             items={items}
             palette={palette}
+            anomalies={anomalies}
             now={now}
             onCopy={(digests) => void copy(digests)}
-          />
-          <Legend
-            by={by}
-            onBy={(next) => {
-              setBy(next);
-              setHidden(new Set());
-            }}
-            legend={colouring.legend}
-            note={note}
-            hidden={hidden}
-            onToggle={(code) => setHidden(toggled(hidden, code))}
           />
           <SelectionPanel
             columns={columns}
@@ -190,6 +181,17 @@ function Shown({ api, project, notify, map, drawing, onAsk }: ShownProps) {
             onClear={clear}
             onQueue={setQueueing}
             onCopy={(digests) => void copy(digests)}
+          />
+          <Legend
+            by={by}
+            onBy={(next) => {
+              setBy(next);
+              setHidden(new Set());
+            }}
+            legend={colouring.legend}
+            note={note}
+            hidden={hidden}
+            onToggle={(code) => setHidden(toggled(hidden, code))}
           />
           {map.status && <MapPanel status={map.status} champion={map.champion} now={now} onAsk={onAsk} />}
           <p className="panel muted small">

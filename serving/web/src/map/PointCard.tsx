@@ -11,13 +11,15 @@ interface Props {
   readonly row: number | null;
   readonly items: Items;
   readonly palette: Palette;
+  /** Whether the model knows how unusual an image is. */
+  readonly anomalies: boolean;
   readonly now: number;
   readonly onCopy: (digests: readonly string[]) => void;
 }
 
 const REST_MS = 90; // a pointer that stays so long on a point means it
 
-export function PointCard({ columns, row, items, palette, now, onCopy }: Props) {
+export function PointCard({ columns, row, items, palette, anomalies, now, onCopy }: Props) {
   const digest = row === null ? null : columns.item(row);
   const { value: facts } = useLookup(items.facts, digest, REST_MS);
   if (row === null || digest === null) {
@@ -50,8 +52,12 @@ export function PointCard({ columns, row, items, palette, now, onCopy }: Props) 
         </dd>
         <dt>State</dt>
         <dd data-testid="map-state">{stateOf(columns, row, facts)}</dd>
-        <dt>Unlike</dt>
-        <dd>{anomaly < 1 ? `p ${anomaly.toPrecision(2)} among training images` : "not known, or usual"}</dd>
+        {anomalies && (
+          <>
+            <dt>Unlike</dt>
+            <dd>p {anomaly.toPrecision(2)} among the training images</dd>
+          </>
+        )}
         <dt>From</dt>
         <dd>
           {columns.source.names[columns.source.codes[row] ?? -1] || "a source without a name"},{" "}

@@ -9,14 +9,14 @@ export const STATE_WORDS: Record<string, string> = {
   truth: "has its truth",
 };
 
-/** "2 × car, 1 × bus", the most frequent first. */
+/** "car ×2, bus", the most frequent first. */
 export function foundIn(detections: readonly Pick<Detection, "label">[]): string {
   if (detections.length === 0) return "nothing";
   const counts = new Map<string, number>();
   for (const { label } of detections) counts.set(label, (counts.get(label) ?? 0) + 1);
   return [...counts]
     .sort(([, a], [, b]) => b - a)
-    .map(([label, number]) => `${number} × ${label}`)
+    .map(([label, number]) => (number > 1 ? `${label} ×${number}` : label))
     .join(", ");
 }
 
