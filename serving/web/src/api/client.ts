@@ -32,6 +32,7 @@ type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
 
 const TIMEOUT_MS = 30_000;
 const MAP_TIMEOUT_MS = 300_000; // a million points are 70 MB
+const SELECTION_TIMEOUT_MS = 300_000; // reads what the champion has predicted
 
 interface How {
   /** Goes through even while the page is being closed. */
@@ -82,7 +83,7 @@ export class Api {
   item = (project: string, digest: string) => this.json<Item>("GET", at(project, `/items/${digest}`));
   itemImage = async (project: string, digest: string): Promise<Blob> =>
     (await this.send("GET", at(project, `/items/${digest}/image`))).blob().catch(cutShort);
-  select = (project: string, body: SelectionBody) => this.json<Selection>("POST", at(project, "/selections"), body);
+  select = (project: string, body: SelectionBody) => this.json<Selection>("POST", at(project, "/selections"), body, { timeoutMs: SELECTION_TIMEOUT_MS });
 
   mapStatus = (project: string) => this.json<MapStatus>("GET", at(project, "/map/status"));
   askForMap = (project: string, refit: boolean) => this.json<MapStatus>("POST", at(project, "/map"), { refit });
@@ -102,8 +103,8 @@ export class Api {
     this.json<DeliveryPage>("GET", `${hook(endpoint)}/deliveries?state=${state}&limit=10`);
   replayDead = (endpoint: string) => this.json<Replayed>("POST", `${hook(endpoint)}/replay`);
 
-  private async json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await this.send(method, path, body);
+  private async json<T>(method: string, path: string, body?: unknown, how: How = {}): Promise<T> {
+    const response = await this.send(method, path, body, how);
     return (await response.json().catch(cutShort)) as T;
   }
 

@@ -11,7 +11,7 @@ import {
 } from "react";
 import { pointIn, useSize, useWheel, wheelFactor } from "../app/hooks";
 import type { Point, Size } from "../review/geometry";
-import { type Viewport, fitted, panned, seen, toImage, toScreen, zoomed } from "../review/viewport";
+import { type Viewport, fitted, panned, toImage, toScreen, zoomed } from "../review/viewport";
 import { type Grid, nearest } from "./grid";
 import { mapCommandOf } from "./keys";
 import { cornersOf } from "./lasso";
@@ -61,16 +61,22 @@ export function MapCanvas(props: Props) {
   const plane = scene.plane.size;
   const canvas = size ?? { width: 1, height: 1 };
   const [free, setFree] = useState<Viewport | null>(null);
-  const [drag, setDrag] = useState<Drag | null>(null);
+  const [drag, setShownDrag] = useState<Drag | null>(null);
   const [byKeys, setByKeys] = useState(false);
   const whole = useMemo(() => fitted(plane, canvas), [plane, size]);
   const view = free ?? whole;
+  // Several events may come before the next rendering: they go on from here.
   const latest = useRef(view);
   latest.current = view;
+  const dragging = useRef<Drag | null>(null);
 
   const look = (next: Viewport) => {
-    latest.current = next; // a second event may come before the next rendering
+    latest.current = next;
     setFree(next);
+  };
+  const setDrag = (next: Drag | null) => {
+    dragging.current = next;
+    setShownDrag(next);
   };
   const middle = { x: canvas.width / 2, y: canvas.height / 2 };
   const rowAt = (at: Point, reach: number): number | null =>
@@ -79,7 +85,7 @@ export function MapCanvas(props: Props) {
   useImperativeHandle(props.handle, () => ({
     fit: () => setFree(null),
     zoom: (factor) => look(zoomed(latest.current, factor, middle, plane, canvas)),
-    seen: () => cornersOf(seen(latest.current, plane, canvas)),
+    seen: () => cornersInSight(latest.current, canvas),
   }));
   useWheel(container, (event, at) => look(zoomed(latest.current, wheelFactor(event), at, plane, canvas)));
   usePainted(container, points, size, scene, view, whole);
@@ -99,27 +105,34 @@ export function MapCanvas(props: Props) {
     setByKeys(false);
     const two = twoOf(fingers.current);
     if (two) setDrag({ kind: "pinch", fingers: two });
-    else if (event.shiftKey || props.lassoing) setDrag({ kind: "lasso", polygon: [toImage(view, at)] });
+    else if (event.shiftKey || props.lassoing) setDrag({ kind: "lasso", polygon: [toImage(latest.current, at)] });
     else setDrag({ kind: "pan", from: at, last: at, moved: false });
   };
 
   const onPointerMove = (event: PointerEvent<HTMLDivElement>) => {
     const at = pointIn(event);
     if (fingers.current.has(event.pointerId)) fingers.current.set(event.pointerId, at);
-    if (!drag) return onHover(rowAt(at, REACH));
-    if (drag.kind === "lasso") return setDrag({ ...drag, polygon: [...drag.polygon, toImage(view, at)] });
-    if (drag.kind === "pinch") {
-      const two = twoOf(fingers.current);
-      if (!two) return;
-      look(pinched(latest.current, drag.fingers, two, plane, canvas));
-      return setDrag({ kind: "pinch", fingers: two });
+    const drag = dragging.current;
+    switch (drag?.kind) {
+      case undefined:
+        return onHover(rowAt(at, REACH));
+      case "lasso":
+        return setDrag({ ...drag, polygon: [...drag.polygon, toImage(latest.current, at)] });
+      case "pinch": {
+        const two = twoOf(fingers.current);
+        if (!two) return;
+        look(pinched(latest.current, drag.fingers, two, plane, canvas));
+        return setDrag({ kind: "pinch", fingers: two });
+      }
+      case "pan":
+        if (!drag.moved && Math.hypot(at.x - drag.from.x, at.y - drag.from.y) < SLIP) return;
+        look(panned(latest.current, at.x - drag.last.x, at.y - drag.last.y, plane, canvas));
+        return setDrag({ ...drag, last: at, moved: true });
     }
-    if (!drag.moved && Math.hypot(at.x - drag.from.x, at.y - drag.from.y) < SLIP) return;
-    look(panned(latest.current, at.x - drag.last.x, at.y - drag.last.y, plane, canvas));
-    setDrag({ ...drag, last: at, moved: true });
   };
 
   const onPointerUp = (event: PointerEvent<HTMLDivElement>) => {
+    const drag = dragging.current;
     if (drag?.kind === "lasso") props.onEnclose(drag.polygon);
     if (drag?.kind === "pan" && !drag.moved) props.onPick(rowAt(pointIn(event), REACH));
     release(event);
@@ -129,7 +142,8 @@ export function MapCanvas(props: Props) {
     fingers.current.delete(event.pointerId);
     // A finger that stays after a pinch moves the map; its lifting is no tap.
     const [left] = fingers.current.values();
-    setDrag(drag?.kind === "pinch" && left ? { kind: "pan", from: left, last: left, moved: true } : null);
+    const pinching = dragging.current?.kind === "pinch";
+    setDrag(pinching && left ? { kind: "pan", from: left, last: left, moved: true } : null);
   };
 
   const onKeyDown = (event: KeyboardEvent<HTMLDivElement>) => {
@@ -149,7 +163,7 @@ export function MapCanvas(props: Props) {
       case "pick":
         return props.onPick(rowAt(middle, REACH_OF_KEYS));
       case "select-seen":
-        return props.onEnclose(cornersOf(seen(latest.current, plane, canvas)));
+        return props.onEnclose(cornersInSight(latest.current, canvas));
       case "escape":
         return drag ? setDrag(null) : props.onEscape();
     }
@@ -183,6 +197,11 @@ export function MapCanvas(props: Props) {
       <canvas ref={marks} />
     </div>
   );
+}
+
+function cornersInSight(view: Viewport, { width, height }: Size): readonly Point[] {
+  const [a, b] = [toImage(view, { x: 0, y: 0 }), toImage(view, { x: width, y: height })];
+  return cornersOf([a.x, a.y, b.x, b.y]);
 }
 
 function twoOf(fingers: ReadonlyMap<number, Point>): Fingers | null {

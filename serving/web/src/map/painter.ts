@@ -62,7 +62,7 @@ export function sceneOf(
 /** Of a point, in the canvas's own pixels. `closer`: how far it is zoomed in, 1 where all of the plane is seen. */
 export function radiusOf(count: number, pixels: Pixels, closer: number, ratio: number): number {
   const room = Math.sqrt((DENSEST * pixels.width * pixels.height) / Math.max(count, 1));
-  return Math.min(Math.max(0.4 * room * Math.sqrt(Math.max(closer, 1)), SMALLEST * ratio), LARGEST * ratio);
+  return Math.min(Math.max(0.4 * room * Math.max(closer, 1), SMALLEST * ratio), LARGEST * ratio);
 }
 
 /** view: from the plane to the canvas's own pixels. What is selected lies over what is not. */
