@@ -83,7 +83,8 @@ export class Api {
   item = (project: string, digest: string) => this.json<Item>("GET", at(project, `/items/${digest}`));
   itemImage = async (project: string, digest: string): Promise<Blob> =>
     (await this.send("GET", at(project, `/items/${digest}/image`))).blob().catch(cutShort);
-  select = (project: string, body: SelectionBody) => this.json<Selection>("POST", at(project, "/selections"), body, { timeoutMs: SELECTION_TIMEOUT_MS });
+  select = (project: string, body: SelectionBody) =>
+    this.json<Selection>("POST", at(project, "/selections"), body, { timeoutMs: SELECTION_TIMEOUT_MS });
 
   mapStatus = (project: string) => this.json<MapStatus>("GET", at(project, "/map/status"));
   askForMap = (project: string, refit: boolean) => this.json<MapStatus>("POST", at(project, "/map"), { refit });

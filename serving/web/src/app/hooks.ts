@@ -95,7 +95,10 @@ export function useSize(element: { current: HTMLElement | null }): Size | null {
 }
 
 /** React listens to wheels passively; zooming has to keep the page from scrolling. */
-export function useWheel(element: { current: HTMLElement | null }, onWheel: (event: WheelEvent, at: Point) => void): void {
+export function useWheel(
+  element: { current: HTMLElement | null },
+  onWheel: (event: WheelEvent, at: Point) => void,
+): void {
   const latest = useRef(onWheel);
   latest.current = onWheel;
   useEffect(() => {

@@ -263,7 +263,11 @@ function useMarked(target: { current: HTMLCanvasElement | null }, size: Size | n
     pen.lineWidth = 2;
     if (held) circle(pen, toScreen(view, held), 9, "#5aa9ff");
     if (ring) circle(pen, toScreen(view, ring), 7, "#ffffff");
-    if (polygon) outline(pen, polygon.map((corner) => toScreen(view, corner)));
+    if (polygon)
+      outline(
+        pen,
+        polygon.map((corner) => toScreen(view, corner)),
+      );
     if (cross) crosshair(pen, size);
   });
 }

@@ -23,9 +23,7 @@ export function MapPanel({ status, champion, now, onAsk }: Props) {
         <p className="muted small">
           {count(drawn.points)} images of <code title={drawn.model_id}>{drawn.model_id}</code>, made{" "}
           {ago(drawn.made_at, now)}. {count(drawn.fitted)} were fitted {ago(drawn.fitted_at, now)},{" "}
-          {drawn.late > 0
-            ? `${count(drawn.late)} came since and were placed beside them.`
-            : "and nothing came since."}
+          {drawn.late > 0 ? `${count(drawn.late)} came since and were placed beside them.` : "and nothing came since."}
         </p>
       )}
       {drawn && champion !== drawn.model_id && (

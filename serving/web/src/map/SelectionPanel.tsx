@@ -43,7 +43,9 @@ export function SelectionPanel(props: Props) {
   return (
     <section className="panel" aria-label="Selection" data-testid="map-selection">
       <h2>
-        <span data-testid="selection-count">{selected.length === 1 ? "1 image" : `${count(selected.length)} images`}</span>
+        <span data-testid="selection-count">
+          {selected.length === 1 ? "1 image" : `${count(selected.length)} images`}
+        </span>
         <button className="link small" onClick={props.onClear}>
           Clear
         </button>

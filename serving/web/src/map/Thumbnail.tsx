@@ -9,7 +9,11 @@ interface Props {
   /** Milliseconds before the image is asked for. */
   readonly rest?: number;
   /** Drawn over the image, where they are known. */
-  readonly found?: { readonly detections: readonly Detection[]; readonly width: number; readonly height: number } | null;
+  readonly found?: {
+    readonly detections: readonly Detection[];
+    readonly width: number;
+    readonly height: number;
+  } | null;
   readonly palette?: Palette;
 }
 

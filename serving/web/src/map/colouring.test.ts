@@ -42,14 +42,24 @@ describe("colours", () => {
   test("labels have the project's colours, the most frequent first, and nothing found is a group of its own", () => {
     const { legend, codes, colours } = colouringOf(COLUMNS, "label", PALETTE);
     if (legend.kind !== "groups") throw new Error("labels are groups");
-    expect(legend.groups.map(({ name, count }) => [name, count])).toEqual([["bus", 2], ["car", 1], ["nothing found", 1]]);
+    expect(legend.groups.map(({ name, count }) => [name, count])).toEqual([
+      ["bus", 2],
+      ["car", 1],
+      ["nothing found", 1],
+    ]);
     expect(colours[codes[0] ?? -1]).toBe("#ff0000");
     expect(codes[2]).toBe(legend.groups[2]?.code);
   });
 
   test("more labels than there are codes share the last group", () => {
     const count = 500;
-    const many = { ...COLUMNS, label: named(Array.from({ length: count }, (_, at) => `label ${at}`), [...Array(count).keys()]) };
+    const many = {
+      ...COLUMNS,
+      label: named(
+        Array.from({ length: count }, (_, at) => `label ${at}`),
+        [...Array(count).keys()],
+      ),
+    };
     const { legend, codes } = colouringOf(many, "label", PALETTE);
     if (legend.kind !== "groups") throw new Error("labels are groups");
     expect(legend.groups.at(-1)).toMatchObject({ name: "300 others", count: 300 });

@@ -1,4 +1,13 @@
-import { dictionary, fixedSizeBinary, float32, int8, tableFromArrays, tableToIPC, timestamp, utf8 } from "@uwdata/flechette";
+import {
+  dictionary,
+  fixedSizeBinary,
+  float32,
+  int8,
+  tableFromArrays,
+  tableToIPC,
+  timestamp,
+  utf8,
+} from "@uwdata/flechette";
 import { describe, expect, test } from "vitest";
 import { UnreadableMap, columnsOf, rowsOf } from "./columns";
 

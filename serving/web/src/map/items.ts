@@ -11,13 +11,14 @@ export interface Items {
   readonly facts: Lookups<Item>;
 }
 
-const [IMAGES_KEPT, FACTS_KEPT] = [200, 500];
+const [IMAGES_KEPT, FACTS_KEPT] = [300, 500];
+const LARGEST_SIDE = 640; // px; twice what the card shows, for screens with two pixels to each
 
 export function useItems(api: Api, project: string): Items {
   const items = useMemo(
     () => ({
       images: new Lookups(
-        async (digest) => URL.createObjectURL(await api.itemImage(project, digest)),
+        async (digest) => URL.createObjectURL(await shrunk(await api.itemImage(project, digest))),
         IMAGES_KEPT,
         (address) => URL.revokeObjectURL(address),
       ),
@@ -27,6 +28,26 @@ export function useItems(api: Api, project: string): Items {
   );
   useEffect(() => () => items.images.clear(), [items]);
   return items;
+}
+
+/** As small as it is shown: pictures of many megapixels, side by side, would fill memory. */
+async function shrunk(image: Blob): Promise<Blob> {
+  const bitmap = await createImageBitmap(image);
+  try {
+    const part = LARGEST_SIDE / Math.max(bitmap.width, bitmap.height);
+    if (part >= 1) return image;
+    const canvas = new OffscreenCanvas(
+      Math.max(Math.round(bitmap.width * part), 1),
+      Math.max(Math.round(bitmap.height * part), 1),
+    );
+    const pen = canvas.getContext("2d");
+    if (!pen) return image;
+    pen.imageSmoothingQuality = "high";
+    pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    return await canvas.convertToBlob({ type: "image/jpeg", quality: 0.85 });
+  } finally {
+    bitmap.close();
+  }
 }
 
 export interface Looked<T> {

@@ -29,7 +29,10 @@ function isInside(polygon: readonly Point[], x: number, y: number): boolean {
   let before = polygon[polygon.length - 1] as Point;
   for (const corner of polygon) {
     // Counts the sides that a ray to the right crosses.
-    if (corner.y > y !== before.y > y && x < corner.x + ((before.x - corner.x) * (y - corner.y)) / (before.y - corner.y))
+    if (
+      corner.y > y !== before.y > y &&
+      x < corner.x + ((before.x - corner.x) * (y - corner.y)) / (before.y - corner.y)
+    )
       inside = !inside;
     before = corner;
   }

@@ -76,8 +76,14 @@ test("what is under each finger stays there while they move", () => {
   const canvas = { width: 800, height: 600 };
   const plane = { width: 1000, height: 700 };
   const view = { scale: 1, x: -100, y: -50 };
-  const before = [{ x: 300, y: 300 }, { x: 500, y: 300 }] as const;
-  const after = [{ x: 220, y: 340 }, { x: 620, y: 340 }] as const;
+  const before = [
+    { x: 300, y: 300 },
+    { x: 500, y: 300 },
+  ] as const;
+  const after = [
+    { x: 220, y: 340 },
+    { x: 620, y: 340 },
+  ] as const;
   const next = pinched(view, before, after, plane, canvas);
   expect(next.scale).toBeCloseTo(2);
   for (const finger of [0, 1] as const) {

@@ -102,8 +102,8 @@ function Report({ report, champion, now }: { report: DriftReport; champion: stri
       <p className="muted small" data-testid="drift-compared">
         {ago(report.created_at, now)}
         {report.scheduled ? "" : ` by ${report.actor}`} · {count(report.window_images)} images of{" "}
-        {count(report.window_of)} predictions from {moment(report.window_from)} to {moment(report.window_until)}, against{" "}
-        {count(report.reference_images)} that <code>{short(report.model_id)}</code>{" "}
+        {count(report.window_of)} predictions from {moment(report.window_from)} to {moment(report.window_until)},
+        against {count(report.reference_images)} that <code>{short(report.model_id)}</code>{" "}
         {report.reference_origin === "evaluation" ? "was evaluated on" : "predicted as reference"}
         {report.model_id !== champion && "; another model serves now"}
       </p>

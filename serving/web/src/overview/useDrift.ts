@@ -21,7 +21,11 @@ export function useDrift(api: Api, project: string): { drift: DriftState; refres
       setDrift({ page: await api.drift(project), noChampion: false, problem: null });
     } catch (error) {
       const noChampion = error instanceof ProblemError && error.code === "no-champion";
-      setDrift((old) => ({ page: noChampion ? null : old.page, noChampion, problem: noChampion ? null : describe(error) }));
+      setDrift((old) => ({
+        page: noChampion ? null : old.page,
+        noChampion,
+        problem: noChampion ? null : describe(error),
+      }));
     }
   };
   usePolling(refresh, REFRESH_MS);
