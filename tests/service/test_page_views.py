@@ -3,14 +3,16 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.resources import files
-from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from loop.demo.scenes import Pool, Scene, day_scenes, drifting_scenes
-from selection.map_file import read_map
+from selection.map_file import FACTS, facts_page, identities, map_table, read_map, write_map
 from serving.api.schemas import PredictionOut
 from serving.client import Client
 from tests.receivers import receiver
@@ -130,6 +132,31 @@ def test_3_it_can_be_reached_and_moved_by_keys(stage: Stage) -> None:
     expect(card).to_be_visible()
 
 
+def test_3_it_follows_fingers(stage: Stage) -> None:
+    """Two zoom it, one moves it, and neither picks anything."""
+    canvas = stage.page.locator("[data-testid=map]")
+    hands = stage.page.context.new_cdp_session(stage.page)
+
+    def touch(kind: str, *fingers: tuple[int, int]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(fingers)]
+        hands.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    whole = float(str(canvas.get_attribute("data-scale")))
+    picked = stage.page.locator("[data-testid=map-point]").get_attribute("data-item")
+    touch("touchStart", (400, 400))
+    touch("touchStart", (400, 400), (500, 400))
+    touch("touchMove", (350, 400), (550, 400))
+    touch("touchEnd")
+    _comes_to(stage.page, "scale", 2 * whole)
+    left = float(str(canvas.get_attribute("data-offset-x")))
+    touch("touchStart", (350, 400))
+    touch("touchMove", (450, 400))
+    touch("touchEnd")
+    _comes_to(stage.page, "offset-x", left + 100)
+    expect(stage.page.locator("[data-testid=map-point]")).to_have_attribute("data-item", str(picked))
+    canvas.press("f")
+
+
 @pytest.mark.parametrize("by", ["risk", "label", "state", "anomaly", "age", "source"])
 def test_4_every_colouring_is_painted(stage: Stage, by: str) -> None:
     """With a legend whose groups can be hidden."""
@@ -193,6 +220,21 @@ def test_7_it_says_what_came_since_and_takes_it_in(stage: Stage) -> None:
     assert read_map(stage.operator.map(PROJECT)).num_rows == DAY + NIGHT
 
 
+def test_7_a_hundred_thousand_points_are_read_and_selected(stage: Stage) -> None:
+    """Whatever pieces their columns come in: the file is what the service writes of so many."""
+    page, count = stage.page, 100_000
+    made = stage.operator.map_status(PROJECT).model_dump(mode="json")
+    made["drawn"] |= {"points": count, "made_at": "2026-05-01T12:00:00Z"}
+    body = _a_map_of(count)
+    page.route("**/map/status", lambda route: route.fulfill(json=made))
+    page.route("**/map", lambda route: route.fulfill(body=body))
+    expect(page.locator(f"[data-testid=map][data-points='{count}']")).to_be_visible(timeout=60_000)
+    page.locator("[data-testid=select-seen]").click()
+    expect(page.locator("[data-testid=selection-count]")).to_have_text("100,000 images")
+    expect(page.locator("[data-testid=queue-selection]")).to_be_disabled()
+    page.unroute_all(behavior="wait")
+
+
 # --- drift ---------------------------------------------------------------------------------------------------
 
 
@@ -216,8 +258,10 @@ def test_9_what_is_normal_now_can_be_accepted(stage: Stage) -> None:
     """After a question; then there is too little to compare until more has come, and that looks the same."""
     page = stage.page
     page.locator("[data-testid=accept-drift]").click()
-    page.locator("[data-testid=accept-drift-dialog] [data-testid=confirm]").click()
+    expect(page.locator("[data-testid=accept-drift-dialog] [data-testid=confirm]")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(page.locator("[data-testid=toast]")).to_contain_text("Accepted as the new reference")
+    expect(page.locator("[data-testid=drift-outdated]")).to_be_visible()
     page.locator("[data-testid=check-drift]").click()
     expect(page.locator("[data-testid=toast]")).to_contain_text("Too few images")
     stage.send(drifting_scenes(4, NIGHT, Pool.STREAM, start=1.0), "night camera")
@@ -275,14 +319,24 @@ def _painted(page: Page) -> int:
     return int(page.evaluate(_PAINTED))
 
 
+def _comes_to(page: Page, name: str, value: float) -> None:
+    """Waits until the map's attribute is that number, as good as."""
+    page.wait_for_function(
+        """([name, value]) => {
+            const map = document.querySelector("[data-testid=map]");
+            return Math.abs(map.getAttribute(name) - value) < 1e-3; }""",
+        arg=[f"data-{name}", value],
+    )
+
+
 def _some_point(page: Page) -> tuple[float, float]:
     """Where one of the points is on the screen: of those painted, the pixel with most of its own colour around it."""
     found = """() => { const c = document.querySelector("[data-testid=map] canvas"), w = c.width, h = c.height;
         const d = new Uint32Array(c.getContext("2d").getImageData(0, 0, w, h).data.buffer);
         for (let y = 60; y < h - 60; y++) for (let x = 160; x < w - 60; x++) {
           const own = d[y * w + x];
-          if (own !== 0xff0f0c0a && d[(y - 3) * w + x] === own && d[(y + 3) * w + x] === own && d[y * w + x + 3] === own)
-            return [x, y]; } }"""
+          if (own !== 0xff0f0c0a && [-3 * w, 3 * w, -3, 3].every(near => d[y * w + x + near] === own)) return [x, y];
+        } }"""
     x, y = page.evaluate(found)
     bounds = page.locator("[data-testid=map]").bounding_box()
     assert bounds is not None
@@ -307,6 +361,20 @@ def _draw_around(page: Page) -> None:
         page.mouse.move(x, y, steps=5)
     page.mouse.up()
     page.keyboard.up("Shift")
+
+
+def _a_map_of(count: int) -> bytes:
+    items = [f"{number:064x}" for number in range(count)]
+    facts = facts_page(
+        items=items, risk=[0.5] * count, anomaly_p=[1.0] * count, score=[None, 0.5] * (count // 2),
+        label=[None, "7"] * (count // 2), source=[""] * count, predicted_at=[datetime(2026, 5, 1, tzinfo=UTC)] * count,
+    )  # fmt: skip
+    positions = np.random.default_rng(0).normal(0, 1, (count, 2)).astype(np.float32)
+    nobody = identities([])
+    table = map_table(
+        pa.Table.from_batches([facts], FACTS), positions, np.ones(count, bool), tasks=nobody, truths=nobody
+    )
+    return write_map(table, {})
 
 
 def _answer_of(stage: Stage, digest: str) -> PredictionOut:

@@ -23,6 +23,8 @@ export function DriftCard({ api, project, now, act }: Props) {
   const { drift, refresh } = useDrift(api, project);
   const [asking, setAsking] = useState(false);
   const [looking, setLooking] = useState(false);
+  // The look that was the newest when the reference was replaced: it says nothing of the new one.
+  const [outdated, setOutdated] = useState<string | null>(null);
   const { page, noChampion, problem } = drift;
   const report = page?.reports[0] ?? null;
 
@@ -34,12 +36,13 @@ export function DriftCard({ api, project, now, act }: Props) {
   };
   const accept = async (run: Act) => {
     setAsking(false);
-    await run(
+    const accepted = await run(
       api.acceptDrift(project),
       "Accepted as the new reference",
       "Later windows are compared with the newest predictions.",
       TOO_FEW,
     );
+    if (accepted) setOutdated(report?.id ?? null);
     await refresh();
   };
 
@@ -67,6 +70,11 @@ export function DriftCard({ api, project, now, act }: Props) {
         </p>
       )}
       {noChampion && <p className="muted">No model serves yet, so there is nothing to compare with.</p>}
+      {report && report.id === outdated && (
+        <p className="callout" role="status" data-testid="drift-outdated">
+          Below is the look before: the next one compares with the reference that was accepted.
+        </p>
+      )}
       {report && page && <Report report={report} champion={page.model_id} now={now} />}
       {page && !report && (
         <p className="muted" data-testid="drift-nothing">

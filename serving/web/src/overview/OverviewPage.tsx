@@ -39,8 +39,10 @@ export function OverviewPage({ api, project, operates, notify }: Props) {
       await action;
       notify({ tone: "info", title, detail, hint: "" });
       await refresh();
+      return true;
     } catch (error) {
       notify({ tone: isWait(error) ? "info" : "error", ...describe(error) });
+      return false;
     }
   };
 

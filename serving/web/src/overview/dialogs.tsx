@@ -169,7 +169,7 @@ function Confirm({ name, disabled, onClose }: { name: string; disabled: boolean;
       <button type="button" onClick={onClose}>
         Back
       </button>
-      <button className="primary" data-testid="confirm" disabled={disabled}>
+      <button className="primary" data-first data-testid="confirm" disabled={disabled}>
         {name}
       </button>
     </footer>
