@@ -179,7 +179,8 @@ def test_4_every_colouring_is_painted(stage: Stage, by: str) -> None:
 
 
 def test_5_what_is_drawn_around_is_selected_and_queued(stage: Stage) -> None:
-    """Shift and drag: how many, and their images. Those that nobody has looked at become tasks, and no others."""
+    """Shift and drag: how many, and their images. Those that nobody has looked at become tasks, and no others; then the
+    map knows that they have one."""
     page = stage.page
     open_ones = [a.item_digest for a in stage.answers if a.task_id is None]
     tasks = stage.operator.summary(PROJECT).tasks["open"]
@@ -191,6 +192,9 @@ def test_5_what_is_drawn_around_is_selected_and_queued(stage: Stage) -> None:
     expect(page.locator("[data-testid=toast]")).to_contain_text(f"{len(open_ones)} queued for review")
     assert stage.operator.summary(PROJECT).tasks["open"] == tasks + len(open_ones)
     assert all(_has_a_task(stage, item) for item in open_ones)
+    # The map is brought up to date by itself, and the selection stays.
+    expect(page.locator("[data-testid=queue-selection]")).to_be_disabled(timeout=120_000)
+    expect(page.locator("[data-testid=selection-count]")).to_have_text(f"{DAY} images")
     page.locator("[data-testid=map]").press("Escape")
     expect(page.locator("[data-testid=select-seen]")).to_be_visible()
 

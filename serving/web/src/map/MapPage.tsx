@@ -1,9 +1,8 @@
 /** All images that the champion has predicted, as points on a plane: what lies close is alike to the model. */
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import type { Api } from "../api/client";
 import { type Described, describe } from "../api/problem";
 import type { Project } from "../api/types";
-import { count } from "../app/format";
 import { useNow } from "../app/hooks";
 import { paletteOf } from "../review/colors";
 import type { Point } from "../review/geometry";
@@ -17,14 +16,15 @@ import { PointCard } from "./PointCard";
 import { QueueDialog } from "./QueueDialog";
 import { SelectionPanel } from "./SelectionPanel";
 import { type ColourBy, colouringOf, knowsAnomalies } from "./colouring";
-import { rowsOf } from "./columns";
+import { copied } from "./clipboard";
 import { gridOf } from "./grid";
 import { useItems } from "./items";
 import { enclosed } from "./lasso";
 import "./map.css";
 import { sceneOf } from "./painter";
 import { planeOf } from "./plane";
-import { queueBody, queuedWords } from "./queue";
+import { queued } from "./queue";
+import { useChosen } from "./useChosen";
 import { type Drawing, type MapState, useMap } from "./useMap";
 
 interface Props {
@@ -68,16 +68,15 @@ interface ShownProps extends Props {
 
 function Shown({ api, project, notify, map, drawing, onAsk }: ShownProps) {
   const { columns } = drawing;
+  const { chosen, hover, pick, select, clear } = useChosen(columns);
+  const { hovered, picked, selected } = chosen;
   const items = useItems(api, project.id);
   const canvas = useRef<MapHandle>(null);
   const now = useNow(5_000);
   const [by, setBy] = useState<ColourBy>("risk");
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
-  const [hovered, setHovered] = useState<number | null>(null);
-  const [picked, setPicked] = useState<number | null>(null);
-  const [selected, setSelected] = useState<Int32Array>(new Int32Array());
   const [lassoing, setLassoing] = useState(false);
-  const [queueing, setQueueing] = useState<Int32Array | null>(null);
+  const [queueing, setQueueing] = useState<readonly string[] | null>(null);
 
   const { labels } = project.recipe;
   const palette = useMemo(() => paletteOf(labels), [labels]);
@@ -86,53 +85,19 @@ function Shown({ api, project, notify, map, drawing, onAsk }: ShownProps) {
   const grid = useMemo(() => gridOf(plane), [plane]);
   const colouring = useMemo(() => colouringOf(columns, by, palette), [columns, by, palette]);
   const scene = useMemo(() => sceneOf(plane, colouring, hidden, selected), [plane, colouring, hidden, selected]);
-  const leftOut = useCallback((row: number) => hidden.has(colouring.codes[row] ?? 0), [hidden, colouring]);
 
-  // A new drawing has its rows elsewhere: what was picked and selected is found again by its images.
-  const before = useRef(columns);
-  useEffect(() => {
-    const old = before.current;
-    if (old === columns) return;
-    before.current = columns;
-    const named = (rows: Iterable<number>): Set<string> => new Set(Array.from(rows, (row) => old.item(row)));
-    setHovered(null);
-    setPicked((row) => (row === null ? null : (rowsOf(columns, named([row]))[0] ?? null)));
-    setSelected((rows) => rowsOf(columns, named(rows)));
-  }, [columns]);
-
-  const enclose = useCallback(
-    (polygon: readonly Point[]) => setSelected(enclosed(plane, polygon, leftOut)),
-    [plane, leftOut],
-  );
-  const selectSeen = () => canvas.current && enclose(canvas.current.seen());
-  const clear = () => {
-    setSelected(new Int32Array());
-    setPicked(null);
-  };
-  const copy = async (digests: readonly string[]) => {
-    try {
-      await navigator.clipboard.writeText(digests.join("\n"));
-      notify({ tone: "info", title: `${count(digests.length)} copied`, detail: "One id a line.", hint: "" });
-    } catch {
-      notify({
-        tone: "error",
-        title: "The browser lets this page copy nothing",
-        detail: digests.slice(0, 3).join(" "),
-        hint: "It does over https and on localhost.",
-      });
-    }
-  };
-  const queue = async (rows: Int32Array) => {
+  const leftOut = (row: number): boolean => hidden.has(colouring.codes[row] ?? 0);
+  const enclose = (polygon: readonly Point[]) => select(enclosed(plane, polygon, leftOut));
+  const copy = (digests: readonly string[]) => void copied(digests).then(notify);
+  const queue = async (wanted: readonly string[]) => {
     setQueueing(null);
-    const wanted = Array.from(rows, (row) => columns.item(row));
     try {
-      const made = await api.select(project.id, queueBody(wanted));
-      notify({ tone: "info", ...queuedWords(wanted, made.picks), hint: "" });
+      notify(await queued(api, project.id, wanted));
+      onAsk(false); // so that the map knows of their tasks
     } catch (error) {
       notify({ tone: "error", ...describe(error) });
     }
   };
-  const note = by === "anomaly" && !anomalies ? "Not known: this model came without training images." : "";
 
   return (
     <div className="review map-page">
@@ -150,8 +115,8 @@ function Shown({ api, project, notify, map, drawing, onAsk }: ShownProps) {
             hovered={hovered}
             picked={picked}
             lassoing={lassoing}
-            onHover={setHovered}
-            onPick={setPicked}
+            onHover={hover}
+            onPick={pick}
             onEnclose={enclose}
             onEscape={clear}
             handle={canvas}
@@ -168,7 +133,7 @@ function Shown({ api, project, notify, map, drawing, onAsk }: ShownProps) {
             palette={palette}
             anomalies={anomalies}
             now={now}
-            onCopy={(digests) => void copy(digests)}
+            onCopy={copy}
           />
           <SelectionPanel
             columns={columns}
@@ -176,11 +141,11 @@ function Shown({ api, project, notify, map, drawing, onAsk }: ShownProps) {
             picked={picked}
             items={items}
             most={MOST_QUEUED}
-            onPick={setPicked}
-            onSelectSeen={selectSeen}
+            onPick={pick}
+            onSelectSeen={() => canvas.current && enclose(canvas.current.seen())}
             onClear={clear}
             onQueue={setQueueing}
-            onCopy={(digests) => void copy(digests)}
+            onCopy={copy}
           />
           <Legend
             by={by}
@@ -189,7 +154,7 @@ function Shown({ api, project, notify, map, drawing, onAsk }: ShownProps) {
               setHidden(new Set());
             }}
             legend={colouring.legend}
-            note={note}
+            note={by === "anomaly" && !anomalies ? "Not known: this model came without training images." : ""}
             hidden={hidden}
             onToggle={(code) => setHidden(toggled(hidden, code))}
           />

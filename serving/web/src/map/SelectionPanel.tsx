@@ -1,5 +1,5 @@
 /** The images that were enclosed: how many, what they look like, and queueing them for people. */
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { count, short } from "../app/format";
 import { Thumbnail } from "./Thumbnail";
 import type { Columns } from "./columns";
@@ -16,7 +16,8 @@ interface Props {
   readonly onPick: (row: number) => void;
   readonly onSelectSeen: () => void;
   readonly onClear: () => void;
-  readonly onQueue: (rows: Int32Array) => void;
+  /** Those of the selected that nobody has looked at, by their digests. */
+  readonly onQueue: (digests: readonly string[]) => void;
   readonly onCopy: (digests: readonly string[]) => void;
 }
 
@@ -26,6 +27,8 @@ export function SelectionPanel(props: Props) {
   const { columns, selected, picked, items, most } = props;
   const [shown, setShown] = useState(SHOWN_AT_ONCE);
   useEffect(() => setShown(SHOWN_AT_ONCE), [selected]);
+  const open = useMemo(() => openOf(columns, selected), [columns, selected]);
+  const rows = useMemo(() => byRisk(columns, selected), [columns, selected]);
   if (selected.length === 0) {
     return (
       <section className="panel" aria-label="Selection" data-testid="map-selection">
@@ -37,8 +40,7 @@ export function SelectionPanel(props: Props) {
       </section>
     );
   }
-  const open = openOf(columns, selected);
-  const rows = byRisk(columns, selected);
+  const digestsOf = (some: Int32Array): string[] => Array.from(some, (row) => columns.item(row));
   const left = rows.length - shown;
   return (
     <section className="panel" aria-label="Selection" data-testid="map-selection">
@@ -61,11 +63,11 @@ export function SelectionPanel(props: Props) {
           className="primary"
           data-testid="queue-selection"
           disabled={open.length === 0 || open.length > most}
-          onClick={() => props.onQueue(open)}
+          onClick={() => props.onQueue(digestsOf(open))}
         >
           Queue {count(open.length)} for review
         </button>
-        <button onClick={() => props.onCopy(Array.from(rows, (row) => columns.item(row)))}>Copy ids</button>
+        <button onClick={() => props.onCopy(digestsOf(rows))}>Copy ids</button>
       </div>
       <ul className="thumbnails" data-testid="selection-thumbnails">
         {Array.from(rows.subarray(0, shown), (row) => {

@@ -4,7 +4,7 @@ import type { Columns, Named } from "./columns";
 import { byRisk, foundIn, openOf, stateOf } from "./facts";
 import { GROUND, type Pixels, paint, radiusOf, sceneOf } from "./painter";
 import { planeOf } from "./plane";
-import { queueBody, queuedWords } from "./queue";
+import { foundAgain } from "./useChosen";
 
 const named = (names: string[], codes: number[]): Named => ({ names, codes: Int32Array.from(codes) });
 
@@ -134,18 +134,16 @@ describe("facts", () => {
     expect(stateOf(COLUMNS, 0, item)).toBe("has, or had, a task");
   });
 
+  test("what was picked and selected is found again on a new drawing, as far as it is there", () => {
+    const items = ["item-3", "item-1"];
+    const after: Columns = { ...COLUMNS, count: 2, item: (row) => items[row] ?? "" };
+    const chosen = { hovered: 2, picked: 3, selected: Int32Array.of(0, 1, 3) };
+    expect(foundAgain(chosen, COLUMNS, after)).toEqual({ hovered: null, picked: 0, selected: Int32Array.of(0, 1) });
+    expect(foundAgain({ ...chosen, picked: 2 }, COLUMNS, after).picked).toBeNull();
+  });
+
   test("only what nobody has looked at can be queued; the riskiest is shown first", () => {
     expect([...openOf(COLUMNS, Int32Array.of(0, 1, 2, 3))]).toEqual([0, 2]);
     expect([...byRisk(COLUMNS, Int32Array.of(0, 1, 2, 3))]).toEqual([2, 1, 3, 0]);
-  });
-
-  test("images are queued as what is most like themselves, and neighbours that came instead are told", () => {
-    expect(queueBody(["a", "b"])).toEqual({ budget: 2, strategy: "like-this", random_share: 0, like: ["a", "b"] });
-    const picks = ["a", "c"].map((item_digest) => ({ item_digest }));
-    expect(queuedWords(["a", "b"], picks).detail).toContain("1 of them");
-    expect(queuedWords(["a", "b"], picks.slice(0, 1))).toEqual({
-      title: "1 queued for review",
-      detail: "They are in the queue now.",
-    });
   });
 });
