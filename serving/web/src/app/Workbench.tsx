@@ -16,7 +16,7 @@ import { useSoleTab } from "./hooks";
 const NAMES: Record<Tab, string> = { review: "Review", overview: "Overview", map: "Map" };
 
 // Only those who look at a map load what draws it. After an update of the service the old page's parts are gone.
-const MapPage = lazy(() => import("../map/MapPage").catch(() => ({ default: Outdated })));
+const MapPage = lazy(() => import("../map/MapPage").catch(() => ({ default: NotLoaded })));
 
 interface Props {
   readonly api: Api;
@@ -194,11 +194,13 @@ function Elsewhere({ onTakeOver }: { onTakeOver: () => void }) {
   );
 }
 
-function Outdated() {
+function NotLoaded() {
   return (
     <div className="calm" role="alert">
-      <h2>This page is older than the service</h2>
-      <p className="muted">Reload it to see the map. Drafts in this browser are kept.</p>
+      <h2>The map could not be loaded</h2>
+      <p className="muted">
+        The service was updated since, or cannot be reached. Reload the page; drafts in this browser are kept.
+      </p>
       <button className="primary" onClick={() => window.location.reload()}>
         Reload
       </button>
