@@ -62,8 +62,8 @@ class ConsensusRules:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What a cluster merges to. exists: the probability that there is an object at all; sure_of_label: that the label
-    is right, if there is. cluster: who said what."""
+    """What a cluster merges to. exists: the probability that there is an object at all; sure_of_label: that of the
+    labels that were given this is the right one, if there is; 1 where nobody differs. cluster: who said what."""
 
     label: str
     box: Box
@@ -114,7 +114,8 @@ def consensus_of(
     known = {name: _counts(reliabilities[name], labels) for name in reviewers if name in reliabilities}
     votes = votes_of(flat, reviewers, labels)
     fit = fitted_labels(votes, labels=labels, reviewers=reviewers, known=known)
-    merged = iter([_candidate(c, p, fit, reliabilities) for c, p in zip(flat, fit.posterior(votes), strict=True)])
+    named = zip(flat, *_chosen(fit, votes), strict=True)
+    merged = iter([_candidate(cluster, label, sure, reliabilities) for cluster, label, sure in named])
     return tuple(
         _decided(tuple(next(merged) for _ in own), agreement_of(answers, iou=rules.iou), rules)
         for own, answers in zip(clusters, items, strict=True)
@@ -158,16 +159,23 @@ def _counts(reliability: Reliability, labels: Sequence[str]) -> Floats:
     return np.array([[reliability.confusion.get((true, given), 0.0) for given in labels] for true in labels])
 
 
-def _candidate(
-    cluster: Cluster, posterior: Floats, fit: LabelFit, reliabilities: Mapping[str, Reliability]
-) -> Candidate:
-    best = int(posterior.argmax())
-    label = fit.labels[best]
+def _chosen(fit: LabelFit, votes: NDArray[np.intp]) -> tuple[list[str], list[float]]:
+    """Of each cluster the likeliest of the labels that were given, and how sure it is: also by what people said alone,
+    so that no dispute is settled by how frequent a label is."""
+    given = (votes[:, :, None] == np.arange(len(fit.labels))).any(axis=1)
+    posterior, evidence = np.where(given, fit.posterior(votes), 0.0), np.where(given, fit.evidence(votes), 0.0)
+    best = posterior.argmax(axis=1)
+    rows = np.arange(len(votes))
+    sure = np.minimum(posterior[rows, best] / posterior.sum(axis=1), evidence[rows, best] / evidence.sum(axis=1))
+    return [fit.labels[at] for at in best], sure.tolist()
+
+
+def _candidate(cluster: Cluster, label: str, sure: float, reliabilities: Mapping[str, Reliability]) -> Candidate:
     return Candidate(
         label=label,
         box=merged_box(cluster, reliabilities),
         exists=existence(cluster, label, reliabilities),
-        sure_of_label=float(posterior[best]),
+        sure_of_label=sure,
         cluster=cluster,
     )
 

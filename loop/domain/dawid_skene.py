@@ -32,12 +32,20 @@ class LabelFit:
 
     def posterior(self, votes: NDArray[np.intp]) -> Floats:
         """(n, K) probabilities of each label, rows sum to 1. votes: (n, R) numbers of labels; -1: gave none."""
-        logs = np.tile(np.log(self.shares), (len(votes), 1))
+        return _normalised(self._likelihood(votes) + np.log(self.shares))
+
+    def evidence(self, votes: NDArray[np.intp]) -> Floats:
+        """The same if all labels were equally frequent: what people said alone. That a label is rare is no reason to
+        doubt who gave it."""
+        return _normalised(self._likelihood(votes))
+
+    def _likelihood(self, votes: NDArray[np.intp]) -> Floats:
+        """(n, K) logarithms."""
+        logs = np.zeros((len(votes), len(self.labels)))
         for reviewer, confusion in enumerate(np.log(self.confusion)):
             voted = votes[:, reviewer] >= 0
             logs[voted] += confusion[:, votes[voted, reviewer]].T
-        likelihood = np.exp(logs - logs.max(axis=1, keepdims=True))
-        return np.asarray(likelihood / likelihood.sum(axis=1, keepdims=True))
+        return logs
 
 
 def fitted_labels(
@@ -59,7 +67,8 @@ def fitted_labels(
             f"votes of shape {votes.shape} do not fit {size} labels and {len(reviewers)} reviewers.",
             hint="Give one column for each reviewer, with numbers of labels.",
         )
-    prior = np.stack([_prior(size) + (known or {}).get(name, np.zeros((size, size))) for name in reviewers])
+    golden = [(known or {}).get(name, np.zeros((size, size))) for name in reviewers]
+    prior = _prior(size) + np.array(golden).reshape(-1, size, size)
     given = (votes[:, :, None] == np.arange(size)).astype(np.float64)  # (n, R, K)
     posterior = (given.sum(axis=1) + 1.0 / size) / (given.sum(axis=(1, 2)) + 1.0)[:, None]
     for rounds in range(1, _MOST_ROUNDS + 1):
@@ -76,6 +85,11 @@ def fitted_labels(
         if not len(votes) or float(np.abs(posterior - before).max()) < _SETTLED:
             break
     return fit
+
+
+def _normalised(logs: Floats) -> Floats:
+    likelihood = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return np.asarray(likelihood / likelihood.sum(axis=1, keepdims=True))
 
 
 def _prior(size: int) -> Floats:

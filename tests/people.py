@@ -1,0 +1,32 @@
+"""Made answers of several people, by hand and by Hypothesis."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from loop.domain.answers import Answer
+from loop.domain.geometry import Box
+
+LABELS = ("cell", "platelet")
+SQUARE: Box = (0.0, 0.0, 10.0, 10.0)
+
+
+def answer(reviewer: str, *shapes: tuple[str, Box]) -> Answer:
+    return Answer(reviewer, tuple(label for label, _ in shapes), np.array([box for _, box in shapes]))
+
+
+def moved(by: float, box: Box = SQUARE) -> Box:
+    """To the right, in pixels."""
+    return (box[0] + by, box[1], box[2] + by, box[3])
+
+
+@st.composite
+def answers(draw: st.DrawFn, most: int = 4) -> list[Answer]:
+    """A few people around the same few objects: copies of them, moved a little, some missing, some invented."""
+    corner = st.tuples(st.integers(0, 40), st.integers(0, 40))
+    shape = st.tuples(st.sampled_from(LABELS), corner, st.integers(4, 14), st.integers(4, 14))
+    people = draw(st.integers(1, most))
+    rows = draw(st.lists(st.lists(shape, max_size=6), min_size=people, max_size=people))
+    return [
+        answer(f"r{who}", *[(label, (float(x), float(y), float(x + w), float(y + h))) for label, (x, y), w, h in own])
+        for who, own in enumerate(rows)
+    ]
