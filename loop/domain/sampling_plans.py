@@ -4,7 +4,8 @@ What is looked at is drawn from the lot at random, without replacement, and judg
 comes down to two numbers for each count of inspected tasks: accept with so few defects, reject with so many.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -21,6 +22,7 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.intp]
 
 _ROUNDING = 1e-9  # 0.07 of 100 tasks are 7 of them, although the product is a little more
+_NEGLIGIBLE = 1e-15  # probability of still looking
 _KEPT_PLANS = 64
 
 
@@ -189,8 +191,9 @@ def single_sample(risks: Risks, lot: int, *, most: int | None = None) -> tuple[i
     Raises Invalid where more than `most` would have to be drawn.
     """
     good, bad = risks.defects(lot)
+    n = 0
     for c in range(bad):
-        n = _smallest_sample(lot, bad, c, risks.beta)
+        n = _smallest_sample(lot, bad, c, risks.beta, above=n)
         if hypergeom.cdf(c, lot, good, n) >= 1.0 - risks.alpha - _ROUNDING:
             break
     if most is not None and n > most:
@@ -211,16 +214,17 @@ def curve_of(plan: Plan, lot: int, defects: Sequence[int] | Counts) -> Curve:
     return _curve(numbers_of(plan, lot), having)
 
 
-def _smallest_sample(lot: int, bad: int, c: int, beta: float) -> int:
-    """The smallest n with P(at most c defects of n | `bad` in the lot) <= beta, by bisection; there is one, c < bad."""
-    low, high = c, lot  # with c drawn all lots pass, with all drawn none that has more than c
-    while high - low > 1:
-        middle = (low + high) // 2
-        if hypergeom.cdf(c, lot, bad, middle) <= beta + _ROUNDING:
-            high = middle
-        else:
-            low = middle
-    return high
+def _smallest_sample(lot: int, bad: int, c: int, beta: float, *, above: int) -> int:
+    """The smallest n with P(at most c defects of n | `bad` in the lot) <= beta; there is one, since c < bad. It lies
+    above that of c - 1."""
+
+    def keeps(n: int) -> bool:
+        return bool(hypergeom.cdf(c, lot, bad, n) <= beta + _ROUNDING)
+
+    low, step = above, 1
+    while low + step < lot and not keeps(low + step):
+        low, step = low + step, 2 * step
+    return bisect_left(range(min(low + step, lot)), True, lo=low + 1, key=keeps)
 
 
 def _of_sample(lot: int, n: int, c: int) -> Numbers:
@@ -239,26 +243,45 @@ def _sequential(risks: Risks, lot: int) -> Numbers:
     likelihood ratio is a martingale).
     """
     good, bad = risks.defects(lot)
-    ratio = _log_ratio(lot, good, bad)
-    numbers = _bounded(lot, ratio, log(risks.beta / (1.0 - risks.alpha)), log((1.0 - risks.beta) / risks.alpha))
+    numbers = _bounded(lot, good, bad, log(risks.beta / (1.0 - risks.alpha)), log((1.0 - risks.beta) / risks.alpha))
     accepts = _curve(numbers, np.array([good, bad])).accepts
     if accepts[0] >= 1.0 - risks.alpha and accepts[1] <= risks.beta:
         return numbers
-    return _bounded(lot, ratio, log(risks.beta), log(1.0 / risks.alpha))
+    return _bounded(lot, good, bad, log(risks.beta), log(1.0 / risks.alpha))
 
 
-def _log_ratio(lot: int, good: int, bad: int) -> Floats:
-    """(lot + 1, good + 2): log of P(d defects in k | bad) / P(... | good), by k and d; it rises with d.
+def _bounded(lot: int, good: int, bad: int, low: float, high: float) -> Numbers:
+    """Accept where the log of the likelihood ratio is at most `low`, reject where it is at least `high`.
 
-    -inf: a bad lot has fewer intact tasks than that; +inf: a good one has fewer defects.
+    For a number of defects the ratio falls with how many were inspected, so that each has one count from which it
+    accepts, and one up to which it rejects. More defects than a good lot may have reject at once.
     """
-    k, d = np.arange(lot + 1)[:, None], np.arange(good + 2)[None, :]
-    ratio = _log_ways(lot, bad, k, d) - _log_ways(lot, good, np.maximum(k, d), np.minimum(d, good))
-    ratio[:, good + 1] = np.inf
-    intact = np.broadcast_to(k - d, ratio.shape)
-    ratio[(intact > lot - bad) & (d <= good)] = -np.inf
-    ratio[intact < 0] = np.inf  # never reached: more defects than were inspected
-    return ratio
+    d = np.arange(good + 1)
+    accepts_from = _first(d, lot, lambda k: _log_ratio(lot, good, bad, k, d) <= low + _ROUNDING)
+    passes_from = _first(d, lot, lambda k: _log_ratio(lot, good, bad, k, d) < high - _ROUNDING)
+    k = np.arange(lot + 1)
+    accept = np.searchsorted(accepts_from, k, side="right") - 1
+    reject = np.searchsorted(passes_from, k, side="right")
+    return Numbers(lot, accept.astype(np.intp), reject.astype(np.intp))
+
+
+def _first(low: Counts, high: int, holds: Callable[[Counts], NDArray[np.bool_]]) -> Counts:
+    """For each the smallest count from `low` to `high` for which it holds, `high` + 1 where it never does; once it
+    holds it does for all larger ones."""
+    below, above = low - 1, np.full_like(low, high + 1)
+    while (above - below > 1).any():
+        middle = (below + above) // 2
+        found = holds(np.clip(middle, low, high))
+        wide = above - below > 1
+        below, above = np.where(wide & ~found, middle, below), np.where(wide & found, middle, above)
+    return above
+
+
+def _log_ratio(lot: int, good: int, bad: int, k: Counts, d: Counts) -> Floats:
+    """log of P(d defects in k | bad) / P(d defects in k | good), for d <= good and d <= k; -inf where more are intact
+    than a bad lot has."""
+    ratio = _log_ways(lot, bad, k, d) - _log_ways(lot, good, k, d)
+    return np.where(k - d > lot - bad, -np.inf, ratio)
 
 
 def _log_ways(lot: int, defects: int, k: Counts, d: Counts) -> Floats:
@@ -271,27 +294,24 @@ def _log_ways(lot: int, defects: int, k: Counts, d: Counts) -> Floats:
     return choose(defects, d) + choose(lot - defects, k - d)
 
 
-def _bounded(lot: int, ratio: Floats, low: float, high: float) -> Numbers:
-    accept = (ratio <= low + _ROUNDING).sum(axis=1) - 1
-    reject = (ratio < high - _ROUNDING).sum(axis=1)
-    return Numbers(lot, accept.astype(np.intp), reject.astype(np.intp))
-
-
 def _curve(numbers: Numbers, having: Counts) -> Curve:
-    lot, width = numbers.lot, int(numbers.reject.max()) + 1
-    found = np.arange(width)
-    alive = np.zeros((len(having), width))  # probability to be still looking, by defects found
-    alive[:, 0] = 1.0
     accepts, inspects = np.zeros(len(having)), np.zeros(len(having))
+    alive = np.ones((len(having), 1))  # probability to be still looking, by defects found, from `first` on
+    first = 0
     for k in range(numbers.most + 1):
-        passing = found <= numbers.accept[k]
-        accepts += alive[:, passing].sum(axis=1)
-        alive[:, passing | (found >= numbers.reject[k])] = 0.0
+        accepted = int(numbers.accept[k]) + 1 - first
+        if accepted > 0:
+            accepts += alive[:, :accepted].sum(axis=1)
+            alive, first = alive[:, accepted:], first + accepted
+        alive = alive[:, : max(int(numbers.reject[k]) - first, 0)]
         looking = alive.sum(axis=1)
-        if not looking.any():
-            break
         inspects += looking
-        next_bad = alive * np.clip((having[:, None] - found) / (lot - k), 0.0, 1.0)
-        alive -= next_bad
-        alive[:, 1:] += next_bad[:, :-1]
-    return Curve(lot, having, np.clip(accepts, 0.0, 1.0), inspects)
+        if not (looking > _NEGLIGIBLE).any():
+            break
+        found = first + np.arange(alive.shape[1])
+        chance = np.clip((having[:, None] - found) / (numbers.lot - k), 0.0, 1.0)
+        grown = np.zeros((len(having), alive.shape[1] + 1))
+        grown[:, :-1] = alive * (1.0 - chance)
+        grown[:, 1:] += alive * chance
+        alive = grown
+    return Curve(numbers.lot, having, np.clip(accepts, 0.0, 1.0), inspects)
