@@ -30,3 +30,11 @@ def answers(draw: st.DrawFn, most: int = 4) -> list[Answer]:
         answer(f"r{who}", *[(label, (float(x), float(y), float(x + w), float(y + h))) for label, (x, y), w, h in own])
         for who, own in enumerate(rows)
     ]
+
+
+@st.composite
+def tied_answers(draw: st.DrawFn) -> list[Answer]:
+    """Three people whose boxes are equally large and a few whole pixels apart, so that many overlap equally."""
+    shape = st.tuples(st.sampled_from(LABELS), st.integers(0, 4))
+    rows = draw(st.lists(st.lists(shape, max_size=4), min_size=3, max_size=3))
+    return [answer(f"r{who}", *[(label, moved(float(by))) for label, by in own]) for who, own in enumerate(rows)]

@@ -18,7 +18,7 @@ from loop.domain.consensus import (
 )
 from loop.domain.dawid_skene import PRIOR_RIGHT, fitted_labels
 from loop.domain.errors import Invalid
-from tests.people import LABELS, SQUARE, answer, answers, moved
+from tests.people import LABELS, SQUARE, answer, answers, moved, tied_answers
 from tests.requirements import require_data
 
 NOWHERE = (80.0, 80.0, 90.0, 90.0)
@@ -53,7 +53,7 @@ def test_identical_answers_merge_to_themselves(given_answers: list[Answer], peop
     assert merged == sorted((label, *box) for label, box in zip(one.labels, one.boxes.tolist(), strict=True))
 
 
-@given(answers(), st.randoms(use_true_random=False))
+@given(answers() | tied_answers(), st.randoms(use_true_random=False))
 def test_the_order_of_people_does_not_matter(given_answers: list[Answer], random: object) -> None:
     before = consensus(*given_answers)
     random.shuffle(given_answers)  # type: ignore[attr-defined]
@@ -127,6 +127,15 @@ def test_two_of_three_are_enough_for_a_label() -> None:
     assert next(c for c in found.candidates if c.cluster.disputed).label == "cell"
 
 
+def test_golden_items_tell_whose_label_is_believed() -> None:
+    """Of two who differ, one took platelets for cells half of the time."""
+    sure = Reliability(confusion={("cell", "cell"): 50, ("platelet", "platelet"): 50})
+    unsure = Reliability(confusion={("cell", "cell"): 50, ("platelet", "platelet"): 25, ("platelet", "cell"): 25})
+    people = answer("a", ("platelet", SQUARE)), answer("b", ("cell", SQUARE))
+    (found,) = consensus(*people, a=sure, b=unsure).candidates
+    assert found.label == "platelet" and found.sure_of_label > 0.9
+
+
 def test_nothing_to_see_is_merged() -> None:
     assert consensus(answer("a"), answer("b")).verdict is Verdict.MERGED
     assert consensus_of([], labels=LABELS, reliabilities={}, rules=RULES) == ()
@@ -142,6 +151,8 @@ def test_a_reliability_out_of_range_is_refused() -> None:
         rates(1.1, 0.5)
     with pytest.raises(Invalid):
         Reliability(spread=0.0)
+    with pytest.raises(Invalid, match="min_certainty"):
+        ConsensusRules(min_certainty=0.4)
 
 
 # --- whether there is anything -------------------------------------------------------------------------

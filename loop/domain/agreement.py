@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.answers import MATCH_IOU, Answer, Cluster, matched
+from loop.domain.answers import MATCH_IOU, Answer, Cluster, in_order, matched
 from loop.domain.geometry import iou_matrix
 
 Floats = NDArray[np.float64]
@@ -32,7 +32,8 @@ class Agreement:
 class BatchAgreement:
     """Krippendorff's alpha over a batch: 1 is perfect, 0 what chance gives, below that is worse than chance; None where
     fewer than two people looked at anything, or all values are equal. boxes: with 1 - IoU as the distance; labels: of
-    names. In both, "nothing there" is an answer of its own. items: that two or more people looked at."""
+    names. In both, "nothing there" is an answer of its own. items: in which two or more people looked, and
+    somebody marked something."""
 
     boxes: float | None
     labels: float | None
@@ -41,9 +42,10 @@ class BatchAgreement:
 
 def agreement_of(answers: Sequence[Answer], *, iou: float = MATCH_IOU) -> Agreement:
     """Of the answers of one item. Two shapes are the same where they match (IoU of at least `iou`); F1 is
-    2 matches / (shapes of one + shapes of the other), symmetric, so nobody has to be the truth."""
+    2 matches / (shapes of one + shapes of the other), symmetric, so nobody has to be the truth. Raises Invalid where a
+    reviewer answered twice."""
     f1s, box_f1s, overlaps = [], [], []
-    for one, other in combinations(sorted(answers, key=lambda answer: answer.reviewer), 2):
+    for one, other in combinations(in_order(answers), 2):
         matches = matched(one, other, iou=iou)
         right = sum(one.labels[match.row] == other.labels[match.other] for match in matches)
         shapes = len(one) + len(other)
@@ -61,13 +63,13 @@ def agreement_of(answers: Sequence[Answer], *, iou: float = MATCH_IOU) -> Agreem
 def batch_agreement(items: Sequence[Sequence[Cluster]]) -> BatchAgreement:
     """Of items by their clusters (`clusters_of`). A unit is a cluster, its values what each who looked at the item
     said there. Those who did not look at it are missing, and do not count."""
-    clusters = [cluster for item in items for cluster in item if len(cluster.reviewers) + len(cluster.missing) > 1]
+    clusters = [cluster for item in items for cluster in item]
     names = sorted({label for cluster in clusters for label in cluster.labels})
     number = {name: float(at) for at, name in enumerate(names)}
     return BatchAgreement(
         boxes=krippendorff_alpha([_boxes(cluster) for cluster in clusters], box_distance),
         labels=krippendorff_alpha([_labels(cluster, number) for cluster in clusters], nominal_distance),
-        items=sum(any(len(cluster.reviewers) + len(cluster.missing) > 1 for cluster in item) for item in items),
+        items=sum(any(cluster.looked > 1 for cluster in item) for item in items),
     )
 
 

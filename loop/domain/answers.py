@@ -83,26 +83,36 @@ class Cluster:
         """All who looked marked it, under one label."""
         return not self.missing and not self.disputed
 
-    def label_of(self, reviewer: str) -> str | None:
-        """None where they did not mark it."""
-        return self.labels[self.reviewers.index(reviewer)] if reviewer in self.reviewers else None
+    @property
+    def looked(self) -> int:
+        """How many people."""
+        return len(self.reviewers) + len(self.missing)
 
 
 def matched(one: Answer, other: Answer, *, iou: float = MATCH_IOU) -> tuple[Match, ...]:
     """Which boxes mean the same object: one to one, with an IoU of at least `iou`, by ascending row of `one`.
 
-    As many as possible, and of those ways the one with the largest sum of IoU and SAME_LABEL (Kuhn 1955, Hungarian
-    method). Neither the order of shapes nor which answer is first matters, except between exact copies.
+    Of all ways the one with the largest sum of IoU and SAME_LABEL (Kuhn 1955, Hungarian method). Only where two ways
+    are exactly as good does the order of shapes and answers matter; `in_order` makes it always the same.
     """
     overlap = iou_matrix(one.boxes, other.boxes)
     same = np.array([[a == b for b in other.labels] for a in one.labels], dtype=bool).reshape(overlap.shape)
-    # A pair more outweighs whatever the others gain: the sum of all overlaps and labels is smaller than this.
-    pair = (1.0 + SAME_LABEL) * (min(overlap.shape) + 1)
-    value = np.where(overlap >= iou, overlap + SAME_LABEL * same + pair, 0.0)
+    value = np.where(overlap >= iou, overlap + SAME_LABEL * same, 0.0)
     rows, columns = linear_sum_assignment(value, maximize=True)
     return tuple(
         Match(int(r), int(c), float(overlap[r, c])) for r, c in zip(rows, columns, strict=True) if value[r, c] > 0.0
     )
+
+
+def in_order(answers: Sequence[Answer]) -> list[Answer]:
+    """By the reviewers' names, and the shapes of each by their boxes: whatever order they came in.
+
+    Raises Invalid where a reviewer answered twice.
+    """
+    names = sorted(answer.reviewer for answer in answers)
+    if len(set(names)) != len(names):
+        raise Invalid("a reviewer has two answers of one item.", hint="Give the last of them.", reviewers=names)
+    return [_sorted(answer) for answer in sorted(answers, key=lambda answer: answer.reviewer)]
 
 
 def clusters_of(answers: Sequence[Answer], *, iou: float = MATCH_IOU) -> tuple[Cluster, ...]:
@@ -113,11 +123,7 @@ def clusters_of(answers: Sequence[Answer], *, iou: float = MATCH_IOU) -> tuple[C
     The order of answers and of shapes does not matter. Clusters come from top to bottom, left to right.
     Raises Invalid where a reviewer answered twice.
     """
-    ordered = sorted(answers, key=lambda answer: answer.reviewer)
-    names = tuple(answer.reviewer for answer in ordered)
-    if len(set(names)) != len(names):
-        raise Invalid("a reviewer has two answers of one item.", hint="Give the last of them.", reviewers=list(names))
-    ordered = [_sorted(answer) for answer in ordered]
+    ordered = in_order(answers)
     groups = {(who, row): {who: row} for who, answer in enumerate(ordered) for row in range(len(answer))}
     for first, second in _closest_first(ordered, iou):
         one, other = groups[first], groups[second]

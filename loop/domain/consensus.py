@@ -59,6 +59,13 @@ class ConsensusRules:
     min_agreement: float = 0.7
     min_certainty: float = 0.8
 
+    def __post_init__(self) -> None:
+        if not (0.0 < self.iou <= 1.0 and 0.0 <= self.min_agreement <= 1.0 and 0.5 <= self.min_certainty < 1.0):
+            raise Invalid(
+                "these rules of a consensus cannot be used.",
+                hint="Give iou in (0, 1], min_agreement in [0, 1] and min_certainty in [0.5, 1).",
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
