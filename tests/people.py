@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from loop.domain.answers import Answer
 from loop.domain.geometry import Box
+from loop.domain.reviewer_quality import GoldenScore
 
 LABELS = ("cell", "platelet")
 SQUARE: Box = (0.0, 0.0, 10.0, 10.0)
@@ -38,3 +39,9 @@ def tied_answers(draw: st.DrawFn) -> list[Answer]:
     shape = st.tuples(st.sampled_from(LABELS), st.integers(0, 4))
     rows = draw(st.lists(st.lists(shape, max_size=4), min_size=3, max_size=3))
     return [answer(f"r{who}", *[(label, moved(float(by))) for label, by in own]) for who, own in enumerate(rows)]
+
+
+def score(right: int, missed: int = 0, invented: int = 0, misnamed: int = 0) -> GoldenScore:
+    """Of cells; `misnamed` of them were called platelets."""
+    table = np.array([[right, misnamed, missed], [0, 0, 0], [invented, 0, 0]], dtype=float)
+    return GoldenScore(LABELS, table, np.full(right + misnamed, 0.8), np.zeros(4 * (right + misnamed)))
