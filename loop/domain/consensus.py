@@ -169,7 +169,9 @@ def _counts(reliability: Reliability, labels: Sequence[str]) -> Floats:
 def _chosen(fit: LabelFit, votes: NDArray[np.intp]) -> tuple[list[str], list[float]]:
     """Of each cluster the likeliest of the labels that were given, and how sure it is: also by what people said alone,
     so that no dispute is settled by how frequent a label is."""
-    given = (votes[:, :, None] == np.arange(len(fit.labels))).any(axis=1)
+    given = np.zeros((len(votes), len(fit.labels)), dtype=bool)
+    for column in votes.T:
+        given[np.flatnonzero(column >= 0), column[column >= 0]] = True
     posterior, evidence = np.where(given, fit.posterior(votes), 0.0), np.where(given, fit.evidence(votes), 0.0)
     best = posterior.argmax(axis=1)
     rows = np.arange(len(votes))

@@ -15,8 +15,8 @@ Floats = NDArray[np.float64]
 PRIOR_RIGHT = 0.9
 PRIOR_LABELS = 10.0
 
-_SETTLED = 1e-6  # the largest change of a posterior at which the rounds end
-_MOST_ROUNDS = 500
+_SETTLED = 1e-5  # the largest change of a posterior at which the rounds end
+_MOST_ROUNDS = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +69,9 @@ def fitted_labels(
         )
     golden = [(known or {}).get(name, np.zeros((size, size))) for name in reviewers]
     prior = _prior(size) + np.array(golden).reshape(-1, size, size)
-    given = (votes[:, :, None] == np.arange(size)).astype(np.float64)  # (n, R, K)
-    posterior = (given.sum(axis=1) + 1.0 / size) / (given.sum(axis=(1, 2)) + 1.0)[:, None]
+    posterior = _vote_shares(votes, size)
     for rounds in range(1, _MOST_ROUNDS + 1):
-        counts = prior + np.einsum("nt,nrg->rtg", posterior, given)
+        counts = prior + np.array([_given(column, posterior) for column in votes.T]).reshape(prior.shape)
         shares = 1.0 + posterior.sum(axis=0)
         fit = LabelFit(
             labels=tuple(labels),
@@ -85,6 +84,23 @@ def fitted_labels(
         if not len(votes) or float(np.abs(posterior - before).max()) < _SETTLED:
             break
     return fit
+
+
+def _vote_shares(votes: NDArray[np.intp], size: int) -> Floats:
+    """(n, K), rows sum to 1, with one vote for all labels together in each row."""
+    counts = np.full((len(votes), size), 1.0 / size)
+    for column in votes.T:
+        voted = column >= 0
+        counts[voted, column[voted]] += 1.0
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+def _given(column: NDArray[np.intp], posterior: Floats) -> Floats:
+    """(K, K): how often one reviewer gave which label (last axis) to what is probably one (first axis)."""
+    counts = np.zeros((posterior.shape[1],) * 2)
+    voted = column >= 0
+    np.add.at(counts, column[voted], posterior[voted])
+    return counts.T
 
 
 def _normalised(logs: Floats) -> Floats:
