@@ -14,13 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks.report import QUICK, Figure, at_least, publish, reading, seconds_of
 from benchmarks.simulated_reviewers import PEOPLE, TRUTH, Scene, answered, scene_of
 from loop.domain.agreement import batch_agreement
-from loop.domain.answers import Answer, clusters_of
-from loop.domain.consensus import Consensus, ConsensusRules, Reliability, Verdict, consensus_of
+from loop.domain.answers import Answer, clusters_of, matched
+from loop.domain.consensus import Candidate, Consensus, ConsensusRules, Reliability, Verdict, consensus_of
 from loop.domain.reviewer_quality import GoldenScore, golden_score, reliability_of
 from loop.domain.truth import checked_shapes
 from loop.exchange.reading import ReadImage
@@ -50,14 +51,16 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Run:
     """One panel on all judged pictures. agreement: of the panel, Krippendorff's alpha of boxes and of labels.
-    decided: the share of pictures that need nobody else; decided_f1: of those alone."""
+    decided: the share of pictures that need nobody else. unsure: the share of what anybody marked that a person should
+    look at for being unsure; caught: of what is merged wrongly, the share that is among it."""
 
     single: Mapping[str, Outcome]
     plain: Outcome
     merged: Outcome
     agreement: tuple[float, float]
     decided: float
-    decided_f1: float
+    unsure: float
+    caught: float
     seconds: float
     pictures: int
 
@@ -82,16 +85,16 @@ def judged(
         found.extend(consensus_of(given, labels=labels, reliabilities=reliabilities, rules=RULES))
 
     seconds = seconds_of(merge)
-    merged = [_as_answer(one) for one in found]
-    sure = [at for at, one in enumerate(found) if one.verdict is Verdict.MERGED]
+    unsure, wrong = _unsure_and_wrong(found, rest)
     alpha = batch_agreement([clusters_of(item) for item in given])
     return Run(
         single={name: outcome([item[at] for item in given], rest, labels) for at, name in enumerate(panel)},
         plain=outcome([plain_vote(item) for item in given], rest, labels),
-        merged=outcome(merged, rest, labels),
+        merged=outcome([_as_answer(one.merged) for one in found], rest, labels),
         agreement=(alpha.boxes or 0.0, alpha.labels or 0.0),
-        decided=len(sure) / len(found),
-        decided_f1=outcome([merged[at] for at in sure], [rest[at] for at in sure], labels).f1[0.5] if sure else 1.0,
+        decided=float(np.mean([one.verdict is Verdict.MERGED for one in found])),
+        unsure=float(unsure.mean()),
+        caught=float(unsure[wrong].mean()),
         seconds=seconds,
         pictures=len(found),
     )
@@ -129,10 +132,23 @@ def _from_golden(
     }
 
 
-def _as_answer(consensus: Consensus) -> Answer:
-    merged = consensus.merged
-    boxes = np.array([one.box for one in merged]).reshape(-1, 4)
-    return Answer("merged", tuple(one.label for one in merged), boxes)
+def _unsure_and_wrong(
+    found: Sequence[Consensus], truths: Sequence[Answer]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of each candidate of all pictures. Wrong: kept where there is nothing or under another label, or left out where
+    there is something."""
+    unsure, wrong = [], []
+    for one, truth in zip(found, truths, strict=True):
+        label_at = {match.row: truth.labels[match.other] for match in matched(_as_answer(one.candidates), truth)}
+        for row, candidate in enumerate(one.candidates):
+            unsure.append(candidate.unsure(RULES.min_certainty))
+            wrong.append(label_at.get(row) != (candidate.label if candidate.kept else None))
+    return np.array(unsure), np.array(wrong)
+
+
+def _as_answer(candidates: Sequence[Candidate]) -> Answer:
+    boxes = np.array([one.box for one in candidates]).reshape(-1, 4)
+    return Answer("merged", tuple(one.label for one in candidates), boxes)
 
 
 def _truth(image: ReadImage, labels: Sequence[str]) -> tuple[Answer, tuple[float, float]]:
@@ -164,7 +180,8 @@ def figures(name: str, runs: Sequence[Run]) -> Iterator[Figure]:
     yield reading(f"{name}: alpha of boxes", mean([run.agreement[0] for run in runs]), "alpha", pictures)
     yield reading(f"{name}: alpha of labels", mean([run.agreement[1] for run in runs]), "alpha", pictures)
     yield reading(f"{name}: pictures that need nobody else", mean([run.decided for run in runs]), "share", pictures)
-    yield reading(f"{name}: F1 of those", mean([run.decided_f1 for run in runs]), "F1", pictures)
+    yield reading(f"{name}: of what anybody marked, unsure", mean([run.unsure for run in runs]), "share", pictures)
+    yield reading(f"{name}: of what is merged wrongly, unsure", mean([run.caught for run in runs]), "share", pictures)
     each = 1000.0 * sum(run.seconds for run in runs) / pictures
     yield reading(f"{name}: time to merge a picture", each, "ms", pictures)
 

@@ -303,7 +303,7 @@ def test_votes_that_do_not_fit_are_refused() -> None:
 @pytest.mark.parametrize("panel", PANELS)
 def test_merged_answers_are_better_than_the_best_single_person_and_a_plain_vote(panel: str) -> None:
     """Blood cells with people who miss, invent, misplace and misname: in F1 at IoU 0.5 and at 0.75, and in IoU. What
-    needs nobody else is at least as good as the rest."""
+    it is unsure of is wrong several times as often as the rest."""
     require_data("bccd")
     labels, truths = blood_cells(70)
     run = judged(PANELS[panel], labels, truths, seed=7)
@@ -311,4 +311,4 @@ def test_merged_answers_are_better_than_the_best_single_person_and_a_plain_vote(
     for iou in (0.5, 0.75):
         assert run.merged.f1[iou] > max(other.f1[iou] for other in others)
     assert run.merged.iou > max(other.iou for other in others)
-    assert run.decided_f1 >= run.merged.f1[0.5] - 0.01
+    assert run.caught > 3.0 * run.unsure
