@@ -9,6 +9,7 @@ from loop.domain.reviewer_quality import GoldenScore
 
 LABELS = ("cell", "platelet")
 SQUARE: Box = (0.0, 0.0, 10.0, 10.0)
+NOWHERE: Box = (80.0, 80.0, 90.0, 90.0)  # far from it
 
 
 def answer(reviewer: str, *shapes: tuple[str, Box]) -> Answer:

@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 
 from loop.domain.agreement import agreement_of, batch_agreement, box_distance, krippendorff_alpha, nominal_distance
 from loop.domain.answers import Answer, clusters_of
-from tests.people import SQUARE, answer, answers, moved, tied_answers
-
-NOWHERE = (80.0, 80.0, 90.0, 90.0)
+from tests.people import NOWHERE, SQUARE, answer, answers, moved, tied_answers
 
 
 def test_f1_and_iou_of_a_small_case() -> None:

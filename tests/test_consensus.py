@@ -18,10 +18,9 @@ from loop.domain.consensus import (
 )
 from loop.domain.dawid_skene import PRIOR_RIGHT, fitted_labels
 from loop.domain.errors import Invalid
-from tests.people import LABELS, SQUARE, answer, answers, moved, tied_answers
+from tests.people import LABELS, NOWHERE, SQUARE, answer, answers, moved, tied_answers
 from tests.requirements import require_data
 
-NOWHERE = (80.0, 80.0, 90.0, 90.0)
 RULES = ConsensusRules()
 
 
@@ -173,6 +172,14 @@ def test_existence_by_hand() -> None:
 
 
 rate = st.floats(0.05, 0.95)
+
+
+def test_what_one_of_two_alike_marked_is_kept_for_a_person_to_decide() -> None:
+    """Exactly one half, whoever of them it was; what is invented is sooner seen than what is left out."""
+    for marker in "ab":
+        people = [answer(name, *([("cell", SQUARE)] if name == marker else [])) for name in "ab"]
+        found = consensus(*people)
+        assert found.verdict is Verdict.ADJUDICATE and len(found.merged) == 1
 
 
 @given(rate, rate, rate, rate, rate)

@@ -9,10 +9,7 @@ from loop.domain.answers import Answer
 from loop.domain.consensus import UNKNOWN_RATE, UNKNOWN_SPREAD
 from loop.domain.errors import Invalid
 from loop.domain.reviewer_quality import PRIOR_SHAPES, GoldenScore, golden_score, quality_of, reliability_of
-from tests.people import LABELS, SQUARE, answer, answers, moved, score
-
-NOWHERE = (80.0, 80.0, 90.0, 90.0)
-
+from tests.people import LABELS, NOWHERE, SQUARE, answer, answers, moved, score
 
 # --- an answer against a golden item -------------------------------------------------------------------
 

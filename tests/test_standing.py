@@ -147,6 +147,11 @@ def test_work_since_the_last_good_golden_item_is_queued_again() -> None:
     assert queued_again(work, seen, paused_at=hour(5), rules=RULES) == ("middle", "late")
 
 
+def test_an_empty_answer_to_an_empty_image_vouches_for_nothing() -> None:
+    seen = [Check(hour(1), score(9)), Check(hour(3), score(0))]
+    assert queued_again({"one": hour(2)}, seen, paused_at=hour(5), rules=RULES) == ("one",)
+
+
 def test_without_a_good_golden_item_all_is_queued_again() -> None:
     work = {"one": hour(1), "two": hour(2)}
     assert queued_again(work, checks(score(1, missed=9)), paused_at=hour(3), rules=RULES) == ("one", "two")

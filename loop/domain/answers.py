@@ -60,7 +60,7 @@ class Match:
     iou: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Cluster:
     """One object as some reviewers marked it, or what one or more of them took for an object.
 

@@ -21,7 +21,8 @@ Floats = NDArray[np.float64]
 UNKNOWN_RATE = 0.9
 UNKNOWN_SPREAD = 0.05
 
-_SURE = 0.999  # no rate counts as closer to 0 or 1 than this: nobody alone outvotes any number of others
+_SURE = 0.999  # nobody is taken for better, nor by 1 - this for worse: no one outvotes any number of others
+_ROUNDING = 1e-9  # of a probability; one of two alike who marked it makes exactly one half
 
 
 class Verdict(StrEnum):
@@ -48,6 +49,9 @@ class Reliability:
         rates = (*self.recall.values(), *self.precision.values())
         if not (self.spread > 0.0 and all(0.0 <= rate <= 1.0 for rate in rates)):
             raise Invalid("a reliability is out of range.", hint="Rates lie in [0, 1], a spread is above 0.")
+
+
+_UNKNOWN = Reliability()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +84,11 @@ class Candidate:
 
     @property
     def kept(self) -> bool:
-        return self.exists >= 0.5
+        """More likely than not, or as likely."""
+        return self.exists >= 0.5 - _ROUNDING
 
     def unsure(self, certainty: float) -> bool:
+        """Whether it is there, or what it is, is less sure than this."""
         return max(self.exists, 1.0 - self.exists) < certainty or (self.kept and self.sure_of_label < certainty)
 
 
@@ -139,10 +145,10 @@ def existence(cluster: Cluster, label: str, reliabilities: Mapping[str, Reliabil
     """
     odds = 0.0
     for name in cluster.reviewers:
-        recall, false = _rates(reliabilities.get(name, Reliability()), label)
+        recall, false = _rates(reliabilities.get(name, _UNKNOWN), label)
         odds += np.log(recall / false)
     for name in cluster.missing:
-        recall, false = _rates(reliabilities.get(name, Reliability()), label)
+        recall, false = _rates(reliabilities.get(name, _UNKNOWN), label)
         odds += np.log((1.0 - recall) / (1.0 - false))
     return float(1.0 / (1.0 + np.exp(-odds)))
 
@@ -150,7 +156,7 @@ def existence(cluster: Cluster, label: str, reliabilities: Mapping[str, Reliabil
 def merged_box(cluster: Cluster, reliabilities: Mapping[str, Reliability]) -> Box:
     """The mean of the boxes, each weighted by 1 / spread² of who drew it: weighted boxes fusion (Solovyev et al. 2021)
     with reviewers for models, and the weights that give the mean of independent errors the least variance."""
-    spreads = [reliabilities.get(name, Reliability()).spread for name in cluster.reviewers]
+    spreads = [reliabilities.get(name, _UNKNOWN).spread for name in cluster.reviewers]
     x1, y1, x2, y2 = np.average(cluster.boxes, axis=0, weights=1.0 / np.square(spreads)).tolist()
     return x1, y1, x2, y2
 

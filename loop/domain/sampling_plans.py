@@ -104,6 +104,10 @@ class Numbers:
     accept: Counts
     reject: Counts
 
+    def __post_init__(self) -> None:
+        for numbers in (self.accept, self.reject):
+            numbers.setflags(write=False)  # they are kept for whoever asks next
+
     @property
     def most(self) -> int:
         return len(self.accept) - 1

@@ -89,11 +89,16 @@ def queued_again(
     submissions: Mapping[str, datetime], checks: Sequence[Check], *, paused_at: datetime, rules: QualityRules
 ) -> tuple[str, ...]:
     """Which submissions of a paused person are to be done anew, in their order: those since the last good golden item
-    before the pause, all where there was none. submissions: when each was made. Good: F1 at or above the bar."""
-    good = [check.at for check in checks if check.at <= paused_at and check.score.f1 >= rules.bar]
+    before the pause, all where there was none. submissions: when each was made. Good: F1 at or above the bar, with
+    something to find, since an empty answer to an empty image vouches for nothing."""
+    good = [check.at for check in checks if check.at <= paused_at and _vouches(check.score, rules)]
     trusted_until = max(good, default=None)
     doubtful = [(at, name) for name, at in submissions.items() if trusted_until is None or at > trusted_until]
     return tuple(name for at, name in sorted(doubtful) if at <= paused_at)
+
+
+def _vouches(score: GoldenScore, rules: QualityRules) -> bool:
+    return score.right > 0 and score.f1 >= rules.bar
 
 
 def _waits(standing: Standing) -> bool:
