@@ -135,7 +135,19 @@ class Projects(Protocol):
         """Keeps the old versions. Raises Conflict where this version exists."""
         ...
 
-    def save_recipe(self, project_id: str, recipe: Recipe) -> None: ...
+    def save_recipe(self, project_id: str, recipe: Recipe) -> None:
+        """Keeps the old versions. Raises Conflict where this version exists. Until this transaction ends, nobody else
+        adds a recipe, a submission or an item to the project; who waited sees this one."""
+        ...
+
+    def recipe(self, project_id: str, version: int) -> Recipe:
+        """Raises NotFound."""
+        ...
+
+    def recipes(self, project_id: str) -> list[Recipe]:
+        """Every version, the newest first."""
+        ...
+
     def hold(self, project_id: str) -> None:
         """Until this transaction ends, no other one that holds it goes on from here. Who does not hold it is not kept
         from anything."""
@@ -256,6 +268,14 @@ class Tasks(Protocol):
         ...
 
     def save(self, task: Task) -> None: ...
+    def by_recipe(self, project_id: str) -> Mapping[int, int]:
+        """How many unfinished tasks are to be answered under each version of the recipe."""
+        ...
+
+    def move_to_recipe(self, project_id: str, version: int) -> int:
+        """Every unfinished task is answered under this version from now on; how many were not before."""
+        ...
+
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """A lease that has run out counts as open."""
         ...
@@ -479,6 +499,10 @@ class Events(Protocol):
         ...
 
     def after(self, project_id: str, sequence: int, limit: int) -> list[Event]: ...
+    def since(self, project_id: str, kind: str, moment: datetime) -> list[Event]:
+        """Of this kind, from this moment on, in the order of the commits."""
+        ...
+
 
 
 class Endpoints(Protocol):
