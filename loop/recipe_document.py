@@ -290,4 +290,3 @@ _HINTS: Mapping[str, str] = {
     "union_tag_invalid": f"Kinds of rules: {', '.join(sorted(RULES))}.",
     "union_tag_not_found": f"Name its kind: {', '.join(sorted(RULES))}.",
 }
-

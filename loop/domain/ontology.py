@@ -229,9 +229,7 @@ def link_type_to_json(link_type: LinkType) -> dict[str, Any]:
         "to": list(link_type.targets),
     }
     bounds = {name: getattr(link_type, name) for name in ("min_out", "max_out", "min_in", "max_in")}
-    return document | {
-        name: bound for name, bound in bounds.items() if bound is not None and (bound or "max" in name)
-    }
+    return document | {name: bound for name, bound in bounds.items() if bound is not None and (bound or "max" in name)}
 
 
 def link_type_from_json(document: Mapping[str, Any]) -> LinkType:

@@ -21,6 +21,7 @@ from loop.domain.project import Project, Recipe
 from loop.domain.review import Submission, Task, TaskState
 from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.domain.routing import Policy, Stage
+from loop.domain.rules import Scene
 from loop.domain.selection import PickedItem, Selection
 from loop.domain.truth import GroundTruth
 from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
@@ -119,6 +120,18 @@ class Event:
     body: Mapping[str, object]
     at: datetime
     sequence: int = 0
+
+
+class RuleFunctions(Protocol):
+    """Python functions that judge answers, from outside of this project."""
+
+    @property
+    def names(self) -> frozenset[str]: ...
+
+    def ask(self, function: str, scene: Scene) -> list[tuple[str, tuple[str, ...]]] | str:
+        """What it finds: messages, with the ids of the shapes concerned; or in words why it has not answered: it is
+        not there, raised, or took too long. Never raises, and takes a bounded time."""
+        ...
 
 
 class Projects(Protocol):
@@ -502,7 +515,6 @@ class Events(Protocol):
     def since(self, project_id: str, kind: str, moment: datetime) -> list[Event]:
         """Of this kind, from this moment on, in the order of the commits."""
         ...
-
 
 
 class Endpoints(Protocol):

@@ -36,7 +36,7 @@ from loop.domain.rules import (
     rules_of_ontology,
 )
 from loop.domain.rules import Issue as Issue
-from loop.domain.truth import Geometry, Shape, checked_shapes
+from loop.domain.truth import Shape, checked_shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Recipe:
     @property
     def detected(self) -> tuple[str, ...]:
         """Labels that a detector can learn: those drawn as boxes or polygons, of which it learns the box."""
-        return tuple(label.name for label in self.labels if label.geometry in (Geometry.BOX, Geometry.POLYGON))
+        return tuple(label.name for label in self.labels if label.geometry.is_region)
 
     @property
     def functions(self) -> tuple[FunctionRule, ...]:
@@ -70,7 +70,7 @@ class Recipe:
     def detected_as(self, name: str) -> str | None:
         """What a model's label is called here; None where there is none, or one that is not drawn as a region."""
         label = self.label_of(name)
-        return label.name if label is not None and label.name in self.detected else None
+        return label.name if label is not None and label.geometry.is_region else None
 
     def proposed(self, detections: Iterable[Detection]) -> tuple[Detection, ...]:
         """A model's detections under this recipe's names, without those that it has no label for."""
@@ -357,9 +357,7 @@ def _cycles(recipe: Recipe) -> Iterator[Flaw]:
             )
 
 
-def _repeated(
-    path: str, names: Sequence[str], what: str = "", where: Sequence[Label] | None = None
-) -> Iterator[Flaw]:
+def _repeated(path: str, names: Sequence[str], what: str = "", where: Sequence[Label] | None = None) -> Iterator[Flaw]:
     for name, count in Counter(names).items():
         if count > 1:
             places = [one.key for one in where] if where is not None else list(names)
@@ -375,8 +373,6 @@ def _unknown(path: str, names: Iterable[str], known: Sequence[str]) -> Iterator[
             yield Flaw(path, f"there is no label {name!r}", f"Labels: {', '.join(known)}.")
 
 
-def _contradiction(
-    path: str, low_name: str, low: float | None, high_name: str, high: float | None
-) -> Iterator[Flaw]:
+def _contradiction(path: str, low_name: str, low: float | None, high_name: str, high: float | None) -> Iterator[Flaw]:
     if low is not None and high is not None and low > high:
         yield Flaw(f"{path}.{low_name}", f"{low:g} is more than {high_name} ({high:g})", "Swap or widen them.")

@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from loop.domain.errors import RulesBroken
 from loop.domain.geometry import FloatArray, box_area, iou_matrix, is_in_polygon
 from loop.domain.ontology import Label, LinkType
 from loop.domain.truth import Geometry, Shape
-
 
 # Of one rule: who has broken it a hundred times needs no longer list.
 MOST_FINDINGS = 100
@@ -142,8 +142,7 @@ class FunctionRule(Rule):
 
 
 RULES: Mapping[str, type[Rule]] = {
-    kind.kind: kind
-    for kind in (RequiredAttribute, Count, Links, Size, Overlap, Inside, Forbidden, FunctionRule)
+    kind.kind: kind for kind in (RequiredAttribute, Count, Links, Size, Overlap, Inside, Forbidden, FunctionRule)
 }
 
 
@@ -192,6 +191,18 @@ def issues_of(rules: Iterable[Rule], scene: Scene) -> tuple[Issue, ...]:
         if not isinstance(rule, FunctionRule)
         for message, concerned in islice(_JUDGES[type(rule)](rule, scene), MOST_FINDINGS)
     )
+
+
+def require_no_errors(issues: Sequence[Issue]) -> None:
+    """Raises RulesBroken where an answer with these issues is refused."""
+    errors = [issue for issue in issues if issue.severity is Severity.ERROR]
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise RulesBroken(
+            f"{errors[0].rule}: {errors[0].message}{more}",
+            hint="Mend what the issues name, and send it again; the task stays yours.",
+            issues=[issue_to_json(issue) for issue in issues],
+        )
 
 
 # A message, and the numbers of the shapes that it is about.
@@ -353,6 +364,4 @@ def issue_to_json(issue: Issue) -> dict[str, Any]:
 
 
 def issue_from_json(document: Mapping[str, Any]) -> Issue:
-    return Issue(
-        document["rule"], Severity(document["severity"]), document["message"], tuple(document["shapes"])
-    )
+    return Issue(document["rule"], Severity(document["severity"]), document["message"], tuple(document["shapes"]))

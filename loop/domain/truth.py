@@ -31,6 +31,12 @@ class Geometry(StrEnum):
     POLYGON = "polygon"
     POLYLINE = "polyline"
 
+    @property
+    def is_region(self) -> bool:
+        """Whether it has an area. Only regions are compared with detections, and only they train a detector: by their
+        box. A point has none, and the box around a line says little of the line."""
+        return self in (Geometry.BOX, Geometry.POLYGON)
+
 
 _FEWEST_POINTS = {Geometry.POINT: 1, Geometry.POLYGON: 3, Geometry.POLYLINE: 2}
 
@@ -64,12 +70,6 @@ class Shape:
     links: tuple[Link, ...] = ()
     group: str = ""
     track: str = ""
-
-    @property
-    def is_region(self) -> bool:
-        """Whether it has an area. Only regions are compared with detections, and only they train a detector: by their
-        box. A point has none, and the box around a line says little of the line."""
-        return self.type in (Geometry.BOX, Geometry.POLYGON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,9 +186,7 @@ def _clipped_points(shape: Shape, index: int, width: int, height: int) -> tuple[
         wanted = "one point" if most == 1 else f"{fewest} to {most:,} points"
         raise _bad(index, f"is a {shape.type} of {len(shape.points)} points.", f"A {shape.type} has {wanted}.")
     for x, y in shape.points:
-        if not (
-            -EDGE_TOLERANCE <= x <= width + EDGE_TOLERANCE and -EDGE_TOLERANCE <= y <= height + EDGE_TOLERANCE
-        ):
+        if not (-EDGE_TOLERANCE <= x <= width + EDGE_TOLERANCE and -EDGE_TOLERANCE <= y <= height + EDGE_TOLERANCE):
             raise _bad(
                 index,
                 f"has the point [{x:g}, {y:g}], which does not lie in the {width} x {height} image.",

@@ -8,7 +8,6 @@ from typing import Any
 from loop.domain.drift import ClassShift, DriftTest, ScoreShift, SourceShift
 from loop.domain.geometry import Box
 from loop.domain.model import ModelHead
-from loop.domain.prediction import Detection
 from loop.domain.ontology import (
     Label,
     LinkType,
@@ -17,6 +16,7 @@ from loop.domain.ontology import (
     link_type_from_json,
     link_type_to_json,
 )
+from loop.domain.prediction import Detection
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Reason
 from loop.domain.rules import Issue, Rule, issue_from_json, issue_to_json, rule_from_json, rule_to_json

@@ -1,0 +1,79 @@
+"""Recipes: what people annotate, version by version; and what is wrong with an answer by one."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from loop.recipe_document import MOST_BYTES, RecipeDocument, read_recipe
+from loop.recipes import RecipeOutcome
+from serving.api.auth import Anyone, Operator, Reader, Wired
+from serving.api.bodies import read_body
+from serving.api.presenters import recipe_out, shapes_in
+from serving.api.schemas.recipes import (
+    RecipeChangeOut,
+    RecipeOut,
+    RecipeOutcomeOut,
+    RecipeVersionOut,
+    RecipeVersionsOut,
+)
+from serving.api.schemas.review import CheckIn, CheckOut
+
+router = APIRouter(prefix="/v1", tags=["recipes"])
+
+_MEDIA = ("application/json", "application/yaml")
+_BODY = {"schema": RecipeDocument.model_json_schema(ref_template="#/components/schemas/{model}")}
+
+
+async def document(request: Request) -> RecipeDocument:
+    return read_recipe(await read_body(request, MOST_BYTES))
+
+
+@router.get("/projects/{project_id}/recipe", response_model_exclude_defaults=True)
+def newest(project_id: str, token: Reader, wired: Wired) -> RecipeOut:
+    return recipe_out(wired.recipes.newest(project_id))
+
+
+@router.get("/projects/{project_id}/recipe/versions", response_model_exclude_defaults=True)
+def versions(project_id: str, token: Reader, wired: Wired) -> RecipeVersionsOut:
+    found = wired.recipes.versions(project_id)
+    return RecipeVersionsOut(
+        versions=[RecipeVersionOut(recipe=recipe_out(one.recipe), open_tasks=one.open_tasks) for one in found]
+    )
+
+
+@router.get("/projects/{project_id}/recipe/{version}", response_model_exclude_defaults=True)
+def version(project_id: str, version: int, token: Reader, wired: Wired) -> RecipeOut:
+    return recipe_out(wired.recipes.version(project_id, version))
+
+
+@router.post("/projects/{project_id}/recipe")
+def change(
+    project_id: str,
+    token: Operator,
+    wired: Wired,
+    body: Annotated[RecipeDocument, Depends(document)],
+    dry_run: Annotated[bool, Query(description="only tell what it would do")] = False,
+) -> RecipeOutcomeOut:
+    """The next version of the recipe, from a JSON or YAML document (docs/recipe.md)."""
+    if dry_run:
+        return _outcome_out(wired.recipes.preview(project_id, body))
+    return _outcome_out(wired.recipes.change(project_id, body, token.name))
+
+
+# The project of a task is known only once the task is read; the use case checks the permission there.
+@router.post("/tasks/{task_id}/check")
+def check(task_id: str, body: CheckIn, token: Anyone, wired: Wired) -> CheckOut:
+    """What submitting these shapes would meet, as one works; nobody needs to hold the task."""
+    return CheckOut.model_validate({"issues": wired.checking.check(token, task_id, shapes_in(body.shapes))})
+
+
+def _outcome_out(outcome: RecipeOutcome) -> RecipeOutcomeOut:
+    return RecipeOutcomeOut(
+        recipe=recipe_out(outcome.recipe),
+        saved=outcome.saved,
+        change=RecipeChangeOut.model_validate(outcome.change),
+        consequences=list(outcome.consequences),
+        moved=outcome.moved,
+        relabelled=outcome.relabelled,
+        dropped=outcome.dropped,
+    )
