@@ -1,8 +1,8 @@
 """Recipes: what people annotate, version by version; and what is wrong with an answer by one."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 
 from loop.recipe_document import MOST_BYTES, RecipeDocument, read_recipe
 from loop.recipes import RecipeOutcome
@@ -20,12 +20,30 @@ from serving.api.schemas.review import CheckIn, CheckOut
 
 router = APIRouter(prefix="/v1", tags=["recipes"])
 
-_MEDIA = ("application/json", "application/yaml")
-_BODY = {"schema": RecipeDocument.model_json_schema(ref_template="#/components/schemas/{model}")}
+Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 async def document(request: Request) -> RecipeDocument:
     return read_recipe(await read_body(request, MOST_BYTES))
+
+
+def _described() -> dict[str, Any]:
+    """The body for the OpenAPI document, which would not learn of it from a request that is read by hand; definitions
+    in their places, since references would point into the whole document."""
+    schema = RecipeDocument.model_json_schema()
+    definitions = schema.pop("$defs")
+
+    def placed(part: Any) -> Any:
+        if isinstance(part, list):
+            return [placed(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return placed(definitions[part["$ref"].rpartition("/")[2]])
+        return {name: placed(value) for name, value in part.items() if name != "discriminator"}
+
+    media = {"schema": placed(schema)}
+    return {"requestBody": {"required": True, "content": {"application/json": media, "application/yaml": media}}}
 
 
 @router.get("/projects/{project_id}/recipe", response_model_exclude_defaults=True)
@@ -42,11 +60,11 @@ def versions(project_id: str, token: Reader, wired: Wired) -> RecipeVersionsOut:
 
 
 @router.get("/projects/{project_id}/recipe/{version}", response_model_exclude_defaults=True)
-def version(project_id: str, version: int, token: Reader, wired: Wired) -> RecipeOut:
+def version(project_id: str, version: Version, token: Reader, wired: Wired) -> RecipeOut:
     return recipe_out(wired.recipes.version(project_id, version))
 
 
-@router.post("/projects/{project_id}/recipe")
+@router.post("/projects/{project_id}/recipe", openapi_extra=_described())
 def change(
     project_id: str,
     token: Operator,

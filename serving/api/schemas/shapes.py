@@ -19,7 +19,7 @@ from pydantic import (
 from loop.domain.geometry import bounds_of
 from loop.domain.rules import Severity
 from loop.domain.truth import LONGEST_TEXT, MOST_ATTRIBUTES, MOST_LINKS, MOST_POINTS, Geometry, Shape, shape_from_json
-from serving.api.schemas.wire import Box, In, Out, Pixels
+from serving.api.schemas.wire import In, Out, Pixels
 
 # What a bounding box may differ from that of the points, in pixels: callers may round.
 _SAME_BOX = 1.0
@@ -38,29 +38,35 @@ class LinkIO(In):
 
 
 class ShapeIO(In):
-    """A box needs label and box, everything else type, label and points. What is empty is left out of answers."""
+    """A box needs label and box, everything else type, label and points. What is not there is left out of answers."""
 
     model_config = ConfigDict(extra="forbid", from_attributes=True)
     type: Geometry = Geometry.BOX
     label: str
-    box: Box | None = Field(default=None, description="of other geometries the box around their points")
-    points: list[Point] = Field(default=[], max_length=MOST_POINTS, description="a polygon does not repeat its first")
-    id: Id = Field(default="", description="unique within the answer; needed where a link leads here")
-    attributes: dict[Text, Value] = Field(default={}, max_length=MOST_ATTRIBUTES)
-    links: list[LinkIO] = Field(default=[], max_length=MOST_LINKS)
-    group: Id = Field(default="", description="shapes of one image that belong together")
-    track: Id = Field(default="", description="shapes of one object in several images")
+    box: list[Pixels] = Field(
+        default=[],
+        max_length=4,
+        description="x1, y1, x2, y2 in absolute pixels; of other geometries the box around their points",
+    )
+    points: list[Point] | None = Field(
+        default=None, max_length=MOST_POINTS, description="of a polygon without repeating the first"
+    )
+    id: Id | None = Field(default=None, description="unique within the answer; needed where a link leads here")
+    attributes: dict[Text, Value] | None = Field(default=None, max_length=MOST_ATTRIBUTES)
+    links: list[LinkIO] | None = Field(default=None, max_length=MOST_LINKS)
+    group: Id | None = Field(default=None, description="shapes of one image that belong together")
+    track: Id | None = Field(default=None, description="shapes of one object in several images")
 
     @model_validator(mode="after")
     def _with_box(self) -> Self:
         if not self.points:
-            if self.box is None or self.type is not Geometry.BOX:
-                raise ValueError("a shape has a box, or another type and points")
+            if len(self.box) != 4 or self.type is not Geometry.BOX:
+                raise ValueError("a shape has a box of four numbers, or another type and points")
             return self
         if self.type is Geometry.BOX:
             raise ValueError("a box has no points; name the type of what they draw")
         around = list(bounds_of([(x, y) for x, y in self.points]))
-        if self.box is not None and any(abs(a - b) > _SAME_BOX for a, b in zip(self.box, around, strict=True)):
+        if self.box and not (len(self.box) == 4 and all(map(_alike, self.box, around))):
             raise ValueError(f"the box is not that around the points, {around}; leave it out")
         self.box = around
         return self
@@ -69,10 +75,14 @@ class ShapeIO(In):
     def _brief(self, serialized: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
         # Without a return type the OpenAPI document describes the model itself.
         fields: dict[str, Any] = serialized(self)
-        return {name: value for name, value in fields.items() if value or name in ("type", "label", "box")}
+        return {name: value for name, value in fields.items() if value}
 
     def shape(self) -> Shape:
         return shape_from_json(self.model_dump())
+
+
+def _alike(a: float, b: float) -> bool:
+    return abs(a - b) <= _SAME_BOX
 
 
 class IssueOut(Out):
