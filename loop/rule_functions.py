@@ -70,10 +70,15 @@ class RegisteredFunctions:
         return [(message, tuple(shapes)) for message, shapes in answer["found"]]
 
     def close(self) -> None:
+        """End the processes; without it they end with this one."""
         with self._starting:
             self._closed = True
-            for worker in self._all:
-                worker.kill()
+            running = list(self._all)
+        for worker in running:
+            worker.kill()  # who speaks with it hears no more, and discards it
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._discard(self._free.get_nowait())
 
     def _wait_for_one(self) -> float:
         """Seconds. The first who asks starts the processes, and waits until one has imported what it needs."""
@@ -86,9 +91,14 @@ class RegisteredFunctions:
         return self._start_seconds
 
     def _replace(self, worker: "_Worker") -> None:
-        worker.kill()
-        self._all.discard(worker)
+        self._discard(worker)
         self._start()
+
+    def _discard(self, worker: "_Worker") -> None:
+        worker.kill()
+        worker.forget()
+        with self._starting:
+            self._all.discard(worker)
 
     def _start(self) -> None:
         threading.Thread(target=self._started_one, name="rule-worker", daemon=True).start()
@@ -103,8 +113,10 @@ class RegisteredFunctions:
             if worker.answer(self._start_seconds) is not None:
                 self._free.put(worker)
                 return
-            worker.kill()
-            self._all.discard(worker)
+            if self._closed:
+                self._discard(worker)
+                return
+            self._discard(worker)
             time.sleep(self._start_seconds)  # at once it would only fail again; whoever waits in vain is told
 
 
@@ -153,9 +165,14 @@ class _Worker:
         return answer
 
     def kill(self) -> None:
+        if self._process.returncode is not None:
+            return  # the number may be another process's by now
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def forget(self) -> None:
+        """Close the pipes; only for who took it, since their numbers may be given to other files at once."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):

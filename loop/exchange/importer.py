@@ -337,9 +337,7 @@ def _project(
                 f"{dataset.folder} names no label, so no project can be made for it.",
                 hint="Create the project first: askance project create.",
             ) from None
-        if dataset.recipe is not None:
-            return projects.create_project(project_id, dataset.labels, recipe=dataset.recipe), True
-        return projects.create_project(project_id, dataset.labels), True
+        return projects.create_project(project_id, dataset.labels, recipe=dataset.recipe), True
     unknown = tuple(label for label in dataset.labels if label not in project.recipe.label_names)
     if unknown and add_labels:
         return _with_labels(store, project_id, unknown, dataset.recipe, actor, clock), False

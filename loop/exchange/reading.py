@@ -46,7 +46,7 @@ class Layout(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Remark:
     """One thing of a data set that did not come as it was. path: relative to its folder, with slashes;
-    what: box | annotation | image | file | split; count: how many boxes it speaks of, else 1."""
+    what: box | shape | attribute | annotation | image | file | split; count: how many boxes it speaks of, else 1."""
 
     path: str
     what: str

@@ -46,12 +46,12 @@ def _described() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": media, "application/yaml": media}}}
 
 
-@router.get("/projects/{project_id}/recipe", response_model_exclude_defaults=True)
+@router.get("/projects/{project_id}/recipe")
 def newest(project_id: str, token: Reader, wired: Wired) -> RecipeOut:
     return recipe_out(wired.recipes.newest(project_id))
 
 
-@router.get("/projects/{project_id}/recipe/versions", response_model_exclude_defaults=True)
+@router.get("/projects/{project_id}/recipe/versions")
 def versions(project_id: str, token: Reader, wired: Wired) -> RecipeVersionsOut:
     found = wired.recipes.versions(project_id)
     return RecipeVersionsOut(
@@ -59,7 +59,7 @@ def versions(project_id: str, token: Reader, wired: Wired) -> RecipeVersionsOut:
     )
 
 
-@router.get("/projects/{project_id}/recipe/{version}", response_model_exclude_defaults=True)
+@router.get("/projects/{project_id}/recipe/{version}")
 def version(project_id: str, version: Version, token: Reader, wired: Wired) -> RecipeOut:
     return recipe_out(wired.recipes.version(project_id, version))
 
