@@ -2,18 +2,27 @@
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
+from loop.controller import Controller, TrainedWeights, TrainingJob
+from loop.domain.cycle import Cycle, Step
+from loop.domain.errors import Invalid
+from loop.domain.identity import digest_of
+from loop.domain.prediction import Inference
 from loop.domain.recipe import recipe_to_json
 from loop.domain.truth import shape_from_json, shape_to_json
 from tests.api.conftest import picture
 from tests.api.test_predictions import problem
 from tests.api.test_review import BOX, leased, submit
 from tests.shapes import HEIGHT, RECIPE, WIDTH, answers
+from tests.tiny_models import tiny_weights
+from training.head import read_sound_head
 
 PATH = "/v1/projects/shapes/recipe"
 LABELS = ["circle", "square", "bar"]
@@ -252,3 +261,102 @@ def test_every_answer_comes_back_over_http(service):
         assert tuple(shape_from_json(one) for one in truth["shapes"]) == shapes
 
     sent_and_read()
+
+
+# --- a cycle after a change --------------------------------------------------------------------------------------
+
+
+class Bench:
+    """Trains nothing and finds, in every image, one object of each label that the model knows where BOX is."""
+
+    def __init__(self, labels_of: dict[str, tuple[str, ...]]) -> None:
+        self.labels_of = labels_of  # by the digest of the weights
+        self.jobs: list[TrainingJob] = []
+
+    def train(self, job: TrainingJob, progress: object) -> TrainedWeights:
+        self.jobs.append(job)
+        content = tiny_weights(job.labels, seed=1)
+        self.labels_of[digest_of(content)] = job.labels
+        return TrainedWeights(content, read_sound_head(content), {})
+
+    def infer(self, weights_key: str, image_keys: Sequence[str], progress: object) -> list[Inference]:
+        count = len(self.labels_of[weights_key])
+        one = Inference(
+            boxes=np.tile(np.array(BOX["box"], dtype=np.float32), (count, 1)),
+            scores=np.linspace(0.9, 0.8, count, dtype=np.float32),
+            classes=np.arange(count, dtype=np.int64),
+            class_scores=np.eye(count, dtype=np.float32),
+            embedding=np.eye(1, 4, dtype=np.float32)[0],
+        )
+        return [one for _ in image_keys]
+
+    def clean(self, cycle_id: str) -> None:
+        pass
+
+
+class Silent:
+    """An experiment registry that keeps nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., str]:
+        return lambda *given, **named: "run"
+
+
+def cycled(controller: Controller) -> Cycle:
+    cycle = controller.request("shapes", "op", "test", {})
+    while not cycle.state.finished and cycle.step is not Step.PROMOTE:
+        cycle = controller.advance(cycle)
+    return cycle
+
+
+def test_a_cycle_learns_what_is_left_under_its_new_name(service):
+    """Points train nobody, a renamed label keeps what is known of it, and what the champion says of a removed one is
+    neither right nor wrong."""
+    changed(service, {"labels": [*LABELS, HAND], "migrate": {"open_tasks": "move"}})
+    hand = {"type": "point", "label": "hand", "points": [[6, 6]]}
+    for seed in range(12):
+        service.predict(picture(seed))
+        (task,) = leased(service)
+        assert submit(service, task, [BOX, hand]).status_code == 200
+    changed(service, {"labels": ["disc", "square", HAND], "renames": {"circle": "disc"}})
+    bench = Bench({digest_of(tiny_weights()): ("circle", "square", "bar")})
+    controller = replace(service.services.controller, workshop=bench, registry=Silent())
+    cycle = cycled(controller)
+    assert cycle.error == ""
+    (job,) = bench.jobs
+    assert (job.labels, job.renamed) == (("disc", "square"), {"circle": "disc"})
+    assert {(shape.label, shape.type) for entry in job.train for shape in entry.shapes} == {("disc", "box")}
+    # Of the champion's three objects disc is right, square wrong, and bar is not looked at: as of the candidate's two.
+    before, after = cycle.evaluation["before"], cycle.evaluation["after"]
+    assert before == after
+
+
+def test_a_cycle_that_began_before_a_change_ends(service):
+    """Its labels are those of its snapshot; the model is then judged and used under the new recipe."""
+    for seed in range(12):
+        service.predict(picture(seed))
+        (task,) = leased(service)
+        assert submit(service, task, [BOX]).status_code == 200
+    bench = Bench({digest_of(tiny_weights()): ("circle", "square", "bar")})
+    controller = replace(service.services.controller, workshop=bench, registry=Silent())
+    cycle = controller.request("shapes", "op", "test", {})
+    cycle = controller.advance(controller.advance(cycle))
+    assert cycle.step is Step.EVALUATE
+    changed(service, {"labels": ["disc", "square"], "renames": {"circle": "disc"}})
+    while not cycle.state.finished and cycle.step is not Step.PROMOTE:
+        cycle = controller.advance(cycle)
+    assert cycle.error == ""
+    assert bench.jobs[0].labels == ("circle", "square", "bar")
+
+
+def test_a_model_that_served_once_may_serve_again(service):
+    """A label that was removed since keeps nobody from going back; a foreign one does."""
+    other = tiny_weights(("circle", "square"), seed=3)
+    model, _ = service.services.administration.register_model("shapes", other, "test")
+    changed(service, {"labels": ["square", "bar"], "migrate": {"open_tasks": "keep"}})
+    service.services.administration.override("shapes", model.id, "op", "back")
+    (promotion,) = service.services.controller.due(())
+    service.services.controller.settle(promotion, deploy=lambda _model: None)
+    with service.services.store.read() as tx:
+        assert tx.projects.get("shapes").champion_id == model.id
+    with pytest.raises(Invalid, match="no label for"):
+        service.services.administration.register_model("shapes", tiny_weights(("circle", "cat")), "test")
