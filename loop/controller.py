@@ -201,7 +201,7 @@ class Controller:
             labels=snapshot.labels,
             recipe=cycle.recipe,
             train=self._training_entries(snapshot),
-            renamed=_renamed(champion, project.recipe) if champion else {},
+            renamed=_renamed(champion, snapshot.labels, project.recipe) if champion else {},
         )
         trained = self.workshop.train(job, self._reporter(cycle))
         model = self._register(cycle, trained)
@@ -624,10 +624,10 @@ def _found_by(model: ModelVersion, inference: Inference, labels: tuple[str, ...]
     return Found(inference.boxes[kept], inference.scores[kept], classes[kept])
 
 
-def _renamed(champion: ModelVersion, recipe: Recipe) -> dict[str, str]:
-    """From the names that the champion has learned to the present ones, where they differ."""
-    named = {label: recipe.detected_as(label) for label in champion.head.labels}
-    return {label: name for label, name in named.items() if name is not None and name != label}
+def _renamed(champion: ModelVersion, labels: tuple[str, ...], recipe: Recipe) -> dict[str, str]:
+    """From names that the champion has learned to those among `labels` that stand for the same now."""
+    named = {label: recipe.detected_as(label) for label in champion.head.labels if label not in labels}
+    return {label: name for label, name in named.items() if name in labels}
 
 
 def _truth_of(entry: Entry, labels: tuple[str, ...]) -> Truth:

@@ -748,6 +748,22 @@ SHAPES = (
 )
 
 
+@pytest.mark.parametrize(
+    "change", [{"attributes": {"side": "right"}}, {"group": "h"}, {"links": []}, {"box": [1, 2, 30, 41]}, {"id": "c"}]
+)
+def test_any_difference_is_a_new_version(world, tmp_path, change):
+    """Not the boxes alone: an image that has other attributes, links or groups than before has other ground truth."""
+    drawn_project(world, tmp_path, (replace(SHAPES[0], links=()), SHAPES[1]))
+    exported(world, tmp_path / "out", "askance")
+    assert world.load(tmp_path / "out", "askance", "back").imported == 1
+    lines = tmp_path / "out" / "items.jsonl"
+    line = json.loads(lines.read_text())
+    line["shapes"][0] |= change
+    lines.write_text(json.dumps(line))
+    again = world.load(tmp_path / "out", "askance", "back")
+    assert (again.updated, again.unchanged) == ((0, 1) if change == {"links": []} else (1, 0))
+
+
 def test_coco_holds_polygons_and_attributes(world, tmp_path):
     """A polygon is a segmentation with its area, attributes are beside it, and what is left out is told."""
     drawn_project(world, tmp_path, SHAPES)
