@@ -23,6 +23,7 @@ from loop.domain.rules import (
     Forbidden,
     FunctionRule,
     Inside,
+    Issue,
     Links,
     Overlap,
     RequiredAttribute,
@@ -35,7 +36,6 @@ from loop.domain.rules import (
     rule_to_json,
     rules_of_ontology,
 )
-from loop.domain.rules import Issue as Issue
 from loop.domain.truth import Shape, checked_shapes
 
 

@@ -13,7 +13,7 @@ from loop.domain.errors import Conflict, NotFound, RulesBroken, UnknownLabel
 from loop.domain.ontology import labels_named
 from loop.domain.ports import Transaction
 from loop.domain.recipe import BadRecipe, Recipe
-from loop.domain.recipe_change import RecipeOrphans
+from loop.domain.recipe_change import RecipeOrphans, carried
 from loop.domain.rules import Issue, Severity
 from loop.domain.truth import GroundTruth, Link, Shape
 from loop.recipe_document import RecipeDocument, checked_document
@@ -348,6 +348,27 @@ def test_an_answer_that_comes_during_a_change_leaves_no_old_label(project: SqlSt
     reviewer.join()
     with project.read() as tx:
         assert set(tx.truths.label_counts(PROJECT)) == {"car", "coach"}
+
+
+def test_an_answer_that_waited_for_a_change_is_in_its_words(project: SqlStore) -> None:
+    """Where the database lets it begin, it has read the recipe from before; its ground truth has the new names."""
+    begun = threading.Event()
+
+    def entropy(count: int) -> bytes:
+        begun.set()
+        return os.urandom(count)
+
+    desk = Desk(project, lambda: NOW, entropy)
+    (held,), _ = desk.lease(REVIEWER, PROJECT, 1)
+    given = (REVIEWER, held.task.id, held.task.epoch, [Shape("bus", BOX)], "")
+    reviewer = threading.Thread(target=desk.submit, args=given)
+    second = carried(recipes_of(project).newest(PROJECT), document("car", "van", "coach").recipe(2), {"bus": "coach"})
+    with project.begin() as tx:
+        tx.projects.save_recipe(PROJECT, second)
+        reviewer.start()
+        begun.wait(1.0)  # SQLite lets nobody begin to write: then there is nothing to wait for
+    reviewer.join()
+    assert truth_of(project, 1).shapes == (Shape("coach", BOX),)
 
 
 def test_the_recipe_of_the_property_tests_is_sound(project: SqlStore) -> None:
