@@ -138,7 +138,7 @@ class _Worker:
     def ask(self, document: dict[str, Any], seconds: float) -> dict[str, Any] | None:
         """None where the answer does not come in time, or is none."""
         deadline = time.monotonic() + seconds
-        left = json.dumps(document).encode() + b"\n"
+        left = memoryview(json.dumps(document).encode() + b"\n")
         while left:
             if not self._ready(self._in, selectors.EVENT_WRITE, deadline):
                 return None

@@ -27,6 +27,8 @@ from loop.exchange.importer import ImportReport, import_dataset
 from loop.exchange.reading import ReadBox, Remark
 from loop.exchange.voc import read_voc
 from loop.exchange.yolo import read_yolo
+from loop.recipe_document import checked_document
+from loop.recipes import Recipes
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from serving.images import inspect_image
@@ -862,6 +864,20 @@ def test_a_bad_line_of_the_own_form_is_told(world, tmp_path, change, why):
     assert why in told
     assert "line 2: is no JSON object" in told
     assert SHAPES in [truth.shapes for _, truth in world.rows("back")]
+
+
+def test_a_recipe_that_changes_during_an_import(world, tmp_path):
+    """What was read before is written under the names that hold when it is written."""
+    world.create_project("p", ("bolt", "nut"))
+    recipes = Recipes(world.store, lambda: (), lambda: NOW)
+
+    def rename(done: int, total: int) -> None:
+        if done == 1:
+            body = {"labels": ["screw", "nut"], "renames": {"bolt": "screw"}}
+            recipes.change("p", checked_document(body), "op")
+
+    world.load(three(tmp_path / "set"), "voc", on_progress=rename)
+    assert {shape.label for _, truth in world.rows() for shape in truth.shapes} == {"screw", "nut"}
 
 
 def test_a_refused_shape_takes_the_links_to_it(world, tmp_path):

@@ -279,6 +279,13 @@ def test_a_rename_leads_from_a_label_to_a_label(renames, why):
         change_between(of("a", "b"), of("a", "x"), renames)
 
 
+def test_a_rename_that_was_done_may_stay_in_the_document():
+    """A file that is set again changes nothing."""
+    second = carried(of("a"), of("b"), {"a": "b"})
+    change = change_between(second, of("b"), {"a": "b"})
+    assert (change.renamed, change.added, change.removed) == ({}, (), ())
+
+
 def test_a_label_remembers_its_names():
     """Also through a version in between, and without its own."""
     second = carried(of("a"), of("b"), {"a": "b"})

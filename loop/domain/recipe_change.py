@@ -61,7 +61,7 @@ def change_between(old: Recipe, new: Recipe, renames: Mapping[str, str]) -> Reci
     return RecipeChange(
         added=tuple(name for name in labels if name not in reached),
         removed=tuple(one.name for one in old.labels if renames.get(one.name, one.name) not in labels),
-        renamed=dict(renames),
+        renamed={before: after for before, after in renames.items() if before in old.label_names},
         redrawn=tuple(before.name for before, after in kept if before.geometry is not after.geometry),
         attributes=tuple(after.name for before, after in kept if before.attributes != after.attributes),
         links=old.link_types != new.link_types,
@@ -73,7 +73,8 @@ def change_between(old: Recipe, new: Recipe, renames: Mapping[str, str]) -> Reci
 def _rename_flaws(old: Recipe, new: Recipe, renames: Mapping[str, str]) -> Iterator[Flaw]:
     for before, after in renames.items():
         path = f"renames.{before}"
-        if before not in old.label_names:
+        done = (label := old.label_of(before)) is not None and label.name == after  # a document that is sent again
+        if before not in old.label_names and not done:
             yield Flaw(path, f"version {old.version} has no label {before!r}", f"It has {', '.join(old.label_names)}.")
         if after not in new.label_names:
             yield Flaw(path, f"the new version has no label {after!r}", "Add the label, or remove the rename.")

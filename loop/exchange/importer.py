@@ -220,8 +220,11 @@ class _Import:
         """All of them in one transaction; the tally counts only what was committed."""
         counted = _Tally()
         with self.store.begin() as tx:
+            # The recipe may have changed since these were read; while it is held, it does not.
+            tx.projects.hold(self.project.id)
+            recipe = tx.projects.get(self.project.id).recipe
             for one in prepared:
-                self._save_one(tx, one, counted)
+                self._save_one(tx, replace(one, shapes=recipe.translated(one.shapes)), counted)
         tally.imported += counted.imported
         tally.updated += counted.updated
         tally.unchanged += counted.unchanged

@@ -156,6 +156,14 @@ def test_saying_the_same_makes_no_version(project: SqlStore) -> None:
     assert len(told(project, "recipe.changed")) == 1
 
 
+def test_a_rename_that_is_sent_again_changes_nothing(project: SqlStore) -> None:
+    """A file of a repository may keep its renames."""
+    renaming = document("car", "van", "coach", renames={"bus": "coach"})
+    for saved in (True, False):
+        assert recipes_of(project).change(PROJECT, renaming, "op").saved is saved
+    assert truth_of(project).version == 2
+
+
 def test_a_document_made_from_an_older_version_is_refused(project: SqlStore) -> None:
     """Two people who edit the same version do not undo each other."""
     recipes = recipes_of(project)
