@@ -128,13 +128,12 @@ def _rewrite_truths(tx: Transaction, project_id: str, outcome: RecipeOutcome) ->
     stale = [
         truth for _, truth in tx.truths.all_current(project_id) if any(shape.label in touched for shape in truth.shapes)
     ]
-    dropped = 0
-    for truth in stale:
-        shapes = outcome.recipe.translated(truth.shapes)
-        dropped += len(truth.shapes) - len(shapes)
-        # Nobody looked at the image again: who answered, and when, stays.
-        tx.truths.add(replace(truth, version=truth.version + 1, shapes=shapes))
-    return len(stale), dropped
+    # Nobody looked at the images again: who answered, and when, stays.
+    anew = [
+        replace(truth, version=truth.version + 1, shapes=outcome.recipe.translated(truth.shapes)) for truth in stale
+    ]
+    tx.truths.add_all(anew)
+    return len(stale), sum(len(truth.shapes) for truth in stale) - sum(len(truth.shapes) for truth in anew)
 
 
 def _told(outcome: RecipeOutcome, agreed: Agreed) -> list[tuple[str, Mapping[str, object]]]:

@@ -316,6 +316,11 @@ class Truths(Protocol):
         """Raises Conflict unless its version is the item's next."""
         ...
 
+    def add_all(self, given: Sequence[GroundTruth]) -> None:
+        """The next versions of many items, each once, that the caller has read in this transaction and keeps others
+        from changing. Raises Conflict where one is there already; the transaction is then spoilt."""
+        ...
+
     def current(self, project_id: str, item_digest: str) -> GroundTruth | None: ...
     def items(self, project_id: str) -> Iterator[str]:
         """Digests of the items that have theirs, each once."""

@@ -313,6 +313,18 @@ def test_a_bad_recipe_changes_nothing(project: SqlStore) -> None:
     assert recipes.newest(PROJECT).version == 1
 
 
+def test_many_truths_are_added_at_once(project: SqlStore) -> None:
+    """As one by one; none of them where one is there already."""
+    with project.begin() as tx:
+        tx.truths.add_all([])
+        tx.truths.add_all([a_truth(2), a_truth(1, item=1)])
+    assert (truth_of(project), truth_of(project, 1)) == (a_truth(2), a_truth(1, item=1))
+    with pytest.raises(Conflict), project.begin() as tx:
+        tx.truths.add_all([a_truth(1, item=2), a_truth(2)])
+    with project.read() as tx:
+        assert tx.truths.current(PROJECT, digest(2)) is None
+
+
 def test_racing_changes_have_one_winner(project: SqlStore) -> None:
     """Of changes made from the same version one is saved, the others are told to read again."""
     results: list[object] = []
