@@ -9,6 +9,7 @@ import typer
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
 from loop.domain.errors import Invalid
+from loop.domain.recipe import BadRecipe
 
 if TYPE_CHECKING:
     from serving.api.schemas.recipes import RecipeOutcomeOut
@@ -72,8 +73,13 @@ def check(
     """Whether a document can be a recipe: every error with its place, and how many."""
     from loop.recipe_document import checked_document
 
-    body = _body(file, rename, None, None)
-    recipe = checked_document(body).recipe(1)
+    try:
+        body = _body(file, rename, None, None)
+        recipe = checked_document(body).recipe(1)
+    except BadRecipe as error:
+        for flaw in error.flaws:
+            console.print(f"{flaw.path or file}: {flaw.problem}. {flaw.hint}", markup=False, soft_wrap=True)
+        raise
     console.print(f"{len(recipe.labels)} labels, {len(recipe.link_types)} types of links, {len(recipe.rules)} rules")
     if project is not None:
         with client_of(config, url) as client:
