@@ -7,7 +7,7 @@ a process that dies in between does that step again and nothing else.
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -21,13 +21,14 @@ from loop.domain.model import BACKENDS, ModelHead, ModelVersion, Promotion, Prom
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import Inference
 from loop.domain.project import Project
+from loop.domain.recipe import Recipe
 from loop.domain.rollout import Rollout, RolloutState, ended_by_champion
 from loop.projects import Administration, finish_rollout, require_known_labels, rollout_event
 from selection.embeddings import write_embeddings
 from selection.seen import seen_in_evaluation
 from training.evaluate import Evaluation, Found, Truth, evaluate
 from training.promotion import GateMode, GateSettings, decide
-from training.snapshot import Entry, Snapshot, freeze
+from training.snapshot import Entry, Snapshot, detectable, freeze
 
 log = logging.getLogger("askance.cycle")
 
@@ -46,13 +47,15 @@ _URGENCY = {PromotionKind.ROLLBACK: 0, PromotionKind.RECONFIGURE: 1}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
-    """start_key: blob of the weights to start from, None for fresh weights of the configured architecture."""
+    """start_key: blob of the weights to start from, None for fresh weights of the configured architecture. renamed:
+    what labels of these are called now, where it is something else."""
 
     cycle_id: str
     start_key: str | None
     labels: tuple[str, ...]
     recipe: Mapping[str, object]
     train: tuple[Entry, ...]
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ class Controller:
         with self.store.read() as tx:
             project = tx.projects.get(cycle.project_id)
             rows = list(tx.truths.all_current(cycle.project_id))
-        snapshot = freeze(rows, labels=project.recipe.label_names, val_share=self.settings.val_share)
+        snapshot = freeze(detectable(rows), labels=project.recipe.detected, val_share=self.settings.val_share)
         # Both raise where a cycle could not end well, before anything is trained.
         log.info("snapshot: %d to train on, %d to judge by", *map(len, _sides(snapshot)))
         key = self.blobs.put(snapshot.manifest())
@@ -195,9 +198,10 @@ class Controller:
         job = TrainingJob(
             cycle_id=cycle.id,
             start_key=champion.digest if champion else None,
-            labels=project.recipe.label_names,
+            labels=snapshot.labels,
             recipe=cycle.recipe,
             train=self._training_entries(snapshot),
+            renamed=_renamed(champion, snapshot.labels, project.recipe) if champion else {},
         )
         trained = self.workshop.train(job, self._reporter(cycle))
         model = self._register(cycle, trained)
@@ -237,14 +241,14 @@ class Controller:
 
     def _evaluate(self, cycle: Cycle) -> Cycle:
         """Both models on the same images, and the references of the candidate's anomaly test."""
-        snapshot, labels = self._frozen(cycle), self._project(cycle).recipe.label_names
-        entries = snapshot.evaluation_entries
+        snapshot, recipe = self._frozen(cycle), self._project(cycle).recipe
+        entries, labels = snapshot.evaluation_entries, snapshot.labels
         report = self._reporter(cycle)
         candidate = self._required(cycle, cycle.candidate_id)
         self.embed_references(candidate, lambda share, _: report(share / 3, {}), snapshot)
         inferences = self._inferred(candidate, entries, lambda share, _: report((1 + share) / 3, {}))
         self._keep_drift_reference(candidate, entries, inferences)
-        judged = _judged(candidate, inferences, entries, labels)
+        judged = _judged(candidate, inferences, entries, labels, recipe)
         evaluation: dict[str, object] = {
             "images": len(entries),
             "split": str(entries[0].split),
@@ -252,7 +256,7 @@ class Controller:
         }
         if (champion := self._model(cycle, cycle.champion_id)) is not None:
             inferences = self._inferred(champion, entries, lambda share, _: report((2 + share) / 3, {}))
-            before = _judged(champion, inferences, entries, labels)
+            before = _judged(champion, inferences, entries, labels, recipe)
             evaluation["champion"] = self.blobs.put(before.to_bytes())
         return self._save(replace(cycle, step=Step.GATE, evaluation=evaluation, progress=0.0))
 
@@ -274,7 +278,8 @@ class Controller:
             tx.models.refer(model.project_id, model.id, key)
 
     def _gate(self, cycle: Cycle) -> Cycle:
-        entries, labels = self._frozen(cycle).evaluation_entries, self._project(cycle).recipe.label_names
+        snapshot = self._frozen(cycle)
+        entries, labels = snapshot.evaluation_entries, snapshot.labels
         candidate = Evaluation.read(self.blobs.get(str(cycle.evaluation["candidate"])))
         key = cycle.evaluation.get("champion")
         champion = Evaluation.read(self.blobs.get(str(key))) if key else None
@@ -407,7 +412,9 @@ class Controller:
         Raises Invalid for foreign labels, BadWeights for a file of another model or an unknown backend, NotFound or
         Unavailable where its bytes are missing or damaged.
         """
-        require_known_labels(project, model.head)
+        with self.store.read() as tx:
+            recipes = tx.projects.recipes(project.id)
+        require_known_labels(project, model.head, recipes)
         if model.head.backend not in BACKENDS:
             raise BadWeights(
                 f"{model.id} wants the backend {model.head.backend!r}, which is not known here.",
@@ -471,9 +478,9 @@ class Controller:
 
     def _present(self, project_id: str) -> Snapshot:
         with self.store.read() as tx:
-            labels = tx.projects.get(project_id).recipe.label_names
+            labels = tx.projects.get(project_id).recipe.detected
             rows = list(tx.truths.all_current(project_id))
-        return freeze(rows, labels=labels, val_share=self.settings.val_share)
+        return freeze(detectable(rows), labels=labels, val_share=self.settings.val_share)
 
     # --- small pieces ------------------------------------------------------------------------------------
 
@@ -597,16 +604,30 @@ def _figures(evaluation: Evaluation | None) -> dict[str, float]:
 
 
 def _judged(
-    model: ModelVersion, inferences: Sequence[Inference], entries: Sequence[Entry], labels: tuple[str, ...]
+    model: ModelVersion,
+    inferences: Sequence[Inference],
+    entries: Sequence[Entry],
+    labels: tuple[str, ...],
+    recipe: Recipe,
 ) -> Evaluation:
-    found = [_found_by(model, one, labels) for one in inferences]
+    found = [_found_by(model, one, labels, recipe) for one in inferences]
     return evaluate(found, [_truth_of(entry, labels) for entry in entries], n_classes=len(labels))
 
 
-def _found_by(model: ModelVersion, inference: Inference, labels: tuple[str, ...]) -> Found:
-    """Class indices of the model become indices into the project's `labels`."""
-    index = np.array([labels.index(label) for label in model.head.labels], dtype=np.int64)
-    return Found(inference.boxes, inference.scores, index[inference.classes])
+def _found_by(model: ModelVersion, inference: Inference, labels: tuple[str, ...], recipe: Recipe) -> Found:
+    """Class indices of the model become indices into `labels`. What it predicts of a label that is not among them,
+    since the recipe has removed it, is left out."""
+    named = [label if label in labels else recipe.detected_as(label) for label in model.head.labels]
+    index = np.array([labels.index(name) if name in labels else -1 for name in named], dtype=np.int64)
+    classes = index[inference.classes]
+    kept = classes >= 0
+    return Found(inference.boxes[kept], inference.scores[kept], classes[kept])
+
+
+def _renamed(champion: ModelVersion, labels: tuple[str, ...], recipe: Recipe) -> dict[str, str]:
+    """From names that the champion has learned to those among `labels` that stand for the same now."""
+    named = {label: recipe.detected_as(label) for label in champion.head.labels if label not in labels}
+    return {label: name for label, name in named.items() if name in labels}
 
 
 def _truth_of(entry: Entry, labels: tuple[str, ...]) -> Truth:

@@ -1,6 +1,6 @@
 """Projects, the people and programs that may use them, and the models that serve them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -31,11 +31,14 @@ class Administration:
 
     # --- projects ---------------------------------------------------------------------------------
 
-    def create_project(self, project_id: str, labels: tuple[str, ...], guidelines: str = "") -> Project:
-        """A new project without a model. Raises Conflict where the id is taken."""
+    def create_project(
+        self, project_id: str, labels: tuple[str, ...], guidelines: str = "", *, recipe: Recipe | None = None
+    ) -> Project:
+        """A new project without a model. recipe: instead of plain boxes with these labels. Raises Conflict where the id
+        is taken."""
         project = Project(
             id=checked_slug(project_id),
-            recipe=Recipe(version=1, labels=labels_named(labels), guidelines=guidelines),
+            recipe=recipe or Recipe(version=1, labels=labels_named(labels), guidelines=guidelines),
             policy=self.default_policy,
             champion_id=None,
             created_at=self.clock(),
@@ -180,7 +183,7 @@ class Administration:
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
             model = tx.models.get(project_id, model_id)
-            require_known_labels(project, model.head)
+            require_known_labels(project, model.head, tx.projects.recipes(project_id))
             rollout = Rollout(
                 id=new_id("rollout", now, self.entropy(10)),
                 project_id=project_id,
@@ -343,13 +346,15 @@ def _queued(tx: Transaction, project_id: str) -> list[Promotion]:
     return [p for p in tx.promotions.queued() if p.project_id == project_id]
 
 
-def require_known_labels(project: Project, head: ModelHead) -> None:
-    """Raises Invalid for a model that predicts what the project has no label for."""
-    unknown = [label for label in head.labels if label not in project.recipe.label_names]
+def require_known_labels(project: Project, head: ModelHead, recipes: Sequence[Recipe] = ()) -> None:
+    """Raises Invalid for a model that predicts what the project has no label for. recipes: other versions that count:
+    a model that was registered once may serve again, whatever was removed since."""
+    allowed = (project.recipe, *recipes)
+    unknown = [label for label in head.labels if all(one.detected_as(label) is None for one in allowed)]
     if unknown:
         raise Invalid(
             f"the model predicts {', '.join(repr(x) for x in unknown[:5])}, which {project.id} has no label for.",
-            hint=f"Labels of the project: {', '.join(project.recipe.label_names)}. "
+            hint=f"Labels of the project that a detector can predict: {', '.join(project.recipe.detected)}. "
             "Register the model in a project of its own, or rename its labels.",
             labels=unknown,
         )

@@ -22,7 +22,7 @@ _TIMES_ITS_COST = 100.0  # counting again takes a hundredth of the time at most,
 
 @dataclass(slots=True)
 class _Counted:
-    counts: dict[str, int]
+    counts: dict[str, int]  # by every name that a label of the recipe has or had
     stale_at: float
     counting: bool = False
 
@@ -39,9 +39,11 @@ class Rarities:
         self._lock = threading.Lock()
 
     def of(self, model: ModelVersion) -> NDArray[np.float64]:
-        """(C,) in [0, 1] by the model's labels, see `selection.scores.rarity_weights`."""
+        """(C,) in [0, 1] by the model's labels, see `selection.scores.rarity_weights`; 0 for those that the recipe has
+        no label for any more, which nobody looks for."""
         counts = self._counts(model.project_id)
-        return rarity_weights(np.array([counts.get(label, 0) for label in model.head.labels]))
+        weights = rarity_weights(np.array([counts.get(label, 0) for label in model.head.labels]))
+        return np.where([label in counts for label in model.head.labels], weights, 0.0)
 
     def _counts(self, project_id: str) -> dict[str, int]:
         with self._lock:
@@ -64,6 +66,8 @@ class Rarities:
     def _counted(self, project_id: str) -> _Counted:
         begun = self._now()
         with self._store.read() as tx:
-            counts = dict(tx.truths.label_counts(project_id))
+            counts = tx.truths.label_counts(project_id)
+            labels = tx.projects.get(project_id).recipe.labels
+        named = {name: counts.get(one.name, 0) for one in labels for name in (one.name, *one.formerly)}
         ended = self._now()
-        return _Counted(counts, ended + max(_STALE_SECONDS, _TIMES_ITS_COST * (ended - begun)))
+        return _Counted(named, ended + max(_STALE_SECONDS, _TIMES_ITS_COST * (ended - begun)))

@@ -1,7 +1,7 @@
 """What reviewers do: lease, heartbeat, submit, skip, release. Each is one transaction."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loop.domain import review
@@ -12,9 +12,12 @@ from loop.domain.identity import digest_of, new_id
 from loop.domain.item import Item
 from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import Detection
+from loop.domain.project import Project
+from loop.domain.recipe import Recipe
 from loop.domain.review import Outcome, Submission, Task, TaskState
 from loop.domain.routing import Stage
-from loop.domain.truth import GroundTruth, Shape, checked_shapes
+from loop.domain.rules import Issue, require_no_errors
+from loop.domain.truth import GroundTruth, Shape, shape_to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,14 @@ class Assignment:
     lease_seconds: int
 
 
+# What the Python functions of a task's recipe find in an answer; `loop.checking.Checking.function_issues`.
+FunctionIssues = Callable[[Token, str, Sequence[Shape]], tuple[Issue, ...]]
+
+
+def _no_functions(token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[Issue, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The reviewers' side of the queue."""
@@ -34,6 +45,7 @@ class Desk:
     store: Store
     clock: Clock
     entropy: Entropy
+    function_issues: FunctionIssues = _no_functions
 
     def lease(self, token: Token, project_id: str, count: int) -> tuple[list[Assignment], int]:
         """Up to `count` tasks for this reviewer, most urgent first, and how many nobody holds.
@@ -71,15 +83,26 @@ class Desk:
             tx.tasks.save(review.released(task, owner=token.id, epoch=epoch, now=now))
 
     def submit(self, token: Token, task_id: str, epoch: int, shapes: Sequence[Shape], note: str) -> Submission:
-        """The answer becomes ground truth. Sending the same answer again gives the same submission back."""
-        return self._close(token, task_id, epoch, Outcome.SUBMITTED, tuple(shapes), note)
+        """The answer becomes ground truth. Sending the same answer again gives the same submission back.
+
+        It is judged by the recipe that the task was made with. Raises UnknownLabel, BadShape, RulesBroken.
+        """
+        found = self.function_issues(token, task_id, shapes)  # before the transaction: they may take their time
+        return self._close(token, task_id, epoch, Outcome.SUBMITTED, tuple(shapes), note, found)
 
     def skip(self, token: Token, task_id: str, epoch: int, reason: str) -> Submission:
         """The reviewer cannot say; the reason is kept."""
         return self._close(token, task_id, epoch, Outcome.SKIPPED, (), reason)
 
     def _close(
-        self, token: Token, task_id: str, epoch: int, outcome: Outcome, shapes: tuple[Shape, ...], note: str
+        self,
+        token: Token,
+        task_id: str,
+        epoch: int,
+        outcome: Outcome,
+        shapes: tuple[Shape, ...],
+        note: str,
+        issues: tuple[Issue, ...] = (),
     ) -> Submission:
         content = _content_digest(outcome, shapes, note)
         with self.store.begin() as tx:
@@ -91,7 +114,10 @@ class Desk:
             project = tx.projects.get(task.project_id)
             item = tx.items.get(task.project_id, task.item_digest)
             if outcome is Outcome.SUBMITTED:
-                shapes = checked_shapes(shapes, labels=project.recipe.label_names, width=item.width, height=item.height)
+                recipe = tx.projects.recipe(task.project_id, task.recipe_version)
+                shapes = recipe.checked(shapes, item.width, item.height)
+                issues = (*recipe.issues(shapes, item.width, item.height), *issues)
+                require_no_errors(issues)
             submission = Submission(
                 id=new_id("sub", now, self.entropy(10)),
                 task_id=task.id,
@@ -103,9 +129,10 @@ class Desk:
                 shapes=shapes,
                 note=note,
                 content_digest=content,
-                corrections=_corrected(tx, task, shapes, outcome, project.policy.failure_iou),
+                corrections=_corrected(tx, task, project, shapes, outcome),
                 seconds=(now - (task.leased_at or now)).total_seconds(),
                 created_at=now,
+                issues=issues,
             )
             tx.submissions.add(submission)
             tx.tasks.save(closed)
@@ -121,15 +148,26 @@ class Desk:
 
 
 def _assignment(tx: Transaction, task: Task, lease_seconds: int) -> Assignment:
-    proposal: tuple[Detection, ...] = ()
-    if task.prediction_id is not None:
-        proposal = tx.predictions.get(task.project_id, task.prediction_id).detections
+    proposal = _proposal(tx, task, tx.projects.recipe(task.project_id, task.recipe_version))
     return Assignment(task, tx.items.get(task.project_id, task.item_digest), proposal, lease_seconds)
 
 
+def _proposal(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, ...]:
+    """What the model said, in the words of a recipe."""
+    if task.prediction_id is None:
+        return ()
+    return recipe.proposed(tx.predictions.get(task.project_id, task.prediction_id).detections)
+
+
 def _content_digest(outcome: Outcome, shapes: tuple[Shape, ...], note: str) -> str:
-    content = [outcome, [[shape.label, *shape.box] for shape in shapes], note]
+    content = [outcome, [_content(shape) for shape in shapes], note]
     return digest_of(json.dumps(content).encode())
+
+
+def _content(shape: Shape) -> object:
+    """A plain labelled box as answers were digested when there was nothing else."""
+    document = shape_to_json(shape)
+    return [shape.label, *shape.box] if set(document) == {"label", "box"} else document
 
 
 def _same_or_conflict(earlier: Submission, token: Token, epoch: int, content: str) -> Submission:
@@ -144,21 +182,24 @@ def _same_or_conflict(earlier: Submission, token: Token, epoch: int, content: st
 
 
 def _corrected(
-    tx: Transaction, task: Task, shapes: tuple[Shape, ...], outcome: Outcome, iou: float
+    tx: Transaction, task: Task, project: Project, shapes: tuple[Shape, ...], outcome: Outcome
 ) -> Mapping[str, int]:
+    """By the newest recipe: a label that is gone counts neither as found nor as missed."""
     if task.prediction_id is None or outcome is Outcome.SKIPPED:
         return {}
-    prediction = tx.predictions.get(task.project_id, task.prediction_id)
-    return {error.value: n for error, n in corrections(prediction.detections, shapes, iou=iou).items()}
+    detections, truth = _proposal(tx, task, project.recipe), project.recipe.translated(shapes)
+    return {error.value: n for error, n in corrections(detections, truth, iou=project.policy.failure_iou).items()}
 
 
 def _truth_from(tx: Transaction, submission: Submission) -> GroundTruth:
+    # Read only now: a change of the recipe that went on meanwhile has ended, or waits for this transaction.
+    recipe = tx.projects.get(submission.project_id).recipe
     current = tx.truths.current(submission.project_id, submission.item_digest)
     return GroundTruth(
         project_id=submission.project_id,
         item_digest=submission.item_digest,
         version=current.version + 1 if current else 1,
-        shapes=submission.shapes,
+        shapes=recipe.translated(submission.shapes),
         submission_ids=(submission.id,),
         origin="review",
         created_at=submission.created_at,

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from loop.annotation import Annotator, RouteTogether
+from loop.checking import Checking
 from loop.controller import Controller, CycleSettings
 from loop.dispatching import Dispatcher
 from loop.domain.model import ModelVersion
@@ -20,9 +21,11 @@ from loop.maps import Maps
 from loop.outgoing import HttpSender
 from loop.projects import Administration
 from loop.rarity import Rarities
+from loop.recipes import Recipes
 from loop.review import Desk
 from loop.risks import Risks
 from loop.router import Router
+from loop.rule_functions import RegisteredFunctions
 from loop.search import ReferenceSpaces, ServedIndex, ServedObjects
 from loop.selecting import Selector
 from loop.settings import Settings
@@ -58,6 +61,8 @@ class Services:
     router: Router
     annotator: Annotator
     desk: Desk
+    recipes: Recipes
+    checking: Checking
     controller: Controller
     served_index: ServedIndex
     served_objects: ServedObjects
@@ -100,6 +105,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     controller = _controller(settings, store, blobs, administration, workshop)
     rarity = Rarities(store).of
     served_index = ServedIndex(store, settings.data_dir / "index")
+    functions = RegisteredFunctions()
+    checking = Checking(store, functions, utc_now)
     duplicates = Duplicates(served_index.caught_up)
     router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom, rarity)
     return Services(
@@ -117,7 +124,9 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
             RouteTogether(router),
             utc_now,
         ),
-        desk=Desk(store, utc_now, os.urandom),
+        desk=Desk(store, utc_now, os.urandom, checking.function_issues),
+        recipes=Recipes(store, lambda: functions.names, utc_now),
+        checking=checking,
         controller=controller,
         served_index=served_index,
         duplicates=duplicates,

@@ -30,7 +30,8 @@ from serving.api.schemas.objects import DuplicatesOut, ObjectNeighboursOut
 from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.problem import Problem
 from serving.api.schemas.projects import Me, NewTokenOut, PolicyOut, ProjectOut, Summary
-from serving.api.schemas.review import LeaseOut, SubmissionOut
+from serving.api.schemas.recipes import RecipeOut, RecipeOutcomeOut, RecipeVersionOut, RecipeVersionsOut
+from serving.api.schemas.review import CheckOut, LeaseOut, SubmissionOut
 from serving.api.schemas.selections import RiskOut, SelectionIn, SelectionOut, SelectionPage
 from serving.api.schemas.shapes import ShapeIO
 from serving.api.schemas.webhooks import (
@@ -124,12 +125,17 @@ class Client:
         return self._send(LeaseOut, "POST", f"/v1/projects/{project}/tasks/lease", json={"count": count}, retry=True)
 
     def submit(self, task_id: str, epoch: int, shapes: Sequence[ShapeIO], note: str = "") -> SubmissionOut:
-        body = {"epoch": epoch, "shapes": [shape.model_dump() for shape in shapes], "note": note}
+        body = {"epoch": epoch, "shapes": [shape.model_dump(mode="json") for shape in shapes], "note": note}
         return self._send(SubmissionOut, "POST", f"/v1/tasks/{task_id}/submit", json=body, retry=True)
 
     def skip(self, task_id: str, epoch: int, reason: str) -> SubmissionOut:
         body = {"epoch": epoch, "reason": reason}
         return self._send(SubmissionOut, "POST", f"/v1/tasks/{task_id}/skip", json=body, retry=True)
+
+    def check(self, task_id: str, shapes: Sequence[ShapeIO]) -> CheckOut:
+        """What submitting these shapes would meet."""
+        body = {"shapes": [shape.model_dump(mode="json") for shape in shapes]}
+        return self._send(CheckOut, "POST", f"/v1/tasks/{task_id}/check", json=body, retry=True)
 
     def release(self, task_id: str, epoch: int) -> None:
         """Give the task back to the queue."""
@@ -151,6 +157,19 @@ class Client:
 
     def change_policy(self, project: str, **changes: float) -> PolicyOut:
         return self._send(PolicyOut, "PATCH", f"/v1/projects/{project}/policy", json=changes)
+
+    def recipe(self, project: str, version: int | None = None) -> RecipeOut:
+        """The newest, or one of its versions."""
+        return self._get(RecipeOut, f"/v1/projects/{project}/recipe" + (f"/{version}" if version else ""))
+
+    def recipe_versions(self, project: str) -> list[RecipeVersionOut]:
+        """The newest first."""
+        return self._get(RecipeVersionsOut, f"/v1/projects/{project}/recipe/versions").versions
+
+    def change_recipe(self, project: str, document: Mapping[str, object], *, dry_run: bool = False) -> RecipeOutcomeOut:
+        """document: as docs/recipe.md says."""
+        path = f"/v1/projects/{project}/recipe"
+        return self._send(RecipeOutcomeOut, "POST", path, json=dict(document), params={"dry_run": dry_run})
 
     def summary(self, project: str) -> Summary:
         return self._get(Summary, f"/v1/projects/{project}/summary")

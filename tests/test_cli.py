@@ -25,7 +25,7 @@ def askance(folder: Path, *arguments: str, **variables: str) -> subprocess.Compl
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
     """Exit status 2, no traceback, and each of `words` in what was said."""
-    said = done.stderr + done.stdout
+    said = done.stderr + "\n" + done.stdout
     assert done.returncode == 2, said
     assert "Traceback" not in said
     for word in words:
@@ -65,13 +65,33 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
     refused(askance(tmp_path, "models", "add", "w.pt", "--project", "p"), "w.pt")
 
 
-@pytest.mark.parametrize("layout", ["voc", "coco", "yolo"])
+@pytest.mark.parametrize("layout", ["voc", "coco", "yolo", "askance"])
 def test_a_folder_that_is_no_data_set_says_what_was_looked_for(tmp_path, layout):
     """Missing, empty, or a file: each says what the format needs, and no project is made."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
     for folder in ("missing", "empty", "file"):
         refused(askance(tmp_path, "import", folder, "--format", layout, "--project", "p"), folder)
+
+
+def test_a_recipe_is_checked_without_a_service(tmp_path):
+    """Every error with its place, each on a line; a sound one in a line; what cannot be read says so."""
+    (tmp_path / "bad.yaml").write_text(
+        "labels: [a]\nrules: [{kind: count, label: b, min: 3, max: 1}]\n" + "links: [{name: l, from: [c], to: [a]}]"
+    )
+    refused(
+        askance(tmp_path, "recipe", "check", "bad.yaml"),
+        "\nrules[0].label: there is no label 'b'",
+        "\nrules[0].min: 3 is more than max (1)",
+        "\nlinks[0].from: there is no label 'c'",
+    )
+    refused(askance(tmp_path, "recipe", "check", "none.yaml"), "none.yaml cannot be read", "configs/recipes/")
+    (tmp_path / "bad.yaml").write_text("labels: [")
+    refused(askance(tmp_path, "recipe", "check", "bad.yaml"), "bad.yaml: cannot be read")
+    (tmp_path / "good.yaml").write_text("labels: [a, b]")
+    refused(askance(tmp_path, "recipe", "check", "good.yaml", "--rename", "a"), "--rename OLD=NEW")
+    done = askance(tmp_path, "recipe", "check", "good.yaml")
+    assert (done.returncode, done.stdout) == (0, "2 labels, 0 types of links, 0 rules\n")
 
 
 def test_a_command_without_a_service_says_how_to_start_one(tmp_path):

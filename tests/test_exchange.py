@@ -1,7 +1,8 @@
 """Import and export: what is read, what is left out and told, and that doing it twice changes nothing."""
 
+import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 from loop.domain.errors import AskanceError, BadDataset, Conflict, Invalid, NotFound, Unavailable
@@ -16,18 +18,24 @@ from loop.domain.identity import digest_of
 from loop.domain.item import Item, Split
 from loop.domain.project import Project, Recipe, labels_named
 from loop.domain.routing import Policy
-from loop.domain.truth import GroundTruth, Shape
+from loop.domain.rules import Count
+from loop.domain.truth import Geometry, GroundTruth, Link, Shape, drawn
 from loop.exchange import importer
 from loop.exchange.coco import read_coco
-from loop.exchange.exporter import export_dataset
+from loop.exchange.exporter import ExportReport, export_dataset
 from loop.exchange.importer import ImportReport, import_dataset
 from loop.exchange.reading import ReadBox, Remark
 from loop.exchange.voc import read_voc
 from loop.exchange.yolo import read_yolo
+from loop.recipe_document import checked_document
+from loop.recipes import Recipes
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from serving.images import inspect_image
 from tests.requirements import require_data
+from tests.shapes import HEIGHT as HIGH
+from tests.shapes import RECIPE, answers
+from tests.shapes import WIDTH as WIDE
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 POLICY = Policy(version=1, threshold=0.5, audit_rate=0.02, score_threshold=0.25, failure_iou=0.5, lease_seconds=300)
@@ -49,10 +57,10 @@ class World:
     store: SqlStore
     blobs: FsspecBlobs
 
-    def create_project(self, project_id: str, labels: tuple[str, ...]) -> Project:
+    def create_project(self, project_id: str, labels: tuple[str, ...], *, recipe: Recipe | None = None) -> Project:
         project = Project(
             id=project_id,
-            recipe=Recipe(version=1, labels=labels_named(labels)),
+            recipe=recipe or Recipe(version=1, labels=labels_named(labels)),
             policy=POLICY,
             champion_id=None,
             created_at=NOW,
@@ -685,6 +693,223 @@ def test_what_is_exported_comes_back(world, tmp_path, layout):
         assert sorted(item.group for item, _ in world.rows("back")) == [f"clip {name}" for name in "abcdef"]
     same = world.load(tmp_path / "out", layout, "p")
     assert (same.imported, same.updated, same.unchanged) == (0, 0, 6)
+
+
+# --- shapes of all kinds ----------------------------------------------------------------------------------------
+
+
+def drawn_project(world: World, tmp_path: Path, shapes: Sequence[Shape], project_id: str = "p") -> None:
+    """A project with the recipe of the property tests and one image, of WIDE x HIGH pixels, with these shapes."""
+    path = picture(tmp_path / "drawn.png", 5, (WIDE, HIGH))
+    digest = world.blobs.put(path.read_bytes())
+    item = Item(
+        project_id=project_id, digest=digest, media_type="image/png", width=WIDE, height=HIGH, created_at=NOW,
+        source="camera \u2028 7", group="clip", split=None, meta={"path": "x/y.png", "note": "é\n"},
+    )  # fmt: skip
+    truth = GroundTruth(
+        project_id=project_id, item_digest=digest, version=1, shapes=tuple(shapes), submission_ids=("sub_1",),
+        origin="review", created_at=NOW,
+    )  # fmt: skip
+    with world.store.begin() as tx:
+        tx.projects.add(
+            Project(id=project_id, recipe=replace(RECIPE, version=1), policy=POLICY, champion_id=None, created_at=NOW)
+        )
+        tx.items.add(item)
+        tx.truths.add(truth)
+
+
+def exported(world: World, folder: Path, layout: str, project_id: str = "p") -> ExportReport:
+    return export_dataset(world.store, world.blobs, project_id=project_id, format=layout, folder=folder)
+
+
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
+@given(answers())
+def test_the_own_form_loses_nothing(world, tmp_path, shapes):
+    """Export, import as a new project: recipe, items with their metadata, shapes with all they have; twice the same."""
+    names = [f"{word}{next(_NUMBERS)}" for word in ("from", "to")]
+    drawn_project(world, tmp_path, shapes, names[0])
+    report = exported(world, tmp_path / names[0], "askance", names[0])
+    assert (report.images, report.boxes, report.left_out) == (1, len(shapes), {})
+    back = world.load(tmp_path / names[0], "askance", names[1])
+    assert (back.imported, back.skipped, back.repaired, back.boxes) == (1, (), (), len(shapes))
+    ((before, truth),), ((after, again),) = world.rows(names[0]), world.rows(names[1])
+    assert again.shapes == truth.shapes == shapes
+    assert replace(after, project_id=names[0]) == before
+    with world.store.read() as tx:
+        assert tx.projects.get(names[1]).recipe == tx.projects.get(names[0]).recipe
+    assert world.load(tmp_path / names[0], "askance", names[1]).unchanged == 1
+
+
+_NUMBERS = itertools.count()
+
+SHAPES = (
+    Shape("box", (1, 2, 30, 40), id="a", attributes={"side": "left", "marks": ("a", "b")}, links=(Link("next", "b"),)),
+    drawn(Geometry.POLYGON, "polygon", [(0, 0), (20, 0), (0, 10)], id="b", attributes={"doors": 2.5}, group="g"),
+    drawn(Geometry.POINT, "point", [(5, 6)]),
+    drawn(Geometry.POLYLINE, "polyline", [(5, 6), (7, 8)], track="t"),
+)
+
+
+@pytest.mark.parametrize(
+    "change", [{"attributes": {"side": "right"}}, {"group": "h"}, {"links": []}, {"box": [1, 2, 30, 41]}, {"id": "c"}]
+)
+def test_any_difference_is_a_new_version(world, tmp_path, change):
+    """Not the boxes alone: an image that has other attributes, links or groups than before has other ground truth."""
+    drawn_project(world, tmp_path, (replace(SHAPES[0], links=()), SHAPES[1]))
+    exported(world, tmp_path / "out", "askance")
+    assert world.load(tmp_path / "out", "askance", "back").imported == 1
+    lines = tmp_path / "out" / "items.jsonl"
+    line = json.loads(lines.read_text())
+    line["shapes"][0] |= change
+    lines.write_text(json.dumps(line))
+    again = world.load(tmp_path / "out", "askance", "back")
+    assert (again.updated, again.unchanged) == ((0, 1) if change == {"links": []} else (1, 0))
+
+
+def test_coco_holds_polygons_and_attributes(world, tmp_path):
+    """A polygon is a segmentation with its area, attributes are beside it, and what is left out is told."""
+    drawn_project(world, tmp_path, SHAPES)
+    report = exported(world, tmp_path / "out", "coco")
+    left_out = {"shapes (point)": 1, "shapes (polyline)": 1, "links": 1, "groups and tracks": 1}
+    assert (report.boxes, report.left_out) == (2, left_out)
+    assert "left out: 1 links, which this format cannot hold" in report.lines()
+    (path,) = (tmp_path / "out" / "annotations").iterdir()
+    box, polygon = json.loads(path.read_text())["annotations"]
+    assert (box["bbox"], box["attributes"]) == ([1, 2, 29, 38], {"side": "left", "marks": ["a", "b"]})
+    assert (polygon["segmentation"], polygon["area"]) == ([[0, 0, 20, 0, 0, 10]], 100)
+    assert "segmentation" not in box
+
+
+def test_coco_gives_a_recipe_what_it_asks_for(world, tmp_path):
+    """Into a project with polygons and attributes they come back; into one made for the data set, boxes do."""
+    drawn_project(world, tmp_path, SHAPES)
+    exported(world, tmp_path / "out", "coco")
+    world.create_project("q", ("box",))
+    with world.store.begin() as tx:
+        tx.projects.save_recipe("q", replace(RECIPE, version=2))
+    assert world.load(tmp_path / "out", "coco", "q").skipped == ()
+    ((_, truth),) = world.rows("q")
+    assert truth.shapes == tuple(replace(shape, id="", links=(), group="") for shape in SHAPES[:2])
+    report = world.load(tmp_path / "out", "coco", "new")
+    ((_, truth),) = world.rows("new")
+    assert [(shape.type, shape.box) for shape in truth.shapes] == [("box", (1, 2, 30, 40)), ("box", (0, 0, 20, 10))]
+    assert "does not allow its marks, side; the box is kept" in reasons(report.skipped)
+
+
+def test_yolo_holds_boxes(world, tmp_path):
+    """Polygons are there by their boxes; everything else is told."""
+    drawn_project(world, tmp_path, SHAPES)
+    report = exported(world, tmp_path / "out", "yolo")
+    assert report.left_out == {
+        "shapes (point)": 1,
+        "shapes (polyline)": 1,
+        "polygons but for their boxes": 1,
+        "attributes": 3,
+        "links": 1,
+        "groups and tracks": 1,
+    }
+    (rows,) = (tmp_path / "out" / "labels").glob("*/*.txt")
+    assert len(rows.read_text().splitlines()) == 2
+
+
+def test_boxes_for_what_is_not_drawn_as_boxes_are_refused(world, tmp_path):
+    """A box is no point and no polygon: each is told, and the rest of the image comes."""
+    drawn_project(world, tmp_path, ())
+    boxes = [voc_xml("a.jpg", *((name, (1, 1, 9, 9)) for name in ("box", "point", "polygon")))]
+    report = world.load(voc(tmp_path / "set", {"a": boxes[0]}), "voc")
+    told = reasons(report.skipped)
+    assert "'point' is drawn as a point" in told
+    assert "'polygon' is drawn as a polygon" in told
+    assert [len(truth.shapes) for item, truth in world.rows() if item.width == WIDTH] == [1]
+
+
+OWN_LINES: dict[str, tuple[dict[str, object], str]] = {
+    "no file": ({"file": None}, "names no file"),
+    "a file that is missing": ({"file": "images/none.png"}, "is missing"),
+    "a file that climbs out": ({"file": "../drawn.png"}, "is missing"),
+    "a split that is none": ({"split": "later"}, "'later' is no split"),
+    "shapes that are none": ({"shapes": [7]}, "shape 0 cannot be read"),
+    "a field that is not known": ({"shapes": [{"label": "box", "box": [1, 1, 2, 2], "hue": 1}]}, "'hue' is not known"),
+    "an attribute of no kind": (
+        {"shapes": [{"label": "box", "box": [1, 1, 2, 2], "attributes": {"a": {}}}]},
+        "an attribute is neither",
+    ),
+    "metadata of no kind": ({"meta": {"a": 1}}, "meta is no object of texts"),
+    "another size": ({"width": 12}, "annotated as 12 x"),
+    "an unknown label": ({"shapes": [{"label": "cat", "box": [1, 1, 2, 2]}]}, "'cat' is not in the project's recipe"),
+    "what the recipe does not allow": (
+        {"shapes": [{"label": "point", "box": [1, 1, 2, 2]}]},
+        "'point' is drawn as a point",
+    ),
+    "a box outside": ({"shapes": [{"label": "box", "box": [1, 1, 9999, 2]}]}, "does not lie in"),
+    "NaN": ({"shapes": [{"label": "box", "box": [float("nan"), 1, 2, 2]}]}, "does not lie in"),
+    "a link to nobody": (
+        {"shapes": [{"label": "box", "box": [1, 1, 2, 2], "links": [{"type": "next", "to": "z"}]}]},
+        "which no shape of this answer",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "why"), OWN_LINES.values(), ids=OWN_LINES.keys())
+def test_a_bad_line_of_the_own_form_is_told(world, tmp_path, change, why):
+    """What is wrong costs its line or its shape, with the reason, and the other lines come."""
+    drawn_project(world, tmp_path, SHAPES)
+    exported(world, tmp_path / "out", "askance")
+    lines = tmp_path / "out" / "items.jsonl"
+    good = json.loads(lines.read_text())
+    picture(tmp_path / "out" / "images" / "other.png", 9, (WIDE, HIGH))
+    lines.write_text("\n".join([json.dumps(good | {"file": "images/other.png"} | change), "{", json.dumps(good)]))
+    report = world.load(tmp_path / "out", "askance", "back")
+    told = reasons(report.skipped)
+    assert why in told
+    assert "line 2: is no JSON object" in told
+    assert SHAPES in [truth.shapes for _, truth in world.rows("back")]
+
+
+def test_a_recipe_that_changes_during_an_import(world, tmp_path):
+    """What was read before is written under the names that hold when it is written."""
+    world.create_project("p", ("bolt", "nut"))
+    recipes = Recipes(world.store, lambda: (), lambda: NOW)
+
+    def rename(done: int, total: int) -> None:
+        if done == 1:
+            body = {"labels": ["screw", "nut"], "renames": {"bolt": "screw"}}
+            recipes.change("p", checked_document(body), "op")
+
+    world.load(three(tmp_path / "set"), "voc", on_progress=rename)
+    assert {shape.label for _, truth in world.rows() for shape in truth.shapes} == {"screw", "nut"}
+
+
+def test_a_refused_shape_takes_the_links_to_it(world, tmp_path):
+    """The rest of an image comes, with links only between what came."""
+    drawn_project(world, tmp_path, SHAPES)
+    exported(world, tmp_path / "out", "askance")
+    lines = tmp_path / "out" / "items.jsonl"
+    good = json.loads(lines.read_text())
+    good["shapes"][1]["points"][0] = [5000, 5000]
+    lines.write_text(json.dumps(good))
+    report = world.load(tmp_path / "out", "askance", "back")
+    assert len(report.skipped) == 1
+    ((_, truth),) = world.rows("back")
+    assert truth.shapes == (replace(SHAPES[0], links=()), *SHAPES[2:])
+
+
+def test_added_labels_are_as_their_data_set_has_them(world, tmp_path):
+    """Geometry and attributes come with a label of the own form; links and rules of the project stay."""
+    drawn_project(world, tmp_path, SHAPES)
+    exported(world, tmp_path / "out", "askance")
+    world.create_project("q", ("box",))
+    with world.store.begin() as tx:
+        recipe = replace(tx.projects.get("q").recipe, version=2, rules=(Count(id="r", label="box", max=9),))
+        tx.projects.save_recipe("q", recipe)
+    world.load(tmp_path / "out", "askance", "q", add_labels=True)
+    with world.store.read() as tx:
+        added = tx.projects.get("q").recipe
+    assert added.rules == recipe.rules
+    assert [(label.name, label.geometry) for label in added.labels[1:]] == [
+        ("point", "point"), ("polygon", "polygon"), ("polyline", "polyline"),
+    ]  # fmt: skip
+    assert added.labels[1].attributes == RECIPE.labels[1].attributes
 
 
 def test_an_export_has_the_splits_of_a_snapshot(world, tmp_path):

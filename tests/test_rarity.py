@@ -11,10 +11,11 @@ import pytest
 
 from loop.domain.errors import Unavailable
 from loop.domain.ports import Transaction
+from loop.domain.project import Label, Recipe
 from loop.domain.truth import Shape
 from loop.rarity import Rarities
 from loop.store.database import SqlStore
-from tests.contract.records import ODD, a_model, a_project, a_truth, an_item
+from tests.contract.records import ODD, PROJECT, a_model, a_project, a_truth, an_item
 
 BOX = (0.0, 0.0, 1.0, 1.0)
 MODEL = a_model()  # of the labels "seven" and ODD
@@ -57,6 +58,15 @@ def test_labels_that_people_gave_less_often_are_rarer(store: SqlStore) -> None:
     label(store, 0, "seven", "seven", "seven")
     assert Rarities(store).of(MODEL).tolist() == [0.0, 1.0]
     label(store, 1, ODD, ODD, ODD, "unknown to the model")
+    assert Rarities(store).of(MODEL).tolist() == [0.0, 0.0]
+
+
+def test_a_renamed_label_is_as_rare_as_before_and_a_removed_one_is_not_rare(store: SqlStore) -> None:
+    """The model still predicts the old names: of the one people have labelled many, for the other nobody looks."""
+    label(store, 0, "eight", "eight")
+    with store.begin() as tx:
+        labels = (Label("eight", "#000000", "", formerly=("seven",)), Label("x", "#000000", ""))
+        tx.projects.save_recipe(PROJECT, Recipe(2, labels))
     assert Rarities(store).of(MODEL).tolist() == [0.0, 0.0]
 
 

@@ -118,6 +118,20 @@ def test_a_label_can_be_added_and_keeps_the_others_in_place(tmp_path: Path) -> N
     assert load_detector(trained.weights).labels == labels
 
 
+def test_a_label_that_was_renamed_keeps_what_is_known_of_it(tmp_path: Path) -> None:
+    """Under its new name it starts from the rows of the old one; a name that is only new starts afresh."""
+    short = replace(RECIPE, epochs=1, learning_rate=1e-9)
+    labels = ("blue", *LABELS[1:])
+    shown = pictures(tmp_path / "shown", 8, labels)
+    start = tiny_weights(LABELS, seed=5)  # fresh rows are drawn from another seed
+    renamed = run(tmp_path / "one", shown, start=start, labels=labels, recipe=short, renamed={LABELS[0]: "blue"})
+    afresh = run(tmp_path / "other", shown, start=start, labels=labels, recipe=short)
+    _, before = read_weights(start)
+    last = next(name for name in before if ".cv3." in name and before[name].ndim == 4 and len(before[name]) == 2)
+    assert torch.allclose(read_weights(renamed.weights)[1][last], before[last], atol=1e-5)
+    assert not torch.allclose(read_weights(afresh.weights)[1][last][0], before[last][0], atol=1e-3)
+
+
 def test_shapes_with_a_label_that_the_model_shall_not_know_are_refused(tmp_path: Path) -> None:
     shown = pictures(tmp_path / "shown", 2, ("red", "blue"))
     with pytest.raises(UnknownLabel, match="blue"):

@@ -7,15 +7,15 @@ judged on. Splits hang on groups (METHODS §7): a clip or a cluster of near-dupl
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from loop.domain.errors import BadDataset, Invalid
 from loop.domain.identity import digest_of
 from loop.domain.item import Item, Split
-from loop.domain.truth import GroundTruth, Shape
+from loop.domain.truth import GroundTruth, Shape, shape_from_json, shape_to_json
 
 FORMAT = "askance-snapshot/1"
 
@@ -152,6 +152,12 @@ def freeze(rows: Iterable[tuple[Item, GroundTruth]], *, labels: tuple[str, ...],
     return Snapshot(labels=tuple(labels), val_share=float(val_share), entries=entries)
 
 
+def detectable(rows: Iterable[tuple[Item, GroundTruth]]) -> Iterator[tuple[Item, GroundTruth]]:
+    """The same with those shapes only that a detector can learn and be judged by."""
+    for item, truth in rows:
+        yield item, replace(truth, shapes=tuple(shape for shape in truth.shapes if shape.type.is_region))
+
+
 def _require_known_labels(pairs: list[tuple[Item, GroundTruth]], labels: tuple[str, ...]) -> None:
     unknown = Counter(shape.label for _, truth in pairs for shape in truth.shapes)
     for label in labels:
@@ -209,9 +215,10 @@ def _entry(item: Item, truth: GroundTruth, split: Split) -> Entry:
 
 
 def _canonical(shape: Shape) -> Shape:
-    """Coordinates as floats, no negative zero: equal boxes are written with equal bytes."""
+    """Coordinates as floats, no negative zero: equal shapes are written with equal bytes."""
     x1, y1, x2, y2 = (float(value) + 0.0 for value in shape.box)
-    return Shape(shape.label, (x1, y1, x2, y2))
+    points = tuple((float(x) + 0.0, float(y) + 0.0) for x, y in shape.points)
+    return replace(shape, box=(x1, y1, x2, y2), points=points)
 
 
 def _entry_to_json(entry: Entry) -> dict[str, object]:
@@ -223,7 +230,7 @@ def _entry_to_json(entry: Entry) -> dict[str, object]:
         "group": entry.group,
         "truth_version": entry.truth_version,
         "submission_ids": list(entry.submission_ids),
-        "shapes": [{"label": shape.label, "box": list(shape.box)} for shape in entry.shapes],
+        "shapes": [shape_to_json(shape) for shape in entry.shapes],
         "split": str(entry.split),
     }
 
@@ -237,11 +244,6 @@ def _entry_from_json(body: Mapping[str, Any]) -> Entry:
         group=body["group"],
         truth_version=body["truth_version"],
         submission_ids=tuple(body["submission_ids"]),
-        shapes=tuple(Shape(shape["label"], _box(shape["box"])) for shape in body["shapes"]),
+        shapes=tuple(shape_from_json(shape) for shape in body["shapes"]),
         split=Split(body["split"]),
     )
-
-
-def _box(values: list[float]) -> tuple[float, float, float, float]:
-    x1, y1, x2, y2 = values
-    return (x1, y1, x2, y2)

@@ -43,11 +43,13 @@ def train(
     resume: bool = False,
     checkpoint_seconds: float = 10.0,
     decode: Decode | None = None,
+    renamed: Mapping[str, str] | None = None,
 ) -> TrainedModel:
     """Fine-tune the model file `start` (ultralytics) on `images`, for `labels`, which may differ from its own.
 
     Equal inputs give equal weights on one machine and thread count. Labels keep what the model knows of them by
-    name. `val` may be empty; then nothing is validated and the recipe's `keep` is `last`.
+    name, or by the name that `renamed` says they had. `val` may be empty; then nothing is validated and the recipe's
+    `keep` is `last`.
 
     workdir: for checkpoints, at most one in `checkpoint_seconds` seconds, and the result. With `resume` a run of
     the same inputs that was cut goes on at its last checkpoint, and a finished one is answered from there.
@@ -70,11 +72,13 @@ def train(
     if not images:
         raise BadDataset("there are no images to train on.", hint="Review or import some first.")
     size = checked_image_size(recipe.image_size or head.image_size)
-    folder = _Folder.of(workdir, _identity(start, images, val, labels, recipe), resume)
+    identity = _identity(start, images, val, labels, recipe, renamed or {})
+    folder = _Folder.of(workdir, identity, resume)
     if (done := folder.result()) is not None:
         progress(1.0, done.metrics)
         return done
-    network = networks.relabelled_network(head.architecture, state, head.labels, labels, seed=recipe.seed)
+    known = tuple((renamed or {}).get(label, label) for label in head.labels)
+    network = networks.relabelled_network(head.architecture, state, known, labels, seed=recipe.seed)
     architecture = {**networks.checked_architecture(head.architecture), "nc": len(labels)}
     head = replace(head, architecture=architecture, labels=labels, image_size=size)
     trained = _fine_tuned(head, network, images, val, recipe, folder, progress, checkpoint_seconds, decode)
@@ -99,12 +103,13 @@ def _identity(
     val: Sequence[TrainingImage],
     labels: tuple[str, ...],
     recipe: TrainingRecipe,
+    renamed: Mapping[str, str],
 ) -> str:
     """SHA-256 of all that decides the result, so that no run goes on as another."""
     data = [
         [[str(i.path), i.width, i.height, [[s.label, s.box] for s in i.shapes]] for i in part] for part in (images, val)
     ]
-    body = [hashlib.sha256(start).hexdigest(), data, labels, recipe.to_json()]
+    body = [hashlib.sha256(start).hexdigest(), data, labels, recipe.to_json(), *([dict(renamed)] if renamed else [])]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 

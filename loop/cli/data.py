@@ -13,11 +13,13 @@ class ImportFormat(StrEnum):
     voc = "voc"
     coco = "coco"
     yolo = "yolo"
+    askance = "askance"
 
 
 class ExportFormat(StrEnum):
     coco = "coco"
     yolo = "yolo"
+    askance = "askance"
 
 
 @app.command("import")

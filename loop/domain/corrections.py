@@ -23,12 +23,13 @@ class ErrorType(StrEnum):
 
 
 def corrections(detections: Sequence[Detection], shapes: Sequence[Shape], *, iou: float) -> dict[ErrorType, int]:
-    """Count the errors of `detections` against `shapes`; an empty result means nothing to correct.
+    """Count the errors of `detections` against the regions among `shapes`; an empty result means nothing to correct.
 
     A detection is right when it is the best-scored one with the label of a shape and IoU of at least `iou`.
     Each other detection is named by what it overlaps most; each shape that no right, misnamed or
     misplaced detection accounts for is missed. The order of the inputs does not matter (ties by score, then box).
     """
+    shapes = [shape for shape in shapes if shape.type.is_region]
     ordered = sorted(detections, key=lambda d: (-d.score, d.box, d.label))
     overlap = iou_matrix(_boxes(ordered), _boxes(shapes))
     same = np.array([[d.label == s.label for s in shapes] for d in ordered], dtype=bool).reshape(overlap.shape)

@@ -67,6 +67,12 @@ class BadShape(Invalid):
     code, title = "bad-shape", "Shape does not fit the image"
 
 
+class RulesBroken(Invalid):
+    """`issues` in its ids: all that is wrong, warnings too."""
+
+    code, title = "rules-broken", "The answer breaks the recipe's rules"
+
+
 class BadWeights(Invalid):
     code, title = "bad-weights", "Weights cannot be used"
 

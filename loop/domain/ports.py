@@ -21,6 +21,7 @@ from loop.domain.project import Project, Recipe
 from loop.domain.review import Submission, Task, TaskState
 from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.domain.routing import Policy, Stage
+from loop.domain.rules import Scene
 from loop.domain.selection import PickedItem, Selection
 from loop.domain.truth import GroundTruth
 from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
@@ -121,6 +122,18 @@ class Event:
     sequence: int = 0
 
 
+class RuleFunctions(Protocol):
+    """Python functions that judge answers, from outside of this project."""
+
+    @property
+    def names(self) -> frozenset[str]: ...
+
+    def ask(self, function: str, scene: Scene) -> list[tuple[str, tuple[str, ...]]] | str:
+        """What it finds: messages, with the ids of the shapes concerned; or in words why it has not answered: it is
+        not there, raised, or took too long. Never raises, and takes a bounded time."""
+        ...
+
+
 class Projects(Protocol):
     def add(self, project: Project) -> None:
         """Raises Conflict where the id is taken."""
@@ -135,7 +148,19 @@ class Projects(Protocol):
         """Keeps the old versions. Raises Conflict where this version exists."""
         ...
 
-    def save_recipe(self, project_id: str, recipe: Recipe) -> None: ...
+    def save_recipe(self, project_id: str, recipe: Recipe) -> None:
+        """Keeps the old versions. Raises Conflict where this version exists. Until this transaction ends, nobody else
+        adds a recipe, a submission or an item to the project; who waited sees this one."""
+        ...
+
+    def recipe(self, project_id: str, version: int) -> Recipe:
+        """Raises NotFound."""
+        ...
+
+    def recipes(self, project_id: str) -> list[Recipe]:
+        """Every version, the newest first."""
+        ...
+
     def hold(self, project_id: str) -> None:
         """Until this transaction ends, no other one that holds it goes on from here. Who does not hold it is not kept
         from anything."""
@@ -256,6 +281,14 @@ class Tasks(Protocol):
         ...
 
     def save(self, task: Task) -> None: ...
+    def by_recipe(self, project_id: str) -> Mapping[int, int]:
+        """How many unfinished tasks are to be answered under each version of the recipe."""
+        ...
+
+    def move_to_recipe(self, project_id: str, version: int) -> int:
+        """Every unfinished task is answered under this version from now on; how many were not before."""
+        ...
+
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """A lease that has run out counts as open."""
         ...
@@ -281,6 +314,11 @@ class Submissions(Protocol):
 class Truths(Protocol):
     def add(self, truth: GroundTruth) -> None:
         """Raises Conflict unless its version is the item's next."""
+        ...
+
+    def add_all(self, given: Sequence[GroundTruth]) -> None:
+        """The next versions of many items, each once, that the caller has read in this transaction and keeps others
+        from changing. Raises Conflict where one is there already; the transaction is then spoilt."""
         ...
 
     def current(self, project_id: str, item_digest: str) -> GroundTruth | None: ...
@@ -479,6 +517,9 @@ class Events(Protocol):
         ...
 
     def after(self, project_id: str, sequence: int, limit: int) -> list[Event]: ...
+    def since(self, project_id: str, kind: str, moment: datetime) -> list[Event]:
+        """Of this kind, from this moment on, in the order of the commits."""
+        ...
 
 
 class Endpoints(Protocol):

@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from loop.domain.errors import AlreadySubmitted, StaleLease
 from loop.domain.routing import Stage
+from loop.domain.rules import Issue
 from loop.domain.truth import Shape
 
 
@@ -56,7 +57,8 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """What one person answered; append-only. `corrections` counts, by error type, how the prediction
-    differed from the answer; `seconds` is the time the reviewer held the task."""
+    differed from the answer; `seconds` is the time the reviewer held the task; `issues` are the warnings that the
+    answer was taken with."""
 
     id: str
     task_id: str
@@ -71,6 +73,7 @@ class Submission:
     corrections: Mapping[str, int]
     seconds: float
     created_at: datetime
+    issues: tuple[Issue, ...] = ()
 
 
 def is_leasable(task: Task, now: datetime) -> bool:

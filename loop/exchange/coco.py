@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from loop.domain.errors import BadDataset
+from loop.domain.geometry import Point
 from loop.domain.item import Split
+from loop.domain.truth import Value
 from loop.exchange.reading import (
     Dataset,
     Layout,
@@ -24,6 +26,9 @@ _LOOKED_FOR = (
     "a JSON file with images, annotations and categories in the folder, in annotations/, or in train/, valid/, test/"
 )
 _PLACES = ("*.json", "annotations/*.json", "*/*.json", "*/annotations/*.json")
+
+# Pixels. No image is as large; numbers that no float holds are beyond it.
+_FARTHEST = 1e9
 
 Record = Mapping[str, object]
 Id = int | str  # numbers, says the format; some tools write text
@@ -151,8 +156,35 @@ def _boxes(
             bad.append(Remark(name, "box", f"{label}: has no bbox of four numbers"))
         else:
             x, y, width, height = box
-            boxes.append(ReadBox(label, (x, y, x + width, y + height)))
+            corners = (x, y, x + width, y + height)
+            boxes.append(ReadBox(label, corners, _polygon(record), _attributes(record)))
     return tuple(boxes), bad
+
+
+def _polygon(record: Record) -> tuple[Point, ...]:
+    """Of an object in one piece; none for several pieces, and for run lengths."""
+    segmentation = record.get("segmentation")
+    if not isinstance(segmentation, list) or len(segmentation) != 1 or not isinstance(segmentation[0], list):
+        return ()
+    values = segmentation[0]
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    if not numbers or len(values) % 2 or len(values) < 6 or any(abs(value) > _FARTHEST for value in values):
+        return ()
+    return tuple((float(x), float(y)) for x, y in zip(values[::2], values[1::2], strict=True))
+
+
+def _attributes(record: Record) -> dict[str, Value]:
+    """Those of a kind that there is here; the recipe has the last word."""
+    attributes = record.get("attributes")
+    if not isinstance(attributes, dict):
+        return {}
+    kept: dict[str, Value] = {}
+    for name, value in attributes.items():
+        if isinstance(value, str | bool | int | float):
+            kept[name] = value
+        elif isinstance(value, list) and all(isinstance(one, str) for one in value):
+            kept[name] = tuple(value)
+    return kept
 
 
 def _image_places(path: Path, folder: Path) -> list[Path]:

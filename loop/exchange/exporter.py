@@ -1,4 +1,4 @@
-"""A project's images and present ground truth as a data set that other tools read: COCO or YOLO.
+"""A project's images and present ground truth as a data set: COCO or YOLO for other tools, or Askance's own form.
 
 What is exported is a snapshot, so the splits are those that a cycle started now would train and evaluate on.
 """
@@ -10,15 +10,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from loop.domain.errors import BadDataset, Conflict, Invalid, Unavailable
-from loop.domain.geometry import Box
-from loop.domain.item import Split
+from loop.domain.geometry import Box, polygon_area
+from loop.domain.item import Item, Split
 from loop.domain.ports import Blobs, Store
+from loop.domain.recipe import Recipe
+from loop.domain.truth import Geometry, GroundTruth, Shape
+from loop.exchange.own import write_own
 from loop.exchange.reading import Layout
 from training.snapshot import Entry, Snapshot, freeze
 
@@ -32,7 +36,8 @@ _NAMES = {Split.TRAIN: "train", Split.VAL: "val", Split.GOLDEN: "test"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportReport:
-    """snapshot: digest of what was exported; splits: images in each of train, val, test."""
+    """snapshot: digest of what was exported; splits: images in each of train, val, test; boxes: shapes that were
+    written; left_out: what the format cannot hold, in words, and how often that was there."""
 
     project_id: str
     folder: Path
@@ -40,6 +45,7 @@ class ExportReport:
     images: int
     boxes: int
     splits: Mapping[str, int]
+    left_out: Mapping[str, int]
 
     def lines(self) -> list[str]:
         """For a person."""
@@ -47,6 +53,7 @@ class ExportReport:
         return [
             f"exported {self.project_id} to {self.folder}: {self.images} images ({splits}), {self.boxes} boxes",
             f"snapshot {self.snapshot}",
+            *(f"left out: {count} {what}, which this format cannot hold" for what, count in self.left_out.items()),
         ]
 
     def __rich__(self) -> "Text":
@@ -73,19 +80,43 @@ def export_dataset(
     """
     layout = _layout(format)
     require_free(folder)
-    snapshot = _frozen(store, project_id, val_share)
+    recipe, rows = _present(store, project_id)
+    snapshot = freeze(rows, labels=recipe.label_names, val_share=val_share)
     with new_folder(folder) as partial:
-        _WRITERS[layout](partial, snapshot)
+        if layout is Layout.ASKANCE:
+            files = {entry.digest: f"images/{_file_name(entry)}" for entry in snapshot.entries}
+            write_own(partial, recipe, ((item, truth, files[item.digest]) for item, truth in rows))
+        else:
+            _WRITERS[layout](partial, snapshot)
         _write_images(partial, snapshot, layout, blobs, on_progress)
     splits = Counter(_NAMES[entry.split] for entry in snapshot.entries)
+    written = _HELD[layout]
     return ExportReport(
         project_id=project_id,
         folder=folder,
         snapshot=snapshot.digest,
         images=len(snapshot.entries),
-        boxes=sum(len(entry.shapes) for entry in snapshot.entries),
+        boxes=sum(shape.type in written for entry in snapshot.entries for shape in entry.shapes),
         splits={name: splits[name] for name in _NAMES.values()},
+        left_out=_left_out(layout, snapshot),
     )
+
+
+def _left_out(layout: Layout, snapshot: Snapshot) -> dict[str, int]:
+    """What a format cannot hold of these shapes, in words."""
+    if layout is Layout.ASKANCE:
+        return {}
+    counts: Counter[str] = Counter()
+    for shape in (shape for entry in snapshot.entries for shape in entry.shapes):
+        if shape.type not in _HELD[layout]:
+            counts[f"shapes ({shape.type})"] += 1
+            continue
+        if layout is Layout.YOLO:
+            counts["polygons but for their boxes"] += shape.type is Geometry.POLYGON
+            counts["attributes"] += len(shape.attributes)
+        counts["links"] += len(shape.links)
+        counts["groups and tracks"] += bool(shape.group) + bool(shape.track)
+    return {what: count for what, count in counts.items() if count}
 
 
 def _layout(name: Layout | str) -> Layout:
@@ -93,8 +124,8 @@ def _layout(name: Layout | str) -> Layout:
         layout = Layout(name)
     except ValueError:
         layout = Layout.VOC
-    if layout not in _WRITERS:
-        raise Invalid(f"{name!r} is no format to export.", hint=f"Use one of: {', '.join(_WRITERS)}.")
+    if layout not in _HELD:
+        raise Invalid(f"{name!r} is no format to export.", hint=f"Use one of: {', '.join(_HELD)}.")
     return layout
 
 
@@ -132,7 +163,7 @@ def require_free(folder: Path) -> None:
         )
 
 
-def _frozen(store: Store, project_id: str, val_share: float) -> Snapshot:
+def _present(store: Store, project_id: str) -> tuple[Recipe, list[tuple[Item, GroundTruth]]]:
     with store.read() as tx:
         project = tx.projects.get(project_id)
         rows = list(tx.truths.all_current(project_id))
@@ -142,7 +173,7 @@ def _frozen(store: Store, project_id: str, val_share: float) -> Snapshot:
             hint="Import a data set or review some images first.",
             project=project_id,
         )
-    return freeze(rows, labels=project.recipe.label_names, val_share=val_share)
+    return project.recipe, rows
 
 
 def _file_name(entry: Entry) -> str:
@@ -187,17 +218,32 @@ def _coco_image(number: int, entry: Entry) -> dict[str, object]:
 
 
 def _coco_annotations(entries: Sequence[Entry], labels: tuple[str, ...]) -> list[dict[str, object]]:
-    shapes = [(number, shape) for number, entry in enumerate(entries, start=1) for shape in entry.shapes]
+    shapes = [
+        (number, shape)
+        for number, entry in enumerate(entries, start=1)
+        for shape in entry.shapes
+        if shape.type in _HELD[Layout.COCO]
+    ]
     return [
         {
             "id": index,
             "image_id": number,
             "category_id": labels.index(shape.label) + 1,
             "iscrowd": 0,
-            **coco_box(shape.box),
+            **_coco_shape(shape),
         }
         for index, (number, shape) in enumerate(shapes, start=1)
     ]
+
+
+def _coco_shape(shape: Shape) -> dict[str, object]:
+    """A polygon is COCO's segmentation of one piece; attributes are where CVAT has them."""
+    body = coco_box(shape.box)
+    if shape.type is Geometry.POLYGON:
+        body |= {"segmentation": [[*chain(*shape.points)]], "area": polygon_area(shape.points)}
+    if shape.attributes:
+        body["attributes"] = {k: list(v) if isinstance(v, tuple) else v for k, v in shape.attributes.items()}
+    return body
 
 
 def coco_box(box: Box) -> dict[str, object]:
@@ -220,7 +266,9 @@ def _write_yolo(folder: Path, snapshot: Snapshot) -> None:
     (folder / "data.yaml").write_text(f"# Askance snapshot {snapshot.digest}\n{text}", encoding="utf-8")
     for entry in snapshot.entries:
         rows = "".join(
-            yolo_row(snapshot.labels.index(shape.label), shape.box, entry.width, entry.height) for shape in entry.shapes
+            yolo_row(snapshot.labels.index(shape.label), shape.box, entry.width, entry.height)
+            for shape in entry.shapes
+            if shape.type in _HELD[Layout.YOLO]
         )
         (folder / "labels" / _NAMES[entry.split] / f"{entry.digest}.txt").write_text(rows, encoding="utf-8")
 
@@ -232,4 +280,10 @@ def yolo_row(label: int, box: Box, width: int, height: int) -> str:
     return " ".join([str(label), *(f"{value:.10g}" for value in values)]) + "\n"
 
 
+# Which shapes a format has a place for.
+_HELD: dict[Layout, frozenset[Geometry]] = {
+    Layout.COCO: frozenset({Geometry.BOX, Geometry.POLYGON}),
+    Layout.YOLO: frozenset({Geometry.BOX, Geometry.POLYGON}),
+    Layout.ASKANCE: frozenset(Geometry),
+}
 _WRITERS: dict[Layout, Callable[[Path, Snapshot], None]] = {Layout.COCO: _write_coco, Layout.YOLO: _write_yolo}

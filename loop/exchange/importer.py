@@ -6,6 +6,7 @@ off anywhere is finished by running it again.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,8 +14,10 @@ from loop.domain.errors import BadDataset, Invalid, NotFound
 from loop.domain.item import ImageFacts, Item, Split
 from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
 from loop.domain.project import Label, Project, Recipe, checked_slug, labels_named
+from loop.domain.recipe import BadRecipe, flaws_of
 from loop.domain.truth import GroundTruth, Shape
 from loop.exchange.coco import read_coco
+from loop.exchange.own import read_own
 from loop.exchange.reading import Dataset, Layout, ReadImage, Remark, fitted, shown
 from loop.exchange.voc import read_voc
 from loop.exchange.yolo import read_yolo
@@ -30,6 +33,7 @@ _READERS: dict[Layout, Callable[[Path], Dataset]] = {
     Layout.VOC: read_voc,
     Layout.COCO: read_coco,
     Layout.YOLO: read_yolo,
+    Layout.ASKANCE: read_own,
 }
 
 # Names what must stay on one side of a split. "folder": the image's folder; "none": what the data set says.
@@ -39,7 +43,7 @@ GroupBy = Callable[[ReadImage], str] | str
 class Projects(Protocol):
     """Who makes the project where there is none (loop.projects.Administration)."""
 
-    def create_project(self, project_id: str, labels: tuple[str, ...]) -> Project: ...
+    def create_project(self, project_id: str, labels: tuple[str, ...], *, recipe: Recipe | None = None) -> Project: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,8 +181,8 @@ class _Import:
         try:
             content = image.path.read_bytes()
             facts = self.inspect_image(content)
-            labels = self.project.recipe.label_names
-            fit = fitted(image, width=facts.width, height=facts.height, labels=labels, name=name)
+            recipe = self.project.recipe
+            fit = fitted(image, width=facts.width, height=facts.height, recipe=recipe, name=name)
         except OSError as error:
             tally.skipped.append(Remark(name, "image", f"cannot be read ({error.strerror or error})"))
             return None
@@ -187,7 +191,8 @@ class _Import:
             return None
         tally.skipped += fit.skipped
         tally.repaired += fit.repaired
-        if image.boxes and not any(box.label in labels for box in image.boxes):
+        labels = image.counts()
+        if labels and not any(name in labels for name in recipe.label_names):
             tally.skipped.append(Remark(name, "image", "none of its labels is in the project's recipe"))
             return None
         digest = self.blobs.put(content)
@@ -205,18 +210,21 @@ class _Import:
             width=facts.width,
             height=facts.height,
             created_at=self.clock(),
-            source=image.source or self.folder.resolve().name,
+            source=image.source if image.exact else image.source or self.folder.resolve().name,
             group=self.group_of(image),
             split=self.split or image.split,
-            meta={**image.meta, "path": name},
+            meta=image.meta if image.exact else {**image.meta, "path": name},
         )
 
     def _save(self, prepared: Sequence[_Prepared], tally: _Tally) -> None:
         """All of them in one transaction; the tally counts only what was committed."""
         counted = _Tally()
         with self.store.begin() as tx:
+            # The recipe may have changed since these were read; while it is held, it does not.
+            tx.projects.hold(self.project.id)
+            recipe = tx.projects.get(self.project.id).recipe
             for one in prepared:
-                self._save_one(tx, one, counted)
+                self._save_one(tx, replace(one, shapes=recipe.translated(one.shapes)), counted)
         tally.imported += counted.imported
         tally.updated += counted.updated
         tally.unchanged += counted.unchanged
@@ -254,7 +262,7 @@ class _Import:
 
 
 def same_shapes(a: Sequence[Shape], b: Sequence[Shape]) -> bool:
-    """The same labels and boxes, to SAME_BOX pixels, in any order."""
+    """The same labels, coordinates to SAME_BOX pixels, and all else, in any order."""
     left = list(b)
     for shape in a:
         twin = next((other for other in left if _same(shape, other)), None)
@@ -265,7 +273,10 @@ def same_shapes(a: Sequence[Shape], b: Sequence[Shape]) -> bool:
 
 
 def _same(a: Shape, b: Shape) -> bool:
-    return a.label == b.label and all(abs(p - q) <= SAME_BOX for p, q in zip(a.box, b.box, strict=True))
+    if replace(a, box=b.box, points=b.points) != b or len(a.points) != len(b.points):
+        return False
+    left, right = (chain(shape.box, *shape.points) for shape in (a, b))
+    return all(abs(p - q) <= SAME_BOX for p, q in zip(left, right, strict=True))
 
 
 def _settled_split(tx: Transaction, one: _Prepared) -> list[Remark]:
@@ -329,10 +340,10 @@ def _project(
                 f"{dataset.folder} names no label, so no project can be made for it.",
                 hint="Create the project first: askance project create.",
             ) from None
-        return projects.create_project(project_id, dataset.labels), True
+        return projects.create_project(project_id, dataset.labels, recipe=dataset.recipe), True
     unknown = tuple(label for label in dataset.labels if label not in project.recipe.label_names)
     if unknown and add_labels:
-        return _with_labels(store, project_id, unknown, actor, clock), False
+        return _with_labels(store, project_id, unknown, dataset.recipe, actor, clock), False
     if unknown and len(unknown) == len(dataset.labels):
         raise BadDataset(
             f"none of the data set's labels ({_some(unknown)}) is a label of {project_id} "
@@ -343,26 +354,33 @@ def _project(
     return project, False
 
 
-def _with_labels(store: Store, project_id: str, names: tuple[str, ...], actor: str, clock: Clock) -> Project:
-    """The project with a new version of its recipe that has these labels too."""
+def _with_labels(
+    store: Store, project_id: str, names: tuple[str, ...], source: Recipe | None, actor: str, clock: Clock
+) -> Project:
+    """The project with a new version of its recipe that has these labels too, as `source` has them, else as boxes."""
     with store.begin() as tx:
         project = tx.projects.get(project_id)
         old = project.recipe
         names = tuple(name for name in names if name not in old.label_names)
         if not names:
             return project
-        recipe = Recipe(version=old.version + 1, labels=_extended(old.labels, names), guidelines=old.guidelines)
+        labels = _extended(old.labels, names, source.labels if source else ())
+        recipe = replace(old, version=old.version + 1, labels=labels)
+        if flaws := flaws_of(recipe):
+            raise BadRecipe(flaws)
         tx.projects.save_recipe(project_id, recipe)
         body = {"version": recipe.version, "added": list(names)}
         tx.events.add(Event("recipe.changed", project_id, actor, body, clock()))
     return replace(project, recipe=recipe)
 
 
-def _extended(labels: tuple[Label, ...], names: tuple[str, ...]) -> tuple[Label, ...]:
-    """Old labels as they are; new ones with a key where it is free."""
+def _extended(labels: tuple[Label, ...], names: tuple[str, ...], source: tuple[Label, ...]) -> tuple[Label, ...]:
+    """Old labels as they are; new ones with a key where it is free, and with what `source` knows of them."""
+    known = {label.name: label for label in source}
     taken = {label.key for label in labels}
     added = labels_named((*(label.name for label in labels), *names))[len(labels) :]
-    return (*labels, *(replace(label, key="") if label.key in taken else label for label in added))
+    keyed = [replace(label, key="") if label.key in taken else label for label in added]
+    return (*labels, *(replace(known[one.name], key=one.key) if one.name in known else one for one in keyed))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ format has room. YOLO's label files have no room for scores.
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -102,8 +102,10 @@ def export_predictions(
                 (place / image.file_name).write_bytes(blobs.get(image.item.digest))
             else:
                 missing += 1
-            writer.add(image)
-            images, boxes = images + 1, boxes + len(image.prediction.detections)
+            # In the recipe's names; what it has no label for any more is left out.
+            shown = replace(image.prediction, detections=recipe.proposed(image.prediction.detections))
+            writer.add(replace(image, prediction=shown))
+            images, boxes = images + 1, boxes + len(shown.detections)
             on_progress(images, job.done)
         on_progress(job.done, job.done)
     return PredictionReport(job_id=job_id, folder=folder, images=images, boxes=boxes, missing=missing)

@@ -5,15 +5,17 @@ Readers look at annotations only. Boxes meet the image's true size in `fitted`, 
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from loop.domain.errors import BadDataset, Invalid
-from loop.domain.geometry import Box
+from loop.domain.geometry import Box, Point
 from loop.domain.item import Split
-from loop.domain.truth import EDGE_TOLERANCE, Shape, checked_shapes
+from loop.domain.ontology import Label
+from loop.domain.recipe import Recipe
+from loop.domain.truth import EDGE_TOLERANCE, Geometry, Shape, Value, drawn
 
 # What the service can decode; anything else in a folder of images is reported and left out.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -38,12 +40,13 @@ class Layout(StrEnum):
     VOC = "voc"
     COCO = "coco"
     YOLO = "yolo"
+    ASKANCE = "askance"
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
     """One thing of a data set that did not come as it was. path: relative to its folder, with slashes;
-    what: box | annotation | image | file | split; count: how many boxes it speaks of, else 1."""
+    what: box | shape | attribute | annotation | image | file | split; count: how many boxes it speaks of, else 1."""
 
     path: str
     what: str
@@ -53,16 +56,20 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class ReadBox:
-    """A labelled box as it was written: `xyxy` in pixels, or in fractions of the image's sides."""
+    """A labelled box as it was written: `xyxy` in pixels, or in fractions of the image's sides. polygon: what it is the
+    box of, in pixels, where the data set has one."""
 
     label: str
     box: Box
+    polygon: tuple[Point, ...] = ()
+    attributes: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadImage:
     """One annotated image of a data set. width, height: as the annotation says, None where it does not.
-    relative: `boxes` are fractions. group, source: what the data set says, "" where it says nothing."""
+    relative: `boxes` are fractions. group, source: what the data set says, "" where it says nothing. shapes: whole
+    ones, in pixels, of a data set in Askance's own form. exact: source and meta are kept as they are."""
 
     path: Path
     boxes: tuple[ReadBox, ...]
@@ -73,16 +80,24 @@ class ReadImage:
     group: str = ""
     source: str = ""
     meta: Mapping[str, str] = field(default_factory=dict)
+    shapes: tuple[Shape, ...] = ()
+    exact: bool = False
+
+    def counts(self) -> Counter[str]:
+        """How many boxes and shapes have each label."""
+        return Counter([box.label for box in self.boxes] + [shape.label for shape in self.shapes])
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a reader found. labels: in the order of the data set's class numbers, else of the alphabet."""
+    """What a reader found. labels: in the order of the data set's class numbers, else of the alphabet. recipe: of a
+    data set in Askance's own form."""
 
     folder: Path
     labels: tuple[str, ...]
     images: tuple[ReadImage, ...]
     skipped: tuple[Remark, ...]
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,34 +168,76 @@ def image_files(folder: Path, root: Path, *, nested: bool) -> tuple[list[Path], 
     return images, others
 
 
-def fitted(image: ReadImage, *, width: int, height: int, labels: Iterable[str], name: str) -> Fitted:
+def fitted(image: ReadImage, *, width: int, height: int, recipe: Recipe, name: str) -> Fitted:
     """The shapes of `image` at its true size in pixels, in their order; raises BadDataset where the
     annotation was made for an image of another size.
 
     Boxes are clipped to the image (reported as repaired beyond EDGE_TOLERANCE). Left out are boxes that are
-    not finite, have no area, lie with less than MIN_INSIDE of their area inside, or have a label not in `labels`.
+    not finite, have no area, lie with less than MIN_INSIDE of their area inside, and what the recipe does not allow.
     """
     _require_size(image, width, height)
-    known = tuple(labels)
-    unknown = Counter(box.label for box in image.boxes if box.label not in known)
+    unknown = image.counts()
+    for known in recipe.label_names:
+        unknown.pop(known, None)
     skipped = [
-        Remark(name, "box", f"the label {label!r} is not in the project's recipe", count)
-        for label, count in sorted(unknown.items())
+        Remark(name, "box", f"the label {foreign!r} is not in the project's recipe", count)
+        for foreign, count in sorted(unknown.items())
     ]
     shapes: list[Shape] = []
     repaired: list[Remark] = []
     for read in image.boxes:
-        if read.label in unknown:
+        label = next((label for label in recipe.labels if label.name == read.label), None)
+        if label is None:
             continue
         try:
-            box, note = _clipped(_in_pixels(read.box, image.relative, width, height), width, height)
-            shapes += checked_shapes([Shape(read.label, box)], labels=known, width=width, height=height)
+            shape, note = _shape_of(read, label, image.relative, width, height)
+            shapes += recipe.checked([shape], width, height)
         except Invalid as error:
             skipped.append(Remark(name, "box", f"{read.label}: {error.detail}"))
             continue
         if note:
             repaired.append(Remark(name, "box", f"{read.label}: {note}"))
-    return Fitted(tuple(shapes), tuple(skipped), tuple(repaired))
+        if lost := set(read.attributes) - set(shape.attributes):
+            why = f"{read.label}: the recipe does not allow its {', '.join(sorted(lost))}; the box is kept"
+            skipped.append(Remark(name, "attribute", why))
+    whole, refused = _whole(image, recipe, width, height, name)
+    return Fitted((*shapes, *whole), (*skipped, *refused), tuple(repaired))
+
+
+def _shape_of(read: ReadBox, label: Label, relative: bool, width: int, height: int) -> tuple[Shape, str]:
+    """As its label is drawn, with the attributes that the label has; and what was cut. Raises BadDataset."""
+    attributes = {
+        name: value
+        for name, value in read.attributes.items()
+        if (attribute := label.attribute(name)) is not None and not attribute.refuses(value)
+    }
+    if label.geometry is Geometry.POLYGON and read.polygon:
+        return drawn(Geometry.POLYGON, read.label, read.polygon, attributes=attributes), ""
+    box, note = _clipped(_in_pixels(read.box, relative, width, height), width, height)
+    return Shape(read.label, box, attributes=attributes), note
+
+
+def _whole(
+    image: ReadImage, recipe: Recipe, width: int, height: int, name: str
+) -> tuple[tuple[Shape, ...], list[Remark]]:
+    """The whole shapes that the recipe allows. With one that it does not, the links to it are left out."""
+    left = [shape for shape in image.shapes if shape.label in recipe.label_names]
+    refused: list[Remark] = []
+    while True:
+        left = _without_dangling(left, {shape.id for shape in image.shapes})
+        try:
+            return recipe.checked(left, width, height), refused
+        except Invalid as error:
+            shape = left.pop(int(str(error.ids["shape"])))
+            refused.append(Remark(name, "shape", f"{shape.label}: {error.detail}"))
+
+
+def _without_dangling(shapes: list[Shape], known: set[str]) -> list[Shape]:
+    """Without links to shapes that were `known` and are not there any more."""
+    gone = known - {shape.id for shape in shapes}
+    if not gone:
+        return shapes
+    return [replace(s, links=tuple(link for link in s.links if link.to not in gone)) if s.links else s for s in shapes]
 
 
 def _require_size(image: ReadImage, width: int, height: int) -> None:

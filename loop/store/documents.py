@@ -8,11 +8,19 @@ from typing import Any
 from loop.domain.drift import ClassShift, DriftTest, ScoreShift, SourceShift
 from loop.domain.geometry import Box
 from loop.domain.model import ModelHead
+from loop.domain.ontology import (
+    Label,
+    LinkType,
+    label_from_json,
+    label_to_json,
+    link_type_from_json,
+    link_type_to_json,
+)
 from loop.domain.prediction import Detection
-from loop.domain.project import Label
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Reason
-from loop.domain.truth import Shape
+from loop.domain.rules import Issue, Rule, issue_from_json, issue_to_json, rule_from_json, rule_to_json
+from loop.domain.truth import Shape, shape_from_json, shape_to_json
 from loop.domain.webhooks import Secret
 from loop.store.types import JsonOf
 
@@ -46,8 +54,8 @@ NUMBERS: JsonOf[Mapping[str, float]] = JsonOf(
 )
 STRINGS: JsonOf[tuple[str, ...]] = JsonOf(list, tuple)
 SHAPES: JsonOf[tuple[Shape, ...]] = JsonOf(
-    lambda shapes: [{"label": s.label, "box": _plain_box(s.box)} for s in shapes],
-    lambda documents: tuple(Shape(d["label"], _box(d["box"])) for d in documents),
+    lambda shapes: [shape_to_json(shape) for shape in shapes],
+    lambda documents: tuple(shape_from_json(document) for document in documents),
 )
 DETECTIONS: JsonOf[tuple[Detection, ...]] = JsonOf(
     lambda detections: [{"label": d.label, "score": float(d.score), "box": _plain_box(d.box)} for d in detections],
@@ -58,8 +66,20 @@ REASONS: JsonOf[tuple[Reason, ...]] = JsonOf(
     lambda documents: tuple(Reason(**document) for document in documents),
 )
 LABELS: JsonOf[tuple[Label, ...]] = JsonOf(
-    lambda labels: [asdict(label) for label in labels],
-    lambda documents: tuple(Label(**document) for document in documents),
+    lambda labels: [label_to_json(label) for label in labels],
+    lambda documents: tuple(label_from_json(document) for document in documents),
+)
+LINK_TYPES: JsonOf[tuple[LinkType, ...]] = JsonOf(
+    lambda types: [link_type_to_json(one) for one in types],
+    lambda documents: tuple(link_type_from_json(document) for document in documents),
+)
+RULES: JsonOf[tuple[Rule, ...]] = JsonOf(
+    lambda rules: [rule_to_json(rule) for rule in rules],
+    lambda documents: tuple(rule_from_json(document) for document in documents),
+)
+ISSUES: JsonOf[tuple[Issue, ...]] = JsonOf(
+    lambda issues: [issue_to_json(issue) for issue in issues],
+    lambda documents: tuple(issue_from_json(document) for document in documents),
 )
 HEAD: JsonOf[ModelHead] = JsonOf(_plain_head, _head)
 DRIFT_TESTS: JsonOf[tuple[DriftTest, ...]] = JsonOf(

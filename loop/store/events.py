@@ -1,6 +1,7 @@
 """A project's history, one line per thing that happened."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from sqlalchemy import Connection, select
 
@@ -41,5 +42,13 @@ class SqlEvents:
             .where(events.c.project_id == project_id, events.c.sequence > sequence)
             .order_by(events.c.sequence)
             .limit(limit)
+        )
+        return [Event(**row._mapping) for row in rows]
+
+    def since(self, project_id: str, kind: str, moment: datetime) -> list[Event]:
+        rows = self._connection.execute(
+            select(events)
+            .where(events.c.project_id == project_id, events.c.kind == kind, events.c.at >= moment)
+            .order_by(events.c.sequence)
         )
         return [Event(**row._mapping) for row in rows]

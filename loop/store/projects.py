@@ -10,7 +10,7 @@ from loop.domain.project import Project, Recipe
 from loop.domain.routing import Policy
 from loop.store.configuration import raise_revision
 from loop.store.schema import policies, projects, recipes
-from loop.store.statements import columns, inserted
+from loop.store.statements import columns, first, inserted
 
 # A project with its current recipe and policy, in one query: every request begins with it.
 _CURRENT = (
@@ -80,6 +80,24 @@ class SqlProjects:
             raise _taken("recipe", project_id, recipe.version)
         self._point(project_id, recipe_version=recipe.version)
 
+    def recipe(self, project_id: str, version: int) -> Recipe:
+        row = first(self._connection, recipes, project_id=project_id, version=version)
+        if row is None:
+            newest = self.get(project_id).recipe.version
+            raise NotFound(
+                f"project {project_id!r} has no version {version} of its recipe.",
+                hint=f"The newest is {newest}.",
+                project=project_id,
+                version=version,
+            )
+        return _recipe(row)
+
+    def recipes(self, project_id: str) -> list[Recipe]:
+        rows = self._connection.execute(
+            select(recipes).where(recipes.c.project_id == project_id).order_by(recipes.c.version.desc())
+        )
+        return [_recipe(row) for row in rows]
+
     def move_champion(self, project_id: str, *, expected: str | None, to: str) -> bool:
         """Compare and swap; of callers with the same `expected` one gets True. False for an unknown project."""
         raise_revision(self._connection)
@@ -115,6 +133,10 @@ def _project(row: Row[Any]) -> Project:
         champion_id=row.champion_id,
         created_at=row.created_at,
     )
+
+
+def _recipe(row: Row[Any]) -> Recipe:
+    return Recipe(**{field.name: row._mapping[field.name] for field in fields(Recipe)})
 
 
 def _taken(what: str, project_id: str, version: int) -> Conflict:

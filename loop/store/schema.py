@@ -42,11 +42,14 @@ from loop.store.documents import (
     DETECTIONS,
     DRIFT_TESTS,
     HEAD,
+    ISSUES,
     LABELS,
     LIMITS,
+    LINK_TYPES,
     NUMBERS,
     OBJECT,
     REASONS,
+    RULES,
     SCORE_SHIFT,
     SECRETS,
     SHAPES,
@@ -78,6 +81,7 @@ DEAD_DELIVERY = text("state = 'dead'")
 SCHEDULED_LOOK = text("scheduled")
 # Rows from before a column was there have the empty document.
 _EMPTY = text("'{}'")
+_NONE = text("'[]'")
 
 
 def _one_of(column: str, members: type[StrEnum]) -> CheckConstraint:
@@ -144,6 +148,8 @@ recipes = Table(
     Column("version", Integer, nullable=False),
     Column("labels", LABELS, nullable=False),
     Column("guidelines", PlainText, nullable=False),
+    Column("link_types", LINK_TYPES, nullable=False, server_default=_NONE),
+    Column("rules", RULES, nullable=False, server_default=_NONE),
     PrimaryKeyConstraint("project_id", "version"),
 )
 
@@ -338,6 +344,7 @@ submissions = Table(
     Column("corrections", OBJECT, nullable=False),
     Column("seconds", Double, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("issues", ISSUES, nullable=False, server_default=_NONE),
     UniqueConstraint("task_id"),
     _item_key(),
     _one_of("outcome", Outcome),

@@ -105,6 +105,22 @@ class SqlTasks:
         if done.rowcount == 0:
             raise _refused(self.get(task.id), task)
 
+    def by_recipe(self, project_id: str) -> Mapping[int, int]:
+        rows = self._connection.execute(
+            select(tasks.c.recipe_version, func.count())
+            .where(tasks.c.project_id == project_id, UNFINISHED_TASK)
+            .group_by(tasks.c.recipe_version)
+        )
+        return {version: count for version, count in rows}  # noqa: C416 - rows are no pairs to a type checker
+
+    def move_to_recipe(self, project_id: str, version: int) -> int:
+        moved = self._connection.execute(
+            update(tasks)
+            .where(tasks.c.project_id == project_id, UNFINISHED_TASK, tasks.c.recipe_version != version)
+            .values(recipe_version=version)
+        )
+        return moved.rowcount
+
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """Has every state as a key."""
         state = case((_ran_out(now), literal(TaskState.OPEN, tasks.c.state.type)), else_=tasks.c.state)

@@ -1,6 +1,6 @@
 """Ground truth: the resolved shapes of each item, every version kept."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -16,9 +16,11 @@ from sqlalchemy import (
     and_,
     column,
     func,
+    insert,
     select,
     true,
 )
+from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import Conflict
 from loop.domain.item import Item
@@ -45,6 +47,14 @@ class SqlTruths:
                 item=truth.item_digest,
                 version=truth.version,
             )
+
+    def add_all(self, given: Sequence[GroundTruth]) -> None:
+        if not given:
+            return
+        try:
+            self._connection.execute(insert(ground_truths), [columns(truth) for truth in given])
+        except IntegrityError as error:
+            raise Conflict("one of these items has this version already.", hint="Read them again.") from error
 
     def current(self, project_id: str, item_digest: str) -> GroundTruth | None:
         row = self._connection.execute(

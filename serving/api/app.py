@@ -23,6 +23,7 @@ from serving.api import (
     objects,
     predictions,
     projects,
+    recipes,
     selections,
     tasks,
     webhooks,
@@ -71,7 +72,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(_Measured)
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
-        predictions, tasks, items, objects, duplicates, projects, models, annotations, selections, drift, maps,
+        predictions, tasks, items, objects, duplicates, projects, recipes, models, annotations, selections, drift, maps,
         webhooks, health,
     ):  # fmt: skip
         app.include_router(module.router)

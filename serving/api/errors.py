@@ -63,6 +63,8 @@ def _plain(value: object) -> object:
     """What JSON can hold, whatever a caller sent: numbers that are finite, text without lone surrogates."""
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {_text(str(name)): _plain(one) for name, one in value.items()}
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     return _text(str(value))

@@ -8,20 +8,26 @@ from loop.domain.item import Item
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Prediction
 from loop.domain.project import Project
+from loop.domain.recipe import Recipe, recipe_to_json
 from loop.domain.review import Submission, Task
 from loop.domain.rollout import ShadowAnswer
-from loop.domain.truth import GroundTruth, Shape
+from loop.domain.truth import GroundTruth, Shape, shape_to_json
 from loop.review import Assignment
 from serving.api.schemas.items import ItemOut
 from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
 from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.projects import ProjectOut
+from serving.api.schemas.recipes import RecipeOut
 from serving.api.schemas.review import TaskOut
 from serving.api.schemas.shapes import ShapeIO, TruthOut
 
 
 def project_out(project: Project) -> ProjectOut:
-    return ProjectOut.model_validate(asdict(project))
+    return ProjectOut.model_validate(asdict(project) | {"recipe": recipe_to_json(project.recipe)})
+
+
+def recipe_out(recipe: Recipe) -> RecipeOut:
+    return RecipeOut.model_validate(recipe_to_json(recipe))
 
 
 def prediction_out(
@@ -88,6 +94,7 @@ def task_out(assignment: Assignment) -> TaskOut:
         width=item.width,
         height=item.height,
         image_url=image_url(task.project_id, task.item_digest),
+        recipe_version=task.recipe_version,
         epoch=task.epoch,
         expires_at=task.expires_at,
         lease_seconds=assignment.lease_seconds,
@@ -114,7 +121,7 @@ def item_out(item: Item) -> ItemOut:
 def truth_out(truth: GroundTruth) -> TruthOut:
     return TruthOut(
         version=truth.version,
-        shapes=[ShapeIO(label=shape.label, box=list(shape.box)) for shape in truth.shapes],
+        shapes=[ShapeIO.model_validate(shape_to_json(shape)) for shape in truth.shapes],
         origin=truth.origin,
         submission_ids=list(truth.submission_ids),
         created_at=truth.created_at,
@@ -122,7 +129,7 @@ def truth_out(truth: GroundTruth) -> TruthOut:
 
 
 def shapes_in(shapes: list[ShapeIO]) -> list[Shape]:
-    return [Shape(s.label, (s.box[0], s.box[1], s.box[2], s.box[3])) for s in shapes]
+    return [shape.shape() for shape in shapes]
 
 
 def model_out(model: ModelVersion, champion_id: str | None) -> ModelOut:

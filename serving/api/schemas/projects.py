@@ -9,6 +9,7 @@ from loop.domain.access import Role
 from loop.domain.review import TaskState
 from loop.domain.routing import Durability, Retain
 from serving.api.schemas.models import CycleOut
+from serving.api.schemas.recipes import RecipeOut
 from serving.api.schemas.wire import In, Out, Unit
 
 
@@ -36,18 +37,6 @@ class TokenOut(Out):
 
 class NewTokenOut(TokenOut):
     secret: str = Field(description="shown once; send it as Authorization: Bearer …")
-
-
-class LabelOut(Out):
-    name: str
-    color: str
-    key: str
-
-
-class RecipeOut(Out):
-    version: int
-    labels: list[LabelOut]
-    guidelines: str
 
 
 class PolicyOut(Out):

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from loop.domain.review import Outcome
 from serving.api.schemas.predictions import DetectionOut
-from serving.api.schemas.shapes import ShapeIO
+from serving.api.schemas.shapes import IssueOut, ShapeIO
 from serving.api.schemas.wire import In, Out
 
 
@@ -26,6 +26,7 @@ class TaskOut(Out):
     width: int
     height: int
     image_url: str
+    recipe_version: int = Field(description="the version that the answer is checked by")
     epoch: int
     expires_at: datetime
     lease_seconds: int
@@ -65,4 +66,13 @@ class SubmissionOut(Out):
     outcome: Outcome
     corrections: dict[str, int]
     seconds: float
+    issues: list[IssueOut] = Field(description="warnings that the answer was taken with")
     created_at: datetime
+
+
+class CheckIn(In):
+    shapes: list[ShapeIO] = Field(max_length=5000)
+
+
+class CheckOut(Out):
+    issues: list[IssueOut] = Field(description="with an error among them, submitting is refused")

@@ -628,6 +628,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/recipe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Newest */
+        get: operations["newest_v1_projects__project_id__recipe_get"];
+        put?: never;
+        /**
+         * Change
+         * @description The next version of the recipe, from a JSON or YAML document (docs/recipe.md).
+         */
+        post: operations["change_v1_projects__project_id__recipe_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/recipe/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions */
+        get: operations["versions_v1_projects__project_id__recipe_versions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/recipe/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Version */
+        get: operations["version_v1_projects__project_id__recipe__version__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/risk": {
         parameters: {
             query?: never;
@@ -789,6 +844,26 @@ export interface paths {
          * @description The next tasks for me, most urgent first; those I hold already come before.
          */
         post: operations["lease_v1_projects__project_id__tasks_lease_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{task_id}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check
+         * @description What submitting these shapes would meet, as one works; nobody needs to hold the task.
+         */
+        post: operations["check_v1_tasks__task_id__check_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1196,6 +1271,33 @@ export interface components {
             /** Status */
             status: number | null;
         };
+        /** AttributeDocument */
+        AttributeDocument: {
+            /** Default */
+            default?: string | boolean | number | string[] | null;
+            /** Max */
+            max?: number | null;
+            /** Min */
+            min?: number | null;
+            /** Name */
+            name: string;
+            /**
+             * Options
+             * @default []
+             */
+            options?: string[];
+            /**
+             * Required
+             * @default false
+             */
+            required?: boolean;
+            type: components["schemas"]["AttributeType"];
+        };
+        /**
+         * AttributeType
+         * @enum {string}
+         */
+        AttributeType: "select" | "multiselect" | "text" | "number" | "boolean";
         /** BadImageOut */
         BadImageOut: {
             /** Reason */
@@ -1212,6 +1314,19 @@ export interface components {
             bad: number;
             /** Images */
             images: components["schemas"]["BadImageOut"][];
+        };
+        /** CheckIn */
+        CheckIn: {
+            /** Shapes */
+            shapes: components["schemas"]["ShapeIO"][];
+        };
+        /** CheckOut */
+        CheckOut: {
+            /**
+             * Issues
+             * @description with an error among them, submitting is refused
+             */
+            issues: components["schemas"]["IssueOut"][];
         };
         /** ClassShiftOut */
         ClassShiftOut: {
@@ -1247,6 +1362,30 @@ export interface components {
             model: components["schemas"]["ModelOut"];
             /** @description for the champion: serves with them once this is active */
             promotion: components["schemas"]["PromotionOut"] | null;
+        };
+        /** CountDocument */
+        CountDocument: {
+            /**
+             * Id
+             * @description unique; left out: rule-1 for the first
+             */
+            id?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "count";
+            /** Label */
+            label: string;
+            /** Max */
+            max?: number | null;
+            /**
+             * Min
+             * @default 0
+             */
+            min?: number;
+            /** @default error */
+            severity?: components["schemas"]["Severity"];
         };
         /**
          * CycleIn
@@ -1750,6 +1889,45 @@ export interface components {
              */
             version: number;
         };
+        /** ForbiddenDocument */
+        ForbiddenDocument: {
+            /**
+             * Id
+             * @description unique; left out: rule-1 for the first
+             */
+            id?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "forbidden";
+            /** Labels */
+            labels: string[];
+            /** @default error */
+            severity?: components["schemas"]["Severity"];
+        };
+        /** FunctionDocument */
+        FunctionDocument: {
+            /** Function */
+            function: string;
+            /**
+             * Id
+             * @description unique; left out: rule-1 for the first
+             */
+            id?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "function";
+            /** @default error */
+            severity?: components["schemas"]["Severity"];
+        };
+        /**
+         * Geometry
+         * @enum {string}
+         */
+        Geometry: "box" | "point" | "polygon" | "polyline";
         /** Health */
         Health: {
             /**
@@ -1769,6 +1947,46 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
+        };
+        /** InsideDocument */
+        InsideDocument: {
+            /**
+             * Id
+             * @description unique; left out: rule-1 for the first
+             */
+            id?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "inside";
+            /** Label */
+            label: string;
+            /** @default error */
+            severity?: components["schemas"]["Severity"];
+            /**
+             * Share
+             * @default 1
+             */
+            share?: number;
+            /** Within */
+            within: string[];
+        };
+        /** IssueOut */
+        IssueOut: {
+            /** Message */
+            message: string;
+            /**
+             * Rule
+             * @description id of the rule, or the place in the recipe that asks for it
+             */
+            rule: string;
+            severity: components["schemas"]["Severity"];
+            /**
+             * Shapes
+             * @description ids of the shapes concerned; #3 for the fourth where it has none
+             */
+            shapes: string[];
         };
         /** ItemDetailOut */
         ItemDetailOut: {
@@ -1836,8 +2054,21 @@ export interface components {
         };
         /** LabelOut */
         LabelOut: {
+            /**
+             * Attributes
+             * @default []
+             */
+            attributes?: components["schemas"]["AttributeDocument"][];
             /** Color */
             color: string;
+            /**
+             * Formerly
+             * @description names in earlier versions
+             * @default []
+             */
+            formerly?: string[];
+            /** @default box */
+            geometry?: components["schemas"]["Geometry"];
             /** Key */
             key: string;
             /** Name */
@@ -1875,6 +2106,79 @@ export interface components {
             open: number;
             /** Tasks */
             tasks: components["schemas"]["TaskOut"][];
+        };
+        /** LinkIO */
+        LinkIO: {
+            /**
+             * To
+             * @description the id of another shape of the same answer
+             */
+            to: string;
+            /** Type */
+            type: string;
+        };
+        /** LinkTypeDocument */
+        LinkTypeDocument: {
+            /**
+             * From
+             * @description labels
+             */
+            from: string[];
+            /** Max In */
+            max_in?: number | null;
+            /** Max Out */
+            max_out?: number | null;
+            /**
+             * Min In
+             * @default 0
+             */
+            min_in?: number;
+            /**
+             * Min Out
+             * @default 0
+             */
+            min_out?: number;
+            /** Name */
+            name: string;
+            /**
+             * Required
+             * @description the same as min_out: 1
+             * @default false
+             */
+            required?: boolean;
+            /**
+             * To
+             * @description labels
+             */
+            to: string[];
+        };
+        /** LinksDocument */
+        LinksDocument: {
+            /**
+             * Id
+             * @description unique; left out: rule-1 for the first
+             */
+            id?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "links";
+            /** Label */
+            label: string;
+            /** Link */
+            link: string;
+            /** Max */
+            max?: number | null;
+            /**
+             * Min
+             * @default 0
+             */
+            min?: number;
+            /** @default error */
+            severity?: components["schemas"]["Severity"];
+            /** @default out */
+            side?: components["schemas"]["Side"];
         };
         /** MapIn */
         MapIn: {
@@ -2108,6 +2412,30 @@ export interface components {
          * @enum {string}
          */
         Outcome: "submitted" | "skipped";
+        /** OverlapDocument */
+        OverlapDocument: {
+            /**
+             * Id
+             * @description unique; left out: rule-1 for the first
+             */
+            id?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "overlap";
+            /** Label */
+            label: string;
+            /** Max Iou */
+            max_iou: number;
+            /**
+             * Other
+             * @description left out: the same label
+             */
+            other?: string | null;
+            /** @default error */
+            severity?: components["schemas"]["Severity"];
+        };
         /** PickOut */
         PickOut: {
             /**
@@ -2322,19 +2650,125 @@ export interface components {
             /** Detail */
             detail: string;
         };
-        /** RecipeOut */
+        /** RecipeChangeOut */
+        RecipeChangeOut: {
+            /** Added */
+            added: string[];
+            /**
+             * Attributes
+             * @description labels whose attributes differ
+             */
+            attributes: string[];
+            /** Guidelines */
+            guidelines: boolean;
+            /** Links */
+            links: boolean;
+            /**
+             * Redrawn
+             * @description labels with another geometry
+             */
+            redrawn: string[];
+            /** Removed */
+            removed: string[];
+            /**
+             * Renamed
+             * @description old name: new name
+             */
+            renamed: {
+                [key: string]: string;
+            };
+            /** Rules */
+            rules: boolean;
+        };
+        /**
+         * RecipeOut
+         * @description Send it changed, as JSON or YAML, to make the next version (docs/recipe.md).
+         */
         RecipeOut: {
             /** Guidelines */
             guidelines: string;
             /** Labels */
             labels: components["schemas"]["LabelOut"][];
+            /**
+             * Links
+             * @default []
+             */
+            links?: components["schemas"]["LinkTypeDocument"][];
+            /**
+             * Rules
+             * @default []
+             */
+            rules?: (components["schemas"]["RequiredAttributeDocument"] | components["schemas"]["CountDocument"] | components["schemas"]["LinksDocument"] | components["schemas"]["SizeDocument"] | components["schemas"]["OverlapDocument"] | components["schemas"]["InsideDocument"] | components["schemas"]["ForbiddenDocument"] | components["schemas"]["FunctionDocument"])[];
             /** Version */
             version: number;
+        };
+        /** RecipeOutcomeOut */
+        RecipeOutcomeOut: {
+            change: components["schemas"]["RecipeChangeOut"];
+            /** Consequences */
+            consequences: string[];
+            /**
+             * Dropped
+             * @description shapes that these versions leave out
+             */
+            dropped: number;
+            /**
+             * Moved
+             * @description open tasks that are answered under this version now
+             */
+            moved: number;
+            recipe: components["schemas"]["RecipeOut"];
+            /**
+             * Relabelled
+             * @description items whose ground truth has a new version
+             */
+            relabelled: number;
+            /**
+             * Saved
+             * @description false for a dry run, and where nothing changes
+             */
+            saved: boolean;
+        };
+        /** RecipeVersionOut */
+        RecipeVersionOut: {
+            /**
+             * Open Tasks
+             * @description unfinished tasks that are answered under this version
+             */
+            open_tasks: number;
+            recipe: components["schemas"]["RecipeOut"];
+        };
+        /** RecipeVersionsOut */
+        RecipeVersionsOut: {
+            /**
+             * Versions
+             * @description the newest first
+             */
+            versions: components["schemas"]["RecipeVersionOut"][];
         };
         /** ReplayedOut */
         ReplayedOut: {
             /** Replayed */
             replayed: number;
+        };
+        /** RequiredAttributeDocument */
+        RequiredAttributeDocument: {
+            /** Attribute */
+            attribute: string;
+            /**
+             * Id
+             * @description unique; left out: rule-1 for the first
+             */
+            id?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "required_attribute";
+            /** Label */
+            label: string;
+            /** @default error */
+            severity?: components["schemas"]["Severity"];
         };
         /**
          * Retain
@@ -2723,6 +3157,11 @@ export interface components {
             /** Seed */
             seed: number;
         };
+        /**
+         * Severity
+         * @enum {string}
+         */
+        Severity: "error" | "warning";
         /** ShadowAnswerOut */
         ShadowAnswerOut: {
             /** Detections */
@@ -2754,21 +3193,83 @@ export interface components {
             /** Next */
             next: string | null;
         };
-        /** ShapeIO */
+        /**
+         * ShapeIO
+         * @description A box needs label and box, everything else type, label and points. What is not there is left out of answers.
+         */
         ShapeIO: {
+            /** Attributes */
+            attributes?: {
+                [key: string]: boolean | number | string | string[];
+            } | null;
             /**
              * Box
-             * @description x1, y1, x2, y2 in absolute pixels
+             * @description x1, y1, x2, y2 in absolute pixels; of other geometries the box around their points
+             * @default []
              */
-            box: number[];
+            box?: number[];
+            /**
+             * Group
+             * @description shapes of one image that belong together
+             */
+            group?: string | null;
+            /**
+             * Id
+             * @description unique within the answer; needed where a link leads here
+             */
+            id?: string | null;
             /** Label */
             label: string;
+            /** Links */
+            links?: components["schemas"]["LinkIO"][] | null;
             /**
-             * Type
-             * @default box
-             * @constant
+             * Points
+             * @description of a polygon without repeating the first
              */
-            type?: "box";
+            points?: number[][] | null;
+            /**
+             * Track
+             * @description shapes of one object in several images
+             */
+            track?: string | null;
+            /** @default box */
+            type?: components["schemas"]["Geometry"];
+        };
+        /**
+         * Side
+         * @enum {string}
+         */
+        Side: "out" | "in";
+        /** SizeDocument */
+        SizeDocument: {
+            /**
+             * Id
+             * @description unique; left out: rule-1 for the first
+             */
+            id?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "size";
+            /** Labels */
+            labels: string[];
+            /** Max Area */
+            max_area?: number | null;
+            /** Max Height */
+            max_height?: number | null;
+            /** Max Width */
+            max_width?: number | null;
+            /** Min Area */
+            min_area?: number | null;
+            /** Min Height */
+            min_height?: number | null;
+            /** Min Width */
+            min_width?: number | null;
+            /** @default error */
+            severity?: components["schemas"]["Severity"];
+            /** @default pixels */
+            unit?: components["schemas"]["Unit"];
         };
         /** SkipIn */
         SkipIn: {
@@ -2818,6 +3319,11 @@ export interface components {
             created_at: string;
             /** Id */
             id: string;
+            /**
+             * Issues
+             * @description warnings that the answer was taken with
+             */
+            issues: components["schemas"]["IssueOut"][];
             /** Item Digest */
             item_digest: string;
             outcome: components["schemas"]["Outcome"];
@@ -2899,6 +3405,11 @@ export interface components {
              * @description why it was selected; empty for routed work and audits
              */
             reason: string;
+            /**
+             * Recipe Version
+             * @description the version that the answer is checked by
+             */
+            recipe_version: number;
             /** Width */
             width: number;
         };
@@ -2948,6 +3459,11 @@ export interface components {
             /** Version */
             version: number;
         };
+        /**
+         * Unit
+         * @enum {string}
+         */
+        Unit: "pixels" | "share";
         /**
          * Verdict
          * @enum {string}
@@ -4309,6 +4825,803 @@ export interface operations {
             };
         };
     };
+    newest_v1_projects__project_id__recipe_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_v1_projects__project_id__recipe_post: {
+        parameters: {
+            query?: {
+                /** @description only tell what it would do */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Guidelines
+                     * @description Markdown
+                     * @default
+                     */
+                    guidelines?: string;
+                    /** Labels */
+                    labels: {
+                        /**
+                         * Attributes
+                         * @default []
+                         */
+                        attributes?: {
+                            /** Default */
+                            default?: string | boolean | number | string[] | null;
+                            /** Max */
+                            max?: number | null;
+                            /** Min */
+                            min?: number | null;
+                            /** Name */
+                            name: string;
+                            /**
+                             * Options
+                             * @default []
+                             */
+                            options?: string[];
+                            /**
+                             * Required
+                             * @default false
+                             */
+                            required?: boolean;
+                            /**
+                             * AttributeType
+                             * @enum {string}
+                             */
+                            type: "select" | "multiselect" | "text" | "number" | "boolean";
+                        }[];
+                        /**
+                         * Color
+                         * @description #rrggbb; left out: the next free
+                         */
+                        color?: string | null;
+                        /**
+                         * Formerly
+                         * @description names in earlier versions; kept by the service
+                         * @default []
+                         */
+                        formerly?: string[];
+                        /**
+                         * Geometry
+                         * @enum {string}
+                         */
+                        geometry?: "box" | "point" | "polygon" | "polyline";
+                        /**
+                         * Key
+                         * @description of the keyboard; left out: the next free
+                         */
+                        key?: string | null;
+                        /** Name */
+                        name: string;
+                    }[];
+                    /**
+                     * Links
+                     * @default []
+                     */
+                    links?: {
+                        /**
+                         * From
+                         * @description labels
+                         */
+                        from: string[];
+                        /** Max In */
+                        max_in?: number | null;
+                        /** Max Out */
+                        max_out?: number | null;
+                        /**
+                         * Min In
+                         * @default 0
+                         */
+                        min_in?: number;
+                        /**
+                         * Min Out
+                         * @default 0
+                         */
+                        min_out?: number;
+                        /** Name */
+                        name: string;
+                        /**
+                         * Required
+                         * @description the same as min_out: 1
+                         * @default false
+                         */
+                        required?: boolean;
+                        /**
+                         * To
+                         * @description labels
+                         */
+                        to: string[];
+                    }[];
+                    /**
+                     * Migration
+                     * @description What becomes of work that a change would orphan.
+                     */
+                    migrate?: {
+                        /**
+                         * Ground Truth
+                         * @description drop: a new version of the ground truth leaves the shapes out; the old one stays
+                         */
+                        ground_truth?: "drop" | null;
+                        /**
+                         * Open Tasks
+                         * @description keep: they are answered under the version they were made with; move: under the new one
+                         */
+                        open_tasks?: ("keep" | "move") | null;
+                    };
+                    /**
+                     * Renames
+                     * @description old name: new name; else the old one is removed
+                     * @default {}
+                     */
+                    renames?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * Rules
+                     * @default []
+                     */
+                    rules?: ({
+                        /** Attribute */
+                        attribute: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "required_attribute";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "count";
+                        /** Label */
+                        label: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "links";
+                        /** Label */
+                        label: string;
+                        /** Link */
+                        link: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Side
+                         * @enum {string}
+                         */
+                        side?: "out" | "in";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "size";
+                        /** Labels */
+                        labels: string[];
+                        /** Max Area */
+                        max_area?: number | null;
+                        /** Max Height */
+                        max_height?: number | null;
+                        /** Max Width */
+                        max_width?: number | null;
+                        /** Min Area */
+                        min_area?: number | null;
+                        /** Min Height */
+                        min_height?: number | null;
+                        /** Min Width */
+                        min_width?: number | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Unit
+                         * @enum {string}
+                         */
+                        unit?: "pixels" | "share";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "overlap";
+                        /** Label */
+                        label: string;
+                        /** Max Iou */
+                        max_iou: number;
+                        /**
+                         * Other
+                         * @description left out: the same label
+                         */
+                        other?: string | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "inside";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Share
+                         * @default 1
+                         */
+                        share?: number;
+                        /** Within */
+                        within: string[];
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "forbidden";
+                        /** Labels */
+                        labels: string[];
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /** Function */
+                        function: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "function";
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    })[];
+                    /**
+                     * Version
+                     * @description that it was made from; another one is newest: 409
+                     */
+                    version?: number | null;
+                };
+                "application/yaml": {
+                    /**
+                     * Guidelines
+                     * @description Markdown
+                     * @default
+                     */
+                    guidelines?: string;
+                    /** Labels */
+                    labels: {
+                        /**
+                         * Attributes
+                         * @default []
+                         */
+                        attributes?: {
+                            /** Default */
+                            default?: string | boolean | number | string[] | null;
+                            /** Max */
+                            max?: number | null;
+                            /** Min */
+                            min?: number | null;
+                            /** Name */
+                            name: string;
+                            /**
+                             * Options
+                             * @default []
+                             */
+                            options?: string[];
+                            /**
+                             * Required
+                             * @default false
+                             */
+                            required?: boolean;
+                            /**
+                             * AttributeType
+                             * @enum {string}
+                             */
+                            type: "select" | "multiselect" | "text" | "number" | "boolean";
+                        }[];
+                        /**
+                         * Color
+                         * @description #rrggbb; left out: the next free
+                         */
+                        color?: string | null;
+                        /**
+                         * Formerly
+                         * @description names in earlier versions; kept by the service
+                         * @default []
+                         */
+                        formerly?: string[];
+                        /**
+                         * Geometry
+                         * @enum {string}
+                         */
+                        geometry?: "box" | "point" | "polygon" | "polyline";
+                        /**
+                         * Key
+                         * @description of the keyboard; left out: the next free
+                         */
+                        key?: string | null;
+                        /** Name */
+                        name: string;
+                    }[];
+                    /**
+                     * Links
+                     * @default []
+                     */
+                    links?: {
+                        /**
+                         * From
+                         * @description labels
+                         */
+                        from: string[];
+                        /** Max In */
+                        max_in?: number | null;
+                        /** Max Out */
+                        max_out?: number | null;
+                        /**
+                         * Min In
+                         * @default 0
+                         */
+                        min_in?: number;
+                        /**
+                         * Min Out
+                         * @default 0
+                         */
+                        min_out?: number;
+                        /** Name */
+                        name: string;
+                        /**
+                         * Required
+                         * @description the same as min_out: 1
+                         * @default false
+                         */
+                        required?: boolean;
+                        /**
+                         * To
+                         * @description labels
+                         */
+                        to: string[];
+                    }[];
+                    /**
+                     * Migration
+                     * @description What becomes of work that a change would orphan.
+                     */
+                    migrate?: {
+                        /**
+                         * Ground Truth
+                         * @description drop: a new version of the ground truth leaves the shapes out; the old one stays
+                         */
+                        ground_truth?: "drop" | null;
+                        /**
+                         * Open Tasks
+                         * @description keep: they are answered under the version they were made with; move: under the new one
+                         */
+                        open_tasks?: ("keep" | "move") | null;
+                    };
+                    /**
+                     * Renames
+                     * @description old name: new name; else the old one is removed
+                     * @default {}
+                     */
+                    renames?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * Rules
+                     * @default []
+                     */
+                    rules?: ({
+                        /** Attribute */
+                        attribute: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "required_attribute";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "count";
+                        /** Label */
+                        label: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "links";
+                        /** Label */
+                        label: string;
+                        /** Link */
+                        link: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Side
+                         * @enum {string}
+                         */
+                        side?: "out" | "in";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "size";
+                        /** Labels */
+                        labels: string[];
+                        /** Max Area */
+                        max_area?: number | null;
+                        /** Max Height */
+                        max_height?: number | null;
+                        /** Max Width */
+                        max_width?: number | null;
+                        /** Min Area */
+                        min_area?: number | null;
+                        /** Min Height */
+                        min_height?: number | null;
+                        /** Min Width */
+                        min_width?: number | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Unit
+                         * @enum {string}
+                         */
+                        unit?: "pixels" | "share";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "overlap";
+                        /** Label */
+                        label: string;
+                        /** Max Iou */
+                        max_iou: number;
+                        /**
+                         * Other
+                         * @description left out: the same label
+                         */
+                        other?: string | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "inside";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Share
+                         * @default 1
+                         */
+                        share?: number;
+                        /** Within */
+                        within: string[];
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "forbidden";
+                        /** Labels */
+                        labels: string[];
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /** Function */
+                        function: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "function";
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    })[];
+                    /**
+                     * Version
+                     * @description that it was made from; another one is newest: 409
+                     */
+                    version?: number | null;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeOutcomeOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    versions_v1_projects__project_id__recipe_versions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeVersionsOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    version_v1_projects__project_id__recipe__version__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_risk_v1_projects__project_id__risk_get: {
         parameters: {
             query?: never;
@@ -4631,6 +5944,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LeaseOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_v1_tasks__task_id__check_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */

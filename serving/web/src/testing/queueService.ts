@@ -93,6 +93,7 @@ export class QueueService implements ReviewApi {
       item_digest: row.task.item_digest,
       outcome: state === "done" ? "submitted" : "skipped",
       corrections: {},
+      issues: [],
       seconds: 1,
       created_at: new Date(this.now).toISOString(),
     };
@@ -133,6 +134,7 @@ const problem = (status: number, code: string): ProblemError =>
 export const taskNamed = (id: string): Task => ({
   id,
   project_id: "digits",
+  recipe_version: 1,
   item_digest: `digest-${id}`,
   width: 160,
   height: 120,

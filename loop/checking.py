@@ -1,0 +1,76 @@
+"""What is wrong with an answer, as one works on it and before it is sent; and the Python functions among the rules."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from loop.domain.access import Permission, Token, require
+from loop.domain.ports import Clock, Event, RuleFunctions, Store
+from loop.domain.recipe import Recipe
+from loop.domain.rules import Issue, Scene
+from loop.domain.truth import Shape
+
+log = logging.getLogger("askance.rules")
+
+_REPORTED_EVERY = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """reported: when the last failure of a rule was told, by project and rule; spares a look into the history."""
+
+    store: Store
+    functions: RuleFunctions
+    clock: Clock
+    reported: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    _reporting: threading.Lock = field(default_factory=threading.Lock)
+
+    def check(self, token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[Issue, ...]:
+        """The issues that submitting would meet, by the version of the recipe that the task was made with; nobody needs
+        to hold the task. Raises what cannot be kept at all, as submitting does."""
+        project_id, recipe, scene = self._scene(token, task_id, shapes)
+        found = recipe.issues(scene.shapes, scene.width, scene.height)
+        return (*found, *self._by_functions(project_id, recipe, scene))
+
+    def function_issues(self, token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[Issue, ...]:
+        """What the recipe's Python functions say; nothing is read where the installation registers none."""
+        if not self.functions.names:
+            return ()
+        return self._by_functions(*self._scene(token, task_id, shapes))
+
+    def _scene(self, token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[str, Recipe, Scene]:
+        with self.store.read() as tx:
+            task = tx.tasks.get(task_id)
+            require(token, Permission.REVIEW, task.project_id)
+            recipe = tx.projects.recipe(task.project_id, task.recipe_version)
+            item = tx.items.get(task.project_id, task.item_digest)
+        kept = recipe.checked(shapes, item.width, item.height)
+        return task.project_id, recipe, Scene(kept, item.width, item.height)
+
+    def _by_functions(self, project_id: str, recipe: Recipe, scene: Scene) -> tuple[Issue, ...]:
+        """Outside of any transaction: a function may take its second."""
+        issues: list[Issue] = []
+        for rule in recipe.functions:
+            found = self.functions.ask(rule.function, scene)
+            if isinstance(found, str):
+                self._report(project_id, rule.id, rule.function, found)
+            else:
+                issues += [Issue(rule.id, rule.severity, message, shapes) for message, shapes in found]
+        return tuple(issues)
+
+    def _report(self, project_id: str, rule: str, function: str, why: str) -> None:
+        """For the operator, once an hour and rule, whichever process meets it."""
+        log.warning("rule %s of %s failed: %s", rule, project_id, why)
+        now = self.clock()
+        with self._reporting:
+            last = self.reported.get((project_id, rule))
+            if last is not None and now - last < _REPORTED_EVERY:
+                return
+            with self.store.begin() as tx:
+                told = tx.events.since(project_id, "rule.failed", now - _REPORTED_EVERY)
+                if not any(event.body.get("rule") == rule for event in told):
+                    body = {"rule": rule, "function": function, "why": why}
+                    tx.events.add(Event("rule.failed", project_id, "rules", body, now))
+            self.reported[project_id, rule] = now
