@@ -10,6 +10,7 @@ from loop.domain.geometry import Box
 from loop.domain.model import ModelHead
 from loop.domain.prediction import Detection
 from loop.domain.project import Label
+from loop.domain.queue_rules import QueueRules, rules_of
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Reason
 from loop.domain.truth import Shape
@@ -72,6 +73,7 @@ SCORE_SHIFT: JsonOf[ScoreShift] = JsonOf(asdict, lambda document: ScoreShift(**d
 SOURCE_SHIFTS: JsonOf[tuple[SourceShift, ...]] = JsonOf(
     lambda shifts: [asdict(shift) for shift in shifts], lambda documents: tuple(SourceShift(**d) for d in documents)
 )
+RULES: JsonOf[QueueRules] = JsonOf(asdict, rules_of)
 LIMITS: JsonOf[RolloutLimits] = JsonOf(asdict, lambda document: RolloutLimits(**document))
 SECRETS: JsonOf[tuple[Secret, ...]] = JsonOf(
     lambda secrets: [{"value": s.value, "until": s.until.isoformat() if s.until else None} for s in secrets],

@@ -2,17 +2,38 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
+from loop.domain.ports import Queue
 from loop.domain.review import Task, TaskState
-from loop.domain.routing import Stage
-from loop.store.schema import LEASED_TASK, UNFINISHED_TASK, tasks
+from loop.store.schema import ALARMING_TASK, HANDED_TASK, LEASED_TASK, UNFINISHED_TASK, submissions, tasks
 from loop.store.statements import columns, each_once, inserted, not_found, one
 
-_URGENCY = (tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
+_URGENCY = (tasks.c.rank, tasks.c.created_at, tasks.c.id)
+# How far one query looks for tasks that a person may take, past those that the person has had a part in.
+_STRIDE = 500
+_CHANGING = (
+    "state", "epoch", "owner", "leased_at", "valid_from", "expires_at",
+    "rank", "lane", "round", "due_at", "alarm_at", "urgency", "with_experts",
+)  # fmt: skip
 
 
 class SqlTasks:
@@ -49,61 +70,149 @@ class SqlTasks:
             raise not_found("task", id=task_id)
         return Task(**row._mapping)
 
-    def take_leasable(self, project_id: str, *, stages: Sequence[Stage], now: datetime, limit: int) -> list[Task]:
-        """See the port. Rows are only locked, not changed: lease and `save` them in the same transaction."""
-        rows = self._connection.execute(
-            select(tasks)
-            .where(
-                tasks.c.project_id == project_id,
-                UNFINISHED_TASK,
-                tasks.c.stage.in_(stages),
-                or_(tasks.c.state == TaskState.OPEN, tasks.c.expires_at <= now),
+    def work_for_update(self, task_id: str) -> list[Task]:
+        work_id = select(tasks.c.work_id).where(tasks.c.id == task_id).scalar_subquery()
+        # Always in the same order, so that who locks a work never waits for who waits for it.
+        locking = select(tasks).where(tasks.c.work_id == work_id).order_by(tasks.c.seat).with_for_update()
+        found = self._all(locking)
+        if not found:
+            raise not_found("task", id=task_id)
+        return found
+
+    def works_of_item(self, project_id: str, item_digest: str) -> list[str]:
+        of_item = select(tasks.c.work_id).where(tasks.c.project_id == project_id, tasks.c.item_digest == item_digest)
+        return list(self._connection.scalars(of_item.distinct().order_by(tasks.c.work_id)))
+
+    def queues(self, project_id: str, *, by_source: bool) -> list[Queue]:
+        """One index seek for each, however long they are: from each to the next larger key."""
+        key = (tasks.c.lane, tasks.c.source) if by_source else (tasks.c.lane,)
+        unfinished = select(*key).where(tasks.c.project_id == project_id, UNFINISHED_TASK).order_by(*key).limit(1)
+        found: list[Queue] = []
+        row = self._connection.execute(unfinished).first()
+        while row is not None:
+            found.append(Queue(row.lane, row.source if by_source else None))
+            row = self._connection.execute(unfinished.where(tuple_(*key) > tuple_(*row))).first()
+        return found
+
+    def leasable(self, project_id: str, queue: Queue, *, person: str, now: datetime, limit: int) -> list[Task]:
+        found: list[Task] = []
+        stretch: list[Task] = []
+        while len(found) < limit:
+            behind = stretch[-1] if stretch else None
+            stretch = self._all(self._stretch(project_id, queue, now, behind, _STRIDE if behind else limit))
+            if not stretch:
+                break
+            apart = self._had_a_part(stretch, person, now)
+            found += [task for task in stretch if task.work_id not in apart]
+        return found[:limit]
+
+    def _stretch(self, project_id: str, queue: Queue, now: datetime, behind: Task | None, limit: int) -> Select[Any]:
+        wanted = select(tasks).where(
+            tasks.c.project_id == project_id, tasks.c.lane == queue.lane, UNFINISHED_TASK, _is_free(now)
+        )
+        if queue.source is not None:
+            wanted = wanted.where(tasks.c.source == queue.source)
+        if behind is not None:
+            place = tuple_(*(literal(getattr(behind, c.name), c.type) for c in _URGENCY))
+            wanted = wanted.where(tuple_(*_URGENCY) > place)
+        return wanted.order_by(*_URGENCY).limit(limit)
+
+    def _had_a_part(self, stretch: Sequence[Task], person: str, now: datetime) -> frozenset[str]:
+        """Works that the person answered or skipped in their present round, or holds a task of."""
+        works = {task.work_id: task.round for task in stretch}
+        answered = self._connection.execute(
+            select(submissions.c.work_id, submissions.c.round).where(
+                submissions.c.work_id.in_(works), submissions.c.reviewer == person
             )
-            .order_by(*_URGENCY)
+        )
+        held = self._connection.scalars(
+            select(tasks.c.work_id).where(
+                tasks.c.work_id.in_(works), tasks.c.owner == person, LEASED_TASK, not_(_is_free(now))
+            )
+        )
+        return frozenset({work for work, round_ in answered if round_ == works[work]} | set(held))
+
+    def take(self, task_ids: Sequence[str], *, now: datetime, limit: int) -> list[Task]:
+        """Rows are only locked, not changed: lease and `save` them in the same transaction."""
+        taken: list[Task] = []
+        at = 0
+        while len(taken) < limit and at < len(task_ids):
+            part = task_ids[at : at + limit - len(taken)]
+            at += len(part)
+            free = select(tasks).where(tasks.c.id.in_(part), UNFINISHED_TASK, _is_free(now))
+            taken += self._all(free.with_for_update(skip_locked=True))
+        place = {task_id: number for number, task_id in enumerate(task_ids)}
+        return sorted(taken, key=lambda task: place[task.id])
+
+    def handed_out(self, project_id: str, *, limit: int) -> Mapping[str, int]:
+        last = (
+            select(tasks.c.source)
+            .where(tasks.c.project_id == project_id, HANDED_TASK)
+            .order_by(tasks.c.leased_at.desc())
+            .limit(limit)
+            .subquery()
+        )
+        rows = self._connection.execute(select(last.c.source, func.count()).group_by(last.c.source))
+        return {str(source): int(count) for source, count in rows}
+
+    def alarming(self, project_id: str, now: datetime, limit: int) -> list[Task]:
+        return self._all(
+            select(tasks)
+            .where(tasks.c.project_id == project_id, ALARMING_TASK, tasks.c.alarm_at <= now)
+            .order_by(tasks.c.alarm_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        return [Task(**row._mapping) for row in rows]
+
+    def has_alarms(self, project_id: str, now: datetime) -> bool:
+        due = select(literal(1)).where(tasks.c.project_id == project_id, ALARMING_TASK, tasks.c.alarm_at <= now)
+        return self._connection.execute(due.limit(1)).first() is not None
 
     def held_by(self, project_id: str, owner: str, now: datetime) -> list[Task]:
         """Tasks that `owner` has under a live lease, the most urgent first."""
-        rows = self._connection.execute(
+        return self._all(
             select(tasks)
-            .where(tasks.c.project_id == project_id, tasks.c.owner == owner, LEASED_TASK, tasks.c.expires_at > now)
+            .where(tasks.c.project_id == project_id, tasks.c.owner == owner, LEASED_TASK, not_(_is_free(now)))
             .order_by(*_URGENCY)
         )
-        return [Task(**row._mapping) for row in rows]
 
     def of_prediction(self, prediction_id: str) -> list[Task]:
         """Oldest first."""
-        rows = self._connection.execute(
-            select(tasks).where(tasks.c.prediction_id == prediction_id).order_by(tasks.c.created_at, tasks.c.id)
-        )
-        return [Task(**row._mapping) for row in rows]
+        of_it = select(tasks).where(tasks.c.prediction_id == prediction_id)
+        return self._all(of_it.order_by(tasks.c.created_at, tasks.c.id))
+
+    def _all(self, statement: Select[Any]) -> list[Task]:
+        return [Task(**row._mapping) for row in self._connection.execute(statement)]
 
     def items(self, project_id: str) -> Iterator[str]:
         return each_once(self._connection, tasks.c.item_digest, project_id)
 
     def save(self, task: Task) -> None:
-        """Write state, epoch, owner, priority and the lease's times; the rest of a task never changes.
+        """Write what changes of a task.
 
         Fenced, whatever the caller read: raises StaleLease where the stored epoch is later, AlreadySubmitted
         where the task is answered or skipped, NotFound.
         """
-        done = self._connection.execute(
-            update(tasks)
-            .where(tasks.c.id == task.id, UNFINISHED_TASK, tasks.c.epoch <= task.epoch)
-            .values(
-                state=task.state,
-                epoch=task.epoch,
-                owner=task.owner,
-                leased_at=task.leased_at,
-                expires_at=task.expires_at,
-                priority=task.priority,
-            )
-        )
+        self._write(task, UNFINISHED_TASK, tasks.c.epoch <= task.epoch)
+
+    def reopen(self, task: Task) -> None:
+        """Write a task that may be closed. Raises StaleLease unless its epoch is later than the stored one."""
+        self._write(task, tasks.c.epoch < task.epoch)
+
+    def _write(self, task: Task, *fence: Any) -> None:
+        values = {name: getattr(task, name) for name in _CHANGING}
+        done = self._connection.execute(update(tasks).where(tasks.c.id == task.id, *fence).values(values))
         if done.rowcount == 0:
             raise _refused(self.get(task.id), task)
+
+    def count_open(self, project_id: str, now: datetime, *, at_most: int) -> int:
+        of_project = select(literal(1)).where(tasks.c.project_id == project_id)
+        lapsed = of_project.where(LEASED_TASK, _is_free(now))
+        found = 0
+        for some in (of_project.where(tasks.c.state == TaskState.OPEN), lapsed):
+            counted = select(func.count()).select_from(some.limit(at_most - found).subquery())
+            found += self._connection.scalars(counted).one()
+        return found
 
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """Has every state as a key."""
@@ -115,7 +224,13 @@ class SqlTasks:
 
 
 def _ran_out(now: datetime) -> ColumnElement[bool]:
-    return and_(tasks.c.state == TaskState.LEASED, tasks.c.expires_at <= now)
+    return and_(tasks.c.state == TaskState.LEASED, _is_free(now))
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    """Of unfinished tasks: nobody has it under a live lease, as in loop/domain/review.py."""
+    over = or_(tasks.c.expires_at <= now, and_(tasks.c.valid_from.is_not(None), tasks.c.valid_from > now))
+    return or_(tasks.c.expires_at.is_(None), over)
 
 
 def _refused(stored: Task, task: Task) -> AlreadySubmitted | StaleLease:

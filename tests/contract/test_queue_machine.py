@@ -26,7 +26,7 @@ from loop.domain import review
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.ports import Transaction
 from loop.domain.review import Outcome, Task, TaskState
-from loop.domain.routing import Stage
+from loop.domain.stage import Stage
 from loop.store.database import SqlStore
 from tests.contract.records import NOW, a_submission, a_task, furnish
 
