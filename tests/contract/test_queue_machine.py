@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -287,25 +287,18 @@ class QueueMachine(RuleBasedStateMachine):
                 one.closed, one.live = True, None
                 one.drafts.clear()
 
-    @rule(ticket=tickets, skips=st.booleans())
-    def die_while_closing(self, ticket: Ticket, skips: bool) -> None:
+    @rule(ticket=tickets, doing=st.sampled_from(["lease", "submit", "skip"]))
+    def die(self, ticket: Ticket, doing: str) -> None:
         """Killed between the writes and the commit: nothing was acknowledged, nothing may remain."""
+        who = PEOPLE[ticket.owner]
         self.mortal.dying = True
-        try:
-            if skips:
-                self.desk.skip(PEOPLE[ticket.owner], ticket.task_id, ticket.epoch, "dark")
+        with suppress(_Killed, Conflict):
+            if doing == "lease":
+                self.desk.lease(who, self.project, 2)
+            elif doing == "submit":
+                self.desk.submit(who, ticket.task_id, ticket.epoch, ANSWERS["here"], "")
             else:
-                self.desk.submit(PEOPLE[ticket.owner], ticket.task_id, ticket.epoch, ANSWERS["here"], "")
-        except (_Killed, Conflict):
-            pass
-        finally:
-            self.mortal.dying = False
-
-    @rule(name=st.sampled_from(sorted(PEOPLE)))
-    def die_while_leasing(self, name: str) -> None:
-        self.mortal.dying = True
-        with pytest.raises(_Killed):
-            self.desk.lease(PEOPLE[name], self.project, 2)
+                self.desk.skip(who, ticket.task_id, ticket.epoch, "dark")
         self.mortal.dying = False
 
     @rule(ticket=consumes(tickets))
