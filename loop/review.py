@@ -184,12 +184,14 @@ class Desk:
         return task
 
 
-def _json_of(content: Mapping[str, object], task_id: str) -> str:
+def _json_of(content: Mapping[str, object], task_id: str) -> bytes:
     try:
-        return json.dumps(content, allow_nan=False)
+        return json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise Invalid(
-            f"the draft cannot be kept as JSON ({error}).", hint="Send finite numbers only.", task=task_id
+            f"the draft cannot be kept as JSON ({error}).",
+            hint="Send finite numbers and whole characters.",
+            task=task_id,
         ) from error
 
 
