@@ -27,7 +27,7 @@ from loop.proposals import labels_proposed
 MAX_DRAFT_BYTES = 1_000_000  # of JSON; holds the 5,000 shapes of the largest answer
 _MOST_COUNTED = 1000
 _ALARMS_AT_LEASE = 20  # a lease should not pay for what nobody looked at for days
-_SPARE = 16  # tasks looked at beyond those asked for: others may take some meanwhile
+_SPARE = 4  # tasks looked at beyond those asked for: others may take some meanwhile
 _REMEMBERED = 200  # tasks handed out, by which the turns of sources go
 
 
@@ -70,7 +70,8 @@ class Desk:
         now = self.clock()
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
-            sound_alarms(tx, project, now, _ALARMS_AT_LEASE)
+            if project.policy.queue.due_seconds:  # what is due by an earlier policy is left to the background
+                sound_alarms(tx, project, now, _ALARMS_AT_LEASE)
             person = tx.people.for_update(token.id)
             held = tx.tasks.held_by(project_id, token.id, now)
             allowed = allowance(
@@ -87,7 +88,8 @@ class Desk:
             for task in taken:
                 tx.tasks.save(task)
             tasks = held[:count] + taken
-            drafts = tx.drafts.of([task.id for task in tasks], token.id)
+            # A first lease finds no draft.
+            drafts = tx.drafts.of([task.id for task in held[:count] + [t for t in taken if t.epoch > 1]], token.id)
             return Leased(
                 [_assignment(tx, task, project.policy.lease_seconds, drafts.get(task.id)) for task in tasks],
                 tx.tasks.count_open(project_id, now, at_most=_MOST_COUNTED),

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.people import Person
 from loop.store.schema import people, tokens
-from loop.store.statements import columns, first
+from loop.store.statements import columns
 
 
 class SqlPeople:
@@ -18,11 +18,17 @@ class SqlPeople:
         self._connection = connection
 
     def for_update(self, token_id: str) -> Person:
-        # The token's row is there also for who is not described. As strong as it can be without holding off who refers
-        # to it.
-        self._connection.execute(select(tokens.c.id).where(tokens.c.id == token_id).with_for_update(key_share=True))
-        row = first(self._connection, people, token_id=token_id)
-        return Person(token_id=token_id) if row is None else Person(**row._mapping)
+        # The token's row is there also for who is not described. Locked as strongly as it can be without holding off
+        # who refers to it.
+        described = (
+            select(people)
+            .select_from(tokens)
+            .outerjoin(people, people.c.token_id == tokens.c.id)
+            .where(tokens.c.id == token_id)
+            .with_for_update(key_share=True, of=tokens)
+        )
+        row = self._connection.execute(described).first()
+        return Person(token_id=token_id) if row is None or row.token_id is None else Person(**row._mapping)
 
     def all(self) -> Mapping[str, Person]:
         return {row.token_id: Person(**row._mapping) for row in self._connection.execute(select(people))}

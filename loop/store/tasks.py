@@ -119,7 +119,10 @@ class SqlTasks:
 
     def _had_a_part(self, stretch: Sequence[Task], person: str, now: datetime) -> frozenset[str]:
         """Works that the person answered or skipped in their present round, or holds a task of."""
-        works = {task.work_id: task.round for task in stretch}
+        # What one person is to answer and nobody ever leased is nobody's yet.
+        works = {task.work_id: task.round for task in stretch if task.people > 1 or task.epoch > 0}
+        if not works:
+            return frozenset()
         answered = self._connection.execute(
             select(submissions.c.work_id, submissions.c.round).where(
                 submissions.c.work_id.in_(works), submissions.c.reviewer == person
@@ -206,13 +209,10 @@ class SqlTasks:
             raise _refused(self.get(task.id), task)
 
     def count_open(self, project_id: str, now: datetime, *, at_most: int) -> int:
-        of_project = select(literal(1)).where(tasks.c.project_id == project_id)
-        lapsed = of_project.where(LEASED_TASK, _is_free(now))
-        found = 0
-        for some in (of_project.where(tasks.c.state == TaskState.OPEN), lapsed):
-            counted = select(func.count()).select_from(some.limit(at_most - found).subquery())
-            found += self._connection.scalars(counted).one()
-        return found
+        of_project = select(literal(1)).where(tasks.c.project_id == project_id).limit(at_most)
+        parts = (of_project.where(tasks.c.state == TaskState.OPEN), of_project.where(LEASED_TASK, _is_free(now)))
+        counts = (select(func.count()).select_from(part.subquery()).scalar_subquery() for part in parts)
+        return min(sum(self._connection.execute(select(*counts)).one()), at_most)
 
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """Has every state as a key."""
