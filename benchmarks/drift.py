@@ -20,10 +20,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from scipy import stats
 
+from benchmarks.answers import answers
 from benchmarks.fod import Frame, frames
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
 from benchmarks.routing import detector_of, trained_on
@@ -70,11 +70,6 @@ def sample_of(inferences: Sequence[Inference], blocks: Sequence[str], classes: i
     return seen_in_evaluation(inferences, blocks, floor=FLOOR).sample(THRESHOLD, classes)
 
 
-def answers(detector: Detector, images: Sequence[NDArray[np.uint8]]) -> list[Inference]:
-    starts = range(0, len(images), 8)
-    return [one for at in starts for one in detector.predict(images[at : at + 8], score_floor=FLOOR)]
-
-
 def scenes(kind: Digits, count: int, seed: int) -> list[bytes]:
     rng = np.random.default_rng([seed, count])
     return [compose(rng, conditions=kind(rng), pool=Pool.STREAM).jpeg() for _ in range(count)]
@@ -88,7 +83,7 @@ def of_digits() -> Iterator[tuple[str, Sample]]:
     def seen(through: Detector, pictures: Sequence[bytes], name: str) -> Sample:
         images = [decode_image(one, max_pixels=10**6, enough=size)[1] for one in pictures]
         blocks = [f"{name} {number}" for number in range(len(images))]
-        return sample_of(answers(through, images), blocks, len(LABELS))
+        return sample_of(answers(through, images, score_floor=FLOOR), blocks, len(LABELS))
 
     by_day = scenes(lambda _: DAY, BY_DAY, 1)
     yield "day", seen(detector, by_day, "day")
@@ -109,7 +104,7 @@ def of_frames(all_frames: Sequence[Frame]) -> Sample:
     labels = tuple(sorted({label for frame in all_frames for label in frame.labels}))
     detector = load_detector(detector_of(trained_on(all_frames), labels), threads=1)
     images = [decode_image(f.image.path.read_bytes(), max_pixels=10**6, enough=160)[1] for f in all_frames]
-    return sample_of(answers(detector, images), [f.sequence for f in all_frames], len(labels))
+    return sample_of(answers(detector, images, score_floor=FLOOR), [f.sequence for f in all_frames], len(labels))
 
 
 # --- streams ---------------------------------------------------------------------------------------

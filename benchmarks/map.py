@@ -30,11 +30,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from sklearn.manifold import trustworthiness as among_some
 
+from benchmarks.answers import answers
 from benchmarks.fod import frames
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading, seconds_of
 from benchmarks.routing import detector_of, trained_on
 from benchmarks.selection import embeddings
 from benchmarks.service.model import CACHE
+from loop.domain.identity import digest_of
 from loop.settings import load_settings
 from selection.layout import fit
 from selection.map_file import FACTS, facts_page, identities, map_table, read_map, write_map
@@ -132,18 +134,18 @@ def compiling_figures() -> Iterator[Figure]:
 
 def windows(count: int) -> NDArray[np.float32]:
     """(count, d): embeddings of square parts of FOD-A's frames, some mirrored, as many of each; L2-normalised."""
-    path = CACHE / f"windows-{count}.npy"
+    all_frames = frames()
+    labels = tuple(sorted({label for frame in all_frames for label in frame.labels}))
+    weights = detector_of(trained_on(all_frames), labels)
+    path = CACHE / f"windows-{digest_of(weights)[:12]}-{count}.npy"
     if not path.is_file():
-        all_frames = frames()
-        labels = tuple(sorted({label for frame in all_frames for label in frame.labels}))
-        detector = load_fastest(detector_of(trained_on(all_frames), labels), cache=CACHE / "runtimes")
+        detector = load_fastest(weights, cache=CACHE / "runtimes")
         rng = np.random.default_rng(0)
         found: list[NDArray[np.float32]] = []
         for frame in all_frames:
             pixels = decode_image(frame.image.path.read_bytes(), max_pixels=10**8)[1]
             parts = [_window(pixels, rng) for _ in range(-(-count // len(all_frames)))]
-            for start in range(0, len(parts), 8):
-                found += [one.embedding for one in detector.predict(parts[start : start + 8], score_floor=0.25)]
+            found += [one.embedding for one in answers(detector, parts, score_floor=0.25)]
         np.save(path, np.stack(found[:count]))
     points: NDArray[np.float32] = np.load(path)
     return points / np.linalg.norm(points, axis=1, keepdims=True)

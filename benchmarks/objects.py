@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from benchmarks.answers import answers
 from benchmarks.fod import Frame, frames
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
 from benchmarks.routing import detector_of, stream_of, trained_on
@@ -97,7 +98,8 @@ def cost_figures(name: str, weights: bytes, images: Sequence[Pixels]) -> Iterato
 
 def likeness_figures(weights: bytes, stream: Sequence[Frame]) -> Iterator[Figure]:
     """Of frames that it was not trained on."""
-    seen = _answers(load_detector(weights, threads=2, objects=True), stream)
+    detector = load_detector(weights, threads=2, objects=True)
+    seen = answers(detector, [pixels_of(frame) for frame in stream], score_floor=FLOOR)
     rows, classes = _objects(seen, stream)
     sequences = np.array([frame.sequence for frame in stream])
     right = np.array([one is not None for one in classes])
@@ -120,11 +122,6 @@ def likeness_figures(weights: bytes, stream: Sequence[Frame]) -> Iterator[Figure
     yield reading("ten most alike objects of the same class, by the object's embedding", of_objects, "share", n)
     yield reading("images with an object of the class, by the image's embedding", of_images, "share", n)
     yield reading("objects drawn at random", chance, "share", n)
-
-
-def _answers(detector: Detector, stream: Sequence[Frame]) -> list[Inference]:
-    batches = [stream[start : start + 16] for start in range(0, len(stream), 16)]
-    return [one for batch in batches for one in detector.predict([pixels_of(f) for f in batch], score_floor=FLOOR)]
 
 
 def _count(inference: Inference) -> int:

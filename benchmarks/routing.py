@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.answers import answers
 from benchmarks.fod import Frame, coco_start, frames
 from benchmarks.report import QUICK, Figure, at_least, publish, reading
 from benchmarks.service.model import CACHE
@@ -104,8 +105,7 @@ def looked_at(weights: bytes, images: Sequence[Frame], references: Sequence[Fram
 
     def seen(some: Sequence[Frame]) -> list[Inference]:
         pixels = [decode_image(f.image.path.read_bytes(), max_pixels=10**8, enough=SIZE)[1] for f in some]
-        batches = [pixels[start : start + 16] for start in range(0, len(pixels), 16)]
-        return [one for batch in batches for one in detector.predict(batch, score_floor=FLOOR)]
+        return answers(detector, pixels, score_floor=FLOOR)
 
     scorer = AnomalyScorer.fit(np.stack([one.embedding for one in seen(references)]), k=NEIGHBOURS)
     return [

@@ -28,6 +28,7 @@ from selection.embeddings import units
 from selection.pool import Objects, Pick, Pool
 from selection.strategies.alike import pick_like
 from selection.strategies.table import COMPARE_OBJECTS, Strategy
+from training.evaluate import Evaluation
 
 LIKE_THIS = "like-this"
 _PAGE = 2000
@@ -94,7 +95,7 @@ class Selector:
         seed = int.from_bytes(self.entropy(4), "big") if wish.seed is None else wish.seed
         shown = self._with_images(gathered)
         kept = _one_of_each(gathered, shown, self.duplicates(model), seed) if wish.no_duplicates else shown
-        pool = _pool_of(gathered, kept, model, self.references(model))
+        pool = _pool_of(gathered, kept, model, self.references(model), self._class_quality(model))
         names = _with_place(gathered, named, failures)
         objects = self._objects_to_resemble(gathered, project_id, wish.like_boxes)
         also = _like_this(gathered, names, wish.like_boxes, objects) if alike else {}
@@ -122,6 +123,14 @@ class Selector:
             if len(page) < _PAGE:
                 return gathered.finished()
             after = page[-1].sequence
+
+    def _class_quality(self, model: ModelVersion) -> NDArray[np.float64]:
+        """(C,) how well the model does on each class, by the evaluation that it was promoted on; empty without one."""
+        if model.cycle_id is None:
+            return np.empty(0)
+        with self.store.read() as tx:
+            key = tx.cycles.get(model.project_id, model.cycle_id).evaluation.get("candidate")
+        return np.empty(0) if key is None else Evaluation.read(self.blobs.get(str(key))).class_quality
 
     def _objects_to_resemble(
         self, gathered: "_Gathered", project_id: str, boxes: Sequence[tuple[str, int]]
@@ -417,7 +426,13 @@ def _like_this(
     return {LIKE_THIS: pick}
 
 
-def _pool_of(gathered: _Gathered, rows: NDArray[np.intp], model: ModelVersion, references: NDArray[np.float32]) -> Pool:
+def _pool_of(
+    gathered: _Gathered,
+    rows: NDArray[np.intp],
+    model: ModelVersion,
+    references: NDArray[np.float32],
+    class_quality: NDArray[np.float64],
+) -> Pool:
     settled = gathered.embeddings[gathered.rows(settled=True)]
     return Pool(
         keys=[gathered.digests[row] for row in rows],
@@ -427,6 +442,7 @@ def _pool_of(gathered: _Gathered, rows: NDArray[np.intp], model: ModelVersion, r
         objects=gathered.objects(rows),
         labels=model.head.labels,
         labelled=np.concatenate([references, settled]),
+        class_quality=class_quality,
     )
 
 

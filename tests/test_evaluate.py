@@ -178,6 +178,20 @@ def test_finding_nothing():
     np.testing.assert_array_equal(nothing.ap, same.ap)
 
 
+def test_the_quality_of_a_class_is_its_ap50():
+    """Of one without boxes that of the others: nothing speaks for or against it."""
+    predictions, truths = scene(3, 40)  # its last class has no boxes
+    found = evaluate(predictions, truths, n_classes=C)
+    assert np.array_equal(found.class_quality[: C - 1], found.class_ap50[: C - 1])
+    assert found.class_quality[C - 1] == found.map50
+    nothing = evaluate(
+        [Found(np.empty((0, 4)), np.empty(0), np.empty(0, dtype=int))],
+        [Truth(np.empty((0, 4)), np.empty(0, dtype=int))],
+        n_classes=2,
+    )
+    assert nothing.class_quality.tolist() == [1.0, 1.0]
+
+
 def test_nothing_to_say_without_boxes():
     """Without boxes, or without images, there is no AP: NaN here, null in JSON, never an exception."""
     for evaluation in (evaluate([found(RIGHT[0])], [EMPTY], n_classes=2), evaluate([], [], n_classes=2)):

@@ -91,6 +91,13 @@ class Evaluation:
         return np.asarray(self.ap[:, 0])
 
     @property
+    def class_quality(self) -> NDArray[np.float64]:
+        """(C,) AP50 in [0, 1]; of a class without boxes the mean of the others (1 where none has any), so that nothing
+        speaks for or against it."""
+        known = ~np.isnan(self.class_ap50)
+        return np.where(known, self.class_ap50, self.map50 if known.any() else 1.0)
+
+    @property
     def map50_95(self) -> float:
         """COCO's main figure, over the classes that have boxes; NaN where none has."""
         return float(mean_over_classes(self.class_ap))

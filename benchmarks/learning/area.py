@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.isotonic import isotonic_regression
 
 
 def over_budgets(budgets: NDArray[np.float64], reached: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -12,8 +13,13 @@ def over_budgets(budgets: NDArray[np.float64], reached: NDArray[np.float64]) -> 
 
 
 def labels_needed(budgets: NDArray[np.float64], reached: NDArray[np.float64], target: float) -> float:
-    """Where the curve first comes to `target`, in straight lines over the logarithm of the budget; infinite where it
-    never does, the first budget where it begins above."""
+    """Where the curve comes to `target`, in straight lines over the logarithm of the budget; infinite where it never
+    does, the first budget where it begins above.
+
+    The curve is first made to rise, by least squares (isotonic regression): more labels do harm by chance only, and
+    where a noisy curve first touches a line says where chance was kind to it.
+    """
+    reached = isotonic_regression(reached)
     above = np.flatnonzero(reached >= target)
     if not len(above):
         return float("inf")

@@ -1,1 +1,2 @@
-"""Types and pure decisions. Only the standard library and numpy: no clock, no randomness, no I/O."""
+"""Types and pure decisions: the standard library and numpy, scipy where a method needs it. No clock, no randomness,
+no I/O."""

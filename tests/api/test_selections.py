@@ -8,15 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sqlalchemy import update
 
 from loop import selecting
 from loop.domain.model import ModelVersion
 from loop.selecting import Wish
 from loop.store.predictions import SqlPredictions
+from loop.store.schema import models
+from selection.pool import Pick, Pool
 from selection.scores import Signals
+from selection.strategies import uniform
+from selection.strategies.table import STRATEGIES
 from tests.api.conftest import Service, picture
 from tests.api.test_predictions import problem
+from tests.contract.records import a_cycle
 from tests.tiny_models import tiny_weights
+from training.evaluate import Found, Truth, evaluate
 
 SELECTIONS = "/v1/projects/shapes/selections"
 
@@ -245,3 +252,29 @@ def test_predictions_from_before_a_signal_was_measured_are_chosen_from(
     assert "without the signal consistency" in select(service, strategy="consistency").json()["detail"]
     only_new = select(service, strategy="consistency", filter={"source": ""}, random_share=0.0)
     assert [pick["item_digest"] for pick in only_new.json()["picks"]] == [newer]
+
+
+def test_strategies_know_how_the_champion_does_on_each_class(
+    service: Service, pool: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the evaluation of the cycle that made it."""
+    services, seen = service.services, []
+
+    def watched(shown: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator) -> list[Pick]:
+        seen.append(shown.class_quality.tolist())
+        return uniform.pick(shown, free, budget, rng)
+
+    monkeypatch.setitem(STRATEGIES, "entropy", watched)  # type: ignore[arg-type]
+    assert select(service, strategy="entropy", random_share=0.0, dry_run=True).is_success
+    box = np.array([[10.0, 10.0, 40.0, 40.0]])
+    found = [Found(box, np.array([0.9]), np.array([0])), Found(box[:0], np.empty(0), np.empty(0, dtype=int))]
+    truth = [Truth(box, np.array([0])), Truth(box, np.array([1]))]
+    with services.store.begin() as tx:
+        model = tx.models.get("shapes", str(tx.projects.get("shapes").champion_id))
+        labels = len(model.head.labels)
+        evaluation = services.blobs.put(evaluate(found, truth, n_classes=labels).to_bytes())
+        cycle = replace(a_cycle(project_id="shapes"), evaluation={"candidate": evaluation})
+        tx.cycles.add(cycle)
+        tx.models._connection.execute(update(models).where(models.c.id == model.id).values(cycle_id=cycle.id))  # type: ignore[attr-defined]
+    assert select(service, strategy="entropy", random_share=0.0, dry_run=True).is_success
+    assert seen == [[], [1.0, 0.0] + [0.5] * (labels - 2)]

@@ -4,22 +4,41 @@ import type {
   Cycle,
   CycleBody,
   CyclePage,
+  DeliveryPage,
+  DriftPage,
+  DriftReport,
+  DriftStatus,
   Heartbeat,
+  Item,
   Lease,
+  MapStatus,
   Me,
   Models,
   Project,
   Promotion,
+  Replayed,
   ReviewEventPage,
+  Selection,
+  SelectionBody,
   ShapeBody,
   Submission,
   Summary,
   Task,
+  Webhook,
+  Webhooks,
 } from "./types";
 
 type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
 
 const TIMEOUT_MS = 30_000;
+const MAP_TIMEOUT_MS = 300_000; // a million points are 70 MB
+const SELECTION_TIMEOUT_MS = 300_000; // reads what the champion has predicted
+
+interface How {
+  /** Goes through even while the page is being closed. */
+  readonly keepalive?: boolean;
+  readonly timeoutMs?: number;
+}
 
 export class Api {
   /** Milliseconds that the service's clock is ahead of this computer's. */
@@ -46,7 +65,7 @@ export class Api {
 
   /** Goes through even while the page is being closed. */
   async release(task: string, epoch: number): Promise<void> {
-    await this.send("POST", on(task, "release"), { epoch }, true);
+    await this.send("POST", on(task, "release"), { epoch }, { keepalive: true });
   }
 
   image = async (task: Task): Promise<Blob> => (await this.send("GET", task.image_url)).blob().catch(cutShort);
@@ -61,18 +80,43 @@ export class Api {
   rollback = (project: string, reason: string) =>
     this.json<Promotion>("POST", at(project, "/models/rollback"), { reason });
 
-  private async json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await this.send(method, path, body);
+  item = (project: string, digest: string) => this.json<Item>("GET", at(project, `/items/${digest}`));
+  itemImage = async (project: string, digest: string): Promise<Blob> =>
+    (await this.send("GET", at(project, `/items/${digest}/image`))).blob().catch(cutShort);
+  select = (project: string, body: SelectionBody) =>
+    this.json<Selection>("POST", at(project, "/selections"), body, { timeoutMs: SELECTION_TIMEOUT_MS });
+
+  mapStatus = (project: string) => this.json<MapStatus>("GET", at(project, "/map/status"));
+  askForMap = (project: string, refit: boolean) => this.json<MapStatus>("POST", at(project, "/map"), { refit });
+  /** An Arrow IPC stream; ask only where the status names a drawing. */
+  mapColumns = async (project: string): Promise<Uint8Array> => {
+    const response = await this.send("GET", at(project, "/map"), undefined, { timeoutMs: MAP_TIMEOUT_MS });
+    return new Uint8Array(await response.arrayBuffer().catch(cutShort));
+  };
+
+  drift = (project: string) => this.json<DriftPage>("GET", at(project, "/drift?limit=1"));
+  lookForDrift = (project: string) => this.json<DriftReport>("POST", at(project, "/drift"));
+  acceptDrift = (project: string) => this.json<DriftStatus>("POST", at(project, "/drift/reference"));
+
+  webhooks = () => this.json<Webhooks>("GET", "/v1/webhooks");
+  enableWebhook = (endpoint: string, enabled: boolean) => this.json<Webhook>("PATCH", hook(endpoint), { enabled });
+  deliveries = (endpoint: string, state: "pending" | "dead") =>
+    this.json<DeliveryPage>("GET", `${hook(endpoint)}/deliveries?state=${state}&limit=10`);
+  replayDead = (endpoint: string) => this.json<Replayed>("POST", `${hook(endpoint)}/replay`);
+
+  private async json<T>(method: string, path: string, body?: unknown, how: How = {}): Promise<T> {
+    const response = await this.send(method, path, body, how);
     return (await response.json().catch(cutShort)) as T;
   }
 
-  private async send(method: string, path: string, body?: unknown, keepalive = false): Promise<Response> {
+  private async send(method: string, path: string, body?: unknown, how: How = {}): Promise<Response> {
     const url = new URL(path, this.origin);
     if (url.origin !== this.origin) {
       throw new Error(`The service pointed to ${url.origin}; the page sends its token to ${this.origin} only.`);
     }
     const headers: Record<string, string> = { Authorization: `Bearer ${this.token}` };
-    const init: RequestInit = { method, headers, keepalive, signal: AbortSignal.timeout(TIMEOUT_MS) };
+    const { keepalive = false, timeoutMs = TIMEOUT_MS } = how;
+    const init: RequestInit = { method, headers, keepalive, signal: AbortSignal.timeout(timeoutMs) };
     if (body !== undefined) {
       headers["Content-Type"] = "application/json";
       init.body = JSON.stringify(body);
@@ -102,3 +146,4 @@ function cutShort(): never {
 
 const at = (project: string, rest: string): string => `/v1/projects/${encodeURIComponent(project)}${rest}`;
 const on = (task: string, action: string): string => `/v1/tasks/${encodeURIComponent(task)}/${action}`;
+const hook = (endpoint: string): string => `/v1/webhooks/${encodeURIComponent(endpoint)}`;

@@ -1,5 +1,5 @@
-/** The frame around both tabs: project picker, queue, what was done, connection, who is signed in. */
-import { useCallback, useEffect, useState } from "react";
+/** The frame around all tabs: project picker, queue, what was done, connection, who is signed in. */
+import { Suspense, lazy, useCallback, useEffect, useState } from "react";
 import type { Api } from "../api/client";
 import type { Me, Project } from "../api/types";
 import { OverviewPage } from "../overview/OverviewPage";
@@ -12,6 +12,11 @@ import { type Tab, fragmentOf, routeOf } from "../session/route";
 import { Mark } from "./Mark";
 import { Toast } from "./Toast";
 import { useSoleTab } from "./hooks";
+
+const NAMES: Record<Tab, string> = { review: "Review", overview: "Overview", map: "Map" };
+
+// Only those who look at a map load what draws it. After an update of the service the old page's parts are gone.
+const MapPage = lazy(() => import("../map/MapPage").catch(() => ({ default: NotLoaded })));
 
 interface Props {
   readonly api: Api;
@@ -85,7 +90,7 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
               onMouseDown={(event) => event.preventDefault()}
               onClick={() => project && go(project, name)}
             >
-              {name === "review" ? "Review" : "Overview"}
+              {NAMES[name]}
             </button>
           ))}
         </nav>
@@ -114,11 +119,16 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
       </div>,
     );
   }
-  const overview = () => (
-    <OverviewPage key={project.id} api={api} project={project} operates={abilities.operate} notify={notify} />
-  );
-  if (!abilities.tabs.includes("review")) return frame(null, overview());
-  return <Reviewer api={api} me={me} project={project} tab={tab} notify={notify} frame={frame} overview={overview} />;
+  const other = () =>
+    tab === "map" ? (
+      <Suspense fallback={null}>
+        <MapPage key={project.id} api={api} project={project} notify={notify} />
+      </Suspense>
+    ) : (
+      <OverviewPage key={project.id} api={api} project={project} operates={abilities.operate} notify={notify} />
+    );
+  if (!abilities.tabs.includes("review")) return frame(null, other());
+  return <Reviewer api={api} me={me} project={project} tab={tab} notify={notify} frame={frame} other={other} />;
 }
 
 interface ReviewerProps {
@@ -128,18 +138,18 @@ interface ReviewerProps {
   readonly tab: Tab;
   readonly notify: (notice: Notice) => void;
   readonly frame: (status: React.ReactNode, body: React.ReactNode) => React.ReactNode;
-  readonly overview: () => React.ReactNode;
+  readonly other: () => React.ReactNode;
 }
 
-/** Work is asked for when the review tab is first shown, and kept in hand while the overview is looked at. */
-function Reviewer({ api, me, project, tab, notify, frame, overview }: ReviewerProps) {
+/** Work is asked for when the review tab is first shown, and kept in hand while another tab is looked at. */
+function Reviewer({ api, me, project, tab, notify, frame, other }: ReviewerProps) {
   const { tenure, takeOver } = useSoleTab(`askance/${me.id}/${project.id}`);
   const [visited, setVisited] = useState(tab === "review");
   useEffect(() => {
     if (tab === "review") setVisited(true);
   }, [tab]);
   const reviewing = useReviewSession(api, me.id, visited && tenure === "ours" ? project.id : null, notify);
-  if (tab === "overview") return frame(null, overview());
+  if (tab !== "review") return frame(null, other());
   if (tenure === "elsewhere") return frame(null, <Elsewhere onTakeOver={takeOver} />);
   if (!reviewing) return frame(null, null);
   return <InSession project={project} reviewing={reviewing} frame={frame} />;
@@ -179,6 +189,20 @@ function Elsewhere({ onTakeOver }: { onTakeOver: () => void }) {
       <p className="muted">Two tabs would work on the same images. Close the other one, or go on here.</p>
       <button className="primary" onClick={onTakeOver}>
         Review here
+      </button>
+    </div>
+  );
+}
+
+function NotLoaded() {
+  return (
+    <div className="calm" role="alert">
+      <h2>The map could not be loaded</h2>
+      <p className="muted">
+        The service was updated since, or cannot be reached. Reload the page; drafts in this browser are kept.
+      </p>
+      <button className="primary" onClick={() => window.location.reload()}>
+        Reload
       </button>
     </div>
   );

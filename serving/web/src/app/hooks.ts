@@ -1,4 +1,5 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import type { Point, Size } from "../review/geometry";
 
 /** Calls `work` now and every `milliseconds` while the page can be seen; never two at once. */
 export function usePolling(work: () => Promise<void>, milliseconds: number): void {
@@ -72,4 +73,52 @@ export function useSoleTab(name: string): { tenure: Tenure; takeOver: () => void
     };
   }, [name, steals]);
   return { tenure, takeOver: () => setSteals((count) => count + 1) };
+}
+
+/** The size of the element in CSS px, null until it is known. */
+export function useSize(element: { current: HTMLElement | null }): Size | null {
+  const [size, setSize] = useState<Size | null>(null);
+  useLayoutEffect(() => {
+    const target = element.current;
+    if (!target) return undefined;
+    const measure = () => {
+      const { clientWidth: width, clientHeight: height } = target;
+      if (width > 0 && height > 0)
+        setSize((old) => (old?.width === width && old.height === height ? old : { width, height }));
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(target);
+    return () => observer.disconnect();
+  }, [element]);
+  return size;
+}
+
+/** React listens to wheels passively; zooming has to keep the page from scrolling. */
+export function useWheel(
+  element: { current: HTMLElement | null },
+  onWheel: (event: WheelEvent, at: Point) => void,
+): void {
+  const latest = useRef(onWheel);
+  latest.current = onWheel;
+  useEffect(() => {
+    const target = element.current;
+    if (!target) return undefined;
+    const listen = (event: WheelEvent) => {
+      event.preventDefault();
+      latest.current(event, pointIn({ currentTarget: target, clientX: event.clientX, clientY: event.clientY }));
+    };
+    target.addEventListener("wheel", listen, { passive: false });
+    return () => target.removeEventListener("wheel", listen);
+  }, [element]);
+}
+
+/** How much a turn of the wheel zooms; a trackpad's pinch arrives as one with Ctrl held. */
+export const wheelFactor = (event: WheelEvent): number =>
+  Math.exp(-event.deltaY * (event.deltaMode === 1 ? 0.05 : event.ctrlKey ? 0.01 : 0.0018));
+
+/** Where the pointer is, in CSS px of the element that listens. */
+export function pointIn(event: { currentTarget: Element; clientX: number; clientY: number }): Point {
+  const frame = event.currentTarget.getBoundingClientRect();
+  return { x: event.clientX - frame.left, y: event.clientY - frame.top };
 }

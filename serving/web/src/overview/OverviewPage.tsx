@@ -8,9 +8,12 @@ import type { Notice } from "../review/session";
 import { Activity } from "./Activity";
 import { CycleCard } from "./CycleCard";
 import { CycleHistory } from "./CycleHistory";
+import { DriftCard } from "./DriftCard";
 import { ModelList } from "./ModelList";
 import { PromoteDialog, RollbackDialog, StartCycleDialog } from "./dialogs";
 import { Tiles } from "./Tiles";
+import { WebhooksCard } from "./WebhooksCard";
+import type { Act } from "./act";
 import { useOverview } from "./useOverview";
 
 interface Props {
@@ -30,14 +33,16 @@ export function OverviewPage({ api, project, operates, notify }: Props) {
   const newest = cycles[0] ?? null;
   const running = newest !== null && newest.finished_at === null;
 
-  const act = async (action: Promise<unknown>, title: string, detail: string) => {
+  const act: Act = async (action, title, detail, isWait = () => false) => {
     setAsking(null);
     try {
       await action;
       notify({ tone: "info", title, detail, hint: "" });
       await refresh();
+      return true;
     } catch (error) {
-      notify({ tone: "error", ...describe(error) });
+      notify({ tone: isWait(error) ? "info" : "error", ...describe(error) });
+      return false;
     }
   };
 
@@ -72,6 +77,7 @@ export function OverviewPage({ api, project, operates, notify }: Props) {
             start={operates ? { disabled: running, onStart: () => setAsking({ kind: "cycle" }) } : null}
           />
           <CycleHistory cycles={cycles.slice(1)} now={now} />
+          <DriftCard api={api} project={project.id} now={now} act={operates ? act : null} />
         </div>
         <div className="column">
           <ModelList
@@ -87,6 +93,7 @@ export function OverviewPage({ api, project, operates, notify }: Props) {
                 : null
             }
           />
+          {operates && <WebhooksCard api={api} project={project.id} now={now} act={act} />}
           {operates && <Activity events={overview.events} now={now} />}
         </div>
       </div>

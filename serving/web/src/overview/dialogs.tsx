@@ -113,6 +113,41 @@ export function RollbackDialog({ to, onRollback, onClose }: RollbackProps) {
   );
 }
 
+interface AcceptDriftProps {
+  readonly onAccept: () => void;
+  readonly onClose: () => void;
+}
+
+export function AcceptDriftDialog({ onAccept, onClose }: AcceptDriftProps) {
+  return (
+    <Dialog title="Accept as the new reference" onClose={onClose} onSubmit={onAccept} testid="accept-drift-dialog">
+      <p>
+        What production shows now is normal: its newest predictions become what later ones are compared with, and an
+        alarm is over.
+      </p>
+      <Confirm name="Accept" disabled={false} onClose={onClose} />
+    </Dialog>
+  );
+}
+
+interface PauseWebhookProps {
+  readonly url: string;
+  readonly onPause: () => void;
+  readonly onClose: () => void;
+}
+
+export function PauseWebhookDialog({ url, onPause, onClose }: PauseWebhookProps) {
+  return (
+    <Dialog title="Pause this webhook" onClose={onClose} onSubmit={onPause} testid="pause-webhook-dialog">
+      <p>
+        Nothing is sent to <code>{url}</code> until it is resumed. What waits is kept and goes out then; what happens
+        meanwhile is not kept for it.
+      </p>
+      <Confirm name="Pause" disabled={false} onClose={onClose} />
+    </Dialog>
+  );
+}
+
 function Reason({ value, onChange }: { value: string; onChange: (value: string) => void }) {
   return (
     <label className="field">
@@ -134,7 +169,7 @@ function Confirm({ name, disabled, onClose }: { name: string; disabled: boolean;
       <button type="button" onClick={onClose}>
         Back
       </button>
-      <button className="primary" data-testid="confirm" disabled={disabled}>
+      <button className="primary" data-first data-testid="confirm" disabled={disabled}>
         {name}
       </button>
     </footer>

@@ -1,6 +1,7 @@
 /** The image and its shapes: pointer, wheel, zoom and pan. What keys do is decided by the page around it. */
-import { type PointerEvent, type Ref, useEffect, useImperativeHandle, useLayoutEffect, useRef, useState } from "react";
+import { type PointerEvent, type Ref, useEffect, useImperativeHandle, useRef, useState } from "react";
 import { Image as KonvaImage, Layer, Rect, Stage } from "react-konva";
+import { pointIn, useSize, useWheel, wheelFactor } from "../app/hooks";
 import { Boxes, Crosshair, Preview, SizeTag } from "./Boxes";
 import { type Palette, colorOf } from "./colors";
 import { type Edit, type Editor, shapesOf } from "./editor";
@@ -87,8 +88,7 @@ export function Canvas(props: Props) {
   }));
 
   useWheel(container, (event, at) => {
-    const factor = Math.exp(-event.deltaY * (event.deltaMode === 1 ? 0.05 : event.ctrlKey ? 0.01 : 0.0018));
-    look(zoomed(latest.current.view, factor, at, image, latest.current.canvas));
+    look(zoomed(latest.current.view, wheelFactor(event), at, image, latest.current.canvas));
   });
   useSpace(setSpaceHeld);
   useEscape(drag !== null, () => setDrag(null));
@@ -106,7 +106,7 @@ export function Canvas(props: Props) {
   const onPointerDown = (event: PointerEvent<HTMLDivElement>) => {
     container.current?.focus({ preventScroll: true });
     if (!loaded || drag) return;
-    const at = within(event);
+    const at = pointIn(event);
     const pans = event.button === 1 || (event.button === 0 && spaceHeld);
     if (!pans && event.button !== 0) return;
     event.preventDefault();
@@ -118,7 +118,7 @@ export function Canvas(props: Props) {
   };
 
   const onPointerMove = (event: PointerEvent<HTMLDivElement>) => {
-    const at = within(event);
+    const at = pointIn(event);
     setPointer(at);
     if (!drag) return props.onHover(topmost(press(at, event.shiftKey)));
     if (drag.kind === "pan") {
@@ -220,11 +220,6 @@ function Picture({ loaded, image, view }: { loaded: Loaded; image: Size; view: V
 
 const middle = (canvas: Size): Point => ({ x: canvas.width / 2, y: canvas.height / 2 });
 
-function within(event: PointerEvent<HTMLDivElement>): Point {
-  const frame = event.currentTarget.getBoundingClientRect();
-  return { x: event.clientX - frame.left, y: event.clientY - frame.top };
-}
-
 const inGesture = (shape: Shape, gesture: Gesture | null): Shape =>
   gesture && gesture.type !== "draw" && gesture.id === shape.id ? { ...shape, box: gesture.box } : shape;
 
@@ -238,25 +233,6 @@ function cursorOf(drag: Drag | null, spaceHeld: boolean, over: () => string): st
   if (spaceHeld) return "grab";
   if (drag) return CURSORS[drag.gesture.type === "resize" ? drag.gesture.handle : drag.gesture.type] ?? "crosshair";
   return CURSORS[over()] ?? "crosshair";
-}
-
-/** The size of the element in CSS px, null until it is known. */
-function useSize(element: { current: HTMLElement | null }): Size | null {
-  const [size, setSize] = useState<Size | null>(null);
-  useLayoutEffect(() => {
-    const target = element.current;
-    if (!target) return undefined;
-    const measure = () => {
-      const { clientWidth: width, clientHeight: height } = target;
-      if (width > 0 && height > 0)
-        setSize((old) => (old?.width === width && old.height === height ? old : { width, height }));
-    };
-    measure();
-    const observer = new ResizeObserver(measure);
-    observer.observe(target);
-    return () => observer.disconnect();
-  }, [element]);
-  return size;
 }
 
 /** True once the image of this task and its shapes have been painted. */
@@ -281,23 +257,6 @@ function useReady(taskId: string, drawable: boolean, onReady: (taskId: string) =
     };
   }, [taskId, drawable]);
   return painted === taskId;
-}
-
-/** React listens to wheels passively; zooming has to keep the page from scrolling. */
-function useWheel(element: { current: HTMLElement | null }, onWheel: (event: WheelEvent, at: Point) => void): void {
-  const latest = useRef(onWheel);
-  latest.current = onWheel;
-  useEffect(() => {
-    const target = element.current;
-    if (!target) return undefined;
-    const listen = (event: WheelEvent) => {
-      event.preventDefault();
-      const frame = target.getBoundingClientRect();
-      latest.current(event, { x: event.clientX - frame.left, y: event.clientY - frame.top });
-    };
-    target.addEventListener("wheel", listen, { passive: false });
-    return () => target.removeEventListener("wheel", listen);
-  }, [element]);
 }
 
 function useSpace(set: (held: boolean) => void): void {

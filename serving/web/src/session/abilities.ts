@@ -7,7 +7,7 @@ export interface Abilities {
   readonly operate: boolean;
 }
 
-/** Reviewers see no overview: its figures tell audits from routed work, and audits are blind. */
+/** Reviewers see neither overview nor map: both tell audits from routed work, and audits are blind. */
 export function abilitiesOf(role: Role): Abilities {
   switch (role) {
     case "reviewer":
@@ -15,6 +15,6 @@ export function abilitiesOf(role: Role): Abilities {
     case "producer":
       return { tabs: ["overview"], operate: false };
     case "operator":
-      return { tabs: ["review", "overview"], operate: true };
+      return { tabs: ["review", "overview", "map"], operate: true };
   }
 }

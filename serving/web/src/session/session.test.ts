@@ -26,13 +26,14 @@ test("a token is kept for the tab, or for longer where asked, and forgotten in b
 
 test("an address names project and tab, and anything else names neither", () => {
   expect(routeOf(fragmentOf("night-scenes", "overview"))).toEqual({ project: "night-scenes", tab: "overview" });
+  expect(routeOf(fragmentOf("digits", "map"))).toEqual({ project: "digits", tab: "map" });
   expect(routeOf("#/digits/elsewhere")).toEqual({ project: "digits", tab: null });
   expect(routeOf("#/%E0%A4%A/review")).toEqual({ project: null, tab: "review" });
   expect(routeOf("")).toEqual({ project: null, tab: null });
 });
 
-test("each role sees what it may do; reviewers see no overview, since audits are blind", () => {
+test("each role sees what it may do; reviewers see neither overview nor map, since audits are blind", () => {
   expect(abilitiesOf("reviewer")).toEqual({ tabs: ["review"], operate: false });
   expect(abilitiesOf("producer")).toEqual({ tabs: ["overview"], operate: false });
-  expect(abilitiesOf("operator")).toEqual({ tabs: ["review", "overview"], operate: true });
+  expect(abilitiesOf("operator")).toEqual({ tabs: ["review", "overview", "map"], operate: true });
 });

@@ -1,0 +1,116 @@
+"""Which label is right where people differ, and who confuses which labels: Dawid and Skene (1979), with priors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.errors import Invalid
+
+Floats = NDArray[np.float64]
+
+# What is assumed of a reviewer of whom nothing is known: nine labels in ten are right, any wrong one is as likely as
+# another. It weighs as much as so many labels of each kind, so that a few answers never make anybody infallible.
+PRIOR_RIGHT = 0.9
+PRIOR_LABELS = 10.0
+
+_SETTLED = 1e-5  # the largest change of a posterior at which the rounds end
+_MOST_ROUNDS = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelFit:
+    """K labels, R reviewers. confusion: (R, K, K), how likely each gives which label (last axis) to what truly is one
+    (middle axis); rows sum to 1, all above 0. shares: (K,) of the labels among objects. rounds: it took."""
+
+    labels: tuple[str, ...]
+    reviewers: tuple[str, ...]
+    confusion: Floats
+    shares: Floats
+    rounds: int
+
+    def posterior(self, votes: NDArray[np.intp]) -> Floats:
+        """(n, K) probabilities of each label, rows sum to 1. votes: (n, R) numbers of labels; -1: gave none."""
+        return _normalised(self._likelihood(votes) + np.log(self.shares))
+
+    def evidence(self, votes: NDArray[np.intp]) -> Floats:
+        """The same if all labels were equally frequent: what people said alone. That a label is rare is no reason to
+        doubt who gave it."""
+        return _normalised(self._likelihood(votes))
+
+    def _likelihood(self, votes: NDArray[np.intp]) -> Floats:
+        """(n, K) logarithms."""
+        logs = np.zeros((len(votes), len(self.labels)))
+        for reviewer, confusion in enumerate(np.log(self.confusion)):
+            voted = votes[:, reviewer] >= 0
+            logs[voted] += confusion[:, votes[voted, reviewer]].T
+        return logs
+
+
+def fitted_labels(
+    votes: NDArray[np.intp],
+    *,
+    labels: Sequence[str],
+    reviewers: Sequence[str],
+    known: Mapping[str, Floats] | None = None,
+) -> LabelFit:
+    """Confusion of each reviewer and the labels' shares, by expectation maximisation over a batch.
+
+    votes: (n, R) as in `posterior`. known: by reviewer, (K, K) counts of golden shapes (true label, given label); they
+    count like labels of this batch whose truth is known. Priors: Dirichlet, PRIOR_LABELS for each row of a confusion
+    and 1 for each share. Starts from the shares of the votes. Raises Invalid for shapes that do not fit.
+    """
+    size = len(labels)
+    if size == 0 or votes.shape[1:] != (len(reviewers),) or (votes.size and votes.max() >= size):
+        raise Invalid(
+            f"votes of shape {votes.shape} do not fit {size} labels and {len(reviewers)} reviewers.",
+            hint="Give one column for each reviewer, with numbers of labels.",
+        )
+    golden = [(known or {}).get(name, np.zeros((size, size))) for name in reviewers]
+    prior = _prior(size) + np.array(golden).reshape(-1, size, size)
+    posterior = _vote_shares(votes, size)
+    for rounds in range(1, _MOST_ROUNDS + 1):
+        counts = prior + np.array([_given(column, posterior) for column in votes.T]).reshape(prior.shape)
+        shares = 1.0 + posterior.sum(axis=0)
+        fit = LabelFit(
+            labels=tuple(labels),
+            reviewers=tuple(reviewers),
+            confusion=counts / counts.sum(axis=2, keepdims=True),
+            shares=shares / shares.sum(),
+            rounds=rounds,
+        )
+        before, posterior = posterior, fit.posterior(votes)
+        if not len(votes) or float(np.abs(posterior - before).max()) < _SETTLED:
+            break
+    return fit
+
+
+def _vote_shares(votes: NDArray[np.intp], size: int) -> Floats:
+    """(n, K), rows sum to 1, with one vote for all labels together in each row."""
+    counts = np.full((len(votes), size), 1.0 / size)
+    for column in votes.T:
+        voted = column >= 0
+        counts[voted, column[voted]] += 1.0
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+def _given(column: NDArray[np.intp], posterior: Floats) -> Floats:
+    """(K, K): how often one reviewer gave which label (last axis) to what is probably one (first axis)."""
+    counts = np.zeros((posterior.shape[1],) * 2)
+    voted = column >= 0
+    np.add.at(counts, column[voted], posterior[voted])
+    return counts.T
+
+
+def _normalised(logs: Floats) -> Floats:
+    likelihood = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return np.asarray(likelihood / likelihood.sum(axis=1, keepdims=True))
+
+
+def _prior(size: int) -> Floats:
+    """(K, K) pseudo counts."""
+    if size == 1:
+        return np.full((1, 1), PRIOR_LABELS)
+    wrong = PRIOR_LABELS * (1.0 - PRIOR_RIGHT) / (size - 1)
+    return np.full((size, size), wrong) + np.eye(size) * (PRIOR_LABELS * PRIOR_RIGHT - wrong)
