@@ -148,8 +148,9 @@ class Desk:
             work = tx.tasks.work_for_update(task_id)
             task = next(one for one in work if one.id == task_id)
             require(token, Permission.REVIEW, task.project_id)
-            if (earlier := tx.submissions.of_epoch(task_id, epoch)) is not None:
-                return _same_or_conflict(earlier, token, epoch, content)
+            said = tx.submissions.of_work(task.work_id)
+            if earlier := [one for one in said if (one.task_id, one.epoch) == (task_id, epoch)]:
+                return _same_or_conflict(earlier[0], token, epoch, content)
             now = self.clock()
             closed = review.closed(task, owner=token.id, epoch=epoch, now=now, outcome=outcome)
             project = tx.projects.get(task.project_id)
@@ -168,17 +169,17 @@ class Desk:
                 note=note,
                 content_digest=content,
                 corrections=_corrected(tx, task, shapes, outcome, project.policy.failure_iou),
-                seconds=(now - (task.leased_at or now)).total_seconds(),
+                seconds=max((now - (task.leased_at or now)).total_seconds(), 0.0),  # the clock may go back
                 created_at=now,
                 work_id=task.work_id,
                 round=task.round,
                 settles=False,
             )
-            earlier_ones = tx.submissions.of_work(task.work_id, task.round)
-            _require_new(earlier_ones, submission)
+            of_round = [one for one in said if one.round == task.round]
+            _require_new(of_round, submission)
             if outcome is Outcome.SKIPPED:
-                return _skipped(tx, submission, work, task, earlier_ones, project.policy.queue)
-            return _submitted(tx, submission, work, closed, earlier_ones, project.policy.queue)
+                return _skipped(tx, submission, work, task, of_round, project.policy.queue)
+            return _submitted(tx, submission, work, closed, of_round, project.policy.queue)
 
     def _mine(self, tx: Transaction, token: Token, task_id: str) -> Task:
         task = tx.tasks.for_update(task_id)
@@ -244,7 +245,8 @@ def _assignment(tx: Transaction, task: Task, lease_seconds: int, draft: Draft | 
         proposal = tx.predictions.get(task.project_id, task.prediction_id).detections
     answers: tuple[Submission, ...] = ()
     if task.stage is Stage.ADJUDICATE:
-        answers = tuple(_answers(tx.submissions.of_work(task.work_id, task.round)))
+        said = tx.submissions.of_work(task.work_id)
+        answers = tuple(one for one in _answers(said) if one.round == task.round)
     item = tx.items.get(task.project_id, task.item_digest)
     return Assignment(task, item, proposal, lease_seconds, answers, draft)
 

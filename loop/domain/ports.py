@@ -306,13 +306,8 @@ class Submissions(Protocol):
         """Raises AlreadySubmitted where there is one under this epoch, or by this person for this round of the work."""
         ...
 
-    def of_epoch(self, task_id: str, epoch: int) -> Submission | None: ...
-    def of_task(self, task_id: str) -> Submission | None:
-        """The newest of its present round."""
-        ...
-
-    def of_work(self, work_id: str, round_: int) -> list[Submission]:
-        """Answers and skips of one round, oldest first."""
+    def of_work(self, work_id: str) -> list[Submission]:
+        """Answers and skips of all rounds, oldest first."""
         ...
 
     def of_item(self, project_id: str, item_digest: str) -> list[Submission]:

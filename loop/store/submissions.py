@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from loop.domain.errors import AlreadySubmitted
 from loop.domain.ports import Reviewed
 from loop.domain.review import Outcome, Submission
 from loop.store.schema import predictions, submissions, tasks
-from loop.store.statements import columns, first, inserted, newest_first
+from loop.store.statements import columns, inserted, newest_first
 
 
 class SqlSubmissions:
@@ -25,21 +25,9 @@ class SqlSubmissions:
                 f"task {submission.task_id} has its answer.", hint="Lease the next task.", task=submission.task_id
             )
 
-    def of_epoch(self, task_id: str, epoch: int) -> Submission | None:
-        row = first(self._connection, submissions, task_id=task_id, epoch=epoch)
-        return None if row is None else Submission(**row._mapping)
-
-    def of_task(self, task_id: str) -> Submission | None:
-        of_round = (
-            select(submissions)
-            .join(tasks, and_(tasks.c.id == submissions.c.task_id, tasks.c.round == submissions.c.round))
-            .where(submissions.c.task_id == task_id)
-        )
-        return next(iter(self._all(of_round.order_by(submissions.c.epoch.desc()).limit(1))), None)
-
-    def of_work(self, work_id: str, round_: int) -> list[Submission]:
-        of_round = select(submissions).where(submissions.c.work_id == work_id, submissions.c.round == round_)
-        return self._all(of_round.order_by(submissions.c.created_at, submissions.c.id))
+    def of_work(self, work_id: str) -> list[Submission]:
+        of_it = select(submissions).where(submissions.c.work_id == work_id)
+        return self._all(of_it.order_by(submissions.c.created_at, submissions.c.id))
 
     def of_item(self, project_id: str, item_digest: str) -> list[Submission]:
         of_it = select(submissions).where(

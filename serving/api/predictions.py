@@ -118,9 +118,9 @@ def _stored(wired: Services, project_id: str, prediction_id: str) -> ReviewedPre
         tasks = tx.tasks.of_prediction(prediction_id)
         # Of several people's tasks, the one that is still to be done; their answers count when they settled it.
         task = next((task for task in tasks if not task.finished), tasks[0]) if tasks else None
-        said = tx.submissions.of_work(task.work_id, task.round) if task else []
+        said = tx.submissions.of_work(task.work_id) if task else []
         truth = tx.truths.current(project_id, prediction.item_digest)
-    answered = next((submission for submission in said if submission.settles), None)
+    answered = next((one for one in said if task and one.settles and one.round == task.round), None)
     return reviewed_out(prediction, model, item, task, answered, truth)
 
 

@@ -189,8 +189,8 @@ def test_a_submission_comes_back(furnished: SqlStore) -> None:
         tx.tasks.add(a_task())
         tx.submissions.add(submission)
     with furnished.read() as tx:
-        assert tx.submissions.of_task(submission.task_id) == submission
-        assert tx.submissions.of_task("task_none") is None
+        assert tx.submissions.of_work(submission.work_id) == [submission]
+        assert tx.submissions.of_work("task_none") == []
         assert tx.submissions.page(PROJECT, after=None, limit=9) == [submission]
 
 
