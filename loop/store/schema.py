@@ -359,7 +359,14 @@ Index(
     sqlite_where=ALARMING_TASK,
     postgresql_where=ALARMING_TASK,
 )
-Index("ix_tasks_handed", tasks.c.project_id, tasks.c.leased_at, sqlite_where=HANDED_TASK, postgresql_where=HANDED_TASK)
+Index(
+    "ix_tasks_handed",
+    tasks.c.project_id,
+    tasks.c.leased_at,
+    tasks.c.id,
+    sqlite_where=HANDED_TASK,
+    postgresql_where=HANDED_TASK,
+)
 Index("ix_tasks_held", tasks.c.project_id, tasks.c.owner, sqlite_where=LEASED_TASK, postgresql_where=LEASED_TASK)
 Index(None, tasks.c.project_id, tasks.c.state)
 Index(None, tasks.c.project_id, tasks.c.item_digest)

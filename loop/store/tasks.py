@@ -123,14 +123,15 @@ class SqlTasks:
         works = {task.work_id: task.round for task in stretch if task.people > 1 or task.epoch > 0}
         if not works:
             return frozenset()
-        answered = self._connection.execute(
-            select(submissions.c.work_id, submissions.c.round).where(
-                submissions.c.work_id.in_(works), submissions.c.reviewer == person
-            )
-        )
+        # In this order: who submits between the two is seen by the second.
         held = self._connection.scalars(
             select(tasks.c.work_id).where(
                 tasks.c.work_id.in_(works), tasks.c.owner == person, LEASED_TASK, not_(_is_free(now))
+            )
+        ).all()
+        answered = self._connection.execute(
+            select(submissions.c.work_id, submissions.c.round).where(
+                submissions.c.work_id.in_(works), submissions.c.reviewer == person
             )
         )
         return frozenset({work for work, round_ in answered if round_ == works[work]} | set(held))
@@ -151,7 +152,7 @@ class SqlTasks:
         last = (
             select(tasks.c.source)
             .where(tasks.c.project_id == project_id, HANDED_TASK)
-            .order_by(tasks.c.leased_at.desc())
+            .order_by(tasks.c.leased_at.desc(), tasks.c.id.desc())
             .limit(limit)
             .subquery()
         )

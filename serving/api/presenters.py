@@ -94,7 +94,6 @@ def task_out(assignment: Assignment) -> TaskOut:
         lease_seconds=assignment.lease_seconds,
         detections=[asdict(d) | {"box": list(d.box)} for d in assignment.proposal],  # type: ignore[misc]
         reason=task.reason,
-        due_at=task.due_at,
         answers=[AnswerOut(shapes=shapes_out(answer.shapes), note=answer.note) for answer in assignment.answers],
         draft=None if assignment.draft is None else DraftOut.model_validate(assignment.draft),
         created_at=task.created_at,

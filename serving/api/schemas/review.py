@@ -57,7 +57,6 @@ class TaskOut(Out):
     lease_seconds: int
     detections: list[DetectionOut] = Field(description="the model's proposal")
     reason: str = Field(description="why it was selected; empty for routed work and audits")
-    due_at: datetime | None
     answers: list[AnswerOut] = Field(description="between which this task decides; empty for all other work")
     draft: DraftOut | None = Field(description="what I had of it before")
     created_at: datetime

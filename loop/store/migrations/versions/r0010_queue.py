@@ -172,7 +172,7 @@ def _tasks() -> None:
     _partial("queue", ["project_id", "lane", "rank", "created_at", "id"], UNFINISHED)
     _partial("sources", ["project_id", "lane", "source", "rank", "created_at", "id"], UNFINISHED)
     _partial("alarms", ["project_id", "alarm_at"], f"{UNFINISHED} AND alarm_at IS NOT NULL")
-    _partial("handed", ["project_id", "leased_at"], "leased_at IS NOT NULL")
+    _partial("handed", ["project_id", "leased_at", "id"], "leased_at IS NOT NULL")
     if op.get_bind().dialect.name == "postgresql":
         # Every lease leaves dead rows at the head of the queue: do not wait until a fifth of the table is dead.
         op.execute("ALTER TABLE tasks SET (autovacuum_vacuum_scale_factor = 0.02)")
