@@ -3,12 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.people import Person
 from loop.store.schema import people, tokens
 from loop.store.statements import columns
+
+# The token's row is there also for who is not described. Locked as strongly as it can be without holding off who refers
+# to it.
+_DESCRIBED = (
+    select(people)
+    .select_from(tokens)
+    .outerjoin(people, people.c.token_id == tokens.c.id)
+    .where(tokens.c.id == bindparam("token"))
+    .with_for_update(key_share=True, of=tokens)
+)
 
 
 class SqlPeople:
@@ -18,16 +28,7 @@ class SqlPeople:
         self._connection = connection
 
     def for_update(self, token_id: str) -> Person:
-        # The token's row is there also for who is not described. Locked as strongly as it can be without holding off
-        # who refers to it.
-        described = (
-            select(people)
-            .select_from(tokens)
-            .outerjoin(people, people.c.token_id == tokens.c.id)
-            .where(tokens.c.id == token_id)
-            .with_for_update(key_share=True, of=tokens)
-        )
-        row = self._connection.execute(described).first()
+        row = self._connection.execute(_DESCRIBED, {"token": token_id}).first()
         return Person(token_id=token_id) if row is None or row.token_id is None else Person(**row._mapping)
 
     def all(self) -> Mapping[str, Person]:

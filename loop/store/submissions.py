@@ -4,13 +4,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from loop.domain.errors import AlreadySubmitted
 from loop.domain.ports import Reviewed
 from loop.domain.review import Outcome, Submission
 from loop.store.schema import predictions, submissions, tasks
 from loop.store.statements import columns, inserted, newest_first
+
+_OF_WORK = (
+    select(submissions)
+    .where(submissions.c.work_id == bindparam("work"))
+    .order_by(submissions.c.created_at, submissions.c.id)
+)
 
 
 class SqlSubmissions:
@@ -26,8 +32,7 @@ class SqlSubmissions:
             )
 
     def of_work(self, work_id: str) -> list[Submission]:
-        of_it = select(submissions).where(submissions.c.work_id == work_id)
-        return self._all(of_it.order_by(submissions.c.created_at, submissions.c.id))
+        return [Submission(**row._mapping) for row in self._connection.execute(_OF_WORK, {"work": work_id})]
 
     def of_item(self, project_id: str, item_digest: str) -> list[Submission]:
         of_it = select(submissions).where(

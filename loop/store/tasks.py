@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
+    Integer,
     Select,
+    Update,
     and_,
+    bindparam,
     case,
     func,
     insert,
@@ -34,6 +36,53 @@ _CHANGING = (
     "state", "epoch", "owner", "leased_at", "valid_from", "expires_at",
     "rank", "lane", "round", "due_at", "alarm_at", "urgency", "with_experts",
 )  # fmt: skip
+
+
+# Statements of the way from lease to submission are made once: making one takes as long as running it.
+_NOW = bindparam("now", type_=tasks.c.expires_at.type)
+_PROJECT = tasks.c.project_id == bindparam("project")
+# Of unfinished tasks: nobody has it under a live lease, as in loop/domain/review.py.
+_FREE = or_(
+    tasks.c.expires_at.is_(None),
+    tasks.c.expires_at <= _NOW,
+    and_(tasks.c.valid_from.is_not(None), tasks.c.valid_from > _NOW),
+)
+_RAN_OUT = and_(tasks.c.state == TaskState.LEASED, _FREE)
+_LEASABLE = (
+    select(tasks)
+    .where(_PROJECT, tasks.c.lane == bindparam("lane"), UNFINISHED_TASK, _FREE)
+    .order_by(*_URGENCY)
+    .limit(bindparam("most", type_=Integer))
+)
+_LEASABLE_OF_SOURCE = _LEASABLE.where(tasks.c.source == bindparam("source"))
+_TAKEN = (
+    select(tasks)
+    .where(tasks.c.id.in_(bindparam("ids", expanding=True)), UNFINISHED_TASK, _FREE)
+    .with_for_update(skip_locked=True)
+)
+_HELD = select(tasks).where(_PROJECT, tasks.c.owner == bindparam("owner"), LEASED_TASK, not_(_FREE)).order_by(*_URGENCY)
+# Always in the same order, so that who locks a work never waits for who waits for it.
+_WORK = (
+    select(tasks)
+    .where(tasks.c.work_id == select(tasks.c.work_id).where(tasks.c.id == bindparam("task")).scalar_subquery())
+    .order_by(tasks.c.seat)
+    .with_for_update()
+)
+_SOME = select(literal(1)).where(_PROJECT).limit(bindparam("most", type_=Integer))
+_OPEN_COUNT = select(
+    *(
+        select(func.count()).select_from(_SOME.where(*where).subquery()).scalar_subquery()
+        for where in ((tasks.c.state == TaskState.OPEN,), (LEASED_TASK, _FREE))
+    )
+)
+_SAVED = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("of_id"))
+    .values({name: bindparam(f"new_{name}", type_=tasks.c[name].type) for name in _CHANGING})
+)
+_EPOCH = bindparam("new_epoch", type_=tasks.c.epoch.type)
+_SAVED_UNFINISHED = _SAVED.where(UNFINISHED_TASK, tasks.c.epoch <= _EPOCH)
+_REOPENED = _SAVED.where(tasks.c.epoch < _EPOCH)
 
 
 class SqlTasks:
@@ -71,10 +120,7 @@ class SqlTasks:
         return Task(**row._mapping)
 
     def work_for_update(self, task_id: str) -> list[Task]:
-        work_id = select(tasks.c.work_id).where(tasks.c.id == task_id).scalar_subquery()
-        # Always in the same order, so that who locks a work never waits for who waits for it.
-        locking = select(tasks).where(tasks.c.work_id == work_id).order_by(tasks.c.seat).with_for_update()
-        found = self._all(locking)
+        found = self._all(_WORK, task=task_id)
         if not found:
             raise not_found("task", id=task_id)
         return found
@@ -99,23 +145,20 @@ class SqlTasks:
         stretch: list[Task] = []
         while len(found) < limit:
             behind = stretch[-1] if stretch else None
-            stretch = self._all(self._stretch(project_id, queue, now, behind, _STRIDE if behind else limit))
+            stretch = self._stretch(project_id, queue, now, behind, _STRIDE if behind else limit)
             if not stretch:
                 break
             apart = self._had_a_part(stretch, person, now)
             found += [task for task in stretch if task.work_id not in apart]
         return found[:limit]
 
-    def _stretch(self, project_id: str, queue: Queue, now: datetime, behind: Task | None, limit: int) -> Select[Any]:
-        wanted = select(tasks).where(
-            tasks.c.project_id == project_id, tasks.c.lane == queue.lane, UNFINISHED_TASK, _is_free(now)
-        )
-        if queue.source is not None:
-            wanted = wanted.where(tasks.c.source == queue.source)
+    def _stretch(self, project_id: str, queue: Queue, now: datetime, behind: Task | None, limit: int) -> list[Task]:
+        wanted = _LEASABLE if queue.source is None else _LEASABLE_OF_SOURCE
         if behind is not None:
             place = tuple_(*(literal(getattr(behind, c.name), c.type) for c in _URGENCY))
             wanted = wanted.where(tuple_(*_URGENCY) > place)
-        return wanted.order_by(*_URGENCY).limit(limit)
+        source = {} if queue.source is None else {"source": queue.source}
+        return self._all(wanted, project=project_id, lane=queue.lane, now=now, most=limit, **source)
 
     def _had_a_part(self, stretch: Sequence[Task], person: str, now: datetime) -> frozenset[str]:
         """Works that the person answered or skipped in their present round, or holds a task of."""
@@ -126,8 +169,9 @@ class SqlTasks:
         # In this order: who submits between the two is seen by the second.
         held = self._connection.scalars(
             select(tasks.c.work_id).where(
-                tasks.c.work_id.in_(works), tasks.c.owner == person, LEASED_TASK, not_(_is_free(now))
-            )
+                tasks.c.work_id.in_(works), tasks.c.owner == person, LEASED_TASK, not_(_FREE)
+            ),
+            {"now": now},
         ).all()
         answered = self._connection.execute(
             select(submissions.c.work_id, submissions.c.round).where(
@@ -143,8 +187,7 @@ class SqlTasks:
         while len(taken) < limit and at < len(task_ids):
             part = task_ids[at : at + limit - len(taken)]
             at += len(part)
-            free = select(tasks).where(tasks.c.id.in_(part), UNFINISHED_TASK, _is_free(now))
-            taken += self._all(free.with_for_update(skip_locked=True))
+            taken += self._all(_TAKEN, ids=list(part), now=now)
         place = {task_id: number for number, task_id in enumerate(task_ids)}
         return sorted(taken, key=lambda task: place[task.id])
 
@@ -174,19 +217,15 @@ class SqlTasks:
 
     def held_by(self, project_id: str, owner: str, now: datetime) -> list[Task]:
         """Tasks that `owner` has under a live lease, the most urgent first."""
-        return self._all(
-            select(tasks)
-            .where(tasks.c.project_id == project_id, tasks.c.owner == owner, LEASED_TASK, not_(_is_free(now)))
-            .order_by(*_URGENCY)
-        )
+        return self._all(_HELD, project=project_id, owner=owner, now=now)
 
     def of_prediction(self, prediction_id: str) -> list[Task]:
         """Oldest first."""
         of_it = select(tasks).where(tasks.c.prediction_id == prediction_id)
         return self._all(of_it.order_by(tasks.c.created_at, tasks.c.id))
 
-    def _all(self, statement: Select[Any]) -> list[Task]:
-        return [Task(**row._mapping) for row in self._connection.execute(statement)]
+    def _all(self, statement: Select[Any], **given: object) -> list[Task]:
+        return [Task(**row._mapping) for row in self._connection.execute(statement, given)]
 
     def items(self, project_id: str) -> Iterator[str]:
         return each_once(self._connection, tasks.c.item_digest, project_id)
@@ -197,41 +236,29 @@ class SqlTasks:
         Fenced, whatever the caller read: raises StaleLease where the stored epoch is later, AlreadySubmitted
         where the task is answered or skipped, NotFound.
         """
-        self._write(task, UNFINISHED_TASK, tasks.c.epoch <= task.epoch)
+        self._write(_SAVED_UNFINISHED, task)
 
     def reopen(self, task: Task) -> None:
         """Write a task that may be closed. Raises StaleLease unless its epoch is later than the stored one."""
-        self._write(task, tasks.c.epoch < task.epoch)
+        self._write(_REOPENED, task)
 
-    def _write(self, task: Task, *fence: Any) -> None:
-        values = {name: getattr(task, name) for name in _CHANGING}
-        done = self._connection.execute(update(tasks).where(tasks.c.id == task.id, *fence).values(values))
+    def _write(self, fenced: Update, task: Task) -> None:
+        values = {f"new_{name}": getattr(task, name) for name in _CHANGING}
+        done = self._connection.execute(fenced, {"of_id": task.id, **values})
         if done.rowcount == 0:
             raise _refused(self.get(task.id), task)
 
     def count_open(self, project_id: str, now: datetime, *, at_most: int) -> int:
-        of_project = select(literal(1)).where(tasks.c.project_id == project_id).limit(at_most)
-        parts = (of_project.where(tasks.c.state == TaskState.OPEN), of_project.where(LEASED_TASK, _is_free(now)))
-        counts = (select(func.count()).select_from(part.subquery()).scalar_subquery() for part in parts)
-        return min(sum(self._connection.execute(select(*counts)).one()), at_most)
+        given = {"project": project_id, "now": now, "most": at_most}
+        return min(sum(self._connection.execute(_OPEN_COUNT, given).one()), at_most)
 
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """Has every state as a key."""
-        state = case((_ran_out(now), literal(TaskState.OPEN, tasks.c.state.type)), else_=tasks.c.state)
+        state = case((_RAN_OUT, literal(TaskState.OPEN, tasks.c.state.type)), else_=tasks.c.state)
         rows = self._connection.execute(
-            select(state, func.count()).where(tasks.c.project_id == project_id).group_by(state)
+            select(state, func.count()).where(tasks.c.project_id == project_id).group_by(state), {"now": now}
         )
         return dict.fromkeys(TaskState, 0) | {TaskState(state): count for state, count in rows}
-
-
-def _ran_out(now: datetime) -> ColumnElement[bool]:
-    return and_(tasks.c.state == TaskState.LEASED, _is_free(now))
-
-
-def _is_free(now: datetime) -> ColumnElement[bool]:
-    """Of unfinished tasks: nobody has it under a live lease, as in loop/domain/review.py."""
-    over = or_(tasks.c.expires_at <= now, and_(tasks.c.valid_from.is_not(None), tasks.c.valid_from > now))
-    return or_(tasks.c.expires_at.is_(None), over)
 
 
 def _refused(stored: Task, task: Task) -> AlreadySubmitted | StaleLease:
