@@ -40,7 +40,7 @@ from loop.store.database import SqlStore
 from tests.contract.records import NOW, a_policy, a_project, a_task, an_item
 
 # Runs of 50 steps: of the usual test, or of the night's (make nightly-queue).
-RUNS = {"sqlite": 300, "postgresql": 40}
+RUNS = {"sqlite": 1000, "postgresql": 60}
 STEPS = 50
 
 LEASE_SECONDS = a_policy().lease_seconds
