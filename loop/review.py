@@ -17,7 +17,7 @@ from loop.domain.ports import Clock, Entropy, Event, Queue, Store, Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project
 from loop.domain.queue_rules import QueueRules, lane_of
-from loop.domain.queueing import adjudication, in_turn, one_of_each_work, placed
+from loop.domain.queueing import adjudication, in_turn, placed
 from loop.domain.review import ADJUDICATION_SEAT, Draft, Outcome, Submission, Task
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, checked_shapes
@@ -217,7 +217,7 @@ def _taken(tx: Transaction, project: Project, person: Person, now: datetime, cou
     spare = _SPARE
     while True:
         window = _window(tx, project, open_to_me, person, now, count + spare)
-        taken = tx.tasks.take([task.id for task in window], now=now, limit=count)
+        taken = tx.tasks.take(window, now=now, limit=count)
         if len(taken) == count or len(window) < count + spare or spare > 64 * _SPARE:
             return taken
         spare *= 8
@@ -233,7 +233,7 @@ def _window(
         for queue in queues
         for task in tx.tasks.leasable(project.id, queue, person=person.token_id, now=now, limit=limit)
     ]
-    window = one_of_each_work(sorted(found, key=lambda task: (task.rank, task.created_at, task.id)))
+    window = sorted(found, key=lambda task: (task.rank, task.created_at, task.id))
     if rules.fair_sources:
         window = in_turn(window, tx.tasks.handed_out(project.id, limit=_REMEMBERED), rules.source_shares)
     return window[:limit]

@@ -270,9 +270,9 @@ class Tasks(Protocol):
         that the person answered, skipped or holds a task of. Not locked: see `take`."""
         ...
 
-    def take(self, task_ids: Sequence[str], *, now: datetime, limit: int) -> list[Task]:
-        """The first `limit` of these that are leasable still, locked, in the order given. Skips those that others
-        lock."""
+    def take(self, candidates: Sequence[Task], *, now: datetime, limit: int) -> list[Task]:
+        """The first `limit` of these that are leasable still, one of each work, locked, in the order given. Skips those
+        that others lock."""
         ...
 
     def handed_out(self, project_id: str, *, limit: int) -> Mapping[str, int]:

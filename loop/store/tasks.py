@@ -25,6 +25,7 @@ from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.ports import Queue
+from loop.domain.queueing import one_of_each_work
 from loop.domain.review import Task, TaskState
 from loop.store.schema import ALARMING_TASK, HANDED_TASK, LEASED_TASK, UNFINISHED_TASK, submissions, tasks
 from loop.store.statements import columns, each_once, inserted, not_found, one
@@ -180,16 +181,16 @@ class SqlTasks:
         )
         return frozenset({work for work, round_ in answered if round_ == works[work]} | set(held))
 
-    def take(self, task_ids: Sequence[str], *, now: datetime, limit: int) -> list[Task]:
+    def take(self, candidates: Sequence[Task], *, now: datetime, limit: int) -> list[Task]:
         """Rows are only locked, not changed: lease and `save` them in the same transaction."""
-        taken: list[Task] = []
-        at = 0
-        while len(taken) < limit and at < len(task_ids):
-            part = task_ids[at : at + limit - len(taken)]
-            at += len(part)
-            taken += self._all(_TAKEN, ids=list(part), now=now)
-        place = {task_id: number for number, task_id in enumerate(task_ids)}
-        return sorted(taken, key=lambda task: place[task.id])
+        taken: dict[str, Task] = {}  # by work
+        waiting = list(candidates)
+        while waiting and len(taken) < limit:
+            tried = {task.id for task in one_of_each_work(waiting)[: limit - len(taken)]}
+            taken |= {task.work_id: task for task in self._all(_TAKEN, ids=list(tried), now=now)}
+            waiting = [task for task in waiting if task.id not in tried and task.work_id not in taken]
+        place = {task.id: number for number, task in enumerate(candidates)}
+        return sorted(taken.values(), key=lambda task: place[task.id])
 
     def handed_out(self, project_id: str, *, limit: int) -> Mapping[str, int]:
         last = (

@@ -281,6 +281,13 @@ def test_a_lease_reads_each_queue_through_its_index(url: str, store: SqlStore, b
     assert "Sort" not in plan.replace("Sort Key", "")
 
 
+def test_as_many_tasks_as_are_asked_for_come_from_as_many_items(store: SqlStore) -> None:
+    """However many people each of them needs."""
+    opened(store, QueueRules(people={Stage.ANNOTATE: 3}), works=12)
+    leased = Desk(store, Clock(), os.urandom).lease(reviewer(0), PROJECT, 10).assignments
+    assert len({one.task.work_id for one in leased}) == 10
+
+
 def test_a_task_that_a_person_had_a_part_in_is_passed_over(store: SqlStore) -> None:
     """However many of them are more urgent than the first that the person may take."""
     rules = QueueRules(people={Stage.ANNOTATE: 2})

@@ -39,7 +39,7 @@ from loop.domain.item import Split
 from loop.domain.model import PromotionState
 from loop.domain.ports import Claim, Queue, Transaction
 from loop.domain.queue_rules import Lane
-from loop.domain.review import Outcome, TaskState
+from loop.domain.review import Outcome, Task, TaskState
 from loop.domain.stage import ROUTED, Stage
 from loop.domain.truth import Shape
 from loop.store.database import ReadOnlyTransaction, SqlStore
@@ -751,9 +751,8 @@ def test_a_transaction_that_commits_late_is_not_behind_the_cursor(
 ANNOTATE = Queue(Lane(Stage.ANNOTATE).key)
 
 
-def _look(tx: Transaction, queue: Queue = ANNOTATE, *, at: float = 0.0, limit: int = 9) -> list[str]:
-    found = tx.tasks.leasable(PROJECT, queue, person="tok_9", now=later(at), limit=limit)
-    return [task.id for task in found]
+def _look(tx: Transaction, queue: Queue = ANNOTATE, *, at: float = 0.0, limit: int = 9) -> list[Task]:
+    return tx.tasks.leasable(PROJECT, queue, person="tok_9", now=later(at), limit=limit)
 
 
 def _take(store: SqlStore, queue: Queue = ANNOTATE, *, at: float = 0.0, limit: int = 9) -> list[str]:
