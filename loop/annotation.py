@@ -313,6 +313,6 @@ class RouteTogether:
     ) -> list[Routed]:
         routed = [self.router.decide(one) for one in inferred]
         if not review:
-            routed = [replace(one, prediction=without_review(one.prediction), task=None) for one in routed]
+            routed = [replace(one, prediction=without_review(one.prediction), tasks=()) for one in routed]
         self.router.keep(list(zip(inferred, routed, strict=True)), lambda tx: also(tx, routed))
         return routed

@@ -1,8 +1,9 @@
 """Projects, the people and programs that may use them, and the models that serve them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from loop.domain.access import Role, Token, valid
 from loop.domain.errors import Conflict, Invalid
@@ -10,6 +11,7 @@ from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project, Recipe, checked_slug, labels_named
+from loop.domain.queue_rules import QueueRules, checked_rules, require_known, rules_of
 from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState, checked_share
 from loop.domain.routing import Policy
 
@@ -47,13 +49,21 @@ class Administration:
             tx.projects.add(project)
         return project
 
-    def change_policy(self, project_id: str, actor: str, **changes: float | int | str) -> Policy:
-        """The policy with `changes` under the next version; decisions made before keep theirs."""
+    def change_policy(
+        self,
+        project_id: str,
+        actor: str,
+        queue_changes: Mapping[str, Any] | None = None,
+        **changes: float | int | str,
+    ) -> Policy:
+        """The policy with `changes` under the next version; decisions made before keep theirs. queue_changes: of the
+        queue's rules, as plain values (`rules_of`). Raises Invalid."""
         with self.store.begin() as tx:
             old = tx.projects.get(project_id).policy
-            policy = replace(old, version=old.version + 1, **changes)  # type: ignore[arg-type]
+            queue = _changed_rules(tx, old.queue, queue_changes or {})
+            policy = replace(old, version=old.version + 1, queue=queue, **changes)  # type: ignore[arg-type]
             tx.projects.save_policy(project_id, policy)
-            body = {"version": policy.version, **changes}
+            body = {"version": policy.version, **changes, **({"queue": queue_changes} if queue_changes else {})}
             tx.events.add(Event("policy.changed", project_id, actor, body, self.clock()))
         return policy
 
@@ -280,6 +290,19 @@ class Administration:
             reference_key=None,
             created_at=now,
         )
+
+
+def _changed_rules(tx: Transaction, old: QueueRules, changes: Mapping[str, Any]) -> QueueRules:
+    if not changes:
+        return old
+    rules = checked_rules(rules_of({**asdict(old), **changes}))
+    people = tx.people.all().values()
+    require_known(
+        rules,
+        groups=frozenset(group for person in people for group in person.groups),
+        skills=frozenset(skill for person in people for skill in person.skills),
+    )
+    return rules
 
 
 def previous_champion(history: list[Promotion], champion_id: str | None) -> str:

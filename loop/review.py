@@ -1,33 +1,58 @@
-"""What reviewers do: lease, heartbeat, submit, skip, release. Each is one transaction."""
+"""What reviewers do: lease, heartbeat, draft, submit, skip, release. Each is one transaction."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from loop.domain import review
 from loop.domain.access import Permission, Token, require
 from loop.domain.corrections import corrections
-from loop.domain.errors import AlreadySubmitted
+from loop.domain.errors import AlreadySubmitted, Conflict, Invalid, PayloadTooLarge
+from loop.domain.events import task_created
 from loop.domain.identity import digest_of, new_id
 from loop.domain.item import Item
-from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
+from loop.domain.people import Person, allowance, tasks_a_day
+from loop.domain.ports import Clock, Entropy, Event, Queue, Store, Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project
+from loop.domain.queue_rules import QueueRules, lane_of
+from loop.domain.queueing import adjudication, in_turn, placed
 from loop.domain.recipe import Recipe
-from loop.domain.review import Outcome, Submission, Task, TaskState
-from loop.domain.routing import Stage
+from loop.domain.review import ADJUDICATION_SEAT, Draft, Outcome, Submission, Task
 from loop.domain.rules import Issue, require_no_errors
+from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
+from loop.escalation import sound_alarms
+from loop.proposals import labels_proposed
+
+MAX_DRAFT_BYTES = 1_000_000  # of JSON; holds the 5,000 shapes of the largest answer
+_MOST_COUNTED = 1000
+_ALARMS_AT_LEASE = 20  # a lease should not pay for what nobody looked at for days
+_SPARE = 4  # tasks looked at beyond those asked for: others may take some meanwhile
+_REMEMBERED = 200  # tasks handed out, by which the turns of sources go
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A task in a reviewer's hands with what is needed to work on it."""
+    """A task in a reviewer's hands with what is needed to work on it. answers: between which an adjudication decides,
+    oldest first. draft: what the reviewer had of it before."""
 
     task: Task
     item: Item
     proposal: tuple[Detection, ...]
     lease_seconds: int
+    answers: tuple[Submission, ...] = ()
+    draft: Draft | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """open: tasks that nobody holds, counted up to 1000. why: what kept the reviewer from more, "" for nothing."""
+
+    assignments: list[Assignment]
+    open: int
+    why: str
 
 
 # What the Python functions of a task's recipe find in an answer; `loop.checking.Checking.function_issues`.
@@ -47,8 +72,8 @@ class Desk:
     entropy: Entropy
     function_issues: FunctionIssues = _no_functions
 
-    def lease(self, token: Token, project_id: str, count: int) -> tuple[list[Assignment], int]:
-        """Up to `count` tasks for this reviewer, most urgent first, and how many nobody holds.
+    def lease(self, token: Token, project_id: str, count: int) -> Leased:
+        """Up to `count` tasks that this reviewer may do, most urgent first.
 
         Tasks that the reviewer holds already come first, under their present epoch, so that a reloaded page
         goes on where it was.
@@ -56,16 +81,31 @@ class Desk:
         now = self.clock()
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
-            seconds = project.policy.lease_seconds
-            tasks = tx.tasks.held_by(project_id, token.id, now)[:count]
-            if len(tasks) < count:
-                free = tx.tasks.take_leasable(project_id, stages=tuple(Stage), now=now, limit=count - len(tasks))
-                taken = [review.leased(task, owner=token.id, now=now, seconds=seconds) for task in free]
-                for task in taken:
-                    tx.tasks.save(task)
-                tasks += taken
-            open_tasks = tx.tasks.counts(project_id, now).get(TaskState.OPEN, 0)
-            return [_assignment(tx, task, seconds) for task in tasks], open_tasks
+            if project.policy.queue.due_seconds:  # what is due by an earlier policy is left to the background
+                sound_alarms(tx, project, now, _ALARMS_AT_LEASE)
+            person = tx.people.for_update(token.id)
+            held = tx.tasks.held_by(project_id, token.id, now)
+            allowed = allowance(
+                person,
+                project.policy.queue,
+                wanted=max(count - len(held), 0),
+                held=len(held),
+                answered_today=_answered_today(tx, person, project, now),
+            )
+            taken = [
+                review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds)
+                for task in _taken(tx, project, person, now, allowed.tasks)
+            ]
+            for task in taken:
+                tx.tasks.save(task)
+            tasks = held[:count] + taken
+            # A first lease finds no draft.
+            drafts = tx.drafts.of([task.id for task in held[:count] + [t for t in taken if t.epoch > 1]], token.id)
+            return Leased(
+                [_assignment(tx, task, project.policy.lease_seconds, drafts.get(task.id)) for task in tasks],
+                tx.tasks.count_open(project_id, now, at_most=_MOST_COUNTED),
+                allowed.why,
+            )
 
     def heartbeat(self, token: Token, task_id: str, epoch: int) -> Task:
         now = self.clock()
@@ -82,8 +122,29 @@ class Desk:
             task = self._mine(tx, token, task_id)
             tx.tasks.save(review.released(task, owner=token.id, epoch=epoch, now=now))
 
+    def draft(self, token: Token, task_id: str, epoch: int, content: Mapping[str, object]) -> Draft:
+        """Keep what the reviewer has so far; every later lease of the task by the same person brings it.
+
+        Raises StaleLease, PayloadTooLarge.
+        """
+        size = len(_json_of(content, task_id))
+        if size > MAX_DRAFT_BYTES:
+            raise PayloadTooLarge(
+                f"the draft has {size:,} bytes of JSON; {MAX_DRAFT_BYTES:,} are kept.",
+                hint="Send the shapes and the note only.",
+                task=task_id,
+            )
+        now = self.clock()
+        with self.store.begin() as tx:
+            task = self._mine(tx, token, task_id)
+            review.require_live(task, token.id, epoch, now)
+            kept = Draft(task_id=task_id, reviewer=token.id, epoch=epoch, content=content, saved_at=now)
+            tx.drafts.save(kept)
+            return kept
+
     def submit(self, token: Token, task_id: str, epoch: int, shapes: Sequence[Shape], note: str) -> Submission:
-        """The answer becomes ground truth. Sending the same answer again gives the same submission back.
+        """An answer; with those of all people that the policy asks for, it becomes ground truth. Sending the same
+        answer again gives the same submission back.
 
         It is judged by the recipe that the task was made with. Raises UnknownLabel, BadShape, RulesBroken.
         """
@@ -91,7 +152,7 @@ class Desk:
         return self._close(token, task_id, epoch, Outcome.SUBMITTED, tuple(shapes), note, found)
 
     def skip(self, token: Token, task_id: str, epoch: int, reason: str) -> Submission:
-        """The reviewer cannot say; the reason is kept."""
+        """The reviewer cannot say; the reason is kept, and others get the task, as the policy says."""
         return self._close(token, task_id, epoch, Outcome.SKIPPED, (), reason)
 
     def _close(
@@ -106,9 +167,12 @@ class Desk:
     ) -> Submission:
         content = _content_digest(outcome, shapes, note)
         with self.store.begin() as tx:
-            task = self._mine(tx, token, task_id)
-            if (earlier := tx.submissions.of_task(task_id)) is not None:
-                return _same_or_conflict(earlier, token, epoch, content)
+            work = tx.tasks.work_for_update(task_id)
+            task = next(one for one in work if one.id == task_id)
+            require(token, Permission.REVIEW, task.project_id)
+            said = tx.submissions.of_work(task.work_id)
+            if earlier := [one for one in said if (one.task_id, one.epoch) == (task_id, epoch)]:
+                return _same_or_conflict(earlier[0], token, epoch, content)
             now = self.clock()
             closed = review.closed(task, owner=token.id, epoch=epoch, now=now, outcome=outcome)
             project = tx.projects.get(task.project_id)
@@ -130,16 +194,18 @@ class Desk:
                 note=note,
                 content_digest=content,
                 corrections=_corrected(tx, task, project, shapes, outcome),
-                seconds=(now - (task.leased_at or now)).total_seconds(),
+                seconds=max((now - (task.leased_at or now)).total_seconds(), 0.0),  # the clock may go back
                 created_at=now,
                 issues=issues,
+                work_id=task.work_id,
+                round=task.round,
+                settles=False,
             )
-            tx.submissions.add(submission)
-            tx.tasks.save(closed)
-            if outcome is Outcome.SUBMITTED:
-                tx.truths.add(_truth_from(tx, submission))
-            tx.events.add(_closed_event(submission, task))
-            return submission
+            of_round = [one for one in said if one.round == task.round]
+            _require_new(of_round, submission)
+            if outcome is Outcome.SKIPPED:
+                return _skipped(tx, submission, work, task, of_round, project.policy.queue)
+            return _submitted(tx, submission, work, closed, of_round, project)
 
     def _mine(self, tx: Transaction, token: Token, task_id: str) -> Task:
         task = tx.tasks.for_update(task_id)
@@ -147,9 +213,143 @@ class Desk:
         return task
 
 
-def _assignment(tx: Transaction, task: Task, lease_seconds: int) -> Assignment:
+def _json_of(content: Mapping[str, object], task_id: str) -> bytes:
+    try:
+        return json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise Invalid(
+            f"the draft cannot be kept as JSON ({error}).",
+            hint="Send finite numbers and whole characters.",
+            task=task_id,
+        ) from error
+
+
+def _answered_today(tx: Transaction, person: Person, project: Project, now: datetime) -> int:
+    """Read only where it matters."""
+    if tasks_a_day(person, project.policy.queue) is None:
+        return 0
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return tx.submissions.count_since(project.id, person.token_id, midnight)
+
+
+def _taken(tx: Transaction, project: Project, person: Person, now: datetime, count: int) -> list[Task]:
+    """`count` tasks for this person, locked: the most urgent, or the next of each source in turn. Where others take
+    what was looked at, looks at more."""
+    if count == 0:
+        return []
+    rules = project.policy.queue
+    queues = tx.tasks.queues(project.id, by_source=rules.fair_sources)
+    open_to_me = [queue for queue in queues if person.may_do(lane_of(queue.lane))]
+    spare = _SPARE
+    while True:
+        window = _window(tx, project, open_to_me, person, now, count + spare)
+        taken = tx.tasks.take(window, now=now, limit=count)
+        if len(taken) == count or len(window) < count + spare or spare > 64 * _SPARE:
+            return taken
+        spare *= 8
+
+
+def _window(
+    tx: Transaction, project: Project, queues: Sequence[Queue], person: Person, now: datetime, limit: int
+) -> list[Task]:
+    """At most `limit` tasks, in the order in which they are to be taken."""
+    rules = project.policy.queue
+    found = [
+        task
+        for queue in queues
+        for task in tx.tasks.leasable(project.id, queue, person=person.token_id, now=now, limit=limit)
+    ]
+    window = sorted(found, key=lambda task: (task.rank, task.created_at, task.id))
+    if rules.fair_sources:
+        window = in_turn(window, tx.tasks.handed_out(project.id, limit=_REMEMBERED), rules.source_shares)
+    return window[:limit]
+
+
+def _assignment(tx: Transaction, task: Task, lease_seconds: int, draft: Draft | None) -> Assignment:
     proposal = _proposal(tx, task, tx.projects.recipe(task.project_id, task.recipe_version))
-    return Assignment(task, tx.items.get(task.project_id, task.item_digest), proposal, lease_seconds)
+    answers: tuple[Submission, ...] = ()
+    if task.stage is Stage.ADJUDICATE:
+        said = tx.submissions.of_work(task.work_id)
+        answers = tuple(one for one in _answers(said) if one.round == task.round)
+    item = tx.items.get(task.project_id, task.item_digest)
+    return Assignment(task, item, proposal, lease_seconds, answers, draft)
+
+
+def _answers(submissions: Sequence[Submission]) -> list[Submission]:
+    return [one for one in submissions if one.outcome is Outcome.SUBMITTED]
+
+
+def _require_new(earlier: Sequence[Submission], submission: Submission) -> None:
+    """One person has one say on a work, even where it holds two of its tasks."""
+    mine = [one for one in earlier if one.reviewer == submission.reviewer]
+    if mine:
+        raise Conflict(
+            f"you have had your say on this item with submission {mine[0].id}.",
+            hint="Release this task: another person must do it.",
+            task=submission.task_id,
+            submission=mine[0].id,
+        )
+
+
+def _submitted(
+    tx: Transaction,
+    submission: Submission,
+    work: Sequence[Task],
+    closed: Task,
+    earlier: Sequence[Submission],
+    project: Project,
+) -> Submission:
+    rules = project.policy.queue
+    decides = closed.stage is Stage.ADJUDICATE
+    answers = [submission] if decides else [*_answers(earlier), submission]
+    people = 1 if decides else closed.people
+    in_one_recipe = [replace(one, shapes=project.recipe.translated(one.shapes)) for one in answers]
+    resolution = review.resolved(in_one_recipe, people=people, iou=rules.agreement_iou)
+    settled = resolution is not None and resolution.shapes is not None
+    submission = replace(submission, settles=settled)
+    tx.submissions.add(submission)
+    tx.tasks.save(closed)
+    tx.drafts.drop(closed.id, None)
+    if resolution is not None and resolution.shapes is not None:
+        tx.truths.add(_truth_from(tx, submission, resolution.shapes, [one.id for one in answers]))
+    elif resolution is not None:
+        _call_adjudicator(tx, work, closed, rules, submission.created_at)
+    tx.events.add(_closed_event(submission, closed, settles=settled))
+    return submission
+
+
+def _skipped(
+    tx: Transaction,
+    submission: Submission,
+    work: Sequence[Task],
+    task: Task,
+    earlier: Sequence[Submission],
+    rules: QueueRules,
+) -> Submission:
+    tx.submissions.add(submission)
+    skips = sum(one.outcome is Outcome.SKIPPED for one in earlier) + 1
+    changed = review.after_skip(work, task, skips=skips, rules=rules)
+    for one in changed:
+        tx.tasks.save(one)
+        if one.finished:
+            tx.drafts.drop(one.id, None)
+    tx.drafts.drop(task.id, submission.reviewer)
+    closed = any(one.finished for one in changed)
+    tx.events.add(_closed_event(submission, task, closed=closed, with_experts=any(t.with_experts for t in changed)))
+    return submission
+
+
+def _call_adjudicator(tx: Transaction, work: Sequence[Task], task: Task, rules: QueueRules, now: datetime) -> None:
+    """The answers differ: one task, for somebody who gave none of them."""
+    labels = labels_proposed(tx, task)
+    earlier = [one for one in work if one.seat == ADJUDICATION_SEAT]
+    if earlier:
+        called = placed(review.called(earlier[0]), rules, labels, begins=now)
+        tx.tasks.reopen(called)
+    else:
+        called = adjudication(task, rules, labels, now=now)
+        tx.tasks.add(called)
+    tx.events.announce([task_created(called, "service")])
 
 
 def _proposal(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, ...]:
@@ -191,7 +391,9 @@ def _corrected(
     return {error.value: n for error, n in corrections(detections, truth, iou=project.policy.failure_iou).items()}
 
 
-def _truth_from(tx: Transaction, submission: Submission) -> GroundTruth:
+def _truth_from(
+    tx: Transaction, submission: Submission, shapes: tuple[Shape, ...], submission_ids: Sequence[str]
+) -> GroundTruth:
     # Read only now: a change of the recipe that went on meanwhile has ended, or waits for this transaction.
     recipe = tx.projects.get(submission.project_id).recipe
     current = tx.truths.current(submission.project_id, submission.item_digest)
@@ -199,14 +401,14 @@ def _truth_from(tx: Transaction, submission: Submission) -> GroundTruth:
         project_id=submission.project_id,
         item_digest=submission.item_digest,
         version=current.version + 1 if current else 1,
-        shapes=recipe.translated(submission.shapes),
-        submission_ids=(submission.id,),
+        shapes=recipe.translated(shapes),
+        submission_ids=tuple(submission_ids),
         origin="review",
         created_at=submission.created_at,
     )
 
 
-def _closed_event(submission: Submission, task: Task) -> Event:
+def _closed_event(submission: Submission, task: Task, **more: object) -> Event:
     return Event(
         kind=f"task.{submission.outcome}",
         project_id=submission.project_id,
@@ -218,6 +420,7 @@ def _closed_event(submission: Submission, task: Task) -> Event:
             "prediction_id": task.prediction_id,
             "corrected": any(submission.corrections.values()),
             "corrections": dict(submission.corrections),
+            **more,
         },
         at=submission.created_at,
     )

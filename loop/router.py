@@ -13,8 +13,9 @@ from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Staged, Store, Transaction
 from loop.domain.prediction import Inference, Prediction, detections_of
 from loop.domain.project import Project
+from loop.domain.queueing import seats
 from loop.domain.review import Task
-from loop.domain.routing import audit_lottery, retains, route
+from loop.domain.routing import asks_several, audit_lottery, retains, route
 from selection.scores import Signals, signals
 
 # p-value of an embedding against the training set of a model version, in (0, 1].
@@ -63,14 +64,19 @@ class Inferred:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """retained: the image is kept; always where a person is to look at it. objects: embeddings of its first detections;
-    None where the model gives none, or there is nothing to give them of."""
+    """task: the first of those that people get; tasks: all of them. retained: the image is kept; always where a person
+    is to look at it. objects: embeddings of its first detections; None where the model gives none, or there is nothing
+    to give them of."""
 
     prediction: Prediction
-    task: Task | None
+    tasks: tuple[Task, ...]
     item: Item
     retained: bool
     objects: NDArray[np.float16] | None = None
+
+    @property
+    def task(self) -> Task | None:
+        return self.tasks[0] if self.tasks else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +100,10 @@ class Router:
     def decide(self, inferred: Inferred) -> Routed:
         """Who looks at this inference, and what of it is kept. Writes nothing."""
         prediction = self._predicted(inferred)
-        task = self._task_of(prediction, inferred.project)
         item = _item_of(inferred.image, prediction)
-        retained = task is not None or self.will_retain(inferred.project, prediction.id)
-        return Routed(prediction, task, item, retained, _objects_of(inferred.inference, prediction))
+        tasks = self._tasks_of(prediction, inferred.project, item)
+        retained = bool(tasks) or self.will_retain(inferred.project, prediction.id)
+        return Routed(prediction, tasks, item, retained, _objects_of(inferred.inference, prediction))
 
     def keep(
         self, decided: Sequence[tuple[Inferred, Routed]], also: Callable[[Transaction], None] = lambda _: None
@@ -116,11 +122,11 @@ class Router:
             tx.items.add_all([routed.item for _, routed in decided])
             tx.predictions.add_all([routed.prediction for _, routed in decided])
             tx.objects.add_all([(one.prediction, one.objects) for _, one in decided if one.objects is not None])
-            tx.tasks.add_all([routed.task for _, routed in decided if routed.task is not None])
+            tx.tasks.add_all([task for _, routed in decided for task in routed.tasks])
             for inferred, routed in decided:
                 if routed.task is not None:
                     tx.events.add(_routed_event(routed.prediction, routed.task))
-                    tx.events.announce([task_created(routed.task, routed.prediction.created_by)])
+                    tx.events.announce(task_created(task, routed.prediction.created_by) for task in routed.tasks)
                 _finish_key(tx, inferred.caller, routed.prediction.id)
             also(tx)
 
@@ -156,11 +162,11 @@ class Router:
             created_by=inferred.caller.token_id,
         )
 
-    def _task_of(self, prediction: Prediction, project: Project) -> Task | None:
+    def _tasks_of(self, prediction: Prediction, project: Project, item: Item) -> tuple[Task, ...]:
         decision = prediction.decision
         if decision.stage is None:
-            return None
-        return Task(
+            return ()
+        first = Task(
             id=new_id("task", prediction.created_at, self.entropy(10)),
             project_id=project.id,
             item_digest=prediction.item_digest,
@@ -170,7 +176,11 @@ class Router:
             policy_version=decision.policy_version,
             recipe_version=project.recipe.version,
             created_at=prediction.created_at,
+            source=item.source,
         )
+        several = asks_several(self.secret, prediction.id, project.policy)
+        labels = (detection.label for detection in prediction.detections)
+        return seats(first, project.policy.queue, labels, several=several)
 
 
 def _objects_of(inference: Inference, prediction: Prediction) -> NDArray[np.float16] | None:

@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from loop.domain.drift import DriftRules
 from loop.domain.errors import SettingsError
+from loop.domain.queue_rules import QueueRules
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Durability, Policy, Retain
 from serving.backends.parity import ParityLimits
@@ -221,6 +222,24 @@ class PolicySettings(Section):
         return Policy(version=version, **self.model_dump())
 
 
+class QueueSettings(Section):
+    risk_weight: Annotated[float, Number, Field(ge=0, le=1000)]
+    age_weight: Annotated[float, Number, Field(ge=0.001, le=1000)]
+    deadline_weight: Annotated[float, Number, Field(ge=0, le=1000)]
+    overdue_weight: Annotated[float, Number, Field(ge=0, le=1000)]
+    horizon_seconds: Annotated[float, Number, Field(ge=1, le=316_224_000)]
+    people_share: Share
+    agreement_iou: Annotated[float, Number, Field(gt=0, le=1)]
+    skips_before_expert: Annotated[int, Number, Field(ge=1, le=100)]
+    max_leases: Annotated[int, Number, Field(ge=1, le=1000)] | None
+    max_tasks_a_day: Annotated[int, Number, Field(ge=1, le=100_000)] | None
+    fair_sources: bool
+
+    def as_rules(self) -> QueueRules:
+        """What the policy of a new project starts with."""
+        return QueueRules(**self.model_dump())
+
+
 class SelectionSettings(Section):
     neighbours: Positive
     reference_limit: Positive
@@ -333,6 +352,7 @@ class Settings(BaseSettings):
     parity: ParitySettings
     rollout: RolloutSettings
     policy: PolicySettings
+    queue: QueueSettings
     selection: SelectionSettings
     drift: DriftSettings
     map: MapSettings

@@ -2,7 +2,7 @@
 
 import os
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -16,9 +16,11 @@ from loop.domain.ports import Blobs, Clock
 from loop.domain.prediction import Timed
 from loop.drift import DriftWatch
 from loop.duplicates import Duplicates
+from loop.escalation import Escalation
 from loop.exchange.sources import FsspecSources
 from loop.maps import Maps
 from loop.outgoing import HttpSender
+from loop.people import Oversight
 from loop.projects import Administration
 from loop.rarity import Rarities
 from loop.recipes import Recipes
@@ -63,6 +65,8 @@ class Services:
     desk: Desk
     recipes: Recipes
     checking: Checking
+    oversight: Oversight
+    escalation: Escalation
     controller: Controller
     served_index: ServedIndex
     served_objects: ServedObjects
@@ -125,6 +129,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
             utc_now,
         ),
         desk=Desk(store, utc_now, os.urandom, checking.function_issues),
+        oversight=Oversight(store, utc_now),
+        escalation=Escalation(store, utc_now),
         recipes=Recipes(store, lambda: functions.names, utc_now),
         checking=checking,
         controller=controller,
@@ -151,7 +157,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
 
 
 def administer(settings: Settings, store: SqlStore, blobs: Blobs) -> Administration:
-    return Administration(store, blobs, settings.policy.as_policy(), read_sound_head, utc_now, os.urandom)
+    policy = replace(settings.policy.as_policy(), queue=settings.queue.as_rules())
+    return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom)
 
 
 def _controller(

@@ -44,6 +44,7 @@ _WORK_SECONDS = 1.0  # for what takes minutes anyway
 _RETIRE_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 60.0
 _LEARN_SECONDS = 20.0
+_DEADLINE_SECONDS = 5.0  # deadlines of tasks are minutes and more
 _DRIFT_SECONDS = 20.0  # from one look whether a window is full to the next
 # Logical cores: tokens that Ray places replicas and tasks by, while the operating system shares the real ones. The
 # embedded service must find room for every project's champion, a swap and a training on a machine of any size.
@@ -188,6 +189,7 @@ class Worker:
             ("risk", _giving_way(self._learn_risk), _LEARN_SECONDS),
             ("webhooks", _giving_way(self._send_webhooks), _WORK_SECONDS),
             ("drift", _giving_way(self._look_for_drift), _DRIFT_SECONDS),
+            ("deadlines", _giving_way(self._sound_alarms), _DEADLINE_SECONDS),
             ("maps that grow", _giving_way(self._follow_maps), _LOOK_AGAIN_SECONDS),
         ]
         self._threads = [
@@ -268,6 +270,10 @@ class Worker:
     def _look_for_drift(self, _: Controller) -> None:
         """In the predictions since the last look."""
         self._services.drift.look_due()
+
+    def _sound_alarms(self, _: Controller) -> None:
+        """Of tasks that are not done when they are due, also where nobody leases."""
+        self._services.escalation.sound()
 
     def _maps(self, _: Controller) -> bool:
         """Whether there was one to draw."""

@@ -30,8 +30,9 @@ from serving.api.schemas.objects import DuplicatesOut, ObjectNeighboursOut
 from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.problem import Problem
 from serving.api.schemas.projects import Me, NewTokenOut, PolicyOut, ProjectOut, Summary
+from serving.api.schemas.queue import PersonOut
 from serving.api.schemas.recipes import RecipeOut, RecipeOutcomeOut, RecipeVersionOut, RecipeVersionsOut
-from serving.api.schemas.review import CheckOut, LeaseOut, SubmissionOut
+from serving.api.schemas.review import CheckOut, DraftSavedOut, LeaseOut, ReopenedOut, SubmissionOut
 from serving.api.schemas.selections import RiskOut, SelectionIn, SelectionOut, SelectionPage
 from serving.api.schemas.shapes import ShapeIO
 from serving.api.schemas.webhooks import (
@@ -137,6 +138,23 @@ class Client:
         body = {"shapes": [shape.model_dump(mode="json") for shape in shapes]}
         return self._send(CheckOut, "POST", f"/v1/tasks/{task_id}/check", json=body, retry=True)
 
+    def draft(self, task_id: str, epoch: int, content: Mapping[str, object]) -> DraftSavedOut:
+        body = {"epoch": epoch, "content": dict(content)}
+        return self._send(DraftSavedOut, "POST", f"/v1/tasks/{task_id}/draft", json=body)
+
+    def reopen_task(self, task_id: str) -> list[str]:
+        return self._send(ReopenedOut, "POST", f"/v1/tasks/{task_id}/reopen").task_ids
+
+    def reopen_item(self, project: str, digest: str) -> list[str]:
+        return self._send(ReopenedOut, "POST", f"/v1/projects/{project}/items/{digest}/reopen").task_ids
+
+    def people(self) -> list[PersonOut]:
+        return [PersonOut.model_validate(person) for person in self._json("GET", "/v1/people")]
+
+    def describe_person(self, token_id: str, **changes: object) -> PersonOut:
+        """groups, skills, max_leases, max_tasks_a_day; what is left out stays as it is."""
+        return self._send(PersonOut, "PATCH", f"/v1/people/{token_id}", json=changes)
+
     def release(self, task_id: str, epoch: int) -> None:
         """Give the task back to the queue."""
         self._response("POST", f"/v1/tasks/{task_id}/release", json={"epoch": epoch})
@@ -155,7 +173,7 @@ class Client:
     def project(self, project: str) -> ProjectOut:
         return self._get(ProjectOut, f"/v1/projects/{project}")
 
-    def change_policy(self, project: str, **changes: float) -> PolicyOut:
+    def change_policy(self, project: str, **changes: object) -> PolicyOut:
         return self._send(PolicyOut, "PATCH", f"/v1/projects/{project}/policy", json=changes)
 
     def recipe(self, project: str, version: int | None = None) -> RecipeOut:

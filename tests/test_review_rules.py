@@ -6,7 +6,7 @@ import pytest
 
 from loop.domain.errors import AlreadySubmitted, BadShape, StaleLease, UnknownLabel
 from loop.domain.review import Outcome, Task, TaskState, closed, is_leasable, leased, released, renewed
-from loop.domain.routing import Stage
+from loop.domain.stage import Stage
 from loop.domain.truth import Shape, checked_shapes
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -85,3 +85,4 @@ SELECTION = Environment(
 ROBOFLOW = Environment("roboflow", ("inference-cpu[http]==1.8.3",), shared=False)
 # It wants older versions of numpy and scipy than ours.
 FROUROS = Environment("frouros", ("frouros==0.9.0",), shared=False)
+LABEL_STUDIO = Environment("label-studio", ("label-studio==1.23.2",), shared=False)

@@ -41,8 +41,30 @@ EVENT_TYPES: Mapping[str, EventType] = {
             {"task_id": "task_1", "submission_id": "sub_1", "item_digest": _ITEM, "prediction_id": "pred_1"},
         ),
         EventType(
+            "task.overdue",
+            "A task was not done when it was due. It is more urgent now.",
+            {"task_id": "task_1", "item_digest": _ITEM, "prediction_id": "pred_1", "due_at": "2026-03-01T12:00:00Z"},
+        ),
+        EventType(
+            "task.escalated",
+            "A task is still not done, so long after it was due that the escalation group gets it.",
+            {
+                "task_id": "task_1",
+                "item_digest": _ITEM,
+                "prediction_id": "pred_1",
+                "due_at": "2026-03-01T12:00:00Z",
+                "group": "leads",
+            },
+        ),
+        EventType(
+            "task.reopened",
+            "An operator asks for an item again. What was answered stays, and counts once.",
+            {"task_id": "task_1", "item_digest": _ITEM, "prediction_id": "pred_1", "round": 1},
+        ),
+        EventType(
             "prediction.reviewed",
-            "A person answered: the prediction was right, or was corrected. corrections counts by kind of error.",
+            "A person answered, or all that the policy asks: the prediction was right, or was corrected. corrections "
+            "counts by kind of error.",
             {
                 "prediction_id": "pred_1",
                 "task_id": "task_1",
@@ -124,7 +146,9 @@ def announcement(kind: str, actor: str, body: Mapping[str, object]) -> Announcem
 def _type_of(kind: str, body: Mapping[str, object]) -> str:
     """Kinds of the history that are announced under their own name need no line here."""
     if kind == "task.submitted":
-        return "prediction.reviewed" if body.get("prediction_id") else ""
+        return "prediction.reviewed" if body.get("prediction_id") and body.get("settles", True) else ""
+    if kind == "task.skipped" and not body.get("closed", True):
+        return ""
     if kind == "model.promoted" and body.get("kind") == "rollback":
         return "model.rolled_back"
     return kind

@@ -16,11 +16,12 @@ from loop.domain.drift import DriftReport
 from loop.domain.embedding_map import EmbeddingMap
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion, Promotion
+from loop.domain.people import Person
 from loop.domain.prediction import Detection, Inference, Prediction
 from loop.domain.project import Project, Recipe
-from loop.domain.review import Submission, Task, TaskState
+from loop.domain.review import Draft, Submission, Task, TaskState
 from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
-from loop.domain.routing import Policy, Stage
+from loop.domain.routing import Policy
 from loop.domain.rules import Scene
 from loop.domain.selection import PickedItem, Selection
 from loop.domain.truth import GroundTruth
@@ -108,6 +109,14 @@ class Served:
     embedding: NDArray[np.float32]
     detections: tuple[Detection, ...]
     score_threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Tasks of a project that share a lane (`Lane.key`), and a source where it is not None."""
+
+    lane: str
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +266,7 @@ class IdempotencyKeys(Protocol):
 
 class Tasks(Protocol):
     def add(self, task: Task) -> None:
-        """At most one task per (prediction, policy version): raises Conflict for a second."""
+        """At most one task per (prediction, policy version, seat): raises Conflict for a second."""
         ...
 
     def add_all(self, given: Sequence[Task]) -> None:
@@ -269,11 +278,37 @@ class Tasks(Protocol):
         """Locked until the transaction ends. Raises NotFound."""
         ...
 
-    def take_leasable(self, project_id: str, *, stages: Sequence[Stage], now: datetime, limit: int) -> list[Task]:
-        """The most urgent tasks that are open or whose lease ran out, locked, skipping rows that others
-        lock: by priority descending, then created_at, then id."""
+    def work_for_update(self, task_id: str) -> list[Task]:
+        """All tasks of the work that this one is of, by seat, locked until the transaction ends. Raises NotFound."""
         ...
 
+    def works_of_item(self, project_id: str, item_digest: str) -> list[str]:
+        """Ids of the first tasks of the item's works."""
+        ...
+
+    def queues(self, project_id: str, *, by_source: bool) -> list[Queue]:
+        """Those that hold unfinished tasks. by_source: each source's apart."""
+        ...
+
+    def leasable(self, project_id: str, queue: Queue, *, person: str, now: datetime, limit: int) -> list[Task]:
+        """The most urgent tasks that are open or whose lease ran out, by rank, then created_at, then id; without works
+        that the person answered, skipped or holds a task of. Not locked: see `take`."""
+        ...
+
+    def take(self, candidates: Sequence[Task], *, now: datetime, limit: int) -> list[Task]:
+        """The first `limit` of these that are leasable still, one of each work, locked, in the order given. Skips those
+        that others lock."""
+        ...
+
+    def handed_out(self, project_id: str, *, limit: int) -> Mapping[str, int]:
+        """How many of the last `limit` tasks that were leased are of each source."""
+        ...
+
+    def alarming(self, project_id: str, now: datetime, limit: int) -> list[Task]:
+        """Unfinished tasks whose alarm has come, the oldest alarm first, locked; skips those that others lock."""
+        ...
+
+    def has_alarms(self, project_id: str, now: datetime) -> bool: ...
     def held_by(self, project_id: str, owner: str, now: datetime) -> list[Task]: ...
     def of_prediction(self, prediction_id: str) -> list[Task]: ...
     def items(self, project_id: str) -> Iterator[str]:
@@ -287,6 +322,10 @@ class Tasks(Protocol):
 
     def move_to_recipe(self, project_id: str, version: int) -> int:
         """Every unfinished task is answered under this version from now on; how many were not before."""
+
+    def reopen(self, task: Task) -> None: ...
+    def count_open(self, project_id: str, now: datetime, *, at_most: int) -> int:
+        """Tasks that nobody holds; beyond `at_most` they are not counted."""
         ...
 
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
@@ -296,10 +335,25 @@ class Tasks(Protocol):
 
 class Submissions(Protocol):
     def add(self, submission: Submission) -> None:
-        """Raises AlreadySubmitted where the task has one."""
+        """Raises AlreadySubmitted where there is one under this epoch, or by this person for this round of the work."""
         ...
 
-    def of_task(self, task_id: str) -> Submission | None: ...
+    def of_work(self, work_id: str) -> list[Submission]:
+        """Answers and skips of all rounds, oldest first."""
+        ...
+
+    def of_item(self, project_id: str, item_digest: str) -> list[Submission]:
+        """Of all works and rounds, oldest first."""
+        ...
+
+    def count_since(self, project_id: str, reviewer: str, moment: datetime) -> int:
+        """How many a person has sent, skips too."""
+        ...
+
+    def works_answered(self) -> Mapping[str, int]:
+        """By person: how many works it answered. One that was opened anew counts once."""
+        ...
+
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Submission]: ...
     def reviewed(self, project_id: str, model_id: str) -> list[Reviewed]:
         """The predictions of this version that routing or the audit lot sent to people and that were answered, in the
@@ -309,6 +363,33 @@ class Submissions(Protocol):
     def count_reviewed(self, project_id: str, model_id: str) -> int:
         """How many those are."""
         ...
+
+
+class Drafts(Protocol):
+    def save(self, draft: Draft) -> None:
+        """In place of the person's one before. Raises StaleLease where that one has a later epoch."""
+        ...
+
+    def of(self, task_ids: Sequence[str], reviewer: str) -> Mapping[str, Draft]:
+        """By task."""
+        ...
+
+    def drop(self, task_id: str, reviewer: str | None) -> None:
+        """reviewer None: of all."""
+        ...
+
+
+class People(Protocol):
+    def for_update(self, token_id: str) -> Person:
+        """Whoever else asks so for the same person waits until this transaction ends. Who is not described has no
+        groups and no skills."""
+        ...
+
+    def all(self) -> Mapping[str, Person]:
+        """Those that are described, by token."""
+        ...
+
+    def save(self, person: Person) -> None: ...
 
 
 class Truths(Protocol):
@@ -503,6 +584,7 @@ class Tokens(Protocol):
         ...
 
     def all(self) -> list[Token]: ...
+    def get(self, token_id: str) -> Token: ...
     def revoke(self, token_id: str, now: datetime) -> None: ...
 
 
@@ -604,6 +686,8 @@ class Transaction(Protocol):
     keys: IdempotencyKeys
     tasks: Tasks
     submissions: Submissions
+    drafts: Drafts
+    people: People
     truths: Truths
     models: Models
     promotions: Promotions

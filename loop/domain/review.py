@@ -1,23 +1,34 @@
 """Tasks, leases and submissions: which transition is allowed when.
 
-    open ──lease──► leased ──submit──► done
-     ▲                │ ├────skip────► skipped
-     └──release/expiry┘ └─heartbeat─┐
-                      ▲─────────────┘
+    open ──lease──► leased ──submit──► done ────┐
+     ▲                │ ├────skip────► skipped ─┤
+     ├─release/expiry─┘ └─heartbeat─┐           │
+     ├─skip, for others ◄───────────┘           │
+     └──────────────────re-open─────────────────┘
 
 Every lease raises the task's epoch (a fencing token, Kleppmann 2016): whoever acts with an older epoch, or
 after the expiry, is refused, however late the message comes.
+
+The work on a prediction is one task, or several where the policy asks that several people answer: its seats. One person
+answers at most one seat of a work; where the answers differ, another person adjudicates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import combinations
+from typing import Any
 
-from loop.domain.errors import AlreadySubmitted, StaleLease
-from loop.domain.routing import Stage
+from loop.domain.corrections import corrections
+from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
+from loop.domain.prediction import Detection
+from loop.domain.queue_rules import Lane, QueueRules
 from loop.domain.rules import Issue
+from loop.domain.stage import Stage
 from loop.domain.truth import Shape
+
+ADJUDICATION_SEAT = 0
 
 
 class TaskState(StrEnum):
@@ -27,10 +38,26 @@ class TaskState(StrEnum):
     SKIPPED = "skipped"
 
 
+class Urgency(StrEnum):
+    """What its deadline did to a task so far."""
+
+    ORDINARY = "ordinary"
+    OVERDUE = "overdue"
+    ESCALATED = "escalated"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A unit of human work on an item. `priority` in [0, 1], larger first. `epoch` counts leases. `reason`: why it was
-    selected, for the reviewer; routed work and audits have none, so that nothing tells them apart."""
+    """A unit of human work on an item. `epoch` counts leases. `reason`: why it was selected, for the reviewer; routed
+    work and audits have none, so that nothing tells them apart.
+
+    priority: the risk that it was made for, in [0, 1]. rank: seconds, the smallest first (loop/domain/queueing.py).
+    lane: `Lane.key`, who may do it; "" at making: everybody. source: of its item.
+    work_id: of the first task of its work; "" at making: its own. seat: from 1, ADJUDICATION_SEAT for an adjudication.
+    people: how many answer the work. round: how often the work was opened anew.
+    due_at: None for never. alarm_at: when it becomes overdue, or is escalated; None where nothing is to come.
+    with_experts: it went to the expert group, after skips.
+    """
 
     id: str
     project_id: str
@@ -46,7 +73,28 @@ class Task:
     epoch: int = 0
     owner: str | None = None  # token id of the reviewer
     leased_at: datetime | None = None  # when the present or last lease began
+    # A lease is live from here on: should the clock go back, it does not last longer for it than its own length.
+    valid_from: datetime | None = None
     expires_at: datetime | None = None
+    rank: float = 0.0
+    lane: str = ""
+    source: str = ""
+    work_id: str = ""
+    seat: int = 1
+    people: int = 1
+    round: int = 0
+    due_at: datetime | None = None
+    alarm_at: datetime | None = None
+    urgency: Urgency = Urgency.ORDINARY
+    with_experts: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "work_id", self.work_id or self.id)
+        object.__setattr__(self, "lane", self.lane or Lane(self.stage).key)
+
+    @property
+    def finished(self) -> bool:
+        return self.state in (TaskState.DONE, TaskState.SKIPPED)
 
 
 class Outcome(StrEnum):
@@ -58,7 +106,9 @@ class Outcome(StrEnum):
 class Submission:
     """What one person answered; append-only. `corrections` counts, by error type, how the prediction
     differed from the answer; `seconds` is the time the reviewer held the task; `issues` are the warnings that the
-    answer was taken with."""
+    answer was taken with.
+
+    work_id, round: of the task at that time; "" at making: the task's id. settles: it brought the item its truth."""
 
     id: str
     task_id: str
@@ -74,6 +124,23 @@ class Submission:
     seconds: float
     created_at: datetime
     issues: tuple[Issue, ...] = ()
+    work_id: str = ""
+    round: int = 0
+    settles: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "work_id", self.work_id or self.task_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An answer that is not finished, as the reviewer's tool keeps it: `content` is JSON of its own."""
+
+    task_id: str
+    reviewer: str
+    epoch: int
+    content: Mapping[str, Any]
+    saved_at: datetime
 
 
 def is_leasable(task: Task, now: datetime) -> bool:
@@ -85,41 +152,31 @@ def leased(task: Task, *, owner: str, now: datetime, seconds: int) -> Task:
     """The task in the hands of `owner` under a new epoch. Raises StaleLease where somebody holds it."""
     if not is_leasable(task, now):
         raise StaleLease(f"task {task.id} is not free.", hint="Lease the next task instead.", task=task.id)
-    return replace(
-        task,
-        state=TaskState.LEASED,
-        owner=owner,
-        epoch=task.epoch + 1,
-        leased_at=now,
-        expires_at=now + timedelta(seconds=seconds),
-    )
+    taken = replace(task, state=TaskState.LEASED, owner=owner, epoch=task.epoch + 1, leased_at=now)
+    return _lasting(taken, now, seconds)
 
 
 def renewed(task: Task, *, owner: str, epoch: int, now: datetime, seconds: int) -> Task:
     """The same lease with a later expiry."""
-    _require_live(task, owner, epoch, now)
-    return replace(task, expires_at=now + timedelta(seconds=seconds))
+    require_live(task, owner, epoch, now)
+    return _lasting(task, now, seconds)
 
 
 def released(task: Task, *, owner: str, epoch: int, now: datetime) -> Task:
     """Back in the queue, unchanged."""
-    _require_live(task, owner, epoch, now)
-    return replace(task, state=TaskState.OPEN, owner=None, expires_at=None)
+    require_live(task, owner, epoch, now)
+    return _free(task)
 
 
 def closed(task: Task, *, owner: str, epoch: int, now: datetime, outcome: Outcome) -> Task:
     """Answered or skipped by the holder of the lease."""
-    _require_live(task, owner, epoch, now)
-    state = TaskState.DONE if outcome is Outcome.SUBMITTED else TaskState.SKIPPED
-    return replace(task, state=state, expires_at=None)
+    require_live(task, owner, epoch, now)
+    return _ended(task, TaskState.DONE if outcome is Outcome.SUBMITTED else TaskState.SKIPPED)
 
 
-def _live(task: Task, now: datetime) -> bool:
-    return task.expires_at is not None and now < task.expires_at
-
-
-def _require_live(task: Task, owner: str, epoch: int, now: datetime) -> None:
-    if task.state in (TaskState.DONE, TaskState.SKIPPED):
+def require_live(task: Task, owner: str, epoch: int, now: datetime) -> None:
+    """Raises AlreadySubmitted where the task is closed, StaleLease unless `owner` holds it under this epoch."""
+    if task.finished:
         raise AlreadySubmitted(f"task {task.id} is {task.state}.", hint="Lease the next task.", task=task.id)
     if task.state is not TaskState.LEASED or task.epoch != epoch or task.owner != owner or not _live(task, now):
         raise StaleLease(
@@ -129,3 +186,95 @@ def _require_live(task: Task, owner: str, epoch: int, now: datetime) -> None:
             epoch=epoch,
             current_epoch=task.epoch,
         )
+
+
+def after_skip(work: Sequence[Task], skipped: Task, *, skips: int, rules: QueueRules) -> list[Task]:
+    """The tasks of a work that one more skip changes. skips: how many different people skipped it in this round, with
+    this one; `skipped`: their task, which they hold.
+
+    Before the limit it goes back, to others; at the limit all that is unfinished goes to the experts. Where there are
+    none, or one of them skipped, the work ends unanswered.
+    """
+    others = [task for task in work if task.id != skipped.id and not task.finished]
+    if skips < rules.skips_before_expert and not skipped.with_experts:
+        return [_free(skipped)]
+    if rules.expert_group and not skipped.with_experts:
+        return [_to_experts(task, rules.expert_group) for task in (_free(skipped), *others)]
+    return [_ended(task, TaskState.SKIPPED) for task in (skipped, *others)]
+
+
+def reopened(work: Sequence[Task]) -> list[Task]:
+    """A work from the beginning: all its seats open, in the next round, under new epochs; an adjudication waits until
+    the new answers differ. Raises Conflict where nothing of it is closed: somebody else may have re-opened it."""
+    if not any(task.finished for task in work):
+        raise Conflict(
+            f"task {work[0].work_id} is open already.",
+            hint="Nothing to do: people will get it in its turn.",
+            task=work[0].work_id,
+        )
+    return [_anew(replace(task, round=task.round + 1)) for task in work]
+
+
+def called(adjudication: Task) -> Task:
+    """An adjudication of an earlier round for the answers of this one."""
+    return _open_anew(adjudication)
+
+
+def _anew(task: Task) -> Task:
+    if task.seat != ADJUDICATION_SEAT:
+        return _open_anew(task)
+    return _ended(replace(task, epoch=task.epoch + 1), TaskState.SKIPPED)
+
+
+def _open_anew(task: Task) -> Task:
+    return replace(_free(task), epoch=task.epoch + 1, with_experts=False, urgency=Urgency.ORDINARY)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What the answers of all people come to. shapes: None where they differ and another person must decide."""
+
+    shapes: tuple[Shape, ...] | None
+
+
+def resolved(answers: Sequence[Submission], *, people: int, iou: float) -> Resolution | None:
+    """None until `people` have answered. answers: of one round, oldest first, none of them a skip.
+
+    Where each answer has the shapes of each other one (label, and IoU of at least `iou`, one to one), the first stands.
+    """
+    if len(answers) < people:
+        return None
+    agreed = all(_alike(a.shapes, b.shapes, iou) for a, b in combinations(answers, 2))
+    return Resolution(answers[0].shapes if agreed else None)
+
+
+def _alike(a: Sequence[Shape], b: Sequence[Shape], iou: float) -> bool:
+    if not all(_is_plain(shape) for shape in (*a, *b)):
+        return tuple(a) == tuple(b)  # points, attributes and links: a person decides unless they are the same
+    return not corrections([Detection(shape.label, 1.0, shape.box) for shape in a], b, iou=iou)
+
+
+def _is_plain(shape: Shape) -> bool:
+    return shape.type.is_region and not (shape.attributes or shape.links or shape.group or shape.track)
+
+
+def _lasting(task: Task, now: datetime, seconds: int) -> Task:
+    length = timedelta(seconds=seconds)
+    return replace(task, valid_from=now - length, expires_at=now + length)
+
+
+def _free(task: Task) -> Task:
+    return replace(task, state=TaskState.OPEN, owner=None, valid_from=None, expires_at=None)
+
+
+def _ended(task: Task, state: TaskState) -> Task:
+    return replace(task, state=state, owner=task.owner or "nobody", valid_from=None, expires_at=None, alarm_at=None)
+
+
+def _to_experts(task: Task, group: str) -> Task:
+    return replace(task, lane=Lane(task.stage, groups=(group,)).key, with_experts=True)
+
+
+def _live(task: Task, now: datetime) -> bool:
+    begun = task.valid_from is None or task.valid_from <= now
+    return begun and task.expires_at is not None and now < task.expires_at

@@ -2,8 +2,11 @@
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from loop.domain.queue_rules import QueueRules
+from loop.domain.stage import Stage as Stage
 
 
 class Action(StrEnum):
@@ -26,13 +29,6 @@ class Durability(StrEnum):
     SOON = "soon"  # within milliseconds; a crash in between loses predictions that were answered
 
 
-class Stage(StrEnum):
-    """Which kind of work a task is. Audits look like any other work to the reviewer."""
-
-    ANNOTATE = "annotate"
-    AUDIT = "audit"
-
-
 @dataclass(frozen=True, slots=True)
 class Reason:
     code: str  # risk-above-threshold | audit-lot | risk-below-threshold | review-requested
@@ -50,6 +46,7 @@ class Policy:
     lease_seconds: how long a reviewer holds a task without a heartbeat.
     retain: of which accepted predictions the image is kept; retain_rate: probability in [0, 1] for `sampled`.
     durability: when accepted predictions are durable.
+    queue: in which order people get tasks, and who gets which.
     """
 
     version: int
@@ -61,6 +58,7 @@ class Policy:
     retain: Retain = Retain.ALL
     retain_rate: float = 1.0
     durability: Durability = Durability.BEFORE_ANSWER
+    queue: QueueRules = field(default_factory=QueueRules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +91,12 @@ def retains(secret: bytes, prediction_id: str, policy: Policy) -> bool:
     if policy.retain is Retain.SAMPLED:
         return _drawn(secret, f"retain {prediction_id}", policy.retain_rate)
     return policy.retain is Retain.ALL
+
+
+def asks_several(secret: bytes, ticket: str, policy: Policy) -> bool:
+    """Whether an item gets as many people as its stage asks for; independent of the other draws. ticket: an id that
+    nobody can choose, of the prediction or the task."""
+    return _drawn(secret, f"several {ticket}", policy.queue.people_share)
 
 
 def _drawn(secret: bytes, ticket: str, rate: float) -> bool:

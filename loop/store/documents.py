@@ -17,6 +17,7 @@ from loop.domain.ontology import (
     link_type_to_json,
 )
 from loop.domain.prediction import Detection
+from loop.domain.queue_rules import QueueRules, rules_of
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Reason
 from loop.domain.rules import Issue, Rule, issue_from_json, issue_to_json, rule_from_json, rule_to_json
@@ -92,6 +93,7 @@ SCORE_SHIFT: JsonOf[ScoreShift] = JsonOf(asdict, lambda document: ScoreShift(**d
 SOURCE_SHIFTS: JsonOf[tuple[SourceShift, ...]] = JsonOf(
     lambda shifts: [asdict(shift) for shift in shifts], lambda documents: tuple(SourceShift(**d) for d in documents)
 )
+QUEUE_RULES: JsonOf[QueueRules] = JsonOf(asdict, rules_of)
 LIMITS: JsonOf[RolloutLimits] = JsonOf(asdict, lambda document: RolloutLimits(**document))
 SECRETS: JsonOf[tuple[Secret, ...]] = JsonOf(
     lambda secrets: [{"value": s.value, "until": s.until.isoformat() if s.until else None} for s in secrets],

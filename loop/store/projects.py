@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 
 from loop.domain.errors import Conflict, NotFound
 from loop.domain.project import Project, Recipe
@@ -24,6 +24,7 @@ _CURRENT = (
     .join(recipes, and_(recipes.c.project_id == projects.c.id, recipes.c.version == projects.c.recipe_version))
     .join(policies, and_(policies.c.project_id == projects.c.id, policies.c.version == projects.c.policy_version))
 )
+_CURRENT_OF = _CURRENT.where(projects.c.id == bindparam("project_id"))
 
 
 class SqlProjects:
@@ -49,7 +50,7 @@ class SqlProjects:
             self._connection.execute(insert(table).values(project_id=project.id, **columns(record)))
 
     def get(self, project_id: str) -> Project:
-        row = self._connection.execute(_CURRENT.where(projects.c.id == project_id)).first()
+        row = self._connection.execute(_CURRENT_OF, {"project_id": project_id}).first()
         if row is None:
             raise self._unknown(project_id)
         return _project(row)

@@ -5,6 +5,7 @@ Foreign keys into a project carry the project's id too: nothing can point into a
 (owner, reviewer, actor, created_by) is a token id or the name of a process, and refers to no table.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -33,9 +34,10 @@ from loop.domain.drift import Origin, Verdict
 from loop.domain.embedding_map import MapState
 from loop.domain.item import Split
 from loop.domain.model import PromotionKind, PromotionState
-from loop.domain.review import Outcome, TaskState
+from loop.domain.review import Outcome, TaskState, Urgency
 from loop.domain.rollout import RolloutKind, RolloutState
-from loop.domain.routing import Action, Durability, Retain, Stage
+from loop.domain.routing import Action, Durability, Retain
+from loop.domain.stage import ROUTED, Stage
 from loop.domain.webhooks import DeliveryState
 from loop.store.documents import (
     CLASS_SHIFTS,
@@ -48,6 +50,7 @@ from loop.store.documents import (
     LINK_TYPES,
     NUMBERS,
     OBJECT,
+    QUEUE_RULES,
     REASONS,
     RULES,
     SCORE_SHIFT,
@@ -71,6 +74,8 @@ metadata = MetaData(
 # Written out, not bound: a partial index serves a query only where the planner sees the same words.
 UNFINISHED_TASK = text("state IN ('open', 'leased')")
 LEASED_TASK = text("state = 'leased'")
+ALARMING_TASK = text("state IN ('open', 'leased') AND alarm_at IS NOT NULL")
+HANDED_TASK = text("leased_at IS NOT NULL")
 UNFINISHED_CYCLE = text("state IN ('queued', 'running')")
 QUEUED_PROMOTION = text("state = 'queued'")
 UNFINISHED_ANNOTATION = text("state IN ('queued', 'running')")
@@ -84,7 +89,7 @@ _EMPTY = text("'{}'")
 _NONE = text("'[]'")
 
 
-def _one_of(column: str, members: type[StrEnum]) -> CheckConstraint:
+def _one_of(column: str, members: Iterable[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({', '.join(repr(m.value) for m in members)})", name=f"{column}_known")
 
 
@@ -166,6 +171,7 @@ policies = Table(
     Column("retain", Choice(Retain), server_default=text("'all'"), nullable=False),
     Column("retain_rate", Double, server_default=text("1"), nullable=False),
     Column("durability", Choice(Durability), server_default=text("'before-answer'"), nullable=False),
+    Column("queue", QUEUE_RULES, server_default=_EMPTY, nullable=False),
     PrimaryKeyConstraint("project_id", "version"),
     _unit("audit_rate"),
     _unit("retain_rate"),
@@ -240,7 +246,7 @@ predictions = Table(
     ForeignKeyConstraint(["project_id", "policy_version"], ["policies.project_id", "policies.version"]),
     CheckConstraint("(action = 'review') = (stage IS NOT NULL)", name="stage_where_reviewed"),
     _one_of("action", Action),
-    _one_of("stage", Stage),
+    _one_of("stage", ROUTED),
     _unit("inclusion_probability"),
 )
 _newest_first(predictions)
@@ -303,26 +309,69 @@ tasks = Table(
     Column("epoch", Integer, nullable=False),
     Column("owner", PlainText),
     Column("leased_at", UtcDateTime),
+    Column("valid_from", UtcDateTime),
     Column("expires_at", UtcDateTime),
-    UniqueConstraint("prediction_id", "policy_version"),
+    Column("rank", Double, nullable=False),
+    Column("lane", PlainText, nullable=False),
+    Column("source", PlainText, nullable=False),
+    Column("work_id", PlainText, nullable=False),
+    Column("seat", Integer, nullable=False),
+    Column("people", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("due_at", UtcDateTime),
+    Column("alarm_at", UtcDateTime),
+    Column("urgency", Choice(Urgency), nullable=False),
+    Column("with_experts", Boolean, nullable=False),
+    UniqueConstraint("prediction_id", "policy_version", "seat"),
+    UniqueConstraint("work_id", "seat"),
     _item_key(),
     ForeignKeyConstraint(["project_id", "policy_version"], ["policies.project_id", "policies.version"]),
     ForeignKeyConstraint(["project_id", "recipe_version"], ["recipes.project_id", "recipes.version"]),
     CheckConstraint("(state = 'leased') = (expires_at IS NOT NULL)", name="expires_while_leased"),
     CheckConstraint("(state = 'open') = (owner IS NULL)", name="owned_unless_open"),
     CheckConstraint("epoch >= 0", name="epoch_counts"),
+    CheckConstraint("seat >= 0 AND seat <= people AND people >= 1 AND round >= 0", name="seats_count"),
     _one_of("stage", Stage),
     _one_of("state", TaskState),
+    _one_of("urgency", Urgency),
     _unit("priority"),
 )
 Index(
     "ix_tasks_queue",
     tasks.c.project_id,
-    tasks.c.priority.desc(),
+    tasks.c.lane,
+    tasks.c.rank,
     tasks.c.created_at,
     tasks.c.id,
     sqlite_where=UNFINISHED_TASK,
     postgresql_where=UNFINISHED_TASK,
+)
+# The same for each source, for projects that hand their tasks out in turn.
+Index(
+    "ix_tasks_sources",
+    tasks.c.project_id,
+    tasks.c.lane,
+    tasks.c.source,
+    tasks.c.rank,
+    tasks.c.created_at,
+    tasks.c.id,
+    sqlite_where=UNFINISHED_TASK,
+    postgresql_where=UNFINISHED_TASK,
+)
+Index(
+    "ix_tasks_alarms",
+    tasks.c.project_id,
+    tasks.c.alarm_at,
+    sqlite_where=ALARMING_TASK,
+    postgresql_where=ALARMING_TASK,
+)
+Index(
+    "ix_tasks_handed",
+    tasks.c.project_id,
+    tasks.c.leased_at,
+    tasks.c.id,
+    sqlite_where=HANDED_TASK,
+    postgresql_where=HANDED_TASK,
 )
 Index("ix_tasks_held", tasks.c.project_id, tasks.c.owner, sqlite_where=LEASED_TASK, postgresql_where=LEASED_TASK)
 Index(None, tasks.c.project_id, tasks.c.state)
@@ -345,11 +394,29 @@ submissions = Table(
     Column("seconds", Double, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("issues", ISSUES, nullable=False, server_default=_NONE),
-    UniqueConstraint("task_id"),
+    Column("work_id", PlainText, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("settles", Boolean, nullable=False),
+    UniqueConstraint("task_id", "epoch"),
+    UniqueConstraint("work_id", "round", "reviewer"),
     _item_key(),
     _one_of("outcome", Outcome),
 )
 _newest_first(submissions)
+Index(None, submissions.c.project_id, submissions.c.reviewer, submissions.c.created_at)
+Index(None, submissions.c.project_id, submissions.c.item_digest)
+
+# What a reviewer has of an answer so far; the reviewer's, whoever has the task meanwhile.
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("task_id", PlainText, ForeignKey("tasks.id"), nullable=False),
+    Column("reviewer", PlainText, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("content", OBJECT, nullable=False),
+    Column("saved_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("task_id", "reviewer"),
+)
 
 ground_truths = Table(
     "ground_truths",
@@ -676,6 +743,16 @@ tokens = Table(
     Column("revoked_at", UtcDateTime),
     UniqueConstraint("secret_digest"),
     _one_of("role", Role),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("token_id", PlainText, ForeignKey("tokens.id"), primary_key=True),
+    Column("groups", STRINGS, nullable=False),
+    Column("skills", STRINGS, nullable=False),
+    Column("max_leases", Integer),
+    Column("max_tasks_a_day", Integer),
 )
 
 # No key to projects: what concerns the whole installation has no project.

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Table, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, bindparam, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.errors import Invalid, NotFound
@@ -54,7 +55,13 @@ def one(connection: Connection, table: Table, what: str, **where: object) -> Row
 
 
 def first(connection: Connection, table: Table, **where: object) -> Row[Any] | None:
-    return connection.execute(select(table).where(*(table.c[name] == value for name, value in where.items()))).first()
+    return connection.execute(_equal_to(table, tuple(where)), where).first()
+
+
+@cache
+def _equal_to(table: Table, names: tuple[str, ...]) -> Select[Any]:
+    """Made once: SQLAlchemy takes as long to make a small query as SQLite to answer it."""
+    return select(table).where(*(table.c[name] == bindparam(name, type_=table.c[name].type) for name in names))
 
 
 def each_once(connection: Connection, column: Column[str], project_id: str) -> Iterator[str]:

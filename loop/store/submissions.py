@@ -1,14 +1,22 @@
 """Submissions: what people answered. Append-only."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from loop.domain.errors import AlreadySubmitted
 from loop.domain.ports import Reviewed
 from loop.domain.review import Outcome, Submission
 from loop.store.schema import predictions, submissions, tasks
-from loop.store.statements import columns, first, inserted, newest_first
+from loop.store.statements import columns, inserted, newest_first
+
+_OF_WORK = (
+    select(submissions)
+    .where(submissions.c.work_id == bindparam("work"))
+    .order_by(submissions.c.created_at, submissions.c.id)
+)
 
 
 class SqlSubmissions:
@@ -23,9 +31,32 @@ class SqlSubmissions:
                 f"task {submission.task_id} has its answer.", hint="Lease the next task.", task=submission.task_id
             )
 
-    def of_task(self, task_id: str) -> Submission | None:
-        row = first(self._connection, submissions, task_id=task_id)
-        return None if row is None else Submission(**row._mapping)
+    def of_work(self, work_id: str) -> list[Submission]:
+        return [Submission(**row._mapping) for row in self._connection.execute(_OF_WORK, {"work": work_id})]
+
+    def of_item(self, project_id: str, item_digest: str) -> list[Submission]:
+        of_it = select(submissions).where(
+            submissions.c.project_id == project_id, submissions.c.item_digest == item_digest
+        )
+        return self._all(of_it.order_by(submissions.c.created_at, submissions.c.id))
+
+    def count_since(self, project_id: str, reviewer: str, moment: datetime) -> int:
+        counted = select(func.count()).where(
+            submissions.c.project_id == project_id,
+            submissions.c.reviewer == reviewer,
+            submissions.c.created_at >= moment,
+        )
+        return int(self._connection.scalars(counted).one())
+
+    def works_answered(self) -> Mapping[str, int]:
+        counted = select(submissions.c.reviewer, func.count(submissions.c.work_id.distinct())).where(
+            submissions.c.outcome == Outcome.SUBMITTED
+        )
+        rows = self._connection.execute(counted.group_by(submissions.c.reviewer))
+        return {str(reviewer): int(works) for reviewer, works in rows}
+
+    def _all(self, statement: Select[Any]) -> list[Submission]:
+        return [Submission(**row._mapping) for row in self._connection.execute(statement)]
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Submission]:
         """Newest first; `after` is a submission id."""
@@ -70,7 +101,8 @@ def _of_reviewed(statement: Select[Any], project_id: str, model_id: str) -> Sele
         .join(predictions, predictions.c.id == tasks.c.prediction_id)
         .where(
             submissions.c.project_id == project_id,
-            submissions.c.outcome == Outcome.SUBMITTED,
+            submissions.c.settles,
+            submissions.c.round == tasks.c.round,
             predictions.c.model_id == model_id,
             predictions.c.stage.is_not(None),
         )

@@ -2,17 +2,88 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
+from loop.domain.ports import Queue
+from loop.domain.queueing import one_of_each_work
 from loop.domain.review import Task, TaskState
-from loop.domain.routing import Stage
-from loop.store.schema import LEASED_TASK, UNFINISHED_TASK, tasks
+from loop.store.schema import ALARMING_TASK, HANDED_TASK, LEASED_TASK, UNFINISHED_TASK, submissions, tasks
 from loop.store.statements import columns, each_once, inserted, not_found, one
 
-_URGENCY = (tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
+_URGENCY = (tasks.c.rank, tasks.c.created_at, tasks.c.id)
+# How far one query looks for tasks that a person may take, past those that the person has had a part in.
+_STRIDE = 500
+_CHANGING = (
+    "state", "epoch", "owner", "leased_at", "valid_from", "expires_at",
+    "rank", "lane", "round", "due_at", "alarm_at", "urgency", "with_experts",
+)  # fmt: skip
+
+
+# Statements of the way from lease to submission are made once: making one takes as long as running it.
+_NOW = bindparam("now", type_=tasks.c.expires_at.type)
+_PROJECT = tasks.c.project_id == bindparam("project")
+# Of unfinished tasks: nobody has it under a live lease, as in loop/domain/review.py.
+_FREE = or_(
+    tasks.c.expires_at.is_(None),
+    tasks.c.expires_at <= _NOW,
+    and_(tasks.c.valid_from.is_not(None), tasks.c.valid_from > _NOW),
+)
+_RAN_OUT = and_(tasks.c.state == TaskState.LEASED, _FREE)
+_LEASABLE = (
+    select(tasks)
+    .where(_PROJECT, tasks.c.lane == bindparam("lane"), UNFINISHED_TASK, _FREE)
+    .order_by(*_URGENCY)
+    .limit(bindparam("most", type_=Integer))
+)
+_LEASABLE_OF_SOURCE = _LEASABLE.where(tasks.c.source == bindparam("source"))
+_TAKEN = (
+    select(tasks)
+    .where(tasks.c.id.in_(bindparam("ids", expanding=True)), UNFINISHED_TASK, _FREE)
+    .with_for_update(skip_locked=True)
+)
+_HELD = select(tasks).where(_PROJECT, tasks.c.owner == bindparam("owner"), LEASED_TASK, not_(_FREE)).order_by(*_URGENCY)
+# Always in the same order, so that who locks a work never waits for who waits for it.
+_WORK = (
+    select(tasks)
+    .where(tasks.c.work_id == select(tasks.c.work_id).where(tasks.c.id == bindparam("task")).scalar_subquery())
+    .order_by(tasks.c.seat)
+    .with_for_update()
+)
+_SOME = select(literal(1)).where(_PROJECT).limit(bindparam("most", type_=Integer))
+_OPEN_COUNT = select(
+    *(
+        select(func.count()).select_from(_SOME.where(*where).subquery()).scalar_subquery()
+        for where in ((tasks.c.state == TaskState.OPEN,), (LEASED_TASK, _FREE))
+    )
+)
+_SAVED = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("of_id"))
+    .values({name: bindparam(f"new_{name}", type_=tasks.c[name].type) for name in _CHANGING})
+)
+_EPOCH = bindparam("new_epoch", type_=tasks.c.epoch.type)
+_SAVED_UNFINISHED = _SAVED.where(UNFINISHED_TASK, tasks.c.epoch <= _EPOCH)
+_REOPENED = _SAVED.where(tasks.c.epoch < _EPOCH)
 
 
 class SqlTasks:
@@ -49,59 +120,132 @@ class SqlTasks:
             raise not_found("task", id=task_id)
         return Task(**row._mapping)
 
-    def take_leasable(self, project_id: str, *, stages: Sequence[Stage], now: datetime, limit: int) -> list[Task]:
-        """See the port. Rows are only locked, not changed: lease and `save` them in the same transaction."""
-        rows = self._connection.execute(
-            select(tasks)
-            .where(
-                tasks.c.project_id == project_id,
-                UNFINISHED_TASK,
-                tasks.c.stage.in_(stages),
-                or_(tasks.c.state == TaskState.OPEN, tasks.c.expires_at <= now),
+    def work_for_update(self, task_id: str) -> list[Task]:
+        found = self._all(_WORK, task=task_id)
+        if not found:
+            raise not_found("task", id=task_id)
+        return found
+
+    def works_of_item(self, project_id: str, item_digest: str) -> list[str]:
+        of_item = select(tasks.c.work_id).where(tasks.c.project_id == project_id, tasks.c.item_digest == item_digest)
+        return list(self._connection.scalars(of_item.distinct().order_by(tasks.c.work_id)))
+
+    def queues(self, project_id: str, *, by_source: bool) -> list[Queue]:
+        """One index seek for each, however long they are: from each to the next larger key."""
+        key = (tasks.c.lane, tasks.c.source) if by_source else (tasks.c.lane,)
+        unfinished = select(*key).where(tasks.c.project_id == project_id, UNFINISHED_TASK).order_by(*key).limit(1)
+        found: list[Queue] = []
+        row = self._connection.execute(unfinished).first()
+        while row is not None:
+            found.append(Queue(row.lane, row.source if by_source else None))
+            row = self._connection.execute(unfinished.where(tuple_(*key) > tuple_(*row))).first()
+        return found
+
+    def leasable(self, project_id: str, queue: Queue, *, person: str, now: datetime, limit: int) -> list[Task]:
+        found: list[Task] = []
+        stretch: list[Task] = []
+        while len(found) < limit:
+            behind = stretch[-1] if stretch else None
+            stretch = self._stretch(project_id, queue, now, behind, _STRIDE if behind else limit)
+            if not stretch:
+                break
+            apart = self._had_a_part(stretch, person, now)
+            found += [task for task in stretch if task.work_id not in apart]
+        return found[:limit]
+
+    def _stretch(self, project_id: str, queue: Queue, now: datetime, behind: Task | None, limit: int) -> list[Task]:
+        wanted = _LEASABLE if queue.source is None else _LEASABLE_OF_SOURCE
+        if behind is not None:
+            place = tuple_(*(literal(getattr(behind, c.name), c.type) for c in _URGENCY))
+            wanted = wanted.where(tuple_(*_URGENCY) > place)
+        source = {} if queue.source is None else {"source": queue.source}
+        return self._all(wanted, project=project_id, lane=queue.lane, now=now, most=limit, **source)
+
+    def _had_a_part(self, stretch: Sequence[Task], person: str, now: datetime) -> frozenset[str]:
+        """Works that the person answered or skipped in their present round, or holds a task of."""
+        # What one person is to answer and nobody ever leased is nobody's yet.
+        works = {task.work_id: task.round for task in stretch if task.people > 1 or task.epoch > 0}
+        if not works:
+            return frozenset()
+        # In this order: who submits between the two is seen by the second.
+        held = self._connection.scalars(
+            select(tasks.c.work_id).where(
+                tasks.c.work_id.in_(works), tasks.c.owner == person, LEASED_TASK, not_(_FREE)
+            ),
+            {"now": now},
+        ).all()
+        answered = self._connection.execute(
+            select(submissions.c.work_id, submissions.c.round).where(
+                submissions.c.work_id.in_(works), submissions.c.reviewer == person
             )
-            .order_by(*_URGENCY)
+        )
+        return frozenset({work for work, round_ in answered if round_ == works[work]} | set(held))
+
+    def take(self, candidates: Sequence[Task], *, now: datetime, limit: int) -> list[Task]:
+        """Rows are only locked, not changed: lease and `save` them in the same transaction."""
+        taken: dict[str, Task] = {}  # by work
+        waiting = list(candidates)
+        while waiting and len(taken) < limit:
+            tried = {task.id for task in one_of_each_work(waiting)[: limit - len(taken)]}
+            taken |= {task.work_id: task for task in self._all(_TAKEN, ids=list(tried), now=now)}
+            waiting = [task for task in waiting if task.id not in tried and task.work_id not in taken]
+        place = {task.id: number for number, task in enumerate(candidates)}
+        return sorted(taken.values(), key=lambda task: place[task.id])
+
+    def handed_out(self, project_id: str, *, limit: int) -> Mapping[str, int]:
+        last = (
+            select(tasks.c.source)
+            .where(tasks.c.project_id == project_id, HANDED_TASK)
+            .order_by(tasks.c.leased_at.desc(), tasks.c.id.desc())
+            .limit(limit)
+            .subquery()
+        )
+        rows = self._connection.execute(select(last.c.source, func.count()).group_by(last.c.source))
+        return {str(source): int(count) for source, count in rows}
+
+    def alarming(self, project_id: str, now: datetime, limit: int) -> list[Task]:
+        return self._all(
+            select(tasks)
+            .where(tasks.c.project_id == project_id, ALARMING_TASK, tasks.c.alarm_at <= now)
+            .order_by(tasks.c.alarm_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        return [Task(**row._mapping) for row in rows]
+
+    def has_alarms(self, project_id: str, now: datetime) -> bool:
+        due = select(literal(1)).where(tasks.c.project_id == project_id, ALARMING_TASK, tasks.c.alarm_at <= now)
+        return self._connection.execute(due.limit(1)).first() is not None
 
     def held_by(self, project_id: str, owner: str, now: datetime) -> list[Task]:
         """Tasks that `owner` has under a live lease, the most urgent first."""
-        rows = self._connection.execute(
-            select(tasks)
-            .where(tasks.c.project_id == project_id, tasks.c.owner == owner, LEASED_TASK, tasks.c.expires_at > now)
-            .order_by(*_URGENCY)
-        )
-        return [Task(**row._mapping) for row in rows]
+        return self._all(_HELD, project=project_id, owner=owner, now=now)
 
     def of_prediction(self, prediction_id: str) -> list[Task]:
         """Oldest first."""
-        rows = self._connection.execute(
-            select(tasks).where(tasks.c.prediction_id == prediction_id).order_by(tasks.c.created_at, tasks.c.id)
-        )
-        return [Task(**row._mapping) for row in rows]
+        of_it = select(tasks).where(tasks.c.prediction_id == prediction_id)
+        return self._all(of_it.order_by(tasks.c.created_at, tasks.c.id))
+
+    def _all(self, statement: Select[Any], **given: object) -> list[Task]:
+        return [Task(**row._mapping) for row in self._connection.execute(statement, given)]
 
     def items(self, project_id: str) -> Iterator[str]:
         return each_once(self._connection, tasks.c.item_digest, project_id)
 
     def save(self, task: Task) -> None:
-        """Write state, epoch, owner, priority and the lease's times; the rest of a task never changes.
+        """Write what changes of a task.
 
         Fenced, whatever the caller read: raises StaleLease where the stored epoch is later, AlreadySubmitted
         where the task is answered or skipped, NotFound.
         """
-        done = self._connection.execute(
-            update(tasks)
-            .where(tasks.c.id == task.id, UNFINISHED_TASK, tasks.c.epoch <= task.epoch)
-            .values(
-                state=task.state,
-                epoch=task.epoch,
-                owner=task.owner,
-                leased_at=task.leased_at,
-                expires_at=task.expires_at,
-                priority=task.priority,
-            )
-        )
+        self._write(_SAVED_UNFINISHED, task)
+
+    def reopen(self, task: Task) -> None:
+        """Write a task that may be closed. Raises StaleLease unless its epoch is later than the stored one."""
+        self._write(_REOPENED, task)
+
+    def _write(self, fenced: Update, task: Task) -> None:
+        values = {f"new_{name}": getattr(task, name) for name in _CHANGING}
+        done = self._connection.execute(fenced, {"of_id": task.id, **values})
         if done.rowcount == 0:
             raise _refused(self.get(task.id), task)
 
@@ -121,17 +265,17 @@ class SqlTasks:
         )
         return moved.rowcount
 
+    def count_open(self, project_id: str, now: datetime, *, at_most: int) -> int:
+        given = {"project": project_id, "now": now, "most": at_most}
+        return min(sum(self._connection.execute(_OPEN_COUNT, given).one()), at_most)
+
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """Has every state as a key."""
-        state = case((_ran_out(now), literal(TaskState.OPEN, tasks.c.state.type)), else_=tasks.c.state)
+        state = case((_RAN_OUT, literal(TaskState.OPEN, tasks.c.state.type)), else_=tasks.c.state)
         rows = self._connection.execute(
-            select(state, func.count()).where(tasks.c.project_id == project_id).group_by(state)
+            select(state, func.count()).where(tasks.c.project_id == project_id).group_by(state), {"now": now}
         )
         return dict.fromkeys(TaskState, 0) | {TaskState(state): count for state, count in rows}
-
-
-def _ran_out(now: datetime) -> ColumnElement[bool]:
-    return and_(tasks.c.state == TaskState.LEASED, tasks.c.expires_at <= now)
 
 
 def _refused(stored: Task, task: Task) -> AlreadySubmitted | StaleLease:

@@ -8,7 +8,7 @@ from loop.domain.access import Token
 from loop.domain.errors import Conflict
 from loop.store.configuration import raise_revision
 from loop.store.schema import tokens
-from loop.store.statements import columns, first, inserted, not_found
+from loop.store.statements import columns, first, inserted, not_found, one
 
 
 class SqlTokens:
@@ -26,6 +26,10 @@ class SqlTokens:
     def by_secret(self, secret_digest: str) -> Token | None:
         row = first(self._connection, tokens, secret_digest=secret_digest)
         return None if row is None else Token(**row._mapping)
+
+    def get(self, token_id: str) -> Token:
+        """Raises NotFound."""
+        return Token(**one(self._connection, tokens, "token", id=token_id)._mapping)
 
     def all(self) -> list[Token]:
         """Oldest first, the revoked ones too."""

@@ -8,6 +8,7 @@ from loop.store.appends import Appends
 from loop.store.configuration import SqlConfiguration
 from loop.store.cycles import SqlCycles
 from loop.store.deliveries import SqlDeliveries
+from loop.store.drafts import SqlDrafts
 from loop.store.drift_reports import SqlDriftReports
 from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
@@ -17,6 +18,7 @@ from loop.store.maps import SqlMaps
 from loop.store.models import SqlModels
 from loop.store.objects import SqlObjects
 from loop.store.outbox import Outbox
+from loop.store.people import SqlPeople
 from loop.store.predictions import SqlPredictions
 from loop.store.projects import SqlProjects
 from loop.store.promotions import SqlPromotions
@@ -41,6 +43,8 @@ class SqlTransaction:
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)
         self.tasks: ports.Tasks = SqlTasks(connection)
         self.submissions: ports.Submissions = SqlSubmissions(connection)
+        self.drafts: ports.Drafts = SqlDrafts(connection)
+        self.people: ports.People = SqlPeople(connection)
         self.truths: ports.Truths = SqlTruths(connection)
         self.models: ports.Models = SqlModels(connection)
         self.promotions: ports.Promotions = SqlPromotions(connection)

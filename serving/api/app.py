@@ -21,6 +21,7 @@ from serving.api import (
     maps,
     models,
     objects,
+    people,
     predictions,
     projects,
     recipes,
@@ -73,7 +74,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
         predictions, tasks, items, objects, duplicates, projects, recipes, models, annotations, selections, drift, maps,
-        webhooks, health,
+        people, webhooks, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

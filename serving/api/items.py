@@ -8,7 +8,7 @@ from loop import loaded
 from loop.domain.access import Permission, may
 from loop.domain.errors import NotFound
 from serving.api.auth import Reader, Wired
-from serving.api.presenters import item_fields, item_out, prediction_out, truth_out
+from serving.api.presenters import item_fields, item_out, lineage_out, prediction_out, truth_out
 from serving.api.schemas.items import ItemDetailOut, ItemPage, NeighbourOut, NeighboursOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/items", tags=["items"])
@@ -45,7 +45,9 @@ def get_item(project_id: str, digest: str, token: Reader, wired: Wired) -> ItemD
         prediction = tx.predictions.latest_of(project_id, digest)
         model = tx.models.get(project_id, prediction.model_id) if prediction else None
         tasks = tx.tasks.of_prediction(prediction.id) if prediction else []
+        submissions = tx.submissions.of_item(project_id, digest) if may(token, Permission.OPERATE) else []
     fields = item_fields(item)
+    fields["submissions"] = [lineage_out(submission) for submission in submissions]
     fields["truth"] = truth_out(truth) if truth else None
     # A reviewer does not see decisions: they tell audits from routed work.
     shown = prediction if may(token, Permission.PREDICT) else None

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from loop.domain.errors import Invalid
-from loop.domain.review import Outcome
 from loop.router import Caller
 from loop.wiring import Services
 from serving.api.auth import Producer, Wired, authenticated, bearer, producer, services
@@ -116,10 +115,12 @@ def _stored(wired: Services, project_id: str, prediction_id: str) -> ReviewedPre
         prediction = tx.predictions.get(project_id, prediction_id)
         item = tx.items.get(project_id, prediction.item_digest)
         model = tx.models.get(project_id, prediction.model_id)
-        task = next(iter(tx.tasks.of_prediction(prediction_id)), None)
-        submission = tx.submissions.of_task(task.id) if task else None
+        tasks = tx.tasks.of_prediction(prediction_id)
+        # Of several people's tasks, the one that is still to be done; their answers count when they settled it.
+        task = next((task for task in tasks if not task.finished), tasks[0]) if tasks else None
+        said = tx.submissions.of_work(task.work_id) if task else []
         truth = tx.truths.current(project_id, prediction.item_digest)
-    answered = submission if submission and submission.outcome is Outcome.SUBMITTED else None
+    answered = next((one for one in said if task and one.settles and one.round == task.round), None)
     return reviewed_out(prediction, model, item, task, answered, truth)
 
 

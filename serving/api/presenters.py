@@ -1,5 +1,6 @@
 """From domain records to the shapes of the API."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from loop.domain.corrections import corrections
@@ -11,14 +12,14 @@ from loop.domain.project import Project
 from loop.domain.recipe import Recipe, recipe_to_json
 from loop.domain.review import Submission, Task
 from loop.domain.rollout import ShadowAnswer
-from loop.domain.truth import GroundTruth, Shape, shape_to_json
+from loop.domain.truth import GroundTruth, Shape
 from loop.review import Assignment
-from serving.api.schemas.items import ItemOut
+from serving.api.schemas.items import ItemOut, SubmissionDetailOut
 from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
 from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.projects import ProjectOut
 from serving.api.schemas.recipes import RecipeOut
-from serving.api.schemas.review import TaskOut
+from serving.api.schemas.review import AnswerOut, DraftOut, TaskOut
 from serving.api.schemas.shapes import ShapeIO, TruthOut
 
 
@@ -100,6 +101,8 @@ def task_out(assignment: Assignment) -> TaskOut:
         lease_seconds=assignment.lease_seconds,
         detections=[asdict(d) | {"box": list(d.box)} for d in assignment.proposal],  # type: ignore[misc]
         reason=task.reason,
+        answers=[AnswerOut(shapes=shapes_out(answer.shapes), note=answer.note) for answer in assignment.answers],
+        draft=None if assignment.draft is None else DraftOut.model_validate(assignment.draft),
         created_at=task.created_at,
     )
 
@@ -121,11 +124,20 @@ def item_out(item: Item) -> ItemOut:
 def truth_out(truth: GroundTruth) -> TruthOut:
     return TruthOut(
         version=truth.version,
-        shapes=[ShapeIO.model_validate(shape_to_json(shape)) for shape in truth.shapes],
+        shapes=shapes_out(truth.shapes),
         origin=truth.origin,
         submission_ids=list(truth.submission_ids),
         created_at=truth.created_at,
     )
+
+
+def lineage_out(submission: Submission) -> SubmissionDetailOut:
+    plain = asdict(submission) | {"shapes": shapes_out(submission.shapes)}
+    return SubmissionDetailOut.model_validate(plain)
+
+
+def shapes_out(shapes: Sequence[Shape]) -> list[ShapeIO]:
+    return [ShapeIO.model_validate(shape_to_json(shape)) for shape in shapes]
 
 
 def shapes_in(shapes: list[ShapeIO]) -> list[Shape]:

@@ -1,4 +1,4 @@
-"""Reviewers' work: lease, heartbeat, submit, skip, release."""
+"""Reviewers' work: lease, heartbeat, draft, submit, skip, release."""
 
 from typing import Annotated
 
@@ -7,7 +7,17 @@ from fastapi import APIRouter, Depends
 from loop.domain.access import Permission, Token
 from serving.api.auth import Anyone, Wired, needs
 from serving.api.presenters import shapes_in, task_out
-from serving.api.schemas.review import EpochIn, HeartbeatOut, LeaseIn, LeaseOut, SkipIn, SubmissionOut, SubmitIn
+from serving.api.schemas.review import (
+    DraftIn,
+    DraftSavedOut,
+    EpochIn,
+    HeartbeatOut,
+    LeaseIn,
+    LeaseOut,
+    SkipIn,
+    SubmissionOut,
+    SubmitIn,
+)
 
 router = APIRouter(prefix="/v1", tags=["review"])
 
@@ -19,14 +29,20 @@ TaskReviewer = Anyone
 @router.post("/projects/{project_id}/tasks/lease")
 def lease(project_id: str, body: LeaseIn, token: ProjectReviewer, wired: Wired) -> LeaseOut:
     """The next tasks for me, most urgent first; those I hold already come before."""
-    assignments, open_tasks = wired.desk.lease(token, project_id, body.count)
-    return LeaseOut(tasks=[task_out(assignment) for assignment in assignments], open=open_tasks)
+    leased = wired.desk.lease(token, project_id, body.count)
+    return LeaseOut(tasks=[task_out(one) for one in leased.assignments], open=leased.open, why=leased.why)
 
 
 @router.post("/tasks/{task_id}/heartbeat")
 def heartbeat(task_id: str, body: EpochIn, token: TaskReviewer, wired: Wired) -> HeartbeatOut:
     task = wired.desk.heartbeat(token, task_id, body.epoch)
     return HeartbeatOut.model_validate(task)
+
+
+@router.post("/tasks/{task_id}/draft")
+def draft(task_id: str, body: DraftIn, token: TaskReviewer, wired: Wired) -> DraftSavedOut:
+    """What I have so far; every later lease of this task by me brings it, on whatever machine."""
+    return DraftSavedOut.model_validate(wired.desk.draft(token, task_id, body.epoch, body.content))
 
 
 @router.post("/tasks/{task_id}/submit")

@@ -15,6 +15,7 @@ OPEN_TO_ANY_TOKEN = {
     "/v1/projects",
     "/v1/tokens",
     "/v1/tasks/{task_id}/heartbeat",
+    "/v1/tasks/{task_id}/draft",
     "/v1/tasks/{task_id}/submit",
     "/v1/tasks/{task_id}/skip",
     "/v1/tasks/{task_id}/release",

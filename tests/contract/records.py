@@ -137,6 +137,7 @@ def a_task(
         prediction_id=None if prediction is None else f"pred_{project_id}_{prediction:05}",
         stage=stage,
         priority=priority,
+        rank=-priority,
         policy_version=1,
         recipe_version=1,
         created_at=at,

@@ -74,7 +74,7 @@ def told(store: SqlStore, kind: str) -> list[Mapping[str, object]]:
 
 def submit(store: SqlStore, *shapes: Shape) -> None:
     desk = Desk(store, lambda: NOW, os.urandom)
-    (assignment,), _ = desk.lease(REVIEWER, PROJECT, 1)
+    (assignment,) = desk.lease(REVIEWER, PROJECT, 1).assignments
     desk.submit(REVIEWER, assignment.task.id, assignment.task.epoch, shapes, "")
 
 
@@ -90,7 +90,7 @@ def test_shapes_come_back(project: SqlStore, shapes: tuple[Shape, ...]) -> None:
         submission = replace(a_submission(tx.tasks.get(a_task(1).id)), shapes=shapes)
         tx.submissions.add(submission)
         tx.truths.add(replace(a_truth(2), shapes=shapes))
-        assert tx.submissions.of_task(submission.task_id) == submission
+        assert tx.submissions.of_work(submission.work_id) == [submission]
         current = tx.truths.current(PROJECT, digest(0))
         assert current is not None
         assert current.shapes == shapes
@@ -124,8 +124,7 @@ def test_a_recipe_of_everything_comes_back(project: SqlStore) -> None:
         tx.submissions.add(replace(a_submission(tx.tasks.get(a_task(1).id)), issues=issues))
     with project.read() as tx:
         assert tx.projects.get(PROJECT).recipe == tx.projects.recipe(PROJECT, 2) == full
-        stored = tx.submissions.of_task(a_task(1).id)
-        assert stored is not None
+        (stored,) = tx.submissions.of_work(a_task(1).id)
         assert stored.issues == issues
         with pytest.raises(NotFound, match="no version 3"):
             tx.projects.recipe(PROJECT, 3)
@@ -235,8 +234,7 @@ def test_kept_tasks_are_answered_under_their_version(project: SqlStore) -> None:
     submit(project, Shape("car", BOX), Shape("van", BOX))
     assert truth_of(project, 1).shapes == (Shape("auto", BOX),)
     with project.read() as tx:
-        answer = tx.submissions.of_task(a_task(1).id)
-        assert answer is not None
+        (answer,) = tx.submissions.of_work(a_task(1).id)
         assert [shape.label for shape in answer.shapes] == ["car", "van"]
 
 
@@ -260,8 +258,7 @@ def test_a_broken_rule_refuses_and_a_warning_is_kept(project: SqlStore) -> None:
         submit(project, Shape("van", BOX))
     submit(project, Shape("car", BOX), Shape("car", (0, 60, 1, 90)))
     with project.read() as tx:
-        answer = tx.submissions.of_task(a_task(1).id)
-    assert answer is not None
+        (answer,) = tx.submissions.of_work(a_task(1).id)
     assert [(issue.rule, issue.shapes) for issue in answer.issues] == [("few", ("#0", "#1"))]
 
 
@@ -294,7 +291,7 @@ def test_what_the_champion_says_of_a_removed_label_does_not_count(project: SqlSt
     migrate = {"open_tasks": "move", "ground_truth": "drop"}
     recipes_of(project).change(PROJECT, document("auto", "van", migrate=migrate, renames={"car": "auto"}), "op")
     desk = Desk(project, lambda: NOW, os.urandom)
-    (assignment,), _ = desk.lease(REVIEWER, PROJECT, 1)
+    (assignment,) = desk.lease(REVIEWER, PROJECT, 1).assignments
     assert [one.label for one in assignment.proposal] == ["auto"]
     answer = desk.submit(REVIEWER, assignment.task.id, assignment.task.epoch, [Shape("auto", BOX)], "")
     assert answer.corrections == {}
@@ -356,7 +353,7 @@ def test_an_answer_that_comes_during_a_change_leaves_no_old_label(project: SqlSt
 
     def answer_all() -> None:
         desk = Desk(project, lambda: NOW, os.urandom)
-        held, _ = desk.lease(REVIEWER, PROJECT, 20)
+        held = desk.lease(REVIEWER, PROJECT, 20).assignments
         barrier.wait()
         for one in held:
             desk.submit(REVIEWER, one.task.id, one.task.epoch, [Shape("bus", BOX)], "")
@@ -379,7 +376,7 @@ def test_an_answer_that_waited_for_a_change_is_in_its_words(project: SqlStore) -
         return os.urandom(count)
 
     desk = Desk(project, lambda: NOW, entropy)
-    (held,), _ = desk.lease(REVIEWER, PROJECT, 1)
+    (held,) = desk.lease(REVIEWER, PROJECT, 1).assignments
     given = (REVIEWER, held.task.id, held.task.epoch, [Shape("bus", BOX)], "")
     reviewer = threading.Thread(target=desk.submit, args=given)
     second = carried(recipes_of(project).newest(PROJECT), document("car", "van", "coach").recipe(2), {"bus": "coach"})

@@ -37,9 +37,10 @@ from loop.domain.errors import (
 )
 from loop.domain.item import Split
 from loop.domain.model import PromotionState
-from loop.domain.ports import Claim, Transaction
-from loop.domain.review import Outcome, TaskState
-from loop.domain.routing import Stage
+from loop.domain.ports import Claim, Queue, Transaction
+from loop.domain.queue_rules import Lane
+from loop.domain.review import Outcome, Task, TaskState
+from loop.domain.stage import ROUTED, Stage
 from loop.domain.truth import Shape
 from loop.store.database import ReadOnlyTransaction, SqlStore
 from loop.store.engine import engine_for
@@ -133,7 +134,7 @@ def test_an_item_comes_back(store: SqlStore) -> None:
         assert tx.items.get(PROJECT, digest(1)) == plain
 
 
-@pytest.mark.parametrize("stage", [None, *Stage])
+@pytest.mark.parametrize("stage", [None, *ROUTED])
 def test_a_prediction_comes_back_to_the_bit(furnished: SqlStore, stage: Stage | None) -> None:
     """Detections, signals and the decision are equal, the embedding is the same bytes of float32."""
     prediction = a_prediction(stage=stage)
@@ -188,8 +189,8 @@ def test_a_submission_comes_back(furnished: SqlStore) -> None:
         tx.tasks.add(a_task())
         tx.submissions.add(submission)
     with furnished.read() as tx:
-        assert tx.submissions.of_task(submission.task_id) == submission
-        assert tx.submissions.of_task("task_none") is None
+        assert tx.submissions.of_work(submission.work_id) == [submission]
+        assert tx.submissions.of_work("task_none") == []
         assert tx.submissions.page(PROJECT, after=None, limit=9) == [submission]
 
 
@@ -747,25 +748,34 @@ def test_a_transaction_that_commits_late_is_not_behind_the_cursor(
 # --- the queue -----------------------------------------------------------------------------------------
 
 
-def _take(store: SqlStore, *, stages: tuple[Stage, ...] = tuple(Stage), at: float = 0.0, limit: int = 9) -> list[str]:
+ANNOTATE = Queue(Lane(Stage.ANNOTATE).key)
+
+
+def _look(tx: Transaction, queue: Queue = ANNOTATE, *, at: float = 0.0, limit: int = 9) -> list[Task]:
+    return tx.tasks.leasable(PROJECT, queue, person="tok_9", now=later(at), limit=limit)
+
+
+def _take(store: SqlStore, queue: Queue = ANNOTATE, *, at: float = 0.0, limit: int = 9) -> list[str]:
     with store.begin() as tx:
-        return [task.id for task in tx.tasks.take_leasable(PROJECT, stages=stages, now=later(at), limit=limit)]
+        found = _look(tx, queue, at=at, limit=limit)
+        return [task.id for task in tx.tasks.take(found, now=later(at), limit=limit)]
 
 
 def test_the_most_urgent_task_comes_first(furnished: SqlStore) -> None:
-    """By priority descending, then age, then id; of the stages asked for, and of one project."""
+    """By rank, then age, then id; of one lane, and of one project."""
     furnish(furnished, project_id="other")
     with furnished.begin() as tx:
         tx.tasks.add(a_task(1, priority=0.1))
         tx.tasks.add(a_task(2, priority=0.9, at=later(1)))
-        tx.tasks.add(a_task(3, priority=0.9, at=later(0), stage=Stage.AUDIT))
+        tx.tasks.add(a_task(3, priority=0.9, at=later(0)))
+        tx.tasks.add(a_task(7, priority=0.9, at=later(0), stage=Stage.AUDIT))
         tx.tasks.add(a_task(5, priority=0.5))
         tx.tasks.add(a_task(4, priority=0.5))
         tx.tasks.add(a_task(6, priority=1.0, project_id="other"))
     assert _take(furnished) == [a_task(number).id for number in (3, 2, 4, 5, 1)]
     assert _take(furnished, limit=2) == [a_task(number).id for number in (3, 2)]
-    assert _take(furnished, stages=(Stage.AUDIT,)) == [a_task(3).id]
-    assert _take(furnished, stages=()) == []
+    assert _take(furnished, Queue(Lane(Stage.AUDIT).key)) == [a_task(7).id]
+    assert _take(furnished, Queue("none||")) == []
 
 
 def test_a_task_is_leasable_when_open_or_run_out(furnished: SqlStore) -> None:
@@ -817,7 +827,7 @@ def test_the_queue_is_read_through_its_index(url: str, furnished: SqlStore) -> N
     engine = engine_for(url)
     statement = (
         "SELECT id FROM tasks WHERE project_id = 'digits' AND state IN ('open', 'leased') "
-        "ORDER BY priority DESC, created_at, id LIMIT 5"
+        "AND lane = 'annotate||' ORDER BY rank, created_at, id LIMIT 5"
     )
     explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
     with engine.connect() as connection:
@@ -841,7 +851,7 @@ def test_racing_reviewers_never_get_the_same_task(furnished: SqlStore) -> None:
         mine: list[str] = []
         while True:
             with furnished.begin() as tx:
-                found = tx.tasks.take_leasable(PROJECT, stages=tuple(Stage), now=NOW, limit=3)
+                found = tx.tasks.take(_look(tx, limit=40), now=NOW, limit=3)
                 for task in found:
                     tx.tasks.save(review.leased(task, owner=f"tok_{number}", now=NOW, seconds=60))
             if not found:
@@ -863,8 +873,8 @@ def test_locked_tasks_are_skipped_not_waited_for(cluster: PostgresCluster, postg
         tx.tasks.add(a_task(1, priority=0.9))
         tx.tasks.add(a_task(2, priority=0.1))
     with store.begin() as first, store.begin() as second:
-        taken = [tx.tasks.take_leasable(PROJECT, stages=tuple(Stage), now=NOW, limit=1)[0].id for tx in (first, second)]
-        assert second.tasks.take_leasable(PROJECT, stages=tuple(Stage), now=NOW, limit=9)[0].id == a_task(2).id
+        taken = [tx.tasks.take(_look(tx), now=NOW, limit=1)[0].id for tx in (first, second)]
+        assert [task.id for task in second.tasks.take(_look(second), now=NOW, limit=9)] == [a_task(2).id]
     assert taken == [a_task(1).id, a_task(2).id]
     store.close()
     cluster.drop_database(name)

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from loop.domain.item import Split
 from serving.api.schemas.predictions import PredictionOut
-from serving.api.schemas.shapes import TruthOut
+from serving.api.schemas.review import SubmissionOut
+from serving.api.schemas.shapes import ShapeIO, TruthOut
 from serving.api.schemas.wire import Out
 
 
@@ -23,9 +24,21 @@ class ItemOut(Out):
     image_url: str
 
 
+class SubmissionDetailOut(SubmissionOut):
+    reviewer: str = Field(description="token id")
+    epoch: int
+    round: int = Field(description="how often the work had been opened anew")
+    shapes: list[ShapeIO]
+    note: str
+    settles: bool = Field(description="it brought the item its truth")
+
+
 class ItemDetailOut(ItemOut):
     truth: TruthOut | None
     prediction: PredictionOut | None = Field(description="the newest")
+    submissions: list[SubmissionDetailOut] = Field(
+        description="all that people said of it, oldest first; empty for reviewers, whose answers are to be their own"
+    )
 
 
 class ItemPage(Out):

@@ -9,6 +9,7 @@ from loop.domain.access import Role
 from loop.domain.review import TaskState
 from loop.domain.routing import Durability, Retain
 from serving.api.schemas.models import CycleOut
+from serving.api.schemas.queue import QueueRulesIn, QueueRulesOut
 from serving.api.schemas.recipes import RecipeOut
 from serving.api.schemas.wire import In, Out, Unit
 
@@ -49,6 +50,7 @@ class PolicyOut(Out):
     retain: Retain = Field(description="of which accepted predictions the image is kept")
     retain_rate: Unit = Field(description="with which it is kept where retain is sampled")
     durability: Durability = Field(description="when an accepted prediction is durable")
+    queue: QueueRulesOut
 
 
 class PolicyIn(In):
@@ -62,6 +64,7 @@ class PolicyIn(In):
     retain: Retain | None = None
     retain_rate: Unit | None = None
     durability: Durability | None = None
+    queue: QueueRulesIn | None = None
 
 
 class ProjectIn(In):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from loop.domain.review import Outcome
 from serving.api.schemas.predictions import DetectionOut
@@ -15,6 +15,32 @@ class LeaseIn(In):
     """`count` tasks for me: those I hold already come first, so that a reload goes on where it was."""
 
     count: Annotated[int, Field(ge=1, le=20)] = 1
+
+
+class AnswerOut(Out):
+    """What one person said; who it was is not told to who decides."""
+
+    shapes: list[ShapeIO]
+    note: str
+
+
+class DraftIn(In):
+    epoch: int
+    content: dict[str, JsonValue] = Field(description="kept as it is, up to 1 MB of JSON")
+
+
+class DraftOut(Out):
+    epoch: int
+    content: dict[str, JsonValue]
+    saved_at: datetime
+
+
+class DraftSavedOut(Out):
+    saved_at: datetime
+
+
+class ReopenedOut(Out):
+    task_ids: list[str] = Field(description="open again")
 
 
 class TaskOut(Out):
@@ -32,12 +58,15 @@ class TaskOut(Out):
     lease_seconds: int
     detections: list[DetectionOut] = Field(description="the model's proposal")
     reason: str = Field(description="why it was selected; empty for routed work and audits")
+    answers: list[AnswerOut] = Field(description="between which this task decides; empty for all other work")
+    draft: DraftOut | None = Field(description="what I had of it before")
     created_at: datetime
 
 
 class LeaseOut(Out):
     tasks: list[TaskOut]
-    open: int = Field(description="tasks that nobody holds")
+    open: int = Field(description="tasks that nobody holds, counted up to 1000")
+    why: str = Field(description="what keeps me from more tasks; empty for nothing")
 
 
 class EpochIn(In):

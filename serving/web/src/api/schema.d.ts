@@ -78,6 +78,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List People
+         * @description All who may review, oldest token first. An operator of one project sees that project's.
+         */
+        get: operations["list_people_v1_people_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/people/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Describe
+         * @description A person's groups, skills and limits; they hold from the next lease on.
+         */
+        patch: operations["describe_v1_people__token_id__patch"];
+        trace?: never;
+    };
     "/v1/projects": {
         parameters: {
             query?: never;
@@ -420,6 +460,26 @@ export interface paths {
         get: operations["object_neighbours_v1_projects__project_id__items__digest__objects__number__neighbours_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/items/{digest}/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reopen Item
+         * @description All closed work on an item again.
+         */
+        post: operations["reopen_item_v1_projects__project_id__items__digest__reopen_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -870,6 +930,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tasks/{task_id}/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Draft
+         * @description What I have so far; every later lease of this task by me brings it, on whatever machine.
+         */
+        post: operations["draft_v1_tasks__task_id__draft_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tasks/{task_id}/heartbeat": {
         parameters: {
             query?: never;
@@ -901,6 +981,26 @@ export interface paths {
          * @description Give the task back to the queue, unanswered.
          */
         post: operations["release_v1_tasks__task_id__release_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{task_id}/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reopen Task
+         * @description The whole work of a task again, by whomever; what was answered stays, and counts once.
+         */
+        post: operations["reopen_task_v1_tasks__task_id__reopen_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1255,6 +1355,16 @@ export interface components {
          * @enum {string}
          */
         AnnotationState: "queued" | "running" | "done" | "failed" | "cancelled";
+        /**
+         * AnswerOut
+         * @description What one person said; who it was is not told to who decides.
+         */
+        AnswerOut: {
+            /** Note */
+            note: string;
+            /** Shapes */
+            shapes: components["schemas"]["ShapeIO"][];
+        };
         /** AttemptOut */
         AttemptOut: {
             /**
@@ -1598,6 +1708,40 @@ export interface components {
             label: string;
             /** Score */
             score: number;
+        };
+        /** DraftIn */
+        DraftIn: {
+            /**
+             * Content
+             * @description kept as it is, up to 1 MB of JSON
+             */
+            content: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Epoch */
+            epoch: number;
+        };
+        /** DraftOut */
+        DraftOut: {
+            /** Content */
+            content: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Epoch */
+            epoch: number;
+            /**
+             * Saved At
+             * Format: date-time
+             */
+            saved_at: string;
+        };
+        /** DraftSavedOut */
+        DraftSavedOut: {
+            /**
+             * Saved At
+             * Format: date-time
+             */
+            saved_at: string;
         };
         /** DrawnOut */
         DrawnOut: {
@@ -2014,6 +2158,11 @@ export interface components {
             /** Source */
             source: string;
             split: components["schemas"]["Split"] | null;
+            /**
+             * Submissions
+             * @description all that people said of it, oldest first; empty for reviewers, whose answers are to be their own
+             */
+            submissions: components["schemas"]["SubmissionDetailOut"][];
             truth: components["schemas"]["TruthOut"] | null;
             /** Width */
             width: number;
@@ -2052,6 +2201,7 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        JsonValue: unknown;
         /** LabelOut */
         LabelOut: {
             /**
@@ -2101,11 +2251,16 @@ export interface components {
         LeaseOut: {
             /**
              * Open
-             * @description tasks that nobody holds
+             * @description tasks that nobody holds, counted up to 1000
              */
             open: number;
             /** Tasks */
             tasks: components["schemas"]["TaskOut"][];
+            /**
+             * Why
+             * @description what keeps me from more tasks; empty for nothing
+             */
+            why: string;
         };
         /** LinkIO */
         LinkIO: {
@@ -2436,6 +2591,49 @@ export interface components {
             /** @default error */
             severity?: components["schemas"]["Severity"];
         };
+        /**
+         * PersonIn
+         * @description What is left out keeps its present value.
+         */
+        PersonIn: {
+            /** Groups */
+            groups?: string[] | null;
+            /**
+             * Max Leases
+             * @description held at once; null: as the project says
+             */
+            max_leases?: number | null;
+            /**
+             * Max Tasks A Day
+             * @description a UTC day; null: as the project says
+             */
+            max_tasks_a_day?: number | null;
+            /** Skills */
+            skills?: string[] | null;
+        };
+        /** PersonOut */
+        PersonOut: {
+            /**
+             * Answered
+             * @description works; one that was opened anew counts once
+             */
+            answered: number;
+            /** Groups */
+            groups: string[];
+            /** Max Leases */
+            max_leases: number | null;
+            /** Max Tasks A Day */
+            max_tasks_a_day: number | null;
+            /** Name */
+            name: string;
+            /** Project Id */
+            project_id: string | null;
+            role: components["schemas"]["Role"];
+            /** Skills */
+            skills: string[];
+            /** Token Id */
+            token_id: string;
+        };
         /** PickOut */
         PickOut: {
             /**
@@ -2476,6 +2674,7 @@ export interface components {
             failure_iou?: number | null;
             /** Lease Seconds */
             lease_seconds?: number | null;
+            queue?: components["schemas"]["QueueRulesIn"] | null;
             retain?: components["schemas"]["Retain"] | null;
             /** Retain Rate */
             retain_rate?: number | null;
@@ -2494,6 +2693,7 @@ export interface components {
             failure_iou: number;
             /** Lease Seconds */
             lease_seconds: number;
+            queue: components["schemas"]["QueueRulesOut"];
             /** @description of which accepted predictions the image is kept */
             retain: components["schemas"]["Retain"];
             /**
@@ -2643,6 +2843,180 @@ export interface components {
          * @enum {string}
          */
         PromotionState: "queued" | "active" | "failed";
+        /**
+         * QueueRulesIn
+         * @description What is left out keeps its present value; a map or list that is given replaces the present one.
+         */
+        QueueRulesIn: {
+            /**
+             * Age Weight
+             * @default 0
+             */
+            age_weight?: number;
+            /**
+             * Agreement Iou
+             * @default 0
+             */
+            agreement_iou?: number;
+            /**
+             * Deadline Weight
+             * @default 0
+             */
+            deadline_weight?: number;
+            /** Due Seconds */
+            due_seconds?: {
+                [key: string]: number;
+            };
+            /** Escalate After Seconds */
+            escalate_after_seconds?: number | null;
+            /**
+             * Escalation Group
+             * @default
+             */
+            escalation_group?: string;
+            /**
+             * Expert Group
+             * @default
+             */
+            expert_group?: string;
+            /**
+             * Fair Sources
+             * @default false
+             */
+            fair_sources?: boolean;
+            /**
+             * Horizon Seconds
+             * @default 0
+             */
+            horizon_seconds?: number;
+            /** Max Leases */
+            max_leases?: number | null;
+            /** Max Tasks A Day */
+            max_tasks_a_day?: number | null;
+            /**
+             * Overdue Weight
+             * @default 0
+             */
+            overdue_weight?: number;
+            /** People */
+            people?: {
+                [key: string]: number;
+            };
+            /**
+             * People Share
+             * @default 0
+             */
+            people_share?: number;
+            /**
+             * Risk Weight
+             * @default 0
+             */
+            risk_weight?: number;
+            /** Skills */
+            skills?: components["schemas"]["SkillRuleIO"][];
+            /**
+             * Skips Before Expert
+             * @default 0
+             */
+            skips_before_expert?: number;
+            /** Source Boosts */
+            source_boosts?: {
+                [key: string]: number;
+            };
+            /** Source Shares */
+            source_shares?: {
+                [key: string]: number;
+            };
+            /** Stage Boosts */
+            stage_boosts?: {
+                [key: string]: number;
+            };
+            /** Stage Groups */
+            stage_groups?: {
+                [key: string]: string[];
+            };
+        };
+        /**
+         * QueueRulesOut
+         * @description See docs/queue.md.
+         */
+        QueueRulesOut: {
+            /**
+             * Age Weight
+             * @description points gained by waiting for horizon_seconds
+             */
+            age_weight: number;
+            /** Agreement Iou */
+            agreement_iou: number;
+            /**
+             * Deadline Weight
+             * @description points gained while the due time comes nearer by horizon_seconds
+             */
+            deadline_weight: number;
+            /** Due Seconds */
+            due_seconds: {
+                [key: string]: number;
+            };
+            /**
+             * Escalate After Seconds
+             * @description after the due time
+             */
+            escalate_after_seconds: number | null;
+            /** Escalation Group */
+            escalation_group: string;
+            /** Expert Group */
+            expert_group: string;
+            /** Fair Sources */
+            fair_sources: boolean;
+            /** Horizon Seconds */
+            horizon_seconds: number;
+            /** Max Leases */
+            max_leases: number | null;
+            /** Max Tasks A Day */
+            max_tasks_a_day: number | null;
+            /**
+             * Overdue Weight
+             * @description points gained when the due time passes
+             */
+            overdue_weight: number;
+            /**
+             * People
+             * @description how many answer an item
+             */
+            people: {
+                [key: string]: number;
+            };
+            /** People Share */
+            people_share: number;
+            /**
+             * Risk Weight
+             * @description points of a risk of 1
+             */
+            risk_weight: number;
+            /** Skills */
+            skills: components["schemas"]["SkillRuleIO"][];
+            /** Skips Before Expert */
+            skips_before_expert: number;
+            /** Source Boosts */
+            source_boosts: {
+                [key: string]: number;
+            };
+            /** Source Shares */
+            source_shares: {
+                [key: string]: number;
+            };
+            /** Stage Boosts */
+            stage_boosts: {
+                [key: string]: number;
+            };
+            /**
+             * Stage Groups
+             * @description of which one may do tasks of the stage
+             */
+            stage_groups: {
+                [key: string]: string[];
+            };
+        };
         /** ReasonOut */
         ReasonOut: {
             /** Code */
@@ -2745,6 +3119,14 @@ export interface components {
              * @description the newest first
              */
             versions: components["schemas"]["RecipeVersionOut"][];
+        };
+        /** ReopenedOut */
+        ReopenedOut: {
+            /**
+             * Task Ids
+             * @description open again
+             */
+            task_ids: string[];
         };
         /** ReplayedOut */
         ReplayedOut: {
@@ -3271,6 +3653,22 @@ export interface components {
             /** @default pixels */
             unit?: components["schemas"]["Unit"];
         };
+        /**
+         * SkillRuleIO
+         * @description Tasks that meet all that is given need the skill.
+         */
+        SkillRuleIO: {
+            /**
+             * Label
+             * @description that the model proposes
+             */
+            label?: string | null;
+            /** Skill */
+            skill: string;
+            /** Source */
+            source?: string | null;
+            stage?: components["schemas"]["Stage"] | null;
+        };
         /** SkipIn */
         SkipIn: {
             /** Epoch */
@@ -3297,15 +3695,62 @@ export interface components {
         Split: "train" | "val" | "golden";
         /**
          * Stage
-         * @description Which kind of work a task is. Audits look like any other work to the reviewer.
+         * @description Audits look like any other work to the reviewer. ADJUDICATE: people disagreed on an item, and another decides.
          * @enum {string}
          */
-        Stage: "annotate" | "audit";
+        Stage: "annotate" | "audit" | "adjudicate";
         /**
          * Step
          * @enum {string}
          */
         Step: "snapshot" | "train" | "evaluate" | "gate" | "promote" | "done";
+        /** SubmissionDetailOut */
+        SubmissionDetailOut: {
+            /** Corrections */
+            corrections: {
+                [key: string]: number;
+            };
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Epoch */
+            epoch: number;
+            /** Id */
+            id: string;
+            /**
+             * Issues
+             * @description warnings that the answer was taken with
+             */
+            issues: components["schemas"]["IssueOut"][];
+            /** Item Digest */
+            item_digest: string;
+            /** Note */
+            note: string;
+            outcome: components["schemas"]["Outcome"];
+            /**
+             * Reviewer
+             * @description token id
+             */
+            reviewer: string;
+            /**
+             * Round
+             * @description how often the work had been opened anew
+             */
+            round: number;
+            /** Seconds */
+            seconds: number;
+            /**
+             * Settles
+             * @description it brought the item its truth
+             */
+            settles: boolean;
+            /** Shapes */
+            shapes: components["schemas"]["ShapeIO"][];
+            /** Task Id */
+            task_id: string;
+        };
         /** SubmissionOut */
         SubmissionOut: {
             /** Corrections */
@@ -3372,6 +3817,11 @@ export interface components {
          */
         TaskOut: {
             /**
+             * Answers
+             * @description between which this task decides; empty for all other work
+             */
+            answers: components["schemas"]["AnswerOut"][];
+            /**
              * Created At
              * Format: date-time
              */
@@ -3381,6 +3831,8 @@ export interface components {
              * @description the model's proposal
              */
             detections: components["schemas"]["DetectionOut"][];
+            /** @description what I had of it before */
+            draft: components["schemas"]["DraftOut"] | null;
             /** Epoch */
             epoch: number;
             /**
@@ -3692,6 +4144,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_people_v1_people_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonOut"][];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    describe_v1_people__token_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -4386,6 +4902,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ObjectNeighboursOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reopen_item_v1_projects__project_id__items__digest__reopen_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReopenedOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -5992,6 +6540,41 @@ export interface operations {
             };
         };
     };
+    draft_v1_tasks__task_id__draft_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DraftSavedOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     heartbeat_v1_tasks__task_id__heartbeat_post: {
         parameters: {
             query?: never;
@@ -6048,6 +6631,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reopen_task_v1_tasks__task_id__reopen_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReopenedOut"];
+                };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
             default: {

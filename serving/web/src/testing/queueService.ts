@@ -55,7 +55,8 @@ export class QueueService implements ReviewApi {
       });
       mine.push(row);
     }
-    return { tasks: mine.map((row) => this.out(row)), open: this.rows.filter((row) => this.isFree(row)).length };
+    const open = this.rows.filter((row) => this.isFree(row)).length;
+    return { tasks: mine.map((row) => this.out(row)), open, why: "" };
   };
 
   heartbeat = async (task: string, epoch: number): Promise<Heartbeat> => {
@@ -135,6 +136,8 @@ export const taskNamed = (id: string): Task => ({
   id,
   project_id: "digits",
   recipe_version: 1,
+  answers: [],
+  draft: null,
   item_digest: `digest-${id}`,
   width: 160,
   height: 120,

@@ -1,0 +1,428 @@
+"""The review queue: how fast eight reviewers work on it, what a long queue costs, beside Label Studio.
+
+    python -m benchmarks.queue                       some minutes, and as many for Label Studio's environment
+    QUICK=1 python -m benchmarks.queue --only http   a short look
+
+http    the service's HTTP application in a process of its own (no Ray: nothing is inferred), SQLite, eight reviewers
+        who take one task at a time and submit it at once
+peer    the same of Label Studio: its own server on its own SQLite, `next` and a submitted annotation
+store   one reviewer's lease in a queue of ten thousand and of a million tasks, on SQLite and PostgreSQL
+
+A task counts as handed twice where two reviewers were given it without its lease having ended; as an inversion where a
+less urgent task was handed out before a more urgent one was asked for.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+from rich.console import Console
+
+from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
+from benchmarks.serving_peers.environments import LABEL_STUDIO
+from loop.domain.access import Role
+from loop.domain.errors import Unavailable
+from loop.domain.item import Item
+from loop.domain.model import ModelHead, ModelVersion
+from loop.domain.prediction import Detection, Prediction, Timed
+from loop.domain.project import Project
+from loop.domain.queueing import seats
+from loop.domain.review import Task
+from loop.domain.routing import Action, Decision
+from loop.domain.stage import Stage
+from loop.domain.truth import Shape
+from loop.projects import Administration
+from loop.review import Desk
+from loop.settings import Settings, load_settings
+from loop.store.database import SqlStore
+from loop.wiring import administer, open_blobs, open_store, wire
+from tests.postgres import postgres_cluster
+
+REVIEWERS = 8
+PROJECT = "street"
+SECONDS = 5.0 if QUICK else 30.0
+WARM_SECONDS = 3.0 if QUICK else 10.0  # not measured: a server compiles and caches with its first requests
+SHORT, MIDDLE, LONG = (1_000, 2_000, 20_000) if QUICK else (10_000, 100_000, 1_000_000)
+LEASES = 50 if QUICK else 500
+PEER_TASKS = 1_000 if QUICK else 10_000
+BATCH = 5_000
+BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
+SIDE = 640
+BOX = (10.0, 10.0, 90.0, 90.0)
+
+
+# --- a queue of so many tasks ----------------------------------------------------------------------------
+
+
+def fill(store: SqlStore, project: Project, count: int) -> None:
+    """Open tasks of random risks, each with its prediction, made a second apart."""
+    rng = np.random.default_rng(0)
+    with store.begin() as tx:
+        model = _model()
+        tx.models.add(model)
+    for begin in range(0, count, BATCH):
+        numbers = range(begin, min(begin + BATCH, count))
+        risks = rng.uniform(0, 1, len(numbers))
+        with store.begin() as tx:
+            tx.items.add_all([_item(number) for number in numbers])
+            tx.predictions.add_all([_prediction(n, float(risk)) for n, risk in zip(numbers, risks, strict=True)])
+            for number, risk in zip(numbers, risks, strict=True):
+                tx.tasks.add_all(seats(_task(number, float(risk)), project.policy.queue, ("car",), several=False))
+
+
+def _at(number: int) -> datetime:
+    return BEGUN + timedelta(seconds=number)
+
+
+def _model() -> ModelVersion:
+    head = ModelHead(backend="ultralytics", architecture={}, labels=("car",), image_size=64, embedding_dim=4)
+    return ModelVersion(
+        id="model_1", project_id=PROJECT, digest="0" * 64, head=head, origin="registered", cycle_id=None,
+        reference_key=None, created_at=BEGUN,
+    )  # fmt: skip
+
+
+def _item(number: int) -> Item:
+    return Item(
+        project_id=PROJECT, digest=f"{number:064x}", media_type="image/png", width=SIDE, height=SIDE,
+        created_at=_at(number), source=f"camera-{number % 5}",
+    )  # fmt: skip
+
+
+def _prediction(number: int, risk: float) -> Prediction:
+    decision = Decision(
+        action=Action.REVIEW, stage=Stage.ANNOTATE, risk=risk, threshold=0.0, policy_version=1, audit_rate=0.0,
+        audit_drawn=False, inclusion_probability=1.0, reasons=(),
+    )  # fmt: skip
+    return Prediction(
+        id=f"pred_{number:08}", project_id=PROJECT, item_digest=f"{number:064x}", model_id="model_1",
+        detections=(Detection("car", 0.5, BOX),), embedding=np.zeros(4, dtype=np.float32), signals={},
+        decision=decision, created_at=_at(number), created_by="tok_1",
+    )  # fmt: skip
+
+
+def _task(number: int, risk: float) -> Task:
+    return Task(
+        id=f"task_{number:08}", project_id=PROJECT, item_digest=f"{number:064x}", prediction_id=f"pred_{number:08}",
+        stage=Stage.ANNOTATE, priority=risk, policy_version=1, recipe_version=1, created_at=_at(number),
+        source=f"camera-{number % 5}",
+    )  # fmt: skip
+
+
+def opened(settings: Settings, count: int) -> tuple[SqlStore, Administration]:
+    """A migrated database with a project whose queue has `count` tasks."""
+    store = open_store(settings)
+    administration = administer(settings, store, open_blobs(settings))
+    project = administration.create_project(PROJECT, ("car",))
+    fill(store, project, count)
+    return store, administration
+
+
+# --- reviewers over HTTP -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Worked:
+    """What the reviewers did. handed: (asked, given, task), by the client's clock."""
+
+    lease_ms: list[float] = field(default_factory=list)
+    submit_ms: list[float] = field(default_factory=list)
+    handed: list[tuple[float, float, str]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def handed_twice(self) -> int:
+        return sum(count - 1 for count in Counter(task for _, _, task in self.handed).values())
+
+    def inversions(self, rank: Callable[[str], float]) -> int:
+        """Tasks that were asked for after a less urgent one had been given."""
+        by_given = sorted((given, rank(task)) for _, given, task in self.handed)
+        found, at, least_urgent = 0, 0, float("-inf")
+        for asked, _, task in sorted(self.handed):
+            while at < len(by_given) and by_given[at][0] < asked:
+                least_urgent = max(least_urgent, by_given[at][1])
+                at += 1
+            found += rank(task) < least_urgent
+        return found
+
+
+# Takes a task and gives its id and what answering it needs; None where there is none.
+Next = Callable[[httpx.Client], "tuple[str, object] | None"]
+Answer = Callable[[httpx.Client, str, object], None]
+
+
+def reviewed(url: str, headers: Sequence[dict[str, str]], next_task: Next, answer: Answer) -> Worked:
+    """Eight reviewers, each in a thread, for SECONDS after a time that is not measured."""
+    worked = Worked()
+    measured = time.perf_counter() + WARM_SECONDS
+    stop = measured + SECONDS
+    start = threading.Barrier(len(headers))
+
+    def work(header: dict[str, str]) -> None:
+        with httpx.Client(base_url=url, headers=header, timeout=60.0, trust_env=False) as client:
+            start.wait()
+            while time.perf_counter() < stop:
+                asked = time.perf_counter()
+                try:
+                    found = next_task(client)
+                    given = time.perf_counter()
+                    if found is None:
+                        return
+                    worked.handed.append((asked, given, found[0]))
+                    answer(client, *found)
+                    if asked >= measured:
+                        worked.lease_ms.append(1000 * (given - asked))
+                        worked.submit_ms.append(1000 * (time.perf_counter() - given))
+                except httpx.HTTPError as error:
+                    worked.errors.append(str(error))
+
+    threads = [threading.Thread(target=work, args=(header,)) for header in headers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return worked
+
+
+def _lease(client: httpx.Client) -> "tuple[str, object] | None":
+    response = client.post(f"/v1/projects/{PROJECT}/tasks/lease", json={"count": 1})
+    response.raise_for_status()
+    tasks = response.json()["tasks"]
+    return (tasks[0]["id"], tasks[0]["epoch"]) if tasks else None
+
+
+def _submit(client: httpx.Client, task_id: str, epoch: object) -> None:
+    body = {"epoch": epoch, "shapes": [{"label": "car", "box": list(BOX)}]}
+    client.post(f"/v1/tasks/{task_id}/submit", json=body).raise_for_status()
+
+
+def http_figures(folder: Path, console: Console) -> Iterator[Figure]:
+    for count in (SHORT, MIDDLE):
+        place = folder / f"http-{count}"
+        settings = load_settings(environ={"ASKANCE_DATA_DIR": str(place)})
+        store, administration = opened(settings, count)
+        headers = [
+            {"Authorization": f"Bearer {administration.create_token(f'r{n}', Role.REVIEWER, PROJECT)[1]}"}
+            for n in range(REVIEWERS)
+        ]
+        with store.read() as tx:
+            of_task = {task: tx.tasks.get(task).rank for task in _some_ids(count)}
+        with served([sys.executable, "-m", "benchmarks.queue", "--serve", str(place)], "/healthz", place) as url:
+            worked = reviewed(url, headers, _lease, _submit)
+        yield from figures_of("Askance", worked, count)
+        ranks = {task: of_task[task] for _, _, task in worked.handed}
+        yield at_most(f"inversions, {count:,} open", worked.inversions(ranks.__getitem__), 0, "tasks", len(ranks))
+        _RATES[count] = len(worked.submit_ms) / SECONDS
+        store.close()
+        console.log(f"{count:,} open: done")
+
+
+_RATES: dict[int, float] = {}  # annotations/s of Askance, by how many tasks were open
+
+
+def _some_ids(count: int) -> list[str]:
+    return [f"task_{number:08}" for number in range(count)]
+
+
+def figures_of(who: str, worked: Worked, count: int) -> Iterator[Figure]:
+    here = f"{who}, {count:,} open"
+    ours = who == "Askance"
+    done = len(worked.submit_ms)
+    yield reading(f"{here}: annotations", done / SECONDS, "1/s", done)
+    p99 = float(np.percentile(worked.lease_ms, 99))
+    slowest = f"{here}: next task, p99"
+    yield at_most(slowest, p99, 60.0, "ms", done) if ours else reading(slowest, p99, "ms", done)
+    yield reading(f"{here}: next task, median", float(np.median(worked.lease_ms)), "ms", done)
+    yield reading(f"{here}: submit, p99", float(np.percentile(worked.submit_ms, 99)), "ms", done)
+    twice = worked.handed_twice()
+    yield (
+        at_most(f"{here}: handed twice", twice, 0, "tasks", done)
+        if ours
+        else reading(f"{here}: handed twice", twice, "tasks", done)
+    )
+    yield (
+        at_most(f"{here}: errors", len(worked.errors), 0, "calls", done)
+        if ours
+        else reading(f"{here}: errors", len(worked.errors), "calls", done)
+    )
+
+
+@contextmanager
+def served(command: Sequence[str], health: str, folder: Path, environ: dict[str, str] | None = None) -> Iterator[str]:
+    """A server of its own process on a free port, the last argument; its URL once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)], stdout=log, stderr=log, env={**os.environ, **(environ or {})}
+        )
+    try:
+        _answers(url + health, process, folder)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _answers(url: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError((folder / "server.log").read_text()[-2000:])
+        try:
+            if httpx.get(url, trust_env=False).status_code < 500:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    raise TimeoutError(f"{url} does not answer")
+
+
+class _NoInference:
+    async def infer(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        raise Unavailable("this server infers nothing.", hint="It is a benchmark of the queue.")
+
+
+def serve(folder: Path, port: int) -> None:
+    """The child's part."""
+    import uvicorn
+
+    from serving.api.app import create_app
+
+    settings = load_settings(environ={"ASKANCE_DATA_DIR": str(folder)})
+    app = create_app(wire(settings, _NoInference()))
+    gc.freeze()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False))
+    asyncio.run(server.serve())
+
+
+# --- Label Studio ------------------------------------------------------------------------------------------
+
+
+def peer_figures(folder: Path, console: Console) -> Iterator[Figure]:
+    python = LABEL_STUDIO.python(console)
+    place = folder / "label-studio"
+    place.mkdir()
+    environ = {
+        "LABEL_STUDIO_BASE_DATA_DIR": str(place), "COLLECT_ANALYTICS": "false", "DJANGO_DB": "sqlite",
+        "LATEST_VERSION_CHECK": "false", "PYTHONPATH": "",
+    }  # fmt: skip
+    program = str(Path(python).with_name("label-studio"))
+    command = [program, "start", "--no-browser", "--data-dir", str(place), "--internal-host", "127.0.0.1"]
+    with served(command, "/health", place, environ):
+        pass  # makes its database
+    script = Path(__file__).parent / "queue_peers" / "label_studio_users.py"
+    core = next(Path(python).parents[1].glob("lib/python*/site-packages/label_studio"))
+    made = subprocess.run(
+        [python, str(script), str(REVIEWERS), str(PEER_TASKS)],
+        env={**os.environ, **environ, "PYTHONPATH": str(core)},
+        cwd=core,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        raise RuntimeError(made.stderr[-2000:])
+    told = json.loads(made.stdout.strip().splitlines()[-1])
+    headers = [{"Authorization": f"Token {token}"} for token in told["tokens"]]
+
+    def next_task(client: httpx.Client) -> "tuple[str, object] | None":
+        response = client.get(f"/api/projects/{told['project']}/next")
+        if response.status_code == 404:
+            return None
+        response.raise_for_status()
+        return str(response.json()["id"]), None
+
+    def annotate(client: httpx.Client, task_id: str, _: object) -> None:
+        value = {"x": 1, "y": 1, "width": 12, "height": 12, "rectanglelabels": ["car"]}
+        box = {"from_name": "label", "to_name": "image", "type": "rectanglelabels", "value": value}
+        client.post(f"/api/tasks/{task_id}/annotations/", json={"result": [box], "lead_time": 1}).raise_for_status()
+
+    with served(command, "/health", place, environ) as url:
+        worked = reviewed(url, headers, next_task, annotate)
+    if worked.errors:
+        console.log(worked.errors[0])
+    yield from figures_of("Label Studio", worked, PEER_TASKS)
+    theirs = len(worked.submit_ms) / SECONDS
+    if SHORT in _RATES and theirs:
+        yield at_least("annotations/s beside Label Studio", _RATES[SHORT] / theirs, 20, "times", len(worked.submit_ms))
+
+
+# --- a long queue --------------------------------------------------------------------------------------------
+
+
+def store_figures(folder: Path, console: Console) -> Iterator[Figure]:
+    for count in (SHORT, LONG):
+        place = folder / f"sqlite-{count}"
+        yield from _leases("SQLite", load_settings(environ={"ASKANCE_DATA_DIR": str(place)}), count)
+        console.log(f"SQLite with {count:,}: done")
+    with postgres_cluster() as cluster:
+        for count in (SHORT, LONG):
+            place = folder / f"postgresql-{count}"
+            url = cluster.url(cluster.new_database())
+            environ = {"ASKANCE_DATA_DIR": str(place), "ASKANCE_DATABASE__URL": url}
+            yield from _leases("PostgreSQL", load_settings(environ=environ), count)
+            console.log(f"PostgreSQL with {count:,}: done")
+    for database in ("SQLite", "PostgreSQL"):
+        short, long = (_MEDIANS[database, count] for count in (SHORT, LONG))
+        yield at_most(f"{database}: growth of a lease, {SHORT:,} to {LONG:,}", long / short, 1.5, "times", LEASES)
+
+
+_MEDIANS: dict[tuple[str, int], float] = {}  # ms of a lease
+
+
+def _leases(database: str, settings: Settings, count: int) -> Iterator[Figure]:
+    store, administration = opened(settings, count)
+    token, _ = administration.create_token("r", Role.REVIEWER, PROJECT)
+    desk = Desk(store, lambda: datetime.now(UTC), os.urandom)
+    took: list[float] = []
+    for number in range(LEASES + 20):
+        begun = time.perf_counter()
+        (one,) = desk.lease(token, PROJECT, 1).assignments
+        if number >= 20:  # the first make connections and compile statements
+            took.append(1000 * (time.perf_counter() - begun))
+        desk.submit(token, one.task.id, one.task.epoch, [Shape("car", BOX)], "")
+    _MEDIANS[database, count] = float(np.median(took))
+    here = f"{database}, {count:,} open: lease"
+    yield reading(f"{here}, median", _MEDIANS[database, count], "ms", LEASES)
+    yield at_most(f"{here}, p99", float(np.percentile(took, 99)), 50.0, "ms", LEASES)
+    store.close()
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.queue", description=__doc__)
+    parts = {"http": http_figures, "peer": peer_figures, "store": store_figures}
+    parser.add_argument("--only", default=",".join(parts), help=",".join(parts))
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    if chosen.serve:
+        serve(chosen.serve, chosen.port)
+        return 0
+    console = Console()
+    found: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in chosen.only.split(","):
+            found += parts[name](Path(folder), console)
+    return publish("queue", found, console)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The queue's peers, each run in an environment of its own."""
