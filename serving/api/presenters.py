@@ -12,7 +12,7 @@ from loop.domain.project import Project
 from loop.domain.recipe import Recipe, recipe_to_json
 from loop.domain.review import Submission, Task
 from loop.domain.rollout import ShadowAnswer
-from loop.domain.truth import GroundTruth, Shape
+from loop.domain.truth import GroundTruth, Shape, shape_to_json
 from loop.review import Assignment
 from serving.api.schemas.items import ItemOut, SubmissionDetailOut
 from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
