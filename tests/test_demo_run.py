@@ -3,7 +3,7 @@
 import io
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,10 +16,12 @@ from loop.demo.scenes import Pool, drifting_scenes
 from loop.domain.cycle import CycleState, Step
 from loop.domain.errors import AskanceError, CycleFailed, Unavailable
 from loop.domain.identity import digest_of
+from loop.domain.queue_rules import QueueRules
 from loop.domain.routing import Action
 from serving.api.schemas.models import CycleIn, CycleOut
 from serving.api.schemas.predictions import DecisionOut, PredictionOut
 from serving.api.schemas.projects import PolicyOut, ProjectOut, RecipeOut
+from serving.api.schemas.queue import QueueRulesOut
 from serving.api.schemas.review import LeaseOut, TaskOut
 from serving.api.schemas.shapes import ShapeIO
 
@@ -63,7 +65,7 @@ class MemoryService:
     def lease(self, project: str, count: int = 1) -> LeaseOut:
         with self.busy:
             taken, self.tasks = self.tasks[:count], self.tasks[count:]
-            return LeaseOut(tasks=taken, open=len(self.tasks))
+            return LeaseOut(tasks=taken, open=len(self.tasks), why="")
 
     def submit(self, task_id: str, epoch: int, shapes: Sequence[ShapeIO], note: str = "") -> None:
         self.answered += 1
@@ -84,6 +86,7 @@ class MemoryService:
             retain="all",
             retain_rate=1.0,
             durability="before-answer",
+            queue=QueueRulesOut.model_validate(asdict(QueueRules())),
         )
         recipe = RecipeOut(version=1, labels=[], guidelines="")
         return ProjectOut(id=project, recipe=recipe, policy=policy, champion_id="model-2", created_at=NOW)
@@ -167,6 +170,9 @@ def _task(task_id: str, digest: str) -> TaskOut:
         lease_seconds=60,
         reason="",
         detections=[],
+        recipe_version=1,
+        answers=[],
+        draft=None,
         created_at=NOW,
     )
 

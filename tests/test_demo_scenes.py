@@ -209,7 +209,7 @@ class MemoryDesk:
 
     def lease(self, project: str, count: int = 1) -> LeaseOut:
         taken, self.queue = self.queue[:count], self.queue[count:]
-        return LeaseOut(tasks=taken, open=len(self.queue))
+        return LeaseOut(tasks=taken, open=len(self.queue), why="")
 
     def submit(self, task_id: str, epoch: int, shapes: Sequence[ShapeIO], note: str = "") -> None:
         self.answers[task_id] = list(shapes)
@@ -232,6 +232,9 @@ def _task(index: int, digest: str) -> TaskOut:
         lease_seconds=60,
         reason="",
         detections=[],
+        recipe_version=1,
+        answers=[],
+        draft=None,
         created_at=now,
     )
 
