@@ -102,7 +102,7 @@ class Desk:
             # A first lease finds no draft.
             drafts = tx.drafts.of([task.id for task in held[:count] + [t for t in taken if t.epoch > 1]], token.id)
             return Leased(
-                [_assignment(tx, task, project.policy.lease_seconds, drafts.get(task.id)) for task in tasks],
+                [_assignment(tx, project, task, drafts.get(task.id)) for task in tasks],
                 tx.tasks.count_open(project_id, now, at_most=_MOST_COUNTED),
                 allowed.why,
             )
@@ -178,7 +178,7 @@ class Desk:
             project = tx.projects.get(task.project_id)
             item = tx.items.get(task.project_id, task.item_digest)
             if outcome is Outcome.SUBMITTED:
-                recipe = tx.projects.recipe(task.project_id, task.recipe_version)
+                recipe = _recipe_of(tx, project, task)
                 shapes = recipe.checked(shapes, item.width, item.height)
                 issues = (*recipe.issues(shapes, item.width, item.height), *issues)
                 require_no_errors(issues)
@@ -265,14 +265,14 @@ def _window(
     return window[:limit]
 
 
-def _assignment(tx: Transaction, task: Task, lease_seconds: int, draft: Draft | None) -> Assignment:
-    proposal = _proposal(tx, task, tx.projects.recipe(task.project_id, task.recipe_version))
+def _assignment(tx: Transaction, project: Project, task: Task, draft: Draft | None) -> Assignment:
+    proposal = _proposal(tx, task, _recipe_of(tx, project, task))
     answers: tuple[Submission, ...] = ()
     if task.stage is Stage.ADJUDICATE:
         said = tx.submissions.of_work(task.work_id)
         answers = tuple(one for one in _answers(said) if one.round == task.round)
     item = tx.items.get(task.project_id, task.item_digest)
-    return Assignment(task, item, proposal, lease_seconds, answers, draft)
+    return Assignment(task, item, proposal, project.policy.lease_seconds, answers, draft)
 
 
 def _answers(submissions: Sequence[Submission]) -> list[Submission]:
@@ -350,6 +350,13 @@ def _call_adjudicator(tx: Transaction, work: Sequence[Task], task: Task, rules: 
         called = adjudication(task, rules, labels, now=now)
         tx.tasks.add(called)
     tx.events.announce([task_created(called, "service")])
+
+
+def _recipe_of(tx: Transaction, project: Project, task: Task) -> Recipe:
+    """Read only where it is an older one."""
+    if task.recipe_version == project.recipe.version:
+        return project.recipe
+    return tx.projects.recipe(task.project_id, task.recipe_version)
 
 
 def _proposal(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, ...]:

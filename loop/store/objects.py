@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from loop.domain.ports import StoredObjects
 from loop.domain.prediction import Prediction
 from loop.store.appends import Appends
 from loop.store.schema import object_embeddings, predictions
-from loop.store.statements import first
+from loop.store.statements import feed_after, first
 
 
 class SqlObjects:
@@ -31,20 +31,14 @@ class SqlObjects:
         return None if row is None else row.features
 
     def after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredObjects]:
-        rows = self._connection.execute(
-            select(
-                object_embeddings.c.sequence,
-                object_embeddings.c.prediction_id,
-                predictions.c.item_digest,
-                object_embeddings.c.features,
-            )
-            .join(predictions, predictions.c.id == object_embeddings.c.prediction_id)
-            .where(
-                object_embeddings.c.project_id == project_id,
-                object_embeddings.c.model_id == model_id,
-                object_embeddings.c.sequence > sequence,
-            )
-            .order_by(object_embeddings.c.sequence)
-            .limit(limit)
+        wanted = predictions.c.item_digest, object_embeddings.c.features
+        rows = feed_after(
+            self._connection,
+            object_embeddings,
+            *wanted,
+            project_id=project_id,
+            model_id=model_id,
+            sequence=sequence,
+            limit=limit,
         )
         return [StoredObjects(**row._mapping) for row in rows]

@@ -22,7 +22,7 @@ from loop.store.schema import (
     predictions,
     tasks,
 )
-from loop.store.statements import columns, inserted, newest_first, one
+from loop.store.statements import columns, feed_after, inserted, newest_first, one
 
 _DECISION = tuple(Decision.__dataclass_fields__)
 
@@ -85,27 +85,16 @@ class SqlPredictions:
         return None if row is None else _prediction(row)
 
     def embeddings_after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredEmbedding]:
-        """At most `limit`, by sequence ascending; start with 0.
-
-        Numbers are given in the order of the commits (loop/store/appends.py), so a reader that goes on from
-        the last number it saw misses nothing and sees nothing twice. Numbers may have gaps. A transaction
-        does not see its own predictions here.
-        """
-        rows = self._connection.execute(
-            select(
-                prediction_feed.c.sequence,
-                prediction_feed.c.prediction_id,
-                predictions.c.item_digest,
-                predictions.c.embedding,
-            )
-            .join(predictions, predictions.c.id == prediction_feed.c.prediction_id)
-            .where(
-                prediction_feed.c.project_id == project_id,
-                prediction_feed.c.model_id == model_id,
-                prediction_feed.c.sequence > sequence,
-            )
-            .order_by(prediction_feed.c.sequence)
-            .limit(limit)
+        """See `feed_after`; start with 0."""
+        wanted = predictions.c.item_digest, predictions.c.embedding
+        rows = feed_after(
+            self._connection,
+            prediction_feed,
+            *wanted,
+            project_id=project_id,
+            model_id=model_id,
+            sequence=sequence,
+            limit=limit,
         )
         return [StoredEmbedding(**row._mapping) for row in rows]
 

@@ -9,6 +9,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, bi
 from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.errors import Invalid, NotFound
+from loop.store.schema import predictions
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -68,6 +69,25 @@ def each_once(connection: Connection, column: Column[str], project_id: str) -> I
     """The values of a column in a project's rows, in no order; not all of them are held at once."""
     found = select(column).where(column.table.c.project_id == project_id).distinct()
     return iter(connection.execute(found, execution_options={"yield_per": _AT_ONCE}).scalars())
+
+
+def feed_after(
+    connection: Connection, feed: Table, *wanted: Column[Any], project_id: str, model_id: str, sequence: int, limit: int
+) -> Sequence[Row[Any]]:
+    """At most `limit` rows of a model's feed behind a sequence, in its order: `sequence`, `prediction_id`, and the
+    columns `wanted`, of the feed or of its predictions.
+
+    Numbers are given in the order of the commits (loop/store/appends.py), so a reader that goes on from the last number
+    it saw misses nothing and sees nothing twice. Numbers may have gaps. A transaction does not see its own rows here.
+    """
+    statement = (
+        select(feed.c.sequence, feed.c.prediction_id, *wanted)
+        .join(predictions, predictions.c.id == feed.c.prediction_id)
+        .where(feed.c.project_id == project_id, feed.c.model_id == model_id, feed.c.sequence > sequence)
+        .order_by(feed.c.sequence)
+        .limit(limit)
+    )
+    return connection.execute(statement).all()
 
 
 def not_found(what: str, **where: object) -> NotFound:
