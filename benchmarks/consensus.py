@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from benchmarks.fod import solid
 from benchmarks.report import QUICK, Figure, at_least, publish, reading, seconds_of
 from benchmarks.simulated_reviewers import PEOPLE, TRUTH, Scene, answered, scene_of
 from loop.domain.agreement import batch_agreement
 from loop.domain.answers import Answer, clusters_of, matched
 from loop.domain.consensus import Candidate, Consensus, ConsensusRules, Reliability, Verdict, consensus_of
 from loop.domain.reviewer_quality import GoldenScore, golden_score, reliability_of
-from loop.domain.truth import checked_shapes
+from loop.domain.truth import Shape, checked_shapes
 from loop.exchange.reading import ReadImage
 from loop.exchange.voc import read_voc
 from tests.requirements import DATA
@@ -153,8 +154,8 @@ def _as_answer(candidates: Sequence[Candidate]) -> Answer:
 
 def _truth(image: ReadImage, labels: Sequence[str]) -> tuple[Answer, tuple[float, float]]:
     width, height = image.width or 640, image.height or 480
-    solid = [one for one in image.boxes if one.box[0] < one.box[2] and one.box[1] < one.box[3]]
-    shapes = checked_shapes(solid, labels=labels, width=width, height=height)
+    drawn = [Shape(one.label, one.box) for one in image.boxes if solid(one.box)]
+    shapes = checked_shapes(drawn, labels=labels, width=width, height=height)
     boxes = np.array([shape.box for shape in shapes]).reshape(-1, 4)
     return Answer(TRUTH, tuple(shape.label for shape in shapes), boxes), (float(width), float(height))
 
