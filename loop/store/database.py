@@ -3,7 +3,7 @@
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -15,13 +15,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from loop.domain import ports
 from loop.domain.errors import SettingsError, Unavailable
+from loop.store.commit_groups import CommitGroups
 from loop.store.configuration import KeptRevision
 from loop.store.engine import BUSY_TIMEOUT_SECONDS, MIGRATING, engine_for, prepare, reading
 from loop.store.faults import place, translated
 from loop.store.schema import meta
 from loop.store.statements import inserted
 from loop.store.transaction import SqlTransaction
-from loop.store.turns import Turns
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -48,7 +48,8 @@ class SqlStore:
         self._engine = engine
         self._reader = reading(engine)
         self._revision = KeptRevision(engine)
-        self._turns = Turns(BUSY_TIMEOUT_SECONDS) if engine.dialect.name == "sqlite" else None
+        # PostgreSQL has several writers at a time, and its own group commit.
+        self._groups = CommitGroups(engine, BUSY_TIMEOUT_SECONDS) if engine.dialect.name == "sqlite" else None
         self._secret: bytes | None = None
         self._secret_lock = threading.Lock()
 
@@ -68,15 +69,17 @@ class SqlStore:
     def begin(self) -> Iterator[ports.Transaction]:
         """A writing transaction: commits when the block ends, rolls back when it raises.
 
-        SQLite has one at a time, in the order of asking: never begin one inside another. On PostgreSQL they
-        run side by side at READ COMMITTED: read what a decision rests on with `for_update`, or leave it to
-        the constraints.
+        SQLite has one at a time, in the order of asking: never begin one inside another. Those that waited may be
+        committed together. On PostgreSQL they run side by side at READ COMMITTED: read what a decision rests on
+        with `for_update`, or leave it to the constraints.
         """
-        turn = self._turns.mine() if self._turns else nullcontext()
-        with turn, translated(self._engine.url), self._engine.connect() as connection, connection.begin():
+        with translated(self._engine.url), self._writing() as connection:
             transaction = SqlTransaction(connection)
             yield transaction
             transaction.finish()
+
+    def _writing(self) -> AbstractContextManager[Connection]:
+        return self._groups.part() if self._groups else self._engine.begin()
 
     @contextmanager
     def read(self) -> Iterator[ports.Transaction]:

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.errors import StaleLease
 from loop.domain.review import Draft
 from loop.store.schema import drafts
 from loop.store.statements import columns
+
+_DROPPED = delete(drafts).where(drafts.c.task_id == bindparam("task"))
+_DROPPED_OF = _DROPPED.where(drafts.c.reviewer == bindparam("of"))
 
 
 class SqlDrafts:
@@ -42,5 +45,7 @@ class SqlDrafts:
         return {row.task_id: Draft(**row._mapping) for row in self._connection.execute(found)}
 
     def drop(self, task_id: str, reviewer: str | None) -> None:
-        dropped = delete(drafts).where(drafts.c.task_id == task_id)
-        self._connection.execute(dropped if reviewer is None else dropped.where(drafts.c.reviewer == reviewer))
+        if reviewer is None:
+            self._connection.execute(_DROPPED, {"task": task_id})
+        else:
+            self._connection.execute(_DROPPED_OF, {"task": task_id, "of": reviewer})

@@ -29,22 +29,28 @@ def inserted(connection: Connection, table: Table, row: Mapping[str, Any]) -> bo
     No error reaches the database session, so that a PostgreSQL transaction stays usable. A transaction that
     inserted the same key and is still open is waited for. Broken foreign keys and checks raise IntegrityError.
     """
-    key = next(iter(table.primary_key.columns))
-    statement = ignoring_conflicts(connection, table).values(**row).returning(key)
-    return connection.execute(statement).first() is not None
+    return connection.execute(_returning_key(connection.dialect.name, table), row).first() is not None
 
 
 def ignoring_conflicts(connection: Connection, table: Table) -> Any:
     """An insert that leaves rows alone which a unique constraint forbids."""
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing()
+    return _ignoring_conflicts(connection.dialect.name, table)
 
 
 def inserted_of(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert `rows` at once; how many a unique constraint did not forbid. As `inserted` in all else."""
-    key = next(iter(table.primary_key.columns))
-    statement = ignoring_conflicts(connection, table).returning(key)
-    return len(connection.execute(statement, list(rows)).all())
+    return len(connection.execute(_returning_key(connection.dialect.name, table), list(rows)).all())
+
+
+@cache
+def _ignoring_conflicts(dialect: str, table: Table) -> Any:
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
+
+
+@cache
+def _returning_key(dialect: str, table: Table) -> Any:
+    return _ignoring_conflicts(dialect, table).returning(next(iter(table.primary_key.columns)))
 
 
 def one(connection: Connection, table: Table, what: str, **where: object) -> Row[Any]:

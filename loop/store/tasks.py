@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     Connection,
     Integer,
     Select,
@@ -56,6 +57,16 @@ _LEASABLE = (
     .limit(bindparam("most", type_=Integer))
 )
 _LEASABLE_OF_SOURCE = _LEASABLE.where(tasks.c.source == bindparam("source"))
+
+
+def _next_key(*key: Column[Any]) -> tuple[Select[Any], Select[Any]]:
+    """The smallest of unfinished tasks, and the smallest behind one that is given under the columns' names."""
+    first = select(*key).where(_PROJECT, UNFINISHED_TASK).order_by(*key).limit(1)
+    return first, first.where(tuple_(*key) > tuple_(*(bindparam(c.name, type_=c.type) for c in key)))
+
+
+_LANES = _next_key(tasks.c.lane)
+_SOURCES = _next_key(tasks.c.lane, tasks.c.source)
 _TAKEN = (
     select(tasks)
     .where(tasks.c.id.in_(bindparam("ids", expanding=True)), UNFINISHED_TASK, _FREE)
@@ -132,13 +143,12 @@ class SqlTasks:
 
     def queues(self, project_id: str, *, by_source: bool) -> list[Queue]:
         """One index seek for each, however long they are: from each to the next larger key."""
-        key = (tasks.c.lane, tasks.c.source) if by_source else (tasks.c.lane,)
-        unfinished = select(*key).where(tasks.c.project_id == project_id, UNFINISHED_TASK).order_by(*key).limit(1)
+        first, behind = _SOURCES if by_source else _LANES
         found: list[Queue] = []
-        row = self._connection.execute(unfinished).first()
+        row = self._connection.execute(first, {"project": project_id}).first()
         while row is not None:
             found.append(Queue(row.lane, row.source if by_source else None))
-            row = self._connection.execute(unfinished.where(tuple_(*key) > tuple_(*row))).first()
+            row = self._connection.execute(behind, {"project": project_id, **row._mapping}).first()
         return found
 
     def leasable(self, project_id: str, queue: Queue, *, person: str, now: datetime, limit: int) -> list[Task]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Subquery,
     Text,
     and_,
+    bindparam,
     column,
     func,
     insert,
@@ -30,6 +31,11 @@ from loop.store.statements import columns, each_once, inserted
 
 # Rows fetched at a time while a whole project is read.
 _CHUNK = 500
+
+# Made once: making a statement takes as long as running it.
+_OF_ITEM = and_(ground_truths.c.project_id == bindparam("project"), ground_truths.c.item_digest == bindparam("digest"))
+_CURRENT = select(ground_truths).where(_OF_ITEM).order_by(ground_truths.c.version.desc()).limit(1)
+_NEWEST = select(func.max(ground_truths.c.version)).where(_OF_ITEM)
 
 
 class SqlTruths:
@@ -57,12 +63,7 @@ class SqlTruths:
             raise Conflict("one of these items has this version already.", hint="Read them again.") from error
 
     def current(self, project_id: str, item_digest: str) -> GroundTruth | None:
-        row = self._connection.execute(
-            select(ground_truths)
-            .where(ground_truths.c.project_id == project_id, ground_truths.c.item_digest == item_digest)
-            .order_by(ground_truths.c.version.desc())
-            .limit(1)
-        ).first()
+        row = self._connection.execute(_CURRENT, {"project": project_id, "digest": item_digest}).first()
         return None if row is None else GroundTruth(**row._mapping)
 
     def items(self, project_id: str) -> Iterator[str]:
@@ -113,12 +114,8 @@ class SqlTruths:
         return lateral, lateral.c.shape.op("->>", return_type=Text())("label")
 
     def _newest(self, truth: GroundTruth) -> int:
-        newest = self._connection.execute(
-            select(func.max(ground_truths.c.version)).where(
-                ground_truths.c.project_id == truth.project_id, ground_truths.c.item_digest == truth.item_digest
-            )
-        ).scalar()
-        return newest or 0
+        of_item = {"project": truth.project_id, "digest": truth.item_digest}
+        return self._connection.execute(_NEWEST, of_item).scalar() or 0
 
 
 def _newest_versions(project_id: str) -> Subquery:

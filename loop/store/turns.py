@@ -6,8 +6,6 @@ wait for seconds. Writers of one process therefore queue up here first; only pro
 
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from loop.domain.errors import Unavailable
 
@@ -26,16 +24,9 @@ class Turns:
         """How many wait."""
         return len(self._queue)
 
-    @contextmanager
-    def mine(self) -> Iterator[None]:
-        """Hold the lock for the block. Raises Unavailable where it was not free in time; not reentrant."""
-        self._take()
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    def _take(self) -> None:
+    def take(self) -> None:
+        """Hold the lock until `pass_on` or `hand_over`. Raises Unavailable where it was not free in time; not
+        reentrant."""
         with self._mutex:
             if not self._taken:
                 self._taken = True
@@ -53,9 +44,18 @@ class Turns:
             self._queue.remove(gate)
         raise Unavailable(f"the database was busy for {self._timeout_seconds:g} s.", hint="Try again in a moment.")
 
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
+        """Let go of the lock."""
         with self._mutex:
             if self._queue:
                 self._queue.popleft().release()
             else:
                 self._taken = False
+
+    def hand_over(self) -> bool:
+        """Give the lock to who has waited longest, who then surely has it. False where nobody waits: it is kept."""
+        with self._mutex:
+            if self._queue:
+                self._queue.popleft().release()
+                return True
+            return False

@@ -45,7 +45,6 @@ from loop.domain.truth import Shape
 from loop.store.database import ReadOnlyTransaction, SqlStore
 from loop.store.engine import engine_for
 from loop.store.schema import metadata
-from loop.store.turns import Turns
 from tests.contract.records import (
     NOW,
     ODD,
@@ -1124,35 +1123,6 @@ def test_racing_writers_wait_for_each_other(furnished: SqlStore) -> None:
         return number
 
     assert sorted(result for result in race(20, write) if isinstance(result, int)) == list(range(20))
-
-
-def test_writers_of_a_process_get_their_turn_in_the_order_of_asking() -> None:
-    """Nobody starves behind a thread that writes again and again."""
-    turns, order = Turns(timeout_seconds=60), list[int]()
-
-    def write(number: int) -> None:
-        with turns.mine():
-            order.append(number)
-
-    with ThreadPoolExecutor(5) as pool, turns.mine():
-        for number in range(5):
-            pool.submit(write, number)
-            while turns.waiting <= number:
-                pass
-        assert order == []
-    assert order == [0, 1, 2, 3, 4]
-    assert turns.waiting == 0
-
-
-def test_a_writer_that_waited_in_vain_is_told_and_leaves_the_queue() -> None:
-    """Unavailable after the timeout; whoever holds the turn is not disturbed, and the next gets it."""
-    turns = Turns(timeout_seconds=0.001)
-    with turns.mine():
-        with pytest.raises(Unavailable, match="busy"), turns.mine():
-            pass
-        assert turns.waiting == 0
-    with turns.mine():
-        pass
 
 
 # --- the installation's secret ---------------------------------------------------------------------------
