@@ -82,7 +82,7 @@ def test_what_was_snapped_can_be_kept(shapes, pixels):
 
 
 def test_a_region_is_redacted_and_nothing_else():
-    """Its pixels are averages of few; outside of it and its margin, and in the image that was given, nothing changes."""
+    """Its pixels are averages of few; outside of it and its margin nothing changes, nor in the image that was given."""
     pixels = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     before = pixels.copy()
     shapes = [box(20, 20, 60, 60), box(70, 5, 95, 30, label="car")]

@@ -14,7 +14,36 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 MOMENT = sa.DateTime(timezone=True)
 
 
+def ground_truths_of_0011() -> sa.Table:
+    return sa.Table(
+        "ground_truths",
+        sa.MetaData(),
+        sa.Column("project_id", TEXT, nullable=False),
+        sa.Column("item_digest", TEXT, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("shapes", sa.JSON(), nullable=False),
+        sa.Column("submission_ids", sa.JSON(), nullable=False),
+        sa.Column("origin", TEXT, nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "item_digest", "version", name=op.f("pk_ground_truths")),
+        sa.ForeignKeyConstraint(
+            ["project_id", "item_digest"],
+            ["items.project_id", "items.digest"],
+            name=op.f("fk_ground_truths_project_id_item_digest"),
+        ),
+        sa.CheckConstraint("origin IN ('import', 'review')", name=op.f("ck_ground_truths_origin_known")),
+        sa.CheckConstraint("version >= 1", name=op.f("ck_ground_truths_version_counts")),
+    )
+
+
 def upgrade() -> None:
+    # SQLite writes the table anew.
+    with op.batch_alter_table("ground_truths", copy_from=ground_truths_of_0011()) as batch:
+        batch.drop_constraint(op.f("ck_ground_truths_origin_known"), type_="check")
+        batch.create_check_constraint(
+            op.f("ck_ground_truths_origin_known"),
+            "origin IN ('import', 'review') OR substr(origin, 1, 9) = 'function:'",
+        )
     op.add_column("policies", sa.Column("functions", sa.JSON(), server_default=sa.text("'[]'"), nullable=False))
     op.create_table(
         "function_calls",
