@@ -20,6 +20,7 @@ log = logging.getLogger("askance.functions")
 
 # A function that keeps more with each call loses it after so many.
 _CALLS_OF_A_PROCESS = 200
+_END_SECONDS = 5.0  # from an answer to the end of its task, which takes milliseconds
 
 
 class RayFunctions:
@@ -49,6 +50,7 @@ class RayFunctions:
             return Ran(ending=Ending.UNAVAILABLE, why="this process is not connected to Ray (askance up)")
         begun = time.monotonic()
         stream = self._task.remote(asked, self._limits(seconds))
+        over = False
         try:
             if not _ready(stream, seconds if start_seconds is None else start_seconds):
                 return Ran(ending=Ending.UNAVAILABLE, why="no process was free to run it in time")
@@ -57,12 +59,14 @@ class RayFunctions:
             if not _ready(stream, max(left, 0.0)):
                 return Ran(ending=Ending.TIMED_OUT, why=f"it took longer than {seconds:g} s, and its process was ended")
             ending, said = ray.get(next(stream))
+            over = _over(stream)
             if isinstance(said, str):
                 return Ran(ending=ending, why=said)
             return Ran(ending=ending, returned=said)
         finally:
-            with contextlib.suppress(RayError, ValueError, TypeError):
-                ray.cancel(stream, force=True)  # does nothing to a task that is over
+            if not over:
+                with contextlib.suppress(RayError, ValueError, TypeError):
+                    ray.cancel(stream, force=True)
 
     def _limits(self, seconds: float) -> WorkerLimits:
         limits = self._settings.limits
@@ -80,6 +84,14 @@ class RayFunctions:
             num_cpus=self._settings.functions.num_cpus, max_calls=_CALLS_OF_A_PROCESS, max_retries=0,
             num_returns="streaming", scheduling_strategy=here,
         )(told)  # fmt: skip
+
+
+def _over(stream: Any) -> bool:
+    """Whether the task has come to its end. Its process is ended only where it has not: while it is about to be given
+    to the next call, that one would be ended with it."""
+    if not _ready(stream, _END_SECONDS):
+        return False
+    return next(stream, None) is None
 
 
 def _ready(stream: Any, seconds: float) -> bool:
