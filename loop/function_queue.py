@@ -137,7 +137,7 @@ class FunctionQueue:
             return "People answered anew while it ran; its shapes were left out."
         if current.shapes == shapes:
             return "Its shapes are those of the ground truth."
-        tx.truths.add(self._truth(scene, item.digest, current.version + 1, shapes))
+        tx.truths.add(self._truth(tx, scene, item.digest, current.version + 1, shapes))
         return f"Its shapes are version {current.version + 1} of the ground truth."
 
     def _new_image(
@@ -149,20 +149,24 @@ class FunctionQueue:
         told = [f"A new image is kept as item {new.digest}."]
         if scene.use.shapes is Shapes.TRUTH and shapes is not None and scene.truth is not None:
             if tx.truths.current(new.project_id, new.digest) is None:
-                tx.truths.add(self._truth(scene, new.digest, 1, shapes))
+                tx.truths.add(self._truth(tx, scene, new.digest, 1, shapes))
             told.append("It has the ground truth of the first.")
         if scene.use.original is Original.DROP:
             dropped = tx.items.drop(item.project_id, item.digest, by=scene.use.name, at=new.created_at)
             told.append("The first is dropped." if dropped else "The first is kept: a task on it is open.")
         return told
 
-    def _truth(self, scene: _Scene, digest: str, version: int, shapes: tuple[Shape, ...]) -> GroundTruth:
+    def _truth(
+        self, tx: Transaction, scene: _Scene, digest: str, version: int, shapes: tuple[Shape, ...]
+    ) -> GroundTruth:
         """Whose answer it comes from is kept: a function only changed it."""
+        # The recipe may have changed while it ran; while it is held, it does not.
+        tx.projects.hold(scene.project.id)
         return GroundTruth(
             project_id=scene.project.id,
             item_digest=digest,
             version=version,
-            shapes=shapes,
+            shapes=tx.projects.get(scene.project.id).recipe.translated(shapes),
             submission_ids=scene.truth.submission_ids if scene.truth is not None else (),
             origin=f"function:{scene.asked.function}",
             created_at=self.clock(),

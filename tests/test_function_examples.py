@@ -1,13 +1,16 @@
 """The functions that come along: what they do to shapes and pixels."""
 
+import re
+import tomllib
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.domain.functions import Context, FunctionItem
+from loop.domain.functions import GROUP, Context, FunctionItem
 from loop.domain.truth import Geometry, Link, Shape, checked_shapes, drawn
 from loop.function_examples.group_shapes import group_shapes
 from loop.function_examples.redact import redact
@@ -15,6 +18,7 @@ from loop.function_examples.snap_to_image import snap_to_image
 from tests.packages import shipped_functions
 
 WIDTH, HEIGHT = 100, 80
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "functions.md"
 
 
 def context(shapes=(), selected=(), image=None, **options) -> Context:
@@ -107,3 +111,18 @@ def test_options_that_cannot_be_are_told(options):
     """Rather than nothing being redacted."""
     with pytest.raises(ValueError, match=r"labels|cells"):
         redact(context([box(0, 0, 9, 9)], **options))
+
+
+def test_the_package_of_the_documentation_works():
+    """docs/functions.md: its module is what its pyproject.toml registers, and does what it says."""
+    blocks = dict(re.findall(r"```(toml|python)\n(.*?)```", DOCS.read_text(), re.DOTALL))
+    ((name, target),) = tomllib.loads(blocks["toml"])["project"]["entry-points"][GROUP].items()
+    assert target == f"street_tools:{name}"
+    module: dict[str, object] = {}
+    exec(blocks["python"], module)
+    pixels = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
+    pixels[:20, :20] = 3
+    shapes = [box(0, 0, 20, 20, "dark"), box(30, 30, 60, 60, "bright"), box(-9, -9, -2, -2, "outside")]
+    result = module[name](context(shapes, image=pixels))
+    assert [one.id for one in result.shapes] == ["bright", "outside"]
+    assert result.messages == ["1 dark shapes were left out."]
