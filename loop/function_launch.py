@@ -20,6 +20,7 @@ log = logging.getLogger("askance.functions")
 
 # A function that keeps more with each call loses it after so many.
 _CALLS_OF_A_PROCESS = 200
+_PREPARED_SECONDS = 60.0
 _END_SECONDS = 5.0  # from an answer to the end of its task, which takes milliseconds
 
 
@@ -28,6 +29,7 @@ class RayFunctions:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._prepared: float | None = None  # time.monotonic
 
     @functools.cached_property
     def packages(self) -> Mapping[str, str]:
@@ -41,6 +43,19 @@ class RayFunctions:
             ran = _failure(error)
             log.warning("function %s: %s", asked.function, ran.why)
         return replace(ran, package=self.packages.get(asked.function, ""), seconds=time.monotonic() - begun)
+
+    def prepare(self) -> None:
+        """By a call of no function, which brings a process up that the next one finds."""
+        import ray
+
+        now = time.monotonic()
+        if not ray.is_initialized() or (self._prepared is not None and now - self._prepared < _PREPARED_SECONDS):
+            return
+        self._prepared = now
+        try:
+            self._task.remote(Asked(function="", project_id=""), self._limits(_PREPARED_SECONDS))
+        except Exception as error:  # of Ray, whatever it is: the press itself will tell
+            log.warning("no process for functions could be made ready: %s", error)
 
     def _run(self, asked: Asked, seconds: float, start_seconds: float | None) -> Ran:
         import ray

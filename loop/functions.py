@@ -59,9 +59,12 @@ class Functions:
         return self.functions.packages
 
     def buttons(self, project_id: str) -> list[FunctionUse]:
-        """In the order in which the project declares them."""
+        """In the order in which the project declares them. Who looks at them will press one: it is made ready."""
         with self.store.read() as tx:
-            return [use for use in tx.projects.get(project_id).policy.functions if use.button is not None]
+            found = [use for use in tx.projects.get(project_id).policy.functions if use.button is not None]
+        if found:
+            self.functions.prepare()
+        return found
 
     def press(
         self, token: Token, task_id: str, epoch: int, name: str, shapes: Sequence[Shape], selected: Sequence[str]

@@ -55,6 +55,9 @@ class Scripted:
         self.meanwhile()
         return self.answer
 
+    def prepare(self) -> None:
+        raise AssertionError("nobody waits for a queue")
+
     def returns(self, **result: object) -> None:
         self.answer = replace(self.answer, returned=Returned(**result))
 

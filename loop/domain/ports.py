@@ -159,6 +159,10 @@ class CustomFunctions(Protocol):
         """
         ...
 
+    def prepare(self) -> None:
+        """Somebody may ask soon: let a process be there by then. Waits for nothing, and never raises."""
+        ...
+
 
 class Projects(Protocol):
     def add(self, project: Project) -> None:

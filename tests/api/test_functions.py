@@ -280,6 +280,21 @@ def test_buttons_are_listed(working):
     assert working.call("GET", "/v1/functions", "reviewer").status_code == 403
 
 
+def test_who_looks_at_buttons_makes_a_process_ready(working):
+    """Without waiting for it, and once for all who look; what is pressed then is served."""
+    functions = functions_of(working)
+    working.call("GET", "/v1/projects/shapes/functions", "reviewer")
+    assert functions._prepared is None  # no button, nothing to make ready
+    declare(working, button("nothing"))
+    working.call("GET", "/v1/projects/shapes/functions", "reviewer")
+    first = functions._prepared
+    assert first is not None
+    working.call("GET", "/v1/projects/shapes/functions", "reviewer")
+    assert functions._prepared == first
+    (task,) = leased(working)
+    assert press(working, task, "nothing").status_code == 200
+
+
 def test_a_declaration_that_cannot_be_is_refused(working):
     """With the nearest name; and nothing changes."""
     told = problem(declare(working, {"name": "group_shape"}, status=422), 422, "invalid")
