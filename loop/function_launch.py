@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from loop.domain.function_calls import LONGEST_MESSAGE, Asked, Ending, Ran
+from loop.domain.function_uses import BY_HAND
 from loop.function_worker import WorkerLimits, package_of, registered, told
 from loop.settings import Settings
 
@@ -53,7 +54,7 @@ class RayFunctions:
             return
         self._prepared = now
         try:
-            self._task.remote(Asked(function="", project_id=""), self._limits(_PREPARED_SECONDS))
+            self._task.remote(Asked(function="", project_id="", trigger=BY_HAND), self._limits(_PREPARED_SECONDS))
         except Exception as error:  # of Ray, whatever it is: the press itself will tell
             log.warning("no process for functions could be made ready: %s", error)
 
@@ -104,9 +105,10 @@ class RayFunctions:
 def _over(stream: Any) -> bool:
     """Whether the task has come to its end. Its process is ended only where it has not: while it is about to be given
     to the next call, that one would be ended with it."""
-    if not _ready(stream, _END_SECONDS):
-        return False
-    return next(stream, None) is None
+    try:
+        return _ready(stream, _END_SECONDS) and next(stream, None) is None
+    except Exception:  # of Ray: the process ended after the answer, which is there
+        return True
 
 
 def _ready(stream: Any, seconds: float) -> bool:

@@ -1,7 +1,7 @@
 """Custom functions on events: the queue is worked off, whatever functions do and whoever is killed."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -56,8 +56,9 @@ class FunctionQueue:
     settings: QueueSettings
     clock: Clock
 
-    def advance(self) -> bool:
-        """Run the call that is due the longest; whether there was one."""
+    def advance(self, stopping: Callable[[], bool] = lambda: False) -> bool:
+        """Run the call that is due the longest; whether there was one. stopping: the service ends, and with it what it
+        runs, which is then no fault of the function."""
         now = self.clock()
         with self.store.read() as tx:
             if not tx.function_calls.is_due(now):
@@ -67,7 +68,7 @@ class FunctionQueue:
             call = tx.function_calls.claim(now=now, until=now + lease)
         if call is None:
             return False
-        self._run(call)
+        self._run(call, stopping)
         self._remove_dropped()
         return True
 
@@ -80,7 +81,7 @@ class FunctionQueue:
                 if tx.function_calls.prune(before, _AT_ONCE) < _AT_ONCE:
                     return
 
-    def _run(self, call: FunctionCall) -> None:
+    def _run(self, call: FunctionCall, stopping: Callable[[], bool]) -> None:
         with self.store.read() as tx:
             scene = _scene_of(tx, call)
         if not scene.declared:
@@ -88,6 +89,10 @@ class FunctionQueue:
             self._settle(call, scene, gone, pauses=())
             return
         ran = self.functions.run(scene.asked, seconds=self.settings.seconds, start_seconds=self.settings.start_seconds)
+        if ran.ending is not Ending.DONE and stopping():
+            with self.store.begin() as tx:
+                tx.function_calls.settle(replace(call, claimed_until=None))
+            return
         judge = self.judge if scene.use.shapes is Shapes.TRUTH else None
         ran = judged(ran, scene.project.recipe, scene.asked.item, judge)
         try:

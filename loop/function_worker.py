@@ -65,12 +65,11 @@ def package_of(point: EntryPoint) -> str:
 
 
 def told(asked: Asked, limits: WorkerLimits) -> Iterator[Told]:
-    """Yields ("started", package) once, then what came of it."""
-    point = registered().get(asked.function)
-    yield "started", package_of(point) if point is not None else ""
+    """First that it has begun, then what came of it."""
+    yield "started", ""
     signal.alarm(int(limits.seconds) + _FORSAKEN)
     try:
-        yield _answer(point, asked, limits)
+        yield _answer(registered().get(asked.function), asked, limits)
     finally:
         signal.alarm(0)
 

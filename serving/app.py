@@ -287,7 +287,7 @@ class Worker:
 
     def _functions(self, _: Controller) -> None:
         """That events call; they run elsewhere, and this waits for them."""
-        while not self._stop.is_set() and self._services.function_queue.advance():
+        while not self._stop.is_set() and self._services.function_queue.advance(self._stop.is_set):
             pass
 
     def _tidy_functions(self, _: Controller) -> None:

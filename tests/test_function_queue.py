@@ -332,6 +332,19 @@ def test_a_call_survives_the_kill_of_who_runs_it(setting, tmp_path):
     assert len(setting.events("function.ran")) == 1
 
 
+def test_a_stop_of_the_service_is_no_fault_of_the_function(setting):
+    """What was cut is run by the next start at once, with all its tries."""
+    setting.functions.answer = Ran(ending=Ending.CRASHED, why="its process ended")
+    setting.uses(ON_ANSWERS)
+    setting.answers(FIRST)
+    setting.queue().advance(lambda: True)
+    assert setting.events("function.ran") == []
+    setting.functions.answer = DONE
+    setting.queue().advance(lambda: True)
+    (ran,) = setting.events("function.ran")
+    assert (ran.body["outcome"], ran.body["attempt"]) == ("done", 1)
+
+
 def test_who_was_overtaken_writes_nothing(setting):
     """A process that slept through its claim finds that another has run the call."""
     setting.uses(MENDS)
