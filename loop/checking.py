@@ -32,13 +32,13 @@ class Checking:
         to hold the task. Raises what cannot be kept at all, as submitting does."""
         project_id, recipe, scene = self._scene(token, task_id, shapes)
         found = recipe.issues(scene.shapes, scene.width, scene.height)
-        return (*found, *self._by_functions(project_id, recipe, scene))
+        return (*found, *self.by_functions(project_id, recipe, scene))
 
     def function_issues(self, token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[Issue, ...]:
         """What the recipe's Python functions say; nothing is read where the installation registers none."""
         if not self.functions.names:
             return ()
-        return self._by_functions(*self._scene(token, task_id, shapes))
+        return self.by_functions(*self._scene(token, task_id, shapes))
 
     def _scene(self, token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[str, Recipe, Scene]:
         with self.store.read() as tx:
@@ -49,8 +49,8 @@ class Checking:
         kept = recipe.checked(shapes, item.width, item.height)
         return task.project_id, recipe, Scene(kept, item.width, item.height)
 
-    def _by_functions(self, project_id: str, recipe: Recipe, scene: Scene) -> tuple[Issue, ...]:
-        """Outside of any transaction: a function may take its second."""
+    def by_functions(self, project_id: str, recipe: Recipe, scene: Scene) -> tuple[Issue, ...]:
+        """What the Python functions among a recipe's rules say. Outside of any transaction: one may take its second."""
         issues: list[Issue] = []
         for rule in recipe.functions:
             found = self.functions.ask(rule.function, scene)

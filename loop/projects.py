@@ -1,12 +1,13 @@
 """Projects, the people and programs that may use them, and the models that serve them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from loop.domain.access import Role, Token, valid
 from loop.domain.errors import Conflict, Invalid
+from loop.domain.function_uses import FunctionUse, checked_uses, use_to_json
 from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
@@ -30,6 +31,7 @@ class Administration:
     read_head: HeadReader
     clock: Clock
     entropy: Entropy
+    functions: Callable[[], Collection[str]] = frozenset  # that policies may name
 
     # --- projects ---------------------------------------------------------------------------------
 
@@ -54,18 +56,31 @@ class Administration:
         project_id: str,
         actor: str,
         queue_changes: Mapping[str, Any] | None = None,
+        functions: Sequence[FunctionUse] | None = None,
         **changes: float | int | str,
     ) -> Policy:
         """The policy with `changes` under the next version; decisions made before keep theirs. queue_changes: of the
-        queue's rules, as plain values (`rules_of`). Raises Invalid."""
+        queue's rules, as plain values (`rules_of`). functions: in place of the present ones. Raises Invalid."""
         with self.store.begin() as tx:
-            old = tx.projects.get(project_id).policy
+            project = tx.projects.get(project_id)
+            old = project.policy
             queue = _changed_rules(tx, old.queue, queue_changes or {})
-            policy = replace(old, version=old.version + 1, queue=queue, **changes)  # type: ignore[arg-type]
+            uses = old.functions if functions is None else self._checked_uses(project, functions)
+            policy = replace(old, version=old.version + 1, queue=queue, functions=uses, **changes)  # type: ignore[arg-type]
             tx.projects.save_policy(project_id, policy)
-            body = {"version": policy.version, **changes, **({"queue": queue_changes} if queue_changes else {})}
+            body: dict[str, object] = {
+                "version": policy.version,
+                **changes,
+                **({"queue": queue_changes} if queue_changes else {}),
+            }
+            if functions is not None:
+                body["functions"] = [use_to_json(use) for use in uses]
             tx.events.add(Event("policy.changed", project_id, actor, body, self.clock()))
         return policy
+
+    def _checked_uses(self, project: Project, uses: Sequence[FunctionUse]) -> tuple[FunctionUse, ...]:
+        keys = {label.key: f"the label {label.name}" for label in project.recipe.labels if label.key}
+        return checked_uses(uses, installed=self.functions(), label_keys=keys)
 
     # --- tokens -----------------------------------------------------------------------------------
 

@@ -326,6 +326,16 @@ class WebhookSettings(Section):
     keep_dead_days: Annotated[float, Number, Field(gt=0, le=3650)]
 
 
+class FunctionSettings(Section):
+    button_seconds: Annotated[float, Number, Field(gt=0, le=120)]
+    seconds: Annotated[float, Number, Field(gt=0, le=3600)]
+    start_seconds: Annotated[float, Number, Field(gt=0, le=600)]
+    retries_s: Annotated[tuple[float, ...], BeforeValidator(_pauses)]
+    at_once: Annotated[int, Number, Field(ge=1, le=64)]
+    num_cpus: Amount
+    keep_days: Annotated[float, Number, Field(gt=0, le=3650)]
+
+
 class GateSettings(Section):
     mode: Literal["superior", "non_inferior"]
     margin: Share
@@ -359,6 +369,7 @@ class Settings(BaseSettings):
     training: TrainingSettings
     annotation: AnnotationSettings
     webhooks: WebhookSettings
+    functions: FunctionSettings
     gate: GateSettings
 
     @classmethod

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,6 +19,9 @@ from loop.drift import DriftWatch
 from loop.duplicates import Duplicates
 from loop.escalation import Escalation
 from loop.exchange.sources import FsspecSources
+from loop.function_launch import RayFunctions
+from loop.function_queue import FunctionQueue, QueueSettings
+from loop.functions import Functions
 from loop.maps import Maps
 from loop.outgoing import HttpSender
 from loop.people import Oversight
@@ -77,6 +81,8 @@ class Services:
     dispatcher: Dispatcher
     drift: DriftWatch
     maps: Maps
+    functions: Functions
+    function_queue: FunctionQueue
     inferencer: Inferencer
 
 
@@ -100,7 +106,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     store = open_store(settings)
     blobs = open_blobs(settings)
     references = ReferenceSpaces(blobs, settings.selection.neighbours)
-    administration = administer(settings, store, blobs)
+    custom = RayFunctions(settings)
+    administration = administer(settings, store, blobs, lambda: custom.packages)
     risks = Risks(store, blobs, utc_now, learn=settings.selection.learn_risk)
     sender = HttpSender(
         allow_private=settings.webhooks.allow_private, timeout_s=settings.webhooks.timeout_s, clock=utc_now
@@ -152,13 +159,30 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         webhooks=Webhooks(store, sender, settings.webhooks.allow_private, utc_now, os.urandom),
         dispatcher=Dispatcher(_deliverer(settings, store), sender, utc_now),
         maps=Maps(store, blobs, workshop, utc_now),
+        functions=Functions(store, blobs, custom, settings.functions.button_seconds, utc_now, os.urandom),
+        function_queue=FunctionQueue(
+            store,
+            blobs,
+            custom,
+            checking.by_functions,
+            QueueSettings(
+                seconds=settings.functions.seconds,
+                start_seconds=settings.functions.start_seconds,
+                pauses=settings.functions.retries_s,
+                keep=timedelta(days=settings.functions.keep_days),
+            ),
+            utc_now,
+        ),
         inferencer=inferencer,
     )
 
 
-def administer(settings: Settings, store: SqlStore, blobs: Blobs) -> Administration:
+def administer(
+    settings: Settings, store: SqlStore, blobs: Blobs, functions: Callable[[], Collection[str]] = frozenset
+) -> Administration:
+    """functions: the custom ones that policies may name."""
     policy = replace(settings.policy.as_policy(), queue=settings.queue.as_rules())
-    return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom)
+    return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom, functions)
 
 
 def _controller(

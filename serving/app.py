@@ -45,6 +45,7 @@ _RETIRE_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 60.0
 _LEARN_SECONDS = 20.0
 _DEADLINE_SECONDS = 5.0  # deadlines of tasks are minutes and more
+_TIDY_SECONDS = 600.0
 _DRIFT_SECONDS = 20.0  # from one look whether a window is full to the next
 # Logical cores: tokens that Ray places replicas and tasks by, while the operating system shares the real ones. The
 # embedded service must find room for every project's champion, a swap and a training on a machine of any size.
@@ -191,6 +192,8 @@ class Worker:
             ("drift", _giving_way(self._look_for_drift), _DRIFT_SECONDS),
             ("deadlines", _giving_way(self._sound_alarms), _DEADLINE_SECONDS),
             ("maps that grow", _giving_way(self._follow_maps), _LOOK_AGAIN_SECONDS),
+            *((f"functions {n}", self._functions, _WORK_SECONDS) for n in range(settings.functions.at_once)),
+            ("functions' leavings", _giving_way(self._tidy_functions), _TIDY_SECONDS),
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(work, pause), name=name, daemon=True)
@@ -281,6 +284,14 @@ class Worker:
 
     def _follow_maps(self, _: Controller) -> None:
         self._services.maps.follow()
+
+    def _functions(self, _: Controller) -> None:
+        """That events call; they run elsewhere, and this waits for them."""
+        while not self._stop.is_set() and self._services.function_queue.advance(self._stop.is_set):
+            pass
+
+    def _tidy_functions(self, _: Controller) -> None:
+        self._services.function_queue.tidy()
 
     def _try(self, model: ModelVersion) -> None:
         try:

@@ -13,6 +13,13 @@ from pydantic import BaseModel
 from loop.domain.errors import AskanceError
 from serving.api.schemas.annotations import AnnotationIn, AnnotationOut, AnnotationPage, BadImagesOut
 from serving.api.schemas.drift import DriftPage, DriftReportOut, DriftStatusOut
+from serving.api.schemas.functions import (
+    ActionOut,
+    CallOut,
+    FunctionHistoryOut,
+    FunctionsOut,
+    InstalledFunctionsOut,
+)
 from serving.api.schemas.items import ItemDetailOut, NeighboursOut
 from serving.api.schemas.maps import MapIn, MapOut
 from serving.api.schemas.models import (
@@ -147,6 +154,35 @@ class Client:
 
     def reopen_item(self, project: str, digest: str) -> list[str]:
         return self._send(ReopenedOut, "POST", f"/v1/projects/{project}/items/{digest}/reopen").task_ids
+
+    def functions_installed(self) -> InstalledFunctionsOut:
+        return self._get(InstalledFunctionsOut, "/v1/functions")
+
+    def functions(self, project: str) -> FunctionsOut:
+        """Those with a button."""
+        return self._get(FunctionsOut, f"/v1/projects/{project}/functions")
+
+    def press(
+        self, task_id: str, name: str, epoch: int, shapes: Sequence[ShapeIO], selected: Sequence[str] = ()
+    ) -> ActionOut:
+        """What a function makes of these shapes."""
+        body = {
+            "epoch": epoch,
+            "shapes": [shape.model_dump(mode="json") for shape in shapes],
+            "selected": list(selected),
+        }
+        return self._send(ActionOut, "POST", f"/v1/tasks/{task_id}/actions/{name}", json=body)
+
+    def function_runs(self, project: str, limit: int = 50) -> FunctionHistoryOut:
+        return self._get(FunctionHistoryOut, f"/v1/projects/{project}/functions/runs?limit={limit}")
+
+    def call_function(self, project: str, name: str, item_digest: str) -> CallOut:
+        """Run it on an item; `function_call` tells what came of it."""
+        path = f"/v1/projects/{project}/functions/{name}/calls"
+        return self._send(CallOut, "POST", path, json={"item_digest": item_digest})
+
+    def function_call(self, project: str, call_id: str) -> CallOut:
+        return self._get(CallOut, f"/v1/projects/{project}/functions/calls/{call_id}")
 
     def people(self) -> list[PersonOut]:
         return [PersonOut.model_validate(person) for person in self._json("GET", "/v1/people")]

@@ -114,6 +114,37 @@ EVENT_TYPES: Mapping[str, EventType] = {
             {"drift_id": "drift_2", "model_id": "model_1", "why": "the windows do not differ any more"},
         ),
         EventType(
+            "recipe.changed",
+            "What people annotate has another version; GET /v1/projects/{p}/recipe is the newest.",
+            {"version": 2, "actor": "ada"},
+        ),
+        EventType(
+            "recipe.migrated",
+            "With another version of the recipe, open tasks or ground truth changed. moved: tasks; relabelled: items; "
+            "dropped: shapes that are left out.",
+            {"version": 2, "open_tasks": "move", "moved": 12, "relabelled": 340, "dropped": 0},
+        ),
+        EventType(
+            "rule.failed",
+            "A Python function among a recipe's rules has not answered, and answers are taken without it; told once an "
+            "hour and rule.",
+            {"rule": "plates", "function": "plate_format", "why": "it took longer than 1 s, or ended its process"},
+        ),
+        EventType(
+            "function.failed",
+            "A custom function has not done what it was called for, and is not tried again. outcome: missing, raised, "
+            "timed_out, crashed, bad_result, refused or unavailable.",
+            {
+                "function": "redact",
+                "package": "askance 0.1.0",
+                "trigger": "task.completed",
+                "item_digest": _ITEM,
+                "attempts": 4,
+                "outcome": "timed_out",
+                "why": "it took longer than 60 s, and its process was ended",
+            },
+        ),
+        EventType(
             "webhook.disabled",
             "Another endpoint was switched off, since it failed for days or said that it is gone.",
             {"endpoint_id": "hook_1", "why": "It answered 410 Gone."},

@@ -141,6 +141,10 @@ class DeadlinePassed(AskanceError):
     code, title = "deadline-passed", "Not answered before the deadline"
 
 
+class FunctionTimedOut(DeadlinePassed):
+    code, title = "function-timed-out", "The function took too long and was ended"
+
+
 class NoChampion(Unavailable):
     code, title = "no-champion", "No model is serving"
 
@@ -165,3 +169,9 @@ class MapFailed(AskanceError):
 
 class AnnotationFailed(AskanceError):
     code, title = "annotation-failed", "The annotation failed"
+
+
+class FunctionFailed(AskanceError):
+    """A custom function of an installed package; nothing of its result was taken."""
+
+    code, title = "function-failed", "The function failed"

@@ -1,5 +1,6 @@
 """Events that several use cases record."""
 
+from loop.domain.item import Item
 from loop.domain.ports import Event
 from loop.domain.review import Task
 
@@ -13,3 +14,9 @@ def task_created(task: Task, actor: str, selection_id: str | None = None) -> Eve
         "selection_id": selection_id,
     }
     return Event("task.created", task.project_id, actor, body, task.created_at)
+
+
+def item_created(item: Item) -> Event:
+    """derived: a function has made it of another (loop/function_results.py)."""
+    body = {"item_digest": item.digest, "derived": "derived_from" in item.meta}
+    return Event("item.created", item.project_id, "service", body, item.created_at)

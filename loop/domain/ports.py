@@ -14,6 +14,7 @@ from loop.domain.annotation import AnnotationJob, AnnotationResult
 from loop.domain.cycle import Cycle
 from loop.domain.drift import DriftReport
 from loop.domain.embedding_map import EmbeddingMap
+from loop.domain.function_calls import Asked, FunctionCall, Ran
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion, Promotion
 from loop.domain.people import Person
@@ -143,6 +144,26 @@ class RuleFunctions(Protocol):
         ...
 
 
+class CustomFunctions(Protocol):
+    """Python functions of installed packages that are called on events and by buttons."""
+
+    @property
+    def packages(self) -> Mapping[str, str]:
+        """By the function's name: the package that registers it, and its version."""
+        ...
+
+    def run(self, asked: Asked, *, seconds: float, start_seconds: float | None = None) -> Ran:
+        """Call one, away from this process, and end it for certain where it takes longer than `seconds`. Never raises.
+
+        start_seconds: that it may wait for a process to run in; None: waiting counts as running.
+        """
+        ...
+
+    def prepare(self) -> None:
+        """Somebody may ask soon: let a process be there by then. Waits for nothing, and never raises."""
+        ...
+
+
 class Projects(Protocol):
     def add(self, project: Project) -> None:
         """Raises Conflict where the id is taken."""
@@ -195,6 +216,20 @@ class Items(Protocol):
         ...
 
     def set_split(self, project_id: str, digest: str, split: Split, group: str) -> None: ...
+    def drop(self, project_id: str, digest: str, *, by: str, at: datetime) -> bool:
+        """From now on its image is not to be kept, and its ground truth counts no more. False, and nothing is written,
+        where somebody is to work on it still."""
+        ...
+
+    def left(self, limit: int) -> Mapping[str, bool]:
+        """At most `limit` dropped images whose bytes may be there still, and whether an item of another project keeps
+        them."""
+        ...
+
+    def removed(self, digest: str) -> None:
+        """Nothing is left to do for this dropped image."""
+        ...
+
     def settled(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
         """Those of the items that have a task, in whatever state, or their truth."""
         ...
@@ -408,7 +443,8 @@ class Truths(Protocol):
         ...
 
     def all_current(self, project_id: str) -> Iterator[tuple[Item, GroundTruth]]:
-        """Each item with its newest ground truth, in the order of the digests."""
+        """Each item with its newest ground truth, in the order of the digests; without those whose image was dropped
+        (`Items.drop`)."""
         ...
 
     def count_reviewed_since(self, project_id: str, moment: datetime | None) -> int:
@@ -416,7 +452,7 @@ class Truths(Protocol):
         ...
 
     def label_counts(self, project_id: str) -> Mapping[str, int]:
-        """How many shapes have each label in the newest ground truths; labels without any are left out."""
+        """How many shapes have each label in those; labels without any are left out."""
         ...
 
 
@@ -603,6 +639,10 @@ class Events(Protocol):
         """Of this kind, from this moment on, in the order of the commits."""
         ...
 
+    def newest(self, project_id: str, kind: str, *, limit: int) -> list[Event]:
+        """Of this kind, the newest first."""
+        ...
+
 
 class Endpoints(Protocol):
     """Of webhooks. Deliveries of an endpoint are changed only by who has its row locked, or claims them."""
@@ -663,6 +703,39 @@ class Deliveries(Protocol):
         ...
 
 
+class FunctionCalls(Protocol):
+    """The durable queue of functions. `Events.add` and new items fill it, as the projects' policies say."""
+
+    def add(self, call: FunctionCall) -> bool:
+        """False where the function was called for this subject and trigger before; that call then stays as it is."""
+        ...
+
+    def get(self, project_id: str, call_id: str) -> FunctionCall:
+        """Raises NotFound."""
+        ...
+
+    def unfinished(self, project_id: str) -> int:
+        """How many wait or are being run."""
+        ...
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether one can be claimed. Reads no more than one row."""
+        ...
+
+    def claim(self, *, now: datetime, until: datetime) -> FunctionCall | None:
+        """The one of all projects that is due the longest, under its next epoch; nobody else gets it before `until`.
+        Skips those that others are claiming."""
+        ...
+
+    def settle(self, call: FunctionCall) -> bool:
+        """Write what came of a claimed call. False, and nothing is written, where its epoch is not the newest."""
+        ...
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Forget at most `limit` calls that ended before; how many that was."""
+        ...
+
+
 class Configuration(Protocol):
     """What a gateway may keep in memory (projects, models, tokens and rollouts), and what waits for the reconcile loop
     (promotions, cycles and annotations that are new, and maps that are asked for)."""
@@ -701,6 +774,7 @@ class Transaction(Protocol):
     events: Events
     endpoints: Endpoints
     deliveries: Deliveries
+    function_calls: FunctionCalls
     configuration: Configuration
 
 

@@ -5,6 +5,7 @@ import hmac
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from loop.domain.function_uses import FunctionUse
 from loop.domain.queue_rules import QueueRules
 from loop.domain.stage import Stage as Stage
 
@@ -47,6 +48,7 @@ class Policy:
     retain: of which accepted predictions the image is kept; retain_rate: probability in [0, 1] for `sampled`.
     durability: when accepted predictions are durable.
     queue: in which order people get tasks, and who gets which.
+    functions: which custom functions run, when.
     """
 
     version: int
@@ -59,6 +61,7 @@ class Policy:
     retain_rate: float = 1.0
     durability: Durability = Durability.BEFORE_ANSWER
     queue: QueueRules = field(default_factory=QueueRules)
+    functions: tuple[FunctionUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ class GroundTruth:
     version: int
     shapes: tuple[Shape, ...]
     submission_ids: tuple[str, ...]
-    origin: str  # import | review
+    origin: str  # import | review | function:NAME
     created_at: datetime
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from loop.domain.drift import ClassShift, DriftTest, ScoreShift, SourceShift
+from loop.domain.function_uses import FunctionUse, use_from_json, use_to_json
 from loop.domain.geometry import Box
 from loop.domain.model import ModelHead
 from loop.domain.ontology import (
@@ -94,6 +95,10 @@ SOURCE_SHIFTS: JsonOf[tuple[SourceShift, ...]] = JsonOf(
     lambda shifts: [asdict(shift) for shift in shifts], lambda documents: tuple(SourceShift(**d) for d in documents)
 )
 QUEUE_RULES: JsonOf[QueueRules] = JsonOf(asdict, rules_of)
+FUNCTION_USES: JsonOf[tuple[FunctionUse, ...]] = JsonOf(
+    lambda uses: [use_to_json(use) for use in uses],
+    lambda documents: tuple(use_from_json(document) for document in documents),
+)
 LIMITS: JsonOf[RolloutLimits] = JsonOf(asdict, lambda document: RolloutLimits(**document))
 SECRETS: JsonOf[tuple[Secret, ...]] = JsonOf(
     lambda secrets: [{"value": s.value, "until": s.until.isoformat() if s.until else None} for s in secrets],

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from loop.domain.ports import Event
 from loop.store.appends import Appends
+from loop.store.function_calls import Triggers
 from loop.store.outbox import Outbox
 from loop.store.schema import events
 from loop.store.statements import columns
@@ -15,10 +16,11 @@ from loop.store.statements import columns
 class SqlEvents:
     """Implements `loop.domain.ports.Events`."""
 
-    def __init__(self, connection: Connection, appends: Appends, outbox: Outbox) -> None:
+    def __init__(self, connection: Connection, appends: Appends, outbox: Outbox, triggers: Triggers) -> None:
         self._connection = connection
         self._appends = appends
         self._outbox = outbox
+        self._triggers = triggers
 
     def add(self, event: Event) -> None:
         """The event gets its number when the transaction commits, whatever `event.sequence` says."""
@@ -26,10 +28,12 @@ class SqlEvents:
         del row["sequence"]
         self._appends.add(events, row)
         self._outbox.add(event)
+        self._triggers.add(event)
 
     def announce(self, told: Iterable[Event]) -> None:
         for event in told:
             self._outbox.add(event)
+            self._triggers.add(event)
 
     def after(self, project_id: str, sequence: int, limit: int) -> list[Event]:
         """At most `limit`, by sequence ascending; start with 0.
@@ -50,5 +54,14 @@ class SqlEvents:
             select(events)
             .where(events.c.project_id == project_id, events.c.kind == kind, events.c.at >= moment)
             .order_by(events.c.sequence)
+        )
+        return [Event(**row._mapping) for row in rows]
+
+    def newest(self, project_id: str, kind: str, *, limit: int) -> list[Event]:
+        rows = self._connection.execute(
+            select(events)
+            .where(events.c.project_id == project_id, events.c.kind == kind)
+            .order_by(events.c.sequence.desc())
+            .limit(limit)
         )
         return [Event(**row._mapping) for row in rows]

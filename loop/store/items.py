@@ -1,11 +1,14 @@
 """Items: the images of a project, by digest."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, select, update
 
+from loop.domain.events import item_created
 from loop.domain.item import Item, Split
-from loop.store.schema import ground_truths, items, tasks
+from loop.store.function_calls import Triggers
+from loop.store.schema import LEFT_IMAGE, UNFINISHED_TASK, dropped_images, ground_truths, items, projects, tasks
 from loop.store.statements import columns, ignoring_conflicts, inserted, newest_first, not_found, one
 
 _IN_ONE_QUERY = 500  # values; databases limit them
@@ -14,17 +17,26 @@ _IN_ONE_QUERY = 500  # values; databases limit them
 class SqlItems:
     """Implements `loop.domain.ports.Items`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, triggers: Triggers) -> None:
         self._connection = connection
+        self._triggers = triggers
 
     def add(self, item: Item) -> bool:
-        return inserted(self._connection, items, columns(item))
+        new = inserted(self._connection, items, columns(item))
+        if new:
+            self._triggers.add(item_created(item))
+        return new
 
     def add_all(self, given: Sequence[Item]) -> None:
         """Those that the project does not have yet; the others stay as they are."""
-        if given:
-            insert_new = ignoring_conflicts(self._connection, items)
-            self._connection.execute(insert_new, [columns(item) for item in given])
+        awaited = self._triggers.awaiting("item.created", {item.project_id for item in given})
+        plain = [columns(item) for item in given if item.project_id not in awaited]
+        if plain:
+            self._connection.execute(ignoring_conflicts(self._connection, items), plain)
+        if told := {(item.project_id, item.digest): item for item in given if item.project_id in awaited}:
+            which = ignoring_conflicts(self._connection, items).returning(items.c.project_id, items.c.digest)
+            for key in self._connection.execute(which, [columns(item) for item in told.values()]).all():
+                self._triggers.add(item_created(told[tuple(key)]))
 
     def get(self, project_id: str, digest: str) -> Item:
         """Raises NotFound."""
@@ -45,6 +57,42 @@ class SqlItems:
         )
         if done.rowcount == 0:
             raise not_found("item", project_id=project_id, digest=digest)
+
+    def drop(self, project_id: str, digest: str, *, by: str, at: datetime) -> bool:
+        unfinished = select(tasks.c.id).where(
+            tasks.c.project_id == project_id, tasks.c.item_digest == digest, UNFINISHED_TASK
+        )
+        if self._connection.execute(unfinished.limit(1)).first() is not None:
+            return False
+        row = {"project_id": project_id, "item_digest": digest, "dropped_by": by, "at": at, "removed": False}
+        self._connection.execute(ignoring_conflicts(self._connection, dropped_images).values(**row))
+        return True
+
+    def left(self, limit: int) -> dict[str, bool]:
+        rows = self._connection.execute(
+            select(dropped_images.c.item_digest).where(LEFT_IMAGE).distinct().limit(limit)
+        ).scalars()
+        return {digest: self._is_kept(digest) for digest in rows.all()}
+
+    def removed(self, digest: str) -> None:
+        self._connection.execute(
+            update(dropped_images).where(dropped_images.c.item_digest == digest, LEFT_IMAGE).values(removed=True)
+        )
+
+    def _is_kept(self, digest: str) -> bool:
+        """By an item of any project; asked by project, since the key of an item begins with it."""
+        kept = (
+            select(items.c.digest)
+            .select_from(projects)
+            .join(items, and_(items.c.project_id == projects.c.id, items.c.digest == digest))
+            .outerjoin(
+                dropped_images,
+                and_(dropped_images.c.project_id == projects.c.id, dropped_images.c.item_digest == items.c.digest),
+            )
+            .where(dropped_images.c.item_digest.is_(None))
+            .limit(1)
+        )
+        return self._connection.execute(kept).first() is not None
 
     def settled(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
         found: set[str] = set()

@@ -32,6 +32,7 @@ from loop.domain.annotation import AnnotationState
 from loop.domain.cycle import CycleState, Step
 from loop.domain.drift import Origin, Verdict
 from loop.domain.embedding_map import MapState
+from loop.domain.function_calls import CallState
 from loop.domain.item import Split
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.review import Outcome, TaskState, Urgency
@@ -43,6 +44,7 @@ from loop.store.documents import (
     CLASS_SHIFTS,
     DETECTIONS,
     DRIFT_TESTS,
+    FUNCTION_USES,
     HEAD,
     ISSUES,
     LABELS,
@@ -82,6 +84,8 @@ UNFINISHED_ANNOTATION = text("state IN ('queued', 'running')")
 BAD_RESULT = text("prediction_id IS NULL")
 UNFINISHED_ROLLOUT = text("state IN ('queued', 'active')")
 PENDING_DELIVERY = text("state = 'pending'")
+LEFT_IMAGE = text("NOT removed")
+PENDING_CALL = text("state = 'pending'")
 DEAD_DELIVERY = text("state = 'dead'")
 SCHEDULED_LOOK = text("scheduled")
 # Rows from before a column was there have the empty document.
@@ -172,6 +176,7 @@ policies = Table(
     Column("retain_rate", Double, server_default=text("1"), nullable=False),
     Column("durability", Choice(Durability), server_default=text("'before-answer'"), nullable=False),
     Column("queue", QUEUE_RULES, server_default=_EMPTY, nullable=False),
+    Column("functions", FUNCTION_USES, server_default=_NONE, nullable=False),
     PrimaryKeyConstraint("project_id", "version"),
     _unit("audit_rate"),
     _unit("retain_rate"),
@@ -431,7 +436,7 @@ ground_truths = Table(
     PrimaryKeyConstraint("project_id", "item_digest", "version"),
     _item_key(),
     CheckConstraint("version >= 1", name="version_counts"),
-    CheckConstraint("origin IN ('import', 'review')", name="origin_known"),
+    CheckConstraint("origin IN ('import', 'review') OR substr(origin, 1, 9) = 'function:'", name="origin_known"),
 )
 
 promotions = Table(
@@ -839,4 +844,60 @@ webhook_attempts = Table(
         ["endpoint_id", "message_id"], ["webhook_deliveries.endpoint_id", "webhook_deliveries.message_id"]
     ),
     CheckConstraint("number >= 1", name="number_counts"),
+)
+
+# The queue of custom functions: a row for each that an event calls, written in the event's own transaction.
+function_calls = Table(
+    "function_calls",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("function", PlainText, nullable=False),
+    Column("trigger", PlainText, nullable=False),
+    Column("subject", PlainText, nullable=False),
+    Column("item_digest", PlainText),
+    Column("actor", PlainText, nullable=False),
+    Column("body", OBJECT, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("state", Choice(CallState), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("claimed_until", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("error", PlainText, nullable=False),
+    Column("messages", STRINGS, nullable=False),
+    _item_key(),
+    UniqueConstraint("project_id", "function", "trigger", "subject"),
+    CheckConstraint("(state = 'pending') = (finished_at IS NULL)", name="finished_unless_pending"),
+    CheckConstraint("state = 'pending' OR claimed_until IS NULL", name="claimed_while_pending"),
+    CheckConstraint("epoch >= 0 AND attempts >= 0", name="counts"),
+    _one_of("state", CallState),
+)
+Index(
+    "ix_function_calls_due",
+    function_calls.c.due_at,
+    function_calls.c.id,
+    sqlite_where=PENDING_CALL,
+    postgresql_where=PENDING_CALL,
+)
+
+# Items whose image is not kept any more, since a function made another of it (a redaction). removed: its bytes are
+# gone, or another project keeps them.
+dropped_images = Table(
+    "dropped_images",
+    metadata,
+    _project(),
+    Column("item_digest", PlainText, nullable=False),
+    Column("dropped_by", PlainText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("removed", Boolean, nullable=False),
+    PrimaryKeyConstraint("project_id", "item_digest"),
+    _item_key(),
+)
+Index(
+    "ix_dropped_images_left",
+    dropped_images.c.item_digest,
+    sqlite_where=LEFT_IMAGE,
+    postgresql_where=LEFT_IMAGE,
 )

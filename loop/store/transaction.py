@@ -12,6 +12,7 @@ from loop.store.drafts import SqlDrafts
 from loop.store.drift_reports import SqlDriftReports
 from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
+from loop.store.function_calls import SqlFunctionCalls, Triggers
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.items import SqlItems
 from loop.store.maps import SqlMaps
@@ -36,8 +37,9 @@ class SqlTransaction:
     def __init__(self, connection: Connection) -> None:
         self._appends = Appends(connection)
         self._outbox = Outbox(connection)
+        self._triggers = Triggers(connection)
         self.projects: ports.Projects = SqlProjects(connection)
-        self.items: ports.Items = SqlItems(connection)
+        self.items: ports.Items = SqlItems(connection, self._triggers)
         self.predictions: ports.Predictions = SqlPredictions(connection, self._appends)
         self.objects: ports.Objects = SqlObjects(connection, self._appends)
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)
@@ -55,12 +57,14 @@ class SqlTransaction:
         self.drift_reports: ports.DriftReports = SqlDriftReports(connection)
         self.maps: ports.Maps = SqlMaps(connection)
         self.tokens: ports.Tokens = SqlTokens(connection)
-        self.events: ports.Events = SqlEvents(connection, self._appends, self._outbox)
+        self.events: ports.Events = SqlEvents(connection, self._appends, self._outbox, self._triggers)
         self.endpoints: ports.Endpoints = SqlEndpoints(connection)
         self.deliveries: ports.Deliveries = SqlDeliveries(connection)
+        self.function_calls: ports.FunctionCalls = SqlFunctionCalls(connection)
         self.configuration: ports.Configuration = SqlConfiguration(connection)
 
     def finish(self) -> None:
         """Write what is written last. The commit must follow at once: `appends` holds a lock that others wait for."""
         self._outbox.write()
+        self._triggers.write()
         self._appends.write()

@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from loop.domain.errors import Conflict
 from loop.domain.item import Item
 from loop.domain.truth import GroundTruth
-from loop.store.schema import ground_truths, items
+from loop.store.schema import dropped_images, ground_truths, items
 from loop.store.statements import columns, each_once, inserted
 
 # Rows fetched at a time while a whole project is read.
@@ -119,10 +119,11 @@ class SqlTruths:
 
 
 def _newest_versions(project_id: str) -> Subquery:
-    """item_digest, version."""
+    """item_digest, version; without those whose image was dropped."""
+    dropped = select(dropped_images.c.item_digest).where(dropped_images.c.project_id == project_id)
     return (
         select(ground_truths.c.item_digest, func.max(ground_truths.c.version).label("version"))
-        .where(ground_truths.c.project_id == project_id)
+        .where(ground_truths.c.project_id == project_id, ground_truths.c.item_digest.not_in(dropped))
         .group_by(ground_truths.c.item_digest)
         .subquery()
     )

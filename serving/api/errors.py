@@ -24,6 +24,7 @@ _STATUS: tuple[tuple[type[errors.AskanceError], int], ...] = (
     (errors.Conflict, 409),
     (errors.TooManyRequests, 429),
     (errors.DeadlinePassed, 504),
+    (errors.FunctionFailed, 502),
     (errors.Unavailable, 503),
 )
 _RETRY_AFTER_SECONDS = 2

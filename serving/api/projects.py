@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Invalid
+from loop.domain.function_uses import use_from_json
 from serving.api.auth import Anyone, Operator, Reader, Wired, needs
 from serving.api.presenters import cycle_out, project_out
 from serving.api.schemas.events import EventOut, EventPage
@@ -54,11 +55,13 @@ def get_project(project_id: str, token: Reader, wired: Wired) -> ProjectOut:
 @router.patch("/projects/{project_id}/policy")
 def change_policy(project_id: str, body: PolicyIn, token: Operator, wired: Wired) -> PolicyOut:
     """What is left out stays as it is. Decisions already made keep the policy version that made them."""
-    changes = body.model_dump(exclude_none=True, exclude={"queue"})
+    changes = body.model_dump(exclude_none=True, exclude={"queue", "functions"})
     queue = body.queue.model_dump(exclude_unset=True) if body.queue else {}
-    if not changes and not queue:
+    functions = None if body.functions is None else [use_from_json(use.model_dump()) for use in body.functions]
+    if not changes and not queue and functions is None:
         raise Invalid("nothing to change.", hint=f"Name at least one of {', '.join(PolicyIn.model_fields)}.")
-    return PolicyOut.model_validate(wired.administration.change_policy(project_id, token.name, queue, **changes))
+    changed = wired.administration.change_policy(project_id, token.name, queue, functions, **changes)
+    return PolicyOut.model_validate(changed)
 
 
 @router.get("/projects/{project_id}/summary")

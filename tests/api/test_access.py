@@ -20,6 +20,7 @@ OPEN_TO_ANY_TOKEN = {
     "/v1/tasks/{task_id}/skip",
     "/v1/tasks/{task_id}/release",
     "/v1/tasks/{task_id}/check",
+    "/v1/tasks/{task_id}/actions/{name}",
 }
 WITHOUT_TOKEN = {"/healthz", "/readyz", "/metrics"}
 
@@ -35,7 +36,7 @@ def filled(path: str, project: str = "shapes") -> str:
         names
         | {"endpoint_id": "x", "message_id": "x"}
         | {"annotation_id": "x", "selection_id": "x", "cycle_id": "x", "token_id": "x", "rollout_id": "x", "number": 0}
-        | {"version": 1}
+        | {"version": 1, "name": "x", "call_id": "x"}
     )
 
 

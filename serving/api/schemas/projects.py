@@ -8,6 +8,7 @@ from pydantic import Field
 from loop.domain.access import Role
 from loop.domain.review import TaskState
 from loop.domain.routing import Durability, Retain
+from serving.api.schemas.functions import FunctionUseIO
 from serving.api.schemas.models import CycleOut
 from serving.api.schemas.queue import QueueRulesIn, QueueRulesOut
 from serving.api.schemas.recipes import RecipeOut
@@ -51,6 +52,7 @@ class PolicyOut(Out):
     retain_rate: Unit = Field(description="with which it is kept where retain is sampled")
     durability: Durability = Field(description="when an accepted prediction is durable")
     queue: QueueRulesOut
+    functions: list[FunctionUseIO]
 
 
 class PolicyIn(In):
@@ -65,6 +67,9 @@ class PolicyIn(In):
     retain_rate: Unit | None = None
     durability: Durability | None = None
     queue: QueueRulesIn | None = None
+    functions: list[FunctionUseIO] | None = Field(
+        default=None, max_length=100, description="in place of the present ones"
+    )
 
 
 class ProjectIn(In):

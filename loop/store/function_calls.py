@@ -1,0 +1,139 @@
+"""The queue of custom functions: filled with the event that calls them, in the same transaction; worked off later.
+
+Where an event calls no function of any project nothing is read, and where no policy asks for one nothing is written.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, update
+
+from loop.domain.function_calls import FunctionCall
+from loop.domain.function_uses import FunctionUse, Triggered, triggered
+from loop.domain.identity import new_id
+from loop.domain.ports import Event
+from loop.store.schema import PENDING_CALL, function_calls, policies, projects
+from loop.store.statements import columns, ignoring_conflicts, inserted, one
+
+# Made once: it is asked with every image that comes.
+_USES = (
+    select(policies.c.functions)
+    .join(projects, and_(projects.c.id == policies.c.project_id, projects.c.policy_version == policies.c.version))
+    .where(projects.c.id == bindparam("project_id"))
+)
+# What a call is from its first row on.
+_FIXED = frozenset(
+    {"id", "project_id", "function", "trigger", "subject", "item_digest", "actor", "body", "created_at", "epoch"}
+)
+
+
+class Triggers:
+    """What this transaction calls functions for. Written at its end."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: list[tuple[Event, Triggered]] = []
+
+    def awaiting(self, trigger: str, project_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the projects that call a function on it."""
+        return frozenset(
+            project_id for project_id in project_ids if any(trigger in use.on for use in self._uses(project_id))
+        )
+
+    def add(self, event: Event) -> None:
+        """Does nothing for an event that calls no function."""
+        found = triggered(event.kind, event.body, event.at)
+        if found is not None:
+            self._waiting.append((event, found))
+
+    def write(self) -> None:
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        uses = {project_id: self._uses(project_id) for project_id in {event.project_id for event, _ in waiting}}
+        calls = [columns(call) for event, found in waiting for call in _calls(event, found, uses[event.project_id])]
+        if calls:
+            self._connection.execute(ignoring_conflicts(self._connection, function_calls), calls)
+
+    def _uses(self, project_id: str) -> tuple[FunctionUse, ...]:
+        uses: tuple[FunctionUse, ...] | None = self._connection.execute(_USES, {"project_id": project_id}).scalar()
+        return uses or ()
+
+
+def _calls(event: Event, found: Triggered, uses: Iterable[FunctionUse]) -> Iterator[FunctionCall]:
+    digest = event.body.get("item_digest")
+    for use in uses:
+        if found.trigger in use.on:
+            yield FunctionCall(
+                id=new_id("call", event.at, secrets.token_bytes(10)),
+                project_id=event.project_id,
+                function=use.name,
+                trigger=found.trigger,
+                subject=found.subject,
+                item_digest=None if digest is None else str(digest),
+                actor=event.actor,
+                body=event.body,
+                created_at=event.at,
+                due_at=event.at,
+            )
+
+
+class SqlFunctionCalls:
+    """Implements `loop.domain.ports.FunctionCalls`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, call: FunctionCall) -> bool:
+        return inserted(self._connection, function_calls, columns(call))
+
+    def get(self, project_id: str, call_id: str) -> FunctionCall:
+        row = one(self._connection, function_calls, "call of a function", project_id=project_id, id=call_id)
+        return FunctionCall(**row._mapping)
+
+    def unfinished(self, project_id: str) -> int:
+        counted = select(func.count()).where(PENDING_CALL, function_calls.c.project_id == project_id)
+        return int(self._connection.scalars(counted).one())
+
+    def is_due(self, now: datetime) -> bool:
+        return self._connection.execute(select(function_calls.c.id).where(_free(now)).limit(1)).first() is not None
+
+    def claim(self, *, now: datetime, until: datetime) -> FunctionCall | None:
+        free = self._connection.execute(
+            select(function_calls.c.id)
+            .where(_free(now))
+            .order_by(function_calls.c.due_at, function_calls.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        ).scalar()
+        if free is None:
+            return None
+        claimed = self._connection.execute(
+            update(function_calls)
+            .where(function_calls.c.id == free)
+            .values(epoch=function_calls.c.epoch + 1, claimed_until=until)
+            .returning(function_calls)
+        ).one()
+        return FunctionCall(**claimed._mapping)
+
+    def settle(self, call: FunctionCall) -> bool:
+        values = {name: value for name, value in columns(call).items() if name not in _FIXED}
+        written = self._connection.execute(
+            update(function_calls)
+            .where(function_calls.c.id == call.id, function_calls.c.epoch == call.epoch, PENDING_CALL)
+            .values(**values)
+        )
+        return written.rowcount == 1
+
+    def prune(self, before: datetime, limit: int) -> int:
+        old = select(function_calls.c.id).where(function_calls.c.finished_at < before).limit(limit)
+        ids = self._connection.execute(old).scalars().all()
+        self._connection.execute(delete(function_calls).where(function_calls.c.id.in_(ids)))
+        return len(ids)
+
+
+def _free(now: datetime) -> ColumnElement[bool]:
+    """Due, and nobody is running it."""
+    unclaimed = or_(function_calls.c.claimed_until.is_(None), function_calls.c.claimed_until <= now)
+    return and_(PENDING_CALL, function_calls.c.due_at <= now, unclaimed)
