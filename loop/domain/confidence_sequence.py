@@ -20,6 +20,7 @@ Counts = NDArray[np.intp]
 _HIGHER = np.array([1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 5.0, 10.0])
 _LOWER = np.array([0.9, 0.8, 0.65, 0.5, 0.35, 0.2, 0.05])
 _NEVER_ALL = 0.9  # of the capital is staked at most: who loses everything cannot win it back
+_BEGIN_AGAIN = 50  # predictions that were seen, after which a further part of the capital is staked
 _GRID = np.concatenate([np.geomspace(1e-4, 0.05, 120), np.linspace(0.05, 1.0, 191)[1:-1]])
 
 
@@ -52,9 +53,21 @@ class Seen:
 def capital_against(seen: Seen, rate: float) -> Floats:
     """(n,): the capital, from 1, after each that was seen, of who bets that the losses are more than `rate`, in (0, 1).
 
-    At 1 / level or more one may say that they are: a false alarm at any time has a probability of at most `level`.
+    At 1 / level or more one may say that they are: a false alarm at any time has a probability of at most `level`. A
+    part of the capital is kept for later, so that what was lost while all was well does not delay the alarm.
     """
-    return np.asarray(np.exp(_log_capital(seen, np.array([rate]), _HIGHER)[:, 0]))
+    means = np.array([rate * seen.least])
+    stakes = _stakes(means, _HIGHER)[0]
+    unseen = np.log1p(-stakes * means)
+    running = np.full(len(stakes), -np.inf)
+    found = np.empty(len(seen.loss))
+    for row, (value, gap) in enumerate(zip(seen.scaled, seen.gap, strict=True)):
+        beginnings, within = divmod(row, _BEGIN_AGAIN)
+        if within == 0:  # parts of 1/2, 1/6, 1/12 ...: they add up to 1
+            running = np.logaddexp(running, -np.log((beginnings + 1.0) * (beginnings + 2.0)))
+        running = running + gap * unseen + np.log1p(stakes * (value - means))
+        found[row] = np.exp(running).mean() + 1.0 / (beginnings + 2.0)
+    return found
 
 
 def confidence_sequence(seen: Seen, *, confidence: float = 0.95) -> tuple[Floats, Floats]:
