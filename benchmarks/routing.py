@@ -140,14 +140,10 @@ def gain(share: float, failed: NDArray[np.bool_], budget: float) -> float:
 def ranked(seen: Sequence[Looked], seed: int) -> Iterator[tuple[str, float, list[float], list[float]]]:
     """Of each way to rank, by one split: its name, AUROC, caught at the budgets, gain at them."""
     rng = np.random.default_rng(seed)
-    sequences = rng.permutation(sorted({one.frame.sequence for one in seen}))
-    reviewed_ones = set(sequences[: len(sequences) // 2])
-    reviewed = [one for one in seen if one.frame.sequence in reviewed_ones]
-    fresh = [one for one in seen if one.frame.sequence not in reviewed_ones]
+    fresh, risk = fresh_risks(seen, seed, rng)
     failed = np.array([one.failed for one in fresh])
-    learned, _ = fit_risk(_reviews(reviewed), seed=seed)
     ways = {
-        "learned risk": learned.of_all(_columns(fresh)),
+        "learned risk": risk,
         "heuristic risk": np.array([heuristic_risk(one.signals) for one in fresh]),
         **{name: np.array([of(one.signals) for one in fresh]) for name, of in RAW.items()},
         "random": rng.uniform(size=len(fresh)),
@@ -156,6 +152,18 @@ def ranked(seen: Sequence[Looked], seed: int) -> Iterator[tuple[str, float, list
         shares = [caught(risk, failed, budget, rng) for budget in BUDGETS]
         gains = [gain(share, failed, budget) for share, budget in zip(shares, BUDGETS, strict=True)]
         yield name, float(roc_auc_score(failed, risk)), shares, gains
+
+
+def fresh_risks(
+    seen: Sequence[Looked], seed: int, rng: np.random.Generator
+) -> tuple[list[Looked], NDArray[np.float64]]:
+    """The frames of a half of the sequences, and their risks, learned from the other half."""
+    sequences = rng.permutation(sorted({one.frame.sequence for one in seen}))
+    reviewed_ones = set(sequences[: len(sequences) // 2])
+    reviewed = [one for one in seen if one.frame.sequence in reviewed_ones]
+    fresh = [one for one in seen if one.frame.sequence not in reviewed_ones]
+    learned, _ = fit_risk(_reviews(reviewed), seed=seed)
+    return fresh, learned.of_all(_columns(fresh))
 
 
 def _columns(seen: Sequence[Looked]) -> dict[str, NDArray[np.float64]]:

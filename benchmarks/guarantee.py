@@ -1,0 +1,311 @@
+"""Promises of routing: how often they are broken, what they cost, and whether estimates hold what they say.
+
+    python -m benchmarks.guarantee             some twenty minutes
+    QUICK=1 python -m benchmarks.guarantee     some three minutes
+    python -m benchmarks.guarantee --only price,real
+
+promise   streams whose failures are as probable as their risk says, or not at all, audited at one rate or with all of
+          the risky ones reviewed: in which share of them more fails and passes than was promised
+price     how much passes, as a part of what the best threshold would let pass that only an oracle knows; beside an
+          exact binomial bound on the same streams (Clopper & Pearson 1934, fixed sequence)
+estimate  how often intervals hold the truth, at one time and at all times, and how much shorter the risk makes them
+drift     the same streams routed by a fixed score, as is usual, before and after they become worse
+real      FOD-A with the detector and the learned risk of bench-routing: promised and realised rates over random splits
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from scipy.special import expit, logit
+from scipy.stats import beta as beta_distribution
+from scipy.stats import binom
+from sklearn.metrics import roc_auc_score
+
+from benchmarks import fod, routing
+from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
+from loop.domain.confidence_sequence import Seen, capital_against, confidence_sequence
+from loop.domain.estimate import assisted_rate, rate_of, share_of
+from loop.domain.guarantee import Evidence, Promise, threshold_for
+
+Floats = NDArray[np.float64]
+
+PROMISE = Promise(alpha=0.05, delta=0.1)
+STREAMS = 100 if QUICK else 1000
+PRICED = 60 if QUICK else 400
+INTERVALS = 200 if QUICK else 2000
+SEQUENCES = 20 if QUICK else 200
+SPLITS = 20 if QUICK else 200
+AUDIT_RATE = 0.02
+REAL_RATE = 0.3  # of a few hundred frames
+LARGE = 1_000_000
+
+
+# --- streams ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How probable failures are, Beta(a, b), and the risk that is shown for it."""
+
+    name: str
+    a: float
+    b: float
+    shown: Callable[[Floats, np.random.Generator], tuple[Floats, Floats]]
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """Risks, and the true probabilities."""
+        return self.shown(rng.beta(self.a, self.b, count), rng)
+
+
+def _as_it_is(truly: Floats, _: np.random.Generator) -> tuple[Floats, Floats]:
+    return truly, truly
+
+
+def _overconfident(truly: Floats, _: np.random.Generator) -> tuple[Floats, Floats]:
+    return truly**3, truly
+
+
+def _noisy(truly: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    odds = logit(np.clip(truly, 1e-9, 1 - 1e-9)) + rng.normal(0, 1.5, len(truly))
+    return np.asarray(expit(odds)), truly
+
+
+def _blind_spot(truly: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Three in a hundred look safest of all and fail six times in ten."""
+    hit = rng.random(len(truly)) < 0.03
+    return np.where(hit, 0.02 * rng.random(len(truly)), truly), np.where(hit, 0.6, truly)
+
+
+CALIBRATED = Source("calibrated", 0.5, 1.5, _as_it_is)
+SOURCES = (
+    CALIBRATED,
+    Source("overconfident", 0.5, 1.5, _overconfident),
+    Source("noisy", 0.5, 1.5, _noisy),
+    Source("with a blind spot", 0.5, 1.5, _blind_spot),
+)
+SHARPER = Source("sharper", 0.5, 0.9, _as_it_is)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Of a large sample: risks, ascending, and the rate that fails and passes below each and the next."""
+
+    risk: Floats
+    rate: Floats
+
+    @classmethod
+    def of(cls, source: Source) -> "Truth":
+        risk, truly = source.draw(LARGE, np.random.default_rng(99))
+        order = np.argsort(risk)
+        return cls(risk[order], np.append(0.0, np.cumsum(truly[order])) / LARGE)
+
+    def passing(self, threshold: float) -> float:
+        return float(self.rate[np.searchsorted(self.risk, threshold)])
+
+    def automation(self, threshold: float) -> float:
+        return float(np.searchsorted(self.risk, threshold) / LARGE)
+
+    @property
+    def oracle(self) -> float:
+        """The highest threshold that keeps alpha."""
+        return float(self.risk[np.searchsorted(self.rate, PROMISE.alpha) - 1])
+
+
+def evidence_of(source: Source, audits: int, routed_from: float, rng: np.random.Generator) -> Evidence:
+    """So many audits, on average, of what is below `routed_from`; all above it are reviewed anyway."""
+    risk, truly = source.draw(int(audits / AUDIT_RATE), rng)
+    rate = audits / max((risk < routed_from).sum(), 1)
+    inclusion = np.where(risk < routed_from, rate, 1.0)
+    seen = rng.random(len(risk)) < inclusion
+    failed = (rng.random(int(seen.sum())) < truly[seen]).astype(float)
+    return Evidence(
+        risk=risk[seen], loss=failed, inclusion=inclusion[seen], population=risk, least=min(float(rate), 1.0)
+    )
+
+
+# --- figures -----------------------------------------------------------------------------------------------------
+
+
+def promise_figures(_: Console) -> Iterator[Figure]:
+    """The bar is delta with what chance does to so many streams (a hundredth that it is exceeded if delta is kept)."""
+    most = float(binom.ppf(0.99, STREAMS, PROMISE.delta)) / STREAMS
+    for source in SOURCES:
+        truth = Truth.of(source)
+        for audits in (500, 2000):
+            for how, routed_from in (("one rate", 1.1), ("risky reviewed", 0.9 * truth.oracle)):
+                rng = np.random.default_rng(audits)
+                values = [
+                    threshold_for(evidence_of(source, audits, routed_from, rng), PROMISE).value for _ in range(STREAMS)
+                ]
+                broken = float(np.mean([truth.passing(value) > PROMISE.alpha for value in values]))
+                name = f"broken: {source.name}, {how}, {audits:,} audits"
+                yield at_most(name, broken, most, "share", STREAMS)
+
+
+def price_figures(_: Console) -> Iterator[Figure]:
+    for source in (CALIBRATED, SHARPER):
+        truth = Truth.of(source)
+        best = truth.automation(truth.oracle)
+        yield reading(f"passes by the oracle: {source.name}", best, "share", LARGE)
+        for audits, bar in ((500, 0.93), (2000, 0.97)):
+            rng = np.random.default_rng(audits)
+            ours, one_rate, exact = [], [], []
+            for _number in range(PRICED):
+                ours.append(threshold_for(evidence_of(source, audits, 0.9 * truth.oracle, rng), PROMISE).value)
+                simple = evidence_of(source, audits, 1.1, rng)
+                one_rate.append(threshold_for(simple, PROMISE).value)
+                exact.append(_clopper_pearson(simple))
+            shares = [
+                float(np.mean([truth.automation(one) for one in of])) / best for of in (ours, one_rate, exact)
+            ]  # fmt: skip
+            here = f"{source.name}, {audits:,} audits: passes ÷ oracle"
+            yield at_least(here, shares[0], bar, "ratio", PRICED)
+            yield reading(f"{here}, audits spent on reviewed ones too", shares[1], "ratio", PRICED)
+            yield reading(f"{here}, exact binomial on the same", shares[2], "ratio", PRICED)
+
+
+def _clopper_pearson(evidence: Evidence) -> float:
+    order = np.argsort(evidence.risk)
+    failures = np.cumsum(evidence.loss[order])
+    bounds = beta_distribution.ppf(1 - PROMISE.delta, failures + 1, len(order) - failures)
+    over = np.flatnonzero(bounds > PROMISE.alpha)
+    return float(evidence.risk[order][over[0]]) if over.size else 1.0
+
+
+def estimate_figures(_: Console) -> Iterator[Figure]:
+    for how, routed_from in (("one rate", 1.1), ("risky reviewed", 0.3)):
+        for audits in (200, 1000, 5000):
+            held = _coverage(audits, routed_from)
+            for name, share in held.items():
+                here = f"95 % interval holds: {name}, {how}, {audits:,}"
+                yield at_least(here, share, 0.93, "share", INTERVALS)
+                yield at_most(f"{here} (at most)", share, 0.97, "share", INTERVALS)
+    for source in (CALIBRATED, SHARPER):
+        ratio, auroc = _shorter(source)
+        here = f"interval with the risk ÷ without, AUROC {auroc:.2f}"
+        yield at_most(here, ratio, 0.8, "ratio", INTERVALS // 10)
+    left = _ever_left()
+    yield at_most("confidence sequence is ever left", left, float(binom.ppf(0.99, SEQUENCES, 0.05)) / SEQUENCES,
+                  "share", SEQUENCES)  # fmt: skip
+
+
+def _coverage(audits: int, routed_from: float) -> dict[str, float]:
+    truth = CALIBRATED.a / (CALIBRATED.a + CALIBRATED.b)
+    rng = np.random.default_rng(audits)
+    held: dict[str, list[bool]] = {"failure rate": [], "with the risk": [], "precision": []}
+    for _ in range(INTERVALS):
+        one = evidence_of(CALIBRATED, audits, routed_from, rng)
+        plain = rate_of(one.loss, one.inclusion)
+        helped = assisted_rate(one.loss, one.inclusion, one.risk, one.population)
+        # Some detections in each image, each wrong with the probability that is its risk.
+        boxes = rng.integers(1, 6, len(one.risk)).astype(float)
+        right = rng.binomial(boxes.astype(int), 1 - one.risk).astype(float)
+        precision = share_of(right, boxes, one.inclusion)
+        held["failure rate"].append(plain.low <= truth <= plain.high)
+        held["with the risk"].append(helped.low <= truth <= helped.high)
+        held["precision"].append(precision.low <= 1 - truth <= precision.high)
+    return {name: float(np.mean(values)) for name, values in held.items()}
+
+
+def _shorter(source: Source) -> tuple[float, float]:
+    rng = np.random.default_rng(3)
+    ratios = []
+    for _ in range(INTERVALS // 10):
+        one = evidence_of(source, 1000, 1.1, rng)
+        plain = rate_of(one.loss, one.inclusion)
+        helped = assisted_rate(one.loss, one.inclusion, one.risk, one.population)
+        ratios.append((helped.high - helped.low) / (plain.high - plain.low))
+    risk, truly = source.draw(50_000, rng)
+    return float(np.median(ratios)), float(roc_auc_score(rng.random(len(truly)) < truly, risk))
+
+
+def _ever_left() -> float:
+    rng = np.random.default_rng(4)
+    left = 0
+    for _ in range(SEQUENCES):
+        low, high = confidence_sequence(_watched(rng, np.full(20_000, 0.05)))
+        left += bool(((low > 0.05) | (high < 0.05)).any())
+    return left / SEQUENCES
+
+
+def _watched(rng: np.random.Generator, rates: Floats, inclusion: float = 0.05) -> Seen:
+    seen = np.flatnonzero(rng.random(len(rates)) < inclusion)
+    failed = (rng.random(len(seen)) < rates[seen]).astype(float)
+    gap = np.diff(np.append(-1, seen)) - 1
+    return Seen(loss=failed, inclusion=np.full(len(seen), inclusion), gap=gap, least=inclusion)
+
+
+def drift_figures(_: Console) -> Iterator[Figure]:
+    """Afterwards a failure is as probable as the square root of what it was."""
+    rng = np.random.default_rng(5)
+    truth = Truth.of(CALIBRATED)
+    ours = float(
+        np.median([threshold_for(evidence_of(CALIBRATED, 2000, 0.9 * truth.oracle, rng), PROMISE).value
+                   for _ in range(20)])
+    )  # fmt: skip
+    risk = rng.beta(CALIBRATED.a, CALIBRATED.b, LARGE)
+    worse = np.sqrt(risk)
+    for name, threshold in (("ours", ours), ("confidence of 0.9", 0.1), ("confidence of 0.5", 0.5)):
+        passes = risk < threshold
+        yield reading(f"fails and passes before a drift: {name}", float((risk * passes).mean()), "rate", LARGE)
+        yield reading(f"fails and passes after it: {name}", float((worse * passes).mean()), "rate", LARGE)
+    delays = []
+    for _number in range(SEQUENCES):
+        before = np.full(20_000, float((risk * (risk < ours)).mean()))
+        after = np.full(20_000, float((worse * (risk < ours)).mean()))
+        seen = _watched(rng, np.concatenate([before, after]))
+        at = np.cumsum(seen.gap + 1)
+        alarms = np.flatnonzero(capital_against(seen, PROMISE.alpha) >= 1 / 0.05)
+        delays.append(int(((at > 20_000) & (np.arange(len(at)) < (alarms[0] if alarms.size else len(at)))).sum()))
+    yield reading("audits after the drift until our alarm, median", float(np.median(delays)), "audits", SEQUENCES)
+
+
+def real_figures(_: Console) -> Iterator[Figure]:
+    """Three in ten of the frames that risk was not learned from are audited; what really passes, of all of them."""
+    all_frames = fod.frames()
+    labels = tuple(sorted({label for frame in all_frames for label in frame.labels}))
+    fit = routing.trained_on(all_frames)
+    seen = routing.looked_at(routing.detector_of(fit, labels), routing.stream_of(all_frames), fit)
+    splits = []
+    for seed in range(SPLITS):
+        rng = np.random.default_rng(seed)
+        fresh, risk = routing.fresh_risks(seen, seed, rng)
+        splits.append((risk, np.array([float(one.failed) for one in fresh]), rng.random(len(risk)) < REAL_RATE))
+    most = float(binom.ppf(0.99, SPLITS, PROMISE.delta)) / SPLITS
+    for alpha in (0.1, 0.2):
+        promise = Promise(alpha=alpha, delta=PROMISE.delta)
+        broken, passed = [], []
+        for risk, failed, drawn in splits:
+            one = Evidence(
+                risk=risk[drawn], loss=failed[drawn], inclusion=np.full(int(drawn.sum()), REAL_RATE), population=risk,
+                least=REAL_RATE,
+            )  # fmt: skip
+            passes = risk < threshold_for(one, promise).value
+            broken.append(float((failed * passes).mean()) > alpha)
+            passed.append(float(passes.mean()))
+        yield at_most(f"FOD-A, alpha {alpha}: broken", float(np.mean(broken)), most, "share", SPLITS)
+        yield reading(f"FOD-A, alpha {alpha}: passes, median", float(np.median(passed)), "share", SPLITS)
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.guarantee", description=__doc__)
+    parts = {
+        "promise": promise_figures, "price": price_figures, "estimate": estimate_figures, "drift": drift_figures,
+        "real": real_figures,
+    }  # fmt: skip
+    parser.add_argument("--only", default=",".join(parts), help=",".join(parts))
+    console = Console()
+    found: list[Figure] = []
+    for name in parser.parse_args(arguments).only.split(","):
+        found += parts[name](console)
+        console.log(f"{name}: done")
+    return publish("guarantee", found, console)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+"""How good production is: estimates from audits, and bounds that may be looked at every day."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loop.domain.confidence_sequence import Seen, capital_against, confidence_sequence
+from loop.domain.errors import Invalid
+from loop.domain.estimate import assisted_rate, rate_of, share_of
+
+
+def test_sending_the_risky_to_people_does_not_make_production_look_worse() -> None:
+    """Weighted by the inverse of its probability, each prediction stands for those like it that nobody saw."""
+    rng = np.random.default_rng(1)
+    risk = rng.beta(0.5, 3, 40_000)
+    failed = (rng.random(len(risk)) < risk).astype(float)
+    inclusion = np.where(risk > 0.3, 1.0, 0.05)
+    seen = rng.random(len(risk)) < inclusion
+    found = rate_of(failed[seen], inclusion[seen])
+    assert found.low < failed.mean() < found.high
+    assert failed[seen].mean() > 1.5 * found.high
+    assert found.seen == seen.sum()
+    assert found.worth < found.seen
+
+
+@pytest.mark.parametrize("assisted", [False, True])
+def test_intervals_hold_the_truth_as_often_as_they_say(assisted: bool) -> None:
+    """About 95 of a hundred, of so few failures as ten, drawn with equal and with unequal probabilities."""
+    rng = np.random.default_rng(2)
+    held = []
+    for number in range(200):
+        risk = rng.beta(0.25, 4.75, 4_000)
+        failed = (rng.random(len(risk)) < risk).astype(float)
+        inclusion = np.full(len(risk), 0.05) if number % 2 else np.where(risk > 0.2, 1.0, 0.05)
+        seen = rng.random(len(risk)) < inclusion
+        found = (
+            assisted_rate(failed[seen], inclusion[seen], risk[seen], risk)
+            if assisted
+            else rate_of(failed[seen], inclusion[seen])
+        )
+        held.append(found.low <= 0.05 <= found.high)
+    assert 0.90 <= np.mean(held) <= 0.99
+
+
+def test_a_good_risk_makes_intervals_shorter_and_a_useless_one_does_no_harm() -> None:
+    """Prediction-powered inference with the factor that gives the least variance."""
+    rng = np.random.default_rng(3)
+    risk = rng.beta(0.4, 0.8, 40_000)
+    failed = (rng.random(len(risk)) < risk).astype(float)
+    inclusion = np.full(len(risk), 0.05)
+    seen = rng.random(len(risk)) < inclusion
+    plain = rate_of(failed[seen], inclusion[seen])
+    helped = assisted_rate(failed[seen], inclusion[seen], risk[seen], risk)
+    noise = rng.random(len(risk))
+    useless = assisted_rate(failed[seen], inclusion[seen], noise[seen], noise)
+    assert helped.high - helped.low < 0.85 * (plain.high - plain.low)
+    assert useless.high - useless.low < 1.05 * (plain.high - plain.low)
+
+
+def test_precision_counts_detections_and_images_are_what_is_drawn() -> None:
+    """Detections of one image fail together: the interval is that of the images, not of so many independent boxes."""
+    rng = np.random.default_rng(4)
+    of_image = rng.integers(1, 20, 300)
+    right = np.where(rng.random(300) < 0.9, of_image, 0)
+    together = share_of(right.astype(float), of_image.astype(float), np.ones(300))
+    alone = share_of(
+        np.repeat(right / of_image, of_image), np.ones(of_image.sum()), np.ones(of_image.sum())
+    )  # each its own image
+    assert together.value == pytest.approx(right.sum() / of_image.sum())
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.02, 0.5, 1.0])), min_size=1, max_size=50))
+def test_an_estimate_lies_in_its_interval(seen: list[tuple[bool, float]]) -> None:
+    """And all of it in [0, 1]; where nothing failed the interval begins at 0, where all did it ends at 1."""
+    values, inclusion = (np.array(column, dtype=float) for column in zip(*seen, strict=True))
+    found = rate_of(values, inclusion)
+    assert 0.0 <= found.low <= found.value <= found.high <= 1.0
+    assert (found.low == 0.0) == (not values.any())
+    assert (found.high == 1.0) == bool(values.all())
+
+
+def test_nothing_seen_is_no_estimate() -> None:
+    """It is said what to wait for."""
+    with pytest.raises(Invalid, match="nothing to estimate"):
+        rate_of(np.empty(0), np.empty(0))
+    with pytest.raises(Invalid, match="nothing to estimate"):
+        share_of(np.zeros(3), np.zeros(3), np.ones(3))
+    with pytest.raises(Invalid, match="not one"):
+        rate_of(np.ones(1), np.zeros(1))
+
+
+def watched(rng: np.random.Generator, rate: float, predictions: int, inclusion: float = 0.05) -> Seen:
+    seen = np.flatnonzero(rng.random(predictions) < inclusion)
+    failed = (rng.random(len(seen)) < rate).astype(float)
+    gap = np.diff(np.append(-1, seen)) - 1
+    return Seen(loss=failed, inclusion=np.full(len(seen), inclusion), gap=gap, least=inclusion)
+
+
+def test_an_alarm_is_seldom_false_however_often_one_looks() -> None:
+    """At 1 / level the capital against a rate that is true is reached at any time in at most a share `level`."""
+    rng = np.random.default_rng(5)
+    false = sum((capital_against(watched(rng, 0.05, 8_000), 0.05) >= 10).any() for _ in range(150))
+    assert false <= 0.1 * 150 + 3 * np.sqrt(150 * 0.1 * 0.9)
+
+
+def test_an_alarm_comes_where_twice_as_many_fail() -> None:
+    """Within a few hundred audits."""
+    rng = np.random.default_rng(6)
+    assert all((capital_against(watched(rng, 0.10, 16_000), 0.05) >= 20).any() for _ in range(20))
+
+
+def test_a_confidence_sequence_holds_at_all_times_and_never_widens() -> None:
+    """Of 40 streams hardly one ever leaves it."""
+    rng = np.random.default_rng(7)
+    left = 0
+    for _ in range(40):
+        low, high = confidence_sequence(watched(rng, 0.08, 4_000))
+        left += bool(((low > 0.08) | (high < 0.08)).any())
+        assert (np.diff(low) >= 0).all()
+        assert (np.diff(high) <= 0).all()
+    assert left <= 6
+    assert high[-1] - low[-1] < 0.2
+
+
+def test_what_contradicts_itself_is_refused() -> None:
+    """Losses above 1, probabilities below the least, arrays of different lengths."""
+    sound = {"loss": np.ones(1), "inclusion": np.ones(1), "gap": np.zeros(1, dtype=np.intp), "least": 0.5}
+    for wrong in ({"loss": np.full(1, 2.0)}, {"inclusion": np.full(1, 0.1)}, {"gap": np.zeros(2, dtype=np.intp)}):
+        with pytest.raises(Invalid, match="contradicts"):
+            Seen(**{**sound, **wrong})
