@@ -50,7 +50,7 @@ test("a held Enter submits once, a held arrow goes on moving", () => {
   expect(commandOf(press("ArrowUp", { repeat: true }), labels)).not.toBeNull();
 });
 
-test.each([press("s", { ctrlKey: true }), press("3", { ctrlKey: true }), press("n", { altKey: true }), press("x")])(
+test.each([press("s", { ctrlKey: true }), press("3", { ctrlKey: true }), press("n", { altKey: true }), press("e")])(
   "what belongs to the browser, or to nobody, is no command: %o",
   (key) => {
     expect(commandOf(key, labels)).toBeNull();

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { MemoryStorage } from "../testing/memoryStorage";
-import { QueueService, taskNamed } from "../testing/queueService";
+import { QueueService, RECIPE, taskNamed } from "../testing/queueService";
 import { shapesOf } from "./editor";
+import { boxed } from "./outline";
 import { IDLE_AFTER_MS, type Notice, ReviewSession } from "./session";
 
 let service: QueueService;
@@ -24,6 +25,7 @@ async function page(): Promise<ReviewSession> {
     tally,
     user: "me",
     project: "digits",
+    recipe: RECIPE,
     now: () => service.now,
     notify: (notice) => notices.push(notice),
   });
@@ -102,7 +104,7 @@ describe("the next image is already there", () => {
 describe("nothing that was done is lost", () => {
   test("a reload goes on with the same task and the unsent boxes", async () => {
     const session = await page();
-    session.edit({ type: "add", label: "1", box: [1, 2, 30, 40] });
+    session.edit({ type: "add", label: "1", outline: boxed([1, 2, 30, 40]) });
     session.setNote("hello");
     const again = await page();
     expect(shown(again)).toBe("t1");
