@@ -23,6 +23,14 @@ export const PIN_COLORS: Readonly<Record<Matter["kind"], string>> = {
   disputed: "#5aa9ff",
 };
 
+/** Told apart without colours too. */
+export const PIN_SIGNS: Readonly<Record<Matter["kind"], string>> = {
+  error: "×",
+  warning: "!",
+  returned: "↩",
+  disputed: "?",
+};
+
 interface DrawingProps {
   readonly shapes: readonly Shape[];
   readonly selected: string | null;
@@ -207,13 +215,13 @@ function Note({ at, text }: { at: Point; text: string }) {
   );
 }
 
-/** A mark at the shape's upper right corner: something is said of it. */
+/** A mark beside the shape's upper right corner, clear of its handle: something is said of it. */
 function Pin({ box, kind }: { box: Box; kind: Matter["kind"] }) {
   return (
-    <Group x={box[2]} y={box[1]}>
+    <Group x={box[2] + 9} y={box[1] - 9}>
       <Circle radius={8} fill={PIN_COLORS[kind]} stroke="#0b0e12" strokeWidth={1.5} />
       <Text
-        text={kind === "disputed" ? "?" : "!"}
+        text={PIN_SIGNS[kind]}
         x={-8}
         y={-5.5}
         width={16}

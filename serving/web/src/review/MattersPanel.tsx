@@ -1,12 +1,5 @@
-import { PIN_COLORS } from "./Drawing";
+import { PinSign } from "./PinSign";
 import type { Matter } from "./matters";
-
-const NAMES: Readonly<Record<Matter["kind"], string>> = {
-  error: "Error",
-  warning: "Warning",
-  returned: "Returned",
-  disputed: "Disputed",
-};
 
 interface Props {
   readonly matters: readonly Matter[];
@@ -39,9 +32,8 @@ export function MattersPanel({ matters, selected, checking, onSelect }: Props) {
                 disabled={shape === undefined}
                 onClick={() => shape !== undefined && onSelect(shape)}
               >
-                <span className="dot" style={{ background: PIN_COLORS[matter.kind] }} />
+                <PinSign kind={matter.kind} />
                 <span className="text">
-                  <span className="visually-hidden">{NAMES[matter.kind]}: </span>
                   {matter.message}
                 </span>
               </button>

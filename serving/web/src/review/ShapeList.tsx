@@ -3,7 +3,7 @@ import type { Label } from "../api/types";
 import { type Palette, colorOf } from "./colors";
 import type { Edit, Editor } from "./editor";
 import { heightOf, widthOf } from "./geometry";
-import { PIN_COLORS } from "./Drawing";
+import { PinSign } from "./PinSign";
 import type { Matter } from "./matters";
 import { type Shape, originOf, scoreOf } from "./shapes";
 
@@ -99,7 +99,7 @@ function Row({ shape, index, labels, color, known, selected, marked, pin, hovere
           {shape.label}
         </button>
       )}
-      {pin && <span className="dot" style={{ background: PIN_COLORS[pin] }} title={pin} />}
+      {pin && <PinSign kind={pin} />}
       {shape.group !== null && <span className="badge" title="Group">{shape.group}</span>}
       {shape.track !== null && <span className="badge info" title="Track">{shape.track}</span>}
       {!known && !selected && <span className="badge warn">unknown label</span>}

@@ -124,8 +124,18 @@ const cells = (line: string): Inline[][] =>
     .split("|")
     .map((cell) => inlinesOf(cell.trim()));
 
-const SPAN =
-  /`([^`]+)`|\*\*(?=\S)([^*]+?)\*\*|__(?=\S)([^_]+?)__|\*(?=\S)([^*]+?)\*|\b_(?=\S)([^_]+?)_\b|!?\[([^\]]*)\]\(([^()\s]+)\)/;
+const SPAN = new RegExp(
+  [
+    /`([^`]+)`/,
+    /\*\*(?=\S)((?:[^*]|\*(?!\*))+?)(?<!\s)\*\*/,
+    /__(?=\S)([^_]+?)(?<!\s)__/,
+    /(?<![*\w])\*(?![*\s])([^*]+?)(?<!\s)\*(?!\*)/,
+    /\b_(?=\S)([^_]+?)(?<!\s)_\b/,
+    /!?\[([^\]]*)\]\(([^()\s]+)\)/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+);
 
 export function inlinesOf(text: string): Inline[] {
   const inlines: Inline[] = [];

@@ -5,8 +5,8 @@ export type Returning = readonly ReturnedIssue[];
 
 export type ReturningStep =
   | { type: "pin"; message: string; shapes: readonly string[] }
-  | { type: "drop"; index: number }
-  | { type: "clear" };
+  | { type: "drop"; index: number };
+ ;
 
 /** Without words there is nothing to mend. */
 export function returning(issues: Returning, step: ReturningStep): Returning {
@@ -17,7 +17,5 @@ export function returning(issues: Returning, step: ReturningStep): Returning {
     }
     case "drop":
       return issues.filter((_, index) => index !== step.index);
-    case "clear":
-      return [];
   }
 }

@@ -13,6 +13,9 @@ export interface Commenting {
   readonly settle: (comment: Comment) => Promise<void>;
 }
 
+/** Services that answered that they have no comments: they are not asked again until the page is loaded anew. */
+const WITHOUT = new WeakSet<Api>();
+
 /** The comments on one image. */
 export function useComments(api: Api, project: string, digest: string): Commenting {
   const [known, setKnown] = useState<{ digest: string; comments: readonly Comment[] } | null>(null);
@@ -25,10 +28,13 @@ export function useComments(api: Api, project: string, digest: string): Commenti
   }, [api, project, digest]);
 
   useEffect(() => {
+    if (WITHOUT.has(api)) return;
     load().catch((error: unknown) => {
-      if (error instanceof ProblemError && (error.status === 404 || error.status === 403)) setOffered(false);
+      if (!(error instanceof ProblemError) || (error.status !== 404 && error.status !== 403)) return;
+      WITHOUT.add(api);
+      setOffered(false);
     });
-  }, [load]);
+  }, [api, load]);
 
   const then = (work: Promise<unknown>): Promise<void> => work.then(load);
   return {
