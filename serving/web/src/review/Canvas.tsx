@@ -95,6 +95,7 @@ const CURSORS: Record<string, string> = {
   move: "move",
   draw: "crosshair",
   vertex: "grab",
+  none: "default",
 };
 
 export function Canvas(props: Props) {
@@ -207,7 +208,11 @@ export function Canvas(props: Props) {
   const gesture = drag?.kind === "edit" ? drag.gesture : null;
   const inHand = shapes.map((shape) => inGesture(shape, gesture));
   const live = gesture && gesture.type !== "draw" && drag?.kind === "edit" && drag.moved ? gesture.outline.box : null;
-  const cursor = cursorOf(drag, spaceHeld, () => (pointer && loaded ? hovered(press(pointer, false)) : "draw"));
+  const cursor = cursorOf(drag, spaceHeld, () => {
+    const over = pointer && loaded ? hovered(press(pointer, false)) : "draw";
+    // What is drawn by clicks is drawn only when it was asked for.
+    return over === "draw" && !drawing && props.geometry !== "box" ? "none" : over;
+  });
   const leashEnd = targets && leashTo(targets, pointer, view);
   const shown = pointer && loaded ? toImage(view, pointer) : null;
 

@@ -17,12 +17,14 @@ interface Props {
   readonly current: string;
   /** The label of the selected shape, if one is selected. */
   readonly selected: string | null;
+  /** Whether picking this label relabels the selected shape, rather than draw another. */
+  readonly relabels: (label: Label) => boolean;
   readonly onPick: (name: string) => void;
   readonly filter: Ref<HTMLInputElement>;
   readonly onLeave: () => void;
 }
 
-export function LabelPalette({ labels, palette, current, selected, onPick, filter, onLeave }: Props) {
+export function LabelPalette({ labels, palette, current, selected, relabels, onPick, filter, onLeave }: Props) {
   const [wanted, setWanted] = useState("");
   const shown = labels.filter((label) => label.name.toLowerCase().includes(wanted.trim().toLowerCase()));
 
@@ -58,7 +60,7 @@ export function LabelPalette({ labels, palette, current, selected, onPick, filte
               className={`label ${marked ? "current" : ""}`}
               data-testid={`label-${label.name}`}
               aria-pressed={marked}
-              title={selected === null ? `Draw ${label.name}` : `Relabel the selected shape as ${label.name}`}
+              title={relabels(label) ? `Relabel the selected shape as ${label.name}` : `Draw ${label.name}`}
               onMouseDown={(event) => event.preventDefault()}
               onClick={() => onPick(label.name)}
             >

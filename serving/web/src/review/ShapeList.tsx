@@ -131,6 +131,6 @@ const sizeOf = (shape: Shape): string =>
 
 const ORIGINS = {
   model: "As the model proposed it, with its score",
-  edited: "Proposed by the model and changed by you",
-  drawn: "Drawn by you",
+  edited: "Proposed by the model and changed by a person",
+  drawn: "Drawn by a person",
 } as const;

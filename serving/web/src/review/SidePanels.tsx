@@ -97,6 +97,7 @@ export function SidePanels(props: Props) {
           palette={palette}
           current={drawLabel}
           selected={relabels ? selected.label : null}
+          relabels={({ geometry = "box" }) => relabels && geometry === selected.type}
           onPick={props.onPickLabel}
           filter={props.fields.filter}
           onLeave={onLeave}

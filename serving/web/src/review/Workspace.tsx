@@ -48,7 +48,8 @@ export function Workspace({ api, session, current, next, images, notify }: Props
   const { editor, task, lost, recipe } = current;
   const { labels } = recipe;
   const palette = paletteOf(labels);
-  const scene = useScene(api, current);
+  const [toReturn, setToReturn] = useFor(task.id, NO_ISSUES);
+  const scene = useScene(api, current, toReturn);
   const { frame, visible } = scene;
   const picture = frame ? { item_digest: frame.digest, image_url: frame.image_url } : task;
   const { loaded, problem, again } = useImage(images, picture, next);
@@ -61,7 +62,6 @@ export function Workspace({ api, session, current, next, images, notify }: Props
   const [skipping, setSkipping] = useFor(task.id, false);
   const [hover, setHover] = useFor<string | null>(task.id, null);
   const [offered, setOffered] = useFor<Shape | null>(task.id, null);
-  const [toReturn, setToReturn] = useFor(task.id, NO_ISSUES);
   const [following, setFollowing] = useFor<string | null>(task.id, null);
   const [helping, setHelping] = useState(false);
   const [wantedLabel, setDrawLabel] = useState("");

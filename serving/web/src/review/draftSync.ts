@@ -28,6 +28,8 @@ export class DraftSync {
   constructor(
     private readonly api: DraftApi,
     private readonly now: () => number,
+    /** The service has it, since this time of its clock. */
+    private readonly taken: (task: Task, at: string) => void,
     /** The service does not take it: the lease is over (409), it is too large, and the like. */
     private readonly refused: (task: Task, error: unknown) => void,
   ) {}
@@ -57,7 +59,8 @@ export class DraftSync {
     const { task, draft } = sent;
     const content = { form: 1, shapes: draft.shapes, note: draft.note };
     try {
-      await this.api.draft(task.id, { epoch: task.epoch, content }, leaving);
+      const { saved_at } = await this.api.draft(task.id, { epoch: task.epoch, content }, leaving);
+      this.taken(task, saved_at);
     } catch (error) {
       if (isPassing(error)) this.pending ??= { ...sent, dueAt: this.now() + RETRY_MS };
       else this.refused(task, error);
@@ -67,11 +70,15 @@ export class DraftSync {
   }
 }
 
-/** The newer of this browser's draft and the service's, whose time is by its own clock. */
+/**
+ * The newer of this browser's draft and the service's, whose time is by its own clock.
+ *
+ * Where the service's is an earlier state of this browser's, this browser's is newer, whatever the clocks say.
+ */
 export function newerDraft(local: Draft | null, task: Task, clockOffset: number): Draft | null {
   const saved = task.draft;
   const remote = saved && draftFrom({ ...saved.content, savedAt: Date.parse(saved.saved_at) - clockOffset });
   if (!remote) return local;
-  if (local && local.savedAt >= remote.savedAt) return local;
+  if (local && (local.takenAt === saved?.saved_at || local.savedAt >= remote.savedAt)) return local;
   return local?.activeMs === undefined ? remote : { ...remote, activeMs: local.activeMs };
 }

@@ -13,6 +13,8 @@ export interface Draft {
   readonly savedAt: number;
   /** How long somebody has worked on it. */
   readonly activeMs?: number;
+  /** When the service took an earlier state of it, or this one, by the service's clock and in its words. */
+  readonly takenAt?: string;
 }
 
 const KEPT_FOR_MS = 30 * 24 * 3600 * 1000;
@@ -44,11 +46,17 @@ function isDraft(value: unknown): value is Draft {
 /** A draft as this page, or one before it, wrote it; null where it cannot be used. */
 export function draftFrom(value: unknown): Draft | null {
   if (!isRecord(value)) return null;
-  const { note, savedAt, shapes, activeMs } = value;
+  const { note, savedAt, shapes, activeMs, takenAt } = value;
   if (typeof note !== "string" || typeof savedAt !== "number" || !Array.isArray(shapes)) return null;
   const read = shapes.map(shapeFrom);
   if (!read.every((shape) => shape !== null)) return null;
-  return { shapes: read, note, savedAt, ...(typeof activeMs === "number" ? { activeMs } : {}) };
+  return {
+    shapes: read,
+    note,
+    savedAt,
+    ...(typeof activeMs === "number" ? { activeMs } : {}),
+    ...(typeof takenAt === "string" ? { takenAt } : {}),
+  };
 }
 
 /** Drafts from before there was more than boxes have no more than a label and a box. */

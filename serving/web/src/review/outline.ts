@@ -78,8 +78,7 @@ export const vertexRemoved = (outline: Outline, index: number, image: Size): Out
   );
 
 function again(outline: Outline, points: readonly Point[], image: Size): Outline {
-  if (outline.type === "box") return outline;
-  return (points.length >= LEAST_POINTS[outline.type] && through(outline.type, points, image)) || outline;
+  return (outline.type !== "box" && through(outline.type, points, image)) || outline;
 }
 
 /** The point within `reach`, the nearest first. */

@@ -9,7 +9,7 @@ import { isPassing } from "../api/client";
 import { type Described, ProblemError, describe } from "../api/problem";
 import type { Golden, ReturnedIssue } from "../api/coming";
 import type { Issue, Recipe, Submission, Task } from "../api/types";
-import { type Activity, begunActivity, noticed } from "./activity";
+import { type Activity, type Sign, begunActivity, noticed } from "./activity";
 import { Recipes, beginning } from "./beginning";
 import { DraftSync, newerDraft } from "./draftSync";
 import { Drafts } from "./drafts";
@@ -129,6 +129,7 @@ export class ReviewSession {
   private requests = 0;
   private readonly settledAfter = new Map<string, number>(); // task → the last lease request begun before it was settled
   private readonly returning = new Set<string>(); // refused answers whose task is still ours
+  private readonly takenAt = new Map<string, string>(); // task → when the service took its draft
   private readonly refusals = new Map<string, readonly Issue[]>(); // task → why its answer was refused
   private readonly answered = new Map<string, Task>(); // whose answers are on their way
   private beating = new Set<string>();
@@ -143,7 +144,12 @@ export class ReviewSession {
     this.drafts = new Drafts(ports.storage, ports.user);
     this.drafts.prune(now);
     this.keptOutbox = new Keep(ports.storage, `askance/outbox/${ports.user}/${ports.project}/`, isEntry);
-    this.sync = new DraftSync(ports.api, ports.now, (task, error) => this.draftRefused(task, error));
+    this.sync = new DraftSync(
+      ports.api,
+      ports.now,
+      (task, at) => this.draftTaken(task, at),
+      (task, error) => this.draftRefused(task, error),
+    );
     this.recipes = new Recipes(ports.recipe, (version) => ports.api.recipe(ports.project, version));
     this.activeAt = now;
     this.activity = begunActivity(now);
@@ -174,7 +180,7 @@ export class ReviewSession {
   tick(): void {
     if (this.closed) return;
     const now = this.ports.now();
-    this.activity = noticed(this.activity, { type: "time" }, now);
+    this.clock({ type: "time" });
     this.sync.tick();
     if (!this.state.idle && now - this.activeAt > IDLE_AFTER_MS) this.set({ idle: true });
     for (const entry of due(this.state.outbox, now)) void this.send(entry);
@@ -185,7 +191,7 @@ export class ReviewSession {
   /** Somebody is at the page. */
   touched(): void {
     this.activeAt = this.ports.now();
-    this.activity = noticed(this.activity, { type: "input" }, this.activeAt);
+    this.clock({ type: "input" });
     if (!this.state.idle) return;
     this.set({ idle: false });
     this.beatNow();
@@ -193,7 +199,7 @@ export class ReviewSession {
 
   /** The page came into sight, or went out of it. */
   seen(visible: boolean): void {
-    this.activity = noticed(this.activity, { type: "visible", visible }, this.ports.now());
+    this.clock({ type: "visible", visible });
     if (!visible) this.leaving();
   }
 
@@ -249,6 +255,7 @@ export class ReviewSession {
 
   /** The right answer has been looked at. */
   dismissFeedback(): void {
+    this.clock({ type: "visible", visible: true });
     this.set({ feedback: null });
   }
 
@@ -361,6 +368,7 @@ export class ReviewSession {
     this.answered.delete(taskId);
     const golden = answer.kind === "submit" ? (reply as Submission).golden : null;
     if (!golden || !task || answer.kind !== "submit") return;
+    this.clock({ type: "visible", visible: false }); // the time is not the next task's
     this.set({ feedback: { task, mine: shapesFrom(answer.shapes, task), golden } });
   }
 
@@ -461,7 +469,9 @@ export class ReviewSession {
     const { task } = held;
     const now = this.ports.now();
     const recipe = this.recipes.of(task.recipe_version);
-    const draft = newerDraft(this.drafts.load(task.id), task, this.ports.api.clockOffset);
+    const local = this.drafts.load(task.id);
+    if (local?.takenAt !== undefined) this.takenAt.set(task.id, local.takenAt);
+    const draft = newerDraft(local, task, this.ports.api.clockOffset);
     const first = beginning(task, recipe.labels);
     let editor = opened(task, first, recipe.labels);
     if (draft) editor = { ...editor, shapes: stepped(editor.shapes, draft.shapes) };
@@ -527,6 +537,12 @@ export class ReviewSession {
     this.set({ current: { ...current, lost: describe(error) } });
   }
 
+  private draftTaken(task: Task, at: string): void {
+    this.takenAt.set(task.id, at);
+    const draft = this.drafts.load(task.id);
+    if (draft) this.drafts.save(task.id, { ...draft, takenAt: at });
+  }
+
   /** The draft stays in this browser. A lease that is over is told as such, anything else once. */
   private draftRefused(task: Task, error: unknown): void {
     if (error instanceof ProblemError && error.status === 409) return void this.overtaken(task, error);
@@ -590,8 +606,12 @@ export class ReviewSession {
   private shapesShown = (): readonly Shape[] | null =>
     this.state.current ? shapesOf(this.state.current.editor) : null;
 
+  private clock(sign: Sign): void {
+    this.activity = noticed(this.activity, sign, this.ports.now());
+  }
+
   private activeSeconds(): number {
-    this.activity = noticed(this.activity, { type: "time" }, this.ports.now());
+    this.clock({ type: "time" });
     return Math.round(this.activity.activeMs / 100) / 10;
   }
 
@@ -599,7 +619,9 @@ export class ReviewSession {
   private saveDraft(current: Current, always: boolean): void {
     const { task, note, recipe } = current;
     const shapes = shapesOf(current.editor);
-    const draft = { shapes, note, savedAt: this.ports.now(), activeMs: this.activity.activeMs };
+    const takenAt = this.takenAt.get(task.id);
+    const known = takenAt === undefined ? {} : { takenAt };
+    const draft = { shapes, note, savedAt: this.ports.now(), activeMs: this.activity.activeMs, ...known };
     if (!current.lost) this.sync.keep(task, draft);
     const untouched = note === "" && sameShapes(shapes, beginning(task, recipe.labels));
     if (untouched && !always) return this.drafts.drop(task.id);

@@ -43,6 +43,7 @@ export function useReviewSession(
     document.addEventListener("visibilitychange", looked);
     window.addEventListener("pagehide", leaving);
     setReviewing({ session, images });
+    looked();
     session.tick();
     return () => {
       window.clearInterval(timer);

@@ -8,6 +8,7 @@ import type { Overlay } from "./Canvas";
 import { onFrame } from "./clip";
 import { shapesOf } from "./editor";
 import { mattersOf, pinsOf } from "./matters";
+import type { Returning } from "./returning";
 import type { Current } from "./session";
 import { type Shape, sameSaying, sameShapes } from "./shapes";
 import { useFindings } from "./useFindings";
@@ -15,7 +16,8 @@ import { useFor } from "./useFor";
 
 const ALL_SHOWN: ReadonlySet<number> = new Set(Array.from({ length: 20 }, (_, index) => index + 1));
 
-export function useScene(api: Api, current: Current) {
+/** `toReturn`: what is being put together to be mended; pinned as well. */
+export function useScene(api: Api, current: Current, toReturn: Returning) {
   const { task, editor, recipe, refusal } = current;
   const shapes = shapesOf(editor);
   const findings = useFindings(api, task.id, shapes);
@@ -50,7 +52,7 @@ export function useScene(api: Api, current: Current) {
     toggleAnswer: (number: number) => setShownAnswers(toggled(shownAnswers, number)),
     overlays,
     matters,
-    pins: pinsOf(matters),
+    pins: pinsOf([...matters, ...mattersOf({ issues: [], returned: toReturn, disputed: [] }, shapes)]),
     errors,
     /** Whether the issues are those of the shapes as they are now. */
     checked: findings.of === shapes,

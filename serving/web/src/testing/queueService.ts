@@ -25,6 +25,8 @@ export class QueueService implements ReviewApi {
   losesResponses = false;
   /** Refuses the next submission with this problem. */
   refusal: { status: number; code: string; issues?: Issue[] } | null = null;
+  /** Submissions arrive only then. */
+  slow: Promise<void> = Promise.resolve();
   /** Why nobody gets more tasks. */
   why = "";
   /** What a training says of every answer. */
@@ -38,6 +40,13 @@ export class QueueService implements ReviewApi {
 
   answerOf = (task: string): unknown => this.row(task).answer;
   stateOf = (task: string): string => this.row(task).state;
+
+  draftOf = (task: string): Task["draft"] => this.row(task).draft;
+  /** The draft was saved at that time, by the service's clock. */
+  tellDraft(task: string, at: number): void {
+    const row = this.row(task);
+    if (row.draft) row.draft = { ...row.draft, saved_at: new Date(at).toISOString() };
+  }
 
   /** The lease runs out, and somebody else takes the task (or nobody). */
   takeAway(task: string, owner: string | null): void {
@@ -74,6 +83,7 @@ export class QueueService implements ReviewApi {
   };
 
   submit = async (task: string, body: AnswerBody): Promise<Submission> => {
+    await this.slow;
     await this.arrive(`submit ${task}`);
     return { ...this.close(task, body.epoch, "done", body), golden: this.golden };
   };
@@ -91,7 +101,7 @@ export class QueueService implements ReviewApi {
   draft = async (task: string, body: DraftBody): Promise<DraftSaved> => {
     await this.arrive(`draft ${task}`);
     const row = this.live(task, body.epoch);
-    const saved_at = new Date(this.now).toISOString();
+    const saved_at = new Date(this.now + this.clockOffset).toISOString();
     row.draft = { ...body, saved_at };
     return { saved_at };
   };
