@@ -86,6 +86,7 @@ function Row({ shape, index, labels, color, known, selected, marked, pin, hovere
           aria-label={`Label of shape ${index + 1}`}
           value={known ? shape.label : ""}
           onChange={(event) => onEdit({ type: "relabel", id: shape.id, label: event.target.value })}
+          onKeyDown={(event) => event.key === "Delete" && onEdit({ type: "remove", id: shape.id })}
         >
           {!known && <option value="">{shape.label} (unknown)</option>}
           {labels.filter(({ geometry = "box" }) => geometry === shape.type).map((label) => (

@@ -28,7 +28,9 @@ export function useScene(api: Api, current: Current, toReturn: Returning) {
   const frame: Frame | null = task.frames?.find(({ index }) => index === frameIndex) ?? null;
   const { set, between } = frame ? onFrame(shapes, frame.index) : { set: shapes, between: [] };
 
-  const issues = findings.of ? findings.issues : refusal;
+  const checked = findings.of === shapes;
+  // Why the answer was refused is newer than what was found before it was sent.
+  const issues = checked || refusal.length === 0 ? findings.issues : refusal;
   const disputed = stillAsProposed(task.merged?.disputed ?? [], first, shapes);
   const matters = mattersOf({ issues, returned: task.returned?.issues ?? [], disputed }, shapes);
   const errors = issues.filter(({ severity }) => severity === "error").length;
@@ -55,7 +57,7 @@ export function useScene(api: Api, current: Current, toReturn: Returning) {
     pins: pinsOf([...matters, ...mattersOf({ issues: [], returned: toReturn, disputed: [] }, shapes)]),
     errors,
     /** Whether the issues are those of the shapes as they are now. */
-    checked: findings.of === shapes,
+    checked,
     changed: !sameShapes(shapes, first),
   };
 }
