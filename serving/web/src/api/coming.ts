@@ -9,7 +9,7 @@ type PlainShape = Schemas["ShapeIO"];
 
 export type Stage = "review" | "adjudicate" | "qa";
 
-/** In clips: of which frame (its index), of which track, and whether a person set it or it lies between two that are. */
+/** In clips: of which frame (its index), and whether a person set it or it lies between two that are. */
 export interface InClip {
   readonly frame?: number;
   readonly keyframe?: boolean;

@@ -45,8 +45,7 @@ function Submit({ shapes, answerable, skippable, onSubmit, onSkip }: Props) {
         Skip <kbd>S</kbd>
       </Act>
       <Act testid="submit" enabled={answerable} primary onClick={onSubmit}>
-        {shapes === 0 ? "Submit: nothing" : `Submit ${shapes} ${shapes === 1 ? "shape" : "shapes"}`}{" "}
-        <kbd>Enter</kbd>
+        {shapes === 0 ? "Submit: nothing" : `Submit ${shapes} ${shapes === 1 ? "shape" : "shapes"}`} <kbd>Enter</kbd>
       </Act>
     </div>
   );

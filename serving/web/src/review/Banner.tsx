@@ -68,7 +68,8 @@ function LostLease({ current, lost, session }: { current: Current; lost: Describ
         <strong>{lost.title}</strong>
         <p>
           {gone ? "Somebody else has this image now, or has answered it. " : `${lost.detail} `}
-          Your draft ({count} {count === 1 ? "shape" : "shapes"}) is kept in this browser and comes back if the image does.
+          Your draft ({count} {count === 1 ? "shape" : "shapes"}) is kept in this browser and comes back if the image
+          does.
         </p>
       </div>
       <div className="row">

@@ -304,7 +304,9 @@ function Overlaid({ overlays, view }: { overlays: readonly Overlay[]; view: View
   return (
     <>
       {overlays.flatMap(({ key, shapes, color, dash }) =>
-        shapes.map((shape) => <Form key={`${key} ${shape.id}`} outline={shape} view={view} color={color} dash={dash} />),
+        shapes.map((shape) => (
+          <Form key={`${key} ${shape.id}`} outline={shape} view={view} color={color} dash={dash} />
+        )),
       )}
     </>
   );

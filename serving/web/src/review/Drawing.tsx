@@ -185,7 +185,14 @@ function Bond({ from, to, type, told }: { from: Point; to: Point; type: string; 
   return (
     <>
       <Arrow points={points} {...head} stroke="#000" fill="#000" opacity={0.6} strokeWidth={told ? 5 : 4} />
-      <Arrow points={points} {...head} stroke="#fff" fill="#fff" opacity={told ? 1 : 0.75} strokeWidth={told ? 2.5 : 1.5} />
+      <Arrow
+        points={points}
+        {...head}
+        stroke="#fff"
+        fill="#fff"
+        opacity={told ? 1 : 0.75}
+        strokeWidth={told ? 2.5 : 1.5}
+      />
       {told && <Note at={{ x: (from.x + to.x) / 2 + 6, y: (from.y + to.y) / 2 - 8 }} text={type} />}
     </>
   );
@@ -291,7 +298,15 @@ function Grips({ shape, view, color, vertex }: { shape: Shape; view: Viewport; c
   return (
     <>
       {middles(shape).map(({ index, at }) => (
-        <Circle key={`m${index}`} {...toScreen(view, at)} radius={3.5} fill="#000" opacity={0.7} stroke="#fff" strokeWidth={1} />
+        <Circle
+          key={`m${index}`}
+          {...toScreen(view, at)}
+          radius={3.5}
+          fill="#000"
+          opacity={0.7}
+          stroke="#fff"
+          strokeWidth={1}
+        />
       ))}
       {shape.points.map((point, index) => (
         <Knob key={index} at={toScreen(view, point)} color={color} chosen={index === vertex} />
@@ -355,7 +370,17 @@ export function Preview({ box, color, view }: { box: Box; color: string; view: V
 }
 
 /** What there is of a polygon or line, and where its next edge would lie. `at`: CSS px of the canvas. */
-export function PathPreview({ path, at, color, view }: { path: Path; at: Point | null; color: string; view: Viewport }) {
+export function PathPreview({
+  path,
+  at,
+  color,
+  view,
+}: {
+  path: Path;
+  at: Point | null;
+  color: string;
+  view: Viewport;
+}) {
   const points = [...flat(path.points, view), ...(at ? [at.x, at.y] : [])];
   return (
     <>

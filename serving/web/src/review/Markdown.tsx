@@ -14,7 +14,7 @@ function block(one: Block, key: number): ReactNode {
     case "paragraph":
       return <p key={key}>{inlines(one.children)}</p>;
     case "list": {
-      const items = one.items.map((item, index) => <li key={index}>{item.map(tight(item))}</li>);
+      const items = one.items.map((item, index) => <li key={index}>{item.map(tight)}</li>);
       return one.ordered ? <ol key={key}>{items}</ol> : <ul key={key}>{items}</ul>;
     }
     case "quote":
@@ -47,11 +47,9 @@ function block(one: Block, key: number): ReactNode {
   }
 }
 
-/** An item's only paragraph needs no margins. */
-const tight =
-  (item: readonly Block[]) =>
-  (one: Block, key: number): ReactNode =>
-    one.type === "paragraph" && key === 0 && item.length > 0 ? <span key={key}>{inlines(one.children)}</span> : block(one, key);
+/** What an item begins with needs no margins. */
+const tight = (one: Block, key: number): ReactNode =>
+  one.type === "paragraph" && key === 0 ? <span key={key}>{inlines(one.children)}</span> : block(one, key);
 
 const inlines = (all: readonly Inline[]): ReactNode[] =>
   all.map((one, key) => {

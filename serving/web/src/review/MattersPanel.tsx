@@ -33,9 +33,7 @@ export function MattersPanel({ matters, selected, checking, onSelect }: Props) {
                 onClick={() => shape !== undefined && onSelect(shape)}
               >
                 <PinSign kind={matter.kind} />
-                <span className="text">
-                  {matter.message}
-                </span>
+                <span className="text">{matter.message}</span>
               </button>
             </li>
           );

@@ -11,7 +11,13 @@ const NAMES: Readonly<Record<Matter["kind"], string>> = {
 /** The mark that the shape has on the image. */
 export function PinSign({ kind }: { readonly kind: Matter["kind"] }) {
   return (
-    <span className="pin" style={{ background: PIN_COLORS[kind] }} role="img" aria-label={NAMES[kind]} title={NAMES[kind]}>
+    <span
+      className="pin"
+      style={{ background: PIN_COLORS[kind] }}
+      role="img"
+      aria-label={NAMES[kind]}
+      title={NAMES[kind]}
+    >
       {PIN_SIGNS[kind]}
     </span>
   );

@@ -89,11 +89,13 @@ function Row({ shape, index, labels, color, known, selected, marked, pin, hovere
           onKeyDown={(event) => event.key === "Delete" && onEdit({ type: "remove", id: shape.id })}
         >
           {!known && <option value="">{shape.label} (unknown)</option>}
-          {labels.filter(({ geometry = "box" }) => geometry === shape.type).map((label) => (
-            <option key={label.name} value={label.name}>
-              {label.name}
-            </option>
-          ))}
+          {labels
+            .filter(({ geometry = "box" }) => geometry === shape.type)
+            .map((label) => (
+              <option key={label.name} value={label.name}>
+                {label.name}
+              </option>
+            ))}
         </select>
       ) : (
         <button className="name" onMouseDown={(event) => event.preventDefault()}>
@@ -101,12 +103,18 @@ function Row({ shape, index, labels, color, known, selected, marked, pin, hovere
         </button>
       )}
       {pin && <PinSign kind={pin} />}
-      {shape.group !== null && <span className="badge" title="Group">{shape.group}</span>}
-      {shape.track !== null && <span className="badge info" title="Track">{shape.track}</span>}
+      {shape.group !== null && (
+        <span className="badge" title="Group">
+          {shape.group}
+        </span>
+      )}
+      {shape.track !== null && (
+        <span className="badge info" title="Track">
+          {shape.track}
+        </span>
+      )}
       {!known && !selected && <span className="badge warn">unknown label</span>}
-      <span className="size muted">
-        {sizeOf(shape)}
-      </span>
+      <span className="size muted">{sizeOf(shape)}</span>
       <span className={`origin ${origin}`} title={ORIGINS[origin]}>
         {origin === "drawn" ? "drawn" : (score?.toFixed(2) ?? "relabelled")}
         {origin === "edited" && score !== null ? "*" : ""}

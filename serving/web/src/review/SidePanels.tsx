@@ -119,12 +119,7 @@ export function SidePanels(props: Props) {
         />
       </section>
       {selected && <Selected {...props} selected={selected} />}
-      <MattersPanel
-        matters={scene.matters}
-        selected={editor.selected}
-        checking={!scene.checked}
-        onSelect={onShow}
-      />
+      <MattersPanel matters={scene.matters} selected={editor.selected} checking={!scene.checked} onSelect={onShow} />
       <FunctionsPanel
         functions={props.functions}
         chosen={chosenOf(editor).length}
@@ -175,9 +170,7 @@ function Selected({ current, scene, hand, selected, fields, onEdit, onLink, onLe
     <section className="panel" aria-label={`The selected ${selected.label}`} ref={fields.said}>
       <h2>
         {selected.label}
-        <span className="muted">
-          selected {attributes.length > 0 && <kbd>A</kbd>}
-        </span>
+        <span className="muted">selected {attributes.length > 0 && <kbd>A</kbd>}</span>
       </h2>
       {attributes.length > 0 && (
         <AttributesPanel

@@ -1,26 +1,25 @@
 /** One task on screen: the image with its shapes, the panels beside it, and what keys do. */
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { Api } from "../api/client";
+import type { Frame } from "../api/coming";
 import type { Task } from "../api/types";
 import { ActionBar } from "./ActionBar";
 import { Banner } from "./Banner";
-import { Canvas, type CanvasHandle, type Targets } from "./Canvas";
+import { Canvas, type CanvasHandle } from "./Canvas";
 import { FrameStrip } from "./FrameStrip";
 import { HelpOverlay } from "./HelpOverlay";
 import { HandHint } from "./HandHint";
 import { SidePanels } from "./SidePanels";
 import { SkipDialog } from "./SkipDialog";
 import { Toolbar } from "./Toolbar";
-import { freshTrack, followed } from "./clip";
 import { paletteOf } from "./colors";
-import { type Edit, chosenOf, selectedOf, shapeOf } from "./editor";
-import { type Box, grown, stretched } from "./geometry";
-import { CHOOSING, type Hand, drawing, linking, turned } from "./hand";
-import type { Images } from "./images";
+import { type Edit, selectedOf, shapeOf } from "./editor";
+import { CHOOSING, type Hand, drawing } from "./hand";
+import type { Images, Picture } from "./images";
+import { keyEdits } from "./keyEdits";
 import { type Command, commandOf } from "./keymap";
-import { targetsOf } from "./links";
 import { nextMatter } from "./matters";
-import { type Outline, boxed, inTheMiddle, middles, moved, vertexAdded, vertexMoved, vertexRemoved } from "./outline";
+import { type Outline, inTheMiddle } from "./outline";
 import { type PathStep, pathStepped } from "./path";
 import { type Returning, returning } from "./returning";
 import type { Current, Notice, ReviewSession } from "./session";
@@ -28,9 +27,11 @@ import type { Shape } from "./shapes";
 import { useActing } from "./useActing";
 import { useComments } from "./useComments";
 import { useFor } from "./useFor";
+import { useFrames } from "./useFrames";
 import { useFunctions } from "./useFunctions";
 import { useImage } from "./useImage";
 import { onCanvas, useKeys } from "./useKeys";
+import { useLinking } from "./useLinking";
 import { useScene } from "./useScene";
 
 interface Props {
@@ -51,8 +52,9 @@ export function Workspace({ api, session, current, next, images, notify }: Props
   const [toReturn, setToReturn] = useFor(task.id, NO_ISSUES);
   const scene = useScene(api, current, toReturn);
   const { frame, visible } = scene;
-  const picture = frame ? { item_digest: frame.digest, image_url: frame.image_url } : task;
-  const { loaded, problem, again } = useImage(images, picture, next);
+  const picture = frame ? pictureOf(frame) : task;
+  const frameAhead = task.frames?.find(({ index }) => frame !== null && index > frame.index);
+  const { loaded, problem, again } = useImage(images, picture, frameAhead ? pictureOf(frameAhead) : next);
   const functions = useFunctions(api, task.project_id);
   const acting = useActing(api, session, current, notify);
   const commenting = useComments(api, task.project_id, picture.item_digest);
@@ -62,7 +64,6 @@ export function Workspace({ api, session, current, next, images, notify }: Props
   const [skipping, setSkipping] = useFor(task.id, false);
   const [hover, setHover] = useFor<string | null>(task.id, null);
   const [offered, setOffered] = useFor<Shape | null>(task.id, null);
-  const [following, setFollowing] = useFor<string | null>(task.id, null);
   const [helping, setHelping] = useState(false);
   const [wantedLabel, setDrawLabel] = useState("");
   const [readyTask, setReadyTask] = useState<string | null>(null);
@@ -129,101 +130,12 @@ export function Workspace({ api, session, current, next, images, notify }: Props
     canvas.current?.show(shape.box);
   };
 
-  const reshape = (tag: string, change: (outline: Outline) => Outline) => {
-    if (!selected || hidden) return;
-    const outline = change(selected);
-    edit({ type: "reshape", id: selected.id, outline, tag });
-    canvas.current?.show(outline.box);
-  };
-
-  const reshapeBox = (tag: string, change: (box: Box) => Box) => {
-    if (selected?.type === "box") reshape(tag, (outline) => boxed(change(outline.box)));
-  };
-
-  const nudge = (dx: number, dy: number) =>
-    reshape("move", (outline) => {
-      const point = editor.vertex === null ? undefined : outline.points[editor.vertex];
-      if (editor.vertex === null || !point) return moved(outline, dx, dy, editor.image);
-      return vertexMoved(outline, editor.vertex, { x: point.x + dx, y: point.y + dy }, editor.image);
-    });
-
-  const chooseVertex = (by: 1 | -1) => {
-    const count = selected && selected.type !== "point" ? selected.points.length : 0;
-    if (count === 0) return;
-    const from = editor.vertex ?? (by === 1 ? -1 : count);
-    edit({ type: "vertex", index: (from + by + count) % count });
-  };
-
-  const addVertex = () => {
-    const middle = selected && middles(selected).find(({ index }) => index === (editor.vertex ?? 0) + 1);
-    if (!selected || !middle) return;
-    edit({ type: "reshape", id: selected.id, outline: vertexAdded(selected, middle.index, middle.at) });
-    edit({ type: "vertex", index: middle.index });
-  };
-
-  const remove = () => {
-    if (hand.tool === "draw" && hand.path) return stepPath({ type: "back" });
-    if (!selected) return undefined;
-    if (editor.vertex === null) return edit({ type: "remove", id: selected.id });
-    const outline = vertexRemoved(selected, editor.vertex, editor.image);
-    edit({ type: "vertex", index: null });
-    return edit({ type: "reshape", id: selected.id, outline });
-  };
-
-  const markNext = () => {
-    const last = chosenOf(editor).at(-1);
-    const index = visible.findIndex(({ id }) => id === last);
-    const next = visible[(index + 1) % visible.length];
-    if (next && !chosenOf(editor).includes(next.id)) edit({ type: "mark", id: next.id });
-  };
-
-  // --- links ---
-
-  const source = hand.tool === "link" ? shapeOf(editor, hand.source) : null;
-  const linkType = hand.tool === "link" ? recipe.links?.find(({ name }) => name === hand.type) : undefined;
-  const among = source && linkType ? targetsOf(linkType, source, visible) : [];
-  const targets: Targets | null =
-    source && hand.tool === "link" ? { source, among, candidate: hand.candidate } : null;
-
-  const startLink = (named: string | null = null) => {
-    if (!selected) return;
-    const next = linking(hand, recipe.links ?? [], selected, visible, named);
-    if (next) return setHand(next);
-    notify({ tone: "info", title: "Nothing to link", detail: `No link can lead from this ${selected.label} now.`, hint: "" });
-  };
-
-  const linkTo = (id: string | null) => {
-    setHand(CHOOSING);
-    if (hand.tool !== "link" || !among.some((shape) => shape.id === id) || id === null) return;
-    edit({ type: "link", id: hand.source, link: { type: hand.type, to: id } });
-  };
-
-  // --- frames ---
+  const link = useLinking({ hand, setHand, editor, visible, types: recipe.links ?? [], edit, notify });
+  const frames = useFrames({ task, editor, frame: frame?.index ?? null, show: scene.showFrame, edit });
 
   const showFrame = (index: number) => {
-    const track = selected?.track ?? following;
-    setFollowing(track);
     setHand(CHOOSING);
-    scene.showFrame(index);
-    const same = track && scene.shapes.find((shape) => shape.track === track && shape.frame === index);
-    edit({ type: "select", id: same ? same.id : null });
-  };
-
-  const stepFrame = (by: 1 | -1) => {
-    const frames = task.frames ?? [];
-    const next = frames[frames.findIndex(({ index }) => index === frame?.index) + by];
-    if (next) showFrame(next.index);
-  };
-
-  const setKeyFrame = () => {
-    if (!frame) return;
-    if (selected) {
-      const track = selected.track ?? freshTrack(scene.shapes);
-      if (selected.track === null) edit({ type: "track", id: selected.id, track });
-      return setFollowing(track);
-    }
-    const shape = following && followed(scene.shapes, following, frame.index);
-    if (shape) edit({ type: "take", shapes: [shape] });
+    frames.go(index);
   };
 
   // --- answers ---
@@ -252,7 +164,7 @@ export function Workspace({ api, session, current, next, images, notify }: Props
   };
 
   const enter = () => {
-    if (hand.tool === "link") return linkTo(hand.candidate);
+    if (hand.tool === "link") return link.to(hand.candidate);
     if (hand.tool !== "draw") return conclude();
     if (hand.path && hand.path.points.length > 0) return stepPath({ type: "end" });
     if (canvas.current) add(inTheMiddle(geometryOf(drawLabel), canvas.current.seen(), editor.image));
@@ -267,7 +179,7 @@ export function Workspace({ api, session, current, next, images, notify }: Props
 
   const cycle = (by: 1 | -1): boolean => {
     if (hand.tool === "link") {
-      setHand(turned(hand, among, by));
+      link.turn(by);
       return true;
     }
     if (tabLeaves.current || visible.length === 0) return false;
@@ -277,105 +189,78 @@ export function Workspace({ api, session, current, next, images, notify }: Props
     return true;
   };
 
-  const sayMore = (): boolean => {
-    const field = fields.said.current?.querySelector<HTMLElement>("input, select");
-    field?.focus();
-    return field !== null && field !== undefined;
+  /** What changes the selected shape; true where the command was one of those. */
+  const editByKey = (command: Command): boolean => {
+    const edits = keyEdits(command, editor, visible);
+    if (edits === null) return false;
+    const reshapes = edits.some(({ type }) => type === "reshape");
+    if (reshapes && hidden) return true;
+    for (const one of edits) edit(one);
+    const now = selectedOf(session.snapshot().current?.editor ?? editor);
+    if (reshapes && now) canvas.current?.show(now.box);
+    return true;
   };
 
   /** False where the key keeps its usual meaning. */
   const run = (command: Command): boolean => {
-    const image = editor.image;
+    if (command.type === "remove" && hand.tool === "draw") {
+      stepPath({ type: "back" });
+      return true;
+    }
+    if (editByKey(command)) return true;
     switch (command.type) {
-      case "label":
-        pickLabel(command.name);
-        return true;
-      case "act":
-        void acting.act(command.name);
-        return true;
-      case "find-label":
-        fields.filter.current?.focus();
-        return fields.filter.current !== null;
-      case "draw":
-        draw(drawLabel);
-        return true;
       case "cycle":
         return cycle(command.by);
-      case "nudge":
-        nudge(command.dx, command.dy);
-        return true;
-      case "stretch":
-        reshapeBox("stretch", (box) => stretched(box, command.dx, command.dy, image));
-        return true;
-      case "grow":
-        reshapeBox("grow", (box) => grown(box, command.by, image));
-        return true;
-      case "vertex":
-        chooseVertex(command.by);
-        return true;
-      case "vertex-add":
-        addVertex();
-        return true;
-      case "mark":
-        markNext();
-        return true;
       case "say":
-        return sayMore();
-      case "link":
-        startLink();
-        return true;
-      case "matter":
-        show(nextMatter(scene.matters, editor.selected, command.by));
-        return true;
-      case "toggle-answer":
-        scene.toggleAnswer(command.number);
-        return true;
-      case "take-answer":
-        takeAll(command.number);
-        return true;
-      case "accept":
-        accept();
-        return true;
+        return focused(fields.said.current?.querySelector<HTMLElement>("input, select"));
+      case "find-label":
+        return focused(fields.filter.current);
       case "return":
-        fields.issue.current?.focus();
-        return fields.issue.current !== null;
+        return focused(fields.issue.current);
       case "comment":
-        fields.comment.current?.focus();
-        return fields.comment.current !== null;
+        return focused(fields.comment.current);
+      default:
+        act(command);
+        return true;
+    }
+  };
+
+  const act = (command: Command): void => {
+    switch (command.type) {
+      case "label":
+        return pickLabel(command.name);
+      case "act":
+        return void acting.act(command.name);
+      case "draw":
+        return draw(drawLabel);
+      case "link":
+        return link.start();
+      case "matter":
+        return show(nextMatter(scene.matters, editor.selected, command.by));
+      case "toggle-answer":
+        return scene.toggleAnswer(command.number);
+      case "take-answer":
+        return takeAll(command.number);
+      case "accept":
+        return accept();
       case "frame":
-        stepFrame(command.by);
-        return true;
+        return frames.step(command.by);
       case "key-frame":
-        setKeyFrame();
-        return true;
-      case "remove":
-        remove();
-        return true;
-      case "undo":
-      case "redo":
-        edit({ type: command.type });
-        return true;
+        return frames.setKey();
       case "submit":
-        enter();
-        return true;
+        return enter();
       case "skip":
-        if (!lost) setSkipping(true);
-        return true;
+        return lost ? undefined : setSkipping(true);
       case "hide":
-        setHidden(!hidden);
-        return true;
+        return setHidden(!hidden);
       case "fit":
-        canvas.current?.fit();
-        return true;
+        return canvas.current?.fit();
       case "zoom":
-        canvas.current?.zoom(command.factor);
-        return true;
+        return canvas.current?.zoom(command.factor);
       case "help":
-        setHelping(true);
-        return true;
+        return setHelping(true);
       case "escape":
-        escape();
-        return true;
+        return escape();
     }
   };
 
@@ -414,7 +299,7 @@ export function Workspace({ api, session, current, next, images, notify }: Props
             overlays={overlays}
             pins={scene.pins}
             spots={spots}
-            targets={targets}
+            targets={link.targets}
             geometry={geometryOf(drawLabel)}
             path={hand.tool === "draw" ? hand.path : null}
             loaded={loaded}
@@ -428,11 +313,16 @@ export function Workspace({ api, session, current, next, images, notify }: Props
             onDrawn={add}
             onPath={stepPath}
             onPick={(shape) => edit({ type: "take", shapes: [shape] })}
-            onTarget={linkTo}
+            onTarget={link.to}
             onReady={setReadyTask}
           />
           {!loaded && !problem && <div className="stage-message muted">Loading the image…</div>}
-          <HandHint hand={hand} label={drawLabel} hidden={hidden} candidate={shapeOf(editor, targets?.candidate ?? null)} />
+          <HandHint
+            hand={hand}
+            label={drawLabel}
+            hidden={hidden}
+            candidate={shapeOf(editor, link.targets?.candidate ?? null)}
+          />
           <Toolbar
             history={editor.shapes}
             drawing={isDrawing}
@@ -465,7 +355,7 @@ export function Workspace({ api, session, current, next, images, notify }: Props
           onEdit={edit}
           onShow={show}
           onPickLabel={pickLabel}
-          onLink={startLink}
+          onLink={link.start}
           onTake={(shape) => edit({ type: "take", shapes: [shape] })}
           onTakeAll={takeAll}
           onOffer={setOffered}
@@ -498,9 +388,15 @@ export function Workspace({ api, session, current, next, images, notify }: Props
           }}
         />
       )}
-      {helping && (
-        <HelpOverlay labels={labels} functions={functions} onClose={closeDialog(() => setHelping(false))} />
-      )}
+      {helping && <HelpOverlay labels={labels} functions={functions} onClose={closeDialog(() => setHelping(false))} />}
     </div>
   );
+}
+
+const pictureOf = (frame: Frame): Picture => ({ item_digest: frame.digest, image_url: frame.image_url });
+
+/** Whether there was anything to focus. */
+function focused(field: HTMLElement | null | undefined): boolean {
+  field?.focus();
+  return field !== null && field !== undefined;
 }

@@ -35,7 +35,15 @@ test("what was returned begins with what was answered", () => {
 
 test("a clip begins with the proposals of its frames, each on its own", () => {
   const detections = [{ label: "7", score: 0.4, box: [10, 10, 40, 50] }];
-  const frame = (index: number) => ({ digest: `f${index}`, index, time: index, width: 160, height: 120, image_url: "", detections });
+  const frame = (index: number) => ({
+    digest: `f${index}`,
+    index,
+    time: index,
+    width: 160,
+    height: 120,
+    image_url: "",
+    detections,
+  });
   const shapes = beginning(task({ frames: [frame(0), frame(5)] }), RECIPE.labels);
   expect(shapes.map(({ frame: at }) => at)).toEqual([0, 5]);
   expect(new Set(shapes.map(({ id }) => id)).size).toBe(2);
@@ -43,8 +51,26 @@ test("a clip begins with the proposals of its frames, each on its own", () => {
 
 test("what is read and sent again says the same, in all its parts", () => {
   const given = [
-    { id: "a", type: "box" as const, label: "1", box: [1, 2, 30, 40], attributes: { sure: true, tags: ["x"] }, links: [{ type: "on", to: "b" }], group: "g", track: "t" },
-    { id: "b", type: "polygon" as const, label: "3", points: [[0, 0], [20, 0], [0, 10]] },
+    {
+      id: "a",
+      type: "box" as const,
+      label: "1",
+      box: [1, 2, 30, 40],
+      attributes: { sure: true, tags: ["x"] },
+      links: [{ type: "on", to: "b" }],
+      group: "g",
+      track: "t",
+    },
+    {
+      id: "b",
+      type: "polygon" as const,
+      label: "3",
+      points: [
+        [0, 0],
+        [20, 0],
+        [0, 10],
+      ],
+    },
     { id: "c", type: "point" as const, label: "7", points: [[5, 6]], frame: 4, keyframe: true },
   ];
   expect(bodies(shapesFrom(given, { width: 160, height: 120 }))).toEqual(given);

@@ -85,5 +85,8 @@ test("what cannot be kept at all is an error too; a service without checks finds
   await vi.advanceTimersByTimeAsync(1000);
   asked[1]?.fail(problem(404, "not-found"));
   await vi.advanceTimersByTimeAsync(0);
-  expect(found.map(({ issues }) => issues)).toEqual([[{ rule: "bad-shape", severity: "error", message: "D", shapes: [] }], []]);
+  expect(found.map(({ issues }) => issues)).toEqual([
+    [{ rule: "bad-shape", severity: "error", message: "D", shapes: [] }],
+    [],
+  ]);
 });

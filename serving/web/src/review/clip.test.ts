@@ -21,10 +21,28 @@ test("outside its key frames, and on them, nothing is made up", () => {
 
 test("forms with another number of points hold until the next key frame", () => {
   const image = { width: 100, height: 100 };
-  const line = through("polyline", [{ x: 0, y: 0 }, { x: 9, y: 9 }], image);
-  const longer = through("polyline", [{ x: 50, y: 0 }, { x: 59, y: 9 }, { x: 70, y: 9 }], image);
+  const line = through(
+    "polyline",
+    [
+      { x: 0, y: 0 },
+      { x: 9, y: 9 },
+    ],
+    image,
+  );
+  const longer = through(
+    "polyline",
+    [
+      { x: 50, y: 0 },
+      { x: 59, y: 9 },
+      { x: 70, y: 9 },
+    ],
+    image,
+  );
   if (!line || !longer) throw new Error("not drawn");
-  const road = [{ ...key(0, 0), ...line }, { ...key(4, 0), ...longer }];
+  const road = [
+    { ...key(0, 0), ...line },
+    { ...key(4, 0), ...longer },
+  ];
   expect(interpolated(road, 2)?.points).toEqual(line.points);
 });
 

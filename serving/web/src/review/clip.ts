@@ -1,6 +1,6 @@
 /**
- * Shapes of a clip: each belongs to a frame. Shapes of one track are one object; between two of them the object is where
- * a straight line in time says.
+ * Shapes of a clip: each belongs to a frame. Shapes of one track are one object; between two of them the object is
+ * where a straight line in time says.
  */
 import type { Box } from "./geometry";
 import type { Outline } from "./outline";

@@ -24,7 +24,10 @@ test("the proposal lists the most certain detection first", () => {
 });
 
 test("a drawn box is selected, has no score, and gets an id of its own", () => {
-  const editor = after({ type: "add", label: "1", outline: boxed([0, 0, 5, 5]) }, { type: "add", label: "2", outline: boxed([0, 0, 6, 6]) });
+  const editor = after(
+    { type: "add", label: "1", outline: boxed([0, 0, 5, 5]) },
+    { type: "add", label: "2", outline: boxed([0, 0, 6, 6]) },
+  );
   expect(labels(editor)).toEqual(["3", "7", "1", "2"]);
   const drawn = selectedOf(editor);
   expect(drawn && [drawn.label, originOf(drawn), scoreOf(drawn)]).toEqual(["2", "drawn", null]);
@@ -98,7 +101,13 @@ test("a drawn shape has the defaults of its label", () => {
 });
 
 test("typing a text is one undo; taking a value away leaves none", () => {
-  const say = (value: string | null): Edit => ({ type: "say", id: "d1", attribute: "colour", value, tag: "say colour" });
+  const say = (value: string | null): Edit => ({
+    type: "say",
+    id: "d1",
+    attribute: "colour",
+    value,
+    tag: "say colour",
+  });
   const typed = [say("r"), say("re"), say("red")].reduce(edited, drawnCar());
   expect(said(typed)).toEqual({ parked: false, colour: "red" });
   expect(said(edited(typed, { type: "undo" }))).toEqual({ parked: false });
@@ -106,7 +115,8 @@ test("typing a text is one undo; taking a value away leaves none", () => {
 });
 
 test("relabelled, a shape keeps what the new label has too, with a value that it allows", () => {
-  const car = (colour: string): Editor => edited(drawnCar(), { type: "say", id: "d1", attribute: "colour", value: colour });
+  const car = (colour: string): Editor =>
+    edited(drawnCar(), { type: "say", id: "d1", attribute: "colour", value: colour });
   const van: Edit = { type: "relabel", id: "d1", label: "van" };
   expect(said(edited(car("white"), van))).toEqual({ colour: "white" });
   expect(said(edited(car("red"), van))).toEqual({});
@@ -132,7 +142,13 @@ test("several are selected by marking, in their order; marked again, one is left
 });
 
 test("what is taken of another's answer gets ids of its own, and keeps its links among what is taken", () => {
-  const source = { ...bare("m0", "7", boxed([1, 1, 9, 9])), links: [{ type: "on", to: "p" }, { type: "on", to: "gone" }] };
+  const source = {
+    ...bare("m0", "7", boxed([1, 1, 9, 9])),
+    links: [
+      { type: "on", to: "p" },
+      { type: "on", to: "gone" },
+    ],
+  };
   const target = bare("p", "3", boxed([2, 2, 8, 8]));
   const taken = after({ type: "take", shapes: [source, target] });
   expect(shapesOf(taken).map(({ id }) => id)).toEqual(["m0", "m1", "d1", "p"]);
@@ -141,7 +157,10 @@ test("what is taken of another's answer gets ids of its own, and keeps its links
 });
 
 test("all shapes at once is one step, and a selection that is gone is none", () => {
-  const replaced = after({ type: "select", id: "m0" }, { type: "replace", shapes: [bare("n", "1", boxed([1, 1, 9, 9]))] });
+  const replaced = after(
+    { type: "select", id: "m0" },
+    { type: "replace", shapes: [bare("n", "1", boxed([1, 1, 9, 9]))] },
+  );
   expect([labels(replaced), replaced.selected]).toEqual([["1"], null]);
   expect(labels(edited(replaced, { type: "undo" }))).toEqual(["3", "7"]);
 });

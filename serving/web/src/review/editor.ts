@@ -99,7 +99,9 @@ export function edited(editor: Editor, edit: Edit): Editor {
       return changed(editor, edit.id, (shape) => ({ ...shape, track: edit.track }));
     case "link":
       return changed(editor, edit.id, (shape) =>
-        shape.links.some((link) => sameLink(link, edit.link)) ? shape : { ...shape, links: [...shape.links, edit.link] },
+        shape.links.some((link) => sameLink(link, edit.link))
+          ? shape
+          : { ...shape, links: [...shape.links, edit.link] },
       );
     case "unlink":
       return changed(editor, edit.id, (shape) => unlinked(shape, (link) => sameLink(link, edit.link)));

@@ -42,7 +42,15 @@ test("a slip of the hand is no box", () => {
 });
 
 describe("polygons, lines and points", () => {
-  const triangle = through("polygon", [{ x: 10, y: 10 }, { x: 90, y: 10 }, { x: 10, y: 90 }], image);
+  const triangle = through(
+    "polygon",
+    [
+      { x: 10, y: 10 },
+      { x: 90, y: 10 },
+      { x: 10, y: 90 },
+    ],
+    image,
+  );
   const dot = through("point", [{ x: 20, y: 20 }], image);
   if (!triangle || !dot) throw new Error("not drawn");
   const all = [bare("field", "x", triangle), bare("dot", "x", dot)];

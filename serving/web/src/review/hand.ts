@@ -31,7 +31,8 @@ export function linking(
   const possible = typesFrom(types, source).filter(
     (type) => hasRoom(type, source) && targetsOf(type, source, shapes).length > 0,
   );
-  const before = hand.tool === "link" && hand.source === source.id ? possible.findIndex(({ name }) => name === hand.type) : -1;
+  const before =
+    hand.tool === "link" && hand.source === source.id ? possible.findIndex(({ name }) => name === hand.type) : -1;
   const type = possible.find(({ name }) => name === named) ?? possible[(before + 1) % possible.length];
   if (!type) return null;
   const candidate = targetsOf(type, source, shapes)[0]?.id ?? null;

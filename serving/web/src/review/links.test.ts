@@ -7,12 +7,21 @@ import { type Link, type Shape, bare } from "./shapes";
 
 const type: LinkType = { name: "picks", from: ["person"], to: ["thing"], min_out: 1, max_out: 2, max_in: 1 };
 const other: LinkType = { name: "sees", from: ["person"], to: ["thing", "person"] };
-const shape = (id: string, label: string, ...links: Link[]): Shape => ({ ...bare(id, label, boxed([0, 0, 9, 9])), links });
+const shape = (id: string, label: string, ...links: Link[]): Shape => ({
+  ...bare(id, label, boxed([0, 0, 9, 9])),
+  links,
+});
 const picks = (to: string): Link => ({ type: "picks", to });
 const ids = (shapes: readonly Shape[]) => shapes.map(({ id }) => id);
 
 test("a link leads to shapes of a fitting label that have room and are not linked yet", () => {
-  const shapes = [shape("p", "person", picks("a")), shape("q", "person", picks("b")), shape("a", "thing"), shape("b", "thing"), shape("c", "thing")];
+  const shapes = [
+    shape("p", "person", picks("a")),
+    shape("q", "person", picks("b")),
+    shape("a", "thing"),
+    shape("b", "thing"),
+    shape("c", "thing"),
+  ];
   const [p] = shapes;
   if (!p) throw new Error();
   expect(ids(targetsOf(type, p, shapes))).toEqual(["c"]);

@@ -5,8 +5,34 @@ const types = (blocks: readonly Block[]) => blocks.map(({ type }) => type);
 const text = (value: string): Inline => ({ type: "text", text: value });
 
 test("blocks of every kind are told apart", () => {
-  const source = ["# T", "para", "graph", "", "- a", "- b", "", "> q", "", "```", "<b>", "```", "---", "", "a|b", "-|-", "1|2"];
-  expect(types(blocksOf(source.join("\n")))).toEqual(["heading", "paragraph", "list", "quote", "code", "rule", "table"]);
+  const source = [
+    "# T",
+    "para",
+    "graph",
+    "",
+    "- a",
+    "- b",
+    "",
+    "> q",
+    "",
+    "```",
+    "<b>",
+    "```",
+    "---",
+    "",
+    "a|b",
+    "-|-",
+    "1|2",
+  ];
+  expect(types(blocksOf(source.join("\n")))).toEqual([
+    "heading",
+    "paragraph",
+    "list",
+    "quote",
+    "code",
+    "rule",
+    "table",
+  ]);
 });
 
 test("numbered lists hold lists", () => {

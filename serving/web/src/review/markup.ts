@@ -1,5 +1,5 @@
 /**
- * A safe part of Markdown as a tree: headings, paragraphs, lists, quotes, code, tables, rules; bold, italic, code, links.
+ * A safe part of Markdown as a tree: headings, paragraphs, lists, quotes, code, tables, rules; bold, italic, links.
  *
  * There is no HTML in the result and no way to make any: whatever is not understood stays text. Pictures are links.
  */

@@ -5,8 +5,17 @@ import { boxed } from "./outline";
 import { bare } from "./shapes";
 
 const shapes = ["a", "b", "c", "d"].map((id) => bare(id, "x", boxed([0, 0, 9, 9])));
-const issue = (severity: Issue["severity"], ...named: string[]): Issue => ({ rule: "r", severity, message: severity, shapes: named });
-const sources = { issues: [issue("warning", "a"), issue("error", "b", "a")], returned: [{ message: "wrong", shapes: ["c"] }], disputed: ["d", "gone"] };
+const issue = (severity: Issue["severity"], ...named: string[]): Issue => ({
+  rule: "r",
+  severity,
+  message: severity,
+  shapes: named,
+});
+const sources = {
+  issues: [issue("warning", "a"), issue("error", "b", "a")],
+  returned: [{ message: "wrong", shapes: ["c"] }],
+  disputed: ["d", "gone"],
+};
 
 test("errors come first and warnings last; a shape that is gone is not disputed", () => {
   expect(mattersOf(sources, shapes).map(({ kind }) => kind)).toEqual(["error", "returned", "disputed", "warning"]);

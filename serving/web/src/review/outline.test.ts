@@ -1,5 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { boxed, hits, inTheMiddle, middles, moved, outlineOf, through, vertexAdded, vertexMoved, vertexRemoved } from "./outline";
+import {
+  boxed,
+  hits,
+  inTheMiddle,
+  middles,
+  moved,
+  outlineOf,
+  through,
+  vertexAdded,
+  vertexMoved,
+  vertexRemoved,
+} from "./outline";
 
 const image = { width: 100, height: 80 };
 const at = (x: number, y: number) => ({ x, y });
@@ -32,7 +43,11 @@ describe("what makes a form", () => {
 
   test("what the service says outside the image is none; a point is kept", () => {
     expect(outlineOf("box", [200, 0, 220, 10], [], image)).toBeNull();
-    expect(outlineOf("point", [7, 8, 7, 8], [at(7, 8)], image)).toEqual({ type: "point", box: [7, 8, 7, 8], points: [at(7, 8)] });
+    expect(outlineOf("point", [7, 8, 7, 8], [at(7, 8)], image)).toEqual({
+      type: "point",
+      box: [7, 8, 7, 8],
+      points: [at(7, 8)],
+    });
   });
 });
 
@@ -73,9 +88,12 @@ test.each([
   expect(hits(outline, point, 4)).toBe(meant);
 });
 
-test.each(["box", "point", "polygon", "polyline"] as const)("a %s can be begun by keyboard, in what is seen", (type) => {
-  const outline = inTheMiddle(type, [0, 0, 40, 40], image);
-  expect(outline.type).toBe(type);
-  expect(outline.box[0]).toBeGreaterThanOrEqual(0);
-  expect(outline.box[2]).toBeLessThanOrEqual(40);
-});
+test.each(["box", "point", "polygon", "polyline"] as const)(
+  "a %s can be begun by keyboard, in what is seen",
+  (type) => {
+    const outline = inTheMiddle(type, [0, 0, 40, 40], image);
+    expect(outline.type).toBe(type);
+    expect(outline.box[0]).toBeGreaterThanOrEqual(0);
+    expect(outline.box[2]).toBeLessThanOrEqual(40);
+  },
+);

@@ -37,7 +37,12 @@ export function through(type: Exclude<Geometry, "box">, points: readonly Point[]
 }
 
 /** As the service tells it, or null where it lies outside the image. */
-export function outlineOf(type: Geometry, box: readonly number[], points: readonly Point[], image: Size): Outline | null {
+export function outlineOf(
+  type: Geometry,
+  box: readonly number[],
+  points: readonly Point[],
+  image: Size,
+): Outline | null {
   if (type !== "box") return through(type, points, image);
   const part = clipped(box, image);
   return part && boxed(part);
@@ -159,7 +164,8 @@ function around(points: readonly Point[]): Box {
 
 function edges(outline: Outline): [Point, Point][] {
   const { points, type } = outline;
-  const following = (index: number): Point | undefined => points[index + 1] ?? (type === "polygon" ? points[0] : undefined);
+  const following = (index: number): Point | undefined =>
+    points[index + 1] ?? (type === "polygon" ? points[0] : undefined);
   return points.flatMap((point, index) => {
     const next = following(index);
     return next ? [[point, next] as [Point, Point]] : [];
@@ -195,4 +201,3 @@ function isWithin(points: readonly Point[], point: Point): boolean {
   }
   return within;
 }
-

@@ -4,10 +4,7 @@ import type { ReturnedIssue } from "../api/coming";
 export type Returning = readonly ReturnedIssue[];
 
 export type ReturningStep =
-  | { type: "pin"; message: string; shapes: readonly string[] }
-  | { type: "drop"; index: number };
- ;
-
+  { type: "pin"; message: string; shapes: readonly string[] } | { type: "drop"; index: number };
 /** Without words there is nothing to mend. */
 export function returning(issues: Returning, step: ReturningStep): Returning {
   switch (step.type) {

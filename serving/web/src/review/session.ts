@@ -11,6 +11,7 @@ import type { Golden, ReturnedIssue } from "../api/coming";
 import type { Issue, Recipe, Submission, Task } from "../api/types";
 import { type Activity, type Sign, begunActivity, noticed } from "./activity";
 import { Recipes, beginning } from "./beginning";
+import { delivered } from "./delivery";
 import { DraftSync, newerDraft } from "./draftSync";
 import { Drafts } from "./drafts";
 import { type Edit, type Editor, edited, opened, shapesOf } from "./editor";
@@ -109,10 +110,12 @@ const POLL_EMPTY_MS = 3_000;
 const RETRY_BEAT_MS = 2_000;
 export const IDLE_AFTER_MS = 15 * 60_000;
 
+const KEPT = "Your shapes are kept; the task comes back next, with what is to be mended.";
+
 const TAKEN_AGAIN: Notice = {
   tone: "info",
   title: "The lease had run out and is yours again",
-  detail: "Nobody else had taken this image; your boxes are as they were.",
+  detail: "Nobody else had taken this image; your shapes are as they were.",
   hint: "",
 };
 
@@ -334,31 +337,13 @@ export class ReviewSession {
   private async send(entry: Entry): Promise<void> {
     this.setOutbox(sending(this.state.outbox, entry.taskId));
     try {
-      const reply = await this.deliver(entry);
+      const reply = await delivered(this.ports.api, entry);
       this.acknowledged(entry);
       this.teach(entry, reply);
     } catch (error) {
       const signedOut = error instanceof ProblemError && error.status === 401;
       if (isPassing(error) || signedOut) this.postpone(entry, error);
       else this.refused(entry, error);
-    }
-  }
-
-  private deliver(entry: Entry): Promise<unknown> {
-    const { answer, epoch, taskId } = entry;
-    const { api } = this.ports;
-    switch (answer.kind) {
-      case "submit": {
-        const { shapes, note, activeSeconds } = answer;
-        const timed = activeSeconds === undefined ? {} : { active_seconds: activeSeconds };
-        return api.submit(taskId, { epoch, shapes, note, ...timed });
-      }
-      case "skip":
-        return api.skip(taskId, { epoch, reason: answer.reason });
-      case "accept":
-        return api.accept(taskId, { epoch, ...noted(answer.note) });
-      case "return":
-        return api.giveBack(taskId, { epoch, issues: answer.issues, ...noted(answer.note) });
     }
   }
 
@@ -398,7 +383,7 @@ export class ReviewSession {
     const issues = error instanceof ProblemError ? issuesIn(error.problem) : null;
     if (issues) this.refusals.set(entry.taskId, issues);
     const { title, detail, hint } = describe(error);
-    const kept = entry.answer.kind === "submit" && !answered ? "Your shapes are kept; the task comes back next, with what is to be mended." : "";
+    const kept = entry.answer.kind === "submit" && !answered ? KEPT : "";
     this.ports.notify({
       tone: "error",
       title: `An answer was not taken: ${title}`,
@@ -646,5 +631,3 @@ export class ReviewSession {
     for (const listener of this.listeners) listener();
   }
 }
-
-const noted = (note: string): { note?: string } => (note === "" ? {} : { note });

@@ -127,7 +127,8 @@ export function resulting(before: readonly Shape[], given: readonly ShapeBody[],
 
 const pointsOf = (one: ShapeBody) => (one.points ?? []).map(([x = 0, y = 0]) => ({ x, y }));
 
-const unused = (name: string, taken: ReadonlySet<string>): string => (taken.has(name) ? unused(`${name}.`, taken) : name);
+const unused = (name: string, taken: ReadonlySet<string>): string =>
+  taken.has(name) ? unused(`${name}.`, taken) : name;
 
 /** An id that no shape of the list has. */
 export function freshId(shapes: readonly Shape[]): string {

@@ -23,7 +23,10 @@ export function useComments(api: Api, project: string, digest: string): Commenti
 
   const load = useCallback(async () => {
     const reply = await api.comments(project, digest);
-    setKnown({ digest, comments: Array.isArray(reply) ? (reply as Comment[]) : (reply as { comments: Comment[] }).comments });
+    setKnown({
+      digest,
+      comments: Array.isArray(reply) ? (reply as Comment[]) : (reply as { comments: Comment[] }).comments,
+    });
     setOffered(true);
   }, [api, project, digest]);
 

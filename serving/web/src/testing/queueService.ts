@@ -35,7 +35,15 @@ export class QueueService implements ReviewApi {
   private readonly rows: Row[];
 
   constructor(tasks: readonly Task[]) {
-    this.rows = tasks.map((task) => ({ task, state: "open", owner: null, epoch: 0, expiresAt: 0, answer: null, draft: null }));
+    this.rows = tasks.map((task) => ({
+      task,
+      state: "open",
+      owner: null,
+      epoch: 0,
+      expiresAt: 0,
+      answer: null,
+      draft: null,
+    }));
   }
 
   answerOf = (task: string): unknown => this.row(task).answer;
