@@ -15,10 +15,13 @@ export interface DraftApi {
 interface Pending {
   readonly task: Task;
   readonly draft: Draft;
+  /** When the first change was made that is not sent yet. */
+  readonly since: number;
   readonly dueAt: number;
 }
 
 const PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 10_000; // somebody who never pauses is saved as well
 const RETRY_MS = 10_000;
 
 export class DraftSync {
@@ -37,7 +40,9 @@ export class DraftSync {
   /** This is the newest draft; those before it need not be sent. */
   keep(task: Task, draft: Draft): void {
     if (this.pending && this.pending.task.id !== task.id) void this.flush(false);
-    this.pending = { task, draft, dueAt: this.now() + PAUSE_MS };
+    const now = this.now();
+    const since = this.pending?.since ?? now;
+    this.pending = { task, draft, since, dueAt: Math.min(now + PAUSE_MS, since + LONGEST_PAUSE_MS) };
   }
 
   /** The task is answered or not ours any more: nothing of it is to be sent. */

@@ -306,6 +306,15 @@ describe("drafts on the service", () => {
     expect(service.draftOf("t1")).toMatchObject({ epoch: 1, content: { shapes: [{}, {}, { label: "7" }] } });
   });
 
+  test("work without a pause is saved as well", async () => {
+    const session = await page();
+    for (let x = 1; x < 13; x += 1) {
+      session.edit({ type: "reshape", id: "m0", outline: boxed([x, 1, 40, 40]) });
+      await later(session, 1);
+    }
+    expect(service.draftOf("t1")).not.toBeNull();
+  });
+
   test("selecting is nothing to save", async () => {
     const session = await page();
     session.edit({ type: "cycle", by: 1 });

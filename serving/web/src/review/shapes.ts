@@ -60,7 +60,7 @@ export function originOf(shape: Shape): Origin {
 export const scoreOf = (shape: Shape): number | null =>
   shape.proposed && shape.proposed.label === shape.label ? shape.proposed.score : null;
 
-export const sameBox = (a: Box, b: Box): boolean => a.every((value, index) => value === b[index]);
+const sameBox = (a: Box, b: Box): boolean => a.every((value, index) => value === b[index]);
 
 export const sameShapes = (a: readonly Shape[], b: readonly Shape[]): boolean =>
   a.length === b.length &&
