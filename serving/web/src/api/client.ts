@@ -1,10 +1,23 @@
 /** Every request the page makes. The token travels only as a header, so that no other site can use it. */
+import type {
+  AcceptBody,
+  ActionBody,
+  ActionResult,
+  Comment,
+  CommentBody,
+  Comments,
+  Functions,
+  ReturnBody,
+} from "./coming";
 import { NetworkError, ProblemError, problemOf } from "./problem";
 import type {
+  Checked,
   Cycle,
   CycleBody,
   CyclePage,
   DeliveryPage,
+  DraftBody,
+  DraftSaved,
   DriftPage,
   DriftReport,
   DriftStatus,
@@ -16,6 +29,7 @@ import type {
   Models,
   Project,
   Promotion,
+  Recipe,
   Replayed,
   ReviewEventPage,
   Selection,
@@ -38,6 +52,16 @@ interface How {
   /** Goes through even while the page is being closed. */
   readonly keepalive?: boolean;
   readonly timeoutMs?: number;
+  /** Takes the request back. */
+  readonly signal?: AbortSignal;
+}
+
+export interface AnswerBody {
+  readonly epoch: number;
+  readonly shapes: readonly ShapeBody[];
+  readonly note: string;
+  /** Only to a service that knows it (see api/coming.ts). */
+  readonly active_seconds?: number;
 }
 
 export class Api {
@@ -58,17 +82,37 @@ export class Api {
 
   lease = (project: string, count: number) => this.json<Lease>("POST", at(project, "/tasks/lease"), { count });
   heartbeat = (task: string, epoch: number) => this.json<Heartbeat>("POST", on(task, "heartbeat"), { epoch });
-  submit = (task: string, body: { epoch: number; shapes: ShapeBody[]; note: string }) =>
-    this.json<Submission>("POST", on(task, "submit"), body);
+  submit = (task: string, body: AnswerBody) => this.json<Submission>("POST", on(task, "submit"), body);
   skip = (task: string, body: { epoch: number; reason: string }) =>
     this.json<Submission>("POST", on(task, "skip"), body);
+
+  accept = (task: string, body: AcceptBody) => this.json<unknown>("POST", on(task, "accept"), body);
+  giveBack = (task: string, body: ReturnBody) => this.json<unknown>("POST", on(task, "return"), body);
+  /** `leaving`: goes through even while the page is being closed, where it is small enough for the browser. */
+  draft = (task: string, body: DraftBody, leaving: boolean) =>
+    this.json<DraftSaved>("POST", on(task, "draft"), body, { keepalive: leaving });
+  check = (task: string, shapes: readonly ShapeBody[], signal: AbortSignal) =>
+    this.json<Checked>("POST", on(task, "check"), { shapes }, { signal });
+  recipe = (project: string, version: number) => this.json<Recipe>("GET", at(project, `/recipe/${version}`));
+
+  functions = (project: string) => this.json<Functions>("GET", at(project, "/functions"));
+  act = (task: string, name: string, body: ActionBody) =>
+    this.json<ActionResult>("POST", on(task, `actions/${encodeURIComponent(name)}`), body);
+  comments = (project: string, digest: string) =>
+    this.json<Comments | Comment[]>("GET", at(project, `/items/${digest}/comments`));
+  comment = (project: string, digest: string, body: CommentBody) =>
+    this.json<Comment>("POST", at(project, `/items/${digest}/comments`), body);
+  reply = (comment: string, text: string) => this.json<unknown>("POST", under(comment, "replies"), { text });
+  resolve = (comment: string) => this.json<unknown>("POST", under(comment, "resolve"));
+  reopen = (comment: string) => this.json<unknown>("POST", under(comment, "reopen"));
 
   /** Goes through even while the page is being closed. */
   async release(task: string, epoch: number): Promise<void> {
     await this.send("POST", on(task, "release"), { epoch }, { keepalive: true });
   }
 
-  image = async (task: Task): Promise<Blob> => (await this.send("GET", task.image_url)).blob().catch(cutShort);
+  image = async (picture: Pick<Task, "image_url">): Promise<Blob> =>
+    (await this.send("GET", picture.image_url)).blob().catch(cutShort);
 
   events = (project: string, after: number) =>
     this.json<ReviewEventPage>("GET", at(project, `/events?after=${after}&limit=1000`));
@@ -116,7 +160,9 @@ export class Api {
     }
     const headers: Record<string, string> = { Authorization: `Bearer ${this.token}` };
     const { keepalive = false, timeoutMs = TIMEOUT_MS } = how;
-    const init: RequestInit = { method, headers, keepalive, signal: AbortSignal.timeout(timeoutMs) };
+    const timeout = AbortSignal.timeout(timeoutMs);
+    const signal = how.signal ? AbortSignal.any([how.signal, timeout]) : timeout;
+    const init: RequestInit = { method, headers, keepalive, signal };
     if (body !== undefined) {
       headers["Content-Type"] = "application/json";
       init.body = JSON.stringify(body);
@@ -146,4 +192,5 @@ function cutShort(): never {
 
 const at = (project: string, rest: string): string => `/v1/projects/${encodeURIComponent(project)}${rest}`;
 const on = (task: string, action: string): string => `/v1/tasks/${encodeURIComponent(task)}/${action}`;
+const under = (comment: string, action: string): string => `/v1/comments/${encodeURIComponent(comment)}/${action}`;
 const hook = (endpoint: string): string => `/v1/webhooks/${encodeURIComponent(endpoint)}`;

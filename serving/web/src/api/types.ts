@@ -1,4 +1,5 @@
 /** Short names for the shapes that OpenAPI publishes. `npm run types` writes schema.d.ts. */
+import type { ClipShape, SubmissionComing, TaskComing } from "./coming";
 import type { components } from "./schema";
 
 type Schemas = components["schemas"];
@@ -8,14 +9,23 @@ export type Role = Me["role"];
 export type Project = Schemas["ProjectOut"];
 export type Label = Schemas["LabelOut"];
 export type Summary = Schemas["Summary"];
-export type Task = Schemas["TaskOut"];
-export type Lease = Schemas["LeaseOut"];
+export type Recipe = Schemas["RecipeOut"];
+export type Geometry = Schemas["Geometry"];
+export type Attribute = Schemas["AttributeDocument"];
+export type LinkType = Schemas["LinkTypeDocument"];
+export type Task = Schemas["TaskOut"] & TaskComing;
+export type Lease = Omit<Schemas["LeaseOut"], "tasks"> & { tasks: Task[] };
+export type PersonAnswer = Schemas["AnswerOut"];
+export type Issue = Schemas["IssueOut"];
+export type Checked = Schemas["CheckOut"];
+export type DraftBody = Schemas["DraftIn"];
+export type DraftSaved = Schemas["DraftSavedOut"];
 export type Heartbeat = Schemas["HeartbeatOut"];
 export type Detection = Schemas["DetectionOut"];
 export type SubmitBody = Schemas["SubmitIn"];
-export type ShapeBody = SubmitBody["shapes"][number];
+export type ShapeBody = ClipShape;
 export type SkipBody = Schemas["SkipIn"];
-export type Submission = Schemas["SubmissionOut"];
+export type Submission = Schemas["SubmissionOut"] & SubmissionComing;
 export type ReviewEventPage = Schemas["EventPage"];
 export type ProjectEvent = Schemas["EventOut"];
 export type Cycle = Schemas["CycleOut"];

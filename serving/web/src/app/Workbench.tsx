@@ -148,22 +148,18 @@ function Reviewer({ api, me, project, tab, notify, frame, other }: ReviewerProps
   useEffect(() => {
     if (tab === "review") setVisited(true);
   }, [tab]);
-  const reviewing = useReviewSession(api, me.id, visited && tenure === "ours" ? project.id : null, notify);
+  const reviewing = useReviewSession(api, me.id, visited && tenure === "ours" ? project : null, notify);
   if (tab !== "review") return frame(null, other());
   if (tenure === "elsewhere") return frame(null, <Elsewhere onTakeOver={takeOver} />);
   if (!reviewing) return frame(null, null);
-  return <InSession project={project} reviewing={reviewing} frame={frame} />;
+  return <InSession api={api} project={project} reviewing={reviewing} notify={notify} frame={frame} />;
 }
 
-function InSession({
-  project,
-  reviewing,
-  frame,
-}: {
-  project: Project;
-  reviewing: Reviewing;
-  frame: ReviewerProps["frame"];
-}) {
+interface InSessionProps extends Pick<ReviewerProps, "api" | "project" | "notify" | "frame"> {
+  readonly reviewing: Reviewing;
+}
+
+function InSession({ api, project, reviewing, notify, frame }: InSessionProps) {
   const state = useReviewState(reviewing.session);
   const figures = (
     <>
@@ -178,7 +174,14 @@ function InSession({
   );
   return frame(
     figures,
-    <ReviewPage project={project} session={reviewing.session} state={state} images={reviewing.images} />,
+    <ReviewPage
+      api={api}
+      project={project}
+      session={reviewing.session}
+      state={state}
+      images={reviewing.images}
+      notify={notify}
+    />,
   );
 }
 

@@ -31,10 +31,21 @@ export function Banner({ current, session, imageProblem, onReloadImage }: Props)
   if (current.restored) {
     return (
       <div className="banner quiet" role="status" data-testid="draft-restored">
-        <span>Your unsent work on this image was restored.</span>
+        <span>Draft restored: your unsent work on this image.</span>
         <button className="link" onClick={() => session.startOver()}>
-          Start over from the model's boxes
+          Start over
         </button>
+      </div>
+    );
+  }
+  if (current.task.returned) {
+    const { issues, note } = current.task.returned;
+    return (
+      <div className="banner quiet" role="status" data-testid="returned">
+        <span>
+          <strong>This came back to you</strong> with {issues.length} {issues.length === 1 ? "issue" : "issues"} to mend
+          {note && `: “${note}”`}
+        </span>
       </div>
     );
   }
@@ -44,7 +55,7 @@ export function Banner({ current, session, imageProblem, onReloadImage }: Props)
 function LostLease({ current, lost, session }: { current: Current; lost: Described; session: ReviewSession }) {
   const [asking, setAsking] = useState(false);
   const [gone, setGone] = useState(false);
-  const boxes = shapesOf(current.editor).length;
+  const count = shapesOf(current.editor).length;
   const reclaim = async () => {
     setAsking(true);
     const ours = await session.reclaim();
@@ -57,7 +68,8 @@ function LostLease({ current, lost, session }: { current: Current; lost: Describ
         <strong>{lost.title}</strong>
         <p>
           {gone ? "Somebody else has this image now, or has answered it. " : `${lost.detail} `}
-          Your {boxes === 1 ? "box is" : `${boxes} boxes are`} kept in this browser and come back if the image does.
+          Your draft ({count} {count === 1 ? "shape" : "shapes"}) is kept in this browser and comes back if the image
+          does.
         </p>
       </div>
       <div className="row">

@@ -2,14 +2,18 @@
 import { type PointerEvent, type Ref, useEffect, useImperativeHandle, useRef, useState } from "react";
 import { Image as KonvaImage, Layer, Rect, Stage } from "react-konva";
 import { pointIn, useSize, useWheel, wheelFactor } from "../app/hooks";
-import { Boxes, Crosshair, Preview, SizeTag } from "./Boxes";
+import type { Geometry } from "../api/types";
+import { Bubble, Crosshair, Drawing, Form, Leash, PathPreview, Preview, SizeTag } from "./Drawing";
 import { type Palette, colorOf } from "./colors";
-import { type Edit, type Editor, shapesOf } from "./editor";
+import type { Edit, Editor } from "./editor";
 import type { Box, Point, Size } from "./geometry";
-import { type Gesture, dragged, hovered, isMeant, pressed } from "./gesture";
+import { type Gesture, dragged, hovered, isMeant, pressed, stackAt } from "./gesture";
 import type { Loaded } from "./images";
+import type { Matter } from "./matters";
+import { type Outline, boxed, centreOf, inside } from "./outline";
+import type { Path, PathStep } from "./path";
 import type { Shape } from "./shapes";
-import { type Viewport, boxOnScreen, fitted, panned, seen, showing, toImage, zoomed } from "./viewport";
+import { type Viewport, boxOnScreen, fitted, panned, seen, showing, toImage, toScreen, zoomed } from "./viewport";
 
 const REACH = 7; // CSS px by which a handle may be missed
 const SLIP = 3; // CSS px that a click may move
@@ -25,9 +29,41 @@ export interface CanvasHandle {
   focus(): void;
 }
 
+/** Shapes that are looked at, and may be taken, but are not in the answer. */
+export interface Overlay {
+  readonly key: string;
+  readonly shapes: readonly Shape[];
+  readonly color: string;
+  readonly dash: readonly number[];
+}
+
+/** A comment's place, in image pixels. */
+export interface Spot {
+  readonly key: string;
+  readonly at: Point;
+  readonly text: string;
+  readonly resolved: boolean;
+}
+
+/** Which shapes a link may lead to, while one is made, and which of them Enter would take. */
+export interface Targets {
+  readonly source: Shape;
+  readonly among: readonly Shape[];
+  readonly candidate: string | null;
+}
+
 interface Props {
   readonly taskId: string;
   readonly editor: Editor;
+  /** Those of the editor that are on this image or frame. */
+  readonly shapes: readonly Shape[];
+  readonly overlays: readonly Overlay[];
+  readonly pins: ReadonlyMap<string, Matter["kind"]>;
+  readonly spots: readonly Spot[];
+  readonly targets: Targets | null;
+  /** How the label to draw is drawn; `path`: what there is of a polygon or line. */
+  readonly geometry: Geometry;
+  readonly path: Path | null;
   readonly loaded: Loaded | null;
   readonly palette: Palette;
   readonly drawLabel: string;
@@ -36,7 +72,11 @@ interface Props {
   readonly hover: string | null;
   readonly onHover: (id: string | null) => void;
   readonly onEdit: (edit: Edit) => void;
-  readonly onDrawn: (box: Box) => void;
+  readonly onDrawn: (outline: Outline) => void;
+  /** `reach`: image pixels within which a click means a point that is there. */
+  readonly onPath: (step: PathStep, reach: number) => void;
+  readonly onPick: (shape: Shape) => void;
+  readonly onTarget: (id: string) => void;
   readonly onReady: (taskId: string) => void;
   readonly handle: Ref<CanvasHandle>;
 }
@@ -54,10 +94,12 @@ const CURSORS: Record<string, string> = {
   w: "ew-resize",
   move: "move",
   draw: "crosshair",
+  vertex: "grab",
+  none: "default",
 };
 
 export function Canvas(props: Props) {
-  const { editor, loaded, palette, drawing, hidden, hover, taskId, onEdit, onReady } = props;
+  const { editor, loaded, palette, drawing, hidden, hover, taskId, path, targets, onEdit, onReady } = props;
   const container = useRef<HTMLDivElement>(null);
   const size = useSize(container);
   const image = editor.image;
@@ -94,14 +136,18 @@ export function Canvas(props: Props) {
   useEscape(drag !== null, () => setDrag(null));
   useEffect(() => setDrag(null), [taskId]);
 
-  const shapes = hidden ? [] : shapesOf(editor);
+  const shapes = hidden ? [] : props.shapes;
+  const overlaid = hidden ? [] : props.overlays.flatMap((overlay) => overlay.shapes);
+  const reach = REACH / view.scale;
   const press = (point: Point, forced: boolean) => ({
     point: toImage(view, point),
     shapes,
     selected: editor.selected,
     drawing: drawing || forced,
-    reach: REACH / view.scale,
+    reach,
   });
+  const targetAt = (at: Point): Shape | undefined =>
+    targets ? stackAt({ shapes: targets.among, point: toImage(view, at), reach })[0] : undefined;
 
   const onPointerDown = (event: PointerEvent<HTMLDivElement>) => {
     container.current?.focus({ preventScroll: true });
@@ -112,7 +158,10 @@ export function Canvas(props: Props) {
     event.preventDefault();
     event.currentTarget.setPointerCapture(event.pointerId);
     if (pans) return setDrag({ kind: "pan", last: at });
+    if (targets) return props.onTarget(targetAt(at)?.id ?? "");
+    if (drawing && path) return props.onPath({ type: "set", at: inside(toImage(view, at), image) }, reach);
     const gesture = pressed(press(at, event.shiftKey));
+    if (gesture.type === "vertex") onEdit({ type: "vertex", index: gesture.index });
     if (gesture.type === "move" && gesture.id !== editor.selected) onEdit({ type: "select", id: gesture.id });
     setDrag({ kind: "edit", gesture, from: at, moved: false });
   };
@@ -120,7 +169,7 @@ export function Canvas(props: Props) {
   const onPointerMove = (event: PointerEvent<HTMLDivElement>) => {
     const at = pointIn(event);
     setPointer(at);
-    if (!drag) return props.onHover(topmost(press(at, event.shiftKey)));
+    if (!drag) return props.onHover(targets ? (targetAt(at)?.id ?? null) : topmost(press(at, event.shiftKey)));
     if (drag.kind === "pan") {
       look(panned(view, at.x - drag.last.x, at.y - drag.last.y, image, canvas));
       return setDrag({ kind: "pan", last: at });
@@ -129,23 +178,42 @@ export function Canvas(props: Props) {
     if (far) setDrag({ ...drag, moved: true, gesture: dragged(drag.gesture, toImage(view, at), image) });
   };
 
-  const onPointerUp = () => {
-    if (drag?.kind === "edit") finish(drag.gesture, drag.moved);
+  const onPointerUp = (event: PointerEvent<HTMLDivElement>) => {
+    if (drag?.kind === "edit") finish(drag.gesture, drag.moved, toImage(view, pointIn(event)), event.shiftKey);
     setDrag(null);
   };
 
-  const finish = (gesture: Gesture, movedFar: boolean) => {
-    if (gesture.type === "draw") {
-      if (gesture.box && isMeant(gesture.box, LEAST_DRAWN / view.scale)) props.onDrawn(gesture.box);
-      else if (!drawing) onEdit({ type: "select", id: null });
-    } else if (movedFar) onEdit({ type: "reshape", id: gesture.id, box: gesture.box });
-    else if (gesture.type === "move" && gesture.next) onEdit({ type: "select", id: gesture.next });
+  const finish = (gesture: Gesture, movedFar: boolean, point: Point, shift: boolean) => {
+    if (gesture.type === "draw") return drawn(gesture, movedFar, point, shift);
+    if (movedFar) return onEdit({ type: "reshape", id: gesture.id, outline: gesture.outline });
+    if (gesture.type === "move" && gesture.next) onEdit({ type: "select", id: gesture.next });
+  };
+
+  const drawn = (gesture: Gesture & { type: "draw" }, movedFar: boolean, point: Point, shift: boolean) => {
+    if (drawing && props.geometry === "point") {
+      const at = inside(point, image);
+      return props.onDrawn({ type: "point", box: [at.x, at.y, at.x, at.y], points: [at] });
+    }
+    const { box } = gesture;
+    if (props.geometry === "box" && box && isMeant(box, LEAST_DRAWN / view.scale)) return props.onDrawn(boxed(box));
+    if (drawing || movedFar) return undefined;
+    if (shift) {
+      const [top] = stackAt({ shapes, point, reach });
+      return top && onEdit({ type: "mark", id: top.id });
+    }
+    const [offered] = stackAt({ shapes: overlaid, point, reach });
+    return offered ? props.onPick(offered) : onEdit({ type: "select", id: null });
   };
 
   const gesture = drag?.kind === "edit" ? drag.gesture : null;
-  const drawn = shapes.map((shape) => inGesture(shape, gesture));
-  const live = gesture && gesture.type !== "draw" && drag?.kind === "edit" && drag.moved ? gesture.box : null;
-  const cursor = cursorOf(drag, spaceHeld, () => (pointer && loaded ? hovered(press(pointer, false)) : "draw"));
+  const inHand = shapes.map((shape) => inGesture(shape, gesture));
+  const live = gesture && gesture.type !== "draw" && drag?.kind === "edit" && drag.moved ? gesture.outline.box : null;
+  const cursor = cursorOf(drag, spaceHeld, () => {
+    const over = pointer && loaded ? hovered(press(pointer, false)) : "draw";
+    // What is drawn by clicks is drawn only when it was asked for.
+    return over === "draw" && !drawing && props.geometry !== "box" ? "none" : over;
+  });
+  const leashEnd = targets && leashTo(targets, pointer, view);
   const shown = pointer && loaded ? toImage(view, pointer) : null;
 
   return (
@@ -160,12 +228,14 @@ export function Canvas(props: Props) {
       data-offset-x={view.x}
       data-offset-y={view.y}
       data-drawing={drawing ? "true" : "false"}
+      data-linking={targets ? "true" : "false"}
       tabIndex={0}
       role="application"
-      aria-label={`Image with ${shapesOf(editor).length} boxes. Press question mark for the keys; Escape, then Tab, leaves the image.`}
+      aria-label={`Image with ${props.shapes.length} shapes. Press question mark for the keys; Escape, then Tab, leaves the image.`}
       onPointerDown={onPointerDown}
       onPointerMove={onPointerMove}
       onPointerUp={onPointerUp}
+      onDoubleClick={() => drawing && path && props.onPath({ type: "end" }, reach)}
       onPointerCancel={() => setDrag(null)}
       onPointerLeave={() => {
         setPointer(null);
@@ -180,20 +250,32 @@ export function Canvas(props: Props) {
             {loaded && <Picture loaded={loaded} image={image} view={view} />}
           </Layer>
           <Layer listening={false}>
+            {loaded && !hidden && <Overlaid overlays={props.overlays} view={view} />}
             {loaded && (
-              <Boxes
-                shapes={drawn}
+              <Drawing
+                shapes={inHand}
                 selected={editor.selected}
-                hovered={hover}
+                marked={editor.marked}
+                vertex={editor.vertex}
+                hovered={targets?.candidate ?? hover}
                 palette={palette}
+                pins={props.pins}
                 view={view}
                 canvas={canvas}
               />
             )}
+            {loaded &&
+              props.spots.map((spot) => (
+                <Bubble key={spot.key} at={toScreen(view, spot.at)} text={spot.text} resolved={spot.resolved} />
+              ))}
             {live && <SizeTag box={boxOnScreen(view, live)} of={live} />}
-            {gesture?.type === "draw" && gesture.box && (
+            {gesture?.type === "draw" && gesture.box && props.geometry === "box" && (
               <Preview box={gesture.box} color={colorOf(palette, props.drawLabel)} view={view} />
             )}
+            {drawing && path && path.points.length > 0 && (
+              <PathPreview path={path} at={pointer} color={colorOf(palette, props.drawLabel)} view={view} />
+            )}
+            {targets && leashEnd && <Leash from={toScreen(view, centreOf(targets.source))} to={leashEnd} />}
             {drawing && pointer && !gesture && <Crosshair at={pointer} canvas={canvas} />}
           </Layer>
         </Stage>
@@ -218,10 +300,29 @@ function Picture({ loaded, image, view }: { loaded: Loaded; image: Size; view: V
   );
 }
 
+function Overlaid({ overlays, view }: { overlays: readonly Overlay[]; view: Viewport }) {
+  return (
+    <>
+      {overlays.flatMap(({ key, shapes, color, dash }) =>
+        shapes.map((shape) => (
+          <Form key={`${key} ${shape.id}`} outline={shape} view={view} color={color} dash={dash} />
+        )),
+      )}
+    </>
+  );
+}
+
+function leashTo(targets: Targets, pointer: Point | null, view: Viewport): Point | null {
+  const candidate = targets.among.find((shape) => shape.id === targets.candidate);
+  return candidate ? toScreen(view, centreOf(candidate)) : pointer;
+}
+
 const middle = (canvas: Size): Point => ({ x: canvas.width / 2, y: canvas.height / 2 });
 
 const inGesture = (shape: Shape, gesture: Gesture | null): Shape =>
-  gesture && gesture.type !== "draw" && gesture.id === shape.id ? { ...shape, box: gesture.box } : shape;
+  gesture && gesture.type !== "draw" && gesture.id === shape.id
+    ? { ...shape, box: gesture.outline.box, points: gesture.outline.points }
+    : shape;
 
 function topmost(press: Parameters<typeof pressed>[0]): string | null {
   const gesture = pressed(press);

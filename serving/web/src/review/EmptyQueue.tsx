@@ -45,6 +45,7 @@ export function EmptyQueue({ state, onCheck }: { readonly state: ReviewState; re
         />
       </svg>
       <h2>Nothing to review just now</h2>
+      {state.why !== "" && <p data-testid="why">{state.why}</p>}
       <p className="muted">
         {state.done > 0 ? `You did ${state.done} this session. ` : ""}
         New images appear here by themselves.

@@ -1,12 +1,19 @@
+import type { CustomFunction } from "../api/coming";
 import type { Label } from "../api/types";
 import { Dialog } from "../app/Dialog";
 import { hints } from "./keymap";
 
-export function HelpOverlay({ labels, onClose }: { readonly labels: readonly Label[]; readonly onClose: () => void }) {
+interface Props {
+  readonly labels: readonly Label[];
+  readonly functions: readonly CustomFunction[];
+  readonly onClose: () => void;
+}
+
+export function HelpOverlay({ labels, functions, onClose }: Props) {
   return (
     <Dialog title="Keys" onClose={onClose} wide testid="help">
       <div className="help">
-        {hints(labels).map((group) => (
+        {hints(labels, functions).map((group) => (
           <section key={group.title}>
             <h3>{group.title}</h3>
             <dl>

@@ -13,16 +13,18 @@ const FILTER_FROM = 10; // labels from which on a filter helps
 interface Props {
   readonly labels: readonly Label[];
   readonly palette: Palette;
-  /** The label that a new box gets. */
+  /** The label that a new shape gets. */
   readonly current: string;
-  /** The label of the selected box, if one is selected. */
+  /** The label of the selected shape, if one is selected. */
   readonly selected: string | null;
+  /** Whether picking this label relabels the selected shape, rather than draw another. */
+  readonly relabels: (label: Label) => boolean;
   readonly onPick: (name: string) => void;
   readonly filter: Ref<HTMLInputElement>;
   readonly onLeave: () => void;
 }
 
-export function LabelPalette({ labels, palette, current, selected, onPick, filter, onLeave }: Props) {
+export function LabelPalette({ labels, palette, current, selected, relabels, onPick, filter, onLeave }: Props) {
   const [wanted, setWanted] = useState("");
   const shown = labels.filter((label) => label.name.toLowerCase().includes(wanted.trim().toLowerCase()));
 
@@ -58,11 +60,11 @@ export function LabelPalette({ labels, palette, current, selected, onPick, filte
               className={`label ${marked ? "current" : ""}`}
               data-testid={`label-${label.name}`}
               aria-pressed={marked}
-              title={selected === null ? `Draw ${label.name}` : `Relabel the selected box as ${label.name}`}
+              title={relabels(label) ? `Relabel the selected shape as ${label.name}` : `Draw ${label.name}`}
               onMouseDown={(event) => event.preventDefault()}
               onClick={() => onPick(label.name)}
             >
-              <span className="dot" style={{ background: colorOf(palette, label.name) }} />
+              <span className={`dot ${label.geometry ?? "box"}`} style={{ background: colorOf(palette, label.name) }} />
               <span className="text">{label.name}</span>
               {label.key && <kbd>{label.key.toUpperCase()}</kbd>}
             </button>

@@ -36,7 +36,7 @@ export function Toolbar({ history, drawing, hidden, onCommand }: Props) {
   return (
     <div className="toolbar" role="toolbar" aria-label="Image">
       {tool(
-        "Draw a box",
+        "Draw",
         "N",
         drawing ? { type: "escape" } : { type: "draw" },
         <path d="M4 6h9M4 6v9h9V6M16.500 3v6M13.500 6h6" transform="translate(-1 1)" />,
@@ -59,7 +59,7 @@ export function Toolbar({ history, drawing, hidden, onCommand }: Props) {
       )}
       <span className="gap" />
       {tool(
-        "Hide the boxes",
+        "Hide the shapes",
         "H",
         { type: "hide" },
         <path d="M2.500 10c2-3.500 4.500-5 7.500-5s5.500 1.500 7.500 5c-2 3.500-4.500 5-7.500 5s-5.500-1.500-7.500-5ZM10 7.500a2.500 2.500 0 1 0 0 5 2.500 2.500 0 0 0 0-5Z" />,

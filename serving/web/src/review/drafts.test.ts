@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
 import { MemoryStorage } from "../testing/memoryStorage";
-import { type Draft, Drafts } from "./drafts";
+import { type Draft, Drafts, draftFrom } from "./drafts";
+import { boxed } from "./outline";
+import { bare } from "./shapes";
 
 const draft = (savedAt: number): Draft => ({
-  shapes: [{ id: "d1", label: "7", box: [1, 2, 3, 4], proposed: null }],
+  shapes: [bare("d1", "7", boxed([1, 2, 3, 4]))],
   note: "blurred",
   savedAt,
 });
@@ -46,4 +48,19 @@ test("drafts of long ago and unreadable ones are forgotten, fresh ones kept", ()
   expect(drafts.load("old")).toBeNull();
   expect(drafts.load("fresh")).not.toBeNull();
   expect(storage.length).toBe(1);
+});
+
+test("a draft of a page that knew only boxes is read as one", () => {
+  const old = { shapes: [{ id: "d1", label: "7", box: [1, 2, 3, 4], proposed: null }], note: "blurred", savedAt: 5 };
+  expect(draftFrom(old)).toEqual(draft(5));
+});
+
+test.each([
+  { type: "polygon", points: [] },
+  { type: "star", points: [{ x: 1, y: 2 }] },
+  { type: "point", points: [{ x: 1, y: null }] },
+  { type: "box", links: [{ type: "on" }] },
+])("a shape that cannot be drawn makes it none: %o", (wrong) => {
+  const shape = { ...bare("d1", "7", boxed([1, 2, 3, 4])), ...wrong };
+  expect(draftFrom({ shapes: [shape], note: "", savedAt: 1 })).toBeNull();
 });

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
-import { type Edit, type Editor, edited, opened, selectedOf, shapesOf } from "./editor";
-import { originOf, proposal, scoreOf } from "./shapes";
+import type { Label } from "../api/types";
+import { type Edit, type Editor, chosenOf, edited, opened, selectedOf, shapesOf } from "./editor";
+import { boxed, through } from "./outline";
+import { bare, originOf, proposal, scoreOf } from "./shapes";
 
 const image = { width: 160, height: 120 };
 const start = (): Editor =>
@@ -22,7 +24,10 @@ test("the proposal lists the most certain detection first", () => {
 });
 
 test("a drawn box is selected, has no score, and gets an id of its own", () => {
-  const editor = after({ type: "add", label: "1", box: [0, 0, 5, 5] }, { type: "add", label: "2", box: [0, 0, 6, 6] });
+  const editor = after(
+    { type: "add", label: "1", outline: boxed([0, 0, 5, 5]) },
+    { type: "add", label: "2", outline: boxed([0, 0, 6, 6]) },
+  );
   expect(labels(editor)).toEqual(["3", "7", "1", "2"]);
   const drawn = selectedOf(editor);
   expect(drawn && [drawn.label, originOf(drawn), scoreOf(drawn)]).toEqual(["2", "drawn", null]);
@@ -53,7 +58,7 @@ test("cycling goes round in both directions, and begins at either end", () => {
 });
 
 test("a run of key presses on one box is one undo; selecting in between ends the run", () => {
-  const nudge = (x: number): Edit => ({ type: "reshape", id: "m0", box: [x, 20, x + 40, 80], tag: "move" });
+  const nudge = (x: number): Edit => ({ type: "reshape", id: "m0", outline: boxed([x, 20, x + 40, 80]), tag: "move" });
   const run = after(nudge(61), nudge(62), nudge(63), { type: "undo" });
   expect(shapesOf(run)[0]?.box).toEqual([60, 20, 100, 80]);
   const twoRuns = after(nudge(61), { type: "select", id: "m0" }, nudge(62), { type: "undo" });
@@ -61,7 +66,7 @@ test("a run of key presses on one box is one undo; selecting in between ends the
 });
 
 test("undo takes the selection of a box away with the box", () => {
-  const editor = after({ type: "add", label: "1", box: [0, 0, 5, 5] }, { type: "undo" });
+  const editor = after({ type: "add", label: "1", outline: boxed([0, 0, 5, 5]) }, { type: "undo" });
   expect(editor.selected).toBeNull();
   expect(labels(edited(editor, { type: "redo" }))).toEqual(["3", "7", "1"]);
 });
@@ -69,8 +74,103 @@ test("undo takes the selection of a box away with the box", () => {
 test("what changes nothing leaves no step to undo", () => {
   const editor = after(
     { type: "relabel", id: "m0", label: "3" },
-    { type: "reshape", id: "m0", box: [60, 20, 100, 80] },
+    { type: "reshape", id: "m0", outline: boxed([60, 20, 100, 80]) },
     { type: "remove", id: "gone" },
   );
   expect(editor.shapes.past).toEqual([]);
+});
+
+const labels2: Label[] = [
+  {
+    name: "car",
+    color: "#ffffff",
+    key: "c",
+    attributes: [
+      { name: "parked", type: "boolean", default: false },
+      { name: "colour", type: "select", options: ["red", "white"] },
+    ],
+  },
+  { name: "van", color: "#ffffff", key: "v", attributes: [{ name: "colour", type: "select", options: ["white"] }] },
+];
+const drawnCar = (): Editor =>
+  edited(opened(image, [], labels2), { type: "add", label: "car", outline: boxed([0, 0, 9, 9]) });
+const said = (editor: Editor) => shapesOf(editor)[0]?.attributes;
+
+test("a drawn shape has the defaults of its label", () => {
+  expect(said(drawnCar())).toEqual({ parked: false });
+});
+
+test("typing a text is one undo; taking a value away leaves none", () => {
+  const say = (value: string | null): Edit => ({
+    type: "say",
+    id: "d1",
+    attribute: "colour",
+    value,
+    tag: "say colour",
+  });
+  const typed = [say("r"), say("re"), say("red")].reduce(edited, drawnCar());
+  expect(said(typed)).toEqual({ parked: false, colour: "red" });
+  expect(said(edited(typed, { type: "undo" }))).toEqual({ parked: false });
+  expect(said(edited(typed, say(null)))).toEqual({ parked: false });
+});
+
+test("relabelled, a shape keeps what the new label has too, with a value that it allows", () => {
+  const car = (colour: string): Editor =>
+    edited(drawnCar(), { type: "say", id: "d1", attribute: "colour", value: colour });
+  const van: Edit = { type: "relabel", id: "d1", label: "van" };
+  expect(said(edited(car("white"), van))).toEqual({ colour: "white" });
+  expect(said(edited(car("red"), van))).toEqual({});
+});
+
+test("a link is made once, and goes with the shape it leads to", () => {
+  const link = { type: "on", to: "m1" };
+  const linked = after({ type: "link", id: "m0", link }, { type: "link", id: "m0", link });
+  expect(shapesOf(linked)[0]?.links).toEqual([link]);
+  const alone = edited(linked, { type: "remove", id: "m1" });
+  expect(shapesOf(alone)[0]?.links).toEqual([]);
+  expect(shapesOf(edited(alone, { type: "undo" }))[0]?.links).toEqual([link]);
+  expect(shapesOf(edited(linked, { type: "unlink", id: "m0", link }))[0]?.links).toEqual([]);
+});
+
+test("several are selected by marking, in their order; marked again, one is left out", () => {
+  const mark = (id: string): Edit => ({ type: "mark", id });
+  expect(chosenOf(after(mark("m0"), mark("m1")))).toEqual(["m0", "m1"]);
+  expect(chosenOf(after(mark("m0"), mark("m1"), mark("m1")))).toEqual(["m0"]);
+  expect(chosenOf(after(mark("m0"), mark("m1"), mark("m0")))).toEqual(["m1"]);
+  expect(chosenOf(after(mark("m0"), mark("m1"), { type: "select", id: "m1" }))).toEqual(["m1"]);
+  expect(chosenOf(after(mark("m0"), mark("m1"), { type: "remove", id: "m1" }))).toEqual(["m0"]);
+});
+
+test("what is taken of another's answer gets ids of its own, and keeps its links among what is taken", () => {
+  const source = {
+    ...bare("m0", "7", boxed([1, 1, 9, 9])),
+    links: [
+      { type: "on", to: "p" },
+      { type: "on", to: "gone" },
+    ],
+  };
+  const target = bare("p", "3", boxed([2, 2, 8, 8]));
+  const taken = after({ type: "take", shapes: [source, target] });
+  expect(shapesOf(taken).map(({ id }) => id)).toEqual(["m0", "m1", "d1", "p"]);
+  expect(shapesOf(taken)[2]?.links).toEqual([{ type: "on", to: "p" }]);
+  expect(taken.selected).toBe("d1");
+});
+
+test("all shapes at once is one step, and a selection that is gone is none", () => {
+  const replaced = after(
+    { type: "select", id: "m0" },
+    { type: "replace", shapes: [bare("n", "1", boxed([1, 1, 9, 9]))] },
+  );
+  expect([labels(replaced), replaced.selected]).toEqual([["1"], null]);
+  expect(labels(edited(replaced, { type: "undo" }))).toEqual(["3", "7"]);
+});
+
+test("a chosen point that undo takes away is not chosen any more", () => {
+  const corners = [1, 2, 3].map((step) => ({ x: step * 10, y: (step % 2) * 10 }));
+  const three = through("polyline", corners, image);
+  const two = through("polyline", corners.slice(0, 2), image);
+  if (!three || !two) throw new Error("not drawn");
+  const added = after({ type: "add", label: "1", outline: two }, { type: "reshape", id: "d1", outline: three });
+  const chosen = edited(added, { type: "vertex", index: 2 });
+  expect(edited(chosen, { type: "undo" }).vertex).toBeNull();
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Box, clipped, grown, handleAt, middleBox, moved, pulled, spanning, stretched, under } from "./geometry";
+import { type Box, clipped, grown, handleAt, middleBox, moved, pulled, spanning, stretched } from "./geometry";
 
 const image = { width: 160, height: 120 };
 
@@ -53,17 +53,6 @@ test("a detection is cut at the image's edge, and none is made of what lies outs
 test("a box by keyboard begins in the middle of what is seen", () => {
   expect(middleBox([40, 20, 120, 100], image)).toEqual([70, 50, 90, 70]);
 });
-
-test("of nested boxes the smallest comes first", () => {
-  const boxes: Box[] = [
-    [0, 0, 100, 100],
-    [20, 20, 40, 40],
-    [200, 200, 210, 210],
-  ];
-  expect(under(boxes, { x: 30, y: 30 }, 0)).toEqual([1, 0]);
-  expect(under(boxes, { x: 90, y: 90 }, 0)).toEqual([0]);
-});
-
 describe("handles", () => {
   const box: Box = [20, 20, 100, 80];
 

@@ -28,7 +28,6 @@ const round = (value: number): number => Math.round(value * 10) / 10;
 
 export const widthOf = (box: Box): number => box[2] - box[0];
 export const heightOf = (box: Box): number => box[3] - box[1];
-export const areaOf = (box: Box): number => widthOf(box) * heightOf(box);
 
 /** The part of the box inside the image, or null where there is none. A box inside comes back unchanged. */
 export function clipped(box: readonly number[], image: Size): Box | null {
@@ -95,16 +94,6 @@ export function middleBox(seen: Box, image: Size): Box {
 
 export const contains = (box: Box, point: Point, margin = 0): boolean =>
   point.x >= box[0] - margin && point.x <= box[2] + margin && point.y >= box[1] - margin && point.y <= box[3] + margin;
-
-/** Indices of the boxes under the point, the smallest box first, so that a box inside another can be reached. */
-export function under(boxes: readonly Box[], point: Point, margin: number): number[] {
-  const hits = boxes.flatMap((box, index) => (contains(box, point, margin) ? [index] : []));
-  const area = (index: number): number => {
-    const box = boxes[index];
-    return box ? areaOf(box) : 0;
-  };
-  return hits.sort((a, b) => area(a) - area(b) || b - a);
-}
 
 /** Where a handle lies. */
 export function handlePoint(box: Box, handle: Handle): Point {

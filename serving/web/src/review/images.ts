@@ -1,6 +1,9 @@
 /** Images loaded ahead and decoded off the main thread, so that the next item shows at once. */
 import type { Task } from "../api/types";
 
+/** Whatever names an image: a task, or a frame of a clip. */
+export type Picture = Pick<Task, "item_digest" | "image_url">;
+
 export interface Loaded {
   readonly bitmap: ImageBitmap;
   readonly bytes: number;
@@ -10,16 +13,16 @@ export interface Loaded {
 export class Images {
   private readonly loading = new Map<string, Promise<Loaded>>();
 
-  constructor(private readonly fetchBlob: (task: Task) => Promise<Blob>) {}
+  constructor(private readonly fetchBlob: (picture: Picture) => Promise<Blob>) {}
 
-  /** The image of the task; a failed load is forgotten, so that asking again tries again. */
-  load(task: Task): Promise<Loaded> {
-    const known = this.loading.get(task.item_digest);
+  /** The image; a failed load is forgotten, so that asking again tries again. */
+  load(picture: Picture): Promise<Loaded> {
+    const known = this.loading.get(picture.item_digest);
     if (known) return known;
-    const loading = this.fetchBlob(task).then(decoded);
-    this.loading.set(task.item_digest, loading);
+    const loading = this.fetchBlob(picture).then(decoded);
+    this.loading.set(picture.item_digest, loading);
     loading.catch(() => {
-      if (this.loading.get(task.item_digest) === loading) this.loading.delete(task.item_digest);
+      if (this.loading.get(picture.item_digest) === loading) this.loading.delete(picture.item_digest);
     });
     return loading;
   }

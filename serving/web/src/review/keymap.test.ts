@@ -50,7 +50,7 @@ test("a held Enter submits once, a held arrow goes on moving", () => {
   expect(commandOf(press("ArrowUp", { repeat: true }), labels)).not.toBeNull();
 });
 
-test.each([press("s", { ctrlKey: true }), press("3", { ctrlKey: true }), press("n", { altKey: true }), press("x")])(
+test.each([press("s", { ctrlKey: true }), press("3", { ctrlKey: true }), press("n", { altKey: true }), press("e")])(
   "what belongs to the browser, or to nobody, is no command: %o",
   (key) => {
     expect(commandOf(key, labels)).toBeNull();
@@ -61,4 +61,33 @@ test("the help names no key that a label took", () => {
   const keys = (of: typeof labels) => hints(of).flatMap((group) => group.hints.flatMap((hint) => hint.keys));
   expect(keys(labels)).toContain("0");
   expect(keys(digits)).not.toContain("0");
+});
+
+const custom = [
+  { name: "snap", label: "Snap", key: "e", description: "Fits boxes", needs_selection: true },
+  { name: "seven", label: "Seven", key: "q", description: "", needs_selection: false },
+];
+
+test.each([
+  [press("j"), { type: "matter", by: 1 }],
+  [press("J", { shiftKey: true }), { type: "matter", by: -1 }],
+  [press("V", { shiftKey: true }), { type: "vertex", by: -1 }],
+  [press("!", { shiftKey: true, code: "Digit1" }), { type: "toggle-answer", number: 1 }],
+  [press("¡", { shiftKey: true, altKey: true, code: "Digit2" }), { type: "take-answer", number: 2 }],
+  [press("l"), { type: "link" }],
+  [press("."), { type: "frame", by: 1 }],
+])("what came with more than boxes: %o", (key, command) => {
+  expect(commandOf(key, labels)).toEqual(command);
+});
+
+test("a function has its key, unless a label has it", () => {
+  expect(commandOf(press("e"), labels, custom)).toEqual({ type: "act", name: "snap" });
+  expect(commandOf(press("q"), labels, custom)).toEqual({ type: "label", name: "queue" });
+});
+
+test("the help tells the functions of the project, and not what their keys do elsewhere", () => {
+  const taken = [{ name: "j", label: "J", key: "j", description: "Joins", needs_selection: true }];
+  const all = hints(labels, taken).flatMap((group) => group.hints);
+  expect(all.filter(({ keys }) => keys.includes("J")).map(({ does }) => does)).toEqual(["Joins"]);
+  expect(all.some(({ keys }) => keys.includes("Shift J"))).toBe(false);
 });

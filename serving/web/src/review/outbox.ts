@@ -7,10 +7,16 @@
  *
  * Pure: the session sends, keeps and announces. Times are milliseconds since 1970.
  */
+import type { ReturnedIssue } from "../api/coming";
 import type { ShapeBody } from "../api/types";
 import { isRecord } from "./keep";
 
-export type Answer = { kind: "submit"; shapes: ShapeBody[]; note: string } | { kind: "skip"; reason: string };
+export type Answer =
+  | { kind: "submit"; shapes: ShapeBody[]; note: string; activeSeconds?: number }
+  | { kind: "skip"; reason: string }
+  /** Of somebody's answer that was looked at. */
+  | { kind: "accept"; note: string }
+  | { kind: "return"; issues: ReturnedIssue[]; note: string };
 
 export interface Entry {
   readonly taskId: string;
@@ -25,6 +31,7 @@ export interface Entry {
 
 export type Outbox = readonly Entry[];
 
+const KINDS: readonly string[] = ["submit", "skip", "accept", "return"] satisfies Answer["kind"][];
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
 
@@ -76,6 +83,7 @@ export function isEntry(value: unknown): value is Entry {
     typeof value["queuedAt"] === "number" &&
     typeof value["attempts"] === "number" &&
     isRecord(value["answer"]) &&
-    (value["answer"]["kind"] === "submit" || value["answer"]["kind"] === "skip")
+    typeof value["answer"]["kind"] === "string" &&
+    KINDS.includes(value["answer"]["kind"])
   );
 }

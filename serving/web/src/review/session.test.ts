@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { MemoryStorage } from "../testing/memoryStorage";
-import { QueueService, taskNamed } from "../testing/queueService";
+import { QueueService, RECIPE, taskNamed } from "../testing/queueService";
 import { shapesOf } from "./editor";
+import { boxed } from "./outline";
 import { IDLE_AFTER_MS, type Notice, ReviewSession } from "./session";
 
 let service: QueueService;
@@ -24,6 +25,7 @@ async function page(): Promise<ReviewSession> {
     tally,
     user: "me",
     project: "digits",
+    recipe: RECIPE,
     now: () => service.now,
     notify: (notice) => notices.push(notice),
   });
@@ -102,7 +104,7 @@ describe("the next image is already there", () => {
 describe("nothing that was done is lost", () => {
   test("a reload goes on with the same task and the unsent boxes", async () => {
     const session = await page();
-    session.edit({ type: "add", label: "1", box: [1, 2, 30, 40] });
+    session.edit({ type: "add", label: "1", outline: boxed([1, 2, 30, 40]) });
     session.setNote("hello");
     const again = await page();
     expect(shown(again)).toBe("t1");
@@ -286,5 +288,251 @@ describe("leases", () => {
     again.close(true);
     await settle();
     expect([service.stateOf("t1"), service.stateOf("t2")]).toEqual(["open", "open"]);
+  });
+});
+
+const drawn = { type: "add", label: "1", outline: boxed([1, 2, 30, 40]) } as const;
+const serverDraft = (task: string): unknown => service.draftOf(task)?.content;
+
+describe("drafts on the service", () => {
+  test("many changes are one save, after a pause, with the epoch", async () => {
+    const session = await page();
+    session.edit(drawn);
+    session.edit({ type: "relabel", id: "d1", label: "7" });
+    await later(session, 1);
+    expect(service.draftOf("t1")).toBeNull();
+    await later(session, 3);
+    expect(service.calls.filter((call) => call === "draft t1")).toHaveLength(1);
+    expect(service.draftOf("t1")).toMatchObject({ epoch: 1, content: { shapes: [{}, {}, { label: "7" }] } });
+  });
+
+  test("work without a pause is saved as well", async () => {
+    const session = await page();
+    for (let x = 1; x < 13; x += 1) {
+      session.edit({ type: "reshape", id: "m0", outline: boxed([x, 1, 40, 40]) });
+      await later(session, 1);
+    }
+    expect(service.draftOf("t1")).not.toBeNull();
+  });
+
+  test("selecting is nothing to save", async () => {
+    const session = await page();
+    session.edit({ type: "cycle", by: 1 });
+    await later(session, 5);
+    expect(service.draftOf("t1")).toBeNull();
+  });
+
+  test("leaving saves at once, before the task is given back", async () => {
+    const session = await page();
+    session.edit(drawn);
+    session.close(true);
+    await settle();
+    expect(serverDraft("t1")).toMatchObject({ shapes: [{}, {}, { label: "1" }] });
+    expect(service.stateOf("t1")).toBe("open");
+  });
+
+  test("at another machine the work goes on", async () => {
+    const session = await page();
+    session.edit(drawn);
+    await later(session, 4);
+    storage = new MemoryStorage();
+    const elsewhere = await page();
+    expect(boxes(elsewhere)).toEqual(boxes(session));
+    expect(elsewhere.snapshot().current?.restored).toBe(true);
+  });
+
+  test("of two drafts the newer is restored, by the service's clock or by this one's", async () => {
+    service.clockOffset = 3_600_000;
+    const session = await page();
+    session.edit(drawn);
+    await later(session, 4);
+    session.edit({ type: "remove", id: "d1" });
+    session.edit({ type: "remove", id: "m0" });
+    expect(boxes(await page())).toHaveLength(1);
+    service.tellDraft("t1", service.now + service.clockOffset - 60_000);
+    expect(boxes(await page())).toHaveLength(1);
+    service.tellDraft("t1", service.now + service.clockOffset + 60_000);
+    expect(boxes(await page())).toHaveLength(3);
+  });
+
+  test("clocks that disagree cost nothing: work after the last save at the same browser is newer", async () => {
+    const session = await page();
+    session.edit(drawn);
+    await later(session, 4);
+    session.edit({ type: "remove", id: "d1" });
+    session.edit({ type: "remove", id: "m0" });
+    service.clockOffset = -60_000;
+    expect(boxes(await page())).toHaveLength(1);
+  });
+
+  test("undone to the beginning, the service's draft is so too", async () => {
+    const session = await page();
+    session.edit(drawn);
+    await later(session, 4);
+    session.edit({ type: "undo" });
+    await later(session, 4);
+    storage = new MemoryStorage();
+    expect((await page()).snapshot().current?.restored).toBe(false);
+  });
+
+  test("without a connection the draft stays here, and follows later", async () => {
+    const session = await page();
+    session.edit(drawn);
+    service.down = true;
+    await later(session, 5);
+    expect(boxes(await page())).toHaveLength(0);
+    service.down = false;
+    await later(session, 12);
+    expect(serverDraft("t1")).toMatchObject({ shapes: [{}, {}, {}] });
+  });
+
+  test("a lease that somebody else has is told, and the draft kept here", async () => {
+    const session = await page();
+    service.takeAway("t1", "somebody");
+    session.edit(drawn);
+    await later(session, 4);
+    expect(session.snapshot().current?.lost).not.toBeNull();
+    expect(boxes(session)).toHaveLength(3);
+    service.takeAway("t1", null);
+    expect(await session.reclaim()).toBe(true);
+    await later(session, 4);
+    expect(boxes(await page())).toHaveLength(3);
+  });
+
+  test("a lease that nobody else wanted is taken again, and the draft follows under the new epoch", async () => {
+    const session = await page();
+    service.takeAway("t1", null);
+    session.edit(drawn);
+    await later(session, 6);
+    expect(session.snapshot().current).toMatchObject({ lost: null, task: { epoch: 2 } });
+    expect(service.draftOf("t1")).toMatchObject({ epoch: 2, content: { shapes: [{}, {}, {}] } });
+  });
+
+  test("an answered task sends no draft after it", async () => {
+    const session = await page();
+    session.edit(drawn);
+    session.submit();
+    await later(session, 5);
+    expect(service.calls).not.toContain("draft t1");
+  });
+});
+
+describe("an answer that breaks the rules", () => {
+  const issue = { rule: "r", severity: "error", message: "too small", shapes: ["m0"] } as const;
+
+  test("comes back next, with its shapes and what is wrong", async () => {
+    const session = await page();
+    session.edit(drawn);
+    service.refusal = { status: 422, code: "rules-broken", issues: [{ ...issue, shapes: ["m0"] }] };
+    session.submit();
+    await settle();
+    service.refusal = null;
+    expect(session.snapshot().next?.id).toBe("t1");
+    session.skip("later");
+    await settle();
+    expect(shown(session)).toBe("t1");
+    expect(boxes(session)).toHaveLength(3);
+    expect(session.snapshot().current?.refusal).toEqual([issue]);
+    session.submit();
+    await settle();
+    expect(service.stateOf("t1")).toBe("done");
+  });
+});
+
+describe("a refusal that comes late", () => {
+  test("still brings the task back next", async () => {
+    const session = await page();
+    let arrive: () => void = () => undefined;
+    service.slow = new Promise((resolve) => (arrive = resolve));
+    session.submit();
+    await later(session, 12);
+    expect([shown(session), session.snapshot().next?.id]).toEqual(["t2", "t3"]);
+    service.refusal = { status: 422, code: "rules-broken", issues: [] };
+    arrive();
+    await settle();
+    expect(session.snapshot().next?.id).toBe("t1");
+  });
+});
+
+describe("other kinds of work", () => {
+  const put = (change: object): void => {
+    service = Object.assign(new QueueService([{ ...taskNamed("t1"), ...change }]), { now: service.now });
+  };
+
+  test("an answer of somebody is accepted", async () => {
+    put({ stage: "qa", answers: [{ shapes: [{ label: "7", box: [1, 2, 30, 40] }], note: "" }] });
+    const session = await page();
+    expect(boxes(session)).toEqual([[1, 2, 30, 40]]);
+    session.accept();
+    await settle();
+    expect(service.answerOf("t1")).toEqual({ epoch: 1 });
+  });
+
+  test("or returned, with what is to be mended; never without", async () => {
+    put({ stage: "qa", answers: [{ shapes: [], note: "" }] });
+    const session = await page();
+    session.giveBackAnswer([]);
+    expect(shown(session)).toBe("t1");
+    session.setNote(" look again ");
+    session.giveBackAnswer([{ message: "one is missing", shapes: [] }]);
+    await settle();
+    expect(service.answerOf("t1")).toEqual({
+      epoch: 1,
+      issues: [{ message: "one is missing", shapes: [] }],
+      note: "look again",
+    });
+  });
+
+  test("a verdict given without a connection is sent when it is back", async () => {
+    put({ stage: "qa", answers: [{ shapes: [], note: "" }] });
+    const session = await page();
+    service.down = true;
+    session.accept();
+    await settle();
+    service.down = false;
+    const again = await page();
+    await later(again, 5);
+    expect(service.stateOf("t1")).toBe("done");
+  });
+
+  test("a training shows the right answer over mine, until it has been looked at", async () => {
+    const session = await page();
+    service.golden = { shapes: [], precision: 0, recall: 1, right: false };
+    session.submit();
+    await settle();
+    const { feedback } = session.snapshot();
+    expect([feedback?.task.id, feedback?.mine.length]).toEqual(["t1", 2]);
+    session.dismissFeedback();
+    expect(session.snapshot().feedback).toBeNull();
+    expect(shown(session)).toBe("t2");
+  });
+
+  test("the time of work is sent to a service that takes it, and to no other", async () => {
+    put({ stage: "review" });
+    const session = await page();
+    await later(session, 30);
+    session.touched();
+    await later(session, 120);
+    session.submit();
+    await settle();
+    expect(service.answerOf("t1")).toMatchObject({ active_seconds: 90 });
+    service = new QueueService([taskNamed("t1")]);
+    storage = new MemoryStorage();
+    (await page()).submit();
+    await settle();
+    expect(service.answerOf("t1")).not.toHaveProperty("active_seconds");
+  });
+
+  test("a task is answered under its own version of the recipe", async () => {
+    put({ recipe_version: 4 });
+    const session = await page();
+    expect(session.snapshot().current?.recipe.version).toBe(4);
+    expect(service.calls.filter((call) => call === "recipe 4")).toHaveLength(1);
+  });
+
+  test("what keeps a person from more is told", async () => {
+    service = new QueueService([]);
+    service.why = "You have answered 200 tasks today.";
+    expect((await page()).snapshot()).toMatchObject({ phase: "empty", why: service.why });
   });
 });

@@ -7,11 +7,17 @@
 import type { Api } from "../api/client";
 import { isPassing } from "../api/client";
 import { type Described, ProblemError, describe } from "../api/problem";
-import type { Task } from "../api/types";
+import type { Golden, ReturnedIssue } from "../api/coming";
+import type { Issue, Recipe, Submission, Task } from "../api/types";
+import { type Activity, type Sign, begunActivity, noticed } from "./activity";
+import { Recipes, beginning } from "./beginning";
+import { delivered } from "./delivery";
+import { DraftSync, newerDraft } from "./draftSync";
 import { Drafts } from "./drafts";
 import { type Edit, type Editor, edited, opened, shapesOf } from "./editor";
 import { stepped } from "./history";
 import { Keep } from "./keep";
+import { issuesIn } from "./matters";
 import {
   type Answer,
   type Entry,
@@ -25,9 +31,12 @@ import {
   sending,
   settled,
 } from "./outbox";
-import { bodies, proposal, sameShapes } from "./shapes";
+import { type Shape, bodies, sameShapes, shapesFrom } from "./shapes";
 
-export type ReviewApi = Pick<Api, "lease" | "heartbeat" | "submit" | "skip" | "release" | "clockOffset">;
+export type ReviewApi = Pick<
+  Api,
+  "lease" | "heartbeat" | "submit" | "skip" | "accept" | "giveBack" | "release" | "draft" | "recipe" | "clockOffset"
+>;
 
 export interface Notice extends Described {
   readonly tone: "info" | "error";
@@ -41,6 +50,8 @@ export interface Ports {
   readonly tally: Storage;
   readonly user: string;
   readonly project: string;
+  /** The project's newest recipe, as far as the page knows. */
+  readonly recipe: Recipe;
   readonly now: () => number;
   readonly notify: (notice: Notice) => void;
 }
@@ -56,8 +67,19 @@ export interface Current extends Held {
   readonly editor: Editor;
   readonly note: string;
   readonly restored: boolean;
+  /** That of the task's version. */
+  readonly recipe: Recipe;
+  /** Why an answer was refused before; empty where none was. */
+  readonly refusal: readonly Issue[];
   /** Why the lease is no longer ours, or null while it is. */
   readonly lost: Described | null;
+}
+
+/** In training: what was answered, and what would have been right. */
+export interface Feedback {
+  readonly task: Task;
+  readonly mine: readonly Shape[];
+  readonly golden: Golden;
 }
 
 export interface ReviewState {
@@ -66,6 +88,9 @@ export interface ReviewState {
   readonly current: Current | null;
   readonly next: Task | null;
   readonly open: number | null;
+  /** What keeps this person from more tasks, in the service's words; empty for nothing. */
+  readonly why: string;
+  readonly feedback: Feedback | null;
   readonly done: number;
   readonly outbox: Outbox;
   readonly online: boolean;
@@ -85,10 +110,12 @@ const POLL_EMPTY_MS = 3_000;
 const RETRY_BEAT_MS = 2_000;
 export const IDLE_AFTER_MS = 15 * 60_000;
 
+const KEPT = "Your shapes are kept; the task comes back next, with what is to be mended.";
+
 const TAKEN_AGAIN: Notice = {
   tone: "info",
   title: "The lease had run out and is yours again",
-  detail: "Nobody else had taken this image; your boxes are as they were.",
+  detail: "Nobody else had taken this image; your shapes are as they were.",
   hint: "",
 };
 
@@ -96,6 +123,8 @@ export class ReviewSession {
   private state: ReviewState;
   private readonly listeners = new Set<() => void>();
   private readonly drafts: Drafts;
+  private readonly sync: DraftSync;
+  private readonly recipes: Recipes;
   private readonly keptOutbox: Keep<Entry>;
   private ahead: readonly Held[] = []; // the tasks after the current one
   private leasing: Promise<void> | null = null;
@@ -103,8 +132,13 @@ export class ReviewSession {
   private requests = 0;
   private readonly settledAfter = new Map<string, number>(); // task → the last lease request begun before it was settled
   private readonly returning = new Set<string>(); // refused answers whose task is still ours
+  private readonly takenAt = new Map<string, string>(); // task → when the service took its draft
+  private readonly refusals = new Map<string, readonly Issue[]>(); // task → why its answer was refused
+  private readonly answered = new Map<string, Task>(); // whose answers are on their way
   private beating = new Set<string>();
   private activeAt: number;
+  private activity: Activity;
+  private warned = false; // that the service takes no drafts
   private closed = false;
   private released = false;
 
@@ -113,12 +147,22 @@ export class ReviewSession {
     this.drafts = new Drafts(ports.storage, ports.user);
     this.drafts.prune(now);
     this.keptOutbox = new Keep(ports.storage, `askance/outbox/${ports.user}/${ports.project}/`, isEntry);
+    this.sync = new DraftSync(
+      ports.api,
+      ports.now,
+      (task, at) => this.draftTaken(task, at),
+      (task, error) => this.draftRefused(task, error),
+    );
+    this.recipes = new Recipes(ports.recipe, (version) => ports.api.recipe(ports.project, version));
     this.activeAt = now;
+    this.activity = begunActivity(now);
     this.state = {
       phase: "loading",
       current: null,
       next: null,
       open: null,
+      why: "",
+      feedback: null,
       done: Number(ports.tally.getItem(this.tallyKey())) || 0,
       outbox: revived(this.keptOutbox.all(), now),
       online: true,
@@ -139,6 +183,8 @@ export class ReviewSession {
   tick(): void {
     if (this.closed) return;
     const now = this.ports.now();
+    this.clock({ type: "time" });
+    this.sync.tick();
     if (!this.state.idle && now - this.activeAt > IDLE_AFTER_MS) this.set({ idle: true });
     for (const entry of due(this.state.outbox, now)) void this.send(entry);
     if (!this.state.idle) void this.beatDue(now);
@@ -148,9 +194,21 @@ export class ReviewSession {
   /** Somebody is at the page. */
   touched(): void {
     this.activeAt = this.ports.now();
+    this.clock({ type: "input" });
     if (!this.state.idle) return;
     this.set({ idle: false });
     this.beatNow();
+  }
+
+  /** The page came into sight, or went out of it. */
+  seen(visible: boolean): void {
+    this.clock({ type: "visible", visible });
+    if (!visible) this.leaving();
+  }
+
+  /** The page may be gone in a moment: what is only here goes to the service. */
+  leaving(): void {
+    void this.sync.flush(true);
   }
 
   edit(edit: Edit): void {
@@ -165,13 +223,12 @@ export class ReviewSession {
     if (this.state.current) this.setCurrent({ ...this.state.current, note });
   }
 
-  /** Back to what the model proposed, as a step that can be undone. */
+  /** Back to what the task began with, as a step that can be undone. */
   startOver(): void {
     const current = this.state.current;
     if (!current) return;
-    const { shapes } = current.editor;
-    const first = proposal(current.task.detections, current.task);
-    const editor = { ...current.editor, selected: null, shapes: stepped(shapes, first) };
+    const first = beginning(current.task, current.recipe.labels);
+    const editor = edited(current.editor, { type: "replace", shapes: first });
     this.setCurrent({ ...current, editor, note: "", restored: false });
   }
 
@@ -179,7 +236,30 @@ export class ReviewSession {
   submit(): void {
     const current = this.state.current;
     if (!current || current.lost) return;
-    this.answer(current, { kind: "submit", shapes: bodies(shapesOf(current.editor)), note: current.note.trim() });
+    const shapes = bodies(shapesOf(current.editor));
+    const note = current.note.trim();
+    // A service that does not tell the stage does not take the time either, and refuses what it does not know.
+    const timed = current.task.stage === undefined ? {} : { activeSeconds: this.activeSeconds() };
+    this.answer(current, { kind: "submit", shapes, note, ...timed });
+  }
+
+  /** Somebody's answer is right as it is. */
+  accept(): void {
+    const current = this.state.current;
+    if (current && !current.lost) this.answer(current, { kind: "accept", note: current.note.trim() });
+  }
+
+  /** Somebody's answer goes back to them, with what is to be mended. */
+  giveBackAnswer(issues: readonly ReturnedIssue[]): void {
+    const current = this.state.current;
+    if (!current || current.lost || issues.length === 0) return;
+    this.answer(current, { kind: "return", issues: [...issues], note: current.note.trim() });
+  }
+
+  /** The right answer has been looked at. */
+  dismissFeedback(): void {
+    this.clock({ type: "visible", visible: true });
+    this.set({ feedback: null });
   }
 
   skip(reason: string): void {
@@ -195,6 +275,7 @@ export class ReviewSession {
     try {
       const count = Math.min(AHEAD + this.pending() + RECLAIM_AMONG, MOST_LEASED);
       const reply = await this.ports.api.lease(this.ports.project, count);
+      await this.recipes.have(reply.tasks.map((task) => task.recipe_version));
       const again = reply.tasks.find((task) => task.id === current.task.id);
       this.set({ open: reply.open, online: true });
       this.giveBack(
@@ -227,8 +308,9 @@ export class ReviewSession {
   close(release: boolean): void {
     this.closed = true;
     this.released = release;
-    if (!release) return;
-    this.giveBack(this.mine().map((held) => held.task));
+    if (!release) return this.leaving();
+    const tasks = this.mine().map((held) => held.task);
+    void this.sync.flush(true).then(() => this.giveBack(tasks));
   }
 
   // --- answering ---------------------------------------------------------------------------------
@@ -236,6 +318,9 @@ export class ReviewSession {
   private answer(current: Current, answer: Answer): void {
     const { task } = current;
     if (answer.kind === "submit") this.saveDraft(current, true);
+    this.sync.forget(task.id);
+    this.refusals.delete(task.id);
+    this.answered.set(task.id, task);
     const entry = { taskId: task.id, projectId: task.project_id, epoch: task.epoch, answer };
     this.setOutbox(queued(this.state.outbox, entry, this.ports.now()));
     this.advance();
@@ -252,8 +337,9 @@ export class ReviewSession {
   private async send(entry: Entry): Promise<void> {
     this.setOutbox(sending(this.state.outbox, entry.taskId));
     try {
-      await this.deliver(entry);
+      const reply = await delivered(this.ports.api, entry);
       this.acknowledged(entry);
+      this.teach(entry, reply);
     } catch (error) {
       const signedOut = error instanceof ProblemError && error.status === 401;
       if (isPassing(error) || signedOut) this.postpone(entry, error);
@@ -261,11 +347,14 @@ export class ReviewSession {
     }
   }
 
-  private deliver(entry: Entry): Promise<unknown> {
-    const { answer, epoch, taskId } = entry;
-    return answer.kind === "submit"
-      ? this.ports.api.submit(taskId, { epoch, shapes: answer.shapes, note: answer.note })
-      : this.ports.api.skip(taskId, { epoch, reason: answer.reason });
+  /** Where the task was a golden one of a training, its right answer is shown over mine. */
+  private teach({ taskId, answer }: Entry, reply: unknown): void {
+    const task = this.answered.get(taskId);
+    this.answered.delete(taskId);
+    const golden = answer.kind === "submit" ? (reply as Submission).golden : null;
+    if (!golden || !task || answer.kind !== "submit") return;
+    this.clock({ type: "visible", visible: false }); // the time is not the next task's
+    this.set({ feedback: { task, mine: shapesFrom(answer.shapes, task), golden } });
   }
 
   private acknowledged(entry: Entry): void {
@@ -291,8 +380,10 @@ export class ReviewSession {
     this.setOutbox(settled(this.state.outbox, entry.taskId));
     const answered = error instanceof ProblemError && error.code === "already-submitted";
     if (!answered) this.returning.add(entry.taskId);
+    const issues = error instanceof ProblemError ? issuesIn(error.problem) : null;
+    if (issues) this.refusals.set(entry.taskId, issues);
     const { title, detail, hint } = describe(error);
-    const kept = entry.answer.kind === "submit" && !answered ? "Your boxes are kept and come back with the task." : "";
+    const kept = entry.answer.kind === "submit" && !answered ? KEPT : "";
     this.ports.notify({
       tone: "error",
       title: `An answer was not taken: ${title}`,
@@ -320,11 +411,12 @@ export class ReviewSession {
     const count = Math.min(AHEAD + this.pending() + this.returning.size, MOST_LEASED);
     try {
       const reply = await this.ports.api.lease(this.ports.project, count);
+      if (!this.released) await this.recipes.have(reply.tasks.map((task) => task.recipe_version));
       if (this.closed) return this.released ? this.giveBack(reply.tasks) : undefined;
       const tasks = reply.tasks.filter(
         (task) => !this.isOnItsWay(task.id) && (this.settledAfter.get(task.id) ?? 0) < request,
       );
-      this.set({ open: reply.open, online: true, problem: null });
+      this.set({ open: reply.open, why: reply.why, online: true, problem: null });
       for (const task of tasks) this.take(task);
       if (!this.state.current) this.set({ phase: "empty" });
     } catch (error) {
@@ -334,7 +426,7 @@ export class ReviewSession {
 
   /** A task that the service says is ours: the one on screen, one that waits, or a new one. */
   private take(task: Task): void {
-    this.returning.delete(task.id);
+    const refused = this.returning.delete(task.id);
     const { current } = this.state;
     const known = this.mine().find((held) => held.task.id === task.id);
     const fresh = this.hold(task);
@@ -347,7 +439,7 @@ export class ReviewSession {
       this.set({ current: { ...current, ...held } });
     } else if (!current) this.open(held);
     else if (known) this.setAhead(this.ahead.map((other) => (other === known ? held : other)));
-    else this.setAhead([...this.ahead, held]);
+    else this.setAhead(refused ? [held, ...this.ahead] : [...this.ahead, held]);
   }
 
   private hold(task: Task): Held {
@@ -360,14 +452,20 @@ export class ReviewSession {
 
   private open(held: Held): void {
     const { task } = held;
-    const draft = this.drafts.load(task.id);
-    const first = proposal(task.detections, task);
-    let editor = opened(task, first);
+    const now = this.ports.now();
+    const recipe = this.recipes.of(task.recipe_version);
+    const local = this.drafts.load(task.id);
+    if (local?.takenAt !== undefined) this.takenAt.set(task.id, local.takenAt);
+    const draft = newerDraft(local, task, this.ports.api.clockOffset);
+    const first = beginning(task, recipe.labels);
+    let editor = opened(task, first, recipe.labels);
     if (draft) editor = { ...editor, shapes: stepped(editor.shapes, draft.shapes) };
     const restored = draft !== null && !(sameShapes(draft.shapes, first) && draft.note === "");
+    this.activity = begunActivity(now, this.activity.visible, draft?.activeMs ?? 0);
+    const refusal = this.refusals.get(task.id) ?? [];
     this.set({
       phase: "working",
-      current: { ...held, editor, note: draft?.note ?? "", restored, lost: null },
+      current: { ...held, editor, note: draft?.note ?? "", restored, recipe, refusal, lost: null },
       next: this.ahead[0]?.task ?? null,
     });
   }
@@ -424,6 +522,37 @@ export class ReviewSession {
     this.set({ current: { ...current, lost: describe(error) } });
   }
 
+  private draftTaken(task: Task, at: string): void {
+    this.takenAt.set(task.id, at);
+    const draft = this.drafts.load(task.id);
+    if (draft) this.drafts.save(task.id, { ...draft, takenAt: at });
+  }
+
+  /** The draft stays in this browser. A lease that is over is told as such, anything else once. */
+  private draftRefused(task: Task, error: unknown): void {
+    if (error instanceof ProblemError && error.status === 409) return void this.overtaken(task, error);
+    if (this.warned || this.state.current?.task.id !== task.id) return;
+    this.warned = true;
+    const { title, detail, hint } = describe(error);
+    this.ports.notify({
+      tone: "error",
+      title: `Drafts are kept in this browser only: ${title}`,
+      detail,
+      hint: `${hint} Submit here rather than at another computer.`.trim(),
+    });
+  }
+
+  /** The lease is over. Where nobody else wants the task, asking for work brings it again, and the draft follows. */
+  private async overtaken(task: Task, error: unknown): Promise<void> {
+    const isShown = () => this.state.current?.task.id === task.id;
+    if (!isShown()) return;
+    await this.refill();
+    const { current } = this.state;
+    if (!current || !isShown()) return;
+    if (current.task.epoch === task.epoch) this.lost(task, error);
+    else this.saveDraft(current, false);
+  }
+
   private giveBack(tasks: readonly Task[]): void {
     for (const task of tasks) void this.ports.api.release(task.id, task.epoch).catch(() => undefined);
   }
@@ -453,21 +582,39 @@ export class ReviewSession {
   private pollEvery = (): number => (this.state.current ? POLL_MS : POLL_EMPTY_MS);
 
   private setCurrent(current: Current): void {
-    this.saveDraft(current, false);
+    if (current.note !== this.state.current?.note || shapesOf(current.editor) !== this.shapesShown()) {
+      this.saveDraft(current, false);
+    }
     this.set({ current });
   }
 
-  /** A draft is kept where there is something to lose, or `always`. */
+  private shapesShown = (): readonly Shape[] | null =>
+    this.state.current ? shapesOf(this.state.current.editor) : null;
+
+  private clock(sign: Sign): void {
+    this.activity = noticed(this.activity, sign, this.ports.now());
+  }
+
+  private activeSeconds(): number {
+    this.clock({ type: "time" });
+    return Math.round(this.activity.activeMs / 100) / 10;
+  }
+
+  /** A draft is kept in the browser where there is something to lose, or `always`; the service follows. */
   private saveDraft(current: Current, always: boolean): void {
-    const { task, note } = current;
+    const { task, note, recipe } = current;
     const shapes = shapesOf(current.editor);
-    const untouched = note === "" && sameShapes(shapes, proposal(task.detections, task));
+    const takenAt = this.takenAt.get(task.id);
+    const known = takenAt === undefined ? {} : { takenAt };
+    const draft = { shapes, note, savedAt: this.ports.now(), activeMs: this.activity.activeMs, ...known };
+    if (!current.lost) this.sync.keep(task, draft);
+    const untouched = note === "" && sameShapes(shapes, beginning(task, recipe.labels));
     if (untouched && !always) return this.drafts.drop(task.id);
-    if (this.drafts.save(task.id, { shapes, note, savedAt: this.ports.now() })) return;
+    if (this.drafts.save(task.id, draft)) return;
     this.ports.notify({
       tone: "error",
       title: "Drafts cannot be kept",
-      detail: "This browser's storage is full or forbidden; a reload would lose unsent boxes.",
+      detail: "This browser's storage is full or forbidden; a reload would lose unsent shapes.",
       hint: "Submit before leaving, and allow or free the storage of this site.",
     });
   }

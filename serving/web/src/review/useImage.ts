@@ -1,8 +1,7 @@
 import { useEffect, useState } from "react";
 import { isPassing } from "../api/client";
 import { type Described, describe } from "../api/problem";
-import type { Task } from "../api/types";
-import type { Images, Loaded } from "./images";
+import type { Images, Loaded, Picture } from "./images";
 
 interface Outcome {
   readonly digest: string;
@@ -12,15 +11,15 @@ interface Outcome {
 
 const RETRY_MS = 2_000;
 
-/** The image of the present task, with the next one loading behind it. */
-export function useImage(images: Images, task: Task, next: Task | null) {
+/** The image that is on screen, with the next one loading behind it. */
+export function useImage(images: Images, picture: Picture, next: Picture | null) {
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   const [tries, setTries] = useState(0);
   useEffect(() => {
     let left = false;
     let timer = 0;
-    const digest = task.item_digest;
-    images.load(task).then(
+    const digest = picture.item_digest;
+    images.load(picture).then(
       (loaded) => !left && setOutcome({ digest, loaded, problem: null }),
       (error: unknown) => {
         if (left) return;
@@ -32,12 +31,12 @@ export function useImage(images: Images, task: Task, next: Task | null) {
       left = true;
       window.clearTimeout(timer);
     };
-  }, [images, task.item_digest, tries]);
+  }, [images, picture.item_digest, tries]);
   useEffect(() => {
     if (next) images.load(next).catch(() => undefined);
-    images.keepOnly([task.item_digest, ...(next ? [next.item_digest] : [])]);
-  }, [images, task.item_digest, next?.item_digest]);
-  const present = outcome?.digest === task.item_digest ? outcome : null;
+    images.keepOnly([picture.item_digest, ...(next ? [next.item_digest] : [])]);
+  }, [images, picture.item_digest, next?.item_digest]);
+  const present = outcome?.digest === picture.item_digest ? outcome : null;
   return {
     loaded: present?.loaded ?? null,
     problem: present?.problem ?? null,

@@ -1,5 +1,6 @@
 import { useEffect, useState, useSyncExternalStore } from "react";
 import type { Api } from "../api/client";
+import type { Project } from "../api/types";
 import { Images } from "./images";
 import { type Notice, ReviewSession, type ReviewState } from "./session";
 
@@ -14,7 +15,7 @@ const TICK_MS = 500;
 export function useReviewSession(
   api: Api,
   user: string,
-  project: string | null,
+  project: Project | null,
   notify: (notice: Notice) => void,
 ): Reviewing | null {
   const [reviewing, setReviewing] = useState<Reviewing | null>(null);
@@ -25,7 +26,8 @@ export function useReviewSession(
       storage: window.localStorage,
       tally: window.sessionStorage,
       user,
-      project,
+      project: project.id,
+      recipe: project.recipe,
       now: Date.now,
       notify,
     });
@@ -36,17 +38,25 @@ export function useReviewSession(
     const signs = ["pointerdown", "pointermove", "keydown", "wheel"] as const;
     for (const sign of signs) window.addEventListener(sign, touched, { passive: true });
     window.addEventListener("online", hurried);
+    const looked = () => session.seen(!document.hidden);
+    const leaving = () => session.leaving();
+    document.addEventListener("visibilitychange", looked);
+    window.addEventListener("pagehide", leaving);
     setReviewing({ session, images });
+    looked();
     session.tick();
     return () => {
       window.clearInterval(timer);
       for (const sign of signs) window.removeEventListener(sign, touched);
       window.removeEventListener("online", hurried);
+      document.removeEventListener("visibilitychange", looked);
+      window.removeEventListener("pagehide", leaving);
       session.close(true);
       images.keepOnly([]);
       setReviewing(null);
     };
-  }, [api, user, project, notify]);
+    // A project that is read anew is the same project: tasks bring the version of their recipe.
+  }, [api, user, project?.id, notify]);
   return reviewing;
 }
 

@@ -1,6 +1,8 @@
 /** The service's side of the queue in memory, for tests: leases with epochs and expiry, as loop/domain/review.py. */
 import { NetworkError, ProblemError } from "../api/problem";
-import type { Heartbeat, Lease, ShapeBody, Submission, Task } from "../api/types";
+import type { AnswerBody } from "../api/client";
+import type { AcceptBody, Golden, ReturnBody } from "../api/coming";
+import type { DraftBody, DraftSaved, Heartbeat, Issue, Lease, Recipe, Submission, Task } from "../api/types";
 import type { ReviewApi } from "../review/session";
 
 interface Row {
@@ -10,6 +12,7 @@ interface Row {
   epoch: number;
   expiresAt: number;
   answer: unknown;
+  draft: Task["draft"];
 }
 
 export class QueueService implements ReviewApi {
@@ -21,16 +24,37 @@ export class QueueService implements ReviewApi {
   /** The answer is stored but the response is lost. */
   losesResponses = false;
   /** Refuses the next submission with this problem. */
-  refusal: { status: number; code: string } | null = null;
+  refusal: { status: number; code: string; issues?: Issue[] } | null = null;
+  /** Submissions arrive only then. */
+  slow: Promise<void> = Promise.resolve();
+  /** Why nobody gets more tasks. */
+  why = "";
+  /** What a training says of every answer. */
+  golden: Golden | null = null;
   readonly calls: string[] = [];
   private readonly rows: Row[];
 
   constructor(tasks: readonly Task[]) {
-    this.rows = tasks.map((task) => ({ task, state: "open", owner: null, epoch: 0, expiresAt: 0, answer: null }));
+    this.rows = tasks.map((task) => ({
+      task,
+      state: "open",
+      owner: null,
+      epoch: 0,
+      expiresAt: 0,
+      answer: null,
+      draft: null,
+    }));
   }
 
   answerOf = (task: string): unknown => this.row(task).answer;
   stateOf = (task: string): string => this.row(task).state;
+
+  draftOf = (task: string): Task["draft"] => this.row(task).draft;
+  /** The draft was saved at that time, by the service's clock. */
+  tellDraft(task: string, at: number): void {
+    const row = this.row(task);
+    if (row.draft) row.draft = { ...row.draft, saved_at: new Date(at).toISOString() };
+  }
 
   /** The lease runs out, and somebody else takes the task (or nobody). */
   takeAway(task: string, owner: string | null): void {
@@ -56,7 +80,7 @@ export class QueueService implements ReviewApi {
       mine.push(row);
     }
     const open = this.rows.filter((row) => this.isFree(row)).length;
-    return { tasks: mine.map((row) => this.out(row)), open, why: "" };
+    return { tasks: mine.map((row) => this.out(row)), open, why: this.why };
   };
 
   heartbeat = async (task: string, epoch: number): Promise<Heartbeat> => {
@@ -66,9 +90,33 @@ export class QueueService implements ReviewApi {
     return { expires_at: new Date(row.expiresAt).toISOString() };
   };
 
-  submit = async (task: string, body: { epoch: number; shapes: ShapeBody[]; note: string }): Promise<Submission> => {
+  submit = async (task: string, body: AnswerBody): Promise<Submission> => {
+    await this.slow;
     await this.arrive(`submit ${task}`);
+    return { ...this.close(task, body.epoch, "done", body), golden: this.golden };
+  };
+
+  accept = async (task: string, body: AcceptBody): Promise<Submission> => {
+    await this.arrive(`accept ${task}`);
     return this.close(task, body.epoch, "done", body);
+  };
+
+  giveBack = async (task: string, body: ReturnBody): Promise<Submission> => {
+    await this.arrive(`return ${task}`);
+    return this.close(task, body.epoch, "done", body);
+  };
+
+  draft = async (task: string, body: DraftBody): Promise<DraftSaved> => {
+    await this.arrive(`draft ${task}`);
+    const row = this.live(task, body.epoch);
+    const saved_at = new Date(this.now + this.clockOffset).toISOString();
+    row.draft = { ...body, saved_at };
+    return { saved_at };
+  };
+
+  recipe = async (_project: string, version: number): Promise<Recipe> => {
+    await this.arrive(`recipe ${version}`);
+    return { ...RECIPE, version };
   };
 
   skip = async (task: string, body: { epoch: number; reason: string }): Promise<Submission> => {
@@ -85,7 +133,10 @@ export class QueueService implements ReviewApi {
     const row = this.row(task);
     const same = row.epoch === epoch && JSON.stringify(row.answer) === JSON.stringify(answer);
     if (row.answer !== null && !same) throw problem(409, "already-submitted");
-    if (this.refusal) throw problem(this.refusal.status, this.refusal.code);
+    if (this.refusal) {
+      const { status, code, issues } = this.refusal;
+      throw problem(status, code, issues ? { issues } : {});
+    }
     if (row.answer === null) Object.assign(this.live(task, epoch), { state, answer });
     if (this.losesResponses) throw new NetworkError();
     return {
@@ -123,14 +174,22 @@ export class QueueService implements ReviewApi {
 
   private out = (row: Row): Task => ({
     ...row.task,
+    draft: row.draft ?? row.task.draft,
     epoch: row.epoch,
     lease_seconds: this.leaseSeconds,
     expires_at: new Date(row.expiresAt).toISOString(),
   });
 }
 
-const problem = (status: number, code: string): ProblemError =>
-  new ProblemError({ type: `/problems/${code}`, title: code, status, detail: "", hint: "", ids: {} });
+const problem = (status: number, code: string, ids: Record<string, unknown> = {}): ProblemError =>
+  new ProblemError({ type: `/problems/${code}`, title: code, status, detail: "", hint: "", ids });
+
+/** Digits, drawn as boxes. */
+export const RECIPE: Recipe = {
+  version: 1,
+  labels: ["1", "3", "7"].map((name) => ({ name, color: "#ffffff", key: name })),
+  guidelines: "",
+};
 
 export const taskNamed = (id: string): Task => ({
   id,

@@ -1,0 +1,179 @@
+"""What reviewers do beyond boxes, in a real browser against the real service: a recipe with points, polygons,
+attributes and links; rules as one works; drafts at another computer; a decision between the answers of others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from loop.demo.scenes import Pool, day_scenes
+from serving.api.schemas.predictions import PredictionOut
+from serving.api.schemas.shapes import ShapeIO
+from serving.client import Client
+from tests.requirements import require_chromium
+from tests.service.running import ServiceProcess
+
+PROJECT, VOTES = "scenes", "votes"
+DIGITS = [str(digit) for digit in range(10)]
+RECIPE: dict[str, Any] = {
+    "labels": [
+        *({"name": digit, "key": digit} for digit in DIGITS),
+        {
+            "name": "sign",
+            "key": "g",
+            "geometry": "polygon",
+            "attributes": [
+                {"name": "state", "type": "select", "options": ["clean", "worn"], "required": True},
+                {"name": "lit", "type": "boolean", "default": False},
+            ],
+        },
+        {"name": "post", "key": "p", "geometry": "point"},
+    ],
+    "links": [{"name": "stands on", "from": ["sign"], "to": ["post"], "min_out": 1, "max_out": 1}],
+    "guidelines": "Draw **all** signs <script>document.title = 'broken'</script>",
+}
+
+pytestmark = [pytest.mark.service, pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+@dataclass
+class Stage:
+    """A service whose people see every image, and a browser."""
+
+    service: ServiceProcess
+    operator: Client
+    browser: Browser
+    problems: list[str]
+
+    def page(self, token: str, project: str) -> Page:
+        """A browser's page of its own, with nothing kept from others, on its first task."""
+        page = self.browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.goto(f"{self.service.url}/#token={token}&/{project}/review")
+        page.locator("[data-testid=canvas][data-ready=true]").wait_for(timeout=30_000)
+        return page
+
+    def reviewer(self, name: str, project: str) -> str:
+        return self.operator.create_token(name, "reviewer", project).secret
+
+    def make(self, project: str, scenes: int) -> list[PredictionOut]:
+        """A project of the demo's seed model, and what that says of its first images."""
+        self.operator.create_project(project, DIGITS)
+        self.operator.add_model(project, files("loop.demo").joinpath("seed.safetensors").read_bytes())
+        self.operator.await_champion(project)
+        if project == VOTES:
+            self.operator.change_policy(VOTES, queue={"people": {"audit": 2, "annotate": 2}, "people_share": 1.0})
+        else:
+            self.operator.change_recipe(PROJECT, RECIPE)
+        return [self.operator.predict(project, scene.jpeg()) for scene in day_scenes(0, scenes, Pool.STREAM)]
+
+    def truth(self, project: str, digest: str) -> list[ShapeIO]:
+        truth = self.operator.item(project, digest).truth
+        assert truth is not None
+        return truth.shapes
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    service = ServiceProcess(
+        tmp_path_factory.mktemp("review"),
+        {
+            "ASKANCE_DRIFT__EVERY_SECONDS": "0",
+            "ASKANCE_POLICY__AUDIT_RATE": "1.0",
+            "ASKANCE_SERVING__RUNTIME": "torch",
+        },
+    )
+    service.start()
+    problems: list[str] = []
+    try:
+        with service.operator() as operator, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=require_chromium(),
+                args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            )
+            yield Stage(service, operator, browser, problems)
+            browser.close()
+        assert problems == []
+    finally:
+        service.stop()
+
+
+def test_1_all_that_a_recipe_asks_for_is_drawn_said_and_linked(stage: Stage) -> None:
+    """A polygon click by click, its attributes, a point and the link to it; rules tell what is missing until nothing
+    is, and what was drawn at one computer is there at another, which sends it."""
+    answers = stage.make(PROJECT, 2)
+    token = stage.reviewer("ada", PROJECT)
+    page = stage.page(token, PROJECT)
+    task = str(page.locator("[data-testid=canvas]").get_attribute("data-task-id"))
+    expect(page.locator("[data-testid=guidelines] strong")).to_have_text("all")
+    assert page.title() != "broken"
+
+    page.keyboard.press("g")
+    _click(page, 20, 20)
+    _click(page, 90, 20)
+    _click(page, 90, 80)
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-testid=matter-error]")).to_have_count(2)  # no state, no link
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-testid=canvas]")).to_have_attribute("data-task-id", task)
+
+    page.keyboard.press("p")
+    _click(page, 150, 150)
+    page.keyboard.press("j")  # to the sign, of which the issues are
+    page.keyboard.press("l")
+    page.keyboard.press("Enter")
+    page.keyboard.press("a")
+    page.locator("[data-testid=attribute-state]").select_option("worn")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-testid=matter-error]")).to_have_count(0)
+    with page.expect_response(lambda response: response.url.endswith("/draft")):
+        page.keyboard.press("Tab")
+
+    elsewhere = stage.page(token, PROJECT)
+    expect(elsewhere.locator("[data-testid=draft-restored]")).to_be_visible()
+    elsewhere.keyboard.press("Enter")
+    expect(elsewhere.locator("[data-testid=done-count]")).to_have_text("1")
+    truth = stage.truth(PROJECT, next(answer.item_digest for answer in answers if answer.task_id == task))
+    (sign,) = (shape for shape in truth if shape.label == "sign")
+    (post,) = (shape for shape in truth if shape.label == "post")
+    assert sign.points == [pytest.approx(point, abs=2) for point in ([20, 20], [90, 20], [90, 80])]
+    assert sign.attributes == {"state": "worn", "lit": False}
+    assert [(link.type, link.to) for link in sign.links or []] == [("stands on", post.id)]
+
+
+def test_2_somebody_decides_between_two_answers(stage: Stage) -> None:
+    """Both are shown, one is hidden by a key, one shape is taken by a click, all of the other by a key."""
+    (answer,) = stage.make(VOTES, 1)
+    said = ([ShapeIO(label="1", box=[20, 20, 80, 80])], [ShapeIO(label="2", box=[150, 150, 220, 220])])
+    for name, shapes in zip(("bob", "cyd"), said, strict=True):
+        with Client(stage.service.url, stage.reviewer(name, VOTES)) as client:
+            (task,) = client.lease(VOTES, 1).tasks
+            client.submit(task.id, task.epoch, shapes)
+    page = stage.page(stage.reviewer("dan", VOTES), VOTES)
+    rows = page.locator("[data-testid^=shape-row-]")
+    expect(rows).to_have_count(0)
+    page.keyboard.press("Shift+Digit2")
+    expect(page.locator("[data-testid=answer-2]")).not_to_be_checked()
+    _click(page, 185, 185)  # hidden, hence not to be taken
+    expect(rows).to_have_count(0)
+    _click(page, 50, 50)
+    expect(rows).to_have_count(1)
+    page.keyboard.press("Alt+Shift+Digit2")
+    expect(page.locator("[data-testid=shape-row-0]")).to_have_attribute("data-label", "2")
+    page.keyboard.press("Control+z")
+    expect(page.locator("[data-testid=shape-row-0]")).to_have_attribute("data-label", "1")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-testid=done-count]")).to_have_text("1")
+    assert [shape.label for shape in stage.truth(VOTES, answer.item_digest)] == ["1"]
+
+
+def _click(page: Page, x: float, y: float) -> None:
+    """At pixels of the image."""
+    canvas = page.locator("[data-testid=canvas]")
+    bounds = canvas.bounding_box()
+    assert bounds is not None
+    scale, left, top = (float(str(canvas.get_attribute(f"data-{n}"))) for n in ("scale", "offset-x", "offset-y"))
+    page.mouse.click(bounds["x"] + left + x * scale, bounds["y"] + top + y * scale)
