@@ -103,15 +103,20 @@ class Bias:
 
 
 def pace_of(tasks: Sequence[TaskTime]) -> Pace:
-    """Raises Invalid without tasks. Times beyond UNUSUAL deviations from the median are taken for the time of that
-    (winsorised): whoever left the table did not work all night."""
-    if not tasks:
+    """`pace_of_seconds` of tasks."""
+    return pace_of_seconds([task.seconds for task in tasks])
+
+
+def pace_of_seconds(seconds: Sequence[float] | Floats) -> Pace:
+    """seconds: of each task, above 0. Raises Invalid without tasks. Times beyond UNUSUAL deviations from the median are
+    taken for the time of that (winsorised): whoever left the table did not work all night."""
+    if not len(seconds):
         raise Invalid("no task was timed yet.", hint="Ask again when somebody has answered one.")
-    logs = _logs(tasks)
+    logs = np.log(seconds)
     middle, spread = _robust(logs)
     kept = np.clip(logs, middle - UNUSUAL * spread, middle + UNUSUAL * spread)
     low, median, high, most = np.exp([middle - spread, middle, middle + spread, middle + UNUSUAL * spread]).tolist()
-    return Pace(len(tasks), median, low, high, float(np.exp(kept).mean()), most)
+    return Pace(len(logs), median, low, high, float(np.exp(kept).mean()), most)
 
 
 def paces(tasks: Sequence[TaskTime], by: GroupBy) -> Mapping[str, Pace]:
