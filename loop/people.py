@@ -79,15 +79,15 @@ class Oversight:
             require(operator, Permission.OPERATE, work[0].project_id)
             return self._reopen(tx, work, operator.name)
 
-    def reopen_item(
-        self, operator: Token, project_id: str, item_digest: str, *, experts: bool = False
-    ) -> list[Task]:
+    def reopen_item(self, operator: Token, project_id: str, item_digest: str, *, experts: bool = False) -> list[Task]:
         """All work on an item again, but for what is open already; Conflict where that is all of it. experts: for the
-        expert group of the queue's rules alone."""
+        expert group of the queue's rules alone, and only what nobody is to do still."""
         with self.store.begin() as tx:
             tx.items.get(project_id, item_digest)
             works = [tx.tasks.work_for_update(work_id) for work_id in tx.tasks.works_of_item(project_id, item_digest)]
-            closed = [work for work in works if any(task.finished for task in work)]
+            closed = [work for work in works if review.is_closed(work)]
+            if experts:  # what somebody is to do still, others wait for
+                closed = [work for work in closed if all(task.finished for task in work)]
             if not closed:
                 raise Conflict(
                     "no task of this item is closed.",

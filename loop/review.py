@@ -95,9 +95,7 @@ class Desk:
                 answered_today=_answered_today(tx, person, project, now),
             )
             taken = [
-                self._drawn(
-                    project, review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds)
-                )
+                self._drawn(project, review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds))
                 for task in _taken(tx, project, person, now, allowed.tasks)
             ]
             for task in taken:

@@ -16,6 +16,7 @@ from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.review import Task
 
 USUAL_DAYS = 30  # looked at where nobody says since when
+AMBIGUOUS = 0.5  # where nobody says what is: no time, however long, is enough for that
 _CYCLES = 1000
 
 # Ask for an item again, of experts; `loop.people.Oversight.reopen_item`.
@@ -93,6 +94,11 @@ class WorkReports:
             answers = newest_answers(tx.efforts.between(project_id, span.since, span.until))
             shapes = tx.efforts.shapes_of(compared(answers))
         return [item for item in ambiguous_items(answers, shapes, iou=iou) if item.ambiguity > above]
+
+    def to_resemble(self, project_id: str, count: int) -> list[str]:
+        """Digests of the `count` most ambiguous items of late, for selection."""
+        found = self.most_ambiguous(project_id, self.span(None, None), above=AMBIGUOUS)
+        return [item.item_digest for item in found[:count]]
 
     def requeue(self, operator: Token, project_id: str, span: Span, *, above: float, most: int) -> Requeued:
         """Ask the expert group for the `most` most ambiguous items again. Each is its own transaction: where it fails

@@ -212,13 +212,19 @@ def after_skip(work: Sequence[Task], skipped: Task, *, skips: int, rules: QueueR
 def reopened(work: Sequence[Task]) -> list[Task]:
     """A work from the beginning: all its seats open, in the next round, under new epochs; an adjudication waits until
     the new answers differ. Raises Conflict where nothing of it is closed: somebody else may have re-opened it."""
-    if not any(task.finished for task in work):
+    if not is_closed(work):
         raise Conflict(
             f"task {work[0].work_id} is open already.",
             hint="Nothing to do: people will get it in its turn.",
             task=work[0].work_id,
         )
     return [_anew(replace(task, round=task.round + 1)) for task in work]
+
+
+def is_closed(work: Sequence[Task]) -> bool:
+    """Whether some of it is answered or skipped, so that it can be asked for again. An adjudication that nobody needs
+    any more ends without either."""
+    return any(task.finished for task in work if task.seat != ADJUDICATION_SEAT)
 
 
 def called(adjudication: Task) -> Task:
