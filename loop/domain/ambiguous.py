@@ -85,13 +85,4 @@ def _answer(reviewer: str, shapes: Sequence[Shape]) -> Answer:
 
 
 def _task_time(effort: Effort, seconds: float) -> TaskTime:
-    return TaskTime(
-        task_id=effort.task_id,
-        item_digest=effort.item_digest,
-        reviewer=effort.reviewer,
-        source=effort.source,
-        labels=frozenset(effort.labels),
-        hour=effort.created_at.hour,
-        shapes=effort.shapes,
-        seconds=seconds,
-    )
+    return TaskTime(task_id=effort.task_id, reviewer=effort.reviewer, shapes=effort.shapes, seconds=seconds)

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.pace import Pace, pace_of_seconds
+from loop.domain.pace import Pace, pace_of
 from loop.domain.review import Outcome, Submission, Task
 from loop.domain.stage import Stage
 
@@ -132,7 +132,7 @@ def working_seconds(efforts: Sequence[Effort]) -> Floats:
 def usual_seconds(efforts: Sequence[Effort], seconds: Floats) -> Floats:
     """`seconds`, with what is beyond what is usual for answers cut to that: nobody works all night on one task."""
     answers = seconds[[effort.answered for effort in efforts]]
-    return np.minimum(seconds, pace_of_seconds(answers).usual_most) if len(answers) else seconds
+    return np.minimum(seconds, pace_of(answers).usual_most) if len(answers) else seconds
 
 
 def work_rows(efforts: Sequence[Effort], by: WorkBy, zone: tzinfo) -> list[WorkRow]:
@@ -156,7 +156,7 @@ def _row(key: str, efforts: Sequence[Effort], seconds: Floats, by: WorkBy) -> Wo
         tasks=len(answers),
         shapes=sum(effort.labels.get(key, 0) if by is WorkBy.LABEL else effort.shapes for effort in answers),
         skips=len(efforts) - len(answers),
-        pace=pace_of_seconds(own) if answers else None,
+        pace=pace_of(own) if answers else None,
         hours=float(usual_seconds(efforts, seconds).sum()) / 3600.0,
         corrected=sum(judged) / len(judged) if judged else None,
     )
