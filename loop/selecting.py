@@ -50,8 +50,9 @@ def _none_ambiguous(project_id: str, count: int) -> Sequence[str]:
 class Wish:
     """What somebody asks for. parts: of the budget by strategy; empty: of the default, or `like-this` where items are
     named. seed: None for a fresh one. like_items: digests of items to resemble, to which the newest `failures` that
-    people corrected, and the `ambiguous` most ambiguous ones, are added. like_boxes: detections to resemble, each an item's digest and its number there.
-    no_duplicates: of near-duplicates one at most is chosen from, and none of what has a task or its truth."""
+    people corrected, and the `ambiguous` most ambiguous ones, are added. like_boxes: detections to resemble, each an
+    item's digest and its number there. no_duplicates: of near-duplicates one at most is chosen from, and none of what
+    has a task or its truth."""
 
     budget: int
     parts: Mapping[str, float] = field(default_factory=dict)

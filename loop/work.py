@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.ambiguous import AmbiguousItem, ambiguous_items, compared, newest_answers
-from loop.domain.cost import CostBy, Everything, Rates, Spent, checked_rates, everything, spent
+from loop.domain.cost import CostBy, Everything, Rates, Spent, checked_rates, costs, everything
 from loop.domain.cycle import CycleState
 from loop.domain.efforts import WorkBy, WorkRow, work_rows
 from loop.domain.errors import Conflict, Invalid, NotFound
@@ -17,6 +17,7 @@ from loop.domain.review import Task
 
 USUAL_DAYS = 30  # looked at where nobody says since when
 AMBIGUOUS = 0.5  # where nobody says what is: no time, however long, is enough for that
+MOST_COMPARED = 200_000  # of the newest answers, for ambiguous items: some hundred megabytes
 _CYCLES = 1000
 
 # Ask for an item again, of experts; `loop.people.Oversight.reopen_item`.
@@ -75,8 +76,7 @@ class WorkReports:
         require(operator, Permission.OPERATE, project_id)
         with self.store.read() as tx:
             tx.projects.get(project_id)
-            efforts = tx.efforts.between(project_id, span.since, span.until)
-        return work_rows(efforts, by, zone)
+            return work_rows(tx.efforts.between(project_id, span.since, span.until), by, zone)
 
     def names(self) -> Mapping[str, str]:
         """Of everybody who has, or had, a token."""
@@ -84,14 +84,14 @@ class WorkReports:
             return {token.id: token.name for token in tx.tokens.all()}
 
     def ambiguous(self, operator: Token, project_id: str, span: Span, *, above: float) -> list[AmbiguousItem]:
-        """Items more ambiguous than `above`, the most ambiguous first."""
+        """Items more ambiguous than `above`, the most ambiguous first; by the newest 200,000 answers of the span."""
         require(operator, Permission.OPERATE, project_id)
         return self.most_ambiguous(project_id, span, above=above)
 
     def most_ambiguous(self, project_id: str, span: Span, *, above: float) -> list[AmbiguousItem]:
         with self.store.read() as tx:
             iou = tx.projects.get(project_id).policy.queue.agreement_iou
-            answers = newest_answers(tx.efforts.between(project_id, span.since, span.until))
+            answers = newest_answers(tx.efforts.newest(project_id, span.since, span.until, MOST_COMPARED))
             shapes = tx.efforts.shapes_of(compared(answers))
         return [item for item in ambiguous_items(answers, shapes, iou=iou) if item.ambiguity > above]
 
@@ -135,14 +135,10 @@ class WorkReports:
         with self.store.read() as tx:
             tx.projects.get(project_id)
             rates = tx.efforts.rates(project_id) or self.default_rates
-            efforts = tx.efforts.between(project_id, span.since, span.until)
-            served = tx.efforts.count_served(project_id, span.since, span.until)
             cycles = _begun(tx, project_id) if by is CostBy.CYCLE else {}
-        if not efforts:
-            return CostReport(rates, [], None, None)
-        (total,) = spent(efforts, rates, None, {})
-        rows = spent(efforts, rates, by, cycles) if by else []
-        return CostReport(rates, rows, total, everything(efforts, served, total))
+            known = costs(tx.efforts.between(project_id, span.since, span.until), rates, by, cycles)
+            served = tx.efforts.count_served(project_id, span.since, span.until) if known.total else 0
+        return CostReport(rates, known.rows, known.total, everything(known, served))
 
     def rates(self, operator: Token, project_id: str) -> Rates:
         """The project's own, or those that hold for all."""

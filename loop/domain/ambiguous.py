@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
 from loop.domain.agreement import agreement_of
 from loop.domain.answers import Answer
-from loop.domain.efforts import Effort, working_seconds
+from loop.domain.efforts import Effort, worked
 from loop.domain.pace import TaskTime, Timing, ambiguity, timed
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
@@ -33,8 +34,8 @@ def newest_answers(efforts: Sequence[Effort]) -> list[tuple[Effort, float]]:
     for effort in efforts:
         newest[effort.work_id] = max(effort.round, newest.get(effort.work_id, 0))
     return [
-        (effort, float(seconds))
-        for effort, seconds in zip(efforts, working_seconds(efforts), strict=True)
+        (effort, seconds)
+        for effort, seconds in worked(efforts)
         if effort.answered and effort.stage is not Stage.ADJUDICATE and effort.round == newest[effort.work_id]
     ]
 
@@ -73,8 +74,8 @@ def _item(
         item_digest=digest,
         ambiguity=ambiguity(agreement=agreement, deviations=deviations),
         agreement=agreement,
-        deviation=float(np.median(deviations)),
-        seconds=float(np.median([timing.task.seconds for _, timing in answers])),
+        deviation=median(deviations),
+        seconds=median(timing.task.seconds for _, timing in answers),
         answers=len(answers),
     )
 

@@ -1,7 +1,9 @@
 """What the work of people costs, and what labelling everything would have cost."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from loop.domain.efforts import Effort, usual_seconds, working_seconds
+from loop.domain.efforts import Effort, worked
 from loop.domain.errors import Invalid
+from loop.domain.pace import pace_of
 from loop.domain.stage import Stage
 
 Floats = NDArray[np.float64]
@@ -21,6 +24,7 @@ _MOST_PER_HOUR = 1_000_000.0
 _FEWEST = 10  # answers, before it is said what all items would take
 _FEWEST_AUDITS = 30
 _INTERVAL = 0.95
+_SKIP, _ORDINARY, _AUDIT, _DECISION = range(4)  # what an effort was
 
 
 class CostBy(StrEnum):
@@ -55,6 +59,17 @@ class Spent:
     @property
     def minutes_per_item(self) -> float:
         return self.minutes / self.items
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Costs:
+    """rows: of each group, in the order of their keys. total: all together, None where there was no work. ordinary:
+    minutes of each answer that is no adjudication; audits: of those to audits."""
+
+    rows: list[Spent]
+    total: Spent | None
+    ordinary: Floats
+    audits: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,36 +115,68 @@ def checked_rates(rates: Rates) -> Rates:
     return rates
 
 
-def spent(efforts: Sequence[Effort], rates: Rates, by: CostBy | None, cycles: Mapping[str, datetime]) -> list[Spent]:
-    """In the order of their keys; by None: all together, as one row "". efforts: in the order of their time.
+def costs(efforts: Iterable[Effort], rates: Rates, by: CostBy | None, cycles: Mapping[str, datetime]) -> Costs:
+    """efforts: in the order of their time. by None: without rows.
 
     cycles: when each began, oldest first; work counts for the first one that began after it, or "next". By label, the
-    time of a task is shared among its shapes; what has no shape is for "". So the rows of each `by` add up to all.
+    time of a task is shared among its shapes; what has no shape is for "". So the rows of each `by` add up to the
+    total. A time beyond what is usual for the answers is cut to that: nobody works all night on one task.
     """
-    minutes = usual_seconds(efforts, working_seconds(efforts)) / 60.0
-    groups: dict[str, _Sum] = {}
-    for effort, took in zip(efforts, minutes, strict=True):
+    total, groups = _Sum(), defaultdict[str, _Sum](_Sum)
+    seconds, kinds = array("d"), bytearray()
+    for row, (effort, took) in enumerate(worked(efforts)):
+        seconds.append(took)
+        kinds.append(_kind(effort))
         rate = rates.of(effort.reviewer)
-        for key, share in _shares(effort, by, cycles):
-            groups.setdefault(key, _Sum()).add(effort, float(took) * share, rate)
-    return [groups[key].row(key) for key in sorted(groups)]
+        total.add(row, effort, 1.0, rate)
+        for key, share in _shares(effort, by, cycles) if by else ():
+            groups[key].add(row, effort, share, rate)
+    kind = np.frombuffer(kinds, dtype=np.uint8)
+    minutes = _without_idle(np.asarray(seconds), kind) / 60.0
+    return Costs(
+        rows=[groups[key].row(key, minutes) for key in sorted(groups)],
+        total=total.row("", minutes) if len(minutes) else None,
+        ordinary=minutes[(kind == _ORDINARY) | (kind == _AUDIT)],
+        audits=minutes[kind == _AUDIT],
+    )
+
+
+def _kind(effort: Effort) -> int:
+    if not effort.answered:
+        return _SKIP
+    if effort.stage is Stage.ADJUDICATE:
+        return _DECISION
+    return _AUDIT if effort.stage is Stage.AUDIT else _ORDINARY
+
+
+def _without_idle(seconds: Floats, kind: NDArray[np.uint8]) -> Floats:
+    answers = seconds[kind != _SKIP]
+    return np.minimum(seconds, pace_of(answers).usual_most) if len(answers) else seconds
 
 
 class _Sum:
+    """Rows of a group, with which share of each is its own, and what an hour of it costs."""
+
     def __init__(self) -> None:
         self._items: set[str] = set()
-        self._tasks = 0
-        self._minutes = 0.0
-        self._money: float | None = 0.0
+        self._rows, self._shares, self._rates = array("q"), array("d"), array("d")
 
-    def add(self, effort: Effort, minutes: float, rate: float | None) -> None:
+    def add(self, row: int, effort: Effort, share: float, rate: float | None) -> None:
         self._items.add(effort.item_digest)
-        self._tasks += 1
-        self._minutes += minutes
-        self._money = None if rate is None or self._money is None else self._money + minutes / 60.0 * rate
+        self._rows.append(row)
+        self._shares.append(share)
+        self._rates.append(np.nan if rate is None else rate)
 
-    def row(self, key: str) -> Spent:
-        return Spent(key=key, items=len(self._items), tasks=self._tasks, minutes=self._minutes, money=self._money)
+    def row(self, key: str, minutes: Floats) -> Spent:
+        own = minutes[np.asarray(self._rows)] * np.asarray(self._shares)
+        money = float((own / 60.0 * np.asarray(self._rates)).sum())
+        return Spent(
+            key=key,
+            items=len(self._items),
+            tasks=len(own),
+            minutes=float(own.sum()),
+            money=None if np.isnan(money) else money,
+        )
 
 
 def _shares(effort: Effort, by: CostBy | None, cycles: Mapping[str, datetime]) -> Iterator[tuple[str, float]]:
@@ -148,32 +195,28 @@ def _key(effort: Effort, by: CostBy | None, cycles: Mapping[str, datetime]) -> s
     return effort.reviewer if by is CostBy.REVIEWER else ""
 
 
-def everything(efforts: Sequence[Effort], served: int, total: Spent) -> Everything | None:
-    """None with fewer than ten answers. served: items that were predicted in the time of the efforts; total: what was
-    spent on them.
+def everything(known: Costs, served: int) -> Everything | None:
+    """None with fewer than ten answers. served: items that were predicted in the time of the work.
 
     The mean, not the median, of the times with the idle cut: a total is the mean times the number, and what is long is
     part of it. The interval is Student's for that mean: it knows that the sample is small, not that other people or
     other images would have taken another time.
     """
-    minutes = usual_seconds(efforts, working_seconds(efforts)) / 60.0
-    ordinary = [row for row, one in enumerate(efforts) if one.answered and one.stage is not Stage.ADJUDICATE]
-    audits = [row for row in ordinary if efforts[row].stage is Stage.AUDIT]
-    by_audits = len(audits) >= _FEWEST_AUDITS
-    sample = minutes[audits if by_audits else ordinary]
-    if len(sample) < _FEWEST:
+    by_audits = len(known.audits) >= _FEWEST_AUDITS
+    sample = known.audits if by_audits else known.ordinary
+    if known.total is None or len(sample) < _FEWEST:
         return None
     everywhere = _mean(sample).times(served)
-    price = None if total.money is None else total.money / total.minutes
-    money = None if price is None else everywhere.times(price)
+    paid = known.total.money
+    money = None if paid is None else everywhere.times(paid / known.total.minutes)
     return Everything(
         items=served,
         audits=by_audits,
         sample=len(sample),
         minutes=everywhere,
-        saved=everywhere.less(total.minutes),
+        saved=everywhere.less(known.total.minutes),
         money=money,
-        money_saved=None if money is None or total.money is None else money.less(total.money),
+        money_saved=None if money is None or paid is None else money.less(paid),
     )
 
 

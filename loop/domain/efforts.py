@@ -1,19 +1,17 @@
 """What the work of people took: one record for each answer or skip, and what they come to by reviewer, label, source,
 hour and day."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loop.domain.pace import Pace, pace_of
 from loop.domain.review import Outcome, Submission, Task
 from loop.domain.stage import Stage
-
-Floats = NDArray[np.float64]
 
 _LEAST_SECONDS = 0.1  # a clock that went back
 
@@ -110,56 +108,65 @@ def effort_of(submission: Submission, task: Task) -> Effort:
     )
 
 
-def working_seconds(efforts: Sequence[Effort]) -> Floats:
-    """(n,) seconds that each took its reviewer, above 0. efforts: in the order of their time.
+def worked(efforts: Iterable[Effort]) -> Iterator[tuple[Effort, float]]:
+    """Each with the seconds that it took its reviewer, above 0. efforts: in the order of their time.
 
     What the tool measured, where it did. Else the time from the lease, but not from before the same person's previous
     submission: tasks are leased ahead, and one that waits for its turn is not being worked on.
     """
     previous: dict[str, datetime] = {}
-    seconds = np.empty(len(efforts))
-    for row, effort in enumerate(efforts):
-        if effort.active_seconds is not None:
-            seconds[row] = effort.active_seconds
-        else:
+    for effort in efforts:
+        seconds = effort.active_seconds
+        if seconds is None:
             before = previous.get(effort.reviewer)
-            since = np.inf if before is None else (effort.created_at - before).total_seconds()
-            seconds[row] = min(effort.seconds, since)
+            seconds = effort.seconds
+            if before is not None:
+                seconds = min(seconds, (effort.created_at - before).total_seconds())
         previous[effort.reviewer] = effort.created_at
-    return np.maximum(seconds, _LEAST_SECONDS)
+        yield effort, max(seconds, _LEAST_SECONDS)
 
 
-def usual_seconds(efforts: Sequence[Effort], seconds: Floats) -> Floats:
-    """`seconds`, with what is beyond what is usual for answers cut to that: nobody works all night on one task."""
-    answers = seconds[[effort.answered for effort in efforts]]
-    return np.minimum(seconds, pace_of(answers).usual_most) if len(answers) else seconds
-
-
-def work_rows(efforts: Sequence[Effort], by: WorkBy, zone: tzinfo) -> list[WorkRow]:
+def work_rows(efforts: Iterable[Effort], by: WorkBy, zone: tzinfo) -> list[WorkRow]:
     """In the order of their keys. An answer with several labels counts in the group of each; one without any, and a
-    skip, in that of "". zone: in which hours and days are told."""
-    seconds = working_seconds(efforts)
-    groups: dict[str, list[int]] = {}
+    skip, in that of "". zone: in which hours and days are told. Keeps a few bytes of each effort."""
+    groups: dict[str, _Group] = {}
     keys = _KEYS[by]
-    for row, effort in enumerate(efforts):
+    for effort, seconds in worked(efforts):
         for key in keys(effort, zone):
-            groups.setdefault(key, []).append(row)
-    return [_row(key, [efforts[row] for row in groups[key]], seconds[groups[key]], by) for key in sorted(groups)]
+            if key not in groups:
+                groups[key] = _Group()
+            groups[key].add(effort, seconds, effort.labels.get(key, 0) if by is WorkBy.LABEL else effort.shapes)
+    return [groups[key].row(key) for key in sorted(groups)]
 
 
-def _row(key: str, efforts: Sequence[Effort], seconds: Floats, by: WorkBy) -> WorkRow:
-    answers = [effort for effort in efforts if effort.answered]
-    judged = [effort.corrections > 0 for effort in answers if effort.corrections is not None]
-    own = seconds[[effort.answered for effort in efforts]]
-    return WorkRow(
-        key=key,
-        tasks=len(answers),
-        shapes=sum(effort.labels.get(key, 0) if by is WorkBy.LABEL else effort.shapes for effort in answers),
-        skips=len(efforts) - len(answers),
-        pace=pace_of(own) if answers else None,
-        hours=float(usual_seconds(efforts, seconds).sum()) / 3600.0,
-        corrected=sum(judged) / len(judged) if judged else None,
-    )
+class _Group:
+    def __init__(self) -> None:
+        self._answers = array("d")  # seconds
+        self._skips = array("d")
+        self._shapes = 0
+        self._judged = 0
+        self._corrected = 0
+
+    def add(self, effort: Effort, seconds: float, shapes: int) -> None:
+        (self._answers if effort.answered else self._skips).append(seconds)
+        self._shapes += shapes
+        if effort.answered and effort.corrections is not None:
+            self._judged += 1
+            self._corrected += effort.corrections > 0
+
+    def row(self, key: str) -> WorkRow:
+        pace = pace_of(self._answers) if self._answers else None
+        most = pace.usual_most if pace else np.inf
+        took = np.minimum(np.concatenate([self._answers, self._skips]), most)
+        return WorkRow(
+            key=key,
+            tasks=len(self._answers),
+            shapes=self._shapes,
+            skips=len(self._skips),
+            pace=pace,
+            hours=float(took.sum()) / 3600.0,
+            corrected=self._corrected / self._judged if self._judged else None,
+        )
 
 
 _KEYS: Mapping[WorkBy, Callable[[Effort, tzinfo], Iterable[str]]] = {

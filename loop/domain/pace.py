@@ -4,13 +4,15 @@ Times are looked at as logarithms: half as long and twice as long are equally fa
 medians, so that a break in every tenth task changes nothing (Hampel 1974: median and MAD withstand up to half of such).
 """
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t, theilslopes
+from scipy.special import ndtr
+from scipy.stats import t, theilslopes
 
 from loop.domain.errors import Invalid, TooFewImages
 
@@ -133,8 +135,8 @@ def ambiguity(*, agreement: float | None, deviations: Sequence[float]) -> float:
     if agreement is not None and not 0.0 <= agreement <= 1.0:
         raise Invalid(f"an agreement of {agreement:g} is out of range.", hint="Give an F1 in [0, 1].")
     disagreement = 0.0 if agreement is None else 1.0 - agreement
-    middle = float(np.median(deviations)) if len(deviations) else -np.inf
-    slowness = _TIME_WEIGHT * float(norm.cdf(middle - _HALF_LONG))
+    middle = statistics.median(deviations) if len(deviations) else -np.inf
+    slowness = _TIME_WEIGHT * float(ndtr(middle - _HALF_LONG))
     return 1.0 - (1.0 - disagreement) * (1.0 - slowness)
 
 

@@ -372,8 +372,12 @@ class Efforts(Protocol):
     """What submissions took, one record each, and what an hour costs."""
 
     def add(self, effort: Effort) -> None: ...
-    def between(self, project_id: str, since: datetime, until: datetime) -> list[Effort]:
-        """From `since` on, before `until`, oldest first."""
+    def between(self, project_id: str, since: datetime, until: datetime) -> Iterator[Effort]:
+        """From `since` on, before `until`, oldest first; not all of them are held at once."""
+        ...
+
+    def newest(self, project_id: str, since: datetime, until: datetime, limit: int) -> list[Effort]:
+        """The last `limit` of those."""
         ...
 
     def drawn(self, project_id: str, since: datetime, until: datetime) -> list[tuple[bool, int]]:

@@ -1,9 +1,11 @@
 """What each submission took: a narrow copy of what statistics read, without the shapes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Select, func, insert, select
 
 from loop.domain.cost import Rates
 from loop.domain.efforts import Effort
@@ -14,6 +16,9 @@ from loop.store.schema import cost_rates, efforts, predictions, submissions, tas
 from loop.store.statements import columns, first, replaced
 
 _AT_ONCE = 500
+_STREAMED = 10_000
+_NAMES = tuple(field.name for field in fields(Effort))
+_ORDER = (efforts.c.created_at, efforts.c.submission_id)
 
 
 class SqlEfforts:
@@ -25,13 +30,17 @@ class SqlEfforts:
     def add(self, effort: Effort) -> None:
         self._connection.execute(insert(efforts).values(columns(effort)))
 
-    def between(self, project_id: str, since: datetime, until: datetime) -> list[Effort]:
-        wanted = (
-            select(efforts)
-            .where(efforts.c.project_id == project_id, efforts.c.created_at >= since, efforts.c.created_at < until)
-            .order_by(efforts.c.created_at, efforts.c.submission_id)
-        )
-        return [Effort(**row._mapping) for row in self._connection.execute(wanted)]
+    def between(self, project_id: str, since: datetime, until: datetime) -> Iterator[Effort]:
+        wanted = _between(project_id, since, until).order_by(*_ORDER)
+        rows = self._connection.execute(wanted, execution_options={"yield_per": _STREAMED})
+        # Half as long as by the rows' own mappings, and there may be a million.
+        return (Effort(**dict(zip(_NAMES, row, strict=True))) for row in rows)
+
+    def newest(self, project_id: str, since: datetime, until: datetime, limit: int) -> list[Effort]:
+        backwards = (column.desc() for column in _ORDER)
+        wanted = _between(project_id, since, until).order_by(*backwards).limit(limit)
+        rows = self._connection.execute(wanted).all()
+        return [Effort(**dict(zip(_NAMES, row, strict=True))) for row in reversed(rows)]
 
     def drawn(self, project_id: str, since: datetime, until: datetime) -> list[tuple[bool, int]]:
         wanted = (
@@ -75,3 +84,9 @@ class SqlEfforts:
 
     def save_rates(self, project_id: str, rates: Rates) -> None:
         replaced(self._connection, cost_rates, {"project_id": project_id, **columns(rates)})
+
+
+def _between(project_id: str, since: datetime, until: datetime) -> Select[Any]:
+    return select(*(efforts.c[name] for name in _NAMES)).where(
+        efforts.c.project_id == project_id, efforts.c.created_at >= since, efforts.c.created_at < until
+    )

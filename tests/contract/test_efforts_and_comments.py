@@ -93,15 +93,16 @@ def test_an_effort_comes_back_as_it_was(furnished: SqlStore) -> None:
     )
     assert whole.labels == {ODD: 1, "seven": 1}
     with furnished.read() as tx:
-        assert tx.efforts.between(PROJECT, NOW, later(60)) == [whole, bare]
+        assert list(tx.efforts.between(PROJECT, NOW, later(60))) == [whole, bare]
 
 
 def test_efforts_are_of_a_project_and_a_time(furnished: SqlStore) -> None:
     """From the first moment on, before the last; oldest first."""
     kept = [answered(furnished, n, created_at=later(-n)) for n in range(3)]
     with furnished.read() as tx:
-        assert tx.efforts.between(PROJECT, later(-2), later(-0.000001)) == [kept[2], kept[1]]
-        assert tx.efforts.between("another", later(-9), later(9)) == []
+        assert list(tx.efforts.between(PROJECT, later(-2), later(-0.000001))) == [kept[2], kept[1]]
+        assert list(tx.efforts.between("another", later(-9), later(9))) == []
+        assert tx.efforts.newest(PROJECT, later(-2), later(9), 2) == [kept[1], kept[0]]
 
 
 def test_what_was_not_drawn_by_lot_is_not_compared(furnished: SqlStore) -> None:

@@ -8,7 +8,8 @@ from serving.api.schemas.wire import In, Out, Unit
 
 
 class SelectionIn(In):
-    """strategy or strategies, or neither: the default of the settings; with `like`, `failures` or `ambiguous`, like-this."""
+    """strategy or strategies, or neither: the default of the settings; with `like`, `failures` or `ambiguous`,
+    like-this."""
 
     budget: int = Field(ge=1, le=20_000, description="how many items people can look at")
     strategy: str | None = Field(default=None, max_length=100)
