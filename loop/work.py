@@ -17,7 +17,7 @@ from loop.domain.review import Task
 
 USUAL_DAYS = 30  # looked at where nobody says since when
 AMBIGUOUS = 0.5  # where nobody says what is: no time, however long, is enough for that
-MOST_COMPARED = 200_000  # of the newest answers, for ambiguous items: some hundred megabytes
+MOST_COMPARED = 100_000  # of the newest answers, for ambiguous items: some two hundred megabytes
 _CYCLES = 1000
 
 # Ask for an item again, of experts; `loop.people.Oversight.reopen_item`.
@@ -84,7 +84,7 @@ class WorkReports:
             return {token.id: token.name for token in tx.tokens.all()}
 
     def ambiguous(self, operator: Token, project_id: str, span: Span, *, above: float) -> list[AmbiguousItem]:
-        """Items more ambiguous than `above`, the most ambiguous first; by the newest 200,000 answers of the span."""
+        """Items more ambiguous than `above`, the most ambiguous first; by the newest 100,000 answers of the span."""
         require(operator, Permission.OPERATE, project_id)
         return self.most_ambiguous(project_id, span, above=above)
 
