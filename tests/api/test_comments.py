@@ -2,6 +2,7 @@
 
 import pytest
 
+from loop.domain.access import Role
 from loop.domain.comments import MOST_OF_ONE
 from tests.api.conftest import picture
 from tests.api.test_predictions import problem
@@ -49,16 +50,19 @@ def test_a_comment_is_kept_as_it_was_said(service):
 
 def test_an_operator_answers_and_the_reviewer_reads_it(service):
     """The operator sees names; the reviewer sees their own, and of others only the role."""
+    _, service.tokens["olga"] = service.services.administration.create_token("olga", Role.OPERATOR, "shapes")
     service.predict(picture())
     digest = one(service, "ada")["item_digest"]
     comment = written(service, digest, "ada", kind="question")
-    replied = service.call("POST", f"/v1/comments/{comment['id']}/replies", json={"text": "rule 3"}).json()
-    assert [(r["author"], r["text"]) for r in replied["replies"]] == [("operator", "rule 3")]
+    replied = service.call("POST", f"/v1/comments/{comment['id']}/replies", "olga", json={"text": "rule 3"}).json()
+    assert [(r["author"], r["text"]) for r in replied["replies"]] == [("olga", "rule 3")]
     service.call("POST", f"/v1/comments/{comment['id']}/replies", "ada", json={"text": "thanks"})
+    assert service.call("POST", f"/v1/comments/{comment['id']}/resolve", "olga").json()["resolved_by"] == "olga"
     (seen,) = read(service, digest, "ada")
     assert [reply["author"] for reply in seen["replies"]] == ["operator", "ada"]
+    assert seen["resolved_by"] == "operator"
     (seen,) = read(service, digest, "operator")
-    assert seen["author"] == "ada"
+    assert [seen["author"], *(reply["author"] for reply in seen["replies"])] == ["ada", "olga", "ada"]
 
 
 def test_what_others_say_of_an_item_is_not_told(service):
