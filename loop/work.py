@@ -3,7 +3,7 @@ and whether a shown prediction is corrected less."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.ambiguous import AmbiguousItem, ambiguous_items, compared, newest_answers
@@ -19,6 +19,7 @@ USUAL_DAYS = 30  # looked at where nobody says since when
 AMBIGUOUS = 0.5  # where nobody says what is: no time, however long, is enough for that
 MOST_COMPARED = 100_000  # of the newest answers, for ambiguous items: some two hundred megabytes
 _CYCLES = 1000
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)  # so that no sum of times overflows
 
 # Ask for an item again, of experts; `loop.people.Oversight.reopen_item`.
 AskExperts = Callable[[Token, str, str], Sequence[Task]]
@@ -62,10 +63,14 @@ class WorkReports:
 
     def span(self, since: datetime | None, until: datetime | None) -> Span:
         """Without `since`, the last thirty days. Raises Invalid for a span without time in it."""
+        for moment in (since, until):
+            if moment is not None and (moment.tzinfo is None or not _FIRST <= moment <= _LAST):
+                raise Invalid(
+                    f"{moment.isoformat()} is no time of work.",
+                    hint="Write a time with its zone: 2026-03-01T00:00:00Z.",
+                )
         end = until or self.clock()
         begin = since or end - timedelta(days=USUAL_DAYS)
-        if begin.tzinfo is None or end.tzinfo is None:
-            raise Invalid("a time has no zone.", hint="Write 2026-03-01T00:00:00Z.")
         if begin >= end:
             raise Invalid(
                 f"from {begin.isoformat()} to {end.isoformat()} is no time.", hint="Give a `since` before `until`."

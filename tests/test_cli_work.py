@@ -161,7 +161,7 @@ def test_cost_is_told_with_what_everything_would_have_taken(service):
     """With the interval, and what it rests on; by label a row for each."""
     shown = run("cost", "-p", "street", "--by", "label").output
     assert "cell" in shown
-    assert "100 (80 to 120)" in shown
+    assert "100.0 (80.0 to 120.0)" in shown
     assert "12 answers" in shown
     service.everything = None
     assert "from ten answers on" in run("cost", "-p", "street").output

@@ -180,7 +180,7 @@ def _spent(row: "SpentOut") -> tuple[str, ...]:
 
 
 def _told(estimate: "EstimateOut") -> str:
-    return f"{estimate.value:,.0f} ({estimate.low:,.0f} to {estimate.high:,.0f})"
+    return f"{estimate.value:,.1f} ({estimate.low:,.1f} to {estimate.high:,.1f})"
 
 
 def _write_csv(rows: list[dict[str, object]]) -> None:

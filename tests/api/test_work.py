@@ -123,6 +123,8 @@ def test_work_is_told_by_label_source_hour_and_day(service):
         {"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"},
         {"since": "2026-01-02T00:00:00"},
         {"since": "yesterday"},
+        {"until": "0001-01-02T00:00:00Z"},
+        {"since": "0001-01-01T00:00:00+14:00"},
     ],
 )
 def test_what_cannot_be_asked_is_refused(service, params):
