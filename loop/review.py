@@ -81,6 +81,7 @@ class Desk:
         goes on where it was.
         """
         now = self.clock()
+        secret = self.store.secret()  # before the transaction: the first time it may have one of its own
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
             if project.policy.queue.due_seconds:  # what is due by an earlier policy is left to the background
@@ -95,7 +96,11 @@ class Desk:
                 answered_today=_answered_today(tx, person, project, now),
             )
             taken = [
-                self._drawn(project, review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds))
+                _drawn(
+                    secret,
+                    project,
+                    review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds),
+                )
                 for task in _taken(tx, project, person, now, allowed.tasks)
             ]
             for task in taken:
@@ -228,17 +233,18 @@ class Desk:
             tx.efforts.add(effort_of(kept, task))
             return kept
 
-    def _drawn(self, project: Project, task: Task) -> Task:
-        """At its first lease, with whether the lot hides the prediction: it stays so, whoever gets it later."""
-        first = task.epoch == 1 and task.proposal_shown is None
-        if not (first and project.policy.queue.blind_share and task.prediction_id) or task.stage is Stage.ADJUDICATE:
-            return task
-        return replace(task, proposal_shown=not hides_proposal(self.store.secret(), task.id, project.policy))
-
     def _mine(self, tx: Transaction, token: Token, task_id: str) -> Task:
         task = tx.tasks.for_update(task_id)
         require(token, Permission.REVIEW, task.project_id)
         return task
+
+
+def _drawn(secret: bytes, project: Project, task: Task) -> Task:
+    """At its first lease, with whether the lot hides the prediction: it stays so, whoever gets it later."""
+    first = task.epoch == 1 and task.proposal_shown is None
+    if not (first and project.policy.queue.blind_share and task.prediction_id) or task.stage is Stage.ADJUDICATE:
+        return task
+    return replace(task, proposal_shown=not hides_proposal(secret, task.id, project.policy))
 
 
 def _json_of(content: Mapping[str, object], task_id: str) -> bytes:

@@ -192,4 +192,4 @@ def _write_csv(rows: list[dict[str, object]]) -> None:
 
 def _safe(value: object) -> object:
     """A name that a spreadsheet would run as a formula becomes a text."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
