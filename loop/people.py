@@ -79,26 +79,31 @@ class Oversight:
             require(operator, Permission.OPERATE, work[0].project_id)
             return self._reopen(tx, work, operator.name)
 
-    def reopen_item(self, operator: Token, project_id: str, item_digest: str) -> list[Task]:
-        """All work on an item again, but for what is open already; Conflict where that is all of it."""
+    def reopen_item(self, operator: Token, project_id: str, item_digest: str, *, experts: bool = False) -> list[Task]:
+        """All work on an item again, but for what is open already; Conflict where that is all of it. experts: for the
+        expert group of the queue's rules alone, and only what nobody is to do still."""
         with self.store.begin() as tx:
             tx.items.get(project_id, item_digest)
             works = [tx.tasks.work_for_update(work_id) for work_id in tx.tasks.works_of_item(project_id, item_digest)]
-            closed = [work for work in works if any(task.finished for task in work)]
+            closed = [work for work in works if review.is_closed(work)]
+            if experts:  # what somebody is to do still, others wait for
+                closed = [work for work in closed if all(task.finished for task in work)]
             if not closed:
                 raise Conflict(
                     "no task of this item is closed.",
                     hint="It is in the queue already." if works else "It never had a task: select it for people.",
                     item=item_digest,
                 )
-            return [task for work in closed for task in self._reopen(tx, work, operator.name)]
+            return [task for work in closed for task in self._reopen(tx, work, operator.name, experts=experts)]
 
-    def _reopen(self, tx: Transaction, work: list[Task], actor: str) -> list[Task]:
+    def _reopen(self, tx: Transaction, work: list[Task], actor: str, *, experts: bool = False) -> list[Task]:
         now = self.clock()
         rules = tx.projects.get(work[0].project_id).policy.queue
         labels = labels_proposed(tx, work[0])
         anew = review.reopened(work)
         seats = [placed(task, rules, labels, begins=now) for task in anew if task.seat != ADJUDICATION_SEAT]
+        if experts:
+            seats = [review.for_experts(task, rules.expert_group) for task in seats]
         for task in [*seats, *(task for task in anew if task.seat == ADJUDICATION_SEAT)]:
             tx.tasks.reopen(task)
         body = {

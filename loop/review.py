@@ -8,6 +8,7 @@ from datetime import datetime
 from loop.domain import review
 from loop.domain.access import Permission, Token, require
 from loop.domain.corrections import corrections
+from loop.domain.efforts import effort_of
 from loop.domain.errors import AlreadySubmitted, Conflict, Invalid, PayloadTooLarge
 from loop.domain.events import task_created
 from loop.domain.identity import digest_of, new_id
@@ -20,6 +21,7 @@ from loop.domain.queue_rules import QueueRules, lane_of
 from loop.domain.queueing import adjudication, in_turn, placed
 from loop.domain.recipe import Recipe
 from loop.domain.review import ADJUDICATION_SEAT, Draft, Outcome, Submission, Task
+from loop.domain.routing import hides_proposal
 from loop.domain.rules import Issue, require_no_errors
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
@@ -79,6 +81,7 @@ class Desk:
         goes on where it was.
         """
         now = self.clock()
+        secret = self.store.secret()  # before the transaction: the first time it may have one of its own
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
             if project.policy.queue.due_seconds:  # what is due by an earlier policy is left to the background
@@ -93,7 +96,11 @@ class Desk:
                 answered_today=_answered_today(tx, person, project, now),
             )
             taken = [
-                review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds)
+                _drawn(
+                    secret,
+                    project,
+                    review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds),
+                )
                 for task in _taken(tx, project, person, now, allowed.tasks)
             ]
             for task in taken:
@@ -142,18 +149,30 @@ class Desk:
             tx.drafts.save(kept)
             return kept
 
-    def submit(self, token: Token, task_id: str, epoch: int, shapes: Sequence[Shape], note: str) -> Submission:
+    def submit(
+        self,
+        token: Token,
+        task_id: str,
+        epoch: int,
+        shapes: Sequence[Shape],
+        note: str,
+        *,
+        active_seconds: float | None = None,
+    ) -> Submission:
         """An answer; with those of all people that the policy asks for, it becomes ground truth. Sending the same
         answer again gives the same submission back.
 
-        It is judged by the recipe that the task was made with. Raises UnknownLabel, BadShape, RulesBroken.
+        It is judged by the recipe that the task was made with. active_seconds: as of Submission, at least 0; it counts
+        up to the time of the lease. Raises UnknownLabel, BadShape, RulesBroken.
         """
         found = self.function_issues(token, task_id, shapes)  # before the transaction: they may take their time
-        return self._close(token, task_id, epoch, Outcome.SUBMITTED, tuple(shapes), note, found)
+        return self._close(token, task_id, epoch, Outcome.SUBMITTED, tuple(shapes), note, found, active_seconds)
 
-    def skip(self, token: Token, task_id: str, epoch: int, reason: str) -> Submission:
+    def skip(
+        self, token: Token, task_id: str, epoch: int, reason: str, *, active_seconds: float | None = None
+    ) -> Submission:
         """The reviewer cannot say; the reason is kept, and others get the task, as the policy says."""
-        return self._close(token, task_id, epoch, Outcome.SKIPPED, (), reason)
+        return self._close(token, task_id, epoch, Outcome.SKIPPED, (), reason, active_seconds=active_seconds)
 
     def _close(
         self,
@@ -164,6 +183,7 @@ class Desk:
         shapes: tuple[Shape, ...],
         note: str,
         issues: tuple[Issue, ...] = (),
+        active_seconds: float | None = None,
     ) -> Submission:
         content = _content_digest(outcome, shapes, note)
         with self.store.begin() as tx:
@@ -182,6 +202,7 @@ class Desk:
                 shapes = recipe.checked(shapes, item.width, item.height)
                 issues = (*recipe.issues(shapes, item.width, item.height), *issues)
                 require_no_errors(issues)
+            held = max((now - (task.leased_at or now)).total_seconds(), 0.0)  # the clock may go back
             submission = Submission(
                 id=new_id("sub", now, self.entropy(10)),
                 task_id=task.id,
@@ -194,23 +215,36 @@ class Desk:
                 note=note,
                 content_digest=content,
                 corrections=_corrected(tx, task, project, shapes, outcome),
-                seconds=max((now - (task.leased_at or now)).total_seconds(), 0.0),  # the clock may go back
+                seconds=held,
                 created_at=now,
                 issues=issues,
                 work_id=task.work_id,
                 round=task.round,
                 settles=False,
+                active_seconds=None if active_seconds is None else min(active_seconds, held),
+                proposal_shown=task.proposal_shown,
             )
             of_round = [one for one in said if one.round == task.round]
             _require_new(of_round, submission)
             if outcome is Outcome.SKIPPED:
-                return _skipped(tx, submission, work, task, of_round, project.policy.queue)
-            return _submitted(tx, submission, work, closed, of_round, project)
+                kept = _skipped(tx, submission, work, task, of_round, project.policy.queue)
+            else:
+                kept = _submitted(tx, submission, work, closed, of_round, project)
+            tx.efforts.add(effort_of(kept, task))
+            return kept
 
     def _mine(self, tx: Transaction, token: Token, task_id: str) -> Task:
         task = tx.tasks.for_update(task_id)
         require(token, Permission.REVIEW, task.project_id)
         return task
+
+
+def _drawn(secret: bytes, project: Project, task: Task) -> Task:
+    """At its first lease, with whether the lot hides the prediction: it stays so, whoever gets it later."""
+    first = task.epoch == 1 and task.proposal_shown is None
+    if not (first and project.policy.queue.blind_share and task.prediction_id) or task.stage is Stage.ADJUDICATE:
+        return task
+    return replace(task, proposal_shown=not hides_proposal(secret, task.id, project.policy))
 
 
 def _json_of(content: Mapping[str, object], task_id: str) -> bytes:
@@ -266,7 +300,8 @@ def _window(
 
 
 def _assignment(tx: Transaction, project: Project, task: Task, draft: Draft | None) -> Assignment:
-    proposal = _proposal(tx, task, _recipe_of(tx, project, task))
+    hidden = task.proposal_shown is False
+    proposal = () if hidden else _proposal(tx, task, _recipe_of(tx, project, task))
     answers: tuple[Submission, ...] = ()
     if task.stage is Stage.ADJUDICATE:
         said = tx.submissions.of_work(task.work_id)

@@ -38,14 +38,21 @@ _LOOKERS = 16  # threads that ask whether images are kept
 References = Callable[[ModelVersion], NDArray[np.float32]]
 # Which of the items that a model version has seen are near-duplicates.
 DuplicatesOf = Callable[[ModelVersion], Clusters]
+# Digests of so many of a project's most ambiguous items.
+AmbiguousOf = Callable[[str, int], Sequence[str]]
+
+
+def _none_ambiguous(project_id: str, count: int) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What somebody asks for. parts: of the budget by strategy; empty: of the default, or `like-this` where items are
     named. seed: None for a fresh one. like_items: digests of items to resemble, to which the newest `failures` that
-    people corrected are added. like_boxes: detections to resemble, each an item's digest and its number there.
-    no_duplicates: of near-duplicates one at most is chosen from, and none of what has a task or its truth."""
+    people corrected, and the `ambiguous` most ambiguous ones, are added. like_boxes: detections to resemble, each an
+    item's digest and its number there. no_duplicates: of near-duplicates one at most is chosen from, and none of what
+    has a task or its truth."""
 
     budget: int
     parts: Mapping[str, float] = field(default_factory=dict)
@@ -55,6 +62,7 @@ class Wish:
     like_items: tuple[str, ...] = ()
     like_boxes: tuple[tuple[str, int], ...] = ()
     failures: int = 0
+    ambiguous: int = 0
     no_duplicates: bool = False
 
 
@@ -77,6 +85,7 @@ class Selector:
     random_share: float
     clock: Clock
     entropy: Entropy
+    ambiguous: AmbiguousOf = _none_ambiguous
 
     def select(self, project_id: str, wish: Wish, *, actor: str, dry_run: bool = False) -> Selected:
         """Choose, and make a task for each pick; none where it is a dry run.
@@ -87,6 +96,7 @@ class Selector:
             project = tx.projects.get(project_id)
             model = _champion(tx, project)
             named, failures = _to_resemble(tx, project_id, wish)
+        failures += self._ambiguous(project_id, wish.ambiguous)
         alike = bool(named or failures or wish.like_boxes)
         parts = wish.parts or ({LIKE_THIS: 1.0} if alike else self.default_parts)
         if alike and LIKE_THIS not in parts:
@@ -123,6 +133,15 @@ class Selector:
             if len(page) < _PAGE:
                 return gathered.finished()
             after = page[-1].sequence
+
+    def _ambiguous(self, project_id: str, count: int) -> list[str]:
+        """Raises Invalid where nothing is known to be so."""
+        found = list(self.ambiguous(project_id, count)) if count else []
+        if count and not found:
+            raise Invalid(
+                "no item is known to be ambiguous.", hint="See askance ambiguous; let several people answer some items."
+            )
+        return found
 
     def _class_quality(self, model: ModelVersion) -> NDArray[np.float64]:
         """(C,) how well the model does on each class, by the evaluation that it was promoted on; empty without one."""
@@ -396,8 +415,8 @@ def _with_place(gathered: _Gathered, named: Sequence[str], failures: Sequence[st
     known = [digest for digest in failures if digest in gathered.row_of]
     if failures and not known:
         raise Invalid(
-            f"the present champion has predicted none of the {len(failures)} newest corrected items.",
-            hint="Ask for more failures, or predict those images again.",
+            f"the present champion has predicted none of the {len(failures)} corrected or ambiguous items to resemble.",
+            hint="Ask for more of them, or predict those images again.",
         )
     return list(dict.fromkeys([*named, *known]))
 

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from loop.domain.cost import Rates
 from loop.domain.drift import DriftRules
 from loop.domain.errors import SettingsError
 from loop.domain.queue_rules import QueueRules
@@ -233,11 +234,21 @@ class QueueSettings(Section):
     skips_before_expert: Annotated[int, Number, Field(ge=1, le=100)]
     max_leases: Annotated[int, Number, Field(ge=1, le=1000)] | None
     max_tasks_a_day: Annotated[int, Number, Field(ge=1, le=100_000)] | None
+    blind_share: Share
     fair_sources: bool
 
     def as_rules(self) -> QueueRules:
         """What the policy of a new project starts with."""
         return QueueRules(**self.model_dump())
+
+
+class CostSettings(Section):
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    per_hour: Annotated[float, Number, Field(ge=0, le=1_000_000)] | None
+
+    def as_rates(self) -> Rates:
+        """Of projects that have none of their own."""
+        return Rates(**self.model_dump())
 
 
 class SelectionSettings(Section):
@@ -363,6 +374,7 @@ class Settings(BaseSettings):
     rollout: RolloutSettings
     policy: PolicySettings
     queue: QueueSettings
+    cost: CostSettings
     selection: SelectionSettings
     drift: DriftSettings
     map: MapSettings

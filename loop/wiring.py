@@ -10,6 +10,7 @@ from typing import Protocol
 
 from loop.annotation import Annotator, RouteTogether
 from loop.checking import Checking
+from loop.comments import Discussion
 from loop.controller import Controller, CycleSettings
 from loop.dispatching import Dispatcher
 from loop.domain.model import ModelVersion
@@ -38,6 +39,7 @@ from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.webhooks import Deliverer, DeliverySettings, Webhooks
+from loop.work import WorkReports
 from loop.workshop import MlflowRuns, RayWorkshop
 from selection.choosing import parts_of
 from selection.duplicates import NEAR_DUPLICATE
@@ -70,6 +72,8 @@ class Services:
     recipes: Recipes
     checking: Checking
     oversight: Oversight
+    discussion: Discussion
+    work: WorkReports
     escalation: Escalation
     controller: Controller
     served_index: ServedIndex
@@ -116,6 +120,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     controller = _controller(settings, store, blobs, administration, workshop)
     rarity = Rarities(store).of
     served_index = ServedIndex(store, settings.data_dir / "index")
+    oversight = Oversight(store, utc_now)
+    work = WorkReports(store, settings.cost.as_rates(), partial(oversight.reopen_item, experts=True), utc_now)
     functions = RegisteredFunctions()
     checking = Checking(store, functions, utc_now)
     duplicates = Duplicates(served_index.caught_up)
@@ -136,7 +142,9 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
             utc_now,
         ),
         desk=Desk(store, utc_now, os.urandom, checking.function_issues),
-        oversight=Oversight(store, utc_now),
+        oversight=oversight,
+        discussion=Discussion(store, utc_now, os.urandom),
+        work=work,
         escalation=Escalation(store, utc_now),
         recipes=Recipes(store, lambda: functions.names, utc_now),
         checking=checking,
@@ -155,6 +163,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
             settings.selection.random_share,
             utc_now,
             os.urandom,
+            work.to_resemble,
         ),
         webhooks=Webhooks(store, sender, settings.webhooks.allow_private, utc_now, os.urandom),
         dispatcher=Dispatcher(_deliverer(settings, store), sender, utc_now),

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import uuid4
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 
 from loop.domain.errors import AskanceError
 from serving.api.schemas.annotations import AnnotationIn, AnnotationOut, AnnotationPage, BadImagesOut
+from serving.api.schemas.comments import CommentOut, CommentPage, CommentsOut
 from serving.api.schemas.drift import DriftPage, DriftReportOut, DriftStatusOut
 from serving.api.schemas.functions import (
     ActionOut,
@@ -53,6 +55,7 @@ from serving.api.schemas.webhooks import (
     WebhookOut,
     WebhooksOut,
 )
+from serving.api.schemas.work import AmbiguousOut, BiasOut, CostOut, RatesIO, RequeuedOut, WorkOut
 
 Model = TypeVar("Model", bound=BaseModel)
 Found = TypeVar("Found")
@@ -191,6 +194,32 @@ class Client:
         """groups, skills, max_leases, max_tasks_a_day; what is left out stays as it is."""
         return self._send(PersonOut, "PATCH", f"/v1/people/{token_id}", json=changes)
 
+    def comments(
+        self, project: str, *, state: str | None = None, kind: str | None = None, after: str | None = None,
+        limit: int = 100,
+    ) -> CommentPage:  # fmt: skip
+        """Newest first; for operators."""
+        params = _given(state=state, kind=kind, after=after, limit=limit)
+        return self._send(CommentPage, "GET", f"/v1/projects/{project}/comments", params=params, retry=True)
+
+    def comments_of(self, project: str, digest: str) -> list[CommentOut]:
+        """Of an item, oldest first."""
+        return self._get(CommentsOut, f"/v1/projects/{project}/items/{digest}/comments").comments
+
+    def comment(self, project: str, digest: str, text: str, **more: object) -> CommentOut:
+        """more: fields of `CommentIn`."""
+        path = f"/v1/projects/{project}/items/{digest}/comments"
+        return self._send(CommentOut, "POST", path, json={"text": text, **more})
+
+    def reply_to_comment(self, comment_id: str, text: str) -> CommentOut:
+        return self._send(CommentOut, "POST", f"/v1/comments/{comment_id}/replies", json={"text": text})
+
+    def resolve_comment(self, comment_id: str) -> CommentOut:
+        return self._send(CommentOut, "POST", f"/v1/comments/{comment_id}/resolve", retry=True)
+
+    def reopen_comment(self, comment_id: str) -> CommentOut:
+        return self._send(CommentOut, "POST", f"/v1/comments/{comment_id}/reopen", retry=True)
+
     def release(self, task_id: str, epoch: int) -> None:
         """Give the task back to the queue."""
         self._response("POST", f"/v1/tasks/{task_id}/release", json={"epoch": epoch})
@@ -257,6 +286,45 @@ class Client:
             after = page.next
             if after is None:
                 return
+
+    def work(
+        self, project: str, *, by: str = "reviewer", tz: str = "UTC", since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> WorkOut:  # fmt: skip
+        """Throughput and quality; by: reviewer, label, source, hour or day."""
+        return self._reported(WorkOut, f"/v1/projects/{project}/work", since, until, by=by, tz=tz)
+
+    def ambiguous(
+        self, project: str, *, above: float = 0.5, limit: int = 100, since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> AmbiguousOut:  # fmt: skip
+        """The most ambiguous items first."""
+        return self._reported(
+            AmbiguousOut, f"/v1/projects/{project}/items/ambiguous", since, until, above=above, limit=limit
+        )
+
+    def requeue_ambiguous(
+        self, project: str, *, above: float = 0.5, most: int = 20, since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> RequeuedOut:  # fmt: skip
+        """Ask the expert group for the most ambiguous items again."""
+        body = {"above": above, "most": most} | _span(since, until)
+        return self._send(RequeuedOut, "POST", f"/v1/projects/{project}/items/ambiguous/requeue", json=body)
+
+    def bias(self, project: str, *, since: datetime | None = None, until: datetime | None = None) -> BiasOut:
+        return self._reported(BiasOut, f"/v1/projects/{project}/bias", since, until)
+
+    def cost(
+        self, project: str, *, by: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> CostOut:
+        """by: label, cycle, source or reviewer."""
+        return self._reported(CostOut, f"/v1/projects/{project}/cost", since, until, by=by)
+
+    def cost_rates(self, project: str) -> RatesIO:
+        return self._get(RatesIO, f"/v1/projects/{project}/cost/rates")
+
+    def set_cost_rates(self, project: str, rates: Mapping[str, object]) -> RatesIO:
+        return self._send(RatesIO, "PUT", f"/v1/projects/{project}/cost/rates", json=dict(rates))
 
     def create_token(self, name: str, role: str, project: str | None = None) -> NewTokenOut:
         return self._send(NewTokenOut, "POST", "/v1/tokens", json={"name": name, "role": role, "project_id": project})
@@ -467,6 +535,11 @@ class Client:
 
     # --- one request -----------------------------------------------------------------------------------
 
+    def _reported(
+        self, kind: type[Model], path: str, since: datetime | None, until: datetime | None, **params: object
+    ) -> Model:
+        return self._send(kind, "GET", path, params=_given(**params) | _span(since, until), retry=True)
+
     def _get(self, kind: type[Model], path: str) -> Model:
         return self._send(kind, "GET", path, retry=True)
 
@@ -502,6 +575,18 @@ class Client:
         with self._counting:
             self.requests += 1
             self.failures += failed
+
+
+def _given(**params: Any) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _span(since: datetime | None, until: datetime | None) -> dict[str, str]:
+    """As sent; a time without a zone is UTC."""
+    given = {name: moment for name, moment in (("since", since), ("until", until)) if moment is not None}
+    return {
+        name: (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat() for name, moment in given.items()
+    }
 
 
 def _problem_of(response: httpx.Response) -> Problem:

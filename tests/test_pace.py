@@ -8,12 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import Invalid, TooFewImages
-from loop.domain.pace import GroupBy, TaskTime, ambiguity, automation_bias, pace_of, paces, timed
+from loop.domain.pace import TaskTime, ambiguity, automation_bias, pace_of, timed
 
-TASK = TaskTime(
-    task_id="task_1", item_digest="item", reviewer="ada", source="camera-1", labels=frozenset({"cell"}), hour=9,
-    shapes=3, seconds=20.0,
-)  # fmt: skip
+TASK = TaskTime(task_id="task_1", reviewer="ada", shapes=3, seconds=20.0)
 
 
 def tasks(*seconds: float, **what: object) -> list[TaskTime]:
@@ -33,7 +30,7 @@ def work(rng: np.random.Generator, count: int, **what: object) -> list[TaskTime]
 
 def test_a_pace_by_hand() -> None:
     """Of 10, 20, 40 the median is 20, and the others are each a factor of two away."""
-    found = pace_of(tasks(10, 20, 40))
+    found = pace_of([10, 20, 40])
     assert (found.tasks, found.median) == (3, pytest.approx(20.0))
     assert found.high / found.median == pytest.approx(2**1.4826)
     assert found.median / found.low == pytest.approx(2**1.4826)
@@ -42,7 +39,7 @@ def test_a_pace_by_hand() -> None:
 def test_a_night_at_the_open_page_changes_little() -> None:
     """One task of ten lasted from evening to morning: the mean is that of the others, not an hour."""
     usual = [18, 19, 20, 20, 21, 22, 20, 19, 21]
-    with_night, without = pace_of(tasks(*usual, 50_000)), pace_of(tasks(*usual))
+    with_night, without = pace_of([*usual, 50_000]), pace_of(usual)
     assert with_night.median == pytest.approx(without.median, rel=0.05)
     assert with_night.mean < 1.1 * without.mean
     assert with_night.usual_most < 40
@@ -50,32 +47,19 @@ def test_a_night_at_the_open_page_changes_little() -> None:
 
 @given(st.lists(st.floats(0.1, 1e5), min_size=1, max_size=30), st.floats(0.1, 10.0))
 def test_paces_grow_with_the_clock_and_not_with_the_order(seconds: list[float], factor: float) -> None:
-    found, slower = pace_of(tasks(*seconds)), pace_of(tasks(*[factor * s for s in seconds]))
+    found, slower = pace_of(seconds), pace_of([factor * s for s in seconds])
     assert slower.median == pytest.approx(factor * found.median) and slower.mean == pytest.approx(factor * found.mean)
     assert found.low < found.median < found.high <= found.usual_most
-    assert pace_of(tasks(*sorted(seconds))).median == pytest.approx(found.median)
-
-
-def test_paces_by_what_one_asks_for() -> None:
-    """A task with two labels counts for both."""
-    given_tasks = [
-        *tasks(10, 10, 10),
-        *tasks(40, 40, reviewer="bob", hour=22, source="camera-2", labels=frozenset({"cell", "platelet"})),
-    ]
-    by = {one: {name: (p.tasks, round(p.median)) for name, p in paces(given_tasks, one).items()} for one in GroupBy}
-    assert by[GroupBy.REVIEWER] == {"ada": (3, 10), "bob": (2, 40)}
-    assert by[GroupBy.SOURCE] == {"camera-1": (3, 10), "camera-2": (2, 40)}
-    assert by[GroupBy.HOUR] == {"09": (3, 10), "22": (2, 40)}
-    assert by[GroupBy.LABEL] == {"cell": (5, 10), "platelet": (2, 40)}
+    assert pace_of(sorted(seconds)).median == pytest.approx(found.median)
 
 
 def test_without_tasks_there_is_no_pace() -> None:
     with pytest.raises(Invalid):
         pace_of([])
-    assert paces([], GroupBy.HOUR) == {} and timed([]) == ()
+    assert timed([]) == ()
 
 
-@pytest.mark.parametrize("what", [{"seconds": 0.0}, {"seconds": float("nan")}, {"hour": 24}, {"shapes": -1}])
+@pytest.mark.parametrize("what", [{"seconds": 0.0}, {"seconds": float("nan")}, {"shapes": -1}])
 def test_times_that_cannot_be_are_refused(what: dict[str, float]) -> None:
     with pytest.raises(Invalid):
         replace(TASK, **what)  # type: ignore[arg-type]

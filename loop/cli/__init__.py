@@ -21,7 +21,9 @@ import loop.cli.annotations
 import loop.cli.projects
 import loop.cli.recipes
 import loop.cli.people
-import loop.cli.functions  # noqa: F401
+import loop.cli.functions
+import loop.cli.comments
+import loop.cli.work  # noqa: F401
 
 # isort: on
 from loop.cli.command_line import app

@@ -38,6 +38,7 @@ def select(
         list[str] | None, typer.Option("--like-box", help="ITEM:NUMBER, a detection to resemble; numbered from 0.")
     ] = None,
     failures: Annotated[int, typer.Option(min=0, help="Resemble so many of the newest corrected items.")] = 0,
+    ambiguous: Annotated[int, typer.Option(min=0, help="Resemble so many of the most ambiguous items.")] = 0,
     random_share: Annotated[
         float | None, typer.Option("--random", min=0.0, max=1.0, help="The least share that is drawn at random.")
     ] = None,
@@ -64,6 +65,7 @@ def select(
             like=like or [],
             like_boxes=like_box or [],
             failures=failures,
+            ambiguous=ambiguous,
             random_share=random_share,
             seed=seed,
             no_duplicates=no_duplicates,

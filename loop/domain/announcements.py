@@ -75,6 +75,16 @@ EVENT_TYPES: Mapping[str, EventType] = {
             },
         ),
         EventType(
+            "comment.created",
+            "Somebody says something of an item: a comment, an issue, or a question about the guidelines.",
+            {"comment_id": "comment_1", "item_digest": _ITEM, "task_id": "task_1", "kind": "question"},
+        ),
+        EventType(
+            "comment.resolved",
+            "A comment is settled.",
+            {"comment_id": "comment_1", "item_digest": _ITEM, "task_id": "task_1", "kind": "question"},
+        ),
+        EventType(
             "cycle.finished",
             "A retraining ended. state: promoted, refused (by the gate) or failed (error says why).",
             {"cycle_id": "cycle_1", "state": "promoted", "candidate_id": "model_2", "error": ""},

@@ -4,13 +4,15 @@ Times are looked at as logarithms: half as long and twice as long are equally fa
 medians, so that a break in every tenth task changes nothing (Hampel 1974: median and MAD withstand up to half of such).
 """
 
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t, theilslopes
+from scipy.special import ndtr
+from scipy.stats import t, theilslopes
 
 from loop.domain.errors import Invalid, TooFewImages
 
@@ -28,32 +30,20 @@ _FEWEST_SHOWN = 10  # tasks with and without, before they are compared
 _INTERVAL = 0.95
 
 
-class GroupBy(StrEnum):
-    REVIEWER = "reviewer"
-    SOURCE = "source"
-    LABEL = "label"
-    HOUR = "hour"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskTime:
-    """One answered task. seconds: that the reviewer had it before them, above 0. shapes: in the answer; labels: that
-    are there. hour: of the day, 0 to 23, in the reviewer's own time."""
+    """One answered task. seconds: that it took the reviewer, above 0. shapes: in the answer."""
 
     task_id: str
-    item_digest: str
     reviewer: str
-    source: str
-    labels: frozenset[str]
-    hour: int
     shapes: int
     seconds: float
 
     def __post_init__(self) -> None:
-        if not (self.seconds > 0.0 and np.isfinite(self.seconds) and self.shapes >= 0 and 0 <= self.hour < 24):
+        if not (self.seconds > 0.0 and isfinite(self.seconds) and self.shapes >= 0):
             raise Invalid(
-                f"task {self.task_id} took {self.seconds:g} s at hour {self.hour}.",
-                hint="Give seconds above 0, and an hour from 0 to 23.",
+                f"task {self.task_id} took {self.seconds:g} s for {self.shapes} shapes.",
+                hint="Give seconds above 0, and no fewer than 0 shapes.",
                 task=self.task_id,
             )
 
@@ -102,25 +92,16 @@ class Bias:
         return self.low > 0.0
 
 
-def pace_of(tasks: Sequence[TaskTime]) -> Pace:
-    """Raises Invalid without tasks. Times beyond UNUSUAL deviations from the median are taken for the time of that
-    (winsorised): whoever left the table did not work all night."""
-    if not tasks:
+def pace_of(seconds: Sequence[float] | Floats) -> Pace:
+    """seconds: of each task, above 0. Raises Invalid without tasks. Times beyond UNUSUAL deviations from the median are
+    taken for the time of that (winsorised): whoever left the table did not work all night."""
+    if not len(seconds):
         raise Invalid("no task was timed yet.", hint="Ask again when somebody has answered one.")
-    logs = _logs(tasks)
+    logs = np.log(seconds)
     middle, spread = _robust(logs)
     kept = np.clip(logs, middle - UNUSUAL * spread, middle + UNUSUAL * spread)
     low, median, high, most = np.exp([middle - spread, middle, middle + spread, middle + UNUSUAL * spread]).tolist()
-    return Pace(len(tasks), median, low, high, float(np.exp(kept).mean()), most)
-
-
-def paces(tasks: Sequence[TaskTime], by: GroupBy) -> Mapping[str, Pace]:
-    """Of each group, in the order of their names. A task with several labels counts in the group of each."""
-    groups: dict[str, list[TaskTime]] = {}
-    for task in tasks:
-        for name in _groups_of(task, by):
-            groups.setdefault(name, []).append(task)
-    return {name: pace_of(groups[name]) for name in sorted(groups)}
+    return Pace(len(logs), median, low, high, float(np.exp(kept).mean()), most)
 
 
 def timed(tasks: Sequence[TaskTime]) -> tuple[Timing, ...]:
@@ -131,7 +112,7 @@ def timed(tasks: Sequence[TaskTime]) -> tuple[Timing, ...]:
     """
     if not tasks:
         return ()
-    logs, size = _logs(tasks), np.log1p([task.shapes for task in tasks])
+    logs, size = np.log([task.seconds for task in tasks]), np.log1p([task.shapes for task in tasks])
     left = logs - _slope(logs, size) * size
     typical = float(np.median(left))
     own = _own_pace(tasks, left - typical)
@@ -154,8 +135,8 @@ def ambiguity(*, agreement: float | None, deviations: Sequence[float]) -> float:
     if agreement is not None and not 0.0 <= agreement <= 1.0:
         raise Invalid(f"an agreement of {agreement:g} is out of range.", hint="Give an F1 in [0, 1].")
     disagreement = 0.0 if agreement is None else 1.0 - agreement
-    middle = float(np.median(deviations)) if len(deviations) else -np.inf
-    slowness = _TIME_WEIGHT * float(norm.cdf(middle - _HALF_LONG))
+    middle = statistics.median(deviations) if len(deviations) else -np.inf
+    slowness = _TIME_WEIGHT * float(ndtr(middle - _HALF_LONG))
     return 1.0 - (1.0 - disagreement) * (1.0 - slowness)
 
 
@@ -190,22 +171,10 @@ def automation_bias(*, hidden: Sequence[float], shown: Sequence[float]) -> Bias:
     )
 
 
-def _logs(tasks: Sequence[TaskTime]) -> Floats:
-    return np.log([task.seconds for task in tasks])
-
-
 def _robust(values: Floats) -> tuple[float, float]:
     """Median, and the standard deviation by the median absolute deviation from it."""
     middle = float(np.median(values))
     return middle, max(_MAD_TO_SD * float(np.median(np.abs(values - middle))), _LEAST_SPREAD)
-
-
-def _groups_of(task: TaskTime, by: GroupBy) -> Sequence[str]:
-    if by is GroupBy.REVIEWER:
-        return (task.reviewer,)
-    if by is GroupBy.SOURCE:
-        return (task.source,)
-    return sorted(task.labels) if by is GroupBy.LABEL else (f"{task.hour:02}",)
 
 
 def _slope(logs: Floats, size: Floats) -> float:

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from loop.domain.access import Token
 from loop.domain.annotation import AnnotationJob, AnnotationResult
+from loop.domain.comments import Comment, CommentKind, CommentState, Part, Reply
+from loop.domain.cost import Rates
 from loop.domain.cycle import Cycle
 from loop.domain.drift import DriftReport
+from loop.domain.efforts import Effort
 from loop.domain.embedding_map import EmbeddingMap
 from loop.domain.function_calls import Asked, FunctionCall, Ran
 from loop.domain.item import Item, Split
@@ -25,7 +28,7 @@ from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.domain.routing import Policy
 from loop.domain.rules import Scene
 from loop.domain.selection import PickedItem, Selection
-from loop.domain.truth import GroundTruth
+from loop.domain.truth import GroundTruth, Shape
 from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
 
 
@@ -400,6 +403,75 @@ class Submissions(Protocol):
         ...
 
 
+class Efforts(Protocol):
+    """What submissions took, one record each, and what an hour costs."""
+
+    def add(self, effort: Effort) -> None: ...
+    def between(self, project_id: str, since: datetime, until: datetime) -> Iterator[Effort]:
+        """From `since` on, before `until`, oldest first; not all of them are held at once."""
+        ...
+
+    def newest(self, project_id: str, since: datetime, until: datetime, limit: int) -> list[Effort]:
+        """The last `limit` of those."""
+        ...
+
+    def drawn(self, project_id: str, since: datetime, until: datetime) -> list[tuple[bool, int]]:
+        """Of answers to tasks where the lot decided whether the prediction was shown: whether it was, and by how many
+        shapes the answer differs from it. Without adjudications, and predictions of nothing, which look the same
+        either way."""
+        ...
+
+    def shapes_of(self, submission_ids: Sequence[str]) -> Mapping[str, tuple[Shape, ...]]: ...
+    def count_served(self, project_id: str, since: datetime, until: datetime) -> int:
+        """Items that were predicted in that time, each once."""
+        ...
+
+    def rates(self, project_id: str) -> Rates | None:
+        """None where nobody has set them."""
+        ...
+
+    def save_rates(self, project_id: str, rates: Rates) -> None: ...
+
+
+class Comments(Protocol):
+    """What people say of items."""
+
+    def add(self, comment: Comment) -> None: ...
+    def reply(self, reply: Reply) -> None: ...
+    def for_update(self, comment_id: str) -> Comment:
+        """Locked until the transaction ends. Raises NotFound."""
+        ...
+
+    def settle(self, comment: Comment) -> None:
+        """Write whether it is resolved, when and by whom."""
+        ...
+
+    def of_item(self, project_id: str, item_digest: str) -> list[Comment]:
+        """Oldest first."""
+        ...
+
+    def page(
+        self,
+        project_id: str,
+        *,
+        state: CommentState | None,
+        kind: CommentKind | None,
+        after: str | None,
+        limit: int,
+    ) -> list[Comment]:
+        """Newest first; `after` is a comment id. None: whatever it is."""
+        ...
+
+    def replies(self, comment_ids: Sequence[str]) -> Mapping[str, list[Reply]]:
+        """By comment, oldest first; those without any are left out."""
+        ...
+
+    def count_by(self, project_id: str, item_digest: str, author: str) -> int: ...
+    def parts(self, project_id: str, item_digest: str, person: str) -> list[Part]:
+        """Tasks of the item that the person has, had last, or answered or skipped."""
+        ...
+
+
 class Drafts(Protocol):
     def save(self, draft: Draft) -> None:
         """In place of the person's one before. Raises StaleLease where that one has a later epoch."""
@@ -759,6 +831,8 @@ class Transaction(Protocol):
     keys: IdempotencyKeys
     tasks: Tasks
     submissions: Submissions
+    efforts: Efforts
+    comments: Comments
     drafts: Drafts
     people: People
     truths: Truths

@@ -49,6 +49,7 @@ class QueueRules:
     agreement_iou: at least this overlap of shapes counts as the same answer, in (0, 1].
     skips_before_expert: so many different people skip an item before expert_group gets it; "": it is closed then.
     max_leases, max_tasks_a_day: of one person in the project, a UTC day; None: no limit.
+    blind_share: probability in [0, 1] with which a task hides what the model predicts from its reviewer.
     fair_sources: tasks are handed out from the sources in turn, by source_shares (above 0; 1 where none is given).
     """
 
@@ -71,6 +72,7 @@ class QueueRules:
     expert_group: str = ""
     max_leases: int | None = None
     max_tasks_a_day: int | None = None
+    blind_share: float = 0.0
     fair_sources: bool = False
     source_shares: Mapping[str, float] = field(default_factory=dict)
 
@@ -156,6 +158,7 @@ def checked_rules(rules: QueueRules) -> QueueRules:
     _require("age_weight", rules.age_weight, 0.001, _MOST_WEIGHT)
     _require("horizon_seconds", rules.horizon_seconds, *_SECONDS)
     _require("people_share", rules.people_share, 0.0, 1.0)
+    _require("blind_share", rules.blind_share, 0.0, 1.0)
     _require("agreement_iou", rules.agreement_iou, 0.001, 1.0)
     _require("skips_before_expert", rules.skips_before_expert, 1, 100)
     for name, (low, high) in {

@@ -57,6 +57,7 @@ class Task:
     people: how many answer the work. round: how often the work was opened anew.
     due_at: None for never. alarm_at: when it becomes overdue, or is escalated; None where nothing is to come.
     with_experts: it went to the expert group, after skips.
+    proposal_shown: whether the prediction is before the reviewer, where the lot decided it; None: it is.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Task:
     alarm_at: datetime | None = None
     urgency: Urgency = Urgency.ORDINARY
     with_experts: bool = False
+    proposal_shown: bool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "work_id", self.work_id or self.id)
@@ -108,6 +110,8 @@ class Submission:
     differed from the answer; `seconds` is the time the reviewer held the task; `issues` are the warnings that the
     answer was taken with.
 
+    active_seconds: of `seconds`, those in which the reviewer's tool saw work; None where it does not say.
+    proposal_shown: as of the task.
     work_id, round: of the task at that time; "" at making: the task's id. settles: it brought the item its truth."""
 
     id: str
@@ -127,6 +131,8 @@ class Submission:
     work_id: str = ""
     round: int = 0
     settles: bool = True
+    active_seconds: float | None = None
+    proposal_shown: bool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "work_id", self.work_id or self.task_id)
@@ -199,20 +205,26 @@ def after_skip(work: Sequence[Task], skipped: Task, *, skips: int, rules: QueueR
     if skips < rules.skips_before_expert and not skipped.with_experts:
         return [_free(skipped)]
     if rules.expert_group and not skipped.with_experts:
-        return [_to_experts(task, rules.expert_group) for task in (_free(skipped), *others)]
+        return [for_experts(task, rules.expert_group) for task in (_free(skipped), *others)]
     return [_ended(task, TaskState.SKIPPED) for task in (skipped, *others)]
 
 
 def reopened(work: Sequence[Task]) -> list[Task]:
     """A work from the beginning: all its seats open, in the next round, under new epochs; an adjudication waits until
     the new answers differ. Raises Conflict where nothing of it is closed: somebody else may have re-opened it."""
-    if not any(task.finished for task in work):
+    if not is_closed(work):
         raise Conflict(
             f"task {work[0].work_id} is open already.",
             hint="Nothing to do: people will get it in its turn.",
             task=work[0].work_id,
         )
     return [_anew(replace(task, round=task.round + 1)) for task in work]
+
+
+def is_closed(work: Sequence[Task]) -> bool:
+    """Whether some of it is answered or skipped, so that it can be asked for again. An adjudication that nobody needs
+    any more ends without either."""
+    return any(task.finished for task in work if task.seat != ADJUDICATION_SEAT)
 
 
 def called(adjudication: Task) -> Task:
@@ -271,7 +283,8 @@ def _ended(task: Task, state: TaskState) -> Task:
     return replace(task, state=state, owner=task.owner or "nobody", valid_from=None, expires_at=None, alarm_at=None)
 
 
-def _to_experts(task: Task, group: str) -> Task:
+def for_experts(task: Task, group: str) -> Task:
+    """The same task, for that group alone."""
     return replace(task, lane=Lane(task.stage, groups=(group,)).key, with_experts=True)
 
 

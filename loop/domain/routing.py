@@ -102,6 +102,11 @@ def asks_several(secret: bytes, ticket: str, policy: Policy) -> bool:
     return _drawn(secret, f"several {ticket}", policy.queue.people_share)
 
 
+def hides_proposal(secret: bytes, task_id: str, policy: Policy) -> bool:
+    """Whether a task hides what the model predicts; independent of the other draws."""
+    return _drawn(secret, f"blind {task_id}", policy.queue.blind_share)
+
+
 def _drawn(secret: bytes, ticket: str, rate: float) -> bool:
     digest = hmac.new(secret, ticket.encode(), hashlib.sha256).digest()
     return int.from_bytes(digest[:8], "big") < rate * 2**64

@@ -54,6 +54,8 @@ OBJECT: JsonOf[Mapping[str, Any]] = JsonOf(dict, dict)
 NUMBERS: JsonOf[Mapping[str, float]] = JsonOf(
     lambda numbers: {name: float(value) for name, value in numbers.items()}, dict
 )
+COUNTS: JsonOf[Mapping[str, int]] = JsonOf(dict, dict)
+PLACE: JsonOf[tuple[float, float]] = JsonOf(list, lambda numbers: (float(numbers[0]), float(numbers[1])))
 STRINGS: JsonOf[tuple[str, ...]] = JsonOf(list, tuple)
 SHAPES: JsonOf[tuple[Shape, ...]] = JsonOf(
     lambda shapes: [shape_to_json(shape) for shape in shapes],

@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from loop.domain.access import Role
 from loop.domain.annotation import AnnotationState
+from loop.domain.comments import CommentKind, CommentState
 from loop.domain.cycle import CycleState, Step
 from loop.domain.drift import Origin, Verdict
 from loop.domain.embedding_map import MapState
@@ -42,6 +43,7 @@ from loop.domain.stage import ROUTED, Stage
 from loop.domain.webhooks import DeliveryState
 from loop.store.documents import (
     CLASS_SHIFTS,
+    COUNTS,
     DETECTIONS,
     DRIFT_TESTS,
     FUNCTION_USES,
@@ -52,6 +54,7 @@ from loop.store.documents import (
     LINK_TYPES,
     NUMBERS,
     OBJECT,
+    PLACE,
     QUEUE_RULES,
     REASONS,
     RULES,
@@ -327,6 +330,7 @@ tasks = Table(
     Column("alarm_at", UtcDateTime),
     Column("urgency", Choice(Urgency), nullable=False),
     Column("with_experts", Boolean, nullable=False),
+    Column("proposal_shown", Boolean),
     UniqueConstraint("prediction_id", "policy_version", "seat"),
     UniqueConstraint("work_id", "seat"),
     _item_key(),
@@ -402,6 +406,8 @@ submissions = Table(
     Column("work_id", PlainText, nullable=False),
     Column("round", Integer, nullable=False),
     Column("settles", Boolean, nullable=False),
+    Column("active_seconds", Double),
+    Column("proposal_shown", Boolean),
     UniqueConstraint("task_id", "epoch"),
     UniqueConstraint("work_id", "round", "reviewer"),
     _item_key(),
@@ -410,6 +416,80 @@ submissions = Table(
 _newest_first(submissions)
 Index(None, submissions.c.project_id, submissions.c.reviewer, submissions.c.created_at)
 Index(None, submissions.c.project_id, submissions.c.item_digest)
+
+# What statistics read of each submission; its shapes are large, and only their number by label counts there.
+efforts = Table(
+    "efforts",
+    metadata,
+    Column("submission_id", PlainText, ForeignKey("submissions.id"), primary_key=True),
+    _project(),
+    Column("item_digest", PlainText, nullable=False),
+    Column("task_id", PlainText, ForeignKey("tasks.id"), nullable=False),
+    Column("work_id", PlainText, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("reviewer", PlainText, nullable=False),
+    Column("source", PlainText, nullable=False),
+    Column("stage", Choice(Stage), nullable=False),
+    Column("outcome", Choice(Outcome), nullable=False),
+    Column("labels", COUNTS, nullable=False),
+    Column("corrections", Integer),
+    Column("seconds", Double, nullable=False),
+    Column("active_seconds", Double),
+    Column("proposal_shown", Boolean),
+    Column("created_at", UtcDateTime, nullable=False),
+    CheckConstraint("active_seconds >= 0 AND active_seconds <= seconds", name="active_while_held"),
+)
+_newest_first(efforts, "submission_id")
+
+# What an hour of people costs; people: by token.
+cost_rates = Table(
+    "cost_rates",
+    metadata,
+    Column("project_id", PlainText, ForeignKey("projects.id"), primary_key=True),
+    Column("currency", PlainText, nullable=False),
+    Column("per_hour", Double),
+    Column("people", NUMBERS, nullable=False),
+    CheckConstraint("per_hour >= 0", name="rate_counts"),
+)
+
+comments = Table(
+    "comments",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("item_digest", PlainText, nullable=False),
+    Column("text", PlainText, nullable=False),
+    Column("kind", Choice(CommentKind), nullable=False),
+    Column("author", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("task_id", PlainText, ForeignKey("tasks.id")),
+    Column("shape", PlainText),
+    Column("at", PLACE),
+    Column("state", Choice(CommentState), nullable=False),
+    Column("resolved_at", UtcDateTime),
+    Column("resolved_by", PlainText),
+    _item_key(),
+    CheckConstraint(
+        "(state = 'resolved') = (resolved_at IS NOT NULL) AND (resolved_at IS NULL) = (resolved_by IS NULL)",
+        name="resolved_by_somebody",
+    ),
+    _one_of("kind", CommentKind),
+    _one_of("state", CommentState),
+)
+_newest_first(comments)
+Index(None, comments.c.project_id, comments.c.item_digest)
+Index(None, comments.c.project_id, comments.c.state, comments.c.kind, comments.c.created_at, comments.c.id)
+
+comment_replies = Table(
+    "comment_replies",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column("comment_id", PlainText, ForeignKey("comments.id"), nullable=False),
+    Column("text", PlainText, nullable=False),
+    Column("author", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+Index(None, comment_replies.c.comment_id)
 
 # What a reviewer has of an answer so far; the reviewer's, whoever has the task meanwhile.
 drafts = Table(

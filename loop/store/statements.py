@@ -1,6 +1,6 @@
 """What every table asks of the database: insert or say no, one row or NotFound, a page by its last key."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,13 @@ def inserted(connection: Connection, table: Table, row: Mapping[str, Any]) -> bo
 def ignoring_conflicts(connection: Connection, table: Table) -> Any:
     """An insert that leaves rows alone which a unique constraint forbids."""
     return _ignoring_conflicts(connection.dialect.name, table)
+
+
+def replaced(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert `row`, or write it over the one with its primary key."""
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    kept = dialect.insert(table).values(row)
+    connection.execute(kept.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=row))
 
 
 def inserted_of(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -104,14 +111,22 @@ def not_found(what: str, **where: object) -> NotFound:
 
 
 def newest_first(
-    connection: Connection, table: Table, *, key: Column[str], project_id: str, after: str | None, limit: int
+    connection: Connection,
+    table: Table,
+    *,
+    key: Column[str],
+    project_id: str,
+    after: str | None,
+    limit: int,
+    where: Iterable[ColumnElement[bool]] = (),
 ) -> Sequence[Row[Any]]:
-    """At most `limit` rows of a project by (created_at, key) descending, starting behind the row `after`.
+    """At most `limit` rows of a project by (created_at, key) descending, starting behind the row `after`. where: of
+    those that meet all of it.
 
     Rows that are inserted meanwhile neither shift nor repeat a page. Raises Invalid for an unknown `after`.
     """
     order = (table.c.created_at, key)
-    statement = select(table).where(table.c.project_id == project_id)
+    statement = select(table).where(table.c.project_id == project_id, *where)
     if after is not None:
         statement = statement.where(_behind(connection, table, key, project_id, after))
     statement = statement.order_by(*(column.desc() for column in order)).limit(limit)

@@ -36,7 +36,7 @@ _URGENCY = (tasks.c.rank, tasks.c.created_at, tasks.c.id)
 _STRIDE = 500
 _CHANGING = (
     "state", "epoch", "owner", "leased_at", "valid_from", "expires_at",
-    "rank", "lane", "round", "due_at", "alarm_at", "urgency", "with_experts",
+    "rank", "lane", "round", "due_at", "alarm_at", "urgency", "with_experts", "proposal_shown",
 )  # fmt: skip
 
 

@@ -5,11 +5,13 @@ from sqlalchemy import Connection
 from loop.domain import ports
 from loop.store.annotations import SqlAnnotations
 from loop.store.appends import Appends
+from loop.store.comments import SqlComments
 from loop.store.configuration import SqlConfiguration
 from loop.store.cycles import SqlCycles
 from loop.store.deliveries import SqlDeliveries
 from loop.store.drafts import SqlDrafts
 from loop.store.drift_reports import SqlDriftReports
+from loop.store.efforts import SqlEfforts
 from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
 from loop.store.function_calls import SqlFunctionCalls, Triggers
@@ -45,6 +47,8 @@ class SqlTransaction:
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)
         self.tasks: ports.Tasks = SqlTasks(connection)
         self.submissions: ports.Submissions = SqlSubmissions(connection)
+        self.efforts: ports.Efforts = SqlEfforts(connection)
+        self.comments: ports.Comments = SqlComments(connection)
         self.drafts: ports.Drafts = SqlDrafts(connection)
         self.people: ports.People = SqlPeople(connection)
         self.truths: ports.Truths = SqlTruths(connection)

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from loop.wiring import Services
 from serving.api import (
     annotations,
+    comments,
     drift,
     duplicates,
     errors,
@@ -29,6 +30,7 @@ from serving.api import (
     selections,
     tasks,
     webhooks,
+    work,
 )
 from serving.api.bodies import BodyLimit
 from serving.api.gateway import Gateway
@@ -74,8 +76,9 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(_Measured)
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
-        predictions, tasks, items, objects, duplicates, projects, recipes, models, annotations, selections, drift, maps,
-        people, webhooks, functions, health,
+        # work before items: /items/ambiguous is no digest.
+        predictions, tasks, work, items, objects, duplicates, projects, recipes, models, annotations, selections, drift,
+        maps, people, comments, webhooks, functions, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

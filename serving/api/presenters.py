@@ -10,7 +10,7 @@ from loop.domain.model import ModelVersion
 from loop.domain.prediction import Prediction
 from loop.domain.project import Project
 from loop.domain.recipe import Recipe, recipe_to_json
-from loop.domain.review import Submission, Task
+from loop.domain.review import Outcome, Submission, Task
 from loop.domain.rollout import ShadowAnswer
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
 from loop.review import Assignment
@@ -19,7 +19,7 @@ from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
 from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.projects import ProjectOut
 from serving.api.schemas.recipes import RecipeOut
-from serving.api.schemas.review import AnswerOut, DraftOut, TaskOut
+from serving.api.schemas.review import AnswerOut, DraftOut, SubmissionOut, TaskOut
 from serving.api.schemas.shapes import ShapeIO, TruthOut
 
 
@@ -134,6 +134,14 @@ def truth_out(truth: GroundTruth) -> TruthOut:
 def lineage_out(submission: Submission) -> SubmissionDetailOut:
     plain = asdict(submission) | {"shapes": shapes_out(submission.shapes)}
     return SubmissionDetailOut.model_validate(plain)
+
+
+def submission_out(submission: Submission) -> SubmissionOut:
+    """For who sent it: compared with what was shown, so that a prediction that was hidden looks like one of nothing."""
+    told = SubmissionOut.model_validate(submission)
+    if submission.proposal_shown is False and submission.outcome is Outcome.SUBMITTED:
+        told.corrections = {error.value: n for error, n in corrections([], submission.shapes, iou=1.0).items()}
+    return told
 
 
 def shapes_out(shapes: Sequence[Shape]) -> list[ShapeIO]:

@@ -32,6 +32,7 @@ def make_selection(project_id: str, body: SelectionIn, token: Operator, wired: W
         like_items=tuple(body.like),
         like_boxes=tuple(map(box_named, body.like_boxes)),
         failures=body.failures,
+        ambiguous=body.ambiguous,
         no_duplicates=body.no_duplicates,
     )
     if not _one_at_a_time.acquire(timeout=30):

@@ -30,6 +30,8 @@ class SubmissionDetailOut(SubmissionOut):
     round: int = Field(description="how often the work had been opened anew")
     shapes: list[ShapeIO]
     note: str
+    active_seconds: float | None = Field(description="of seconds, as the reviewer's tool measured them")
+    proposal_shown: bool | None = Field(description="where the lot decided whether the prediction was; else null")
     settles: bool = Field(description="it brought the item its truth")
 
 

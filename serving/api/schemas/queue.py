@@ -45,6 +45,7 @@ class QueueRulesOut(Out):
     expert_group: str
     max_leases: int | None
     max_tasks_a_day: int | None
+    blind_share: Unit = Field(description="of tasks hide what the model predicts, by lot")
     fair_sources: bool
     source_shares: dict[str, float]
 
@@ -71,6 +72,7 @@ class QueueRulesIn(In):
     expert_group: Name = ""
     max_leases: int | None = None
     max_tasks_a_day: int | None = None
+    blind_share: float = 0.0
     fair_sources: bool = False
     source_shares: dict[str, float] = Field(default_factory=dict, max_length=1000)
 

@@ -77,15 +77,21 @@ class HeartbeatOut(Out):
     expires_at: datetime
 
 
+ActiveSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
+_ACTIVE = "that I worked on it, without waiting and idling; counts up to the time of the lease"
+
+
 class SubmitIn(In):
     epoch: int
     shapes: list[ShapeIO] = Field(max_length=5000)
     note: str = Field(default="", max_length=4000)
+    active_seconds: ActiveSeconds = Field(default=None, description=_ACTIVE)
 
 
 class SkipIn(In):
     epoch: int
     reason: str = Field(min_length=1, max_length=1000)
+    active_seconds: ActiveSeconds = Field(default=None, description=_ACTIVE)
 
 
 class SubmissionOut(Out):
@@ -94,7 +100,7 @@ class SubmissionOut(Out):
     item_digest: str
     outcome: Outcome
     corrections: dict[str, int]
-    seconds: float
+    seconds: float = Field(description="from the lease to the submission")
     issues: list[IssueOut] = Field(description="warnings that the answer was taken with")
     created_at: datetime
 

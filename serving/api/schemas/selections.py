@@ -8,7 +8,8 @@ from serving.api.schemas.wire import In, Out, Unit
 
 
 class SelectionIn(In):
-    """strategy or strategies, or neither: the default of the settings; with `like` or `failures`, like-this."""
+    """strategy or strategies, or neither: the default of the settings; with `like`, `failures` or `ambiguous`,
+    like-this."""
 
     budget: int = Field(ge=1, le=20_000, description="how many items people can look at")
     strategy: str | None = Field(default=None, max_length=100)
@@ -27,6 +28,9 @@ class SelectionIn(In):
         default=[], max_length=50, description="detections that the picks resemble: DIGEST:NUMBER, numbered from 0"
     )
     failures: int = Field(default=0, ge=0, le=1000, description="so many of the newest corrected items, as `like`")
+    ambiguous: int = Field(
+        default=0, ge=0, le=1000, description="so many of the most ambiguous items of the last thirty days, as `like`"
+    )
     no_duplicates: bool = Field(
         default=False, description="of near-duplicates one at most, and none of what has a task or its truth"
     )
