@@ -61,6 +61,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/comments/{comment_id}/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reopen */
+        post: operations["reopen_v1_comments__comment_id__reopen_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/comments/{comment_id}/replies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reply
+         * @description The comment with all its replies.
+         */
+        post: operations["reply_v1_comments__comment_id__replies_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/comments/{comment_id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resolve
+         * @description Whoever may read it may say that it is settled; what is resolved stays as it is.
+         */
+        post: operations["resolve_v1_comments__comment_id__resolve_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/functions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Installed
+         * @description What the installed packages register; projects name these in their policy.
+         */
+        get: operations["installed_v1_functions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/me": {
         parameters: {
             query?: never;
@@ -240,6 +317,87 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/bias": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Bias
+         * @description Whether people correct less where they are shown a prediction; it takes `queue.blind_share` in the policy.
+         */
+        get: operations["bias_v1_projects__project_id__bias_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Page Of Comments
+         * @description Of all items, newest first; for operators.
+         */
+        get: operations["page_of_comments_v1_projects__project_id__comments_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/cost": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Cost
+         * @description Minutes and money, and what labelling everything that was served would have taken.
+         */
+        get: operations["cost_v1_projects__project_id__cost_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/cost/rates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rates */
+        get: operations["rates_v1_projects__project_id__cost_rates_get"];
+        /**
+         * Set Rates
+         * @description In place of those before; they hold for work of the past too.
+         */
+        put: operations["set_rates_v1_projects__project_id__cost_rates_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/cycles": {
         parameters: {
             query?: never;
@@ -368,6 +526,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/functions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Buttons
+         * @description Those of the project that have a button.
+         */
+        get: operations["buttons_v1_projects__project_id__functions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/functions/calls/{call_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Called */
+        get: operations["called_v1_projects__project_id__functions_calls__call_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/functions/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Runs
+         * @description What ran and what came of it, of buttons too.
+         */
+        get: operations["runs_v1_projects__project_id__functions_runs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/functions/{name}/calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Call
+         * @description Run it on an item, as on an event: soon, with retries.
+         */
+        post: operations["call_v1_projects__project_id__functions__name__calls_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/items": {
         parameters: {
             query?: never;
@@ -388,6 +623,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/items/ambiguous": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ambiguous
+         * @description Items that people answered differently, or took long for.
+         */
+        get: operations["ambiguous_v1_projects__project_id__items_ambiguous_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/items/ambiguous/requeue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Requeue
+         * @description Ask the project's expert group for the most ambiguous items again; what was answered stays.
+         */
+        post: operations["requeue_v1_projects__project_id__items_ambiguous_requeue_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/items/{digest}": {
         parameters: {
             query?: never;
@@ -399,6 +674,28 @@ export interface paths {
         get: operations["get_item_v1_projects__project_id__items__digest__get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/items/{digest}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Comments
+         * @description Of an item. A reviewer must have, or have had, a task of it, and reads their own comments and those that name
+         *     a task of theirs: what others say of it would colour the answer.
+         */
+        get: operations["list_comments_v1_projects__project_id__items__digest__comments_get"];
+        put?: never;
+        /** Write */
+        post: operations["write_v1_projects__project_id__items__digest__comments_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -910,6 +1207,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/work": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Work
+         * @description Throughput and quality of a group of tasks at a time.
+         */
+        get: operations["work_v1_projects__project_id__work_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{task_id}/actions/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Press
+         * @description What the function makes of the shapes that I have so far; for who holds the task. Nothing is submitted.
+         */
+        post: operations["press_v1_tasks__task_id__actions__name__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tasks/{task_id}/check": {
         parameters: {
             query?: never;
@@ -1280,6 +1617,76 @@ export interface components {
          * @enum {string}
          */
         Action: "accept" | "review";
+        /** ActionIn */
+        ActionIn: {
+            /** Epoch */
+            epoch: number;
+            /**
+             * Selected
+             * @description ids of shapes
+             * @default []
+             */
+            selected?: string[];
+            /** Shapes */
+            shapes: components["schemas"]["ShapeIO"][];
+        };
+        /** ActionOut */
+        ActionOut: {
+            /** Messages */
+            messages: string[];
+            /**
+             * Shapes
+             * @description to go on with, in place of those that were sent
+             */
+            shapes: components["schemas"]["ShapeIO"][];
+        };
+        /** AmbiguousItemOut */
+        AmbiguousItemOut: {
+            /**
+             * Agreement
+             * @description F1 of its answers; null where one person answered
+             */
+            agreement: number | null;
+            /** Ambiguity */
+            ambiguity: number;
+            /** Answers */
+            answers: number;
+            /**
+             * Deviation
+             * @description how much longer than expected it took, in robust standard deviations
+             */
+            deviation: number;
+            /** Item Digest */
+            item_digest: string;
+            /**
+             * Seconds
+             * @description median of its answers
+             */
+            seconds: number;
+        };
+        /** AmbiguousOut */
+        AmbiguousOut: {
+            /**
+             * Found
+             * @description more ambiguous than `above`
+             */
+            found: number;
+            /**
+             * Items
+             * @description the most ambiguous first, up to `limit`
+             */
+            items: components["schemas"]["AmbiguousItemOut"][];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+        };
         /** AnnotationIn */
         AnnotationIn: {
             /**
@@ -1425,6 +1832,116 @@ export interface components {
             /** Images */
             images: components["schemas"]["BadImageOut"][];
         };
+        /** BiasOut */
+        BiasOut: {
+            /**
+             * Difference
+             * @description hidden - shown; above 0: fewer are corrected where it is shown
+             */
+            difference: number;
+            /**
+             * Found
+             * @description the whole interval is above 0
+             */
+            found: boolean;
+            /**
+             * Hidden
+             * @description mean corrections of an answer where the prediction was hidden
+             */
+            hidden: number;
+            /** Hidden Tasks */
+            hidden_tasks: number;
+            /** High */
+            high: number;
+            /**
+             * Low
+             * @description of the difference, at 95 % (Welch)
+             */
+            low: number;
+            /**
+             * Shown
+             * @description and where it was shown
+             */
+            shown: number;
+            /** Shown Tasks */
+            shown_tasks: number;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+        };
+        /** ButtonIO */
+        ButtonIO: {
+            /**
+             * Description
+             * @default
+             */
+            description?: string;
+            /**
+             * Key
+             * @description of the keyboard; none where it is empty
+             * @default
+             */
+            key?: string;
+            /** Label */
+            label: string;
+            /**
+             * Needs Selection
+             * @description it works on selected shapes
+             * @default false
+             */
+            needs_selection?: boolean;
+        };
+        /** CallIn */
+        CallIn: {
+            /** Item Digest */
+            item_digest: string;
+        };
+        /** CallOut */
+        CallOut: {
+            /** Attempts */
+            attempts: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Due At
+             * Format: date-time
+             * @description of the next attempt
+             */
+            due_at: string;
+            /**
+             * Error
+             * @description of the last attempt
+             */
+            error: string;
+            /** Finished At */
+            finished_at: string | null;
+            /** Function */
+            function: string;
+            /** Id */
+            id: string;
+            /** Item Digest */
+            item_digest: string | null;
+            /** Messages */
+            messages: string[];
+            state: components["schemas"]["CallState"];
+            /** Trigger */
+            trigger: string;
+        };
+        /**
+         * CallState
+         * @enum {string}
+         */
+        CallState: "pending" | "done" | "failed";
         /** CheckIn */
         CheckIn: {
             /** Shapes */
@@ -1467,11 +1984,130 @@ export interface components {
             /** Size */
             size: number;
         };
+        /** CommentIn */
+        CommentIn: {
+            /**
+             * At
+             * @description x, y in absolute pixels
+             */
+            at?: number[] | null;
+            /**
+             * @description question: about the guidelines
+             * @default comment
+             */
+            kind?: components["schemas"]["CommentKind"];
+            /**
+             * Shape
+             * @description id of a shape of the answer
+             */
+            shape?: string | null;
+            /**
+             * Task Id
+             * @description a task of the item: who has or had it may read this too
+             */
+            task_id?: string | null;
+            /** Text */
+            text: string;
+        };
+        /**
+         * CommentKind
+         * @enum {string}
+         */
+        CommentKind: "comment" | "issue" | "question";
+        /** CommentOut */
+        CommentOut: {
+            /** At */
+            at: number[] | null;
+            /**
+             * Author
+             * @description the name; for reviewers, of others only the role
+             */
+            author: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Item Digest */
+            item_digest: string;
+            kind: components["schemas"]["CommentKind"];
+            /**
+             * Replies
+             * @description oldest first
+             */
+            replies: components["schemas"]["ReplyOut"][];
+            /** Resolved At */
+            resolved_at: string | null;
+            /**
+             * Resolved By
+             * @description as author
+             */
+            resolved_by: string | null;
+            /** Shape */
+            shape: string | null;
+            state: components["schemas"]["CommentState"];
+            /** Task Id */
+            task_id: string | null;
+            /** Text */
+            text: string;
+        };
+        /** CommentPage */
+        CommentPage: {
+            /**
+             * Comments
+             * @description newest first
+             */
+            comments: components["schemas"]["CommentOut"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * CommentState
+         * @enum {string}
+         */
+        CommentState: "open" | "resolved";
+        /** CommentsOut */
+        CommentsOut: {
+            /**
+             * Comments
+             * @description oldest first; for reviewers, those that they may read
+             */
+            comments: components["schemas"]["CommentOut"][];
+        };
         /** ConfiguredOut */
         ConfiguredOut: {
             model: components["schemas"]["ModelOut"];
             /** @description for the champion: serves with them once this is active */
             promotion: components["schemas"]["PromotionOut"] | null;
+        };
+        /**
+         * CostBy
+         * @enum {string}
+         */
+        CostBy: "label" | "cycle" | "source" | "reviewer";
+        /** CostOut */
+        CostOut: {
+            by: components["schemas"]["CostBy"] | null;
+            /** Currency */
+            currency: string;
+            /** @description null with fewer than ten answers */
+            everything: components["schemas"]["EverythingOut"] | null;
+            /** Rows */
+            rows: components["schemas"]["SpentOut"][];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** @description null where there was no work */
+            total: components["schemas"]["SpentOut"] | null;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
         };
         /** CountDocument */
         CountDocument: {
@@ -1978,6 +2614,18 @@ export interface components {
          * @enum {string}
          */
         ErrorType: "missed" | "background" | "classification" | "localisation" | "both" | "duplicate";
+        /** EstimateOut */
+        EstimateOut: {
+            /** High */
+            high: number;
+            /**
+             * Low
+             * @description of 95 %
+             */
+            low: number;
+            /** Value */
+            value: number;
+        };
         /** EventOut */
         EventOut: {
             /** Actor */
@@ -2033,6 +2681,29 @@ export interface components {
              */
             version: number;
         };
+        /**
+         * EverythingOut
+         * @description Had one person labelled every item that was served.
+         */
+        EverythingOut: {
+            /**
+             * Audits
+             * @description true: by the time of audits, which are drawn from all items; else of all answers
+             */
+            audits: boolean;
+            /** Items */
+            items: number;
+            minutes: components["schemas"]["EstimateOut"];
+            money: components["schemas"]["EstimateOut"] | null;
+            money_saved: components["schemas"]["EstimateOut"] | null;
+            /**
+             * Sample
+             * @description answers that it rests on
+             */
+            sample: number;
+            /** @description minutes, less those that were spent */
+            saved: components["schemas"]["EstimateOut"];
+        };
         /** ForbiddenDocument */
         ForbiddenDocument: {
             /**
@@ -2066,6 +2737,73 @@ export interface components {
             kind: "function";
             /** @default error */
             severity?: components["schemas"]["Severity"];
+        };
+        /** FunctionHistoryOut */
+        FunctionHistoryOut: {
+            /**
+             * Runs
+             * @description newest first, buttons too
+             */
+            runs: components["schemas"]["EventOut"][];
+            /**
+             * Waiting
+             * @description calls on events that are not done
+             */
+            waiting: number;
+        };
+        /** FunctionOut */
+        FunctionOut: {
+            /** Description */
+            description: string;
+            /** Key */
+            key: string;
+            /** Label */
+            label: string;
+            /** Name */
+            name: string;
+            /** Needs Selection */
+            needs_selection: boolean;
+        };
+        /**
+         * FunctionUseIO
+         * @description A function of an installed package, as a project uses it. See docs/functions.md.
+         */
+        FunctionUseIO: {
+            button?: components["schemas"]["ButtonIO"] | null;
+            /** Name */
+            name: string;
+            /**
+             * On
+             * @description item.created, task.completed, model.promoted
+             * @default []
+             */
+            on?: string[];
+            /**
+             * Options
+             * @description what the function gets
+             * @default {}
+             */
+            options?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description drop: an image of which another was made is removed
+             * @default keep
+             */
+            original?: components["schemas"]["Original"];
+            /**
+             * @description truth: shapes given on task.completed are the next version of the truth
+             * @default ignore
+             */
+            shapes?: components["schemas"]["Shapes"];
+        };
+        /** FunctionsOut */
+        FunctionsOut: {
+            /**
+             * Functions
+             * @description those with a button
+             */
+            functions: components["schemas"]["FunctionOut"][];
         };
         /**
          * Geometry
@@ -2115,6 +2853,21 @@ export interface components {
             share?: number;
             /** Within */
             within: string[];
+        };
+        /** InstalledFunctionOut */
+        InstalledFunctionOut: {
+            /** Name */
+            name: string;
+            /**
+             * Package
+             * @description name and version
+             */
+            package: string;
+        };
+        /** InstalledFunctionsOut */
+        InstalledFunctionsOut: {
+            /** Functions */
+            functions: components["schemas"]["InstalledFunctionOut"][];
         };
         /** IssueOut */
         IssueOut: {
@@ -2260,6 +3013,13 @@ export interface components {
              * Why
              * @description what keeps me from more tasks; empty for nothing
              */
+            why: string;
+        };
+        /** LeftOut */
+        LeftOut: {
+            /** Item Digest */
+            item_digest: string;
+            /** Why */
             why: string;
         };
         /** LinkIO */
@@ -2563,6 +3323,12 @@ export interface components {
          */
         Origin: "evaluation" | "production";
         /**
+         * Original
+         * @description What becomes of an image of which a function has made another.
+         * @enum {string}
+         */
+        Original: "keep" | "drop";
+        /**
          * Outcome
          * @enum {string}
          */
@@ -2672,6 +3438,11 @@ export interface components {
             durability?: components["schemas"]["Durability"] | null;
             /** Failure Iou */
             failure_iou?: number | null;
+            /**
+             * Functions
+             * @description in place of the present ones
+             */
+            functions?: components["schemas"]["FunctionUseIO"][] | null;
             /** Lease Seconds */
             lease_seconds?: number | null;
             queue?: components["schemas"]["QueueRulesIn"] | null;
@@ -2691,6 +3462,8 @@ export interface components {
             durability: components["schemas"]["Durability"];
             /** Failure Iou */
             failure_iou: number;
+            /** Functions */
+            functions: components["schemas"]["FunctionUseIO"][];
             /** Lease Seconds */
             lease_seconds: number;
             queue: components["schemas"]["QueueRulesOut"];
@@ -2859,6 +3632,11 @@ export interface components {
              */
             agreement_iou?: number;
             /**
+             * Blind Share
+             * @default 0
+             */
+            blind_share?: number;
+            /**
              * Deadline Weight
              * @default 0
              */
@@ -2949,6 +3727,11 @@ export interface components {
             /** Agreement Iou */
             agreement_iou: number;
             /**
+             * Blind Share
+             * @description of tasks hide what the model predicts, by lot
+             */
+            blind_share: number;
+            /**
              * Deadline Weight
              * @description points gained while the due time comes nearer by horizon_seconds
              */
@@ -3016,6 +3799,26 @@ export interface components {
             stage_groups: {
                 [key: string]: string[];
             };
+        };
+        /** RatesIO */
+        RatesIO: {
+            /**
+             * Currency
+             * @description three letters, ISO 4217
+             */
+            currency: string;
+            /**
+             * People
+             * @description by token id, where it differs
+             */
+            people?: {
+                [key: string]: number;
+            };
+            /**
+             * Per Hour
+             * @description null: not known
+             */
+            per_hour?: number | null;
         };
         /** ReasonOut */
         ReasonOut: {
@@ -3132,6 +3935,55 @@ export interface components {
         ReplayedOut: {
             /** Replayed */
             replayed: number;
+        };
+        /** ReplyIn */
+        ReplyIn: {
+            /** Text */
+            text: string;
+        };
+        /** ReplyOut */
+        ReplyOut: {
+            /**
+             * Author
+             * @description the name; for reviewers, of others only the role
+             */
+            author: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Text */
+            text: string;
+        };
+        /** RequeueIn */
+        RequeueIn: {
+            /**
+             * Above
+             * @default 0.5
+             */
+            above?: number;
+            /**
+             * Most
+             * @default 20
+             */
+            most?: number;
+            /** Since */
+            since?: string | null;
+            /** Until */
+            until?: string | null;
+        };
+        /** RequeuedOut */
+        RequeuedOut: {
+            /**
+             * Items
+             * @description open again, for the expert group
+             */
+            items: string[];
+            /** Left */
+            left: components["schemas"]["LeftOut"][];
         };
         /** RequiredAttributeDocument */
         RequiredAttributeDocument: {
@@ -3369,9 +4221,16 @@ export interface components {
         };
         /**
          * SelectionIn
-         * @description strategy or strategies, or neither: the default of the settings; with `like` or `failures`, like-this.
+         * @description strategy or strategies, or neither: the default of the settings; with `like`, `failures` or `ambiguous`,
+         *     like-this.
          */
         SelectionIn: {
+            /**
+             * Ambiguous
+             * @description so many of the most ambiguous items of the last thirty days, as `like`
+             * @default 0
+             */
+            ambiguous?: number;
             /**
              * Budget
              * @description how many items people can look at
@@ -3618,6 +4477,12 @@ export interface components {
             type?: components["schemas"]["Geometry"];
         };
         /**
+         * Shapes
+         * @description What becomes of shapes that a function gives on an event.
+         * @enum {string}
+         */
+        Shapes: "ignore" | "truth";
+        /**
          * Side
          * @enum {string}
          */
@@ -3671,6 +4536,11 @@ export interface components {
         };
         /** SkipIn */
         SkipIn: {
+            /**
+             * Active Seconds
+             * @description that I worked on it, without waiting and idling; counts up to the time of the lease
+             */
+            active_seconds?: number | null;
             /** Epoch */
             epoch: number;
             /** Reason */
@@ -3687,6 +4557,32 @@ export interface components {
              * @description about 0.5: as the reference; 1: each image unlike all of it
              */
             unlike: number;
+        };
+        /** SpentOut */
+        SpentOut: {
+            /** Items */
+            items: number;
+            /**
+             * Key
+             * @description label (empty: no shape), cycle (next: none yet), source or token id
+             */
+            key: string;
+            /** Minutes */
+            minutes: number;
+            /** Minutes Per Item */
+            minutes_per_item: number;
+            /**
+             * Money
+             * @description null where somebody's rate is not known
+             */
+            money: number | null;
+            /** Name */
+            name: string;
+            /**
+             * Tasks
+             * @description answers and skips
+             */
+            tasks: number;
         };
         /**
          * Split
@@ -3706,6 +4602,11 @@ export interface components {
         Step: "snapshot" | "train" | "evaluate" | "gate" | "promote" | "done";
         /** SubmissionDetailOut */
         SubmissionDetailOut: {
+            /**
+             * Active Seconds
+             * @description of seconds, as the reviewer's tool measured them
+             */
+            active_seconds: number | null;
             /** Corrections */
             corrections: {
                 [key: string]: number;
@@ -3730,6 +4631,11 @@ export interface components {
             note: string;
             outcome: components["schemas"]["Outcome"];
             /**
+             * Proposal Shown
+             * @description where the lot decided whether the prediction was; else null
+             */
+            proposal_shown: boolean | null;
+            /**
              * Reviewer
              * @description token id
              */
@@ -3739,7 +4645,10 @@ export interface components {
              * @description how often the work had been opened anew
              */
             round: number;
-            /** Seconds */
+            /**
+             * Seconds
+             * @description from the lease to the submission
+             */
             seconds: number;
             /**
              * Settles
@@ -3772,13 +4681,21 @@ export interface components {
             /** Item Digest */
             item_digest: string;
             outcome: components["schemas"]["Outcome"];
-            /** Seconds */
+            /**
+             * Seconds
+             * @description from the lease to the submission
+             */
             seconds: number;
             /** Task Id */
             task_id: string;
         };
         /** SubmitIn */
         SubmitIn: {
+            /**
+             * Active Seconds
+             * @description that I worked on it, without waiting and idling; counts up to the time of the lease
+             */
+            active_seconds?: number | null;
             /** Epoch */
             epoch: number;
             /**
@@ -4034,6 +4951,81 @@ export interface components {
             /** Webhooks */
             webhooks: components["schemas"]["WebhookOut"][];
         };
+        /**
+         * WorkBy
+         * @enum {string}
+         */
+        WorkBy: "reviewer" | "label" | "source" | "hour" | "day";
+        /** WorkOut */
+        WorkOut: {
+            by: components["schemas"]["WorkBy"];
+            /** Rows */
+            rows: components["schemas"]["WorkRowOut"][];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+        };
+        /** WorkRowOut */
+        WorkRowOut: {
+            /**
+             * Corrected Share
+             * @description of answers to predictions; null where there are none
+             */
+            corrected_share: number | null;
+            /**
+             * High Seconds
+             * @description one above
+             */
+            high_seconds: number | null;
+            /**
+             * Hours
+             * @description of working time, skips too, with the idle cut
+             */
+            hours: number;
+            /**
+             * Key
+             * @description token id, label, source, hour 00 to 23, or day
+             */
+            key: string;
+            /**
+             * Low Seconds
+             * @description one robust standard deviation below the median
+             */
+            low_seconds: number | null;
+            /**
+             * Median Seconds
+             * @description of an answer; null where all were skipped
+             */
+            median_seconds: number | null;
+            /**
+             * Name
+             * @description of the reviewer; else the key
+             */
+            name: string;
+            /**
+             * Shapes
+             * @description in the answers; by label, those of the label
+             */
+            shapes: number;
+            /** Skip Share */
+            skip_share: number;
+            /** Skips */
+            skips: number;
+            /**
+             * Tasks
+             * @description answered
+             */
+            tasks: number;
+            /** Tasks Per Hour */
+            tasks_per_hour: number | null;
+        };
     };
     responses: never;
     parameters: never;
@@ -4115,6 +5107,132 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reopen_v1_comments__comment_id__reopen_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reply_v1_comments__comment_id__replies_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplyIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resolve_v1_comments__comment_id__resolve_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    installed_v1_functions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstalledFunctionsOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -4479,6 +5597,178 @@ export interface operations {
             };
         };
     };
+    bias_v1_projects__project_id__bias_get: {
+        parameters: {
+            query?: {
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BiasOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    page_of_comments_v1_projects__project_id__comments_get: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["CommentState"] | null;
+                kind?: components["schemas"]["CommentKind"] | null;
+                /** @description `next` of the page before */
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cost_v1_projects__project_id__cost_get: {
+        parameters: {
+            query?: {
+                by?: components["schemas"]["CostBy"] | null;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rates_v1_projects__project_id__cost_rates_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RatesIO"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_rates_v1_projects__project_id__cost_rates_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RatesIO"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RatesIO"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_cycles_v1_projects__project_id__cycles_get: {
         parameters: {
             query?: {
@@ -4749,6 +6039,138 @@ export interface operations {
             };
         };
     };
+    buttons_v1_projects__project_id__functions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FunctionsOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    called_v1_projects__project_id__functions_calls__call_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                call_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_v1_projects__project_id__functions_runs_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FunctionHistoryOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    call_v1_projects__project_id__functions__name__calls_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CallIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_items_v1_projects__project_id__items_get: {
         parameters: {
             query?: {
@@ -4783,6 +6205,77 @@ export interface operations {
             };
         };
     };
+    ambiguous_v1_projects__project_id__items_ambiguous_get: {
+        parameters: {
+            query?: {
+                above?: number;
+                limit?: number;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AmbiguousOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    requeue_v1_projects__project_id__items_ambiguous_requeue_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequeueIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequeuedOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_item_v1_projects__project_id__items__digest__get: {
         parameters: {
             query?: never;
@@ -4802,6 +6295,74 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ItemDetailOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_comments_v1_projects__project_id__items__digest__comments_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentsOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    write_v1_projects__project_id__items__digest__comments_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommentIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -6492,6 +8053,79 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LeaseOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    work_v1_projects__project_id__work_get: {
+        parameters: {
+            query?: {
+                by?: components["schemas"]["WorkBy"];
+                /** @description in which hours and days are told: Europe/Berlin */
+                tz?: string;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    press_v1_tasks__task_id__actions__name__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActionOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
