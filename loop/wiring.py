@@ -9,6 +9,7 @@ from typing import Protocol
 
 from loop.annotation import Annotator, RouteTogether
 from loop.checking import Checking
+from loop.clips import Clips
 from loop.controller import Controller, CycleSettings
 from loop.dispatching import Dispatcher
 from loop.domain.model import ModelVersion
@@ -33,6 +34,7 @@ from loop.selecting import Selector
 from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
+from loop.video import FfmpegVideos
 from loop.webhooks import Deliverer, DeliverySettings, Webhooks
 from loop.workshop import MlflowRuns, RayWorkshop
 from selection.choosing import parts_of
@@ -67,6 +69,7 @@ class Services:
     checking: Checking
     oversight: Oversight
     escalation: Escalation
+    clips: Clips
     controller: Controller
     served_index: ServedIndex
     served_objects: ServedObjects
@@ -131,6 +134,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         desk=Desk(store, utc_now, os.urandom, checking.function_issues),
         oversight=Oversight(store, utc_now),
         escalation=Escalation(store, utc_now),
+        clips=clips_of(settings, store, blobs),
         recipes=Recipes(store, lambda: functions.names, utc_now),
         checking=checking,
         controller=controller,
@@ -159,6 +163,12 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
 def administer(settings: Settings, store: SqlStore, blobs: Blobs) -> Administration:
     policy = replace(settings.policy.as_policy(), queue=settings.queue.as_rules())
     return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom)
+
+
+def clips_of(settings: Settings, store: SqlStore, blobs: Blobs) -> Clips:
+    video = settings.video
+    videos = FfmpegVideos(video.image_format, video.jpeg_quality, settings.limits.max_image_pixels)
+    return Clips(store, blobs, videos, video.max_frames, video.as_rules(), utc_now, os.urandom)
 
 
 def _controller(

@@ -12,6 +12,7 @@ from loop.store.drafts import SqlDrafts
 from loop.store.drift_reports import SqlDriftReports
 from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
+from loop.store.groups import SqlGroups
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.items import SqlItems
 from loop.store.maps import SqlMaps
@@ -54,6 +55,7 @@ class SqlTransaction:
         self.selections: ports.Selections = SqlSelections(connection)
         self.drift_reports: ports.DriftReports = SqlDriftReports(connection)
         self.maps: ports.Maps = SqlMaps(connection)
+        self.groups: ports.Groups = SqlGroups(connection)
         self.tokens: ports.Tokens = SqlTokens(connection)
         self.events: ports.Events = SqlEvents(connection, self._appends, self._outbox)
         self.endpoints: ports.Endpoints = SqlEndpoints(connection)
