@@ -46,6 +46,9 @@ _OPTIONS = {"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "fi
 _MEDIA_TYPES = {"jpeg": "image/jpeg", "png": "image/png"}
 # Intervals of a constant rate differ by the rounding to the clock of the file, which is one tick either way.
 _TICKS = 2
+# What a file may promise and not have without a word: encoders round, and sound goes on a little longer.
+_FRAMES_LOST = 2
+_SECONDS_LOST = Fraction(1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,22 +175,23 @@ class _Open:
                 "until there are kept."
             )
         else:
-            self._note_missing(last)
+            self._note_missing(number + 1, last)
 
     def _note_interval(self, interval: Fraction | None) -> None:
         if interval is not None:
             self._shortest = interval if self._shortest is None else min(self._shortest, interval)
             self._longest = max(self._longest, interval)
 
-    def _note_missing(self, last: Fraction) -> None:
-        """Some containers end early without an error; what the header promised tells."""
-        if self.container.duration is None or last < 0:
-            return
-        promised = Fraction(self.container.duration, av.time_base)
-        if promised - last > max(Fraction(1), 3 * self._longest):
-            self._notes.append(
-                f"The file says that it lasts {float(promised):.3f} s, and its last frame is at {float(last):.3f} s."
-            )
+    def _note_missing(self, decoded: int, last: Fraction) -> None:
+        """Most containers end early without an error; what the header promised tells."""
+        if decoded < self.stream.frames - _FRAMES_LOST:
+            self._notes.append(f"The file says that it has {self.stream.frames} frames; {decoded} could be read.")
+        elif self.container.duration is not None and last >= 0:
+            promised = Fraction(self.container.duration, av.time_base)
+            if promised - last > max(_SECONDS_LOST, 3 * self._longest):
+                self._notes.append(
+                    f"The file says that it lasts {float(promised):.3f} s; its last frame is at {float(last):.3f} s."
+                )
 
     def _usual_interval(self) -> Fraction:
         rate = self.stream.average_rate

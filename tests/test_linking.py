@@ -112,4 +112,3 @@ def _boxes_of(root, row) -> list[Detection]:
         )
         for one in tree.iter("object")
     ]  # fmt: skip
-

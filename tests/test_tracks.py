@@ -36,8 +36,8 @@ def answers(draw: st.DrawFn) -> list[Shape]:
                 shape = drawn(Geometry.POLYGON, "car", [box[:2], (box[2], box[1]), box[2:]])
             outside = draw(st.booleans()) and len(keys) > 1
             shapes.append(replace(shape, track=f"t{number}", frame=frame, outside=outside))
-    for _ in range(draw(st.integers(0, 2))):
-        shapes.append(Shape("car", draw(boxes()), frame=draw(st.integers(0, FRAMES - 1))))
+    loose = draw(st.lists(st.tuples(boxes(), st.integers(0, FRAMES - 1)), max_size=2))
+    shapes += [Shape("car", place, frame=frame) for place, frame in loose]
     return draw(st.permutations(shapes))
 
 
@@ -76,7 +76,7 @@ def test_interpolation_lies_between_its_key_frames(shapes, positions):
                 continue
             keys = sorted((one for one in shapes if one.track == shape.track), key=lambda one: one.frame)
             before = [key for key in keys if key.frame < frame][-1]
-            after = [key for key in keys if key.frame > frame][0]
+            after = next(key for key in keys if key.frame > frame)
             assert not before.outside
             for low, value, high in zip(before.box, shape.box, after.box, strict=True):
                 assert min(low, high) <= value <= max(low, high)

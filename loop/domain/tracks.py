@@ -2,9 +2,9 @@
 
 An answer to a task of a clip is shapes with a `frame`; those of one `track` are one object. Between two key frames
 boxes, points, polygons and polylines go linearly from one to the other, corner by corner; attributes stay as at the
-earlier one. Where the number of corners differs, the earlier shape stays until the later one. A track begins with its first key
-frame and ends with its last: nothing is invented beyond. From a key frame that is `outside` to the next one the object
-is not there. A shape without a track is in its frame alone.
+earlier one. Where the number of corners differs, the earlier shape stays until the later one. A track begins with its
+first key frame and ends with its last: nothing is invented beyond. From a key frame that is `outside` to the next one
+the object is not there. A shape without a track is in its frame alone.
 """
 
 from bisect import bisect_right

@@ -72,14 +72,14 @@ def get_group(
     return GroupDetailOut.model_validate(fields)
 
 
-@router.post("/groups/{group_id}/tasks", status_code=201)
+@router.post("/groups/{group_id}/tasks")
 def make_tasks(project_id: str, group_id: str, body: TasksIn, token: Operator, wired: Wired) -> TasksOut:
     """One task over the whole group, or over each window of it. Asking again gives the same tasks."""
     made = wired.clips.make_tasks(project_id, group_id, body.window, token.name)
     return TasksOut(task_ids=[task.id for task in made.tasks], made=made.made)
 
 
-@router.post("/clips", status_code=201)
+@router.post("/clips")
 async def upload_clip(
     project_id: str,
     request: Request,

@@ -35,7 +35,7 @@ def filled(path: str, project: str = "shapes") -> str:
         names
         | {"endpoint_id": "x", "message_id": "x"}
         | {"annotation_id": "x", "selection_id": "x", "cycle_id": "x", "token_id": "x", "rollout_id": "x", "number": 0}
-        | {"version": 1}
+        | {"version": 1, "group_id": "x"}
     )
 
 
