@@ -36,6 +36,7 @@ from loop.domain.queueing import seats
 from loop.domain.review import Task
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
+from loop.grouped import save_group
 
 # Frames of one transaction: what a kill can cost to decode again.
 CHUNK = 16
@@ -136,15 +137,7 @@ class Clips:
                     hint="Send its image first, as a prediction or with askance import.",
                     item=missing[0][:64],
                 )
-            tx.groups.add(group)
-            tx.groups.append(
-                [
-                    Frame(project_id=project_id, group_id=group.id, index=index, item_digest=digest, seconds=seconds)
-                    for index, (digest, seconds) in enumerate(given)
-                ]
-            )
-            if kind.stays_together:
-                tx.groups.keep_together(project_id, digests, min(set(present.values()) - {""}, default=group.id))
+            save_group(tx, group, [(digest, seconds, None) for digest, seconds in given])
             body = {"group_id": group.id, "kind": kind.value, "frames": group.frames}
             tx.events.add(Event("group.created", project_id, actor, body, now))
         return group

@@ -288,7 +288,7 @@ class Tasks(Protocol):
         ...
 
     def works_of_item(self, project_id: str, item_digest: str) -> list[str]:
-        """Ids of the first tasks of the item's works."""
+        """Ids of the first tasks of the item's works, also of those on clips that it is a frame of."""
         ...
 
     def queues(self, project_id: str, *, by_source: bool) -> list[Queue]:

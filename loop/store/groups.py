@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 
 from loop.domain.clips import ClipWork, Frame, Group
 from loop.domain.item import Item
@@ -11,6 +11,21 @@ from loop.store.schema import group_frames, group_works, item_groups, items
 from loop.store.statements import columns, first, in_parts, inserted, newest_first, not_found, one
 
 _FRAME = tuple(group_frames.c[field.name].label(f"frame_{field.name}") for field in fields(Frame))
+
+
+def works_of_frame(project_id: str, item_digest: str) -> Select[tuple[str]]:
+    """Ids of the works on windows that an item lies in."""
+    window = group_frames.c.index - group_works.c.first
+    return (
+        select(group_works.c.work_id)
+        .join(group_frames, group_frames.c.group_id == group_works.c.group_id)
+        .where(
+            group_frames.c.project_id == project_id,
+            group_frames.c.item_digest == item_digest,
+            window >= 0,
+            window < group_works.c.count,
+        )
+    )
 
 
 class SqlGroups:

@@ -339,7 +339,8 @@ def test_a_clip_is_like_any_other_work(service):
     assert service.call("POST", f"/v1/tasks/{task['id']}/reopen").status_code == 200
     (task,) = leased(service)
     assert submit(service, task, [box(0)]).status_code == 200
-    assert service.call("POST", f"/v1/tasks/{task['id']}/reopen").status_code == 200
+    frame = task["frames"][3]["digest"]
+    assert service.call("POST", f"/v1/projects/shapes/items/{frame}/reopen").json() == {"task_ids": [task["id"]]}
     (task,) = leased(service)
     assert submit(service, task, []).status_code == 200
     assert {truth["version"] for truth in truths(service, task)} == {2}
