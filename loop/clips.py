@@ -34,6 +34,7 @@ from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.queueing import seats
 from loop.domain.review import Task
+from loop.domain.routing import asks_several
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.grouped import save_group
@@ -210,7 +211,7 @@ class Clips:
     def make_tasks(self, project_id: str, group_id: str, window: int | None, actor: str) -> MadeTasks:
         """One task over all frames of a group, or over each `window` of them. A group whose tasks are these already
         gets no others. Raises Invalid, NotFound, Conflict where it has others or is not complete."""
-        now = self.clock()
+        now, secret = self.clock(), self.store.secret()
         with self.store.begin() as tx:
             group = tx.groups.for_update(project_id, group_id)
             require_complete(group)
@@ -222,7 +223,8 @@ class Clips:
             firsts: list[Task] = []
             for first, count in wanted:
                 task = self._task(tx, project, group, first)
-                tasks = seats(task, project.policy.queue, (), several=True)
+                several = asks_several(secret, task.id, project.policy)
+                tasks = seats(task, project.policy.queue, (), several=several)
                 tx.tasks.add_all(tasks)
                 work = ClipWork(work_id=task.id, project_id=project_id, group_id=group_id, first=first, count=count)
                 tx.groups.add_works([work])

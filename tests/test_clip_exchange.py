@@ -99,15 +99,21 @@ def test_our_own_form_brings_clips_back(world, tmp_path):
     assert keys == [True, False, False, False, False, True]
 
 
+def a_line(**changes: object) -> str:
+    return json.dumps({"id": "g", "kind": "clip", "name": "", "frames": [{"digest": "a" * 64}]} | changes)
+
+
 @pytest.mark.parametrize(
     "line",
-    ["no json", "{}", "[]", '{"id": "g", "kind": "film", "name": "", "frames": [{"digest": "a"}]}',
-     '{"id": "g", "kind": "clip", "name": "", "frames": [{"digest": 3}]}',
-     '{"id": "g", "kind": "clip", "name": "", "frames": [{"digest": "a", "time": "x"}]}',
-     '{"id": "g", "kind": "clip", "name": "", "frames": []}'],
+    [
+        "no json", "{}", "[]", a_line(kind="film"), a_line(name="\n"), a_line(id=3), a_line(meta=[]),
+        a_line(meta={"rate": float("inf")}), a_line(frames=[]), a_line(frames=[{"digest": "a"}]), a_line(frames=["a"]),
+        a_line(frames=[{"digest": "a" * 64, "time": "x"}]), a_line(frames=[{"digest": "a" * 64, "number": -1}]),
+        a_line(frames=[{"digest": "a" * 64, "time": float("nan")}]), a_line(frames=[{"digest": "a" * 64}] * 2),
+    ],
 )  # fmt: skip
 def test_a_group_that_cannot_be_read_costs_itself_alone(world, tmp_path, line):
-    """The images come, the others groups too, and the report names the line."""
+    """The images come, the other groups too, and the report names the line."""
     world.create_project("p", ("car",))
     a_clip(world, 0)
     export_dataset(world.store, world.blobs, project_id="p", format="askance", folder=tmp_path / "out")

@@ -1,6 +1,8 @@
 """Clips in data sets: which frame of which clip an image is, as COCO's relatives for videos say it (COCO-VID, TAO)."""
 
 import json
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -8,7 +10,7 @@ from pathlib import Path
 
 from loop.domain.clips import Frame, Group, GroupKind, checked_name, in_order
 from loop.domain.errors import BadDataset, Invalid
-from loop.domain.identity import digest_of
+from loop.domain.identity import DIGEST, digest_of
 from loop.domain.ports import Clock, Store, Transaction
 from loop.domain.truth import Shape
 from loop.exchange.reading import MAX_ANNOTATION_BYTES, ReadGroup, Remark
@@ -99,24 +101,32 @@ def read_groups(folder: Path) -> tuple[tuple[ReadGroup, ...], tuple[Remark, ...]
             number += 1
             try:
                 groups += [_group(line)] if line.strip() else []
-            except (KeyError, TypeError, ValueError, RecursionError, Invalid) as error:
+            except (KeyError, TypeError, ValueError, OverflowError, RecursionError, Invalid) as error:
                 skipped.append(Remark(GROUPS_FILE, "annotation", f"line {number} cannot be read ({error})"))
     return tuple(groups), tuple(skipped)
 
 
 def _group(line: bytes) -> ReadGroup:
+    """Raises KeyError, TypeError, ValueError or Invalid."""
     body = json.loads(line)
-    frames = [(one["digest"], one.get("time"), one.get("number")) for one in body["frames"]]
-    for digest, seconds, number in frames:
-        if not isinstance(digest, str) or not isinstance(seconds, float | int | None):
-            raise BadDataset("a frame has no digest, or no time in seconds")
-        if not isinstance(number, int | None):
-            raise BadDataset("a frame's number is none")
+    frames = tuple(_placed(one) for one in body["frames"])
     in_order([(digest, seconds) for digest, seconds, _ in frames])
-    meta = body.get("meta", {})
-    if not isinstance(meta, dict) or not isinstance(body["id"], str):
+    meta, own_id = body.get("meta", {}), body["id"]
+    json.dumps(meta, allow_nan=False)
+    if not isinstance(meta, dict) or not isinstance(own_id, str) or not own_id.isprintable():
         raise BadDataset("it has no id, or its meta is no object")
-    return ReadGroup(body["id"], GroupKind(body["kind"]), checked_name(body["name"]), meta, tuple(frames))
+    return ReadGroup(own_id, GroupKind(body["kind"]), checked_name(body["name"]), meta, frames)
+
+
+def _placed(frame: Mapping[str, object]) -> tuple[str, float | None, int | None]:
+    digest, seconds, number = frame["digest"], frame.get("time"), frame.get("number")
+    if not isinstance(digest, str) or not re.fullmatch(DIGEST, digest):
+        raise BadDataset("a frame has no digest")
+    if not isinstance(seconds, float | int | None) or not math.isfinite(seconds or 0.0):
+        raise BadDataset("a frame's time is no number of seconds")
+    if not isinstance(number, int | None) or not 0 <= (number or 0) < 2**31:
+        raise BadDataset("a frame's number is none")
+    return digest, seconds, number
 
 
 def save_groups(store: Store, project_id: str, groups: Sequence[ReadGroup], clock: Clock) -> None:

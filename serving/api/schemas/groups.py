@@ -6,11 +6,12 @@ from typing import Annotated
 from pydantic import Field, JsonValue
 
 from loop.domain.clips import LONGEST_NAME, MOST_FRAMES_GIVEN, MOST_FRAMES_OF_TASK, GroupKind
+from loop.domain.identity import DIGEST
 from serving.api.schemas.wire import In, Out
 
 
 class FrameIn(In):
-    item_digest: str
+    item_digest: str = Field(pattern=f"^{DIGEST}$")
     time: float | None = Field(default=None, allow_inf_nan=False, description="seconds; rising from frame to frame")
 
 
