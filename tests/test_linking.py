@@ -55,6 +55,14 @@ def test_a_straight_way_needs_two_key_frames():
     assert key_frames(bent, at, 0.01) == [0, 4, 8]
 
 
+def test_a_bend_within_the_tolerance_needs_no_key_frame():
+    """In sides of the box: three pixels of twenty are 0.15."""
+    boxes = [(x, 0.0, x + 20.0, 20.0) for x in (0.0, 13.0, 20.0)]
+    track, at = Track("car", [0, 1, 2], boxes), {0: 0.0, 1: 1.0, 2: 2.0}
+    assert key_frames(track, at, 0.16) == [0, 2]
+    assert key_frames(track, at, 0.14) == [0, 1, 2]
+
+
 walks = st.lists(
     st.tuples(st.floats(0, 300), st.floats(0, 300), st.floats(5, 80), st.floats(5, 80)), min_size=1, max_size=30
 )

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loop.domain.clips import Frame, positions_of
 from loop.domain.errors import BadShape
+from loop.domain.review import Submission, resolved
 from loop.domain.tracks import expanded
 from loop.domain.truth import Geometry, Link, Shape, drawn
+from tests.contract.records import a_submission, a_task
 
 FRAMES = 12
 EVEN = {frame: float(frame) for frame in range(FRAMES)}
@@ -103,6 +106,27 @@ def test_a_box_is_half_way_at_half_time():
     found = of_all([box(0, 0.0), box(2, 100.0)], {0: 0.0, 1: 3.0, 2: 4.0})
     assert [one.box[0] for frame in range(3) for one in found[frame]] == [0.0, 75.0, 100.0]
     assert [one.keyframe for frame in range(3) for one in found[frame]] == [True, False, True]
+
+
+@pytest.mark.parametrize(("last", "middle"), [(4.0, 3.0), (None, 1.0)])
+def test_interpolation_goes_by_time_where_all_frames_have_one(last, middle):
+    """Else by index."""
+    frames = [
+        Frame(project_id="p", group_id="g", index=index, item_digest=f"{index}", seconds=seconds)
+        for index, seconds in enumerate([0.0, 3.0, last])
+    ]
+    assert positions_of(frames)[1] == middle
+
+
+def test_the_same_box_in_other_frames_is_another_answer():
+    """Two people who mark it in different frames do not agree, however well the boxes overlap."""
+
+    def answer(frame: int) -> Submission:
+        shapes = (Shape("car", (0.0, 0.0, 9.0, 9.0), frame=frame),)
+        return replace(a_submission(a_task(0)), shapes=shapes)
+
+    assert resolved([answer(1), answer(1)], people=2, iou=0.5).shapes is not None
+    assert resolved([answer(1), answer(2)], people=2, iou=0.5).shapes is None
 
 
 def test_a_track_ends_with_its_last_key_frame_and_leaves_where_it_is_outside():

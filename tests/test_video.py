@@ -135,6 +135,21 @@ def test_what_is_no_video_is_refused(tmp_path, content, says):
     assert refused.value.hint
 
 
+@pytest.mark.parametrize(
+    "playlist",
+    [
+        "ffconcat version 1.0\nfile other.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n",
+    ],
+)
+def test_a_playlist_does_not_open_the_files_that_it_names(tmp_path, playlist):
+    """Whoever uploads it would see videos of this machine."""
+    (tmp_path / "other.mp4").write_bytes(video(pictures(3)))
+    (tmp_path / "other.ts").write_bytes(video(pictures(3), container="mpegts", codec="mpeg2video"))
+    with pytest.raises(BadVideo):
+        read(playlist.encode(), tmp_path)
+
+
 def test_frames_beyond_the_limit_are_refused_before_they_are_decoded(tmp_path):
     """By the header."""
     with pytest.raises(PayloadTooLarge, match="64 x 48"):

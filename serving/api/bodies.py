@@ -25,7 +25,7 @@ async def body_to_file(request: Request, path: Path, limit: int) -> int:
     """The raw body, at most `limit` bytes, into a new file, a part at a time; how many there were. Raises
     PayloadTooLarge, and Unavailable where the disk is full."""
     if request.headers.get("content-type", "").startswith("multipart/"):
-        raise Invalid("a form is not read here.", hint="Send the file as the body (curl -T FILE).")
+        raise Invalid("a form is not read here.", hint="Send the file as the body (curl -X POST -T FILE).")
     error = PayloadTooLarge(
         f"the body is larger than {limit:,} bytes.",
         hint="Import it on the machine of the service (askance clips import), or raise limits.max_video_bytes.",

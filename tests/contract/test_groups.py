@@ -237,6 +237,8 @@ def test_two_who_import_the_same_file_at_once_add_it_once(store: SqlStore, tmp_p
     for thread in threads:
         thread.join()
     assert told == [50, 50]
+    with store.read() as tx:
+        assert [group.repeats for group in tx.groups.page(PROJECT, after=None, limit=5)] == [0]
     assert [(place[0], place[3]) for place in places(store)] == [(number, number) for number in range(50)]
 
 
