@@ -114,7 +114,8 @@ class Clip:
         }
 
     def truths(self, tx: Transaction, truth: GroundTruth) -> list[GroundTruth]:
-        """Of each frame. truth: of the whole answer, whose shapes are key frames in the words of the newest recipe."""
+        """Of each frame, always in one order, so that of two answers one waits for the other and neither for both.
+        truth: of the whole answer, whose shapes are key frames in the words of the newest recipe."""
         placed = expanded(key_shapes(truth.shapes), self.positions)
         versions = tx.truths.versions(truth.project_id, [view.item.digest for view in self.frames])
         return [
@@ -124,7 +125,7 @@ class Clip:
                 version=versions.get(view.item.digest, 0) + 1,
                 shapes=_of_image(placed[view.frame.index]),
             )
-            for view in self.frames
+            for view in sorted(self.frames, key=lambda view: view.item.digest)
         ]
 
 

@@ -17,6 +17,8 @@ from loop.domain.errors import Conflict, Invalid, NotFound
 from loop.domain.item import ImageFacts
 from loop.domain.linking import LinkingRules
 from loop.domain.review import Task
+from loop.domain.truth import Shape
+from loop.review import Assignment, Desk
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.wiring import utc_now
@@ -26,6 +28,7 @@ from tests.contract.records import (
     PROJECT,
     a_prediction,
     a_task,
+    a_token,
     a_truth,
     an_item,
     digest,
@@ -312,3 +315,55 @@ def test_two_who_ask_for_tasks_at_once_get_the_same(store: SqlStore, tmp_path: P
     with store.read() as tx:
         assert [(work.first, work.count) for work in tx.groups.works(group.id)] == [(0, 20), (20, 20), (40, 10)]
         assert sum(tx.tasks.counts(PROJECT, NOW).values()) == 3
+
+
+# --- answering ------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_the_truth_of_every_frame(store: SqlStore, tmp_path: Path) -> None:
+    """Interpolated by time, in one transaction, each with the submission's id and the item's next version; while others
+    answer the same frames as ordinary items, a refused answer leaves nothing and may be sent again."""
+    furnish(store, items=0)
+    group = brought(store, tmp_path, Reel(CONTENTS)).group
+    (clip,) = clips(store, tmp_path, Reel([])).make_tasks(PROJECT, group.id, None, "test").tasks
+    digests = [place[1] for place in places(store)]
+    contested = [replace(a_task(number), item_digest=digests[number]) for number in range(0, 50, 10)]
+    with store.begin() as tx:
+        for number in range(6):
+            tx.tokens.add(a_token(number))
+        tx.tasks.add_all(contested)
+    desk = Desk(store, lambda: NOW, os.urandom)
+    held = desk.lease(a_token(0), PROJECT, 6).assignments
+    together = threading.Barrier(6)
+    refused: list[Conflict] = []
+
+    def answer(one: Assignment) -> None:
+        shapes = [Shape("seven", (0.0, 0.0, 5.0, 5.0))]
+        if one.task.id == clip.id:
+            ends = ((0, 0.0), (49, 4.9))
+            shapes = [Shape("seven", (x, 0.0, x + 5.0, 5.0), track="t", frame=frame) for frame, x in ends]
+        together.wait()
+        while True:
+            try:
+                desk.submit(a_token(0), one.task.id, one.task.epoch, shapes, "")
+                return
+            except Conflict as error:
+                refused.append(error)
+
+    threads = [threading.Thread(target=answer, args=(one,)) for one in held]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.read() as tx:
+        (submission,) = tx.submissions.of_work(clip.id)
+        versions = tx.truths.versions(PROJECT, digests)
+        assert [versions[digest] for digest in digests] == [1 + (number % 10 == 0) for number in range(50)]
+        for number, digest in enumerate(digests):
+            truth = tx.truths.current(PROJECT, digest)
+            assert truth is not None
+            if number % 10:
+                assert truth.submission_ids == (submission.id,)
+                assert truth.shapes[0].box[0] == pytest.approx(number / 10)
+                assert (truth.shapes[0].track, truth.shapes[0].frame) == ("t", None)
+    assert all(error.hint for error in refused)
