@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -222,7 +223,7 @@ class Clips:
             project = tx.projects.get(project_id)
             firsts: list[Task] = []
             for first, count in wanted:
-                task = self._task(tx, project, group, first)
+                task = self._task(tx, project, group, first, now)
                 several = asks_several(secret, task.id, project.policy)
                 tasks = seats(task, project.policy.queue, (), several=several)
                 tx.tasks.add_all(tasks)
@@ -234,9 +235,8 @@ class Clips:
             tx.events.add(Event("clip.tasks_made", project_id, actor, body, now))
         return MadeTasks(tuple(firsts), made=True)
 
-    def _task(self, tx: Transaction, project: Project, group: Group, first: int) -> Task:
+    def _task(self, tx: Transaction, project: Project, group: Group, first: int, now: datetime) -> Task:
         ((_, item),) = tx.groups.frames(project.id, group.id, first=first, limit=1)
-        now = self.clock()
         return Task(
             id=new_id("task", now, self.entropy(10)),
             project_id=project.id,

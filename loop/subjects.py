@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from loop.domain.clips import ClipWork, FrameView, positions_of
 from loop.domain.errors import BadShape, Conflict, UnknownLabel
@@ -26,12 +25,11 @@ class View:
 
     def told(self, issues: Sequence[Issue]) -> Iterator[Issue]:
         """Issues of this image in terms of the whole answer."""
+        if self.frame is None:
+            yield from issues
+            return
         for issue in issues:
-            yield (
-                issue
-                if self.frame is None
-                else replace(issue, frame=self.frame, shapes=tuple(map(self._named, issue.shapes)))
-            )
+            yield replace(issue, frame=self.frame, shapes=tuple(map(self._named, issue.shapes)))
 
     def _named(self, shape: str) -> str:
         number = shape[1:]
@@ -58,17 +56,12 @@ class Judged:
         return tuple(issue for issues in found.values() for issue in issues)
 
 
-class Subject(Protocol):
-    def judged(self, recipe: Recipe, shapes: Sequence[Shape]) -> Judged:
-        """Raises UnknownLabel or BadShape for what cannot be kept."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class OneImage:
     item: Item
 
     def judged(self, recipe: Recipe, shapes: Sequence[Shape]) -> Judged:
+        """Raises UnknownLabel or BadShape for what cannot be kept."""
         for index, shape in enumerate(shapes):
             if shape.frame is not None or shape.outside or not shape.keyframe:
                 raise BadShape(
@@ -91,13 +84,14 @@ class Clip:
         return positions_of([one.frame for one in self.frames])
 
     def judged(self, recipe: Recipe, shapes: Sequence[Shape]) -> Judged:
+        """As that of an image, for every frame."""
         placed = expanded(shapes, self.positions)
         views: list[View] = []
         kept: dict[int, Shape] = {}
         for view in self.frames:
             item, index = view.item, view.frame.index
             of_frame = placed[index]
-            present = _checked(recipe, [one.shape for one in of_frame], item, index)
+            present = _checked(recipe, of_frame, item, index)
             scene = Scene(tuple(replace(shape, frame=None) for shape in present), item.width, item.height)
             views.append(View(scene, index, tuple(one.source for one in of_frame)))
             kept |= {one.source: shape for one, shape in zip(of_frame, present, strict=True) if shape.keyframe}
@@ -108,7 +102,7 @@ class Clip:
         """Key frames in which the object is not to be seen: their places still bend the way there."""
         items = {view.frame.index: view.item for view in self.frames}
         return {
-            index: _checked(recipe, [replace(shape, links=())], items[shape.frame], shape.frame)[0]
+            index: _checked(recipe, [Placed(replace(shape, links=()), index)], items[shape.frame], shape.frame)[0]
             for index, shape in enumerate(shapes)
             if shape.outside and shape.keyframe and shape.frame is not None
         }
@@ -138,13 +132,16 @@ def _of_image(placed: Sequence[Placed]) -> tuple[Shape, ...]:
     )
 
 
-def _checked(recipe: Recipe, shapes: Sequence[Shape], item: Item, frame: int) -> tuple[Shape, ...]:
-    """Raises UnknownLabel or BadShape, naming the frame."""
+def _checked(recipe: Recipe, placed: Sequence[Placed], item: Item, frame: int) -> tuple[Shape, ...]:
+    """Raises UnknownLabel or BadShape, naming the frame, and the shape by its number in the answer."""
     try:
-        return recipe.checked(shapes, item.width, item.height)
+        return recipe.checked([one.shape for one in placed], item.width, item.height)
     except (UnknownLabel, BadShape) as error:
-        ids = {**error.ids, "frame": frame}
-        raise type(error)(f"in frame {frame}, {error.detail}", hint=error.hint, **ids) from error
+        ids, detail = {**error.ids, "frame": frame}, error.detail
+        if isinstance(number := error.ids.get("shape"), int):
+            ids["shape"] = placed[number].source
+            detail = detail.replace(f"shape {number} ", f"shape {placed[number].source} ", 1)
+        raise type(error)(f"in frame {frame}, {detail}", hint=error.hint, **ids) from error
 
 
 def subject_of(tx: Transaction, task: Task) -> OneImage | Clip:

@@ -43,6 +43,8 @@ _CONTAINERS = (
 )
 # FFmpeg's own switches: what may be opened, and that nothing else is from there.
 _OPTIONS = {"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "file"}
+# Decoders round sides up, and put a margin around.
+_MARGIN_PIXELS = 1_000_000
 _MEDIA_TYPES = {"jpeg": "image/jpeg", "png": "image/png"}
 # Intervals of a constant rate differ by the rounding to the clock of the file, which is one tick either way.
 _TICKS = 2
@@ -78,8 +80,8 @@ class FfmpegVideos:
             self._require_small(stream.codec_context.width, stream.codec_context.height)
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
-            # What grows in the middle of a file breaks it off.
-            stream.codec_context.options = {"max_pixels": str(self.max_pixels)}
+            # What grows in the middle of a file may not fill memory before it is looked at.
+            stream.codec_context.options = {"max_pixels": str(2 * self.max_pixels + _MARGIN_PIXELS)}
             yield _Open(self, container, stream)
 
     def _require_small(self, width: int, height: int) -> None:
@@ -158,6 +160,9 @@ class _Open:
         number = -1
         try:
             for frame in self.container.decode(self.stream):
+                if frame.width * frame.height > self.videos.max_pixels:
+                    self._notes.append(f"The file breaks off: a frame has {frame.width:,} x {frame.height:,} pixels.")
+                    return
                 number += 1
                 at = _time_of(frame)
                 if at is None:

@@ -156,6 +156,16 @@ def test_frames_beyond_the_limit_are_refused_before_they_are_decoded(tmp_path):
         read(video(pictures(2)), tmp_path, videos=FfmpegVideos("png", 95, WIDTH * HEIGHT - 1))
 
 
+def test_frames_that_grow_beyond_the_limit_end_the_video(tmp_path):
+    """Those before are kept."""
+    small = video(pictures(20), container="mpegts", codec="mpeg2video")
+    large = [np.tile(drawn, (2, 2, 1)) for drawn in pictures(20)]
+    both = small + video(large, container="mpegts", codec="mpeg2video")
+    frames, notes = read(both, tmp_path, videos=FfmpegVideos("png", 95, WIDTH * HEIGHT))
+    assert 10 < len(frames) <= 20
+    assert "a frame has 128 x 96 pixels" in notes[0]
+
+
 def test_jpeg_and_png(tmp_path):
     """PNG is the frame itself; JPEG is smaller, and says so."""
     content = video(pictures(1))

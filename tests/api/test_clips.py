@@ -248,6 +248,7 @@ def test_a_window_knows_its_own_frames_only(service):
         ([box(0), box(1, label="bar")], "bad-shape", "one object with one label"),
         ([{"label": "bar", "box": [0, 0, 9, 9]}], "bad-shape", "names no frame"),
         ([box(3, 60)], "bad-shape", "in frame 3, shape 0 has the box [60"),
+        ([box(0, 40, track="b"), box(0), box(3, 60)], "bad-shape", "in frame 3, shape 2 has the box [60"),
         ([box(2, label="dog")], "unknown-label", "in frame 2"),
         ([box(0, outside=True, x=60), box(1)], "bad-shape", "in frame 0"),
     ],
