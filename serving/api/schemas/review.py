@@ -71,9 +71,11 @@ class TaskOut(Out):
     answers: list[AnswerOut] = Field(description="between which this task decides; empty for all other work")
     draft: DraftOut | None = Field(description="what I had of it before")
     created_at: datetime
-    frames: list[TaskFrameOut] | None = Field(description="of a task of a clip, in their order; null for other tasks")
+    frames: list[TaskFrameOut] | None = Field(
+        default=None, description="of a task of a clip, in their order; null for other tasks"
+    )
     tracks: list[ShapeIO] | None = Field(
-        description="the model's proposal for a clip: key frames of tracks; null for other tasks"
+        default=None, description="the model's proposal for a clip: key frames of tracks; null for other tasks"
     )
 
 

@@ -102,7 +102,13 @@ class IssueOut(Out):
     severity: Severity
     message: str
     shapes: list[str] = Field(description="ids of the shapes concerned; #3 for the fourth where it has none")
-    frame: int | None = Field(default=None, description="of a clip, the frame that it is about")
+    frame: int | None = Field(default=None, description="of a clip, the frame that it is about; else left out")
+
+    @model_serializer(mode="wrap")
+    def _as_refused(self, serialized: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        # As in the problem that refuses an answer; without a return type, for the reason above.
+        fields: dict[str, Any] = serialized(self)
+        return {name: value for name, value in fields.items() if name != "frame" or value is not None}
 
 
 class TruthOut(Out):
