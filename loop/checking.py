@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from loop.domain.access import Permission, Token, require
 from loop.domain.ports import Clock, Event, RuleFunctions, Store
 from loop.domain.recipe import Recipe
-from loop.domain.rules import Issue, Scene
+from loop.domain.rules import MOST_FINDINGS, Issue, Scene
 from loop.domain.truth import Shape
+from loop.subjects import Judged, View, subject_of
 
 log = logging.getLogger("askance.rules")
 
@@ -30,34 +31,41 @@ class Checking:
     def check(self, token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[Issue, ...]:
         """The issues that submitting would meet, by the version of the recipe that the task was made with; nobody needs
         to hold the task. Raises what cannot be kept at all, as submitting does."""
-        project_id, recipe, scene = self._scene(token, task_id, shapes)
-        found = recipe.issues(scene.shapes, scene.width, scene.height)
-        return (*found, *self.by_functions(project_id, recipe, scene))
+        project_id, recipe, judged = self._judged(token, task_id, shapes)
+        return (*judged.issues(recipe), *self._by_functions(project_id, recipe, judged.views))
 
     def function_issues(self, token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[Issue, ...]:
         """What the recipe's Python functions say; nothing is read where the installation registers none."""
         if not self.functions.names:
             return ()
-        return self.by_functions(*self._scene(token, task_id, shapes))
+        project_id, recipe, judged = self._judged(token, task_id, shapes)
+        return self._by_functions(project_id, recipe, judged.views)
 
-    def _scene(self, token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[str, Recipe, Scene]:
+    def _judged(self, token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[str, Recipe, Judged]:
         with self.store.read() as tx:
             task = tx.tasks.get(task_id)
             require(token, Permission.REVIEW, task.project_id)
             recipe = tx.projects.recipe(task.project_id, task.recipe_version)
-            item = tx.items.get(task.project_id, task.item_digest)
-        kept = recipe.checked(shapes, item.width, item.height)
-        return task.project_id, recipe, Scene(kept, item.width, item.height)
+            subject = subject_of(tx, task)
+        return task.project_id, recipe, subject.judged(recipe, shapes)
 
     def by_functions(self, project_id: str, recipe: Recipe, scene: Scene) -> tuple[Issue, ...]:
-        """What the Python functions among a recipe's rules say. Outside of any transaction: one may take its second."""
+        """What the Python functions among a recipe's rules say of one image. Outside of any transaction."""
+        return self._by_functions(project_id, recipe, (View(scene),))
+
+    def _by_functions(self, project_id: str, recipe: Recipe, views: Sequence[View]) -> tuple[Issue, ...]:
+        """Outside of any transaction: a function may take its second. One that fails at a frame of a clip is not asked
+        about the others; of each at most MOST_FINDINGS are told."""
         issues: list[Issue] = []
         for rule in recipe.functions:
-            found = self.functions.ask(rule.function, scene)
-            if isinstance(found, str):
-                self._report(project_id, rule.id, rule.function, found)
-            else:
-                issues += [Issue(rule.id, rule.severity, message, shapes) for message, shapes in found]
+            of_rule: list[Issue] = []
+            for view in views:
+                found = self.functions.ask(rule.function, view.scene)
+                if isinstance(found, str):
+                    self._report(project_id, rule.id, rule.function, found)
+                    break
+                of_rule += view.told([Issue(rule.id, rule.severity, message, shapes) for message, shapes in found])
+            issues += of_rule[:MOST_FINDINGS]
         return tuple(issues)
 
     def _report(self, project_id: str, rule: str, function: str, why: str) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from loop.domain import review
 from loop.domain.access import Permission, Token, require
+from loop.domain.clips import FrameView
 from loop.domain.corrections import corrections
 from loop.domain.efforts import effort_of
 from loop.domain.errors import AlreadySubmitted, Conflict, Invalid, PayloadTooLarge
@@ -27,6 +28,7 @@ from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
 from loop.escalation import sound_alarms
 from loop.proposals import labels_proposed
+from loop.subjects import add_truth, proposed_frames, subject_of
 
 MAX_DRAFT_BYTES = 1_000_000  # of JSON; holds the 5,000 shapes of the largest answer
 _MOST_COUNTED = 1000
@@ -38,7 +40,8 @@ _REMEMBERED = 200  # tasks handed out, by which the turns of sources go
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """A task in a reviewer's hands with what is needed to work on it. answers: between which an adjudication decides,
-    oldest first. draft: what the reviewer had of it before."""
+    oldest first. draft: what the reviewer had of it before. frames: of a task of a clip, which `item` is the first of;
+    None for all other work."""
 
     task: Task
     item: Item
@@ -46,6 +49,7 @@ class Assignment:
     lease_seconds: int
     answers: tuple[Submission, ...] = ()
     draft: Draft | None = None
+    frames: tuple[FrameView, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +200,10 @@ class Desk:
             now = self.clock()
             closed = review.closed(task, owner=token.id, epoch=epoch, now=now, outcome=outcome)
             project = tx.projects.get(task.project_id)
-            item = tx.items.get(task.project_id, task.item_digest)
             if outcome is Outcome.SUBMITTED:
                 recipe = _recipe_of(tx, project, task)
-                shapes = recipe.checked(shapes, item.width, item.height)
-                issues = (*recipe.issues(shapes, item.width, item.height), *issues)
+                judged = subject_of(tx, task).judged(recipe, shapes)
+                shapes, issues = judged.kept, (*judged.issues(recipe), *issues)
                 require_no_errors(issues)
             held = max((now - (task.leased_at or now)).total_seconds(), 0.0)  # the clock may go back
             submission = Submission(
@@ -300,14 +303,15 @@ def _window(
 
 
 def _assignment(tx: Transaction, project: Project, task: Task, draft: Draft | None) -> Assignment:
-    hidden = task.proposal_shown is False
-    proposal = () if hidden else _proposal(tx, task, _recipe_of(tx, project, task))
+    recipe = _recipe_of(tx, project, task)
+    proposal = () if task.proposal_shown is False else _proposal(tx, task, recipe)
+    frames = proposed_frames(tx, task, recipe)
     answers: tuple[Submission, ...] = ()
     if task.stage is Stage.ADJUDICATE:
         said = tx.submissions.of_work(task.work_id)
         answers = tuple(one for one in _answers(said) if one.round == task.round)
     item = tx.items.get(task.project_id, task.item_digest)
-    return Assignment(task, item, proposal, project.policy.lease_seconds, answers, draft)
+    return Assignment(task, item, proposal, project.policy.lease_seconds, answers, draft, frames)
 
 
 def _answers(submissions: Sequence[Submission]) -> list[Submission]:
@@ -346,7 +350,7 @@ def _submitted(
     tx.tasks.save(closed)
     tx.drafts.drop(closed.id, None)
     if resolution is not None and resolution.shapes is not None:
-        tx.truths.add(_truth_from(tx, submission, resolution.shapes, [one.id for one in answers]))
+        add_truth(tx, closed, _truth_from(tx, submission, resolution.shapes, [one.id for one in answers]))
     elif resolution is not None:
         _call_adjudicator(tx, work, closed, rules, submission.created_at)
     tx.events.add(_closed_event(submission, closed, settles=settled))

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from loop.domain.cost import Rates
 from loop.domain.drift import DriftRules
 from loop.domain.errors import SettingsError
+from loop.domain.linking import LinkingRules
 from loop.domain.queue_rules import QueueRules
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Durability, Policy, Retain
@@ -144,6 +145,7 @@ class MlflowSettings(Section):
 class LimitSettings(Section):
     max_image_bytes: Positive
     max_model_bytes: Positive
+    max_video_bytes: Positive
     max_image_pixels: Annotated[int, Number, Field(ge=1, le=_PILLOW_BOMB_PIXELS)]
     request_timeout_s: Seconds
     max_waiting_bytes: Positive
@@ -312,6 +314,19 @@ class AnnotationSettings(Section):
     group_size: Annotated[int, Number, Field(ge=1, le=1024)]
 
 
+class VideoSettings(Section):
+    image_format: Literal["jpeg", "png"]
+    jpeg_quality: Annotated[int, Number, Field(ge=1, le=100)]
+    max_frames: Annotated[int, Number, Field(ge=1, le=1_000_000)]
+    link_iou: Annotated[float, Number, Field(gt=0, le=1)]
+    link_gap: Annotated[int, Number, Field(ge=0, le=1000)]
+    tolerance: Annotated[float, Number, Field(ge=0, le=10)]
+
+    def as_rules(self) -> LinkingRules:
+        """How detections become tracks."""
+        return LinkingRules(iou=self.link_iou, max_gap=self.link_gap, tolerance=self.tolerance)
+
+
 def _pauses(text: object) -> object:
     """Comma-separated seconds."""
     if isinstance(text, int | float) and not isinstance(text, bool):
@@ -380,6 +395,7 @@ class Settings(BaseSettings):
     map: MapSettings
     training: TrainingSettings
     annotation: AnnotationSettings
+    video: VideoSettings
     webhooks: WebhookSettings
     functions: FunctionSettings
     gate: GateSettings

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from loop.annotation import Annotator, RouteTogether
 from loop.checking import Checking
+from loop.clips import Clips
 from loop.comments import Discussion
 from loop.controller import Controller, CycleSettings
 from loop.dispatching import Dispatcher
@@ -38,6 +39,7 @@ from loop.selecting import Selector
 from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
+from loop.video import FfmpegVideos
 from loop.webhooks import Deliverer, DeliverySettings, Webhooks
 from loop.work import WorkReports
 from loop.workshop import MlflowRuns, RayWorkshop
@@ -75,6 +77,7 @@ class Services:
     discussion: Discussion
     work: WorkReports
     escalation: Escalation
+    clips: Clips
     controller: Controller
     served_index: ServedIndex
     served_objects: ServedObjects
@@ -146,6 +149,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         discussion=Discussion(store, utc_now, os.urandom),
         work=work,
         escalation=Escalation(store, utc_now),
+        clips=clips_of(settings, store, blobs),
         recipes=Recipes(store, lambda: functions.names, utc_now),
         checking=checking,
         controller=controller,
@@ -192,6 +196,12 @@ def administer(
     """functions: the custom ones that policies may name."""
     policy = replace(settings.policy.as_policy(), queue=settings.queue.as_rules())
     return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom, functions)
+
+
+def clips_of(settings: Settings, store: SqlStore, blobs: Blobs) -> Clips:
+    video = settings.video
+    videos = FfmpegVideos(video.image_format, video.jpeg_quality, settings.limits.max_image_pixels)
+    return Clips(store, blobs, videos, video.max_frames, video.as_rules(), utc_now, os.urandom)
 
 
 def _controller(

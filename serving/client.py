@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import uuid4
@@ -22,6 +23,7 @@ from serving.api.schemas.functions import (
     FunctionsOut,
     InstalledFunctionsOut,
 )
+from serving.api.schemas.groups import GroupDetailOut, GroupOut, GroupPage, ImportedOut, TasksOut
 from serving.api.schemas.items import ItemDetailOut, NeighboursOut
 from serving.api.schemas.maps import MapIn, MapOut
 from serving.api.schemas.models import (
@@ -63,6 +65,7 @@ Found = TypeVar("Found")
 # A request that may be repeated is repeated this often, waiting twice as long each time.
 _TRIES = 5
 _FIRST_WAIT_SECONDS = 0.2
+_UPLOAD_SECONDS = 3600.0  # of a video, with decoding it
 _SELECTION_SECONDS = 900.0  # from a pool of millions
 _RETRIED_STATUS = frozenset({429, 503})
 # The first request under the same Idempotency-Key is still at work: its answer comes to whoever asks again.
@@ -476,6 +479,39 @@ class Client:
             if annotation.state.finished:
                 return
             time.sleep(every_s)
+
+    # --- clips -------------------------------------------------------------------------------------------
+
+    def upload_clip(self, project: str, path: Path, *, name: str = "", **sampling: int | float | str) -> ImportedOut:
+        """A video into frames. sampling: every or fps; source. The answer comes when all frames are there."""
+        with path.open("rb") as content:
+            return self._send(
+                ImportedOut,
+                "POST",
+                f"/v1/projects/{project}/clips",
+                params={"name": name or path.name, **sampling},
+                content=content,
+                timeout=_UPLOAD_SECONDS,
+            )
+
+    def groups(self, project: str) -> Iterator[GroupOut]:
+        """Clips, cameras and other groups, newest first."""
+        after: dict[str, str] = {}
+        while True:
+            page = self._send(GroupPage, "GET", f"/v1/projects/{project}/groups", params=after, retry=True)
+            yield from page.groups
+            if page.next is None:
+                return
+            after = {"after": page.next}
+
+    def group(self, project: str, group_id: str, *, after: int = -1, limit: int = 100) -> GroupDetailOut:
+        """With its frames behind the index `after`."""
+        place = {"after": after, "limit": limit}
+        return self._send(GroupDetailOut, "GET", f"/v1/projects/{project}/groups/{group_id}", params=place, retry=True)
+
+    def make_clip_tasks(self, project: str, group_id: str, window: int | None = None) -> TasksOut:
+        path = f"/v1/projects/{project}/groups/{group_id}/tasks"
+        return self._send(TasksOut, "POST", path, json={"window": window}, retry=True)
 
     # --- webhooks ----------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ import loop.cli.drift
 import loop.cli.models
 import loop.cli.cycles
 import loop.cli.annotations
+import loop.cli.clips
 import loop.cli.projects
 import loop.cli.recipes
 import loop.cli.people

@@ -91,8 +91,7 @@ def annotate_run(
         if detach:
             console.print(started.id)
             return
-        ended = _followed(client, started)
-    _report_annotation(ended)
+        ended = follow_and_report(client, started)
     if out is not None:
         annotate_export(ended.id, out, project, format_, config)
 
@@ -168,6 +167,13 @@ def annotate_export(
 def _named_here(source: str) -> str:
     """A local path as the service must know it: absolute."""
     return source if "://" in source else os.path.abspath(Path(source).expanduser())  # noqa: PTH100 - `..` goes too
+
+
+def follow_and_report(client: "Client", job: "AnnotationOut") -> "AnnotationOut":
+    """The job at its end. Raises AnnotationFailed."""
+    ended = _followed(client, job)
+    _report_annotation(ended)
+    return ended
 
 
 def _followed(client: "Client", job: "AnnotationOut") -> "AnnotationOut":

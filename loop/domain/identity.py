@@ -3,6 +3,8 @@
 import hashlib
 from datetime import datetime
 
+DIGEST = r"[0-9a-f]{64}"  # a regular expression
+
 
 def new_id(prefix: str, now: datetime, entropy: bytes) -> str:
     """An id that sorts by creation time: `{prefix}_{12 hex of milliseconds}{20 hex of entropy}`.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from loop.domain.access import Token
 from loop.domain.annotation import AnnotationJob, AnnotationResult
+from loop.domain.clips import ClipWork, Frame, Group
 from loop.domain.comments import Comment, CommentKind, CommentState, Part, Reply
 from loop.domain.cost import Rates
 from loop.domain.cycle import Cycle
@@ -250,6 +251,10 @@ class Predictions(Protocol):
         ...
 
     def latest_of(self, project_id: str, item_digest: str) -> Prediction | None: ...
+    def latest_detections(self, project_id: str, digests: Sequence[str]) -> Mapping[str, tuple[Detection, ...]]:
+        """Of the newest prediction of each item; items without one are left out."""
+        ...
+
     def embeddings_after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredEmbedding]: ...
     def candidates(
         self, project_id: str, model_id: str, *, after: int, limit: int, objects: bool = False
@@ -321,7 +326,7 @@ class Tasks(Protocol):
         ...
 
     def works_of_item(self, project_id: str, item_digest: str) -> list[str]:
-        """Ids of the first tasks of the item's works."""
+        """Ids of the first tasks of the item's works, also of those on clips that it is a frame of."""
         ...
 
     def queues(self, project_id: str, *, by_source: bool) -> list[Queue]:
@@ -510,6 +515,10 @@ class Truths(Protocol):
         ...
 
     def current(self, project_id: str, item_digest: str) -> GroundTruth | None: ...
+    def versions(self, project_id: str, digests: Sequence[str]) -> Mapping[str, int]:
+        """The newest of each item; items without truth are left out."""
+        ...
+
     def items(self, project_id: str) -> Iterator[str]:
         """Digests of the items that have theirs, each once."""
         ...
@@ -685,6 +694,55 @@ class Maps(Protocol):
     def save(self, record: EmbeddingMap) -> None: ...
 
 
+class Groups(Protocol):
+    """Items in an order, and the works on them."""
+
+    def add(self, group: Group) -> bool:
+        """False where there is one with this id already (which then stays as it is)."""
+        ...
+
+    def get(self, project_id: str, group_id: str) -> Group: ...
+    def find(self, project_id: str, group_id: str) -> Group | None: ...
+    def for_update(self, project_id: str, group_id: str) -> Group:
+        """Locked until the transaction ends. Raises NotFound."""
+        ...
+
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[Group]:
+        """Newest first; `after` is a group's id."""
+        ...
+
+    def save(self, group: Group) -> None: ...
+    def append(self, frames: Sequence[Frame]) -> None: ...
+    def among(self, group_id: str, digests: Sequence[str]) -> frozenset[str]:
+        """Those of the items that are frames of the group."""
+        ...
+
+    def frames(self, project_id: str, group_id: str, *, first: int, limit: int) -> list[tuple[Frame, Item]]:
+        """By index, from `first` on."""
+        ...
+
+    def places(self, project_id: str) -> list[Frame]:
+        """Every frame of every group, by group and index."""
+        ...
+
+    def split_groups(self, project_id: str, digests: Sequence[str]) -> Mapping[str, str]:
+        """What items may not be torn apart from ("" for nothing), by digest; those that there are not are left out."""
+        ...
+
+    def keep_together(self, project_id: str, digests: Sequence[str], name: str) -> None:
+        """These items, and all that share a split group with one of them, have the split group `name` from now on."""
+        ...
+
+    def add_works(self, works: Sequence[ClipWork]) -> None: ...
+    def work(self, work_id: str) -> ClipWork | None:
+        """None for a work on one item."""
+        ...
+
+    def works(self, group_id: str) -> list[ClipWork]:
+        """By their first frame."""
+        ...
+
+
 class Tokens(Protocol):
     def add(self, token: Token) -> None: ...
     def by_secret(self, secret_digest: str) -> Token | None:
@@ -844,6 +902,7 @@ class Transaction(Protocol):
     selections: Selections
     drift_reports: DriftReports
     maps: Maps
+    groups: Groups
     tokens: Tokens
     events: Events
     endpoints: Endpoints

@@ -267,7 +267,8 @@ def _alike(a: Sequence[Shape], b: Sequence[Shape], iou: float) -> bool:
 
 
 def _is_plain(shape: Shape) -> bool:
-    return shape.type.is_region and not (shape.attributes or shape.links or shape.group or shape.track)
+    more = shape.attributes or shape.links or shape.group or shape.track or shape.frame is not None
+    return shape.type.is_region and not more
 
 
 def _lasting(task: Task, now: datetime, seconds: int) -> Task:

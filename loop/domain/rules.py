@@ -32,12 +32,13 @@ class Severity(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Issue:
     """rule: its id. shapes: the ids of those concerned, "#3" for the fourth one where it has no id; none where it is
-    about the whole image."""
+    about the whole image. frame: of a clip, the frame that it is about."""
 
     rule: str
     severity: Severity
     message: str
     shapes: tuple[str, ...] = ()
+    frame: int | None = None
 
 
 class Side(StrEnum):
@@ -355,13 +356,15 @@ def _plain(value: object) -> object:
 
 
 def issue_to_json(issue: Issue) -> dict[str, Any]:
-    return {
+    plain = {
         "rule": issue.rule,
         "severity": issue.severity.value,
         "message": issue.message,
         "shapes": list(issue.shapes),
     }
+    return plain if issue.frame is None else plain | {"frame": issue.frame}
 
 
 def issue_from_json(document: Mapping[str, Any]) -> Issue:
-    return Issue(document["rule"], Severity(document["severity"]), document["message"], tuple(document["shapes"]))
+    severity, shapes = Severity(document["severity"]), tuple(document["shapes"])
+    return Issue(document["rule"], severity, document["message"], shapes, document.get("frame"))

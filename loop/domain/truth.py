@@ -59,6 +59,9 @@ class Shape:
     box: `xyxy`; of other geometries their bounding box, so empty for a point. points: in the order drawn, none for a
     box; a polygon is closed without repeating its first. id: unique within the answer, "" where nothing needs one.
     group: shapes of one image that belong together; track: shapes of one object in several images; "" for none.
+    frame: index in the clip, in an answer to a task of a clip; None everywhere else. keyframe: a person drew it; False:
+    it lies between two that were drawn (loop/domain/tracks.py). outside: from this key frame to the next of its track
+    the object is not to be seen; in answers only.
     """
 
     label: str
@@ -70,6 +73,9 @@ class Shape:
     links: tuple[Link, ...] = ()
     group: str = ""
     track: str = ""
+    frame: int | None = None
+    keyframe: bool = True
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +114,12 @@ def shape_to_json(shape: Shape) -> dict[str, Any]:
     if shape.links:
         document["links"] = [{"type": link.type, "to": link.to} for link in shape.links]
     document |= {name: text for name in ("id", "group", "track") if (text := getattr(shape, name))}
+    if shape.frame is not None:
+        document["frame"] = shape.frame
+    if not shape.keyframe:
+        document["keyframe"] = False
+    if shape.outside:
+        document["outside"] = True
     return document
 
 
@@ -127,6 +139,9 @@ def shape_from_json(document: Mapping[str, Any]) -> Shape:
         links=tuple(Link(link["type"], link["to"]) for link in document.get("links", ())),
         group=document.get("group", ""),
         track=document.get("track", ""),
+        frame=document.get("frame"),
+        keyframe=document.get("keyframe") is not False,
+        outside=document.get("outside", False),
     )
 
 

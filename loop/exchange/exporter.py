@@ -22,6 +22,7 @@ from loop.domain.item import Item, Split
 from loop.domain.ports import Blobs, Store
 from loop.domain.recipe import Recipe
 from loop.domain.truth import Geometry, GroundTruth, Shape
+from loop.exchange.clips import CocoVideos, ExportedClips
 from loop.exchange.own import write_own
 from loop.exchange.reading import Layout
 from training.snapshot import Entry, Snapshot, freeze
@@ -80,14 +81,18 @@ def export_dataset(
     """
     layout = _layout(format)
     require_free(folder)
-    recipe, rows = _present(store, project_id)
+    recipe, rows, clips = _present(store, project_id)
+    videos = CocoVideos(clips)
     snapshot = freeze(rows, labels=recipe.label_names, val_share=val_share)
     with new_folder(folder) as partial:
         if layout is Layout.ASKANCE:
             files = {entry.digest: f"images/{_file_name(entry)}" for entry in snapshot.entries}
             write_own(partial, recipe, ((item, truth, files[item.digest]) for item, truth in rows))
+            clips.write(partial)
+        elif layout is Layout.COCO:
+            _write_coco(partial, snapshot, videos)
         else:
-            _WRITERS[layout](partial, snapshot)
+            _write_yolo(partial, snapshot)
         _write_images(partial, snapshot, layout, blobs, on_progress)
     splits = Counter(_NAMES[entry.split] for entry in snapshot.entries)
     written = _HELD[layout]
@@ -98,16 +103,18 @@ def export_dataset(
         images=len(snapshot.entries),
         boxes=sum(shape.type in written for entry in snapshot.entries for shape in entry.shapes),
         splits={name: splits[name] for name in _NAMES.values()},
-        left_out=_left_out(layout, snapshot),
+        left_out=_left_out(layout, snapshot, videos),
     )
 
 
-def _left_out(layout: Layout, snapshot: Snapshot) -> dict[str, int]:
+def _left_out(layout: Layout, snapshot: Snapshot, videos: CocoVideos) -> dict[str, int]:
     """What a format cannot hold of these shapes, in words."""
     if layout is Layout.ASKANCE:
         return {}
     counts: Counter[str] = Counter()
-    for shape in (shape for entry in snapshot.entries for shape in entry.shapes):
+    if layout is Layout.YOLO:
+        counts["places of images in clips"] = sum(videos.holds(entry.digest) for entry in snapshot.entries)
+    for digest, shape in ((entry.digest, shape) for entry in snapshot.entries for shape in entry.shapes):
         if shape.type not in _HELD[layout]:
             counts[f"shapes ({shape.type})"] += 1
             continue
@@ -115,7 +122,8 @@ def _left_out(layout: Layout, snapshot: Snapshot) -> dict[str, int]:
             counts["polygons but for their boxes"] += shape.type is Geometry.POLYGON
             counts["attributes"] += len(shape.attributes)
         counts["links"] += len(shape.links)
-        counts["groups and tracks"] += bool(shape.group) + bool(shape.track)
+        tracked = layout is Layout.COCO and videos.holds(digest)
+        counts["groups and tracks"] += bool(shape.group) + (bool(shape.track) and not tracked)
     return {what: count for what, count in counts.items() if count}
 
 
@@ -163,17 +171,18 @@ def require_free(folder: Path) -> None:
         )
 
 
-def _present(store: Store, project_id: str) -> tuple[Recipe, list[tuple[Item, GroundTruth]]]:
+def _present(store: Store, project_id: str) -> tuple[Recipe, list[tuple[Item, GroundTruth]], ExportedClips]:
     with store.read() as tx:
         project = tx.projects.get(project_id)
         rows = list(tx.truths.all_current(project_id))
+        clips = ExportedClips.of(tx, project_id, (item.digest for item, _ in rows))
     if not rows:
         raise BadDataset(
             f"{project_id} has no image with ground truth.",
             hint="Import a data set or review some images first.",
             project=project_id,
         )
-    return project.recipe, rows
+    return project.recipe, rows, clips
 
 
 def _file_name(entry: Entry) -> str:
@@ -195,7 +204,7 @@ def _write_images(
 # --- COCO: annotations/instances_{train,val,test}.json, images/ ------------------------------------------
 
 
-def _write_coco(folder: Path, snapshot: Snapshot) -> None:
+def _write_coco(folder: Path, snapshot: Snapshot, videos: CocoVideos) -> None:
     (folder / "annotations").mkdir()
     categories = [{"id": number, "name": label} for number, label in enumerate(snapshot.labels, start=1)]
     for split, name in _NAMES.items():
@@ -205,9 +214,14 @@ def _write_coco(folder: Path, snapshot: Snapshot) -> None:
         body = {
             "info": {"description": f"Askance snapshot {snapshot.digest}"},
             "categories": categories,
-            "images": [_coco_image(number, entry) for number, entry in enumerate(entries, start=1)],
-            "annotations": _coco_annotations(entries, snapshot.labels),
+            "images": [
+                _coco_image(number, entry) | videos.image_fields(entry.digest)
+                for number, entry in enumerate(entries, start=1)
+            ],
+            "annotations": _coco_annotations(entries, snapshot.labels, videos),
         }
+        if clips := videos.videos(entry.digest for entry in entries):
+            body["videos"] = clips
         text = json.dumps(body, ensure_ascii=False, allow_nan=False)
         (folder / "annotations" / f"instances_{name}.json").write_text(text, encoding="utf-8")
 
@@ -217,9 +231,9 @@ def _coco_image(number: int, entry: Entry) -> dict[str, object]:
     return {**image, "group": entry.group} if entry.group else image
 
 
-def _coco_annotations(entries: Sequence[Entry], labels: tuple[str, ...]) -> list[dict[str, object]]:
+def _coco_annotations(entries: Sequence[Entry], labels: tuple[str, ...], videos: CocoVideos) -> list[dict[str, object]]:
     shapes = [
-        (number, shape)
+        (number, entry.digest, shape)
         for number, entry in enumerate(entries, start=1)
         for shape in entry.shapes
         if shape.type in _HELD[Layout.COCO]
@@ -231,8 +245,9 @@ def _coco_annotations(entries: Sequence[Entry], labels: tuple[str, ...]) -> list
             "category_id": labels.index(shape.label) + 1,
             "iscrowd": 0,
             **_coco_shape(shape),
+            **videos.shape_fields(digest, shape),
         }
-        for index, (number, shape) in enumerate(shapes, start=1)
+        for index, (number, digest, shape) in enumerate(shapes, start=1)
     ]
 
 
@@ -286,4 +301,3 @@ _HELD: dict[Layout, frozenset[Geometry]] = {
     Layout.YOLO: frozenset({Geometry.BOX, Geometry.POLYGON}),
     Layout.ASKANCE: frozenset(Geometry),
 }
-_WRITERS: dict[Layout, Callable[[Path, Snapshot], None]] = {Layout.COCO: _write_coco, Layout.YOLO: _write_yolo}

@@ -16,6 +16,7 @@ from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
 from loop.domain.project import Label, Project, Recipe, checked_slug, labels_named
 from loop.domain.recipe import BadRecipe, flaws_of
 from loop.domain.truth import GroundTruth, Shape
+from loop.exchange.clips import save_groups
 from loop.exchange.coco import read_coco
 from loop.exchange.own import read_own
 from loop.exchange.reading import Dataset, Layout, ReadImage, Remark, fitted, shown
@@ -132,6 +133,7 @@ def import_dataset(
     project, created = _project(store, projects, project_id, dataset, add_labels, actor, clock)
     work = _Import(store, blobs, project, folder, inspect_image, clock, forced, group_of)
     tally = work.run(dataset, on_progress)
+    save_groups(store, project_id, dataset.groups, clock)
     report = ImportReport(
         project_id=project_id,
         created=created,

@@ -1,7 +1,9 @@
 """Askance's own form, which loses nothing: recipe.json, items.jsonl with a line for each image, and images/.
 
-A line is {file, digest, width, height, split, group, source, meta, shapes, truth}: shapes as in the API, split null
-where the project has not fixed one, truth saying where the shapes came from.
+groups.jsonl has a line for each clip or other group of these images (loop/exchange/clips.py).
+
+A line of items.jsonl is {file, digest, width, height, split, group, source, meta, shapes, truth}: shapes as in the API,
+split null where the project has not fixed one, truth saying where the shapes came from.
 """
 
 import json
@@ -13,6 +15,7 @@ from loop.domain.errors import BadDataset
 from loop.domain.item import Item, Split
 from loop.domain.recipe import BadRecipe, Recipe, recipe_to_json
 from loop.domain.truth import GroundTruth, Shape, shape_from_json, shape_to_json
+from loop.exchange.clips import read_groups
 from loop.exchange.reading import (
     MAX_ANNOTATION_BYTES,
     Dataset,
@@ -75,7 +78,8 @@ def read_own(folder: Path) -> Dataset:
                 images += [_read_line(line, folder)] if line.strip() else []
             except BadDataset as error:
                 skipped.append(Remark(_ITEMS, "annotation", f"line {number}: {error.detail}"))
-    return Dataset(folder, recipe.label_names, tuple(images), tuple(skipped), recipe)
+    groups, unread = read_groups(folder)
+    return Dataset(folder, recipe.label_names, tuple(images), (*skipped, *unread), recipe, groups)
 
 
 def _recipe(path: Path) -> Recipe:
@@ -140,7 +144,7 @@ def _shape(document: Mapping[str, Any]) -> Shape:
     return shape
 
 
-_FIELDS = {"label", "box", "type", "points", "id", "attributes", "links", "group", "track"}
+_FIELDS = {"label", "box", "type", "points", "id", "attributes", "links", "group", "track", "keyframe"}
 
 
 def _split(name: object) -> Split | None:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from loop.domain.clips import GroupKind
 from loop.domain.errors import BadDataset, Invalid
 from loop.domain.geometry import Box, Point
 from loop.domain.item import Split
@@ -89,15 +91,27 @@ class ReadImage:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadGroup:
+    """A group as a data set has it. frames: digest, seconds, number of each, in their order."""
+
+    id: str
+    kind: GroupKind
+    name: str
+    meta: Mapping[str, Any]
+    frames: tuple[tuple[str, float | None, int | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a reader found. labels: in the order of the data set's class numbers, else of the alphabet. recipe: of a
-    data set in Askance's own form."""
+    """What a reader found. labels: in the order of the data set's class numbers, else of the alphabet. recipe, groups:
+    of a data set in Askance's own form."""
 
     folder: Path
     labels: tuple[str, ...]
     images: tuple[ReadImage, ...]
     skipped: tuple[Remark, ...]
     recipe: Recipe | None = None
+    groups: tuple[ReadGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,7 @@ from loop.domain.events import item_created
 from loop.domain.item import Item, Split
 from loop.store.function_calls import Triggers
 from loop.store.schema import LEFT_IMAGE, UNFINISHED_TASK, dropped_images, ground_truths, items, projects, tasks
-from loop.store.statements import columns, ignoring_conflicts, inserted, newest_first, not_found, one
-
-_IN_ONE_QUERY = 500  # values; databases limit them
+from loop.store.statements import columns, ignoring_conflicts, in_parts, inserted, newest_first, not_found, one
 
 
 class SqlItems:
@@ -96,8 +94,7 @@ class SqlItems:
 
     def settled(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
         found: set[str] = set()
-        for start in range(0, len(digests), _IN_ONE_QUERY):
-            part = digests[start : start + _IN_ONE_QUERY]
+        for part in in_parts(digests):
             for table in (tasks, ground_truths):
                 of_project = select(table.c.item_digest).where(table.c.project_id == project_id)
                 found.update(self._connection.scalars(of_project.where(table.c.item_digest.in_(part))))

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from loop.domain.errors import Conflict
 from loop.domain.item import Item
 from loop.domain.ports import Candidate, Served, StoredEmbedding
-from loop.domain.prediction import Prediction
+from loop.domain.prediction import Detection, Prediction
 from loop.domain.routing import Action, Decision
 from loop.store.appends import Appends
 from loop.store.schema import (
@@ -22,7 +22,7 @@ from loop.store.schema import (
     predictions,
     tasks,
 )
-from loop.store.statements import columns, feed_after, inserted, newest_first, one
+from loop.store.statements import columns, feed_after, in_parts, inserted, newest_first, one
 
 _DECISION = tuple(Decision.__dataclass_fields__)
 
@@ -83,6 +83,25 @@ class SqlPredictions:
             .limit(1)
         ).first()
         return None if row is None else _prediction(row)
+
+    def latest_detections(self, project_id: str, digests: Sequence[str]) -> Mapping[str, tuple[Detection, ...]]:
+        newest = func.row_number().over(
+            partition_by=predictions.c.item_digest, order_by=(predictions.c.created_at.desc(), predictions.c.id.desc())
+        )
+        found: dict[str, tuple[Detection, ...]] = {}
+        for part in in_parts(digests):
+            ranked = (
+                select(predictions.c.id, newest.label("place"))
+                .where(predictions.c.project_id == project_id, predictions.c.item_digest.in_(part))
+                .subquery()
+            )
+            wanted = (
+                select(predictions.c.item_digest, predictions.c.detections)
+                .join(ranked, ranked.c.id == predictions.c.id)
+                .where(ranked.c.place == 1)
+            )
+            found.update((row.item_digest, row.detections) for row in self._connection.execute(wanted))
+        return found
 
     def embeddings_after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredEmbedding]:
         """See `feed_after`; start with 0."""

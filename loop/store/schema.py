@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from loop.domain.access import Role
 from loop.domain.annotation import AnnotationState
+from loop.domain.clips import GroupKind
 from loop.domain.comments import CommentKind, CommentState
 from loop.domain.cycle import CycleState, Step
 from loop.domain.drift import Origin, Verdict
@@ -517,6 +518,58 @@ ground_truths = Table(
     _item_key(),
     CheckConstraint("version >= 1", name="version_counts"),
     CheckConstraint("origin IN ('import', 'review') OR substr(origin, 1, 9) = 'function:'", name="origin_known"),
+)
+
+# Items in an order: the frames of a clip, the images of a camera.
+item_groups = Table(
+    "item_groups",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("kind", Choice(GroupKind), nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("frames", Integer, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("read_to", Integer, nullable=False),
+    Column("repeats", Integer, nullable=False),
+    Column("notes", STRINGS, nullable=False),
+    Column("meta", OBJECT, nullable=False),
+    UniqueConstraint("project_id", "id"),
+    CheckConstraint("frames >= 0 AND read_to >= -1 AND repeats >= 0", name="counts"),
+    _one_of("kind", GroupKind),
+)
+_newest_first(item_groups)
+
+group_frames = Table(
+    "group_frames",
+    metadata,
+    Column("project_id", PlainText, nullable=False),
+    Column("group_id", PlainText, nullable=False),
+    Column("index", Integer, nullable=False),
+    Column("item_digest", PlainText, nullable=False),
+    Column("seconds", Double),
+    Column("number", Integer),
+    PrimaryKeyConstraint("group_id", "index"),
+    UniqueConstraint("group_id", "item_digest"),
+    _item_key(),
+    ForeignKeyConstraint(["project_id", "group_id"], ["item_groups.project_id", "item_groups.id"]),
+    CheckConstraint('"index" >= 0', name="index_counts"),
+)
+Index(None, group_frames.c.project_id, group_frames.c.item_digest)
+
+# Works that are of several frames; their tasks name the first as their item.
+group_works = Table(
+    "group_works",
+    metadata,
+    Column("work_id", PlainText, ForeignKey("tasks.id"), primary_key=True),
+    Column("project_id", PlainText, nullable=False),
+    Column("group_id", PlainText, nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    UniqueConstraint("group_id", "first"),
+    ForeignKeyConstraint(["project_id", "group_id"], ["item_groups.project_id", "item_groups.id"]),
+    CheckConstraint("first >= 0 AND count >= 1", name="window_counts"),
 )
 
 promotions = Table(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _AT_ONCE = 10_000  # rows of a stream
+_IN_ONE_QUERY = 500  # values; databases limit them
 
 
 def columns(record: "DataclassInstance") -> dict[str, Any]:
@@ -101,6 +102,11 @@ def feed_after(
         .limit(limit)
     )
     return connection.execute(statement).all()
+
+
+def in_parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many at a time as a query can name."""
+    return (values[start : start + _IN_ONE_QUERY] for start in range(0, len(values), _IN_ONE_QUERY))
 
 
 def not_found(what: str, **where: object) -> NotFound:

@@ -28,6 +28,7 @@ from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.ports import Queue
 from loop.domain.queueing import one_of_each_work
 from loop.domain.review import Task, TaskState
+from loop.store.groups import works_of_frame
 from loop.store.schema import ALARMING_TASK, HANDED_TASK, LEASED_TASK, UNFINISHED_TASK, submissions, tasks
 from loop.store.statements import columns, each_once, inserted, not_found, one
 
@@ -139,7 +140,8 @@ class SqlTasks:
 
     def works_of_item(self, project_id: str, item_digest: str) -> list[str]:
         of_item = select(tasks.c.work_id).where(tasks.c.project_id == project_id, tasks.c.item_digest == item_digest)
-        return list(self._connection.scalars(of_item.distinct().order_by(tasks.c.work_id)))
+        of_clip = works_of_frame(project_id, item_digest)
+        return sorted(self._connection.scalars(of_item.union(of_clip)))
 
     def queues(self, project_id: str, *, by_source: bool) -> list[Queue]:
         """One index seek for each, however long they are: from each to the next larger key."""

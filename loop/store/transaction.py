@@ -15,6 +15,7 @@ from loop.store.efforts import SqlEfforts
 from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
 from loop.store.function_calls import SqlFunctionCalls, Triggers
+from loop.store.groups import SqlGroups
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.items import SqlItems
 from loop.store.maps import SqlMaps
@@ -60,6 +61,7 @@ class SqlTransaction:
         self.selections: ports.Selections = SqlSelections(connection)
         self.drift_reports: ports.DriftReports = SqlDriftReports(connection)
         self.maps: ports.Maps = SqlMaps(connection)
+        self.groups: ports.Groups = SqlGroups(connection)
         self.tokens: ports.Tokens = SqlTokens(connection)
         self.events: ports.Events = SqlEvents(connection, self._appends, self._outbox, self._triggers)
         self.endpoints: ports.Endpoints = SqlEndpoints(connection)

@@ -27,7 +27,7 @@ from loop.domain.errors import Conflict
 from loop.domain.item import Item
 from loop.domain.truth import GroundTruth
 from loop.store.schema import dropped_images, ground_truths, items
-from loop.store.statements import columns, each_once, inserted
+from loop.store.statements import columns, each_once, in_parts, inserted
 
 # Rows fetched at a time while a whole project is read.
 _CHUNK = 500
@@ -65,6 +65,14 @@ class SqlTruths:
     def current(self, project_id: str, item_digest: str) -> GroundTruth | None:
         row = self._connection.execute(_CURRENT, {"project": project_id, "digest": item_digest}).first()
         return None if row is None else GroundTruth(**row._mapping)
+
+    def versions(self, project_id: str, digests: Sequence[str]) -> Mapping[str, int]:
+        of, version = ground_truths.c.item_digest, func.max(ground_truths.c.version)
+        found: dict[str, int] = {}
+        for part in in_parts(digests):
+            wanted = select(of, version).where(ground_truths.c.project_id == project_id, of.in_(part)).group_by(of)
+            found |= {str(digest): int(newest) for digest, newest in self._connection.execute(wanted)}
+        return found
 
     def items(self, project_id: str) -> Iterator[str]:
         return each_once(self._connection, ground_truths.c.item_digest, project_id)

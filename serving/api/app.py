@@ -18,6 +18,7 @@ from serving.api import (
     duplicates,
     errors,
     functions,
+    groups,
     health,
     items,
     maps,
@@ -78,7 +79,7 @@ def create_app(services: Services) -> FastAPI:
     for module in (
         # work before items: /items/ambiguous is no digest.
         predictions, tasks, work, items, objects, duplicates, projects, recipes, models, annotations, selections, drift,
-        maps, people, comments, webhooks, functions, health,
+        maps, people, groups, comments, webhooks, functions, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

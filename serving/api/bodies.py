@@ -1,11 +1,15 @@
 """Reading what callers send, never more of it than is allowed."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from loop.domain.errors import BadImage, Invalid, PayloadTooLarge
+from loop.domain.errors import BadImage, Invalid, PayloadTooLarge, Unavailable
 from serving.api.errors import response
 
 # What a multipart envelope may add to the image itself.
@@ -14,17 +18,41 @@ _ENVELOPE_BYTES = 16_384
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The raw body, at most `limit` bytes. Raises PayloadTooLarge as soon as more arrives."""
+    return b"".join([chunk async for chunk in _chunks(request, limit, _too_large(limit))])
+
+
+async def body_to_file(request: Request, path: Path, limit: int) -> int:
+    """The raw body, at most `limit` bytes, into a new file, a part at a time; how many there were. Raises
+    PayloadTooLarge, and Unavailable where the disk is full."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        raise Invalid("a form is not read here.", hint="Send the file as the body (curl -X POST -T FILE).")
+    error = PayloadTooLarge(
+        f"the body is larger than {limit:,} bytes.",
+        hint="Import it on the machine of the service (askance clips import), or raise limits.max_video_bytes.",
+        limit=limit,
+    )
+    size = 0
+    try:
+        with path.open("xb") as file:
+            async for chunk in _chunks(request, limit, error):
+                size += await run_in_threadpool(file.write, chunk)
+    except OSError as problem:
+        raise Unavailable(
+            f"the video cannot be kept ({problem.strerror}).", hint="Make room in data_dir, and send it again."
+        ) from problem
+    return size
+
+
+async def _chunks(request: Request, limit: int, too_large: PayloadTooLarge) -> AsyncIterator[bytes]:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
-    chunks: list[bytes] = []
+        raise too_large
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
+            raise too_large
+        yield chunk
 
 
 async def read_image(request: Request, limit: int) -> bytes:
@@ -64,7 +92,7 @@ def _too_large(limit: int) -> PayloadTooLarge:
 
 class BodyLimit:
     """ASGI middleware: at most `limit` bytes of a body are kept, whoever sends it and before any token is looked at.
-    Routes that read images and weights count for themselves, under limits of their own."""
+    Routes that read images, weights and videos count for themselves, under limits of their own."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -95,4 +123,4 @@ class BodyLimit:
         await answer(scope, receive, send)
 
 
-_OWN_LIMITS = ("/predictions", "/models")
+_OWN_LIMITS = ("/predictions", "/models", "/clips")

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from loop.domain.clips import FrameView
 from loop.domain.corrections import corrections
 from loop.domain.cycle import Cycle
 from loop.domain.item import Item
 from loop.domain.model import ModelVersion
-from loop.domain.prediction import Prediction
+from loop.domain.prediction import Detection, Prediction
 from loop.domain.project import Project
 from loop.domain.recipe import Recipe, recipe_to_json
 from loop.domain.review import Outcome, Submission, Task
@@ -16,10 +17,10 @@ from loop.domain.truth import GroundTruth, Shape, shape_to_json
 from loop.review import Assignment
 from serving.api.schemas.items import ItemOut, SubmissionDetailOut
 from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
-from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
+from serving.api.schemas.predictions import DetectionOut, PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.projects import ProjectOut
 from serving.api.schemas.recipes import RecipeOut
-from serving.api.schemas.review import AnswerOut, DraftOut, SubmissionOut, TaskOut
+from serving.api.schemas.review import AnswerOut, DraftOut, SubmissionOut, TaskFrameOut, TaskOut
 from serving.api.schemas.shapes import ShapeIO, TruthOut
 
 
@@ -84,7 +85,8 @@ def shadow_answer_out(answer: ShadowAnswer, prediction: Prediction, iou: float) 
     )
 
 
-def task_out(assignment: Assignment) -> TaskOut:
+def task_out(assignment: Assignment, tracks: Sequence[Shape] | None = None) -> TaskOut:
+    """tracks: the proposal for a task of a clip."""
     task, item = assignment.task, assignment.item
     if task.expires_at is None:
         raise ValueError(f"task {task.id} is in nobody's hands")
@@ -99,11 +101,30 @@ def task_out(assignment: Assignment) -> TaskOut:
         epoch=task.epoch,
         expires_at=task.expires_at,
         lease_seconds=assignment.lease_seconds,
-        detections=[asdict(d) | {"box": list(d.box)} for d in assignment.proposal],  # type: ignore[misc]
+        detections=_detections_out(assignment.proposal),
         reason=task.reason,
         answers=[AnswerOut(shapes=shapes_out(answer.shapes), note=answer.note) for answer in assignment.answers],
         draft=None if assignment.draft is None else DraftOut.model_validate(assignment.draft),
         created_at=task.created_at,
+        frames=None if assignment.frames is None else [_frame_out(view) for view in assignment.frames],
+        tracks=None if tracks is None else shapes_out(tracks),
+    )
+
+
+def _detections_out(detections: Sequence[Detection]) -> list[DetectionOut]:
+    return [DetectionOut(label=one.label, score=one.score, box=list(one.box)) for one in detections]
+
+
+def _frame_out(view: FrameView) -> TaskFrameOut:
+    item = view.item
+    return TaskFrameOut(
+        digest=item.digest,
+        index=view.frame.index,
+        time=view.frame.seconds,
+        width=item.width,
+        height=item.height,
+        image_url=image_url(item.project_id, item.digest),
+        detections=_detections_out(view.detections),
     )
 
 

@@ -30,7 +30,10 @@ TaskReviewer = Anyone
 def lease(project_id: str, body: LeaseIn, token: ProjectReviewer, wired: Wired) -> LeaseOut:
     """The next tasks for me, most urgent first; those I hold already come before."""
     leased = wired.desk.lease(token, project_id, body.count)
-    return LeaseOut(tasks=[task_out(one) for one in leased.assignments], open=leased.open, why=leased.why)
+    tasks = [
+        task_out(one, None if one.frames is None else wired.clips.proposal(one.frames)) for one in leased.assignments
+    ]
+    return LeaseOut(tasks=tasks, open=leased.open, why=leased.why)
 
 
 @router.post("/tasks/{task_id}/heartbeat")

@@ -43,6 +43,16 @@ class ReopenedOut(Out):
     task_ids: list[str] = Field(description="open again")
 
 
+class TaskFrameOut(Out):
+    digest: str
+    index: int = Field(description="in the clip: what shapes name as their frame")
+    time: float | None = Field(description="seconds since the first frame of the video; null where nobody knows")
+    width: int
+    height: int
+    image_url: str
+    detections: list[DetectionOut] = Field(description="of the newest prediction")
+
+
 class TaskOut(Out):
     """A task in my hands. Nothing in it tells an audit from routed work, so that audits are blind."""
 
@@ -61,6 +71,12 @@ class TaskOut(Out):
     answers: list[AnswerOut] = Field(description="between which this task decides; empty for all other work")
     draft: DraftOut | None = Field(description="what I had of it before")
     created_at: datetime
+    frames: list[TaskFrameOut] | None = Field(
+        default=None, description="of a task of a clip, in their order; null for other tasks"
+    )
+    tracks: list[ShapeIO] | None = Field(
+        default=None, description="the model's proposal for a clip: key frames of tracks; null for other tasks"
+    )
 
 
 class LeaseOut(Out):

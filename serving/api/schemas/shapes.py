@@ -24,6 +24,9 @@ from serving.api.schemas.wire import In, Out, Pixels
 # What a bounding box may differ from that of the points, in pixels: callers may round.
 _SAME_BOX = 1.0
 
+# Fields that say something where they are 0 or false.
+_SAY = ("frame", "keyframe")
+
 Point = Annotated[list[Pixels], Field(min_length=2, max_length=2, description="x, y in absolute pixels")]
 Text = Annotated[StrictStr, Field(max_length=LONGEST_TEXT)]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{0,64}$")]
@@ -56,6 +59,15 @@ class ShapeIO(In):
     links: list[LinkIO] | None = Field(default=None, max_length=MOST_LINKS)
     group: Id | None = Field(default=None, description="shapes of one image that belong together")
     track: Id | None = Field(default=None, description="shapes of one object in several images")
+    frame: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
+        default=None, description="index in the clip; of shapes in answers to tasks of clips"
+    )
+    keyframe: bool | None = Field(
+        default=None, description="false: between two that were drawn, and made anew on submit; left out: true"
+    )
+    outside: bool | None = Field(
+        default=None, description="from this key frame to the next of its track the object is not to be seen"
+    )
 
     @model_validator(mode="after")
     def _with_box(self) -> Self:
@@ -75,7 +87,7 @@ class ShapeIO(In):
     def _brief(self, serialized: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
         # Without a return type the OpenAPI document describes the model itself.
         fields: dict[str, Any] = serialized(self)
-        return {name: value for name, value in fields.items() if value}
+        return {name: value for name, value in fields.items() if value or (name in _SAY and value is not None)}
 
     def shape(self) -> Shape:
         return shape_from_json(self.model_dump())
@@ -90,6 +102,13 @@ class IssueOut(Out):
     severity: Severity
     message: str
     shapes: list[str] = Field(description="ids of the shapes concerned; #3 for the fourth where it has none")
+    frame: int | None = Field(default=None, description="of a clip, the frame that it is about; else left out")
+
+    @model_serializer(mode="wrap")
+    def _as_refused(self, serialized: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        # As in the problem that refuses an answer; without a return type, for the reason above.
+        fields: dict[str, Any] = serialized(self)
+        return {name: value for name, value in fields.items() if name != "frame" or value is not None}
 
 
 class TruthOut(Out):
