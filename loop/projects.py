@@ -14,6 +14,7 @@ from loop.domain.project import Project, Recipe, checked_slug, labels_named
 from loop.domain.queue_rules import QueueRules, checked_rules, require_known, rules_of
 from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState, checked_share
 from loop.domain.routing import Policy
+from loop.domain.workflow import changed_workflow
 
 # Reads what a file of weights says of itself; raises BadWeights.
 HeadReader = Callable[[bytes], ModelHead]
@@ -54,16 +55,19 @@ class Administration:
         project_id: str,
         actor: str,
         queue_changes: Mapping[str, Any] | None = None,
+        workflow_changes: Mapping[str, Any] | None = None,
         **changes: float | int | str,
     ) -> Policy:
         """The policy with `changes` under the next version; decisions made before keep theirs. queue_changes: of the
-        queue's rules, as plain values (`rules_of`). Raises Invalid."""
+        queue's rules, as plain values (`rules_of`). workflow_changes: as of `changed_workflow`. Raises Invalid."""
         with self.store.begin() as tx:
             old = tx.projects.get(project_id).policy
             queue = _changed_rules(tx, old.queue, queue_changes or {})
-            policy = replace(old, version=old.version + 1, queue=queue, **changes)  # type: ignore[arg-type]
+            workflow = changed_workflow(old.workflow, workflow_changes or {})
+            policy = replace(old, version=old.version + 1, queue=queue, workflow=workflow, **changes)  # type: ignore[arg-type]
             tx.projects.save_policy(project_id, policy)
-            body = {"version": policy.version, **changes, **({"queue": queue_changes} if queue_changes else {})}
+            parts = {"queue": queue_changes, "workflow": workflow_changes}
+            body = {"version": policy.version, **changes, **{name: part for name, part in parts.items() if part}}
             tx.events.add(Event("policy.changed", project_id, actor, body, self.clock()))
         return policy
 

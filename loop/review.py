@@ -1,10 +1,11 @@
-"""What reviewers do: lease, heartbeat, draft, submit, skip, release. Each is one transaction."""
+"""What reviewers do: lease, heartbeat, draft, submit, skip, accept, return, release. Each is one transaction."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from loop import qa
 from loop.domain import review
 from loop.domain.access import Permission, Token, require
 from loop.domain.corrections import corrections
@@ -16,6 +17,7 @@ from loop.domain.people import Person, allowance, tasks_a_day
 from loop.domain.ports import Clock, Entropy, Event, Queue, Store, Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project
+from loop.domain.qa import Standing, checked_issues, require_other, require_qa, require_returnable
 from loop.domain.queue_rules import QueueRules, lane_of
 from loop.domain.queueing import adjudication, in_turn, placed
 from loop.domain.recipe import Recipe
@@ -23,7 +25,9 @@ from loop.domain.review import ADJUDICATION_SEAT, Draft, Outcome, Submission, Ta
 from loop.domain.rules import Issue, require_no_errors
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
+from loop.domain.workflow import Proposals, Qa
 from loop.escalation import sound_alarms
+from loop.lots import Lots
 from loop.proposals import labels_proposed
 
 MAX_DRAFT_BYTES = 1_000_000  # of JSON; holds the 5,000 shapes of the largest answer
@@ -36,7 +40,8 @@ _REMEMBERED = 200  # tasks handed out, by which the turns of sources go
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """A task in a reviewer's hands with what is needed to work on it. answers: between which an adjudication decides,
-    oldest first. draft: what the reviewer had of it before."""
+    oldest first; that which QA looks at. draft: what the reviewer had of it before. returned: what QA says of the
+    answer that is to be done again."""
 
     task: Task
     item: Item
@@ -44,6 +49,7 @@ class Assignment:
     lease_seconds: int
     answers: tuple[Submission, ...] = ()
     draft: Draft | None = None
+    returned: Submission | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,8 @@ class Desk:
             project = tx.projects.get(project_id)
             if project.policy.queue.due_seconds:  # what is due by an earlier policy is left to the background
                 sound_alarms(tx, project, now, _ALARMS_AT_LEASE)
+            if project.policy.workflow.qa is not Qa.OFF:
+                qa.free_lapsed(tx, now, project)
             person = tx.people.for_update(token.id)
             held = tx.tasks.held_by(project_id, token.id, now)
             allowed = allowance(
@@ -155,6 +163,17 @@ class Desk:
         """The reviewer cannot say; the reason is kept, and others get the task, as the policy says."""
         return self._close(token, task_id, epoch, Outcome.SKIPPED, (), reason)
 
+    def accept(self, token: Token, task_id: str, epoch: int, note: str = "") -> Submission:
+        """Of a QA task: the answer stands, and becomes ground truth. Raises Conflict for other tasks."""
+        return self._close(token, task_id, epoch, Outcome.ACCEPTED, (), note)
+
+    def give_back(
+        self, token: Token, task_id: str, epoch: int, issues: Sequence[tuple[str, Sequence[str]]], note: str = ""
+    ) -> Submission:
+        """Of a QA task: its author is to do the answer again. issues: messages with the shapes concerned, as ids or
+        "#3". Raises Invalid where nothing is said, Conflict for other tasks, and where it came back often enough."""
+        return self._close(token, task_id, epoch, Outcome.RETURNED, (), note, said=tuple(issues))
+
     def _close(
         self,
         token: Token,
@@ -164,21 +183,46 @@ class Desk:
         shapes: tuple[Shape, ...],
         note: str,
         issues: tuple[Issue, ...] = (),
+        said: Sequence[tuple[str, Sequence[str]]] = (),
     ) -> Submission:
-        content = _content_digest(outcome, shapes, note)
+        """said: what QA says of the answer that it returns."""
+        submission, lot_id = self._closed(token, task_id, epoch, outcome, shapes, note, issues, said)
+        if lot_id is not None:
+            Lots(self.store, self.clock).try_advance(lot_id)
+        return submission
+
+    def _closed(
+        self,
+        token: Token,
+        task_id: str,
+        epoch: int,
+        outcome: Outcome,
+        shapes: tuple[Shape, ...],
+        note: str,
+        issues: tuple[Issue, ...],
+        objections: Sequence[tuple[str, Sequence[str]]],
+    ) -> tuple[Submission, str | None]:
+        """Also gives the lot that may have something to do now."""
+        content = _content_digest(outcome, shapes, note, objections)
         with self.store.begin() as tx:
             work = tx.tasks.work_for_update(task_id)
             task = next(one for one in work if one.id == task_id)
             require(token, Permission.REVIEW, task.project_id)
             said = tx.submissions.of_work(task.work_id)
             if earlier := [one for one in said if (one.task_id, one.epoch) == (task_id, epoch)]:
-                return _same_or_conflict(earlier[0], token, epoch, content)
+                return _same_or_conflict(earlier[0], token, epoch, content), None
             now = self.clock()
             closed = review.closed(task, owner=token.id, epoch=epoch, now=now, outcome=outcome)
             project = tx.projects.get(task.project_id)
             item = tx.items.get(task.project_id, task.item_digest)
+            recipe = _recipe_of(tx, project, task)
+            if outcome in (Outcome.ACCEPTED, Outcome.RETURNED):
+                require_qa(task, outcome)
+                shapes = recipe.translated(tx.held_answers.get(task.work_id).shapes)
+            if outcome is Outcome.RETURNED:
+                require_returnable(task, project.policy.workflow.max_returns)
+                issues = checked_issues(objections, note, shapes)
             if outcome is Outcome.SUBMITTED:
-                recipe = _recipe_of(tx, project, task)
                 shapes = recipe.checked(shapes, item.width, item.height)
                 issues = (*recipe.issues(shapes, item.width, item.height), *issues)
                 require_no_errors(issues)
@@ -203,9 +247,14 @@ class Desk:
             )
             of_round = [one for one in said if one.round == task.round]
             _require_new(of_round, submission)
+            require_other(task, said, token.id)
             if outcome is Outcome.SKIPPED:
-                return _skipped(tx, submission, work, task, of_round, project.policy.queue)
-            return _submitted(tx, submission, work, closed, of_round, project)
+                submission = _skipped(tx, submission, work, task, of_round, project.policy.queue)
+            elif outcome is Outcome.RETURNED:
+                submission = _returned(tx, submission, work, closed, project)
+            else:
+                submission = _submitted(tx, submission, work, closed, of_round, project, self.store.secret())
+            return submission, task.lot_id
 
     def _mine(self, tx: Transaction, token: Token, task_id: str) -> Task:
         task = tx.tasks.for_update(task_id)
@@ -252,8 +301,12 @@ def _taken(tx: Transaction, project: Project, person: Person, now: datetime, cou
 def _window(
     tx: Transaction, project: Project, queues: Sequence[Queue], person: Person, now: datetime, limit: int
 ) -> list[Task]:
-    """At most `limit` tasks, in the order in which they are to be taken."""
+    """At most `limit` tasks, in the order in which they are to be taken; what is meant for this person comes first."""
     rules = project.policy.queue
+    mine: list[Task] = []
+    if project.policy.workflow.qa is not Qa.OFF:
+        meant = tx.tasks.meant_for(project.id, person=person.token_id, now=now, limit=limit)
+        mine = [task for task in meant if person.may_do(lane_of(task.lane))]
     found = [
         task
         for queue in queues
@@ -262,17 +315,24 @@ def _window(
     window = sorted(found, key=lambda task: (task.rank, task.created_at, task.id))
     if rules.fair_sources:
         window = in_turn(window, tx.tasks.handed_out(project.id, limit=_REMEMBERED), rules.source_shares)
-    return window[:limit]
+    ids = {task.id for task in mine}
+    return [*mine, *(task for task in window if task.id not in ids)][:limit]
 
 
 def _assignment(tx: Transaction, project: Project, task: Task, draft: Draft | None) -> Assignment:
-    proposal = _proposal(tx, task, _recipe_of(tx, project, task))
+    recipe = _recipe_of(tx, project, task)
+    hidden = project.policy.workflow.proposals is Proposals.HIDDEN
+    proposal = () if hidden else _proposal(tx, task, recipe)
     answers: tuple[Submission, ...] = ()
     if task.stage is Stage.ADJUDICATE:
         said = tx.submissions.of_work(task.work_id)
-        answers = tuple(one for one in _answers(said) if one.round == task.round)
+        answers = tuple(one for one in _answers(said) if one.round == task.begun and one.task_id != task.id)
+    elif task.stage is Stage.QA:
+        shown = qa.shown(tx, task)
+        answers = (replace(shown, shapes=recipe.translated(shown.shapes)),)
     item = tx.items.get(task.project_id, task.item_digest)
-    return Assignment(task, item, proposal, project.policy.lease_seconds, answers, draft)
+    seconds = project.policy.lease_seconds
+    return Assignment(task, item, proposal, seconds, answers, draft, returned=qa.objection(tx, task))
 
 
 def _answers(submissions: Sequence[Submission]) -> list[Submission]:
@@ -298,23 +358,43 @@ def _submitted(
     closed: Task,
     earlier: Sequence[Submission],
     project: Project,
+    secret: bytes,
 ) -> Submission:
     rules = project.policy.queue
-    decides = closed.stage is Stage.ADJUDICATE
+    decides = closed.decides_alone
     answers = [submission] if decides else [*_answers(earlier), submission]
     people = 1 if decides else closed.people
     in_one_recipe = [replace(one, shapes=project.recipe.translated(one.shapes)) for one in answers]
     resolution = review.resolved(in_one_recipe, people=people, iou=rules.agreement_iou)
     settled = resolution is not None and resolution.shapes is not None
+    standing = qa.standing_of(tx, closed, project.policy.workflow, secret) if settled else Standing.WAITING
+    settled = standing is Standing.SETTLED
     submission = replace(submission, settles=settled)
     tx.submissions.add(submission)
     tx.tasks.save(closed)
     tx.drafts.drop(closed.id, None)
     if resolution is not None and resolution.shapes is not None:
-        tx.truths.add(_truth_from(tx, submission, resolution.shapes, [one.id for one in answers]))
+        made_of = [one.id for one in answers]
+        if closed.stage is Stage.QA:
+            made_of = [*qa.judged(tx, project, submission), *made_of]
+        else:
+            qa.keep(tx, project, closed, answers, resolution.shapes, standing, submission.created_at)
+        if settled:
+            tx.truths.add(_truth_from(tx, submission, resolution.shapes, made_of))
     elif resolution is not None:
         _call_adjudicator(tx, work, closed, rules, submission.created_at)
     tx.events.add(_closed_event(submission, closed, settles=settled))
+    return submission
+
+
+def _returned(
+    tx: Transaction, submission: Submission, work: Sequence[Task], closed: Task, project: Project
+) -> Submission:
+    tx.submissions.add(submission)
+    tx.tasks.save(closed)
+    tx.drafts.drop(closed.id, None)
+    author = qa.returned(tx, project, work, closed, submission.created_at)
+    tx.events.add(_closed_event(submission, closed, author=author, settles=False))
     return submission
 
 
@@ -335,6 +415,8 @@ def _skipped(
             tx.drafts.drop(one.id, None)
     tx.drafts.drop(task.id, submission.reviewer)
     closed = any(one.finished for one in changed)
+    if closed:
+        qa.ended(tx, task)
     tx.events.add(_closed_event(submission, task, closed=closed, with_experts=any(t.with_experts for t in changed)))
     return submission
 
@@ -366,8 +448,12 @@ def _proposal(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, .
     return recipe.proposed(tx.predictions.get(task.project_id, task.prediction_id).detections)
 
 
-def _content_digest(outcome: Outcome, shapes: tuple[Shape, ...], note: str) -> str:
-    content = [outcome, [_content(shape) for shape in shapes], note]
+def _content_digest(
+    outcome: Outcome, shapes: tuple[Shape, ...], note: str, objections: Sequence[tuple[str, Sequence[str]]]
+) -> str:
+    content: list[object] = [outcome, [_content(shape) for shape in shapes], note]
+    if objections:
+        content.append([[message, list(concerned)] for message, concerned in objections])
     return digest_of(json.dumps(content).encode())
 
 
@@ -392,7 +478,7 @@ def _corrected(
     tx: Transaction, task: Task, project: Project, shapes: tuple[Shape, ...], outcome: Outcome
 ) -> Mapping[str, int]:
     """By the newest recipe: a label that is gone counts neither as found nor as missed."""
-    if task.prediction_id is None or outcome is Outcome.SKIPPED:
+    if task.prediction_id is None or outcome in (Outcome.SKIPPED, Outcome.RETURNED):
         return {}
     detections, truth = _proposal(tx, task, project.recipe), project.recipe.translated(shapes)
     return {error.value: n for error, n in corrections(detections, truth, iou=project.policy.failure_iou).items()}

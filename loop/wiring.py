@@ -18,10 +18,12 @@ from loop.drift import DriftWatch
 from loop.duplicates import Duplicates
 from loop.escalation import Escalation
 from loop.exchange.sources import FsspecSources
+from loop.lots import Lots
 from loop.maps import Maps
 from loop.outgoing import HttpSender
 from loop.people import Oversight
 from loop.projects import Administration
+from loop.qa import Rework
 from loop.rarity import Rarities
 from loop.recipes import Recipes
 from loop.review import Desk
@@ -67,6 +69,8 @@ class Services:
     checking: Checking
     oversight: Oversight
     escalation: Escalation
+    lots: Lots
+    rework: Rework
     controller: Controller
     served_index: ServedIndex
     served_objects: ServedObjects
@@ -131,6 +135,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         desk=Desk(store, utc_now, os.urandom, checking.function_issues),
         oversight=Oversight(store, utc_now),
         escalation=Escalation(store, utc_now),
+        lots=Lots(store, utc_now),
+        rework=Rework(store, utc_now),
         recipes=Recipes(store, lambda: functions.names, utc_now),
         checking=checking,
         controller=controller,
@@ -157,7 +163,9 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
 
 
 def administer(settings: Settings, store: SqlStore, blobs: Blobs) -> Administration:
-    policy = replace(settings.policy.as_policy(), queue=settings.queue.as_rules())
+    policy = replace(
+        settings.policy.as_policy(), queue=settings.queue.as_rules(), workflow=settings.workflow.as_workflow()
+    )
     return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom)
 
 

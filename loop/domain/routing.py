@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from loop.domain.queue_rules import QueueRules
 from loop.domain.stage import Stage as Stage
+from loop.domain.workflow import Workflow
 
 
 class Action(StrEnum):
@@ -47,6 +48,7 @@ class Policy:
     retain: of which accepted predictions the image is kept; retain_rate: probability in [0, 1] for `sampled`.
     durability: when accepted predictions are durable.
     queue: in which order people get tasks, and who gets which.
+    workflow: what becomes of their answers.
     """
 
     version: int
@@ -59,6 +61,7 @@ class Policy:
     retain_rate: float = 1.0
     durability: Durability = Durability.BEFORE_ANSWER
     queue: QueueRules = field(default_factory=QueueRules)
+    workflow: Workflow = field(default_factory=Workflow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

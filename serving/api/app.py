@@ -18,6 +18,7 @@ from serving.api import (
     errors,
     health,
     items,
+    lots,
     maps,
     models,
     objects,
@@ -74,7 +75,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
         predictions, tasks, items, objects, duplicates, projects, recipes, models, annotations, selections, drift, maps,
-        people, webhooks, health,
+        people, lots, webhooks, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

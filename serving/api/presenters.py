@@ -1,7 +1,8 @@
 """From domain records to the shapes of the API."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Literal
 
 from loop.domain.corrections import corrections
 from loop.domain.cycle import Cycle
@@ -12,6 +13,7 @@ from loop.domain.project import Project
 from loop.domain.recipe import Recipe, recipe_to_json
 from loop.domain.review import Submission, Task
 from loop.domain.rollout import ShadowAnswer
+from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
 from loop.review import Assignment
 from serving.api.schemas.items import ItemOut, SubmissionDetailOut
@@ -19,8 +21,11 @@ from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
 from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.projects import ProjectOut
 from serving.api.schemas.recipes import RecipeOut
-from serving.api.schemas.review import AnswerOut, DraftOut, TaskOut
-from serving.api.schemas.shapes import ShapeIO, TruthOut
+from serving.api.schemas.review import AnswerOut, DraftOut, ReturnedOut, TaskOut
+from serving.api.schemas.shapes import IssueOut, ShapeIO, TruthOut
+
+# What reviewers are told of a stage. All others must not be told apart.
+_STAGES: Mapping[Stage, Literal["adjudicate", "qa"]] = {Stage.ADJUDICATE: "adjudicate", Stage.QA: "qa"}
 
 
 def project_out(project: Project) -> ProjectOut:
@@ -101,10 +106,17 @@ def task_out(assignment: Assignment) -> TaskOut:
         lease_seconds=assignment.lease_seconds,
         detections=[asdict(d) | {"box": list(d.box)} for d in assignment.proposal],  # type: ignore[misc]
         reason=task.reason,
+        stage=_STAGES.get(task.stage, "review"),
         answers=[AnswerOut(shapes=shapes_out(answer.shapes), note=answer.note) for answer in assignment.answers],
         draft=None if assignment.draft is None else DraftOut.model_validate(assignment.draft),
+        returned=None if assignment.returned is None else _returned_out(assignment.returned),
         created_at=task.created_at,
     )
+
+
+def _returned_out(objection: Submission) -> ReturnedOut:
+    issues = [IssueOut.model_validate(issue) for issue in objection.issues]
+    return ReturnedOut(shapes=shapes_out(objection.shapes), issues=issues, note=objection.note)
 
 
 def image_url(project_id: str, digest: str) -> str:

@@ -12,6 +12,7 @@ from serving.api.schemas.models import CycleOut
 from serving.api.schemas.queue import QueueRulesIn, QueueRulesOut
 from serving.api.schemas.recipes import RecipeOut
 from serving.api.schemas.wire import In, Out, Unit
+from serving.api.schemas.workflow import WorkflowIn, WorkflowOut
 
 
 class Me(Out):
@@ -51,6 +52,7 @@ class PolicyOut(Out):
     retain_rate: Unit = Field(description="with which it is kept where retain is sampled")
     durability: Durability = Field(description="when an accepted prediction is durable")
     queue: QueueRulesOut
+    workflow: WorkflowOut
 
 
 class PolicyIn(In):
@@ -65,6 +67,7 @@ class PolicyIn(In):
     retain_rate: Unit | None = None
     durability: Durability | None = None
     queue: QueueRulesIn | None = None
+    workflow: WorkflowIn | None = None
 
 
 class ProjectIn(In):
