@@ -204,6 +204,7 @@ class Desk:
     ) -> tuple[Submission, str | None]:
         """Also gives the lot that may have something to do now."""
         content = _content_digest(outcome, shapes, note, objections)
+        secret = self.store.secret()  # before the transaction: the first who asks writes it
         with self.store.begin() as tx:
             work = tx.tasks.work_for_update(task_id)
             task = next(one for one in work if one.id == task_id)
@@ -253,7 +254,7 @@ class Desk:
             elif outcome is Outcome.RETURNED:
                 submission = _returned(tx, submission, work, closed, project)
             else:
-                submission = _submitted(tx, submission, work, closed, of_round, project, self.store.secret())
+                submission = _submitted(tx, submission, work, closed, of_round, project, secret)
             return submission, task.lot_id
 
     def _mine(self, tx: Transaction, token: Token, task_id: str) -> Task:

@@ -14,6 +14,7 @@ from loop.domain.errors import AskanceError
 from serving.api.schemas.annotations import AnnotationIn, AnnotationOut, AnnotationPage, BadImagesOut
 from serving.api.schemas.drift import DriftPage, DriftReportOut, DriftStatusOut
 from serving.api.schemas.items import ItemDetailOut, NeighboursOut
+from serving.api.schemas.lots import CurveOut, LotDetailOut, LotPage
 from serving.api.schemas.maps import MapIn, MapOut
 from serving.api.schemas.models import (
     ConfiguredOut,
@@ -154,6 +155,20 @@ class Client:
     def describe_person(self, token_id: str, **changes: object) -> PersonOut:
         """groups, skills, max_leases, max_tasks_a_day; what is left out stays as it is."""
         return self._send(PersonOut, "PATCH", f"/v1/people/{token_id}", json=changes)
+
+    def accept(self, task_id: str, epoch: int, note: str = "") -> SubmissionOut:
+        """Of a QA task: its answer stands."""
+        return self._send(
+            SubmissionOut, "POST", f"/v1/tasks/{task_id}/accept", json={"epoch": epoch, "note": note}, retry=True
+        )
+
+    def give_back(
+        self, task_id: str, epoch: int, issues: Sequence[tuple[str, Sequence[str]]], note: str = ""
+    ) -> SubmissionOut:
+        """Of a QA task: its answer goes back to its author. issues: messages with the shapes concerned."""
+        told = [{"message": message, "shapes": list(shapes)} for message, shapes in issues]
+        body = {"epoch": epoch, "issues": told, "note": note}
+        return self._send(SubmissionOut, "POST", f"/v1/tasks/{task_id}/return", json=body, retry=True)
 
     def release(self, task_id: str, epoch: int) -> None:
         """Give the task back to the queue."""
@@ -372,6 +387,25 @@ class Client:
             if annotation.state.finished:
                 return
             time.sleep(every_s)
+
+    # --- lots --------------------------------------------------------------------------------------------
+
+    def lots(self, project: str, *, after: str | None = None, limit: int = 50) -> LotPage:
+        """Newest first."""
+        params = {"limit": limit} | ({} if after is None else {"after": after})
+        return self._send(LotPage, "GET", f"/v1/projects/{project}/lots", params=params, retry=True)
+
+    def lot(self, project: str, lot_id: str) -> LotDetailOut:
+        return self._get(LotDetailOut, f"/v1/projects/{project}/lots/{lot_id}")
+
+    def decide_lot(self, project: str, lot_id: str, how: str, reason: str, version: int | None = None) -> LotDetailOut:
+        """how: accept or reopen. version: of the lot that was looked at."""
+        body = {"reason": reason, "version": version}
+        return self._send(LotDetailOut, "POST", f"/v1/projects/{project}/lots/{lot_id}/{how}", json=body)
+
+    def lot_curve(self, project: str, **rules: object) -> CurveOut:
+        """rules: `size`, `plan` and its numbers; what is left out is the policy's."""
+        return self._send(CurveOut, "GET", f"/v1/projects/{project}/lots/curve", params=rules, retry=True)
 
     # --- webhooks ----------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Lots over HTTP: how they fill and close, what is looked at, and what their verdict does."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -299,10 +300,8 @@ def test_a_verdict_is_followed_after_a_crash(service, staff, crash, monkeypatch)
         task = one(service, "bob")
         with service.services.store.read() as tx:
             bob = tx.tokens.get(staff["bob"])
-        try:
+        with suppress(KeyboardInterrupt):
             service.services.desk.accept(bob, task["id"], task["epoch"])
-        except KeyboardInterrupt:
-            pass
     monkeypatch.undo()
     service.services.lots.advance_all()
     assert [truth(service, digest) for digest in digests] == [[BOX]] * 4

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 
 from loop.domain.access import Role, Token
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
+from loop.domain.lot import LotState
 from loop.domain.people import Person
 from loop.domain.ports import Transaction
 from loop.domain.queue_rules import QueueRules
@@ -42,7 +43,7 @@ from loop.store.database import SqlStore
 from tests.contract.records import NOW, a_policy, a_project, a_task, an_item
 
 # Runs of 50 steps: of the usual test, or of the night's (make nightly-queue).
-RUNS = {"sqlite": 1000, "postgresql": 60}
+RUNS = {"sqlite": 800, "postgresql": 60}
 STEPS = 50
 
 LEASE_SECONDS = a_policy().lease_seconds
@@ -122,7 +123,7 @@ class Work:
     adjudicated: bool = False
     judges: set[str] = field(default_factory=set)
     hands: set[str] = field(default_factory=set)
-    first: tuple[str, str] | None = None
+    firsts: list[tuple[float, int, tuple[str, str]]] = field(default_factory=list)
     returns: int = 0
     held: tuple[str, str] | None = None
     answer: str = ""
@@ -136,7 +137,7 @@ class Work:
 
     def begin_round(self) -> None:
         self.answers, self.skips, self.judges, self.for_experts = {}, set(), set(), False
-        self.first, self.held, self.standing = None, None, ""
+        self.firsts, self.held, self.standing = [], None, ""
         self.round += 1
 
 
@@ -145,6 +146,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     tickets: Bundle[Ticket] = Bundle("tickets")
     projects = itertools.count()
+    entropy = itertools.count()  # ids grow, so that the order of answers at one moment is known
 
     def __init__(self, store: SqlStore) -> None:
         super().__init__()
@@ -152,7 +154,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.mortal = _Mortal(store)
         self.project = f"queue-{next(self.projects)}"
         self.seconds = 0.0
-        self.desk = Desk(self.mortal, self._now, os.urandom)  # type: ignore[arg-type]
+        self.desk = Desk(self.mortal, self._now, self._entropy)  # type: ignore[arg-type]
         self.oversight = Oversight(store, self._now)
         self.lots = Lots(store, self._now)
         self.lot = ""
@@ -162,6 +164,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.acknowledged: dict[str, Submission] = {}
         self.credited: set[tuple[str, str]] = set()
 
+    def _entropy(self, size: int, /) -> bytes:
+        return next(self.entropy).to_bytes(size, "big")
+
     @initialize(
         people=st.sampled_from([1, 2, 3]),
         skips=st.sampled_from([1, 2]),
@@ -170,8 +175,19 @@ class QueueMachine(RuleBasedStateMachine):
         due=st.booleans(),
         qa=st.sampled_from([Qa.OFF, Qa.ALL, Qa.LOTS]),
         returns=st.sampled_from([0, 1, 3]),
+        order=st.permutations(range(WORKS)),
     )
-    def fill(self, people: int, skips: int, experts: bool, most: int | None, due: bool, qa: Qa, returns: int) -> None:
+    def fill(
+        self,
+        people: int,
+        skips: int,
+        experts: bool,
+        most: int | None,
+        due: bool,
+        qa: Qa,
+        returns: int,
+        order: list[int],
+    ) -> None:
         self.rules = QueueRules(
             people={Stage.ANNOTATE: people},
             skips_before_expert=skips,
@@ -193,10 +209,10 @@ class QueueMachine(RuleBasedStateMachine):
                 add_members(tx, tasks)
                 self.works[first.id] = Work({task.id: Seat() for task in tasks})
                 self.lot = tasks[0].lot_id or ""
-        if self.lot:
-            self.lots.advance(self.lot)
-            _, members = self.lots.get(self.project, self.lot)
-            self.order, self.verdict = [member.work_id for member in members], "inspecting"
+            if self.lot:  # as drawn by Hypothesis, for the same steps to have the same effects
+                self.order, self.verdict = [list(self.works)[number] for number in order], "inspecting"
+                tx.lots.draw(self.order)
+                tx.lots.save(replace(tx.lots.for_update(self.lot), state=LotState.INSPECTING))
 
     # --- what reviewers do ----------------------------------------------------------------------------
 
@@ -280,7 +296,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(
         target=tickets,
         names=st.permutations(sorted(PEOPLE)),
-        answers=st.lists(st.sampled_from(sorted(ANSWERS))),
+        answers=st.lists(st.sampled_from(sorted(ANSWERS)), min_size=2, max_size=len(PEOPLE)),
         judging=st.sampled_from(["accept", "return", "correct"]),
     )
     def some_work(self, names: list[str], answers: list[str], judging: str) -> MultipleResults[Ticket]:
@@ -322,11 +338,11 @@ class QueueMachine(RuleBasedStateMachine):
         def act() -> None:
             sent.append(self.desk.give_back(who, ticket.task_id, ticket.epoch, [("no", ())]))
 
-        if self._seat(ticket.task_id).live == ticket and self._is_live(self._seat(ticket.task_id)):
-            if work.returns >= self.workflow.max_returns:
-                with pytest.raises(Conflict):
-                    act()
-                return
+        seat = self._seat(ticket.task_id)
+        if seat.live == ticket and self._is_live(seat) and work.returns >= self.workflow.max_returns:
+            with pytest.raises(Conflict):
+                act()
+            return
         if not self._act(ticket, act, repeats=(Outcome.RETURNED, None)):
             return
         self._acknowledge(ticket, sent[0])
@@ -377,12 +393,14 @@ class QueueMachine(RuleBasedStateMachine):
         seat.drafts.clear()
         work.answers[ticket.owner] = answer
         work.hands.add(ticket.owner)
-        work.first = work.first or (ticket.owner, ticket.task_id)
+        work.firsts.append((self.seconds, len(work.firsts), (ticket.owner, ticket.task_id)))
         if ticket.task_id.endswith("-adjudicate") or work.returns:
             self._complete(work, (ticket.owner, ticket.task_id), answer)
         elif len(work.answers) == self.rules.people[Stage.ANNOTATE]:
             if len(set(work.answers.values())) == 1:
-                self._complete(work, work.first, answer)
+                # The last to answer comes last, whatever the clock says.
+                *before, last = work.firsts
+                self._complete(work, min(before, default=last)[2], answer)
             else:
                 adjudication = work.seats.setdefault(f"{_work_id(ticket.task_id)}-adjudicate", Seat())
                 adjudication.closed, adjudication.live, work.adjudicated = False, None, True
