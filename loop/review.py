@@ -216,17 +216,15 @@ class Desk:
             closed = review.closed(task, owner=token.id, epoch=epoch, now=now, outcome=outcome)
             project = tx.projects.get(task.project_id)
             item = tx.items.get(task.project_id, task.item_digest)
-            recipe = _recipe_of(tx, project, task)
-            if outcome in (Outcome.ACCEPTED, Outcome.RETURNED):
-                require_qa(task, outcome)
-                shapes = recipe.translated(tx.held_answers.get(task.work_id).shapes)
-            if outcome is Outcome.RETURNED:
-                require_returnable(task, project.policy.workflow.max_returns)
-                issues = checked_issues(objections, note, shapes)
             if outcome is Outcome.SUBMITTED:
+                recipe = _recipe_of(tx, project, task)
                 shapes = recipe.checked(shapes, item.width, item.height)
                 issues = (*recipe.issues(shapes, item.width, item.height), *issues)
                 require_no_errors(issues)
+            elif outcome is not Outcome.SKIPPED:
+                shapes = _judged_shapes(tx, project, task, outcome)
+            if outcome is Outcome.RETURNED:
+                issues = checked_issues(objections, note, shapes)
             submission = Submission(
                 id=new_id("sub", now, self.entropy(10)),
                 task_id=task.id,
@@ -261,6 +259,14 @@ class Desk:
         task = tx.tasks.for_update(task_id)
         require(token, Permission.REVIEW, task.project_id)
         return task
+
+
+def _judged_shapes(tx: Transaction, project: Project, task: Task, outcome: Outcome) -> tuple[Shape, ...]:
+    """Those that QA accepts or returns, as it was shown them. Raises Conflict where it may not."""
+    require_qa(task, outcome)
+    if outcome is Outcome.RETURNED:
+        require_returnable(task, project.policy.workflow.max_returns)
+    return _recipe_of(tx, project, task).translated(tx.held_answers.get(task.work_id).shapes)
 
 
 def _json_of(content: Mapping[str, object], task_id: str) -> bytes:
