@@ -313,6 +313,28 @@ class QueueMachine(RuleBasedStateMachine):
                 done.append(ticket)
         return multiple(*done)
 
+    @rule(
+        target=tickets,
+        names=st.permutations(sorted(PEOPLE)),
+        pause=st.sampled_from([0.0, LEASE_SECONDS / 2, PATIENCE]),
+        again=st.booleans(),
+    )
+    def some_rework(self, names: list[str], pause: float, again: bool) -> MultipleResults[Ticket]:
+        """Answers come, QA returns them; later somebody does them again, or skips, and QA decides."""
+        done: list[Ticket] = []
+        for later, name in [(False, name) for name in names] + [(True, name) for name in names]:
+            if later and name == names[0]:
+                self.seconds += pause
+            for ticket in self._lease(name, 2):
+                if not ticket.task_id.endswith("-qa"):
+                    self._submit(ticket, "there" if later else "here")
+                elif later and not again:
+                    self.accept(ticket)
+                else:
+                    self.give_back(ticket)
+                done.append(ticket)
+        return multiple(*done)
+
     @rule(ticket=tickets)
     def accept(self, ticket: Ticket) -> None:
         """QA lets an answer stand: it is the truth."""
