@@ -153,17 +153,24 @@ def reopened(tx: Transaction, task: Task) -> None:
         tx.lots.set_void(task.work_id, void=False)
 
 
-def truth_of(tx: Transaction, held: HeldAnswer, now: datetime) -> GroundTruth:
-    """The next version of the item's truth."""
+def next_truth(
+    tx: Transaction,
+    project_id: str,
+    item_digest: str,
+    shapes: Sequence[Shape],
+    submission_ids: Sequence[str],
+    now: datetime,
+) -> GroundTruth:
+    """The next version of the item's truth, in the present words of the recipe."""
     # Read only now: a change of the recipe that went on meanwhile has ended, or waits for this transaction.
-    recipe = tx.projects.get(held.project_id).recipe
-    current = tx.truths.current(held.project_id, held.item_digest)
+    recipe = tx.projects.get(project_id).recipe
+    current = tx.truths.current(project_id, item_digest)
     return GroundTruth(
-        project_id=held.project_id,
-        item_digest=held.item_digest,
+        project_id=project_id,
+        item_digest=item_digest,
         version=current.version + 1 if current else 1,
-        shapes=recipe.translated(held.shapes),
-        submission_ids=held.submission_ids,
+        shapes=recipe.translated(shapes),
+        submission_ids=tuple(submission_ids),
         origin="review",
         created_at=now,
     )
@@ -171,7 +178,7 @@ def truth_of(tx: Transaction, held: HeldAnswer, now: datetime) -> GroundTruth:
 
 def settle(tx: Transaction, held: HeldAnswer, now: datetime) -> None:
     """What waited for its lot becomes the ground truth. The caller has locked its work."""
-    tx.truths.add(truth_of(tx, held, now))
+    tx.truths.add(next_truth(tx, held.project_id, held.item_digest, held.shapes, held.submission_ids, now))
     tx.submissions.settle(held.submission_id, settles=True)
     tx.held_answers.stand(held.work_id, Standing.SETTLED)
     task = tx.tasks.get(held.task_id)

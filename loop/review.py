@@ -24,7 +24,7 @@ from loop.domain.recipe import Recipe
 from loop.domain.review import ADJUDICATION_SEAT, Draft, Outcome, Submission, Task
 from loop.domain.rules import Issue, require_no_errors
 from loop.domain.stage import Stage
-from loop.domain.truth import GroundTruth, Shape, shape_to_json
+from loop.domain.truth import Shape, shape_to_json
 from loop.domain.workflow import Proposals, Qa
 from loop.escalation import sound_alarms
 from loop.lots import Lots
@@ -387,7 +387,8 @@ def _submitted(
         else:
             qa.keep(tx, project, closed, answers, resolution.shapes, standing, submission.created_at)
         if settled:
-            tx.truths.add(_truth_from(tx, submission, resolution.shapes, made_of))
+            item, now = submission.item_digest, submission.created_at
+            tx.truths.add(qa.next_truth(tx, submission.project_id, item, resolution.shapes, made_of, now))
     elif resolution is not None:
         _call_adjudicator(tx, work, closed, rules, submission.created_at)
     tx.events.add(_closed_event(submission, closed, settles=settled))
@@ -489,23 +490,6 @@ def _corrected(
         return {}
     detections, truth = _proposal(tx, task, project.recipe), project.recipe.translated(shapes)
     return {error.value: n for error, n in corrections(detections, truth, iou=project.policy.failure_iou).items()}
-
-
-def _truth_from(
-    tx: Transaction, submission: Submission, shapes: tuple[Shape, ...], submission_ids: Sequence[str]
-) -> GroundTruth:
-    # Read only now: a change of the recipe that went on meanwhile has ended, or waits for this transaction.
-    recipe = tx.projects.get(submission.project_id).recipe
-    current = tx.truths.current(submission.project_id, submission.item_digest)
-    return GroundTruth(
-        project_id=submission.project_id,
-        item_digest=submission.item_digest,
-        version=current.version + 1 if current else 1,
-        shapes=recipe.translated(shapes),
-        submission_ids=tuple(submission_ids),
-        origin="review",
-        created_at=submission.created_at,
-    )
 
 
 def _closed_event(submission: Submission, task: Task, **more: object) -> Event:

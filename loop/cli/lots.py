@@ -29,7 +29,7 @@ def lots_list(
     config: ConfigOption = None,
 ) -> None:
     """The newest lots."""
-    table = table_of("lot", "source", "state", "items", "unanswered", "in QA", "inspected", "defects", "opened")
+    table = table_of("lot", "source", "state", "items", "open", "in QA", "inspected", "defects", "opened")
     with client_of(config, url) as client:
         for lot in client.lots(project, limit=limit).lots:
             counts = (lot.items, lot.unanswered, lot.in_qa, lot.inspected, lot.defects)

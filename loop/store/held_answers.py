@@ -1,8 +1,6 @@
 """Answers on their way to the ground truth."""
 
-from collections.abc import Mapping, Sequence
-
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.qa import HeldAnswer, Standing
@@ -25,10 +23,6 @@ class SqlHeldAnswers:
         if found is None:
             raise not_found("answer", work_id=work_id)
         return found
-
-    def of(self, work_ids: Sequence[str]) -> Mapping[str, HeldAnswer]:
-        rows = self._connection.execute(select(held_answers).where(held_answers.c.work_id.in_(list(work_ids))))
-        return {row.work_id: HeldAnswer(**row._mapping) for row in rows}
 
     def save(self, answer: HeldAnswer) -> None:
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite

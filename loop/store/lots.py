@@ -86,7 +86,11 @@ class SqlLots:
         self._connection.execute(update(lot_items).where(lot_items.c.work_id == work_id).values(void=void))
 
     def recall(self, lot_id: str) -> None:
-        self._restand(lot_id, Standing.IN_QA, Standing.RECALLED)
+        self._connection.execute(
+            update(held_answers)
+            .where(held_answers.c.lot_id == lot_id, held_answers.c.standing == Standing.IN_QA)
+            .values(standing=Standing.RECALLED)
+        )
 
     def withdraw(self, lot_id: str) -> None:
         unseen = select(lot_items.c.work_id).where(lot_items.c.lot_id == lot_id, lot_items.c.defect.is_(None))
@@ -95,13 +99,6 @@ class SqlLots:
             .where(held_answers.c.lot_id == lot_id, held_answers.c.standing == Standing.SETTLED)
             .where(held_answers.c.work_id.in_(unseen))
             .values(standing=Standing.WAITING)
-        )
-
-    def _restand(self, lot_id: str, old: Standing, new: Standing) -> None:
-        self._connection.execute(
-            update(held_answers)
-            .where(held_answers.c.lot_id == lot_id, held_answers.c.standing == old)
-            .values(standing=new)
         )
 
     def unfollowed(self, lot_id: str, *, limit: int) -> list[str]:
