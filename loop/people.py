@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from loop import qa
 from loop.domain import review
 from loop.domain.access import Permission, Token, may, require
 from loop.domain.errors import Conflict, Invalid
@@ -10,7 +11,7 @@ from loop.domain.people import Person
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.queue_rules import checked_names
 from loop.domain.queueing import placed
-from loop.domain.review import ADJUDICATION_SEAT, Task
+from loop.domain.review import Task
 from loop.proposals import labels_proposed
 
 
@@ -101,11 +102,12 @@ class Oversight:
         rules = tx.projects.get(work[0].project_id).policy.queue
         labels = labels_proposed(tx, work[0])
         anew = review.reopened(work)
-        seats = [placed(task, rules, labels, begins=now) for task in anew if task.seat != ADJUDICATION_SEAT]
+        seats = [placed(task, rules, labels, begins=now) for task in anew if task.is_first_hand]
         if experts:
             seats = [review.for_experts(task, rules.expert_group) for task in seats]
-        for task in [*seats, *(task for task in anew if task.seat == ADJUDICATION_SEAT)]:
+        for task in [*seats, *(task for task in anew if not task.is_first_hand)]:
             tx.tasks.reopen(task)
+        qa.reopened(tx, seats[0])
         body = {
             "task_id": seats[0].work_id,
             "item_digest": seats[0].item_digest,

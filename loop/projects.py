@@ -15,6 +15,7 @@ from loop.domain.project import Project, Recipe, checked_slug, labels_named
 from loop.domain.queue_rules import QueueRules, checked_rules, require_known, rules_of
 from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState, checked_share
 from loop.domain.routing import Policy
+from loop.domain.workflow import changed_workflow
 
 # Reads what a file of weights says of itself; raises BadWeights.
 HeadReader = Callable[[bytes], ModelHead]
@@ -56,22 +57,28 @@ class Administration:
         project_id: str,
         actor: str,
         queue_changes: Mapping[str, Any] | None = None,
+        workflow_changes: Mapping[str, Any] | None = None,
         functions: Sequence[FunctionUse] | None = None,
         **changes: float | int | str,
     ) -> Policy:
         """The policy with `changes` under the next version; decisions made before keep theirs. queue_changes: of the
-        queue's rules, as plain values (`rules_of`). functions: in place of the present ones. Raises Invalid."""
+        queue's rules, as plain values (`rules_of`). workflow_changes: as of `changed_workflow`. functions: in place of
+        the present ones. Raises Invalid."""
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
             old = project.policy
             queue = _changed_rules(tx, old.queue, queue_changes or {})
+            workflow = changed_workflow(old.workflow, workflow_changes or {})
             uses = old.functions if functions is None else self._checked_uses(project, functions)
-            policy = replace(old, version=old.version + 1, queue=queue, functions=uses, **changes)  # type: ignore[arg-type]
+            policy = replace(
+                old, version=old.version + 1, queue=queue, workflow=workflow, functions=uses, **changes,  # type: ignore[arg-type]
+            )  # fmt: skip
             tx.projects.save_policy(project_id, policy)
+            parts = {"queue": queue_changes, "workflow": workflow_changes}
             body: dict[str, object] = {
                 "version": policy.version,
                 **changes,
-                **({"queue": queue_changes} if queue_changes else {}),
+                **{name: part for name, part in parts.items() if part},
             }
             if functions is not None:
                 body["functions"] = [use_to_json(use) for use in uses]

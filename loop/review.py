@@ -1,10 +1,11 @@
-"""What reviewers do: lease, heartbeat, draft, submit, skip, release. Each is one transaction."""
+"""What reviewers do: lease, heartbeat, draft, submit, skip, accept, return, release. Each is one transaction."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from loop import qa
 from loop.domain import review
 from loop.domain.access import Permission, Token, require
 from loop.domain.clips import FrameView
@@ -18,6 +19,7 @@ from loop.domain.people import Person, allowance, tasks_a_day
 from loop.domain.ports import Clock, Entropy, Event, Queue, Store, Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project
+from loop.domain.qa import Standing, checked_issues, require_other, require_qa, require_returnable
 from loop.domain.queue_rules import QueueRules, lane_of
 from loop.domain.queueing import adjudication, in_turn, placed
 from loop.domain.recipe import Recipe
@@ -25,8 +27,10 @@ from loop.domain.review import ADJUDICATION_SEAT, Draft, Outcome, Submission, Ta
 from loop.domain.routing import hides_proposal
 from loop.domain.rules import Issue, require_no_errors
 from loop.domain.stage import Stage
-from loop.domain.truth import GroundTruth, Shape, shape_to_json
+from loop.domain.truth import Shape, shape_to_json
+from loop.domain.workflow import Proposals, Qa
 from loop.escalation import sound_alarms
+from loop.lots import Lots
 from loop.proposals import labels_proposed
 from loop.subjects import add_truth, proposed_frames, subject_of
 
@@ -40,8 +44,8 @@ _REMEMBERED = 200  # tasks handed out, by which the turns of sources go
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """A task in a reviewer's hands with what is needed to work on it. answers: between which an adjudication decides,
-    oldest first. draft: what the reviewer had of it before. frames: of a task of a clip, which `item` is the first of;
-    None for all other work."""
+    oldest first; that which QA looks at. draft: what the reviewer had of it before. frames: of a task of a clip, which
+    `item` is the first of; None for all other work. returned: what QA says of the answer that is to be done again."""
 
     task: Task
     item: Item
@@ -50,6 +54,7 @@ class Assignment:
     answers: tuple[Submission, ...] = ()
     draft: Draft | None = None
     frames: tuple[FrameView, ...] | None = None
+    returned: Submission | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class Desk:
             project = tx.projects.get(project_id)
             if project.policy.queue.due_seconds:  # what is due by an earlier policy is left to the background
                 sound_alarms(tx, project, now, _ALARMS_AT_LEASE)
+            if project.policy.workflow.qa is not Qa.OFF:
+                qa.free_lapsed(tx, now, project)
             person = tx.people.for_update(token.id)
             held = tx.tasks.held_by(project_id, token.id, now)
             allowed = allowance(
@@ -178,6 +185,17 @@ class Desk:
         """The reviewer cannot say; the reason is kept, and others get the task, as the policy says."""
         return self._close(token, task_id, epoch, Outcome.SKIPPED, (), reason, active_seconds=active_seconds)
 
+    def accept(self, token: Token, task_id: str, epoch: int, note: str = "") -> Submission:
+        """Of a QA task: the answer stands, and becomes ground truth. Raises Conflict for other tasks."""
+        return self._close(token, task_id, epoch, Outcome.ACCEPTED, (), note)
+
+    def give_back(
+        self, token: Token, task_id: str, epoch: int, issues: Sequence[tuple[str, Sequence[str]]], note: str = ""
+    ) -> Submission:
+        """Of a QA task: its author is to do the answer again. issues: messages with the shapes concerned, as ids or
+        "#3". Raises Invalid where nothing is said, Conflict for other tasks, and where it came back often enough."""
+        return self._close(token, task_id, epoch, Outcome.RETURNED, (), note, said=tuple(issues))
+
     def _close(
         self,
         token: Token,
@@ -188,15 +206,36 @@ class Desk:
         note: str,
         issues: tuple[Issue, ...] = (),
         active_seconds: float | None = None,
+        said: Sequence[tuple[str, Sequence[str]]] = (),
     ) -> Submission:
-        content = _content_digest(outcome, shapes, note)
+        """said: what QA says of the answer that it returns."""
+        submission, lot_id = self._closed(token, task_id, epoch, outcome, shapes, note, issues, active_seconds, said)
+        if lot_id is not None:
+            Lots(self.store, self.clock).try_advance(lot_id)
+        return submission
+
+    def _closed(
+        self,
+        token: Token,
+        task_id: str,
+        epoch: int,
+        outcome: Outcome,
+        shapes: tuple[Shape, ...],
+        note: str,
+        issues: tuple[Issue, ...],
+        active_seconds: float | None,
+        objections: Sequence[tuple[str, Sequence[str]]],
+    ) -> tuple[Submission, str | None]:
+        """Also gives the lot that may have something to do now."""
+        content = _content_digest(outcome, shapes, note, objections)
+        secret = self.store.secret()  # before the transaction: the first who asks writes it
         with self.store.begin() as tx:
             work = tx.tasks.work_for_update(task_id)
             task = next(one for one in work if one.id == task_id)
             require(token, Permission.REVIEW, task.project_id)
             said = tx.submissions.of_work(task.work_id)
             if earlier := [one for one in said if (one.task_id, one.epoch) == (task_id, epoch)]:
-                return _same_or_conflict(earlier[0], token, epoch, content)
+                return _same_or_conflict(earlier[0], token, epoch, content), None
             now = self.clock()
             closed = review.closed(task, owner=token.id, epoch=epoch, now=now, outcome=outcome)
             project = tx.projects.get(task.project_id)
@@ -205,6 +244,10 @@ class Desk:
                 judged = subject_of(tx, task).judged(recipe, shapes)
                 shapes, issues = judged.kept, (*judged.issues(recipe), *issues)
                 require_no_errors(issues)
+            elif outcome is not Outcome.SKIPPED:
+                shapes = _judged_shapes(tx, project, task, outcome)
+            if outcome is Outcome.RETURNED:
+                issues = checked_issues(objections, note, shapes)
             held = max((now - (task.leased_at or now)).total_seconds(), 0.0)  # the clock may go back
             submission = Submission(
                 id=new_id("sub", now, self.entropy(10)),
@@ -229,12 +272,15 @@ class Desk:
             )
             of_round = [one for one in said if one.round == task.round]
             _require_new(of_round, submission)
+            require_other(task, said, token.id)
             if outcome is Outcome.SKIPPED:
-                kept = _skipped(tx, submission, work, task, of_round, project.policy.queue)
+                submission = _skipped(tx, submission, work, task, of_round, project.policy.queue)
+            elif outcome is Outcome.RETURNED:
+                submission = _returned(tx, submission, work, closed, project)
             else:
-                kept = _submitted(tx, submission, work, closed, of_round, project)
-            tx.efforts.add(effort_of(kept, task))
-            return kept
+                submission = _submitted(tx, submission, work, closed, of_round, project, secret)
+            tx.efforts.add(effort_of(submission, task))
+            return submission, task.lot_id
 
     def _mine(self, tx: Transaction, token: Token, task_id: str) -> Task:
         task = tx.tasks.for_update(task_id)
@@ -248,6 +294,14 @@ def _drawn(secret: bytes, project: Project, task: Task) -> Task:
     if not (first and project.policy.queue.blind_share and task.prediction_id) or task.stage is Stage.ADJUDICATE:
         return task
     return replace(task, proposal_shown=not hides_proposal(secret, task.id, project.policy))
+
+
+def _judged_shapes(tx: Transaction, project: Project, task: Task, outcome: Outcome) -> tuple[Shape, ...]:
+    """Those that QA accepts or returns, as it was shown them. Raises Conflict where it may not."""
+    require_qa(task, outcome)
+    if outcome is Outcome.RETURNED:
+        require_returnable(task, project.policy.workflow.max_returns)
+    return _recipe_of(tx, project, task).translated(tx.held_answers.get(task.work_id).shapes)
 
 
 def _json_of(content: Mapping[str, object], task_id: str) -> bytes:
@@ -289,8 +343,12 @@ def _taken(tx: Transaction, project: Project, person: Person, now: datetime, cou
 def _window(
     tx: Transaction, project: Project, queues: Sequence[Queue], person: Person, now: datetime, limit: int
 ) -> list[Task]:
-    """At most `limit` tasks, in the order in which they are to be taken."""
+    """At most `limit` tasks, in the order in which they are to be taken; what is meant for this person comes first."""
     rules = project.policy.queue
+    mine: list[Task] = []
+    if project.policy.workflow.qa is not Qa.OFF:
+        meant = tx.tasks.meant_for(project.id, person=person.token_id, now=now, limit=limit)
+        mine = [task for task in meant if person.may_do(lane_of(task.lane))]
     found = [
         task
         for queue in queues
@@ -299,19 +357,25 @@ def _window(
     window = sorted(found, key=lambda task: (task.rank, task.created_at, task.id))
     if rules.fair_sources:
         window = in_turn(window, tx.tasks.handed_out(project.id, limit=_REMEMBERED), rules.source_shares)
-    return window[:limit]
+    ids = {task.id for task in mine}
+    return [*mine, *(task for task in window if task.id not in ids)][:limit]
 
 
 def _assignment(tx: Transaction, project: Project, task: Task, draft: Draft | None) -> Assignment:
     recipe = _recipe_of(tx, project, task)
-    proposal = () if task.proposal_shown is False else _proposal(tx, task, recipe)
-    frames = proposed_frames(tx, task, recipe)
+    hidden = task.proposal_shown is False or project.policy.workflow.proposals is Proposals.HIDDEN
+    proposal = () if hidden else _proposal(tx, task, recipe)
+    frames = proposed_frames(tx, task, recipe, hidden=hidden)
     answers: tuple[Submission, ...] = ()
     if task.stage is Stage.ADJUDICATE:
         said = tx.submissions.of_work(task.work_id)
-        answers = tuple(one for one in _answers(said) if one.round == task.round)
+        answers = tuple(one for one in _answers(said) if one.round == task.begun and one.task_id != task.id)
+    elif task.stage is Stage.QA:
+        shown = qa.shown(tx, task)
+        answers = (replace(shown, shapes=recipe.translated(shown.shapes)),)
     item = tx.items.get(task.project_id, task.item_digest)
-    return Assignment(task, item, proposal, project.policy.lease_seconds, answers, draft, frames)
+    seconds = project.policy.lease_seconds
+    return Assignment(task, item, proposal, seconds, answers, draft, frames, qa.objection(tx, task))
 
 
 def _answers(submissions: Sequence[Submission]) -> list[Submission]:
@@ -337,23 +401,45 @@ def _submitted(
     closed: Task,
     earlier: Sequence[Submission],
     project: Project,
+    secret: bytes,
 ) -> Submission:
     rules = project.policy.queue
-    decides = closed.stage is Stage.ADJUDICATE
+    decides = closed.decides_alone
     answers = [submission] if decides else [*_answers(earlier), submission]
     people = 1 if decides else closed.people
     in_one_recipe = [replace(one, shapes=project.recipe.translated(one.shapes)) for one in answers]
     resolution = review.resolved(in_one_recipe, people=people, iou=rules.agreement_iou)
     settled = resolution is not None and resolution.shapes is not None
+    standing = qa.standing_of(tx, closed, project.policy.workflow, secret) if settled else Standing.WAITING
+    settled = standing is Standing.SETTLED
     submission = replace(submission, settles=settled)
     tx.submissions.add(submission)
     tx.tasks.save(closed)
     tx.drafts.drop(closed.id, None)
     if resolution is not None and resolution.shapes is not None:
-        add_truth(tx, closed, _truth_from(tx, submission, resolution.shapes, [one.id for one in answers]))
+        made_of = [one.id for one in answers]
+        if closed.stage is Stage.QA:
+            made_of = [*qa.judged(tx, project, submission), *made_of]
+        else:
+            qa.keep(tx, project, closed, answers, resolution.shapes, standing, submission.created_at)
+        if settled:
+            item, now = submission.item_digest, submission.created_at
+            truth = qa.next_truth(tx, submission.project_id, item, resolution.shapes, made_of, now)
+            add_truth(tx, closed, truth)
     elif resolution is not None:
         _call_adjudicator(tx, work, closed, rules, submission.created_at)
     tx.events.add(_closed_event(submission, closed, settles=settled))
+    return submission
+
+
+def _returned(
+    tx: Transaction, submission: Submission, work: Sequence[Task], closed: Task, project: Project
+) -> Submission:
+    tx.submissions.add(submission)
+    tx.tasks.save(closed)
+    tx.drafts.drop(closed.id, None)
+    author = qa.returned(tx, project, work, closed, submission.created_at)
+    tx.events.add(_closed_event(submission, closed, author=author, settles=False))
     return submission
 
 
@@ -374,6 +460,8 @@ def _skipped(
             tx.drafts.drop(one.id, None)
     tx.drafts.drop(task.id, submission.reviewer)
     closed = any(one.finished for one in changed)
+    if closed:
+        qa.ended(tx, task)
     tx.events.add(_closed_event(submission, task, closed=closed, with_experts=any(t.with_experts for t in changed)))
     return submission
 
@@ -405,8 +493,12 @@ def _proposal(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, .
     return recipe.proposed(tx.predictions.get(task.project_id, task.prediction_id).detections)
 
 
-def _content_digest(outcome: Outcome, shapes: tuple[Shape, ...], note: str) -> str:
-    content = [outcome, [_content(shape) for shape in shapes], note]
+def _content_digest(
+    outcome: Outcome, shapes: tuple[Shape, ...], note: str, objections: Sequence[tuple[str, Sequence[str]]]
+) -> str:
+    content: list[object] = [outcome, [_content(shape) for shape in shapes], note]
+    if objections:
+        content.append([[message, list(concerned)] for message, concerned in objections])
     return digest_of(json.dumps(content).encode())
 
 
@@ -431,27 +523,10 @@ def _corrected(
     tx: Transaction, task: Task, project: Project, shapes: tuple[Shape, ...], outcome: Outcome
 ) -> Mapping[str, int]:
     """By the newest recipe: a label that is gone counts neither as found nor as missed."""
-    if task.prediction_id is None or outcome is Outcome.SKIPPED:
+    if task.prediction_id is None or outcome in (Outcome.SKIPPED, Outcome.RETURNED):
         return {}
     detections, truth = _proposal(tx, task, project.recipe), project.recipe.translated(shapes)
     return {error.value: n for error, n in corrections(detections, truth, iou=project.policy.failure_iou).items()}
-
-
-def _truth_from(
-    tx: Transaction, submission: Submission, shapes: tuple[Shape, ...], submission_ids: Sequence[str]
-) -> GroundTruth:
-    # Read only now: a change of the recipe that went on meanwhile has ended, or waits for this transaction.
-    recipe = tx.projects.get(submission.project_id).recipe
-    current = tx.truths.current(submission.project_id, submission.item_digest)
-    return GroundTruth(
-        project_id=submission.project_id,
-        item_digest=submission.item_digest,
-        version=current.version + 1 if current else 1,
-        shapes=recipe.translated(shapes),
-        submission_ids=tuple(submission_ids),
-        origin="review",
-        created_at=submission.created_at,
-    )
 
 
 def _closed_event(submission: Submission, task: Task, **more: object) -> Event:

@@ -16,6 +16,7 @@ from loop.domain.project import Project
 from loop.domain.queueing import seats
 from loop.domain.review import Task
 from loop.domain.routing import asks_several, audit_lottery, retains, route
+from loop.lots import add_members, in_lots
 from selection.scores import Signals, signals
 
 # p-value of an embedding against the training set of a model version, in (0, 1].
@@ -122,13 +123,21 @@ class Router:
             tx.items.add_all([routed.item for _, routed in decided])
             tx.predictions.add_all([routed.prediction for _, routed in decided])
             tx.objects.add_all([(one.prediction, one.objects) for _, one in decided if one.objects is not None])
-            tx.tasks.add_all([task for _, routed in decided for task in routed.tasks])
+            self._add_tasks(tx, decided)
             for inferred, routed in decided:
                 if routed.task is not None:
                     tx.events.add(_routed_event(routed.prediction, routed.task))
                     tx.events.announce(task_created(task, routed.prediction.created_by) for task in routed.tasks)
                 _finish_key(tx, inferred.caller, routed.prediction.id)
             also(tx)
+
+    def _add_tasks(self, tx: Transaction, decided: Sequence[tuple[Inferred, Routed]]) -> None:
+        projects = {inferred.project.id: inferred.project for inferred, routed in decided if routed.tasks}
+        for project_id in sorted(projects):
+            tasks = [task for one, routed in decided for task in routed.tasks if one.project.id == project_id]
+            tasks = in_lots(tx, projects[project_id], tasks, self.clock(), self.entropy)
+            tx.tasks.add_all(tasks)
+            add_members(tx, tasks)
 
     def _predicted(self, inferred: Inferred) -> Prediction:
         prediction_id, model, image, inference = (

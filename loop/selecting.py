@@ -20,6 +20,7 @@ from loop.domain.review import Outcome, Task
 from loop.domain.routing import asks_several
 from loop.domain.selection import Conditions, PickedItem, Selection
 from loop.domain.stage import Stage
+from loop.lots import add_members, in_lots
 from loop.objects import embedding_of
 from loop.proposals import labels_proposed
 from selection.choosing import Chosen, choose, mixed
@@ -220,7 +221,9 @@ class Selector:
                     tasks += _seats(tx, task, project, several=asks_several(secret, task.id, project.policy))
                     given.append(replace(pick, rank=len(given) + 1, task_id=task.id))
             selection = replace(selection, picked=len(given))
+            tasks = in_lots(tx, project, tasks, selection.created_at, self.entropy)
             tx.tasks.add_all(tasks)
+            add_members(tx, tasks)
             tx.selections.add(selection, given)
             body = {"selection_id": selection.id, "mix": dict(selection.mix), "picked": selection.picked}
             tx.events.add(Event("selection.made", project.id, selection.actor, body, selection.created_at))

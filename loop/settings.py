@@ -28,6 +28,7 @@ from loop.domain.linking import LinkingRules
 from loop.domain.queue_rules import QueueRules
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Durability, Policy, Retain
+from loop.domain.workflow import LotRules, LotsBy, PlanKind, Proposals, Qa, Workflow
 from serving.backends.parity import ParityLimits
 
 DEFAULTS = Path(__file__).resolve().parents[1] / "configs" / "default.yaml"
@@ -253,6 +254,35 @@ class CostSettings(Section):
         return Rates(**self.model_dump())
 
 
+def _off(value: object) -> object:
+    # YAML reads a bare `off` as false.
+    return "off" if value is False else value
+
+
+class WorkflowSettings(Section):
+    qa: Annotated[Qa, BeforeValidator(_off)]
+    share: Share
+    max_returns: Annotated[int, Number, Field(ge=0, le=20)]
+    rework_patience_seconds: Annotated[float, Number, Field(ge=1, le=316_224_000)]
+    proposals: Proposals
+    lot_size: Annotated[int, Number, Field(ge=1, le=10_000)]
+    lot_close_after_seconds: Annotated[float, Number, Field(ge=1, le=316_224_000)] | None
+    lot_by: LotsBy
+    lot_plan: PlanKind
+    lot_share: Annotated[float, Number, Field(gt=0, le=1)]
+    lot_threshold: Annotated[float, Number, Field(ge=0, lt=1)]
+    lot_aql: Annotated[float, Number, Field(ge=0, lt=1)]
+    lot_ltpd: Annotated[float, Number, Field(gt=0, le=1)]
+    lot_alpha: Annotated[float, Number, Field(gt=0, le=0.5)]
+    lot_beta: Annotated[float, Number, Field(gt=0, le=0.5)]
+
+    def as_workflow(self) -> Workflow:
+        """What the policy of a new project starts with."""
+        given = self.model_dump()
+        lots = {name.removeprefix("lot_"): given.pop(name) for name in list(given) if name.startswith("lot_")}
+        return Workflow(**given, lots=LotRules(**lots))
+
+
 class SelectionSettings(Section):
     neighbours: Positive
     reference_limit: Positive
@@ -390,6 +420,7 @@ class Settings(BaseSettings):
     policy: PolicySettings
     queue: QueueSettings
     cost: CostSettings
+    workflow: WorkflowSettings
     selection: SelectionSettings
     drift: DriftSettings
     map: MapSettings
@@ -461,6 +492,11 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]
         yield (
             ("serving.batch_wait_ms", "limits.request_timeout_s"),
             "waiting for a batch must be shorter than the time-out of a request",
+        )
+    if settings.workflow.lot_aql >= settings.workflow.lot_ltpd:
+        yield (
+            ("workflow.lot_aql", "workflow.lot_ltpd"),
+            "a lot that is good must have fewer defects than one that is bad",
         )
     if settings.selection.neighbours > settings.selection.reference_limit:
         yield (

@@ -161,13 +161,15 @@ def frames_of(tx: Transaction, work: ClipWork) -> tuple[FrameView, ...]:
     return tuple(FrameView(frame, item) for frame, item in rows)
 
 
-def proposed_frames(tx: Transaction, task: Task, recipe: Recipe) -> tuple[FrameView, ...] | None:
-    """The frames of a task with what the newest prediction of each says, in the words of a recipe; None where the task
-    is of one image."""
+def proposed_frames(tx: Transaction, task: Task, recipe: Recipe, *, hidden: bool) -> tuple[FrameView, ...] | None:
+    """The frames of a task with what the newest prediction of each says, in the words of a recipe, unless that is
+    hidden; None where the task is of one image."""
     work = work_of(tx, task)
     if work is None:
         return None
     views = frames_of(tx, work)
+    if hidden:
+        return tuple(views)
     found = tx.predictions.latest_detections(work.project_id, [view.item.digest for view in views])
     return tuple(replace(view, detections=recipe.proposed(found.get(view.item.digest, ()))) for view in views)
 

@@ -24,10 +24,12 @@ from loop.exchange.sources import FsspecSources
 from loop.function_launch import RayFunctions
 from loop.function_queue import FunctionQueue, QueueSettings
 from loop.functions import Functions
+from loop.lots import Lots
 from loop.maps import Maps
 from loop.outgoing import HttpSender
 from loop.people import Oversight
 from loop.projects import Administration
+from loop.qa import Rework
 from loop.rarity import Rarities
 from loop.recipes import Recipes
 from loop.review import Desk
@@ -78,6 +80,8 @@ class Services:
     work: WorkReports
     escalation: Escalation
     clips: Clips
+    lots: Lots
+    rework: Rework
     controller: Controller
     served_index: ServedIndex
     served_objects: ServedObjects
@@ -150,6 +154,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         work=work,
         escalation=Escalation(store, utc_now),
         clips=clips_of(settings, store, blobs),
+        lots=Lots(store, utc_now),
+        rework=Rework(store, utc_now),
         recipes=Recipes(store, lambda: functions.names, utc_now),
         checking=checking,
         controller=controller,
@@ -194,7 +200,9 @@ def administer(
     settings: Settings, store: SqlStore, blobs: Blobs, functions: Callable[[], Collection[str]] = frozenset
 ) -> Administration:
     """functions: the custom ones that policies may name."""
-    policy = replace(settings.policy.as_policy(), queue=settings.queue.as_rules())
+    policy = replace(
+        settings.policy.as_policy(), queue=settings.queue.as_rules(), workflow=settings.workflow.as_workflow()
+    )
     return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom, functions)
 
 

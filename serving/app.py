@@ -191,6 +191,7 @@ class Worker:
             ("webhooks", _giving_way(self._send_webhooks), _WORK_SECONDS),
             ("drift", _giving_way(self._look_for_drift), _DRIFT_SECONDS),
             ("deadlines", _giving_way(self._sound_alarms), _DEADLINE_SECONDS),
+            ("answers", _giving_way(self._follow_answers), _DEADLINE_SECONDS),
             ("maps that grow", _giving_way(self._follow_maps), _LOOK_AGAIN_SECONDS),
             *((f"functions {n}", self._functions, _WORK_SECONDS) for n in range(settings.functions.at_once)),
             ("functions' leavings", _giving_way(self._tidy_functions), _TIDY_SECONDS),
@@ -277,6 +278,11 @@ class Worker:
     def _sound_alarms(self, _: Controller) -> None:
         """Of tasks that are not done when they are due, also where nobody leases."""
         self._services.escalation.sound()
+
+    def _follow_answers(self, _: Controller) -> None:
+        """Through quality assurance and lots, also where nobody leases or answers."""
+        self._services.rework.free_lapsed()
+        self._services.lots.advance_all()
 
     def _maps(self, _: Controller) -> bool:
         """Whether there was one to draw."""

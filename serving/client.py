@@ -25,6 +25,7 @@ from serving.api.schemas.functions import (
 )
 from serving.api.schemas.groups import GroupDetailOut, GroupOut, GroupPage, ImportedOut, TasksOut
 from serving.api.schemas.items import ItemDetailOut, NeighboursOut
+from serving.api.schemas.lots import CurveOut, LotDetailOut, LotPage
 from serving.api.schemas.maps import MapIn, MapOut
 from serving.api.schemas.models import (
     ConfiguredOut,
@@ -222,6 +223,20 @@ class Client:
 
     def reopen_comment(self, comment_id: str) -> CommentOut:
         return self._send(CommentOut, "POST", f"/v1/comments/{comment_id}/reopen", retry=True)
+
+    def accept(self, task_id: str, epoch: int, note: str = "") -> SubmissionOut:
+        """Of a QA task: its answer stands."""
+        return self._send(
+            SubmissionOut, "POST", f"/v1/tasks/{task_id}/accept", json={"epoch": epoch, "note": note}, retry=True
+        )
+
+    def give_back(
+        self, task_id: str, epoch: int, issues: Sequence[tuple[str, Sequence[str]]], note: str = ""
+    ) -> SubmissionOut:
+        """Of a QA task: its answer goes back to its author. issues: messages with the shapes concerned."""
+        told = [{"message": message, "shapes": list(shapes)} for message, shapes in issues]
+        body = {"epoch": epoch, "issues": told, "note": note}
+        return self._send(SubmissionOut, "POST", f"/v1/tasks/{task_id}/return", json=body, retry=True)
 
     def release(self, task_id: str, epoch: int) -> None:
         """Give the task back to the queue."""
@@ -512,6 +527,25 @@ class Client:
     def make_clip_tasks(self, project: str, group_id: str, window: int | None = None) -> TasksOut:
         path = f"/v1/projects/{project}/groups/{group_id}/tasks"
         return self._send(TasksOut, "POST", path, json={"window": window}, retry=True)
+
+    # --- lots --------------------------------------------------------------------------------------------
+
+    def lots(self, project: str, *, after: str | None = None, limit: int = 50) -> LotPage:
+        """Newest first."""
+        params = {"limit": limit} | ({} if after is None else {"after": after})
+        return self._send(LotPage, "GET", f"/v1/projects/{project}/lots", params=params, retry=True)
+
+    def lot(self, project: str, lot_id: str) -> LotDetailOut:
+        return self._get(LotDetailOut, f"/v1/projects/{project}/lots/{lot_id}")
+
+    def decide_lot(self, project: str, lot_id: str, how: str, reason: str, version: int | None = None) -> LotDetailOut:
+        """how: accept or reopen. version: of the lot that was looked at."""
+        body = {"reason": reason, "version": version}
+        return self._send(LotDetailOut, "POST", f"/v1/projects/{project}/lots/{lot_id}/{how}", json=body)
+
+    def lot_curve(self, project: str, **rules: object) -> CurveOut:
+        """rules: `size`, `plan` and its numbers; what is left out is the policy's."""
+        return self._send(CurveOut, "GET", f"/v1/projects/{project}/lots/curve", params=rules, retry=True)
 
     # --- webhooks ----------------------------------------------------------------------------------------
 

@@ -18,12 +18,14 @@ from loop.domain.errors import AskanceError, CycleFailed, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.queue_rules import QueueRules
 from loop.domain.routing import Action
+from loop.domain.workflow import Workflow
 from serving.api.schemas.models import CycleIn, CycleOut
 from serving.api.schemas.predictions import DecisionOut, PredictionOut
 from serving.api.schemas.projects import PolicyOut, ProjectOut, RecipeOut
 from serving.api.schemas.queue import QueueRulesOut
 from serving.api.schemas.review import LeaseOut, TaskOut
 from serving.api.schemas.shapes import ShapeIO
+from serving.api.schemas.workflow import WorkflowOut
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan(day=3, drifting=2, drifted=5, after=3, per_second=10_000.0, per_second_during_cycle=10_000.0)
@@ -87,6 +89,7 @@ class MemoryService:
             retain_rate=1.0,
             durability="before-answer",
             queue=QueueRulesOut.model_validate(asdict(QueueRules())),
+            workflow=WorkflowOut.model_validate(asdict(Workflow())),
         )
         recipe = RecipeOut(version=1, labels=[], guidelines="")
         return ProjectOut(id=project, recipe=recipe, policy=policy, champion_id="model-2", created_at=NOW)
@@ -171,7 +174,9 @@ def _task(task_id: str, digest: str) -> TaskOut:
         reason="",
         detections=[],
         recipe_version=1,
+        stage="review",
         answers=[],
+        returned=None,
         draft=None,
         created_at=NOW,
     )

@@ -233,7 +233,9 @@ def _task(index: int, digest: str) -> TaskOut:
         reason="",
         detections=[],
         recipe_version=1,
+        stage="review",
         answers=[],
+        returned=None,
         draft=None,
         created_at=now,
     )

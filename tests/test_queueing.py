@@ -144,14 +144,19 @@ def test_what_a_task_needs_comes_from_stage_source_and_labels():
     [
         (Person(token_id="t"), Lane(Stage.ANNOTATE), True),
         (Person(token_id="t"), Lane(Stage.ANNOTATE, groups=("leads",)), False),
+        (Person(token_id="t"), Lane(Stage.ANNOTATE, person="t"), True),
+        (Person(token_id="t"), Lane(Stage.ANNOTATE, person="other"), False),
         (Person(token_id="t", groups=("leads",)), Lane(Stage.ANNOTATE, groups=("experts", "leads")), True),
         (Person(token_id="t", skills=("night",)), Lane(Stage.ANNOTATE, skills=("night", "signs")), False),
         (Person(token_id="t", skills=("night", "signs")), Lane(Stage.ANNOTATE, skills=("night",)), True),
     ],
-    ids=["anybody", "not in the group", "in one of the groups", "one skill of two", "more than it takes"],
+    ids=[
+        "anybody", "not in the group", "meant for them", "for another", "in one of the groups", "one skill of two",
+        "more than it takes",
+    ],
 )  # fmt: skip
 def test_who_may_do_what(person, lane, may):
-    """One of the groups, all of the skills; a lane comes back from its key."""
+    """One of the groups, all of the skills, the one person; a lane comes back from its key."""
     assert person.may_do(lane) is may
     assert person.may_do(lane_of(lane.key)) is may
 

@@ -25,6 +25,10 @@ class EventType:
 
 
 _ITEM = "9f2c" + 60 * "0"
+_LOT = {
+    "lot_id": "lot_1", "source": "", "items": 200, "inspected": 20, "defects": 1,
+    "reason": "1 of 20 inspected have defects: accepted with at most 1",
+}  # fmt: skip
 
 # Nothing here tells an audit from a risky prediction: what a webhook says may end where reviewers read it.
 EVENT_TYPES: Mapping[str, EventType] = {
@@ -63,8 +67,8 @@ EVENT_TYPES: Mapping[str, EventType] = {
         ),
         EventType(
             "prediction.reviewed",
-            "A person answered, or all that the policy asks: the prediction was right, or was corrected. corrections "
-            "counts by kind of error.",
+            "A person answered, or all that the policy asks, and the answer passed QA and its lot if there were any: "
+            "the prediction was right, or was corrected. corrections counts by kind of error.",
             {
                 "prediction_id": "pred_1",
                 "task_id": "task_1",
@@ -74,6 +78,9 @@ EVENT_TYPES: Mapping[str, EventType] = {
                 "corrections": {"missed": 1, "localisation": 2},
             },
         ),
+        EventType("lot.accepted", "The answers of a lot are ground truth, by its sample or by hand.", _LOT),
+        EventType("lot.rejected", "The sample spoke against a lot: people look at each of its answers.", _LOT),
+        EventType("lot.reopened", "An operator has people look at each answer of a lot.", _LOT),
         EventType(
             "comment.created",
             "Somebody says something of an item: a comment, an issue, or a question about the guidelines.",
@@ -186,7 +193,7 @@ def announcement(kind: str, actor: str, body: Mapping[str, object]) -> Announcem
 
 def _type_of(kind: str, body: Mapping[str, object]) -> str:
     """Kinds of the history that are announced under their own name need no line here."""
-    if kind == "task.submitted":
+    if kind in ("task.submitted", "task.accepted", "task.settled"):
         return "prediction.reviewed" if body.get("prediction_id") and body.get("settles", True) else ""
     if kind == "task.skipped" and not body.get("closed", True):
         return ""

@@ -16,7 +16,8 @@ class Person:
     max_tasks_a_day: int | None = None
 
     def may_do(self, lane: Lane) -> bool:
-        return lane.open_to(frozenset(self.groups), frozenset(self.skills))
+        mine = lane.person in ("", self.token_id)
+        return mine and lane.open_to(frozenset(self.groups), frozenset(self.skills))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,12 @@ from loop.domain.efforts import Effort
 from loop.domain.embedding_map import EmbeddingMap
 from loop.domain.function_calls import Asked, FunctionCall, Ran
 from loop.domain.item import Item, Split
+from loop.domain.lot import Lot, LotState, Member
 from loop.domain.model import ModelVersion, Promotion
 from loop.domain.people import Person
 from loop.domain.prediction import Detection, Inference, Prediction
 from loop.domain.project import Project, Recipe
+from loop.domain.qa import HeldAnswer, Standing
 from loop.domain.review import Draft, Submission, Task, TaskState
 from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.domain.routing import Policy
@@ -343,6 +345,15 @@ class Tasks(Protocol):
         that others lock."""
         ...
 
+    def meant_for(self, project_id: str, *, person: str, now: datetime, limit: int) -> list[Task]:
+        """Those that are leasable as of `leasable`, and meant for this person, of whatever lane."""
+        ...
+
+    def lapsed(self, now: datetime, *, project_id: str | None, limit: int) -> list[Task]:
+        """Unfinished tasks, held by nobody, that are reserved for a person who has had the time, or whose token is
+        revoked; locked, skips those that others lock. project_id: None: of all projects."""
+        ...
+
     def handed_out(self, project_id: str, *, limit: int) -> Mapping[str, int]:
         """How many of the last `limit` tasks that were leased are of each source."""
         ...
@@ -394,7 +405,11 @@ class Submissions(Protocol):
         ...
 
     def works_answered(self) -> Mapping[str, int]:
-        """By person: how many works it answered. One that was opened anew counts once."""
+        """By person: how many works it answered, or judged. One that was opened anew counts once."""
+        ...
+
+    def settle(self, submission_id: str, *, settles: bool) -> None:
+        """Say whether it brought its item the truth, which is known only later where answers wait for others."""
         ...
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Submission]: ...
@@ -488,6 +503,92 @@ class Drafts(Protocol):
 
     def drop(self, task_id: str, reviewer: str | None) -> None:
         """reviewer None: of all."""
+        ...
+
+
+class HeldAnswers(Protocol):
+    """By work. Who writes one has locked the work (`Tasks.work_for_update`)."""
+
+    def find(self, work_id: str) -> HeldAnswer | None: ...
+    def get(self, work_id: str) -> HeldAnswer:
+        """Raises NotFound."""
+        ...
+
+    def save(self, answer: HeldAnswer) -> None:
+        """In place of that of an earlier round."""
+        ...
+
+    def stand(self, work_id: str, standing: Standing) -> None: ...
+    def drop(self, work_id: str) -> None: ...
+
+
+class Lots(Protocol):
+    """Who locks a lot and works locks the lot first; who has locked works does not ask for a lot's lock."""
+
+    def add(self, lot: Lot) -> bool:
+        """False where the project has one that is filling for this source."""
+        ...
+
+    def get(self, project_id: str, lot_id: str) -> Lot:
+        """Raises NotFound."""
+        ...
+
+    def state(self, lot_id: str) -> LotState: ...
+    def for_update(self, lot_id: str) -> Lot:
+        """Locked until the transaction ends. Raises NotFound."""
+        ...
+
+    def filling(self, project_id: str, source: str) -> Lot | None:
+        """That which takes tasks, locked."""
+        ...
+
+    def save(self, lot: Lot) -> None:
+        """Of a locked lot."""
+        ...
+
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[Lot]:
+        """Newest first; `after` is a lot's id."""
+        ...
+
+    def put(self, lot_id: str, works: Mapping[str, str]) -> None:
+        """works: the item of each."""
+        ...
+
+    def draw(self, work_ids: Sequence[str]) -> None:
+        """The order of inspection."""
+        ...
+
+    def members(self, lot_id: str) -> list[Member]:
+        """By place."""
+        ...
+
+    def inspected(self, work_id: str, *, defect: bool) -> None:
+        """What QA found; the first time counts."""
+        ...
+
+    def set_void(self, work_id: str, *, void: bool) -> None: ...
+    def recall(self, lot_id: str) -> None:
+        """The answers that are in QA, from there."""
+        ...
+
+    def withdraw(self, lot_id: str) -> None:
+        """The answers that became the truth without QA wait again."""
+        ...
+
+    def unfollowed(self, lot_id: str, *, limit: int) -> list[str]:
+        """Works whose answers wait, or were recalled, by id."""
+        ...
+
+    def stirring(self) -> list[str]:
+        """Lots of all projects that are not decided, or have answers which their verdict has not reached."""
+        ...
+
+    def counts(self, lot_ids: Sequence[str]) -> Mapping[str, Mapping[Standing, int]]:
+        """Of the answers of each."""
+        ...
+
+    def voids(self, lot_ids: Sequence[str]) -> Mapping[str, int]:
+        """How many works of each ended without an answer."""
         ...
 
 
@@ -892,6 +993,8 @@ class Transaction(Protocol):
     efforts: Efforts
     comments: Comments
     drafts: Drafts
+    held_answers: HeldAnswers
+    lots: Lots
     people: People
     truths: Truths
     models: Models

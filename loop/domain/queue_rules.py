@@ -113,16 +113,19 @@ def _stage(name: str) -> Stage:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Tasks that the same people may do. groups: one of them, or anybody where there is none. skills: all of them."""
+    """Tasks that the same people may do. groups: one of them, or anybody where there is none. skills: all of them.
+    person: a token's id, who alone may do them; "": whoever."""
 
     stage: Stage
     groups: tuple[str, ...] = ()
     skills: tuple[str, ...] = ()
+    person: str = ""
 
     @property
     def key(self) -> str:
         """As it is stored; equal lanes have equal keys."""
-        return "|".join((self.stage.value, ",".join(sorted(set(self.groups))), ",".join(sorted(set(self.skills)))))
+        parts = [self.stage.value, ",".join(sorted(set(self.groups))), ",".join(sorted(set(self.skills)))]
+        return "|".join([*parts, self.person] if self.person else parts)
 
     def open_to(self, groups: frozenset[str], skills: frozenset[str]) -> bool:
         return (not self.groups or not groups.isdisjoint(self.groups)) and skills.issuperset(self.skills)
@@ -130,8 +133,8 @@ class Lane:
 
 def lane_of(key: str) -> Lane:
     """The lane that `Lane.key` named."""
-    stage, groups, skills = key.split("|")
-    return Lane(Stage(stage), _names(groups), _names(skills))
+    stage, groups, skills, *person = key.split("|", 3)
+    return Lane(Stage(stage), _names(groups), _names(skills), *person)
 
 
 def _names(joined: str) -> tuple[str, ...]:
@@ -179,8 +182,9 @@ def checked_rules(rules: QueueRules) -> QueueRules:
             _require(name, value, low, high)
     checked_names("group", rules.groups)
     checked_names("skill", (rule.skill for rule in rules.skills))
-    if rules.people.get(Stage.ADJUDICATE, 1) != 1:
-        raise Invalid("one person adjudicates an item.", hint="Leave people.adjudicate out.")
+    for stage, does in ((Stage.ADJUDICATE, "adjudicates an item"), (Stage.QA, "judges an answer")):
+        if rules.people.get(stage, 1) != 1:
+            raise Invalid(f"one person {does}.", hint=f"Leave people.{stage} out.")
     if (rules.escalate_after_seconds is None) != (not rules.escalation_group):
         raise Invalid("escalate_after_seconds and escalation_group go together.", hint="Give both, or neither of them.")
     return rules

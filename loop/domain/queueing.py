@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loop.domain.queue_rules import Lane, QueueRules
-from loop.domain.review import ADJUDICATION_SEAT, Task, Urgency
+from loop.domain.review import ADJUDICATION_SEAT, QA_SEAT, Task, Urgency
 from loop.domain.stage import Stage
 
 
@@ -55,11 +55,20 @@ def seats(draft: Task, rules: QueueRules, labels: Iterable[str], *, several: boo
 
 def adjudication(of: Task, rules: QueueRules, labels: Iterable[str], *, now: datetime) -> Task:
     """The task of who decides between the answers to the work of `of`."""
-    task = Task(
-        id=f"{of.work_id}-adjudicate",
+    return placed(_judging(of, Stage.ADJUDICATE, ADJUDICATION_SEAT, now), rules, labels, begins=now)
+
+
+def quality_task(of: Task, rules: QueueRules, labels: Iterable[str], *, now: datetime) -> Task:
+    """The task of who looks at the answer to the work of `of`."""
+    return placed(_judging(of, Stage.QA, QA_SEAT, now), rules, labels, begins=now)
+
+
+def _judging(of: Task, stage: Stage, seat: int, now: datetime) -> Task:
+    return Task(
+        id=f"{of.work_id}-{stage}",
         work_id=of.work_id,
-        seat=ADJUDICATION_SEAT,
-        stage=Stage.ADJUDICATE,
+        seat=seat,
+        stage=stage,
         project_id=of.project_id,
         item_digest=of.item_digest,
         prediction_id=of.prediction_id,
@@ -70,8 +79,9 @@ def adjudication(of: Task, rules: QueueRules, labels: Iterable[str], *, now: dat
         source=of.source,
         people=of.people,
         round=of.round,
+        begun=of.begun,
+        lot_id=of.lot_id,
     )
-    return placed(task, rules, labels, begins=now)
 
 
 def alarmed(task: Task, rules: QueueRules, now: datetime) -> Task:
@@ -92,7 +102,7 @@ def alarmed(task: Task, rules: QueueRules, now: datetime) -> Task:
         )
     if task.urgency is Urgency.OVERDUE and rules.escalation_group:
         lane = Lane(task.stage, groups=(rules.escalation_group,))
-        return replace(task, urgency=Urgency.ESCALATED, lane=lane.key, alarm_at=None)
+        return replace(task, urgency=Urgency.ESCALATED, lane=lane.key, alarm_at=None, reserved_until=None)
     return replace(task, alarm_at=None)
 
 

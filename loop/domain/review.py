@@ -4,7 +4,7 @@
      ▲                │ ├────skip────► skipped ─┤
      ├─release/expiry─┘ └─heartbeat─┐           │
      ├─skip, for others ◄───────────┘           │
-     └──────────────────re-open─────────────────┘
+     └───────re-open, or returned by QA──────────┘
 
 Every lease raises the task's epoch (a fencing token, Kleppmann 2016): whoever acts with an older epoch, or
 after the expiry, is refused, however late the message comes.
@@ -29,6 +29,7 @@ from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 
 ADJUDICATION_SEAT = 0
+QA_SEAT = -1
 
 
 class TaskState(StrEnum):
@@ -53,8 +54,12 @@ class Task:
 
     priority: the risk that it was made for, in [0, 1]. rank: seconds, the smallest first (loop/domain/queueing.py).
     lane: `Lane.key`, who may do it; "" at making: everybody. source: of its item.
-    work_id: of the first task of its work; "" at making: its own. seat: from 1, ADJUDICATION_SEAT for an adjudication.
-    people: how many answer the work. round: how often the work was opened anew.
+    work_id: of the first task of its work; "" at making: its own. seat: from 1, ADJUDICATION_SEAT for an adjudication,
+    QA_SEAT for QA. people: how many answer the work. round: how often the work was opened anew, or returned by QA;
+    begun: the round in which it was opened last.
+    lot_id: of the lot that its work is in; None for none.
+    meant_for: who gets it before all else, a token's id; "": whoever. reserved_until: until when its lane is that
+    person's alone; None where it is not.
     due_at: None for never. alarm_at: when it becomes overdue, or is escalated; None where nothing is to come.
     with_experts: it went to the expert group, after skips.
     proposal_shown: whether the prediction is before the reviewer, where the lot decided it; None: it is.
@@ -89,10 +94,29 @@ class Task:
     urgency: Urgency = Urgency.ORDINARY
     with_experts: bool = False
     proposal_shown: bool | None = None
+    begun: int = 0
+    lot_id: str | None = None
+    meant_for: str = ""
+    reserved_until: datetime | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "work_id", self.work_id or self.id)
         object.__setattr__(self, "lane", self.lane or Lane(self.stage).key)
+
+    @property
+    def is_first_hand(self) -> bool:
+        """Of those who answer before anybody judges."""
+        return self.seat > 0
+
+    @property
+    def returns(self) -> int:
+        """How often QA returned the answer since the work was opened."""
+        return self.round - self.begun
+
+    @property
+    def decides_alone(self) -> bool:
+        """Its answer is that of the work, whatever others said."""
+        return self.stage in (Stage.ADJUDICATE, Stage.QA) or self.returns > 0
 
     @property
     def finished(self) -> bool:
@@ -100,15 +124,19 @@ class Task:
 
 
 class Outcome(StrEnum):
+    """Of QA: an answer was ACCEPTED as it is, or RETURNED to its author; SUBMITTED corrects it."""
+
     SUBMITTED = "submitted"
     SKIPPED = "skipped"
+    ACCEPTED = "accepted"
+    RETURNED = "returned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """What one person answered; append-only. `corrections` counts, by error type, how the prediction
     differed from the answer; `seconds` is the time the reviewer held the task; `issues` are the warnings that the
-    answer was taken with.
+    answer was taken with, or why it was returned. Of QA, `shapes` are those that it looked at, unless it corrects them.
 
     active_seconds: of `seconds`, those in which the reviewer's tool saw work; None where it does not say.
     proposal_shown: as of the task.
@@ -177,7 +205,7 @@ def released(task: Task, *, owner: str, epoch: int, now: datetime) -> Task:
 def closed(task: Task, *, owner: str, epoch: int, now: datetime, outcome: Outcome) -> Task:
     """Answered or skipped by the holder of the lease."""
     require_live(task, owner, epoch, now)
-    return _ended(task, TaskState.DONE if outcome is Outcome.SUBMITTED else TaskState.SKIPPED)
+    return _ended(task, TaskState.SKIPPED if outcome is Outcome.SKIPPED else TaskState.DONE)
 
 
 def require_live(task: Task, owner: str, epoch: int, now: datetime) -> None:
@@ -203,7 +231,9 @@ def after_skip(work: Sequence[Task], skipped: Task, *, skips: int, rules: QueueR
     """
     others = [task for task in work if task.id != skipped.id and not task.finished]
     if skips < rules.skips_before_expert and not skipped.with_experts:
-        return [_free(skipped)]
+        # What was meant for one person is anybody's at the next look (`reserved_until` has passed).
+        lapses = None if skipped.reserved_until is None else skipped.leased_at
+        return [replace(_free(skipped), reserved_until=lapses)]
     if rules.expert_group and not skipped.with_experts:
         return [for_experts(task, rules.expert_group) for task in (_free(skipped), *others)]
     return [_ended(task, TaskState.SKIPPED) for task in (skipped, *others)]
@@ -211,35 +241,49 @@ def after_skip(work: Sequence[Task], skipped: Task, *, skips: int, rules: QueueR
 
 def reopened(work: Sequence[Task]) -> list[Task]:
     """A work from the beginning: all its seats open, in the next round, under new epochs; an adjudication waits until
-    the new answers differ. Raises Conflict where nothing of it is closed: somebody else may have re-opened it."""
+    the new answers differ, and QA until there is one. Raises Conflict where nothing of it is closed: somebody else may
+    have re-opened it."""
     if not is_closed(work):
         raise Conflict(
             f"task {work[0].work_id} is open already.",
             hint="Nothing to do: people will get it in its turn.",
             task=work[0].work_id,
         )
-    return [_anew(replace(task, round=task.round + 1)) for task in work]
+    return [_anew(replace(task, round=task.round + 1, begun=task.round + 1)) for task in work]
 
 
 def is_closed(work: Sequence[Task]) -> bool:
-    """Whether some of it is answered or skipped, so that it can be asked for again. An adjudication that nobody needs
-    any more ends without either."""
-    return any(task.finished for task in work if task.seat != ADJUDICATION_SEAT)
+    """Whether some of it is answered or skipped, so that it can be asked for again. An adjudication or a QA that nobody
+    needs any more ends without either."""
+    return any(task.finished for task in work if task.is_first_hand)
 
 
-def called(adjudication: Task) -> Task:
-    """An adjudication of an earlier round for the answers of this one."""
-    return _open_anew(adjudication)
+def called(judging: Task) -> Task:
+    """An adjudication or QA of an earlier round for the answers of this one."""
+    return open_anew(judging)
 
 
 def _anew(task: Task) -> Task:
-    if task.seat != ADJUDICATION_SEAT:
-        return _open_anew(task)
-    return _ended(replace(task, epoch=task.epoch + 1), TaskState.SKIPPED)
+    if task.is_first_hand:
+        return open_anew(task)
+    return ended_early(replace(task, epoch=task.epoch + 1))
 
 
-def _open_anew(task: Task) -> Task:
-    return replace(_free(task), epoch=task.epoch + 1, with_experts=False, urgency=Urgency.ORDINARY)
+def open_anew(task: Task) -> Task:
+    """Open under a new epoch, for whomever."""
+    return replace(
+        _free(task),
+        epoch=task.epoch + 1,
+        with_experts=False,
+        urgency=Urgency.ORDINARY,
+        meant_for="",
+        reserved_until=None,
+    )
+
+
+def ended_early(task: Task) -> Task:
+    """Closed, though nobody answered."""
+    return _ended(task, TaskState.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +300,12 @@ def resolved(answers: Sequence[Submission], *, people: int, iou: float) -> Resol
     """
     if len(answers) < people:
         return None
-    agreed = all(_alike(a.shapes, b.shapes, iou) for a, b in combinations(answers, 2))
+    agreed = all(alike(a.shapes, b.shapes, iou) for a, b in combinations(answers, 2))
     return Resolution(answers[0].shapes if agreed else None)
 
 
-def _alike(a: Sequence[Shape], b: Sequence[Shape], iou: float) -> bool:
+def alike(a: Sequence[Shape], b: Sequence[Shape], iou: float) -> bool:
+    """Whether two answers say the same: labels, and shapes that overlap by at least `iou`, one to one."""
     if not all(_is_plain(shape) for shape in (*a, *b)):
         return tuple(a) == tuple(b)  # points, attributes and links: a person decides unless they are the same
     return not corrections([Detection(shape.label, 1.0, shape.box) for shape in a], b, iou=iou)
@@ -286,7 +331,7 @@ def _ended(task: Task, state: TaskState) -> Task:
 
 def for_experts(task: Task, group: str) -> Task:
     """The same task, for that group alone."""
-    return replace(task, lane=Lane(task.stage, groups=(group,)).key, with_experts=True)
+    return replace(task, lane=Lane(task.stage, groups=(group,)).key, with_experts=True, reserved_until=None)
 
 
 def _live(task: Task, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from loop.domain.function_uses import FunctionUse
 from loop.domain.queue_rules import QueueRules
 from loop.domain.stage import Stage as Stage
+from loop.domain.workflow import Workflow
 
 
 class Action(StrEnum):
@@ -49,6 +50,7 @@ class Policy:
     durability: when accepted predictions are durable.
     queue: in which order people get tasks, and who gets which.
     functions: which custom functions run, when.
+    workflow: what becomes of their answers.
     """
 
     version: int
@@ -62,6 +64,7 @@ class Policy:
     durability: Durability = Durability.BEFORE_ANSWER
     queue: QueueRules = field(default_factory=QueueRules)
     functions: tuple[FunctionUse, ...] = ()
+    workflow: Workflow = field(default_factory=Workflow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from loop.domain.routing import Reason
 from loop.domain.rules import Issue, Rule, issue_from_json, issue_to_json, rule_from_json, rule_to_json
 from loop.domain.truth import Shape, shape_from_json, shape_to_json
 from loop.domain.webhooks import Secret
+from loop.domain.workflow import LotRules, Workflow, lot_rules_of, workflow_of
 from loop.store.types import JsonOf
 
 
@@ -101,6 +102,8 @@ FUNCTION_USES: JsonOf[tuple[FunctionUse, ...]] = JsonOf(
     lambda uses: [use_to_json(use) for use in uses],
     lambda documents: tuple(use_from_json(document) for document in documents),
 )
+WORKFLOW: JsonOf[Workflow] = JsonOf(asdict, workflow_of)
+LOT_RULES: JsonOf[LotRules] = JsonOf(asdict, lot_rules_of)
 LIMITS: JsonOf[RolloutLimits] = JsonOf(asdict, lambda document: RolloutLimits(**document))
 SECRETS: JsonOf[tuple[Secret, ...]] = JsonOf(
     lambda secrets: [{"value": s.value, "until": s.until.isoformat() if s.until else None} for s in secrets],

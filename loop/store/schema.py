@@ -36,7 +36,9 @@ from loop.domain.drift import Origin, Verdict
 from loop.domain.embedding_map import MapState
 from loop.domain.function_calls import CallState
 from loop.domain.item import Split
+from loop.domain.lot import LotState
 from loop.domain.model import PromotionKind, PromotionState
+from loop.domain.qa import Standing
 from loop.domain.review import Outcome, TaskState, Urgency
 from loop.domain.rollout import RolloutKind, RolloutState
 from loop.domain.routing import Action, Durability, Retain
@@ -53,6 +55,7 @@ from loop.store.documents import (
     LABELS,
     LIMITS,
     LINK_TYPES,
+    LOT_RULES,
     NUMBERS,
     OBJECT,
     PLACE,
@@ -64,6 +67,7 @@ from loop.store.documents import (
     SHAPES,
     SOURCE_SHIFTS,
     STRINGS,
+    WORKFLOW,
 )
 from loop.store.types import SEQUENCE, Choice, Float32Vector, ObjectFeatures, PlainText, UtcDateTime
 
@@ -82,6 +86,11 @@ UNFINISHED_TASK = text("state IN ('open', 'leased')")
 LEASED_TASK = text("state = 'leased'")
 ALARMING_TASK = text("state IN ('open', 'leased') AND alarm_at IS NOT NULL")
 HANDED_TASK = text("leased_at IS NOT NULL")
+MEANT_TASK = text("state IN ('open', 'leased') AND meant_for <> ''")
+RESERVED_TASK = text("state IN ('open', 'leased') AND reserved_until IS NOT NULL")
+FILLING_LOT = text("closed_at IS NULL")
+UNDECIDED_LOT = text("state IN ('open', 'inspecting')")
+UNFOLLOWED_ANSWER = text("standing IN ('waiting', 'recalled')")
 UNFINISHED_CYCLE = text("state IN ('queued', 'running')")
 QUEUED_PROMOTION = text("state = 'queued'")
 UNFINISHED_ANNOTATION = text("state IN ('queued', 'running')")
@@ -181,6 +190,7 @@ policies = Table(
     Column("durability", Choice(Durability), server_default=text("'before-answer'"), nullable=False),
     Column("queue", QUEUE_RULES, server_default=_EMPTY, nullable=False),
     Column("functions", FUNCTION_USES, server_default=_NONE, nullable=False),
+    Column("workflow", WORKFLOW, server_default=_EMPTY, nullable=False),
     PrimaryKeyConstraint("project_id", "version"),
     _unit("audit_rate"),
     _unit("retain_rate"),
@@ -301,6 +311,42 @@ idempotency_keys = Table(
     PrimaryKeyConstraint("token_id", "key"),
 )
 
+# Items whose answers are accepted, or looked at again, together.
+lots = Table(
+    "lots",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    _project(),
+    Column("source", PlainText, nullable=False),
+    Column("state", Choice(LotState), nullable=False),
+    Column("rules", LOT_RULES, nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("decided_at", UtcDateTime),
+    Column("inspected", Integer, nullable=False),
+    Column("defects", Integer, nullable=False),
+    Column("accept_at", Integer, nullable=False),
+    Column("reject_at", Integer, nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("version", Integer, nullable=False),
+    CheckConstraint("items >= 1 AND 0 <= defects AND defects <= inspected AND inspected <= items", name="numbers_fit"),
+    CheckConstraint("state = 'open' OR closed_at IS NOT NULL", name="closed_unless_open"),
+    CheckConstraint("(state IN ('accepted', 'rejected')) = (decided_at IS NOT NULL)", name="decided_at_once"),
+    _one_of("state", LotState),
+)
+Index(None, lots.c.project_id, lots.c.opened_at, lots.c.id)
+Index(
+    "ix_lots_filling",
+    lots.c.project_id,
+    lots.c.source,
+    unique=True,
+    sqlite_where=FILLING_LOT,
+    postgresql_where=FILLING_LOT,
+)
+Index("ix_lots_undecided", lots.c.id, sqlite_where=UNDECIDED_LOT, postgresql_where=UNDECIDED_LOT)
+
 tasks = Table(
     "tasks",
     metadata,
@@ -332,6 +378,10 @@ tasks = Table(
     Column("urgency", Choice(Urgency), nullable=False),
     Column("with_experts", Boolean, nullable=False),
     Column("proposal_shown", Boolean),
+    Column("begun", Integer, nullable=False),
+    Column("lot_id", PlainText, ForeignKey("lots.id")),
+    Column("meant_for", PlainText, nullable=False),
+    Column("reserved_until", UtcDateTime),
     UniqueConstraint("prediction_id", "policy_version", "seat"),
     UniqueConstraint("work_id", "seat"),
     _item_key(),
@@ -340,7 +390,9 @@ tasks = Table(
     CheckConstraint("(state = 'leased') = (expires_at IS NOT NULL)", name="expires_while_leased"),
     CheckConstraint("(state = 'open') = (owner IS NULL)", name="owned_unless_open"),
     CheckConstraint("epoch >= 0", name="epoch_counts"),
-    CheckConstraint("seat >= 0 AND seat <= people AND people >= 1 AND round >= 0", name="seats_count"),
+    CheckConstraint(
+        "seat >= -1 AND seat <= people AND people >= 1 AND begun >= 0 AND begun <= round", name="seats_count"
+    ),
     _one_of("stage", Stage),
     _one_of("state", TaskState),
     _one_of("urgency", Urgency),
@@ -382,6 +434,14 @@ Index(
     tasks.c.id,
     sqlite_where=HANDED_TASK,
     postgresql_where=HANDED_TASK,
+)
+Index("ix_tasks_meant", tasks.c.project_id, tasks.c.meant_for, sqlite_where=MEANT_TASK, postgresql_where=MEANT_TASK)
+Index(
+    "ix_tasks_reserved",
+    tasks.c.project_id,
+    tasks.c.reserved_until,
+    sqlite_where=RESERVED_TASK,
+    postgresql_where=RESERVED_TASK,
 )
 Index("ix_tasks_held", tasks.c.project_id, tasks.c.owner, sqlite_where=LEASED_TASK, postgresql_where=LEASED_TASK)
 Index(None, tasks.c.project_id, tasks.c.state)
@@ -491,6 +551,42 @@ comment_replies = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 Index(None, comment_replies.c.comment_id)
+
+# Works in lots. Like any work, one of them goes by the id of its first task.
+lot_items = Table(
+    "lot_items",
+    metadata,
+    Column("work_id", PlainText, ForeignKey("tasks.id"), primary_key=True),
+    Column("lot_id", PlainText, ForeignKey("lots.id"), nullable=False),
+    Column("item_digest", PlainText, nullable=False),
+    Column("place", Integer),
+    Column("defect", Boolean),
+    Column("void", Boolean, nullable=False),
+    UniqueConstraint("lot_id", "place"),
+)
+
+# What a work came to, on its way to the ground truth.
+held_answers = Table(
+    "held_answers",
+    metadata,
+    Column("work_id", PlainText, ForeignKey("tasks.id"), primary_key=True),
+    _project(),
+    Column("item_digest", PlainText, nullable=False),
+    Column("lot_id", PlainText, ForeignKey("lots.id")),
+    Column("round", Integer, nullable=False),
+    Column("task_id", PlainText, ForeignKey("tasks.id"), nullable=False),
+    Column("author", PlainText, nullable=False),
+    Column("submission_id", PlainText, ForeignKey("submissions.id"), nullable=False),
+    Column("submission_ids", STRINGS, nullable=False),
+    Column("shapes", SHAPES, nullable=False),
+    Column("standing", Choice(Standing), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    _item_key(),
+    _one_of("standing", Standing),
+)
+Index(None, held_answers.c.lot_id, held_answers.c.standing, held_answers.c.work_id)
+Index("ix_held_answers_unfollowed", held_answers.c.lot_id, sqlite_where=UNFOLLOWED_ANSWER,
+      postgresql_where=UNFOLLOWED_ANSWER)  # fmt: skip
 
 # What a reviewer has of an answer so far; the reviewer's, whoever has the task meanwhile.
 drafts = Table(

@@ -124,29 +124,31 @@ def newest_first(
     project_id: str,
     after: str | None,
     limit: int,
+    at: Column[Any] | None = None,
     where: Iterable[ColumnElement[bool]] = (),
 ) -> Sequence[Row[Any]]:
-    """At most `limit` rows of a project by (created_at, key) descending, starting behind the row `after`. where: of
-    those that meet all of it.
+    """At most `limit` rows of a project by (at, key) descending, starting behind the row `after`. at: None: created_at.
+    where: of those that meet all of it.
 
     Rows that are inserted meanwhile neither shift nor repeat a page. Raises Invalid for an unknown `after`.
     """
-    order = (table.c.created_at, key)
+    at = table.c.created_at if at is None else at
+    order = (at, key)
     statement = select(table).where(table.c.project_id == project_id, *where)
     if after is not None:
-        statement = statement.where(_behind(connection, table, key, project_id, after))
+        statement = statement.where(_behind(connection, at, key, project_id, after))
     statement = statement.order_by(*(column.desc() for column in order)).limit(limit)
     return connection.execute(statement).all()
 
 
-def _behind(connection: Connection, table: Table, key: Column[str], project_id: str, after: str) -> ColumnElement[bool]:
-    cursor = connection.execute(
-        select(table.c.created_at).where(table.c.project_id == project_id, key == after)
-    ).scalar()
+def _behind(
+    connection: Connection, at: Column[Any], key: Column[str], project_id: str, after: str
+) -> ColumnElement[bool]:
+    cursor = connection.execute(select(at).where(at.table.c.project_id == project_id, key == after)).scalar()
     if cursor is None:
         raise Invalid(
             f"the page cannot start after {after!r}: it is not in this list.",
             hint="Take `after` from the last entry of the page before, or leave it out to start again.",
             after=after,
         )
-    return tuple_(table.c.created_at, key) < tuple_(cursor, after)
+    return tuple_(at, key) < tuple_(cursor, after)

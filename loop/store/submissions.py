@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from loop.domain.errors import AlreadySubmitted
 from loop.domain.ports import Reviewed
@@ -50,10 +50,13 @@ class SqlSubmissions:
 
     def works_answered(self) -> Mapping[str, int]:
         counted = select(submissions.c.reviewer, func.count(submissions.c.work_id.distinct())).where(
-            submissions.c.outcome == Outcome.SUBMITTED
+            submissions.c.outcome != Outcome.SKIPPED
         )
         rows = self._connection.execute(counted.group_by(submissions.c.reviewer))
         return {str(reviewer): int(works) for reviewer, works in rows}
+
+    def settle(self, submission_id: str, *, settles: bool) -> None:
+        self._connection.execute(update(submissions).where(submissions.c.id == submission_id).values(settles=settles))
 
     def _all(self, statement: Select[Any]) -> list[Submission]:
         return [Submission(**row._mapping) for row in self._connection.execute(statement)]

@@ -27,9 +27,20 @@ from sqlalchemy.exc import IntegrityError
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.ports import Queue
 from loop.domain.queueing import one_of_each_work
-from loop.domain.review import Task, TaskState
+from loop.domain.review import Outcome, Task, TaskState
+from loop.domain.stage import Stage
 from loop.store.groups import works_of_frame
-from loop.store.schema import ALARMING_TASK, HANDED_TASK, LEASED_TASK, UNFINISHED_TASK, submissions, tasks
+from loop.store.schema import (
+    ALARMING_TASK,
+    HANDED_TASK,
+    LEASED_TASK,
+    MEANT_TASK,
+    RESERVED_TASK,
+    UNFINISHED_TASK,
+    submissions,
+    tasks,
+    tokens,
+)
 from loop.store.statements import columns, each_once, inserted, not_found, one
 
 _URGENCY = (tasks.c.rank, tasks.c.created_at, tasks.c.id)
@@ -37,7 +48,8 @@ _URGENCY = (tasks.c.rank, tasks.c.created_at, tasks.c.id)
 _STRIDE = 500
 _CHANGING = (
     "state", "epoch", "owner", "leased_at", "valid_from", "expires_at",
-    "rank", "lane", "round", "due_at", "alarm_at", "urgency", "with_experts", "proposal_shown",
+    "rank", "lane", "round", "due_at", "alarm_at", "urgency", "with_experts", "begun",
+    "meant_for", "reserved_until", "proposal_shown",
 )  # fmt: skip
 
 
@@ -174,9 +186,10 @@ class SqlTasks:
         return self._all(wanted, project=project_id, lane=queue.lane, now=now, most=limit, **source)
 
     def _had_a_part(self, stretch: Sequence[Task], person: str, now: datetime) -> frozenset[str]:
-        """Works that the person answered or skipped in their present round, or holds a task of."""
+        """Works that the person answered or skipped in their present round, or holds a task of; where the tasks are of
+        QA, also those that the person answered in any round since they were opened."""
         # What one person is to answer and nobody ever leased is nobody's yet.
-        works = {task.work_id: task.round for task in stretch if task.people > 1 or task.epoch > 0}
+        works = {task.work_id: task for task in stretch if task.people > 1 or task.epoch > 0 or not task.is_first_hand}
         if not works:
             return frozenset()
         # In this order: who submits between the two is seen by the second.
@@ -187,11 +200,32 @@ class SqlTasks:
             {"now": now},
         ).all()
         answered = self._connection.execute(
-            select(submissions.c.work_id, submissions.c.round).where(
+            select(submissions.c.work_id, submissions.c.round, submissions.c.outcome).where(
                 submissions.c.work_id.in_(works), submissions.c.reviewer == person
             )
         )
-        return frozenset({work for work, round_ in answered if round_ == works[work]} | set(held))
+        apart = {work for work, round_, outcome in answered if _keeps_apart(works[work], round_, outcome)}
+        return frozenset(apart | set(held))
+
+    def meant_for(self, project_id: str, *, person: str, now: datetime, limit: int) -> list[Task]:
+        found = self._all(
+            select(tasks)
+            .where(tasks.c.project_id == project_id, tasks.c.meant_for == person, MEANT_TASK, _FREE)
+            .order_by(*_URGENCY)
+            .limit(limit),
+            now=now,
+        )
+        apart = self._had_a_part(found, person, now)
+        return [task for task in found if task.work_id not in apart]
+
+    def lapsed(self, now: datetime, *, project_id: str | None, limit: int) -> list[Task]:
+        revoked = select(tokens.c.id).where(tokens.c.revoked_at.is_not(None))
+        wanted = select(tasks).where(
+            RESERVED_TASK, or_(tasks.c.reserved_until <= now, tasks.c.meant_for.in_(revoked)), _FREE
+        )
+        if project_id is not None:
+            wanted = wanted.where(tasks.c.project_id == project_id)
+        return self._all(wanted.limit(limit).with_for_update(skip_locked=True, of=tasks), now=now)
 
     def take(self, candidates: Sequence[Task], *, now: datetime, limit: int) -> list[Task]:
         """Rows are only locked, not changed: lease and `save` them in the same transaction."""
@@ -288,6 +322,12 @@ class SqlTasks:
             select(state, func.count()).where(tasks.c.project_id == project_id).group_by(state), {"now": now}
         )
         return dict.fromkeys(TaskState, 0) | {TaskState(state): count for state, count in rows}
+
+
+def _keeps_apart(task: Task, round_: int, outcome: Outcome) -> bool:
+    """Whether who said this of the work may not have this task of it."""
+    judges_own = task.stage is Stage.QA and outcome is Outcome.SUBMITTED and round_ >= task.begun
+    return round_ == task.round or judges_own
 
 
 def _refused(stored: Task, task: Task) -> AlreadySubmitted | StaleLease:

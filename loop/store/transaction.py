@@ -16,8 +16,10 @@ from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
 from loop.store.function_calls import SqlFunctionCalls, Triggers
 from loop.store.groups import SqlGroups
+from loop.store.held_answers import SqlHeldAnswers
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.items import SqlItems
+from loop.store.lots import SqlLots
 from loop.store.maps import SqlMaps
 from loop.store.models import SqlModels
 from loop.store.objects import SqlObjects
@@ -51,6 +53,8 @@ class SqlTransaction:
         self.efforts: ports.Efforts = SqlEfforts(connection)
         self.comments: ports.Comments = SqlComments(connection)
         self.drafts: ports.Drafts = SqlDrafts(connection)
+        self.held_answers: ports.HeldAnswers = SqlHeldAnswers(connection)
+        self.lots: ports.Lots = SqlLots(connection)
         self.people: ports.People = SqlPeople(connection)
         self.truths: ports.Truths = SqlTruths(connection)
         self.models: ports.Models = SqlModels(connection)

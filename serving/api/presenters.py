@@ -1,7 +1,8 @@
 """From domain records to the shapes of the API."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Literal
 
 from loop.domain.clips import FrameView
 from loop.domain.corrections import corrections
@@ -13,6 +14,7 @@ from loop.domain.project import Project
 from loop.domain.recipe import Recipe, recipe_to_json
 from loop.domain.review import Outcome, Submission, Task
 from loop.domain.rollout import ShadowAnswer
+from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
 from loop.review import Assignment
 from serving.api.schemas.items import ItemOut, SubmissionDetailOut
@@ -20,8 +22,11 @@ from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
 from serving.api.schemas.predictions import DetectionOut, PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.projects import ProjectOut
 from serving.api.schemas.recipes import RecipeOut
-from serving.api.schemas.review import AnswerOut, DraftOut, SubmissionOut, TaskFrameOut, TaskOut
-from serving.api.schemas.shapes import ShapeIO, TruthOut
+from serving.api.schemas.review import AnswerOut, DraftOut, ReturnedOut, SubmissionOut, TaskFrameOut, TaskOut
+from serving.api.schemas.shapes import IssueOut, ShapeIO, TruthOut
+
+# What reviewers are told of a stage. All others must not be told apart.
+_STAGES: Mapping[Stage, Literal["adjudicate", "qa"]] = {Stage.ADJUDICATE: "adjudicate", Stage.QA: "qa"}
 
 
 def project_out(project: Project) -> ProjectOut:
@@ -103,8 +108,10 @@ def task_out(assignment: Assignment, tracks: Sequence[Shape] | None = None) -> T
         lease_seconds=assignment.lease_seconds,
         detections=_detections_out(assignment.proposal),
         reason=task.reason,
+        stage=_STAGES.get(task.stage, "review"),
         answers=[AnswerOut(shapes=shapes_out(answer.shapes), note=answer.note) for answer in assignment.answers],
         draft=None if assignment.draft is None else DraftOut.model_validate(assignment.draft),
+        returned=None if assignment.returned is None else _returned_out(assignment.returned),
         created_at=task.created_at,
         frames=None if assignment.frames is None else [_frame_out(view) for view in assignment.frames],
         tracks=None if tracks is None else shapes_out(tracks),
@@ -126,6 +133,11 @@ def _frame_out(view: FrameView) -> TaskFrameOut:
         image_url=image_url(item.project_id, item.digest),
         detections=_detections_out(view.detections),
     )
+
+
+def _returned_out(objection: Submission) -> ReturnedOut:
+    issues = [IssueOut.model_validate(issue) for issue in objection.issues]
+    return ReturnedOut(shapes=shapes_out(objection.shapes), issues=issues, note=objection.note)
 
 
 def image_url(project_id: str, digest: str) -> str:

@@ -18,6 +18,8 @@ OPEN_TO_ANY_TOKEN = {
     "/v1/tasks/{task_id}/draft",
     "/v1/tasks/{task_id}/submit",
     "/v1/tasks/{task_id}/skip",
+    "/v1/tasks/{task_id}/accept",
+    "/v1/tasks/{task_id}/return",
     "/v1/tasks/{task_id}/release",
     "/v1/tasks/{task_id}/check",
     "/v1/tasks/{task_id}/actions/{name}",
@@ -36,7 +38,7 @@ def filled(path: str, project: str = "shapes") -> str:
         names
         | {"endpoint_id": "x", "message_id": "x"}
         | {"annotation_id": "x", "selection_id": "x", "cycle_id": "x", "token_id": "x", "rollout_id": "x", "number": 0}
-        | {"version": 1, "name": "x", "call_id": "x", "comment_id": "x", "group_id": "x"}
+        | {"version": 1, "name": "x", "call_id": "x", "comment_id": "x", "group_id": "x", "lot_id": "x"}
     )
 
 

@@ -56,10 +56,11 @@ def test_a_reload_goes_on_with_the_same_task(service):
 
 
 def test_nothing_in_a_task_tells_an_audit(service):
-    """Audits are blind: the task a reviewer gets has neither stage nor risk nor reasons."""
+    """Audits are blind: the task a reviewer gets has neither risk nor reasons, and its stage is a review as any."""
     service.predict(picture())
     (task,) = leased(service)
-    assert not {"stage", "risk", "priority", "decision", "reasons"} & set(task)
+    assert not {"risk", "priority", "decision", "reasons"} & set(task)
+    assert task["stage"] == "review"
 
 
 def test_the_most_urgent_comes_first(service):

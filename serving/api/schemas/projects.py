@@ -13,6 +13,7 @@ from serving.api.schemas.models import CycleOut
 from serving.api.schemas.queue import QueueRulesIn, QueueRulesOut
 from serving.api.schemas.recipes import RecipeOut
 from serving.api.schemas.wire import In, Out, Unit
+from serving.api.schemas.workflow import WorkflowIn, WorkflowOut
 
 
 class Me(Out):
@@ -53,6 +54,7 @@ class PolicyOut(Out):
     durability: Durability = Field(description="when an accepted prediction is durable")
     queue: QueueRulesOut
     functions: list[FunctionUseIO]
+    workflow: WorkflowOut
 
 
 class PolicyIn(In):
@@ -70,6 +72,7 @@ class PolicyIn(In):
     functions: list[FunctionUseIO] | None = Field(
         default=None, max_length=100, description="in place of the present ones"
     )
+    workflow: WorkflowIn | None = None
 
 
 class ProjectIn(In):

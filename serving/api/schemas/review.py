@@ -1,7 +1,7 @@
 """Tasks, leases and submissions."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
@@ -53,6 +53,14 @@ class TaskFrameOut(Out):
     detections: list[DetectionOut] = Field(description="of the newest prediction")
 
 
+class ReturnedOut(Out):
+    """What QA says of the answer that this task is to give anew."""
+
+    shapes: list[ShapeIO] = Field(description="as they were answered")
+    issues: list[IssueOut]
+    note: str
+
+
 class TaskOut(Out):
     """A task in my hands. Nothing in it tells an audit from routed work, so that audits are blind."""
 
@@ -68,7 +76,11 @@ class TaskOut(Out):
     lease_seconds: int
     detections: list[DetectionOut] = Field(description="the model's proposal")
     reason: str = Field(description="why it was selected; empty for routed work and audits")
-    answers: list[AnswerOut] = Field(description="between which this task decides; empty for all other work")
+    stage: Literal["review", "adjudicate", "qa"]
+    answers: list[AnswerOut] = Field(
+        description="between which this task decides, or the one that QA looks at; empty for all other work"
+    )
+    returned: ReturnedOut | None = Field(description="what is wrong with the answer before")
     draft: DraftOut | None = Field(description="what I had of it before")
     created_at: datetime
     frames: list[TaskFrameOut] | None = Field(

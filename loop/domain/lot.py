@@ -1,0 +1,153 @@
+"""Lots: items whose answers are accepted, or all looked at again, together.
+
+    open ──full, or old──► inspecting ──sample speaks for it──► accepted
+                                │                                 ▲ │
+                                └─────sample speaks against it──► rejected   (the two arrows: an operator, by hand)
+
+A lot fills with tasks as they are made. At closing the order of inspection is drawn. The answers of those drawn go to
+QA as they come; the others wait. In an accepted lot they become ground truth; in a rejected one QA looks at each.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from loop.domain.errors import Conflict
+from loop.domain.qa import Standing
+from loop.domain.sampling_plans import Judgement, LotVerdict, Plan, Sequential, judged, numbers_of
+from loop.domain.workflow import LotRules
+
+
+class LotState(StrEnum):
+    OPEN = "open"
+    INSPECTING = "inspecting"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+    @property
+    def decided(self) -> bool:
+        return self in (LotState.ACCEPTED, LotState.REJECTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """source: of its items, "" for whatever. items: how many it has. closed_at: when it took its last.
+
+    inspected, defects: on which it was decided, or that are known so far; accept_at, reject_at: so many defects decide
+    at that count (accept_at -1: none). reason, actor: of the decision. version: grows with each decision.
+    """
+
+    id: str
+    project_id: str
+    source: str
+    state: LotState
+    rules: LotRules
+    items: int
+    opened_at: datetime
+    closed_at: datetime | None = None
+    decided_at: datetime | None = None
+    inspected: int = 0
+    defects: int = 0
+    accept_at: int = -1
+    reject_at: int = 0
+    reason: str = ""
+    actor: str = ""
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A work of a lot. place: in the order of inspection, from 0; None until the lot is closed. defect: what QA found;
+    None where it has not looked. void: it ended without an answer. standing: of its answer; None where there is none.
+    """
+
+    work_id: str
+    item_digest: str
+    place: int | None
+    defect: bool | None
+    void: bool
+    standing: Standing | None = None
+
+    @property
+    def counts(self) -> bool:
+        """What ended without an answer is as if it had not been in the lot."""
+        return not self.void or self.defect is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """judgement: None where nothing of the lot was answered in the end. wanted: works that must be looked at now, in
+    their order."""
+
+    judgement: Judgement | None
+    wanted: tuple[str, ...]
+
+
+def is_due(lot: Lot, now: datetime) -> bool:
+    """Whether it takes no more tasks for its age."""
+    after = lot.rules.close_after_seconds
+    return after is not None and now >= lot.opened_at + timedelta(seconds=after)
+
+
+def filled(lot: Lot, count: int, now: datetime) -> Lot:
+    """With `count` items more, for which it has room; closed where it is full."""
+    items = lot.items + count
+    return replace(lot, items=items, closed_at=now if items >= lot.rules.size else None)
+
+
+def inspection(plan: Plan, members: Sequence[Member]) -> Inspection:
+    """What the plan says now. members: with their places, in whatever order.
+
+    Of a sequential plan one is wanted at a time, since the next is looked at only where the verdict needs it; what QA
+    found counts in the order of drawing. Of a fixed sample all are, and count as they come.
+    """
+    order = sorted((member for member in members if member.counts), key=lambda member: member.place or 0)
+    if not order:
+        return Inspection(None, ())
+    sample = order[: numbers_of(plan, len(order)).most]
+    unseen = [member.work_id for member in sample if member.defect is None]
+    if isinstance(plan, Sequential) and unseen:
+        sample = sample[: next(at for at, member in enumerate(sample) if member.defect is None)]
+        unseen = unseen[:1]
+    found = [member.defect for member in sample if member.defect is not None]
+    judgement = judged(plan, lot=len(order), inspected=len(found), defects=sum(found))
+    return Inspection(judgement, tuple(unseen) if judgement.verdict is LotVerdict.CONTINUE else ())
+
+
+def by_sample(lot: Lot, found: Inspection, now: datetime) -> Lot:
+    """The lot with what is known of it, decided where that is enough."""
+    judgement = found.judgement
+    if judgement is None:
+        return replace(_decided(lot, LotState.ACCEPTED, now), reason="nothing was answered", actor="service")
+    lot = replace(
+        lot,
+        inspected=judgement.inspected,
+        defects=judgement.defects,
+        accept_at=judgement.accept_at,
+        reject_at=judgement.reject_at,
+        reason=judgement.reason,
+        actor="service",
+    )
+    if judgement.verdict is LotVerdict.CONTINUE:
+        return lot
+    return _decided(lot, LotState.ACCEPTED if judgement.verdict is LotVerdict.ACCEPT else LotState.REJECTED, now)
+
+
+def by_hand(lot: Lot, state: LotState, *, version: int | None, actor: str, reason: str, now: datetime) -> Lot:
+    """An operator's decision, in whatever state the lot is. version: that the operator saw; None: whatever it is.
+    Raises Conflict where somebody else decided since, or decided the same."""
+    if lot.state is state or version not in (None, lot.version):
+        by = f" by {lot.actor}" if lot.actor else ""
+        raise Conflict(
+            f"lot {lot.id} is {lot.state}{by} (version {lot.version}).",
+            hint="Look at it again (askance lots show) before you decide otherwise.",
+            lot=lot.id,
+            state=lot.state.value,
+            version=lot.version,
+        )
+    return replace(_decided(lot, state, now), closed_at=lot.closed_at or now, reason=reason, actor=actor)
+
+
+def _decided(lot: Lot, state: LotState, now: datetime) -> Lot:
+    return replace(lot, state=state, decided_at=now, version=lot.version + 1)

@@ -1,0 +1,39 @@
+"""Answers on their way to the ground truth."""
+
+from sqlalchemy import Connection, delete, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from loop.domain.qa import HeldAnswer, Standing
+from loop.store.schema import held_answers
+from loop.store.statements import columns, first, not_found
+
+
+class SqlHeldAnswers:
+    """Implements `loop.domain.ports.HeldAnswers`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, work_id: str) -> HeldAnswer | None:
+        row = first(self._connection, held_answers, work_id=work_id)
+        return None if row is None else HeldAnswer(**row._mapping)
+
+    def get(self, work_id: str) -> HeldAnswer:
+        found = self.find(work_id)
+        if found is None:
+            raise not_found("answer", work_id=work_id)
+        return found
+
+    def save(self, answer: HeldAnswer) -> None:
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        row = columns(answer)
+        kept = dialect.insert(held_answers).values(row)
+        self._connection.execute(kept.on_conflict_do_update(index_elements=["work_id"], set_=row))
+
+    def stand(self, work_id: str, standing: Standing) -> None:
+        self._connection.execute(
+            update(held_answers).where(held_answers.c.work_id == work_id).values(standing=standing)
+        )
+
+    def drop(self, work_id: str) -> None:
+        self._connection.execute(delete(held_answers).where(held_answers.c.work_id == work_id))

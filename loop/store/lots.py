@@ -1,0 +1,136 @@
+"""Lots, and the works in them."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+
+from loop.domain.lot import Lot, LotState, Member
+from loop.domain.qa import Standing
+from loop.store.schema import FILLING_LOT, UNDECIDED_LOT, UNFOLLOWED_ANSWER, held_answers, lot_items, lots
+from loop.store.statements import columns, inserted, newest_first, not_found, one
+
+_CHANGING = (
+    "state", "items", "closed_at", "decided_at", "inspected", "defects", "accept_at", "reject_at", "reason", "actor",
+    "version",
+)  # fmt: skip
+
+
+class SqlLots:
+    """Implements `loop.domain.ports.Lots`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, lot: Lot) -> bool:
+        return inserted(self._connection, lots, columns(lot))
+
+    def get(self, project_id: str, lot_id: str) -> Lot:
+        return Lot(**one(self._connection, lots, "lot", project_id=project_id, id=lot_id)._mapping)
+
+    def state(self, lot_id: str) -> LotState:
+        return LotState(self._connection.scalars(select(lots.c.state).where(lots.c.id == lot_id)).one())
+
+    def for_update(self, lot_id: str) -> Lot:
+        row = self._connection.execute(select(lots).where(lots.c.id == lot_id).with_for_update()).first()
+        if row is None:
+            raise not_found("lot", id=lot_id)
+        return Lot(**row._mapping)
+
+    def filling(self, project_id: str, source: str) -> Lot | None:
+        row = self._connection.execute(
+            select(lots).where(lots.c.project_id == project_id, lots.c.source == source, FILLING_LOT).with_for_update()
+        ).first()
+        return None if row is None else Lot(**row._mapping)
+
+    def save(self, lot: Lot) -> None:
+        values = {name: getattr(lot, name) for name in _CHANGING}
+        self._connection.execute(update(lots).where(lots.c.id == lot.id).values(values))
+
+    def page(self, project_id: str, *, after: str | None, limit: int) -> list[Lot]:
+        rows = newest_first(
+            self._connection, lots, key=lots.c.id, at=lots.c.opened_at, project_id=project_id, after=after, limit=limit
+        )
+        return [Lot(**row._mapping) for row in rows]
+
+    def put(self, lot_id: str, works: Mapping[str, str]) -> None:
+        self._connection.execute(
+            insert(lot_items),
+            [{"work_id": work, "lot_id": lot_id, "item_digest": item, "void": False} for work, item in works.items()],
+        )
+
+    def draw(self, work_ids: Sequence[str]) -> None:
+        placed = update(lot_items).where(lot_items.c.work_id == bindparam("of")).values(place=bindparam("at"))
+        self._connection.execute(placed, [{"of": work_id, "at": at} for at, work_id in enumerate(work_ids)])
+
+    def members(self, lot_id: str) -> list[Member]:
+        rows = self._connection.execute(
+            select(
+                lot_items.c.work_id,
+                lot_items.c.item_digest,
+                lot_items.c.place,
+                lot_items.c.defect,
+                lot_items.c.void,
+                held_answers.c.standing,
+            )
+            .outerjoin(held_answers, held_answers.c.work_id == lot_items.c.work_id)
+            .where(lot_items.c.lot_id == lot_id)
+            .order_by(lot_items.c.place, lot_items.c.work_id)
+        )
+        return [Member(**row._mapping) for row in rows]
+
+    def inspected(self, work_id: str, *, defect: bool) -> None:
+        first = lot_items.c.work_id == work_id, lot_items.c.defect.is_(None)
+        self._connection.execute(update(lot_items).where(*first).values(defect=defect))
+
+    def set_void(self, work_id: str, *, void: bool) -> None:
+        self._connection.execute(update(lot_items).where(lot_items.c.work_id == work_id).values(void=void))
+
+    def recall(self, lot_id: str) -> None:
+        self._connection.execute(
+            update(held_answers)
+            .where(held_answers.c.lot_id == lot_id, held_answers.c.standing == Standing.IN_QA)
+            .values(standing=Standing.RECALLED)
+        )
+
+    def withdraw(self, lot_id: str) -> None:
+        unseen = select(lot_items.c.work_id).where(lot_items.c.lot_id == lot_id, lot_items.c.defect.is_(None))
+        self._connection.execute(
+            update(held_answers)
+            .where(held_answers.c.lot_id == lot_id, held_answers.c.standing == Standing.SETTLED)
+            .where(held_answers.c.work_id.in_(unseen))
+            .values(standing=Standing.WAITING)
+        )
+
+    def unfollowed(self, lot_id: str, *, limit: int) -> list[str]:
+        return list(
+            self._connection.scalars(
+                select(held_answers.c.work_id)
+                .where(held_answers.c.lot_id == lot_id, UNFOLLOWED_ANSWER)
+                .order_by(held_answers.c.work_id)
+                .limit(limit)
+            )
+        )
+
+    def stirring(self) -> list[str]:
+        behind = select(held_answers.c.lot_id).where(UNFOLLOWED_ANSWER, held_answers.c.lot_id.is_not(None)).distinct()
+        wanted = select(lots.c.id).where(or_(UNDECIDED_LOT, lots.c.id.in_(behind))).order_by(lots.c.id)
+        return list(self._connection.scalars(wanted))
+
+    def counts(self, lot_ids: Sequence[str]) -> Mapping[str, Mapping[Standing, int]]:
+        rows = self._connection.execute(
+            select(held_answers.c.lot_id, held_answers.c.standing, func.count())
+            .where(held_answers.c.lot_id.in_(list(lot_ids)))
+            .group_by(held_answers.c.lot_id, held_answers.c.standing)
+        )
+        found: dict[str, dict[Standing, int]] = {lot_id: dict.fromkeys(Standing, 0) for lot_id in lot_ids}
+        for lot_id, standing, count in rows:
+            found[lot_id][standing] = int(count)
+        return found
+
+    def voids(self, lot_ids: Sequence[str]) -> Mapping[str, int]:
+        rows = self._connection.execute(
+            select(lot_items.c.lot_id, func.count())
+            .where(lot_items.c.lot_id.in_(list(lot_ids)), lot_items.c.void)
+            .group_by(lot_items.c.lot_id)
+        )
+        return dict.fromkeys(lot_ids, 0) | {str(lot_id): int(count) for lot_id, count in rows}
