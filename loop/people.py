@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from loop.domain import review
 from loop.domain.access import Permission, Token, may, require
@@ -11,6 +12,7 @@ from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.queue_rules import checked_names
 from loop.domain.queueing import placed
 from loop.domain.review import ADJUDICATION_SEAT, Task
+from loop.domain.stage import Stage
 from loop.proposals import labels_proposed
 
 
@@ -77,7 +79,13 @@ class Oversight:
         with self.store.begin() as tx:
             work = tx.tasks.work_for_update(task_id)
             require(operator, Permission.OPERATE, work[0].project_id)
-            return self._reopen(tx, work, operator.name)
+            if work[0].stage is Stage.GOLDEN:
+                raise Conflict(
+                    f"task {task_id} is of a golden item, which one person answers once.",
+                    hint="Re-open the work on an item instead: askance reopen DIGEST --project PROJECT.",
+                    task=task_id,
+                )
+            return reopen_work(tx, work, operator.name, self.clock())
 
     def reopen_item(self, operator: Token, project_id: str, item_digest: str) -> list[Task]:
         """All work on an item again, but for what is open already; Conflict where that is all of it."""
@@ -91,21 +99,23 @@ class Oversight:
                     hint="It is in the queue already." if works else "It never had a task: select it for people.",
                     item=item_digest,
                 )
-            return [task for work in closed for task in self._reopen(tx, work, operator.name)]
+            now = self.clock()
+            return [task for work in closed for task in reopen_work(tx, work, operator.name, now)]
 
-    def _reopen(self, tx: Transaction, work: list[Task], actor: str) -> list[Task]:
-        now = self.clock()
-        rules = tx.projects.get(work[0].project_id).policy.queue
-        labels = labels_proposed(tx, work[0])
-        anew = review.reopened(work)
-        seats = [placed(task, rules, labels, begins=now) for task in anew if task.seat != ADJUDICATION_SEAT]
-        for task in [*seats, *(task for task in anew if task.seat == ADJUDICATION_SEAT)]:
-            tx.tasks.reopen(task)
-        body = {
-            "task_id": seats[0].work_id,
-            "item_digest": seats[0].item_digest,
-            "prediction_id": seats[0].prediction_id,
-            "round": seats[0].round,
-        }
-        tx.events.add(Event("task.reopened", seats[0].project_id, actor, body, now))
-        return seats
+
+def reopen_work(tx: Transaction, work: Sequence[Task], actor: str, now: datetime) -> list[Task]:
+    """All seats of a locked work, open again. Raises Conflict where nothing of it is closed."""
+    rules = tx.projects.get(work[0].project_id).policy.queue
+    labels = labels_proposed(tx, work[0])
+    anew = review.reopened(work)
+    seats = [placed(task, rules, labels, begins=now) for task in anew if task.seat != ADJUDICATION_SEAT]
+    for task in [*seats, *(task for task in anew if task.seat == ADJUDICATION_SEAT)]:
+        tx.tasks.reopen(task)
+    body = {
+        "task_id": seats[0].work_id,
+        "item_digest": seats[0].item_digest,
+        "prediction_id": seats[0].prediction_id,
+        "round": seats[0].round,
+    }
+    tx.events.add(Event("task.reopened", seats[0].project_id, actor, body, now))
+    return seats

@@ -11,6 +11,7 @@ from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project, Recipe, checked_slug, labels_named
+from loop.domain.quality_rules import QualityPolicy, quality_of_document
 from loop.domain.queue_rules import QueueRules, checked_rules, require_known, rules_of
 from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState, checked_share
 from loop.domain.routing import Policy
@@ -54,16 +55,20 @@ class Administration:
         project_id: str,
         actor: str,
         queue_changes: Mapping[str, Any] | None = None,
+        quality_changes: Mapping[str, Mapping[str, Any]] | None = None,
         **changes: float | int | str,
     ) -> Policy:
         """The policy with `changes` under the next version; decisions made before keep theirs. queue_changes: of the
-        queue's rules, as plain values (`rules_of`). Raises Invalid."""
+        queue's rules, as plain values (`rules_of`). quality_changes: likewise of `QualityPolicy`, by its parts. Raises
+        Invalid."""
         with self.store.begin() as tx:
             old = tx.projects.get(project_id).policy
             queue = _changed_rules(tx, old.queue, queue_changes or {})
-            policy = replace(old, version=old.version + 1, queue=queue, **changes)  # type: ignore[arg-type]
+            quality = _changed_quality(old.quality, quality_changes or {})
+            policy = replace(old, version=old.version + 1, queue=queue, quality=quality, **changes)  # type: ignore[arg-type]
             tx.projects.save_policy(project_id, policy)
-            body = {"version": policy.version, **changes, **({"queue": queue_changes} if queue_changes else {})}
+            parts = {"queue": queue_changes, "quality": quality_changes}
+            body = {"version": policy.version, **changes, **{name: part for name, part in parts.items() if part}}
             tx.events.add(Event("policy.changed", project_id, actor, body, self.clock()))
         return policy
 
@@ -303,6 +308,11 @@ def _changed_rules(tx: Transaction, old: QueueRules, changes: Mapping[str, Any])
         skills=frozenset(skill for person in people for skill in person.skills),
     )
     return rules
+
+
+def _changed_quality(old: QualityPolicy, changes: Mapping[str, Mapping[str, Any]]) -> QualityPolicy:
+    present = asdict(old)
+    return quality_of_document({part: {**values, **changes.get(part, {})} for part, values in present.items()})
 
 
 def previous_champion(history: list[Promotion], champion_id: str | None) -> str:

@@ -21,10 +21,15 @@ from loop.domain.queueing import adjudication, in_turn, placed
 from loop.domain.recipe import Recipe
 from loop.domain.review import ADJUDICATION_SEAT, Draft, Outcome, Submission, Task
 from loop.domain.rules import Issue, require_no_errors
+from loop.domain.settling import Merged
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
 from loop.escalation import sound_alarms
-from loop.proposals import labels_proposed
+from loop.golden import closed as golden_closed
+from loop.golden import handing
+from loop.golden import told as golden_told
+from loop.proposals import labels_proposed, prediction_shown
+from loop.settling import merged_for, settle
 
 MAX_DRAFT_BYTES = 1_000_000  # of JSON; holds the 5,000 shapes of the largest answer
 _MOST_COUNTED = 1000
@@ -36,7 +41,7 @@ _REMEMBERED = 200  # tasks handed out, by which the turns of sources go
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """A task in a reviewer's hands with what is needed to work on it. answers: between which an adjudication decides,
-    oldest first. draft: what the reviewer had of it before."""
+    oldest first; merged: what they come to. draft: what the reviewer had of it before."""
 
     task: Task
     item: Item
@@ -44,11 +49,14 @@ class Assignment:
     lease_seconds: int
     answers: tuple[Submission, ...] = ()
     draft: Draft | None = None
+    merged: Merged | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """open: tasks that nobody holds, counted up to 1000. why: what kept the reviewer from more, "" for nothing."""
+    """open: tasks that nobody holds, counted up to 1000; in tens, rounded up, where golden items are among other work,
+    since handing one out leaves the exact number as it was. why: what kept the reviewer from more, or what is said of
+    the own standing; "" for nothing."""
 
     assignments: list[Assignment]
     open: int
@@ -79,6 +87,7 @@ class Desk:
         goes on where it was.
         """
         now = self.clock()
+        secret = self.store.secret()  # which may have to be made, in a transaction of its own
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
             if project.policy.queue.due_seconds:  # what is due by an earlier policy is left to the background
@@ -92,9 +101,13 @@ class Desk:
                 held=len(held),
                 answered_today=_answered_today(tx, person, project, now),
             )
+            golden = handing(tx, project, person, held, secret, now, self.entropy)
+            if golden.standing.waits:
+                free = golden.alone(allowed.tasks)
+            else:
+                free = golden.mixed(_taken(tx, project, person, now, allowed.tasks), allowed.tasks)
             taken = [
-                review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds)
-                for task in _taken(tx, project, person, now, allowed.tasks)
+                review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds) for task in free
             ]
             for task in taken:
                 tx.tasks.save(task)
@@ -103,8 +116,8 @@ class Desk:
             drafts = tx.drafts.of([task.id for task in held[:count] + [t for t in taken if t.epoch > 1]], token.id)
             return Leased(
                 [_assignment(tx, project, task, drafts.get(task.id)) for task in tasks],
-                tx.tasks.count_open(project_id, now, at_most=_MOST_COUNTED),
-                allowed.why,
+                _told_open(tx.tasks.count_open(project_id, now, at_most=_MOST_COUNTED), exact=not golden.mixes),
+                allowed.why or golden.why(len(tasks)),
             )
 
     def heartbeat(self, token: Token, task_id: str, epoch: int) -> Task:
@@ -170,9 +183,11 @@ class Desk:
             work = tx.tasks.work_for_update(task_id)
             task = next(one for one in work if one.id == task_id)
             require(token, Permission.REVIEW, task.project_id)
-            said = tx.submissions.of_work(task.work_id)
+            golden = task.stage is Stage.GOLDEN
+            said = tx.golden.said(task_id) if golden else tx.submissions.of_work(task.work_id)
             if earlier := [one for one in said if (one.task_id, one.epoch) == (task_id, epoch)]:
-                return _same_or_conflict(earlier[0], token, epoch, content)
+                same = _same_or_conflict(earlier[0], token, epoch, content)
+                return golden_told(tx, tx.projects.get(task.project_id), same) if golden else same
             now = self.clock()
             closed = review.closed(task, owner=token.id, epoch=epoch, now=now, outcome=outcome)
             project = tx.projects.get(task.project_id)
@@ -201,6 +216,8 @@ class Desk:
                 round=task.round,
                 settles=False,
             )
+            if golden:
+                return golden_closed(tx, project, submission, closed)
             of_round = [one for one in said if one.round == task.round]
             _require_new(of_round, submission)
             if outcome is Outcome.SKIPPED:
@@ -229,7 +246,12 @@ def _answered_today(tx: Transaction, person: Person, project: Project, now: date
     if tasks_a_day(person, project.policy.queue) is None:
         return 0
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return tx.submissions.count_since(project.id, person.token_id, midnight)
+    kinds = (tx.submissions, tx.golden)
+    return sum(kind.count_since(project.id, person.token_id, midnight) for kind in kinds)
+
+
+def _told_open(count: int, *, exact: bool) -> int:
+    return count if exact else min(-(-count // 10) * 10, _MOST_COUNTED)
 
 
 def _taken(tx: Transaction, project: Project, person: Person, now: datetime, count: int) -> list[Task]:
@@ -266,13 +288,16 @@ def _window(
 
 
 def _assignment(tx: Transaction, project: Project, task: Task, draft: Draft | None) -> Assignment:
-    proposal = _proposal(tx, task, _recipe_of(tx, project, task))
+    recipe = _recipe_of(tx, project, task)
+    proposal = _proposal(tx, task, recipe)
     answers: tuple[Submission, ...] = ()
+    merged = None
     if task.stage is Stage.ADJUDICATE:
         said = tx.submissions.of_work(task.work_id)
         answers = tuple(one for one in _answers(said) if one.round == task.round)
+        merged = merged_for(tx, task, recipe)
     item = tx.items.get(task.project_id, task.item_digest)
-    return Assignment(task, item, proposal, project.policy.lease_seconds, answers, draft)
+    return Assignment(task, item, proposal, project.policy.lease_seconds, answers, draft, merged)
 
 
 def _answers(submissions: Sequence[Submission]) -> list[Submission]:
@@ -299,22 +324,20 @@ def _submitted(
     earlier: Sequence[Submission],
     project: Project,
 ) -> Submission:
-    rules = project.policy.queue
-    decides = closed.stage is Stage.ADJUDICATE
-    answers = [submission] if decides else [*_answers(earlier), submission]
-    people = 1 if decides else closed.people
-    in_one_recipe = [replace(one, shapes=project.recipe.translated(one.shapes)) for one in answers]
-    resolution = review.resolved(in_one_recipe, people=people, iou=rules.agreement_iou)
-    settled = resolution is not None and resolution.shapes is not None
-    submission = replace(submission, settles=settled)
+    alone = closed.people == 1 or closed.stage is Stage.ADJUDICATE
+    answers = [submission] if alone else [*_answers(earlier), submission]
+    settlement = None if alone or len(answers) < closed.people else settle(tx, project, closed, answers)
+    shapes = submission.shapes if alone else settlement.shapes if settlement else None
+    settles = shapes is not None
+    submission = replace(submission, settles=settles)
     tx.submissions.add(submission)
     tx.tasks.save(closed)
     tx.drafts.drop(closed.id, None)
-    if resolution is not None and resolution.shapes is not None:
-        tx.truths.add(_truth_from(tx, submission, resolution.shapes, [one.id for one in answers]))
-    elif resolution is not None:
-        _call_adjudicator(tx, work, closed, rules, submission.created_at)
-    tx.events.add(_closed_event(submission, closed, settles=settled))
+    if shapes is not None:
+        tx.truths.add(_truth_from(tx, submission, shapes, [one.id for one in answers]))
+    elif settlement is not None:
+        _call_adjudicator(tx, work, closed, project.policy.queue, submission.created_at)
+    tx.events.add(_closed_event(submission, closed, settles=settles))
     return submission
 
 
@@ -361,9 +384,10 @@ def _recipe_of(tx: Transaction, project: Project, task: Task) -> Recipe:
 
 def _proposal(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, ...]:
     """What the model said, in the words of a recipe."""
-    if task.prediction_id is None:
+    prediction_id = prediction_shown(tx, task)
+    if prediction_id is None:
         return ()
-    return recipe.proposed(tx.predictions.get(task.project_id, task.prediction_id).detections)
+    return recipe.proposed(tx.predictions.get(task.project_id, prediction_id).detections)
 
 
 def _content_digest(outcome: Outcome, shapes: tuple[Shape, ...], note: str) -> str:
@@ -392,7 +416,7 @@ def _corrected(
     tx: Transaction, task: Task, project: Project, shapes: tuple[Shape, ...], outcome: Outcome
 ) -> Mapping[str, int]:
     """By the newest recipe: a label that is gone counts neither as found nor as missed."""
-    if task.prediction_id is None or outcome is Outcome.SKIPPED:
+    if outcome is Outcome.SKIPPED or prediction_shown(tx, task) is None:
         return {}
     detections, truth = _proposal(tx, task, project.recipe), project.recipe.translated(shapes)
     return {error.value: n for error, n in corrections(detections, truth, iou=project.policy.failure_iou).items()}

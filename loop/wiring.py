@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+from loop.agreement import Agreement
 from loop.annotation import Annotator, RouteTogether
 from loop.checking import Checking
 from loop.controller import Controller, CycleSettings
@@ -18,6 +19,7 @@ from loop.drift import DriftWatch
 from loop.duplicates import Duplicates
 from loop.escalation import Escalation
 from loop.exchange.sources import FsspecSources
+from loop.golden import GoldenItems
 from loop.maps import Maps
 from loop.outgoing import HttpSender
 from loop.people import Oversight
@@ -31,6 +33,7 @@ from loop.rule_functions import RegisteredFunctions
 from loop.search import ReferenceSpaces, ServedIndex, ServedObjects
 from loop.selecting import Selector
 from loop.settings import Settings
+from loop.standings import Standings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.webhooks import Deliverer, DeliverySettings, Webhooks
@@ -66,6 +69,9 @@ class Services:
     recipes: Recipes
     checking: Checking
     oversight: Oversight
+    golden: GoldenItems
+    standings: Standings
+    agreement: Agreement
     escalation: Escalation
     controller: Controller
     served_index: ServedIndex
@@ -130,6 +136,9 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         ),
         desk=Desk(store, utc_now, os.urandom, checking.function_issues),
         oversight=Oversight(store, utc_now),
+        golden=GoldenItems(store, utc_now),
+        standings=Standings(store, utc_now),
+        agreement=Agreement(store),
         escalation=Escalation(store, utc_now),
         recipes=Recipes(store, lambda: functions.names, utc_now),
         checking=checking,
@@ -157,7 +166,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
 
 
 def administer(settings: Settings, store: SqlStore, blobs: Blobs) -> Administration:
-    policy = replace(settings.policy.as_policy(), queue=settings.queue.as_rules())
+    policy = replace(settings.policy.as_policy(), queue=settings.queue.as_rules(), quality=settings.quality)
     return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom)
 
 

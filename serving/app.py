@@ -190,6 +190,7 @@ class Worker:
             ("webhooks", _giving_way(self._send_webhooks), _WORK_SECONDS),
             ("drift", _giving_way(self._look_for_drift), _DRIFT_SECONDS),
             ("deadlines", _giving_way(self._sound_alarms), _DEADLINE_SECONDS),
+            ("work to be done anew", _giving_way(self._do_anew), _DEADLINE_SECONDS),
             ("maps that grow", _giving_way(self._follow_maps), _LOOK_AGAIN_SECONDS),
         ]
         self._threads = [
@@ -274,6 +275,11 @@ class Worker:
     def _sound_alarms(self, _: Controller) -> None:
         """Of tasks that are not done when they are due, also where nobody leases."""
         self._services.escalation.sound()
+
+    def _do_anew(self, _: Controller) -> None:
+        """What people decided who have been paused since."""
+        while self._services.standings.redo() and not self._stop.is_set():
+            pass
 
     def _maps(self, _: Controller) -> bool:
         """Whether there was one to draw."""

@@ -80,9 +80,7 @@ def test_disagreement_goes_to_a_person_with_what_is_disputed() -> None:
     )
     assert found.verdict is Verdict.ADJUDICATE
     assert found.disputed == (1, 2)
-    assert [reason.code for reason in found.reasons] == [
-        "agreement-below-threshold", "existence-unsure", "existence-unsure",
-    ]  # fmt: skip
+    assert [reason.code for reason in found.reasons] == ["existence-unsure", "existence-unsure"]
     assert "marked by a, not by b" in found.reasons[1].detail
 
 

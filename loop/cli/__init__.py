@@ -20,7 +20,8 @@ import loop.cli.cycles
 import loop.cli.annotations
 import loop.cli.projects
 import loop.cli.recipes
-import loop.cli.people  # noqa: F401
+import loop.cli.people
+import loop.cli.quality  # noqa: F401
 
 # isort: on
 from loop.cli.command_line import app

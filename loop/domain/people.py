@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from loop.domain.queue_rules import Lane, QueueRules
+from loop.domain.stage import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,8 @@ class Person:
     max_tasks_a_day: int | None = None
 
     def may_do(self, lane: Lane) -> bool:
-        return lane.open_to(frozenset(self.groups), frozenset(self.skills))
+        """Golden items are handed out apart (loop/golden.py): each task is one person's."""
+        return lane.stage is not Stage.GOLDEN and lane.open_to(frozenset(self.groups), frozenset(self.skills))
 
 
 @dataclass(frozen=True, slots=True)

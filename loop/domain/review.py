@@ -17,12 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import combinations
 from typing import Any
 
-from loop.domain.corrections import corrections
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
-from loop.domain.prediction import Detection
 from loop.domain.queue_rules import Lane, QueueRules
 from loop.domain.rules import Issue
 from loop.domain.stage import Stage
@@ -228,34 +225,6 @@ def _anew(task: Task) -> Task:
 
 def _open_anew(task: Task) -> Task:
     return replace(_free(task), epoch=task.epoch + 1, with_experts=False, urgency=Urgency.ORDINARY)
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """What the answers of all people come to. shapes: None where they differ and another person must decide."""
-
-    shapes: tuple[Shape, ...] | None
-
-
-def resolved(answers: Sequence[Submission], *, people: int, iou: float) -> Resolution | None:
-    """None until `people` have answered. answers: of one round, oldest first, none of them a skip.
-
-    Where each answer has the shapes of each other one (label, and IoU of at least `iou`, one to one), the first stands.
-    """
-    if len(answers) < people:
-        return None
-    agreed = all(_alike(a.shapes, b.shapes, iou) for a, b in combinations(answers, 2))
-    return Resolution(answers[0].shapes if agreed else None)
-
-
-def _alike(a: Sequence[Shape], b: Sequence[Shape], iou: float) -> bool:
-    if not all(_is_plain(shape) for shape in (*a, *b)):
-        return tuple(a) == tuple(b)  # points, attributes and links: a person decides unless they are the same
-    return not corrections([Detection(shape.label, 1.0, shape.box) for shape in a], b, iou=iou)
-
-
-def _is_plain(shape: Shape) -> bool:
-    return shape.type.is_region and not (shape.attributes or shape.links or shape.group or shape.track)
 
 
 def _lasting(task: Task, now: datetime, seconds: int) -> Task:

@@ -5,6 +5,7 @@ import hmac
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from loop.domain.quality_rules import QualityPolicy
 from loop.domain.queue_rules import QueueRules
 from loop.domain.stage import Stage as Stage
 
@@ -47,6 +48,7 @@ class Policy:
     retain: of which accepted predictions the image is kept; retain_rate: probability in [0, 1] for `sampled`.
     durability: when accepted predictions are durable.
     queue: in which order people get tasks, and who gets which.
+    quality: when answers of several people become one, how people are checked, and who is trusted.
     """
 
     version: int
@@ -59,6 +61,7 @@ class Policy:
     retain_rate: float = 1.0
     durability: Durability = Durability.BEFORE_ANSWER
     queue: QueueRules = field(default_factory=QueueRules)
+    quality: QualityPolicy = field(default_factory=QualityPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +100,17 @@ def asks_several(secret: bytes, ticket: str, policy: Policy) -> bool:
     """Whether an item gets as many people as its stage asks for; independent of the other draws. ticket: an id that
     nobody can choose, of the prediction or the task."""
     return _drawn(secret, f"several {ticket}", policy.queue.people_share)
+
+
+def draws_golden(secret: bytes, reviewer: str, task_id: str, given: int, policy: Policy) -> bool:
+    """Whether a person gets a golden item instead of this task. given: how many golden items the person had, so that
+    the draw is another after each, and none that can be repeated by giving the task back."""
+    return _drawn(secret, f"golden {reviewer} {task_id} {given}", policy.quality.golden.rate)
+
+
+def golden_order(secret: bytes, reviewer: str, item_digest: str) -> bytes:
+    """By what a person's golden items are ordered: each has an order of its own, which nobody can foresee."""
+    return hmac.new(secret, f"golden {reviewer} {item_digest}".encode(), hashlib.sha256).digest()
 
 
 def _drawn(secret: bytes, ticket: str, rate: float) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, update
 
 from loop.domain.item import Item, Split
-from loop.store.schema import ground_truths, items, tasks
+from loop.store.schema import ORDINARY_TASK, ground_truths, items, tasks
 from loop.store.statements import columns, ignoring_conflicts, inserted, newest_first, not_found, one
 
 _IN_ONE_QUERY = 500  # values; databases limit them
@@ -52,5 +52,7 @@ class SqlItems:
             part = digests[start : start + _IN_ONE_QUERY]
             for table in (tasks, ground_truths):
                 of_project = select(table.c.item_digest).where(table.c.project_id == project_id)
+                if table is tasks:
+                    of_project = of_project.where(ORDINARY_TASK)
                 found.update(self._connection.scalars(of_project.where(table.c.item_digest.in_(part))))
         return frozenset(found)

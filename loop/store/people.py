@@ -1,14 +1,12 @@
 """People: what operators say of reviewers, by their tokens."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.people import Person
 from loop.store.schema import people, tokens
-from loop.store.statements import columns
+from loop.store.statements import columns, put
 
 # The token's row is there also for who is not described. Locked as strongly as it can be without holding off who refers
 # to it.
@@ -35,7 +33,4 @@ class SqlPeople:
         return {row.token_id: Person(**row._mapping) for row in self._connection.execute(select(people))}
 
     def save(self, person: Person) -> None:
-        dialect: Any = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        row = columns(person)
-        kept = dialect.insert(people).values(row)
-        self._connection.execute(kept.on_conflict_do_update(index_elements=["token_id"], set_=row))
+        put(self._connection, people, columns(person))

@@ -7,6 +7,7 @@ Foreign keys into a project carry the project's id too: nothing can point into a
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -34,6 +35,7 @@ from loop.domain.drift import Origin, Verdict
 from loop.domain.embedding_map import MapState
 from loop.domain.item import Split
 from loop.domain.model import PromotionKind, PromotionState
+from loop.domain.quality_rules import Standing
 from loop.domain.review import Outcome, TaskState, Urgency
 from loop.domain.rollout import RolloutKind, RolloutState
 from loop.domain.routing import Action, Durability, Retain
@@ -48,8 +50,11 @@ from loop.store.documents import (
     LABELS,
     LIMITS,
     LINK_TYPES,
+    MERGED,
     NUMBERS,
     OBJECT,
+    PAIRS,
+    QUALITY_POLICY,
     QUEUE_RULES,
     REASONS,
     RULES,
@@ -58,6 +63,7 @@ from loop.store.documents import (
     SHAPES,
     SOURCE_SHIFTS,
     STRINGS,
+    VOTES,
 )
 from loop.store.types import SEQUENCE, Choice, Float32Vector, ObjectFeatures, PlainText, UtcDateTime
 
@@ -76,6 +82,8 @@ UNFINISHED_TASK = text("state IN ('open', 'leased')")
 LEASED_TASK = text("state = 'leased'")
 ALARMING_TASK = text("state IN ('open', 'leased') AND alarm_at IS NOT NULL")
 HANDED_TASK = text("leased_at IS NOT NULL")
+# A golden item's task counts nowhere as work on that item.
+ORDINARY_TASK = text("stage <> 'golden'")
 UNFINISHED_CYCLE = text("state IN ('queued', 'running')")
 QUEUED_PROMOTION = text("state = 'queued'")
 UNFINISHED_ANNOTATION = text("state IN ('queued', 'running')")
@@ -172,6 +180,7 @@ policies = Table(
     Column("retain_rate", Double, server_default=text("1"), nullable=False),
     Column("durability", Choice(Durability), server_default=text("'before-answer'"), nullable=False),
     Column("queue", QUEUE_RULES, server_default=_EMPTY, nullable=False),
+    Column("quality", QUALITY_POLICY, server_default=_EMPTY, nullable=False),
     PrimaryKeyConstraint("project_id", "version"),
     _unit("audit_rate"),
     _unit("retain_rate"),
@@ -377,26 +386,34 @@ Index("ix_tasks_held", tasks.c.project_id, tasks.c.owner, sqlite_where=LEASED_TA
 Index(None, tasks.c.project_id, tasks.c.state)
 Index(None, tasks.c.project_id, tasks.c.item_digest)
 
+
+def _submission_columns() -> list[Column[Any]]:
+    """The fields of `loop.domain.review.Submission`."""
+    return [
+        Column("id", PlainText, primary_key=True),
+        Column("task_id", PlainText, ForeignKey("tasks.id"), nullable=False),
+        _project(),
+        Column("item_digest", PlainText, nullable=False),
+        Column("reviewer", PlainText, nullable=False),
+        Column("epoch", Integer, nullable=False),
+        Column("outcome", Choice(Outcome), nullable=False),
+        Column("shapes", SHAPES, nullable=False),
+        Column("note", PlainText, nullable=False),
+        Column("content_digest", PlainText, nullable=False),
+        Column("corrections", OBJECT, nullable=False),
+        Column("seconds", Double, nullable=False),
+        Column("created_at", UtcDateTime, nullable=False),
+        Column("issues", ISSUES, nullable=False, server_default=_NONE),
+        Column("work_id", PlainText, nullable=False),
+        Column("round", Integer, nullable=False),
+        Column("settles", Boolean, nullable=False),
+    ]
+
+
 submissions = Table(
     "submissions",
     metadata,
-    Column("id", PlainText, primary_key=True),
-    Column("task_id", PlainText, ForeignKey("tasks.id"), nullable=False),
-    _project(),
-    Column("item_digest", PlainText, nullable=False),
-    Column("reviewer", PlainText, nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("outcome", Choice(Outcome), nullable=False),
-    Column("shapes", SHAPES, nullable=False),
-    Column("note", PlainText, nullable=False),
-    Column("content_digest", PlainText, nullable=False),
-    Column("corrections", OBJECT, nullable=False),
-    Column("seconds", Double, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("issues", ISSUES, nullable=False, server_default=_NONE),
-    Column("work_id", PlainText, nullable=False),
-    Column("round", Integer, nullable=False),
-    Column("settles", Boolean, nullable=False),
+    *_submission_columns(),
     UniqueConstraint("task_id", "epoch"),
     UniqueConstraint("work_id", "round", "reviewer"),
     _item_key(),
@@ -417,6 +434,96 @@ drafts = Table(
     Column("saved_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("task_id", "reviewer"),
 )
+
+# What golden items were marked, with the trusted answer; taken back, a row stays, so that its versions go on.
+golden_items = Table(
+    "golden_items",
+    metadata,
+    Column("project_id", PlainText, nullable=False),
+    Column("item_digest", PlainText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("shapes", SHAPES, nullable=False),
+    Column("added_by", PlainText, nullable=False),
+    Column("added_at", UtcDateTime, nullable=False),
+    Column("removed", Boolean, nullable=False),
+    PrimaryKeyConstraint("project_id", "item_digest"),
+    _item_key(),
+    CheckConstraint("version >= 1", name="version_counts"),
+)
+
+golden_seats = Table(
+    "golden_seats",
+    metadata,
+    Column("task_id", PlainText, ForeignKey("tasks.id"), primary_key=True),
+    _project(),
+    Column("reviewer", PlainText, nullable=False),
+    Column("item_digest", PlainText, nullable=False),
+    Column("prediction_id", PlainText, ForeignKey("predictions.id")),
+    Column("given_at", UtcDateTime, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    _item_key(),
+)
+Index(None, golden_seats.c.project_id, golden_seats.c.reviewer, golden_seats.c.given_at)
+
+# Apart from submissions, so that nothing which counts those ever counts an answer to a golden item.
+golden_answers = Table(
+    "golden_answers",
+    metadata,
+    *_submission_columns(),
+    Column("version", Integer, nullable=False),
+    Column("score", OBJECT),
+    UniqueConstraint("task_id", "epoch"),
+    _item_key(),
+    _one_of("outcome", Outcome),
+)
+Index(None, golden_answers.c.project_id, golden_answers.c.reviewer, golden_answers.c.created_at)
+
+standings = Table(
+    "standings",
+    metadata,
+    _project(),
+    Column("reviewer", PlainText, nullable=False),
+    Column("standing", Choice(Standing), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("why", PlainText, nullable=False),
+    Column("training", Boolean),
+    PrimaryKeyConstraint("project_id", "reviewer"),
+    _one_of("standing", Standing),
+)
+
+# Works to be done anew, until they are open again.
+redos = Table(
+    "redos",
+    metadata,
+    Column("submission_id", PlainText, ForeignKey("submissions.id"), primary_key=True),
+    Column("work_id", PlainText, nullable=False),
+    _project(),
+    Column("reviewer", PlainText, nullable=False),
+)
+
+agreements = Table(
+    "agreements",
+    metadata,
+    Column("work_id", PlainText, nullable=False),
+    Column("round", Integer, nullable=False),
+    _project(),
+    Column("item_digest", PlainText, nullable=False),
+    Column("reviewers", STRINGS, nullable=False),
+    Column("adjudicated", Boolean, nullable=False),
+    Column("f1", Double, nullable=False),
+    Column("iou", Double),
+    Column("pairs", PAIRS, nullable=False),
+    Column("votes", VOTES, nullable=False),
+    Column("reasons", REASONS, nullable=False),
+    Column("merged", MERGED),
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("work_id", "round"),
+    _item_key(),
+    _unit("f1"),
+)
+_newest_first(agreements, "work_id")
+Index(None, agreements.c.project_id, agreements.c.item_digest)
 
 ground_truths = Table(
     "ground_truths",

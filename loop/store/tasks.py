@@ -27,7 +27,15 @@ from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.ports import Queue
 from loop.domain.queueing import one_of_each_work
 from loop.domain.review import Task, TaskState
-from loop.store.schema import ALARMING_TASK, HANDED_TASK, LEASED_TASK, UNFINISHED_TASK, submissions, tasks
+from loop.store.schema import (
+    ALARMING_TASK,
+    HANDED_TASK,
+    LEASED_TASK,
+    ORDINARY_TASK,
+    UNFINISHED_TASK,
+    submissions,
+    tasks,
+)
 from loop.store.statements import columns, each_once, inserted, not_found, one
 
 _URGENCY = (tasks.c.rank, tasks.c.created_at, tasks.c.id)
@@ -127,7 +135,9 @@ class SqlTasks:
         return found
 
     def works_of_item(self, project_id: str, item_digest: str) -> list[str]:
-        of_item = select(tasks.c.work_id).where(tasks.c.project_id == project_id, tasks.c.item_digest == item_digest)
+        of_item = select(tasks.c.work_id).where(
+            tasks.c.project_id == project_id, tasks.c.item_digest == item_digest, ORDINARY_TASK
+        )
         return list(self._connection.scalars(of_item.distinct().order_by(tasks.c.work_id)))
 
     def queues(self, project_id: str, *, by_source: bool) -> list[Queue]:
@@ -229,7 +239,7 @@ class SqlTasks:
         return [Task(**row._mapping) for row in self._connection.execute(statement, given)]
 
     def items(self, project_id: str) -> Iterator[str]:
-        return each_once(self._connection, tasks.c.item_digest, project_id)
+        return each_once(self._connection, tasks.c.item_digest, project_id, ORDINARY_TASK)
 
     def save(self, task: Task) -> None:
         """Write what changes of a task.
@@ -252,7 +262,7 @@ class SqlTasks:
     def by_recipe(self, project_id: str) -> Mapping[int, int]:
         rows = self._connection.execute(
             select(tasks.c.recipe_version, func.count())
-            .where(tasks.c.project_id == project_id, UNFINISHED_TASK)
+            .where(tasks.c.project_id == project_id, UNFINISHED_TASK, ORDINARY_TASK)
             .group_by(tasks.c.recipe_version)
         )
         return {version: count for version, count in rows}  # noqa: C416 - rows are no pairs to a type checker
@@ -272,9 +282,8 @@ class SqlTasks:
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """Has every state as a key."""
         state = case((_RAN_OUT, literal(TaskState.OPEN, tasks.c.state.type)), else_=tasks.c.state)
-        rows = self._connection.execute(
-            select(state, func.count()).where(tasks.c.project_id == project_id).group_by(state), {"now": now}
-        )
+        counted = select(state, func.count()).where(tasks.c.project_id == project_id, ORDINARY_TASK)
+        rows = self._connection.execute(counted.group_by(state), {"now": now})
         return dict.fromkeys(TaskState, 0) | {TaskState(state): count for state, count in rows}
 
 

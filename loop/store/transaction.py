@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 
 from loop.domain import ports
+from loop.store.agreements import SqlAgreements
 from loop.store.annotations import SqlAnnotations
 from loop.store.appends import Appends
 from loop.store.configuration import SqlConfiguration
@@ -12,6 +13,7 @@ from loop.store.drafts import SqlDrafts
 from loop.store.drift_reports import SqlDriftReports
 from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
+from loop.store.golden import SqlGolden
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.items import SqlItems
 from loop.store.maps import SqlMaps
@@ -24,6 +26,7 @@ from loop.store.projects import SqlProjects
 from loop.store.promotions import SqlPromotions
 from loop.store.rollouts import SqlRollouts
 from loop.store.selections import SqlSelections
+from loop.store.standings import SqlStandings
 from loop.store.submissions import SqlSubmissions
 from loop.store.tasks import SqlTasks
 from loop.store.tokens import SqlTokens
@@ -45,6 +48,9 @@ class SqlTransaction:
         self.submissions: ports.Submissions = SqlSubmissions(connection)
         self.drafts: ports.Drafts = SqlDrafts(connection)
         self.people: ports.People = SqlPeople(connection)
+        self.golden: ports.Golden = SqlGolden(connection)
+        self.standings: ports.Standings = SqlStandings(connection)
+        self.agreements: ports.Agreements = SqlAgreements(connection)
         self.truths: ports.Truths = SqlTruths(connection)
         self.models: ports.Models = SqlModels(connection)
         self.promotions: ports.Promotions = SqlPromotions(connection)

@@ -16,6 +16,7 @@ from serving.api import (
     drift,
     duplicates,
     errors,
+    golden,
     health,
     items,
     maps,
@@ -74,7 +75,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
         predictions, tasks, items, objects, duplicates, projects, recipes, models, annotations, selections, drift, maps,
-        people, webhooks, health,
+        people, golden, webhooks, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

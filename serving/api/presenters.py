@@ -12,15 +12,20 @@ from loop.domain.project import Project
 from loop.domain.recipe import Recipe, recipe_to_json
 from loop.domain.review import Submission, Task
 from loop.domain.rollout import ShadowAnswer
+from loop.domain.settling import Merged
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
+from loop.golden import TrainedSubmission
 from loop.review import Assignment
 from serving.api.schemas.items import ItemOut, SubmissionDetailOut
 from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
 from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.projects import ProjectOut
+from serving.api.schemas.quality import FeedbackOut, MergedOut
 from serving.api.schemas.recipes import RecipeOut
-from serving.api.schemas.review import AnswerOut, DraftOut, TaskOut
+from serving.api.schemas.review import AnswerOut, DraftOut, SubmissionOut, TaskOut
 from serving.api.schemas.shapes import ShapeIO, TruthOut
+
+_SUBMISSION = [name for name in SubmissionOut.model_fields if name != "golden"]
 
 
 def project_out(project: Project) -> ProjectOut:
@@ -102,6 +107,7 @@ def task_out(assignment: Assignment) -> TaskOut:
         detections=[asdict(d) | {"box": list(d.box)} for d in assignment.proposal],  # type: ignore[misc]
         reason=task.reason,
         answers=[AnswerOut(shapes=shapes_out(answer.shapes), note=answer.note) for answer in assignment.answers],
+        merged=None if assignment.merged is None else merged_out(assignment.merged),
         draft=None if assignment.draft is None else DraftOut.model_validate(assignment.draft),
         created_at=task.created_at,
     )
@@ -111,14 +117,15 @@ def image_url(project_id: str, digest: str) -> str:
     return f"/v1/projects/{project_id}/items/{digest}/image"
 
 
-def item_fields(item: Item) -> dict[str, object]:
-    fields = asdict(item)
+def item_fields(item: Item, *, blind: bool = False) -> dict[str, object]:
+    """blind: for reviewers, who could tell by an imported item's split that its truth is known."""
+    fields = asdict(item) | ({"split": None} if blind else {})
     fields.pop("project_id")
     return fields | {"image_url": image_url(item.project_id, item.digest)}
 
 
-def item_out(item: Item) -> ItemOut:
-    return ItemOut.model_validate(item_fields(item))
+def item_out(item: Item, *, blind: bool = False) -> ItemOut:
+    return ItemOut.model_validate(item_fields(item, blind=blind))
 
 
 def truth_out(truth: GroundTruth) -> TruthOut:
@@ -138,6 +145,25 @@ def lineage_out(submission: Submission) -> SubmissionDetailOut:
 
 def shapes_out(shapes: Sequence[Shape]) -> list[ShapeIO]:
     return [ShapeIO.model_validate(shape_to_json(shape)) for shape in shapes]
+
+
+def merged_out(merged: Merged) -> MergedOut:
+    return MergedOut(shapes=shapes_out(merged.shapes), disputed=list(merged.disputed))
+
+
+def submission_out(submission: Submission) -> SubmissionOut:
+    """With the trusted answer where the author is to see it."""
+    told = SubmissionOut.model_validate({name: getattr(submission, name) for name in _SUBMISSION})
+    if not isinstance(submission, TrainedSubmission):
+        return told
+    feedback = submission.golden
+    shown = FeedbackOut(
+        shapes=shapes_out(feedback.shapes),
+        precision=feedback.precision,
+        recall=feedback.recall,
+        right=feedback.right,
+    )
+    return told.model_copy(update={"golden": shown})
 
 
 def shapes_in(shapes: list[ShapeIO]) -> list[Shape]:

@@ -54,11 +54,13 @@ def get_project(project_id: str, token: Reader, wired: Wired) -> ProjectOut:
 @router.patch("/projects/{project_id}/policy")
 def change_policy(project_id: str, body: PolicyIn, token: Operator, wired: Wired) -> PolicyOut:
     """What is left out stays as it is. Decisions already made keep the policy version that made them."""
-    changes = body.model_dump(exclude_none=True, exclude={"queue"})
+    changes = body.model_dump(exclude_none=True, exclude={"queue", "quality"})
     queue = body.queue.model_dump(exclude_unset=True) if body.queue else {}
-    if not changes and not queue:
+    quality = body.quality.model_dump(exclude_unset=True) if body.quality else {}
+    if not changes and not queue and not any(quality.values()):
         raise Invalid("nothing to change.", hint=f"Name at least one of {', '.join(PolicyIn.model_fields)}.")
-    return PolicyOut.model_validate(wired.administration.change_policy(project_id, token.name, queue, **changes))
+    changed = wired.administration.change_policy(project_id, token.name, queue, quality, **changes)
+    return PolicyOut.model_validate(changed)
 
 
 @router.get("/projects/{project_id}/summary")

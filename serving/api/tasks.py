@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 
 from loop.domain.access import Permission, Token
 from serving.api.auth import Anyone, Wired, needs
-from serving.api.presenters import shapes_in, task_out
+from serving.api.presenters import shapes_in, submission_out, task_out
 from serving.api.schemas.review import (
     DraftIn,
     DraftSavedOut,
@@ -49,12 +49,12 @@ def draft(task_id: str, body: DraftIn, token: TaskReviewer, wired: Wired) -> Dra
 def submit(task_id: str, body: SubmitIn, token: TaskReviewer, wired: Wired) -> SubmissionOut:
     """My answer: all shapes that are really there. The same answer sent again gives the same submission."""
     submission = wired.desk.submit(token, task_id, body.epoch, shapes_in(body.shapes), body.note)
-    return SubmissionOut.model_validate(submission)
+    return submission_out(submission)
 
 
 @router.post("/tasks/{task_id}/skip")
 def skip(task_id: str, body: SkipIn, token: TaskReviewer, wired: Wired) -> SubmissionOut:
-    return SubmissionOut.model_validate(wired.desk.skip(token, task_id, body.epoch, body.reason))
+    return submission_out(wired.desk.skip(token, task_id, body.epoch, body.reason))
 
 
 @router.post("/tasks/{task_id}/release", status_code=204)

@@ -70,6 +70,9 @@ class _Mortal:
         self.store = store
         self.dying = False
 
+    def secret(self) -> bytes:
+        return self.store.secret()
+
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
         with self.store.begin() as tx:

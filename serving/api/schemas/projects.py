@@ -9,6 +9,7 @@ from loop.domain.access import Role
 from loop.domain.review import TaskState
 from loop.domain.routing import Durability, Retain
 from serving.api.schemas.models import CycleOut
+from serving.api.schemas.quality import QualityIn, QualityOut
 from serving.api.schemas.queue import QueueRulesIn, QueueRulesOut
 from serving.api.schemas.recipes import RecipeOut
 from serving.api.schemas.wire import In, Out, Unit
@@ -51,6 +52,7 @@ class PolicyOut(Out):
     retain_rate: Unit = Field(description="with which it is kept where retain is sampled")
     durability: Durability = Field(description="when an accepted prediction is durable")
     queue: QueueRulesOut
+    quality: QualityOut
 
 
 class PolicyIn(In):
@@ -65,6 +67,7 @@ class PolicyIn(In):
     retain_rate: Unit | None = None
     durability: Durability | None = None
     queue: QueueRulesIn | None = None
+    quality: QualityIn | None = None
 
 
 class ProjectIn(In):
