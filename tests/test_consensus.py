@@ -81,13 +81,22 @@ def test_disagreement_goes_to_a_person_with_what_is_disputed() -> None:
     assert found.verdict is Verdict.ADJUDICATE
     assert found.disputed == (1, 2)
     assert [reason.code for reason in found.reasons] == ["existence-unsure", "existence-unsure"]
-    assert "marked by a, not by b" in found.reasons[1].detail
+    assert "marked by a, not by b" in found.reasons[0].detail
+
+
+def test_agreement_below_what_is_asked_goes_to_a_person_however_sure_it_is() -> None:
+    """Only where a project asks for it: F1 does not know who is right."""
+    people = [[answer(f"r{who}", ("cell", SQUARE), *more) for who, more in enumerate(([], [], [("cell", NOWHERE)]))]]
+    assert consensus(*people[0]).verdict is Verdict.MERGED
+    rules = ConsensusRules(min_agreement=0.9)
+    (found,) = consensus_of(people, labels=LABELS, reliabilities={}, rules=rules)
+    assert (found.verdict, found.reasons[0].code) == (Verdict.ADJUDICATE, "agreement-below-threshold")
 
 
 def test_a_disputed_label_goes_to_a_person_even_where_all_else_agrees() -> None:
     alike = [("cell", moved(30.0 * number)) for number in range(1, 9)]
     found = consensus(answer("a", *alike, ("cell", SQUARE)), answer("b", *alike, ("platelet", SQUARE)))
-    assert found.agreement.f1 > RULES.min_agreement
+    assert found.agreement.f1 > 0.8
     assert found.verdict is Verdict.ADJUDICATE and [r.code for r in found.reasons] == ["label-disputed"]
     (number,) = found.disputed
     assert found.candidates[number].cluster.disputed
