@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,15 +12,16 @@ import pytest
 from loop.domain.access import Role, Token
 from loop.domain.errors import Conflict, Invalid, NotFound, StaleLease
 from loop.domain.people import Person
+from loop.domain.ports import Transaction
 from loop.domain.quality_rules import GoldenRules, QualityPolicy, QualityRules, Standing
 from loop.domain.queue_rules import QueueRules, SkillRule
 from loop.domain.queueing import placed, seats
 from loop.domain.review import Submission, TaskState
 from loop.domain.stage import Stage
-from loop.domain.truth import Shape
+from loop.domain.truth import GroundTruth, Shape
 from loop.golden import GoldenItems, TrainedSubmission
 from loop.people import Oversight
-from loop.review import Assignment, Desk
+from loop.review import Assignment, Desk, Leased
 from loop.standings import Standings
 from loop.store.database import SqlStore
 from tests.contract.records import (
@@ -46,6 +48,19 @@ OPERATOR = Token(id="tok_op", name="op", role=Role.OPERATOR, secret_digest="op",
 STANDING = QualityRules(bar=0.8, confidence=0.9, min_items=3, window=20)
 
 
+@dataclass(frozen=True)
+class _Keyed:
+    """A store whose draws are the same in each run."""
+
+    store: SqlStore
+
+    def secret(self) -> bytes:
+        return b"thirty-two bytes of a known secret"
+
+    def begin(self) -> AbstractContextManager[Transaction]:
+        return self.store.begin()
+
+
 @dataclass
 class World:
     """A project with ordinary work and golden items; the clock is moved by hand."""
@@ -54,7 +69,7 @@ class World:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.desk = Desk(self.store, self.now, os.urandom)
+        self.desk = Desk(_Keyed(self.store), self.now, os.urandom)  # type: ignore[arg-type]
         self.golden = GoldenItems(self.store, self.now)
         self.standings = Standings(self.store, self.now)
         self.oversight = Oversight(self.store, self.now)
@@ -62,7 +77,7 @@ class World:
     def now(self) -> datetime:
         return NOW + timedelta(seconds=self.seconds)
 
-    def lease(self, name: str, count: int = 1):
+    def lease(self, name: str, count: int = 1) -> Leased:
         self.seconds += 1
         return self.desk.lease(PEOPLE[name], PROJECT, count)
 
@@ -88,7 +103,7 @@ class World:
         with self.store.read() as tx:
             return [dict(one.body) for one in tx.events.after(PROJECT, 0, 10_000) if one.kind == kind]
 
-    def truth(self, number: int):
+    def truth(self, number: int) -> GroundTruth | None:
         with self.store.read() as tx:
             return tx.truths.current(PROJECT, digest(number))
 
@@ -274,7 +289,7 @@ def test_an_answer_to_a_golden_item_counts_nowhere_but_in_the_score(store: SqlSt
     assert world.truth(FIRST_GOLDEN).version == 1
 
 
-def _figures(tx, world: World) -> object:
+def _figures(tx: Transaction, world: World) -> object:
     of_item = digest(FIRST_GOLDEN)
     return (
         tx.tasks.counts(PROJECT, world.now()),
