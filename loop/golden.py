@@ -138,16 +138,16 @@ class Handing:
 
     def mixed(self, ordinary: Sequence[Task], count: int) -> list[Task]:
         """`ordinary`, some of them replaced: those stay in the queue for their next turn."""
-        handed: list[Task] = []
+        handed = self._waiting(count)
         given, digests = self.tally.given, None
-        for task in ordinary if self.mixes else ():
+        for task in ordinary[: count - len(handed)]:
             instead = None
-            if task.stage in ROUTED and self._draws(task, given):
+            if self.mixes and task.stage in ROUTED and self._draws(task, given):
                 digests = self._eligible(predicted=True) if digests is None else digests
                 instead = self._next(digests, task, [*self.held, *ordinary, *handed])
             given += instead is not None
             handed.append(instead or task)
-        return [*self._waiting(count), *(handed or ordinary)][:count]
+        return handed
 
     def _draws(self, task: Task, given: int) -> bool:
         return draws_golden(self.secret, self.person.token_id, task.id, given, self.project.policy)

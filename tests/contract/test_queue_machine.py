@@ -1,6 +1,7 @@
 """The review queue under any order of events: a model of the promises, run against the desk and a real store."""
 
 import itertools
+import math
 import os
 import tempfile
 from collections import Counter
@@ -28,16 +29,19 @@ from loop.domain.access import Role, Token
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.people import Person
 from loop.domain.ports import Transaction
+from loop.domain.quality_rules import ConsensusRules, GoldenRules, QualityPolicy, QualityRules, Standing
 from loop.domain.queue_rules import QueueRules
 from loop.domain.queueing import seats
 from loop.domain.review import Outcome, Submission
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.escalation import sound_alarms
+from loop.golden import GoldenItems
 from loop.people import Oversight
 from loop.review import Desk
+from loop.standings import Standings
 from loop.store.database import SqlStore
-from tests.contract.records import NOW, a_policy, a_project, a_task, an_item
+from tests.contract.records import NOW, a_model, a_policy, a_prediction, a_project, a_task, an_item
 
 # Runs of 50 steps: of the usual test, or of the night's (make nightly-queue).
 RUNS = {"sqlite": 1000, "postgresql": 60}
@@ -45,6 +49,7 @@ STEPS = 50
 
 LEASE_SECONDS = a_policy().lease_seconds
 WORKS = 2
+GOLDEN = (70, 71)  # numbers of items
 EXPERTS = "experts"
 # So many that three answer, another adjudicates, and two are left who may skip.
 PEOPLE = {
@@ -113,14 +118,26 @@ class Work:
     round: int = 0
     truths: int = 0
     adjudicated: bool = False
+    decided: tuple[str, float] | None = None  # by whom alone, and when, in this round
 
     @property
     def said(self) -> set[str]:
         return set(self.answers) | self.skips
 
 
+@dataclass
+class Golden:
+    """A golden item in the hands of one person."""
+
+    owner: str
+    item: str
+    seat: Seat = field(default_factory=Seat)
+    told: Submission | None = None
+
+
 class QueueMachine(RuleBasedStateMachine):
-    """Reviewers, some slow and some dead, and an operator, on one queue; the clock is a number."""
+    """Reviewers, some slow and some dead, and an operator, on one queue, with golden items among it in some projects;
+    the clock is a number."""
 
     tickets: Bundle[Ticket] = Bundle("tickets")
     projects = itertools.count()
@@ -133,6 +150,12 @@ class QueueMachine(RuleBasedStateMachine):
         self.seconds = 0.0
         self.desk = Desk(self.mortal, self._now, os.urandom)  # type: ignore[arg-type]
         self.oversight = Oversight(store, self._now)
+        self.standings = Standings(store, self._now)
+        self.golden: dict[str, Golden] = {}
+        self.marked: tuple[str, ...] = ()
+        self.paused: set[str] = set()
+        self.good: dict[str, list[float]] = {}  # when each person answered a golden item well
+        self.to_redo: dict[str, tuple[str, int]] = {}  # by submission: work and round
         self.works: dict[str, Work] = {}
         self.acknowledged: dict[str, Submission] = {}
         self.credited: set[tuple[str, str]] = set()
@@ -143,8 +166,9 @@ class QueueMachine(RuleBasedStateMachine):
         experts=st.booleans(),
         most=st.sampled_from([None, 1, 2]),
         due=st.booleans(),
+        golden=st.booleans(),
     )
-    def fill(self, people: int, skips: int, experts: bool, most: int | None, due: bool) -> None:
+    def fill(self, people: int, skips: int, experts: bool, most: int | None, due: bool, golden: bool) -> None:
         self.rules = QueueRules(
             people={Stage.ANNOTATE: people},
             skips_before_expert=skips,
@@ -153,15 +177,29 @@ class QueueMachine(RuleBasedStateMachine):
             due_seconds={Stage.ANNOTATE: 100.0} if due else {},
         )
         project = a_project(self.project)
-        project = replace(project, policy=replace(project.policy, queue=self.rules))
+        # What is merged, and what golden items do to a standing, have tests of their own: here all who differ are asked
+        # of another, and standings are given by hand.
+        quality = QualityPolicy(
+            consensus=ConsensusRules(min_agreement=1.0),
+            golden=GoldenRules(rate=1.0),  # a draw would be another for each project, and a run not repeatable
+            standing=QualityRules(min_items=100, window=100),
+        )
+        project = replace(project, policy=replace(project.policy, queue=self.rules, quality=quality))
         with self.store.begin() as tx:
             tx.projects.add(project)
+            tx.models.add(a_model(project_id=self.project))
             for number in range(WORKS):
                 tx.items.add(an_item(number, project_id=self.project))
                 first = replace(a_task(number, item=number, project_id=self.project), priority=number / WORKS)
                 tasks = seats(first, self.rules, (), several=True)
                 tx.tasks.add_all(tasks)
                 self.works[first.id] = Work({task.id: Seat() for task in tasks})
+            for number in GOLDEN if golden else ():
+                tx.items.add(an_item(number, project_id=self.project))
+                tx.predictions.add(a_prediction(number, item=number, project_id=self.project))
+        self.marked = tuple(an_item(number).digest for number in GOLDEN) if golden else ()
+        for digest in self.marked:
+            GoldenItems(self.store, self._now).mark(self.project, digest, ANSWERS["here"], "op")
 
     # --- what reviewers do ----------------------------------------------------------------------------
 
@@ -171,8 +209,9 @@ class QueueMachine(RuleBasedStateMachine):
 
     def _lease(self, name: str, count: int) -> list[Ticket]:
         """Brings what the person holds, then free tasks that the person may do, one of a work, the most urgent first,
-        each under an epoch that was never given before, with the person's draft; as many as there are."""
-        held = {task_id for task_id, seat in self._all_seats() if self._holds(seat, name)}
+        each under an epoch that was never given before, with the person's draft; as many as there are. Golden items
+        stand in for some, each once for a person and for nobody else; who is paused gets them alone."""
+        held = {task_id for task_id, seat in self._everything() if self._holds(seat, name)}
         room = max(count - len(held), 0)
         if self.rules.max_leases is not None:
             room = min(room, max(self.rules.max_leases - len(held), 0))
@@ -180,20 +219,36 @@ class QueueMachine(RuleBasedStateMachine):
         leased = self.desk.lease(PEOPLE[name], self.project, count).assignments
         assert {one.task.id for one in leased[: min(len(held), count)]} <= held
         fresh = [one for one in leased if one.task.id not in held]
-        assert len(fresh) == min(room, len(free))
-        if not self.rules.due_seconds and not any(work.round or work.adjudicated for work in self.works.values()):
+        back = [task_id for task_id, one in self.golden.items() if self._waits(one, name)]
+        new = set(self.marked) - {one.item for one in self.golden.values() if one.owner == name}
+        if name in self.paused:
+            free = []
+            assert len(fresh) == min(room, len(back) + len(new))
+        else:
+            assert len(fresh) == min(room, len(back) + len(free))
+        for one in [one for one in fresh if one.task.stage is Stage.GOLDEN]:
+            fresh.remove(one)
+            assert one.task.id in back or one.task.item_digest in new
+            seat = self.golden.setdefault(one.task.id, Golden(name, one.task.item_digest)).seat
+            new.discard(one.task.item_digest)
+            self._given(Ticket(one.task.id, name, one.task.epoch), seat)
+        if (
+            not self.marked
+            and not self.rules.due_seconds
+            and not any(work.round or work.adjudicated for work in self.works.values())
+        ):
             assert [one.task.work_id for one in fresh] == free[: len(fresh)]
         for one in fresh:
             assert one.task.work_id in free
             assert one.task.id in self._free_for(self.works[one.task.work_id], name)
-            self._given(Ticket(one.task.id, name, one.task.epoch), self.works[one.task.work_id])
+            seat = self.works[one.task.work_id].seats[one.task.id]
+            self._given(Ticket(one.task.id, name, one.task.epoch), seat)
         for one in leased:
             kept = self._seat(one.task.id).drafts.get(name)
             assert (one.draft.content["text"] if one.draft else None) == kept
         return [Ticket(one.task.id, name, one.task.epoch) for one in leased]
 
-    def _given(self, ticket: Ticket, work: Work) -> None:
-        seat = work.seats[ticket.task_id]
+    def _given(self, ticket: Ticket, seat: Seat) -> None:
         assert ticket.epoch > seat.given
         seat.given, seat.live = ticket.epoch, ticket
         self._extend(seat)
@@ -239,6 +294,11 @@ class QueueMachine(RuleBasedStateMachine):
             sent.append(self.desk.submit(PEOPLE[ticket.owner], ticket.task_id, ticket.epoch, ANSWERS[answer], ""))
 
         if self._act(ticket, act, repeats=(Outcome.SUBMITTED, ANSWERS[answer])):
+            if ticket.task_id in self.golden:
+                self._end_golden(ticket, sent[0])
+                if answer == "here":
+                    self.good.setdefault(ticket.owner, []).append(self.seconds)
+                return
             self._acknowledge(ticket, sent[0])
             self._answered(ticket, answer)
 
@@ -249,8 +309,9 @@ class QueueMachine(RuleBasedStateMachine):
         seat.drafts.clear()
         self.credited.add((PEOPLE[ticket.owner].id, _work_id(ticket.task_id)))
         work.answers[ticket.owner] = answer
-        if ticket.task_id.endswith("-adjudicate"):
+        if ticket.task_id.endswith("-adjudicate") or self.rules.people[Stage.ANNOTATE] == 1:
             work.truths += 1
+            work.decided = (ticket.owner, self.seconds)
         elif len(work.answers) == self.rules.people[Stage.ANNOTATE]:
             if len(set(work.answers.values())) == 1:
                 work.truths += 1
@@ -273,6 +334,9 @@ class QueueMachine(RuleBasedStateMachine):
             sent.append(self.desk.skip(PEOPLE[ticket.owner], ticket.task_id, ticket.epoch, "dark"))
 
         if not self._act(ticket, act, repeats=(Outcome.SKIPPED, ())):
+            return
+        if ticket.task_id in self.golden:
+            self._end_golden(ticket, sent[0])
             return
         self._acknowledge(ticket, sent[0])
         work = self._work(ticket.task_id)
@@ -320,9 +384,42 @@ class QueueMachine(RuleBasedStateMachine):
                 self.oversight.reopen_task(OPERATOR, work_id)
             return
         self.oversight.reopen_task(OPERATOR, work_id)
+        self._reopened(work)
+
+    def _reopened(self, work: Work) -> None:
         for task_id, seat in work.seats.items():
             seat.live, seat.closed, seat.given = None, task_id.endswith("-adjudicate"), seat.given + 1
         work.answers, work.skips, work.for_experts, work.round = {}, set(), False, work.round + 1
+        work.decided = None
+
+    @rule(name=st.sampled_from(sorted(PEOPLE)))
+    def pause(self, name: str) -> None:
+        """What the person holds goes back, but for golden items; what they alone decided since their last good golden
+        item is to be done anew."""
+        self.standings.change(OPERATOR, self.project, PEOPLE[name].id, standing=Standing.PAUSED, reason="errs")
+        self.paused.add(name)
+        for _, seat in self._all_seats():
+            if self._holds(seat, name):
+                seat.live = None
+        trusted_until = max((at for at in self.good.get(name, []) if at <= self.seconds), default=-math.inf)
+        for work_id, work in self.works.items():
+            if work.decided and work.decided[0] == name and trusted_until < work.decided[1] <= self.seconds:
+                self.to_redo[work_id] = (name, work.round)
+
+    @rule(name=st.sampled_from(sorted(PEOPLE)))
+    def qualify(self, name: str) -> None:
+        self.standings.change(OPERATOR, self.project, PEOPLE[name].id, standing=Standing.QUALIFIED, reason="learned")
+        self.paused.discard(name)
+
+    @rule()
+    def redo(self) -> None:
+        """What was opened or decided anew meanwhile is left alone."""
+        self.standings.redo()
+        for work_id, (name, round_) in self.to_redo.items():
+            work = self.works[work_id]
+            if work.round == round_ and work.decided and work.decided[0] == name:
+                self._reopened(work)
+        self.to_redo.clear()
 
     @rule(seconds=st.sampled_from([1.0, LEASE_SECONDS / 2, LEASE_SECONDS - 1e-6, LEASE_SECONDS, 1000.0, -1.0, -1000.0]))
     def wait(self, seconds: float) -> None:
@@ -388,7 +485,16 @@ class QueueMachine(RuleBasedStateMachine):
 
     def acknowledged_of(self, ticket: Ticket) -> Submission | None:
         mine = (ticket.task_id, ticket.epoch)
-        return next((one for one in self.acknowledged.values() if (one.task_id, one.epoch) == mine), None)
+        told = (*self.acknowledged.values(), *(one.told for one in self.golden.values() if one.told))
+        return next((one for one in told if (one.task_id, one.epoch) == mine), None)
+
+    def _end_golden(self, ticket: Ticket, submission: Submission) -> None:
+        one = self.golden[ticket.task_id]
+        one.told, one.seat.live, one.seat.closed = submission, None, True
+        one.seat.drafts.clear()
+
+    def _waits(self, one: Golden, name: str) -> bool:
+        return one.owner == name and not one.seat.closed and not self._is_live(one.seat)
 
     def _free_for(self, work: Work, name: str) -> list[str]:
         """Tasks of the work of which the person may get one."""
@@ -410,11 +516,14 @@ class QueueMachine(RuleBasedStateMachine):
     def _all_seats(self) -> Iterator[tuple[str, Seat]]:
         return (pair for work in self.works.values() for pair in work.seats.items())
 
+    def _everything(self) -> Iterator[tuple[str, Seat]]:
+        return itertools.chain(self._all_seats(), ((task_id, one.seat) for task_id, one in self.golden.items()))
+
     def _work(self, task_id: str) -> Work:
         return self.works[_work_id(task_id)]
 
     def _seat(self, task_id: str) -> Seat:
-        return self._work(task_id).seats[task_id]
+        return self.golden[task_id].seat if task_id in self.golden else self._work(task_id).seats[task_id]
 
     def _now(self) -> datetime:
         return NOW + timedelta(seconds=self.seconds)
@@ -445,7 +554,7 @@ def staffed(store: SqlStore) -> SqlStore:
 def test_the_queue_keeps_its_promises_in_any_order_of_events(staffed: SqlStore, request: pytest.FixtureRequest) -> None:
     """At most one live lease per task; a stale epoch never succeeds; what was acknowledged is there, once; of the
     people that are asked for, each answers once, and no other does. Leases, heartbeats, drafts, waits, answers, skips,
-    releases, kills, deadlines and re-openings in any order."""
+    releases, kills, deadlines, golden items, pauses and re-openings in any order."""
     database = request.node.callspec.params["databases"]
     run_state_machine_as_test(
         lambda: QueueMachine(staffed),  # type: ignore[arg-type]  # any factory will do
