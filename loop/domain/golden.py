@@ -54,6 +54,16 @@ class GoldenAnswer:
     score: Mapping[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What is known of an answer by its score (`score_to_json`)."""
+
+    submission_id: str
+    item_digest: str
+    at: datetime
+    score: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownStanding:
     """Of a reviewer in a project. since: from when on golden items count. actor: an operator's name, or "golden items".
@@ -131,11 +141,8 @@ def score_from_json(document: Mapping[str, Any], recipe: Recipe) -> GoldenScore:
     return GoldenScore(labels=names, table=table, ious=ious, offsets=offsets)
 
 
-def checks_of(answers: Sequence[GoldenAnswer], recipe: Recipe) -> list[Check]:
-    """Those that have a score."""
-    return [
-        Check(one.submission.created_at, score_from_json(one.score, recipe)) for one in answers if one.score is not None
-    ]
+def checks_of(answers: Sequence[Scored], recipe: Recipe) -> list[Check]:
+    return [Check(one.at, score_from_json(one.score, recipe)) for one in answers]
 
 
 def _present(recipe: Recipe, name: str) -> str | None:

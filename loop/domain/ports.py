@@ -14,7 +14,7 @@ from loop.domain.annotation import AnnotationJob, AnnotationResult
 from loop.domain.cycle import Cycle
 from loop.domain.drift import DriftReport
 from loop.domain.embedding_map import EmbeddingMap
-from loop.domain.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Tally
+from loop.domain.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Scored, Tally
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion, Promotion
 from loop.domain.people import Person
@@ -435,8 +435,8 @@ class Golden(Protocol):
         ...
 
     def said(self, task_id: str) -> list[Submission]: ...
-    def scored(self, project_id: str, reviewer: str, *, limit: int) -> list[GoldenAnswer]:
-        """With a score against the present trusted shapes of an item that is still golden; newest first."""
+    def scored(self, project_id: str, reviewer: str, *, limit: int) -> list[Scored]:
+        """Answers with a score against the present trusted shapes of an item that is still golden; newest first."""
         ...
 
     def count_since(self, project_id: str, reviewer: str, moment: datetime) -> int:

@@ -1,19 +1,17 @@
 """Golden items, who was given which, and what they answered."""
 
-from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
-    Row,
     and_,
     bindparam,
     exists,
     func,
+    literal,
     not_,
     null,
     select,
@@ -21,7 +19,7 @@ from sqlalchemy import (
 )
 
 from loop.domain.errors import AlreadySubmitted
-from loop.domain.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Tally
+from loop.domain.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Scored, Tally
 from loop.domain.review import Submission
 from loop.store.schema import golden_answers, golden_items, golden_seats, predictions, standings, submissions
 from loop.store.statements import columns, first, inserted, one, put
@@ -35,7 +33,7 @@ _PROJECT: BindParameter[str] = bindparam("project")
 _REVIEWER: BindParameter[str] = bindparam("reviewer")
 _OF_PERSON = and_(golden_seats.c.project_id == _PROJECT, golden_seats.c.reviewer == _REVIEWER)
 _GIVEN = select(func.count()).select_from(golden_seats).where(_OF_PERSON)
-# With each lease: one statement, made once.
+# With each lease: one statement, made once, which has a row also for who was never given a standing.
 _TALLY = select(
     select(func.count())
     .select_from(golden_items)
@@ -44,6 +42,30 @@ _TALLY = select(
     .label("marked"),
     _GIVEN.scalar_subquery().label("given"),
     _GIVEN.where(not_(golden_seats.c.closed)).scalar_subquery().label("waiting"),
+    *standings.c,
+).select_from(
+    select(literal(1))
+    .subquery()
+    .outerjoin(standings, and_(standings.c.project_id == _PROJECT, standings.c.reviewer == _REVIEWER))
+)
+_SCORED = (
+    select(golden_answers.c.id, golden_answers.c.item_digest, golden_answers.c.created_at, golden_answers.c.score)
+    .join(
+        golden_items,
+        and_(
+            golden_items.c.project_id == golden_answers.c.project_id,
+            golden_items.c.item_digest == golden_answers.c.item_digest,
+            golden_items.c.version == golden_answers.c.version,
+            _PRESENT,
+        ),
+    )
+    .where(
+        golden_answers.c.project_id == _PROJECT,
+        golden_answers.c.reviewer == _REVIEWER,
+        golden_answers.c.score.is_not(None),
+    )
+    .order_by(golden_answers.c.created_at.desc(), golden_answers.c.id.desc())
+    .limit(bindparam("most"))
 )
 
 
@@ -86,8 +108,8 @@ class SqlGolden:
 
     def tally(self, project_id: str, reviewer: str) -> Tally:
         row = self._connection.execute(_TALLY, {"project": project_id, "reviewer": reviewer}).one()
-        known = first(self._connection, standings, project_id=project_id, reviewer=reviewer)
-        return Tally(*row, None if known is None else KnownStanding(**known._mapping))
+        known = {column.name: row._mapping[column] for column in standings.c}
+        return Tally(row.marked, row.given, row.waiting, KnownStanding(**known) if row.reviewer else None)
 
     def eligible(self, project_id: str, reviewer: str, *, given_before: datetime, predicted: bool) -> list[str]:
         given = exists().where(
@@ -130,29 +152,11 @@ class SqlGolden:
 
     def said(self, task_id: str) -> list[Submission]:
         rows = self._connection.execute(select(golden_answers).where(golden_answers.c.task_id == task_id))
-        return [answer.submission for answer in _answers(rows)]
+        return [Submission(**{name: row._mapping[name] for name in _SUBMISSION}) for row in rows]
 
-    def scored(self, project_id: str, reviewer: str, *, limit: int) -> list[GoldenAnswer]:
-        rows = self._connection.execute(
-            select(golden_answers)
-            .join(
-                golden_items,
-                and_(
-                    golden_items.c.project_id == golden_answers.c.project_id,
-                    golden_items.c.item_digest == golden_answers.c.item_digest,
-                    golden_items.c.version == golden_answers.c.version,
-                    _PRESENT,
-                ),
-            )
-            .where(
-                golden_answers.c.project_id == project_id,
-                golden_answers.c.reviewer == reviewer,
-                golden_answers.c.score.is_not(None),
-            )
-            .order_by(golden_answers.c.created_at.desc(), golden_answers.c.id.desc())
-            .limit(limit)
-        )
-        return list(_answers(rows))
+    def scored(self, project_id: str, reviewer: str, *, limit: int) -> list[Scored]:
+        given = {"project": project_id, "reviewer": reviewer, "most": limit}
+        return [Scored(*row) for row in self._connection.execute(_SCORED, given)]
 
     def count_since(self, project_id: str, reviewer: str, moment: datetime) -> int:
         counted = select(func.count()).where(
@@ -165,9 +169,3 @@ class SqlGolden:
 
 def _is_item(project_id: str, item_digest: str) -> ColumnElement[bool]:
     return and_(golden_items.c.project_id == project_id, golden_items.c.item_digest == item_digest)
-
-
-def _answers(rows: Iterable[Row[Any]]) -> Iterable[GoldenAnswer]:
-    for row in rows:
-        submission = Submission(**{name: row._mapping[name] for name in _SUBMISSION})
-        yield GoldenAnswer(submission=submission, version=row.version, score=row.score)

@@ -200,7 +200,7 @@ def _golden_tasks(store: SqlStore, name: str) -> dict[str, list[str]]:
     with store.read() as tx:
         found: dict[str, list[str]] = {}
         for one in tx.golden.scored(PROJECT, PEOPLE[name].id, limit=500):
-            found.setdefault(one.submission.item_digest, []).append(one.submission.task_id)
+            found.setdefault(one.item_digest, []).append(one.submission_id)
         return found
 
 
@@ -281,7 +281,7 @@ def test_an_answer_to_a_golden_item_counts_nowhere_but_in_the_score(store: SqlSt
     with store.read() as tx:
         assert _figures(tx, world) == before
         (scored,) = tx.golden.scored(PROJECT, PEOPLE["ada"].id, limit=9)
-    assert (scored.submission.id, scored.submission.shapes) == (sent.id, HALF)
+    assert (scored.submission_id, scored.item_digest) == (sent.id, digest(FIRST_GOLDEN))
     report = world.standings.of(PROJECT, "ada")
     assert report.quality.overall.precision.value == 1.0
     assert report.quality.overall.recall.value == pytest.approx(0.4)
