@@ -9,7 +9,6 @@ from benchmarks.consensus import PANELS, blood_cells, judged
 from loop.domain.answers import Answer, Cluster, clusters_of
 from loop.domain.consensus import (
     Consensus,
-    ConsensusRules,
     Reliability,
     Verdict,
     consensus_of,
@@ -18,6 +17,7 @@ from loop.domain.consensus import (
 )
 from loop.domain.dawid_skene import PRIOR_RIGHT, fitted_labels
 from loop.domain.errors import Invalid
+from loop.domain.quality_rules import ConsensusRules
 from tests.people import LABELS, NOWHERE, SQUARE, answer, answers, moved, tied_answers
 from tests.requirements import require_data
 
