@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from importlib import import_module
 
 import numpy as np
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 
 from loop.domain.access import Role, Token
 from loop.domain.errors import Conflict, Invalid, NotFound, StaleLease
@@ -24,6 +27,7 @@ from loop.people import Oversight
 from loop.review import Assignment, Desk, Leased
 from loop.standings import Standings
 from loop.store.database import SqlStore
+from loop.store.engine import engine_for
 from tests.contract.records import (
     NOW,
     PROJECT,
@@ -519,3 +523,23 @@ def test_scores_hold_the_truth_of_simulated_people(store: SqlStore) -> None:
     assert world.standing("ada") is Standing.QUALIFIED
     assert world.standing("bob") is Standing.PAUSED
     assert world.standings.redo() == world.events("reviewer.paused")[0]["count"] > 0
+
+
+def test_an_old_policy_keeps_its_overlap(empty_url: str) -> None:
+    """How much overlap makes two answers the same was a rule of the queue; stored policies bring it along."""
+    store = SqlStore.open(empty_url)
+    store.migrate()
+    with store.begin() as tx:
+        tx.projects.add(a_project())
+    engine = engine_for(empty_url)
+    migration = import_module("loop.store.migrations.versions.r0013_golden")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("""UPDATE policies SET queue = '{"agreement_iou": 0.7, "max_leases": 3}'""")
+        connection.exec_driver_sql("ALTER TABLE policies DROP COLUMN quality")
+        with Operations.context(MigrationContext.configure(connection)):
+            migration._policies()
+    engine.dispose()
+    with store.read() as tx:
+        policy = tx.projects.get(PROJECT).policy
+    assert (policy.quality.consensus.iou, policy.queue.max_leases) == (0.7, 3)
+    store.close()
