@@ -3,6 +3,8 @@
 import pytest
 
 from loop.domain.access import Role
+from loop.domain.truth import GroundTruth
+from loop.wiring import utc_now
 from tests.api.conftest import picture
 from tests.api.test_predictions import problem
 from tests.api.test_queue import events, item, lease, one
@@ -58,6 +60,14 @@ def test_a_golden_task_looks_like_any_other(service, staff):
     kinds of values; its time is among those of other work, and no event of it is told to other programs."""
     policy(service, score_threshold=0.001)
     digests = [golden(service, seed) for seed in range(3)]
+    for digest in digests:
+        truth = GroundTruth(
+            project_id="shapes", item_digest=digest, version=1, shapes=(), submission_ids=(), origin="import",
+            created_at=utc_now(),
+        )  # fmt: skip
+        with service.services.store.begin() as tx:
+            tx.truths.add(truth)
+    assert item(service, digests[0])["truth"] is not None
     for seed in range(10, 16):
         service.predict(picture(seed))
     policy(service, quality={"golden": {"rate": 1.0}})

@@ -444,6 +444,19 @@ def test_redoing_goes_on_where_it_was_killed(store: SqlStore) -> None:
     assert world.standings.redo() == 0
 
 
+def test_what_was_done_anew_meanwhile_is_left_alone(store: SqlStore) -> None:
+    """An operator opened it and another person has answered it before its turn came: that answer stands."""
+    world = opened(store, works=2)
+    first, second = (_ordinary(world, "ada", RIGHT) for _ in range(2))
+    world.standings.change(OPERATOR, PROJECT, "ada", standing=Standing.PAUSED, reason="errs")
+    world.oversight.reopen_task(OPERATOR, first)
+    assert _ordinary(world, "bob", HALF) == first
+    assert world.standings.redo() == 2
+    assert [one["task_id"] for one in world.events("task.reopened")] == [first, second]
+    with store.read() as tx:
+        assert [tx.tasks.get(work).state for work in (first, second)] == [TaskState.DONE, TaskState.OPEN]
+
+
 def test_work_that_others_answered_too_is_not_done_anew(store: SqlStore) -> None:
     """Consensus has weighed who erred; only what a person decided alone rests on that person."""
     world = opened(store, works=2, queue=QueueRules(people={Stage.ANNOTATE: 2}))
