@@ -129,12 +129,14 @@ class Handing:
 
     def alone(self, count: int) -> list[Task]:
         """At most `count` golden items and nothing else, for who waits for a standing."""
-        before = self._waiting(count)
-        digests = self._eligible(predicted=False) if len(before) < count else []
+        handed = self._waiting(count)
         held = {task.item_digest for task in self.held}
-        digests = [digest for digest in digests if digest not in held]
-        made = [self._made(digest, None) for digest in digests[: count - len(before)]]
-        return before + [task for task in made if task is not None]
+        for digest in self._eligible(predicted=False):
+            if len(handed) == count:
+                break
+            if digest not in held and (made := self._made(digest, None)):
+                handed.append(made)
+        return handed
 
     def mixed(self, ordinary: Sequence[Task], count: int) -> list[Task]:
         """`ordinary`, some of them replaced: those stay in the queue for their next turn."""

@@ -16,6 +16,7 @@ from loop.domain.routing import Reason
 from loop.domain.truth import Geometry, Shape
 
 _UNKNOWN = Reliability()
+_SAME = Reason("same", "all answers are the same")
 
 # Whether shapes break a rule of the recipe that refuses answers.
 Refuses = Callable[[Sequence[Shape]], bool]
@@ -92,12 +93,12 @@ def settled(
     stands = answers[0].shapes if same else None
     open_ = _undecided(pair_agreements(read, iou=rules.iou), compared=same or any(len(one) for one in read))
     if not all(is_plain(shape) for one in answers for shape in one.shapes):
-        reason = Reason("same" if same else "not-mergeable", "points, attributes and links are never merged")
-        return replace(open_, shapes=stands, reasons=(reason,))
+        differs = Reason("not-mergeable", "answers with points, attributes or links differ; such are never merged")
+        return replace(open_, shapes=stands, reasons=(_SAME if same else differs,))
     (found,) = consensus_of([read], labels=labels, reliabilities=reliabilities, rules=rules, earlier=earlier)
     open_ = replace(open_, votes=_votes([candidate.cluster for candidate in found.candidates]))
     if same:
-        return replace(open_, shapes=stands, reasons=(Reason("same", "all answers are the same"),))
+        return replace(open_, shapes=stands, reasons=(_SAME,))
     merged = _merged(found, answers, reliabilities)
     shapes = tuple(replace(shape, id="") for shape in merged.shapes)
     if found.verdict is Verdict.ADJUDICATE:
