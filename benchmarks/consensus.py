@@ -22,7 +22,8 @@ from benchmarks.report import QUICK, Figure, at_least, publish, reading, seconds
 from benchmarks.simulated_reviewers import PEOPLE, TRUTH, Scene, answered, scene_of
 from loop.domain.agreement import batch_agreement
 from loop.domain.answers import Answer, clusters_of, matched
-from loop.domain.consensus import Candidate, Consensus, ConsensusRules, Reliability, Verdict, consensus_of
+from loop.domain.consensus import Candidate, Consensus, Reliability, Verdict, consensus_of
+from loop.domain.quality_rules import ConsensusRules
 from loop.domain.reviewer_quality import GoldenScore, golden_score, reliability_of
 from loop.domain.truth import Shape, checked_shapes
 from loop.exchange.reading import ReadImage
@@ -52,14 +53,16 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Run:
     """One panel on all judged pictures. agreement: of the panel, Krippendorff's alpha of boxes and of labels.
-    decided: the share of pictures that need nobody else. unsure: the share of what anybody marked that a person should
-    look at for being unsure; caught: of what is merged wrongly, the share that is among it."""
+    decided: the share of pictures that need nobody else; alone: what those are worth. unsure: the share of what anybody
+    marked that a person should look at for being unsure; caught: of what is merged wrongly, the share that is among it.
+    """
 
     single: Mapping[str, Outcome]
     plain: Outcome
     merged: Outcome
     agreement: tuple[float, float]
     decided: float
+    alone: Outcome | None
     unsure: float
     caught: float
     seconds: float
@@ -94,11 +97,20 @@ def judged(
         merged=outcome([_as_answer(one.merged) for one in found], rest, labels),
         agreement=(alpha.boxes or 0.0, alpha.labels or 0.0),
         decided=float(np.mean([one.verdict is Verdict.MERGED for one in found])),
+        alone=_alone(found, rest, labels),
         unsure=float(unsure.mean()),
         caught=float(unsure[wrong].mean()),
         seconds=seconds,
         pictures=len(found),
     )
+
+
+def _alone(found: Sequence[Consensus], truths: Sequence[Answer], labels: Sequence[str]) -> Outcome | None:
+    """Of what is merged without anybody else."""
+    merged = [(one, truth) for one, truth in zip(found, truths, strict=True) if one.verdict is Verdict.MERGED]
+    if not merged:
+        return None
+    return outcome([_as_answer(one.merged) for one, _ in merged], [truth for _, truth in merged], labels)
 
 
 def plain_vote(answers: Sequence[Answer]) -> Answer:
@@ -181,6 +193,9 @@ def figures(name: str, runs: Sequence[Run]) -> Iterator[Figure]:
     yield reading(f"{name}: alpha of boxes", mean([run.agreement[0] for run in runs]), "alpha", pictures)
     yield reading(f"{name}: alpha of labels", mean([run.agreement[1] for run in runs]), "alpha", pictures)
     yield reading(f"{name}: pictures that need nobody else", mean([run.decided for run in runs]), "share", pictures)
+    alone = [run.alone.f1[0.5] for run in runs if run.alone is not None]
+    if alone:
+        yield reading(f"{name}: F1 at IoU 0.5, pictures that need nobody else", mean(alone), "F1", pictures)
     yield reading(f"{name}: of what anybody marked, unsure", mean([run.unsure for run in runs]), "share", pictures)
     yield reading(f"{name}: of what is merged wrongly, unsure", mean([run.caught for run in runs]), "share", pictures)
     each = 1000.0 * sum(run.seconds for run in runs) / pictures

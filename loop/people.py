@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from loop import qa
 from loop.domain import review
@@ -12,6 +13,7 @@ from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.queue_rules import checked_names
 from loop.domain.queueing import placed
 from loop.domain.review import Task
+from loop.domain.stage import Stage
 from loop.proposals import labels_proposed
 
 
@@ -78,7 +80,13 @@ class Oversight:
         with self.store.begin() as tx:
             work = tx.tasks.work_for_update(task_id)
             require(operator, Permission.OPERATE, work[0].project_id)
-            return self._reopen(tx, work, operator.name)
+            if work[0].stage is Stage.GOLDEN:
+                raise Conflict(
+                    f"task {task_id} is of a golden item, which one person answers once.",
+                    hint="Re-open the work on an item instead: askance reopen DIGEST --project PROJECT.",
+                    task=task_id,
+                )
+            return reopen_work(tx, work, operator.name, self.clock())
 
     def reopen_item(self, operator: Token, project_id: str, item_digest: str, *, experts: bool = False) -> list[Task]:
         """All work on an item again, but for what is open already; Conflict where that is all of it. experts: for the
@@ -95,24 +103,28 @@ class Oversight:
                     hint="It is in the queue already." if works else "It never had a task: select it for people.",
                     item=item_digest,
                 )
-            return [task for work in closed for task in self._reopen(tx, work, operator.name, experts=experts)]
+            now = self.clock()
+            return [task for work in closed for task in reopen_work(tx, work, operator.name, now, experts=experts)]
 
-    def _reopen(self, tx: Transaction, work: list[Task], actor: str, *, experts: bool = False) -> list[Task]:
-        now = self.clock()
-        rules = tx.projects.get(work[0].project_id).policy.queue
-        labels = labels_proposed(tx, work[0])
-        anew = review.reopened(work)
-        seats = [placed(task, rules, labels, begins=now) for task in anew if task.is_first_hand]
-        if experts:
-            seats = [review.for_experts(task, rules.expert_group) for task in seats]
-        for task in [*seats, *(task for task in anew if not task.is_first_hand)]:
-            tx.tasks.reopen(task)
-        qa.reopened(tx, seats[0])
-        body = {
-            "task_id": seats[0].work_id,
-            "item_digest": seats[0].item_digest,
-            "prediction_id": seats[0].prediction_id,
-            "round": seats[0].round,
-        }
-        tx.events.add(Event("task.reopened", seats[0].project_id, actor, body, now))
-        return seats
+
+def reopen_work(
+    tx: Transaction, work: Sequence[Task], actor: str, now: datetime, *, experts: bool = False
+) -> list[Task]:
+    """All seats of a locked work, open again. Raises Conflict where nothing of it is closed."""
+    rules = tx.projects.get(work[0].project_id).policy.queue
+    labels = labels_proposed(tx, work[0])
+    anew = review.reopened(work)
+    seats = [placed(task, rules, labels, begins=now) for task in anew if task.is_first_hand]
+    if experts:
+        seats = [review.for_experts(task, rules.expert_group) for task in seats]
+    for task in [*seats, *(task for task in anew if not task.is_first_hand)]:
+        tx.tasks.reopen(task)
+    qa.reopened(tx, seats[0])
+    body = {
+        "task_id": seats[0].work_id,
+        "item_digest": seats[0].item_digest,
+        "prediction_id": seats[0].prediction_id,
+        "round": seats[0].round,
+    }
+    tx.events.add(Event("task.reopened", seats[0].project_id, actor, body, now))
+    return seats

@@ -12,6 +12,7 @@ from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project, Recipe, checked_slug, labels_named
+from loop.domain.quality_rules import QualityPolicy, quality_of_document
 from loop.domain.queue_rules import QueueRules, checked_rules, require_known, rules_of
 from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState, checked_share
 from loop.domain.routing import Policy
@@ -58,23 +59,26 @@ class Administration:
         actor: str,
         queue_changes: Mapping[str, Any] | None = None,
         workflow_changes: Mapping[str, Any] | None = None,
+        quality_changes: Mapping[str, Mapping[str, Any]] | None = None,
         functions: Sequence[FunctionUse] | None = None,
         **changes: float | int | str,
     ) -> Policy:
         """The policy with `changes` under the next version; decisions made before keep theirs. queue_changes: of the
-        queue's rules, as plain values (`rules_of`). workflow_changes: as of `changed_workflow`. functions: in place of
-        the present ones. Raises Invalid."""
+        queue's rules, as plain values (`rules_of`). workflow_changes: as of `changed_workflow`. quality_changes: of
+        `QualityPolicy`, by its parts. functions: in place of the present ones. Raises Invalid."""
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
             old = project.policy
             queue = _changed_rules(tx, old.queue, queue_changes or {})
             workflow = changed_workflow(old.workflow, workflow_changes or {})
+            quality = _changed_quality(old.quality, quality_changes or {})
             uses = old.functions if functions is None else self._checked_uses(project, functions)
             policy = replace(
-                old, version=old.version + 1, queue=queue, workflow=workflow, functions=uses, **changes,  # type: ignore[arg-type]
+                old, version=old.version + 1, queue=queue, workflow=workflow, quality=quality, functions=uses,
+                **changes,  # type: ignore[arg-type]
             )  # fmt: skip
             tx.projects.save_policy(project_id, policy)
-            parts = {"queue": queue_changes, "workflow": workflow_changes}
+            parts = {"queue": queue_changes, "workflow": workflow_changes, "quality": quality_changes}
             body: dict[str, object] = {
                 "version": policy.version,
                 **changes,
@@ -325,6 +329,11 @@ def _changed_rules(tx: Transaction, old: QueueRules, changes: Mapping[str, Any])
         skills=frozenset(skill for person in people for skill in person.skills),
     )
     return rules
+
+
+def _changed_quality(old: QualityPolicy, changes: Mapping[str, Mapping[str, Any]]) -> QualityPolicy:
+    present = asdict(old)
+    return quality_of_document({part: {**values, **changes.get(part, {})} for part, values in present.items()})
 
 
 def previous_champion(history: list[Promotion], champion_id: str | None) -> str:

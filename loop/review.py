@@ -26,12 +26,17 @@ from loop.domain.recipe import Recipe
 from loop.domain.review import ADJUDICATION_SEAT, Draft, Outcome, Submission, Task
 from loop.domain.routing import hides_proposal
 from loop.domain.rules import Issue, require_no_errors
+from loop.domain.settling import Merged
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape, shape_to_json
 from loop.domain.workflow import Proposals, Qa
 from loop.escalation import sound_alarms
+from loop.golden import closed as golden_closed
+from loop.golden import handing
+from loop.golden import told as golden_told
 from loop.lots import Lots
-from loop.proposals import labels_proposed
+from loop.proposals import labels_proposed, prediction_shown
+from loop.settling import merged_for, settle
 from loop.subjects import add_truth, proposed_frames, subject_of
 
 MAX_DRAFT_BYTES = 1_000_000  # of JSON; holds the 5,000 shapes of the largest answer
@@ -45,7 +50,8 @@ _REMEMBERED = 200  # tasks handed out, by which the turns of sources go
 class Assignment:
     """A task in a reviewer's hands with what is needed to work on it. answers: between which an adjudication decides,
     oldest first; that which QA looks at. draft: what the reviewer had of it before. frames: of a task of a clip, which
-    `item` is the first of; None for all other work. returned: what QA says of the answer that is to be done again."""
+    `item` is the first of; None for all other work. returned: what QA says of the answer that is to be done again.
+    merged: what the answers come to."""
 
     task: Task
     item: Item
@@ -55,11 +61,14 @@ class Assignment:
     draft: Draft | None = None
     frames: tuple[FrameView, ...] | None = None
     returned: Submission | None = None
+    merged: Merged | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """open: tasks that nobody holds, counted up to 1000. why: what kept the reviewer from more, "" for nothing."""
+    """open: tasks that nobody holds, counted up to 1000; in tens, rounded up, where golden items are among other work,
+    since handing one out leaves the exact number as it was. why: what kept the reviewer from more, or what is said of
+    the own standing; "" for nothing."""
 
     assignments: list[Assignment]
     open: int
@@ -106,13 +115,18 @@ class Desk:
                 held=len(held),
                 answered_today=_answered_today(tx, person, project, now),
             )
+            golden = handing(tx, project, person, held, secret, now, self.entropy)
+            if golden.standing.waits:
+                free = golden.alone(allowed.tasks)
+            else:
+                free = golden.mixed(_taken(tx, project, person, now, allowed.tasks), allowed.tasks)
             taken = [
                 _drawn(
                     secret,
                     project,
                     review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds),
                 )
-                for task in _taken(tx, project, person, now, allowed.tasks)
+                for task in free
             ]
             for task in taken:
                 tx.tasks.save(task)
@@ -121,8 +135,8 @@ class Desk:
             drafts = tx.drafts.of([task.id for task in held[:count] + [t for t in taken if t.epoch > 1]], token.id)
             return Leased(
                 [_assignment(tx, project, task, drafts.get(task.id)) for task in tasks],
-                tx.tasks.count_open(project_id, now, at_most=_MOST_COUNTED),
-                allowed.why,
+                _told_open(tx.tasks.count_open(project_id, now, at_most=_MOST_COUNTED), exact=not golden.mixes),
+                allowed.why or golden.why(len(tasks)),
             )
 
     def heartbeat(self, token: Token, task_id: str, epoch: int) -> Task:
@@ -233,9 +247,11 @@ class Desk:
             work = tx.tasks.work_for_update(task_id)
             task = next(one for one in work if one.id == task_id)
             require(token, Permission.REVIEW, task.project_id)
-            said = tx.submissions.of_work(task.work_id)
+            golden = task.stage is Stage.GOLDEN
+            said = tx.golden.said(task_id) if golden else tx.submissions.of_work(task.work_id)
             if earlier := [one for one in said if (one.task_id, one.epoch) == (task_id, epoch)]:
-                return _same_or_conflict(earlier[0], token, epoch, content), None
+                same = _same_or_conflict(earlier[0], token, epoch, content)
+                return (golden_told(tx, tx.projects.get(task.project_id), same) if golden else same), None
             now = self.clock()
             closed = review.closed(task, owner=token.id, epoch=epoch, now=now, outcome=outcome)
             project = tx.projects.get(task.project_id)
@@ -270,6 +286,8 @@ class Desk:
                 active_seconds=None if active_seconds is None else min(active_seconds, held),
                 proposal_shown=task.proposal_shown,
             )
+            if golden:
+                return golden_closed(tx, project, submission, closed), None
             of_round = [one for one in said if one.round == task.round]
             _require_new(of_round, submission)
             require_other(task, said, token.id)
@@ -320,7 +338,12 @@ def _answered_today(tx: Transaction, person: Person, project: Project, now: date
     if tasks_a_day(person, project.policy.queue) is None:
         return 0
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return tx.submissions.count_since(project.id, person.token_id, midnight)
+    kinds = (tx.submissions, tx.golden)
+    return sum(kind.count_since(project.id, person.token_id, midnight) for kind in kinds)
+
+
+def _told_open(count: int, *, exact: bool) -> int:
+    return count if exact else min(-(-count // 10) * 10, _MOST_COUNTED)
 
 
 def _taken(tx: Transaction, project: Project, person: Person, now: datetime, count: int) -> list[Task]:
@@ -367,15 +390,17 @@ def _assignment(tx: Transaction, project: Project, task: Task, draft: Draft | No
     proposal = () if hidden else _proposal(tx, task, recipe)
     frames = proposed_frames(tx, task, recipe, hidden=hidden)
     answers: tuple[Submission, ...] = ()
+    merged = None
     if task.stage is Stage.ADJUDICATE:
         said = tx.submissions.of_work(task.work_id)
         answers = tuple(one for one in _answers(said) if one.round == task.begun and one.task_id != task.id)
+        merged = merged_for(tx, task, recipe)
     elif task.stage is Stage.QA:
         shown = qa.shown(tx, task)
         answers = (replace(shown, shapes=recipe.translated(shown.shapes)),)
     item = tx.items.get(task.project_id, task.item_digest)
     seconds = project.policy.lease_seconds
-    return Assignment(task, item, proposal, seconds, answers, draft, frames, qa.objection(tx, task))
+    return Assignment(task, item, proposal, seconds, answers, draft, frames, qa.objection(tx, task), merged)
 
 
 def _answers(submissions: Sequence[Submission]) -> list[Submission]:
@@ -403,31 +428,27 @@ def _submitted(
     project: Project,
     secret: bytes,
 ) -> Submission:
-    rules = project.policy.queue
-    decides = closed.decides_alone
-    answers = [submission] if decides else [*_answers(earlier), submission]
-    people = 1 if decides else closed.people
-    in_one_recipe = [replace(one, shapes=project.recipe.translated(one.shapes)) for one in answers]
-    resolution = review.resolved(in_one_recipe, people=people, iou=rules.agreement_iou)
-    settled = resolution is not None and resolution.shapes is not None
-    standing = qa.standing_of(tx, closed, project.policy.workflow, secret) if settled else Standing.WAITING
+    alone = closed.decides_alone or closed.people == 1
+    answers = [submission] if alone else [*_answers(earlier), submission]
+    settlement = None if alone or len(answers) < closed.people else settle(tx, project, closed, answers)
+    shapes = submission.shapes if alone else settlement.shapes if settlement else None
+    standing = Standing.WAITING if shapes is None else qa.standing_of(tx, closed, project.policy.workflow, secret)
     settled = standing is Standing.SETTLED
     submission = replace(submission, settles=settled)
     tx.submissions.add(submission)
     tx.tasks.save(closed)
     tx.drafts.drop(closed.id, None)
-    if resolution is not None and resolution.shapes is not None:
+    if shapes is not None:
         made_of = [one.id for one in answers]
         if closed.stage is Stage.QA:
             made_of = [*qa.judged(tx, project, submission), *made_of]
         else:
-            qa.keep(tx, project, closed, answers, resolution.shapes, standing, submission.created_at)
+            qa.keep(tx, project, closed, answers, shapes, standing, submission.created_at)
         if settled:
             item, now = submission.item_digest, submission.created_at
-            truth = qa.next_truth(tx, submission.project_id, item, resolution.shapes, made_of, now)
-            add_truth(tx, closed, truth)
-    elif resolution is not None:
-        _call_adjudicator(tx, work, closed, rules, submission.created_at)
+            add_truth(tx, closed, qa.next_truth(tx, submission.project_id, item, shapes, made_of, now))
+    elif settlement is not None:
+        _call_adjudicator(tx, work, closed, project.policy.queue, submission.created_at)
     tx.events.add(_closed_event(submission, closed, settles=settled))
     return submission
 
@@ -488,9 +509,10 @@ def _recipe_of(tx: Transaction, project: Project, task: Task) -> Recipe:
 
 def _proposal(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, ...]:
     """What the model said, in the words of a recipe."""
-    if task.prediction_id is None:
+    prediction_id = prediction_shown(tx, task)
+    if prediction_id is None:
         return ()
-    return recipe.proposed(tx.predictions.get(task.project_id, task.prediction_id).detections)
+    return recipe.proposed(tx.predictions.get(task.project_id, prediction_id).detections)
 
 
 def _content_digest(
@@ -523,7 +545,7 @@ def _corrected(
     tx: Transaction, task: Task, project: Project, shapes: tuple[Shape, ...], outcome: Outcome
 ) -> Mapping[str, int]:
     """By the newest recipe: a label that is gone counts neither as found nor as missed."""
-    if task.prediction_id is None or outcome in (Outcome.SKIPPED, Outcome.RETURNED):
+    if outcome in (Outcome.SKIPPED, Outcome.RETURNED) or prediction_shown(tx, task) is None:
         return {}
     detections, truth = _proposal(tx, task, project.recipe), project.recipe.translated(shapes)
     return {error.value: n for error, n in corrections(detections, truth, iou=project.policy.failure_iou).items()}

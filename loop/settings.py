@@ -25,6 +25,7 @@ from loop.domain.cost import Rates
 from loop.domain.drift import DriftRules
 from loop.domain.errors import SettingsError
 from loop.domain.linking import LinkingRules
+from loop.domain.quality_rules import ConsensusRules, GoldenRules, QualityPolicy, QualityRules
 from loop.domain.queue_rules import QueueRules
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Durability, Policy, Retain
@@ -233,7 +234,6 @@ class QueueSettings(Section):
     overdue_weight: Annotated[float, Number, Field(ge=0, le=1000)]
     horizon_seconds: Annotated[float, Number, Field(ge=1, le=316_224_000)]
     people_share: Share
-    agreement_iou: Annotated[float, Number, Field(gt=0, le=1)]
     skips_before_expert: Annotated[int, Number, Field(ge=1, le=100)]
     max_leases: Annotated[int, Number, Field(ge=1, le=1000)] | None
     max_tasks_a_day: Annotated[int, Number, Field(ge=1, le=100_000)] | None
@@ -281,6 +281,35 @@ class WorkflowSettings(Section):
         given = self.model_dump()
         lots = {name.removeprefix("lot_"): given.pop(name) for name in list(given) if name.startswith("lot_")}
         return Workflow(**given, lots=LotRules(**lots))
+
+
+class ConsensusSettings(Section):
+    iou: Annotated[float, Number, Field(gt=0, le=1)]
+    min_agreement: Share
+    min_certainty: Annotated[float, Number, Field(ge=0.5, lt=1)]
+
+    def as_rules(self) -> ConsensusRules:
+        return ConsensusRules(**self.model_dump())
+
+
+class GoldenSettings(Section):
+    rate: Share
+    again_days: Annotated[float, Number, Field(ge=1, le=3650)]
+    qualification: bool
+    training: bool
+
+    def as_rules(self) -> GoldenRules:
+        return GoldenRules(**self.model_dump())
+
+
+class StandingSettings(Section):
+    bar: Inside
+    confidence: Annotated[float, Number, Field(gt=0.5, lt=1)]
+    min_items: Annotated[int, Number, Field(ge=1, le=500)]
+    window: Annotated[int, Number, Field(ge=1, le=500)]
+
+    def as_rules(self) -> QualityRules:
+        return QualityRules(**self.model_dump())
 
 
 class SelectionSettings(Section):
@@ -421,6 +450,9 @@ class Settings(BaseSettings):
     queue: QueueSettings
     cost: CostSettings
     workflow: WorkflowSettings
+    consensus: ConsensusSettings
+    golden: GoldenSettings
+    standing: StandingSettings
     selection: SelectionSettings
     drift: DriftSettings
     map: MapSettings
@@ -443,6 +475,13 @@ class Settings(BaseSettings):
         # `load_settings` reads the sources: it must know, for each value, where it came from, and pydantic's own
         # readers let unknown variables pass.
         return (init_settings,)
+
+    @property
+    def quality(self) -> QualityPolicy:
+        """What the policy of a new project starts with."""
+        return QualityPolicy(
+            consensus=self.consensus.as_rules(), golden=self.golden.as_rules(), standing=self.standing.as_rules()
+        )
 
     @property
     def database_url(self) -> str:
@@ -497,6 +536,11 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]
         yield (
             ("workflow.lot_aql", "workflow.lot_ltpd"),
             "a lot that is good must have fewer defects than one that is bad",
+        )
+    if settings.standing.min_items > settings.standing.window:
+        yield (
+            ("standing.min_items", "standing.window"),
+            "as many golden items must count as are needed to decide",
         )
     if settings.selection.neighbours > settings.selection.reference_limit:
         yield (

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+from loop.agreement import Agreement
 from loop.annotation import Annotator, RouteTogether
 from loop.checking import Checking
 from loop.clips import Clips
@@ -24,6 +25,7 @@ from loop.exchange.sources import FsspecSources
 from loop.function_launch import RayFunctions
 from loop.function_queue import FunctionQueue, QueueSettings
 from loop.functions import Functions
+from loop.golden import GoldenItems
 from loop.lots import Lots
 from loop.maps import Maps
 from loop.outgoing import HttpSender
@@ -39,6 +41,7 @@ from loop.rule_functions import RegisteredFunctions
 from loop.search import ReferenceSpaces, ServedIndex, ServedObjects
 from loop.selecting import Selector
 from loop.settings import Settings
+from loop.standings import Standings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.video import FfmpegVideos
@@ -78,6 +81,9 @@ class Services:
     oversight: Oversight
     discussion: Discussion
     work: WorkReports
+    golden: GoldenItems
+    standings: Standings
+    agreement: Agreement
     escalation: Escalation
     clips: Clips
     lots: Lots
@@ -152,6 +158,9 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         oversight=oversight,
         discussion=Discussion(store, utc_now, os.urandom),
         work=work,
+        golden=GoldenItems(store, utc_now),
+        standings=Standings(store, utc_now),
+        agreement=Agreement(store),
         escalation=Escalation(store, utc_now),
         clips=clips_of(settings, store, blobs),
         lots=Lots(store, utc_now),
@@ -201,7 +210,10 @@ def administer(
 ) -> Administration:
     """functions: the custom ones that policies may name."""
     policy = replace(
-        settings.policy.as_policy(), queue=settings.queue.as_rules(), workflow=settings.workflow.as_workflow()
+        settings.policy.as_policy(),
+        queue=settings.queue.as_rules(),
+        workflow=settings.workflow.as_workflow(),
+        quality=settings.quality,
     )
     return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom, functions)
 

@@ -95,7 +95,7 @@ class WorkReports:
 
     def most_ambiguous(self, project_id: str, span: Span, *, above: float) -> list[AmbiguousItem]:
         with self.store.read() as tx:
-            iou = tx.projects.get(project_id).policy.queue.agreement_iou
+            iou = tx.projects.get(project_id).policy.quality.consensus.iou
             answers = newest_answers(tx.efforts.newest(project_id, span.since, span.until, MOST_COMPARED))
             shapes = tx.efforts.shapes_of(compared(answers))
         return [item for item in ambiguous_items(answers, shapes, iou=iou) if item.ambiguity > above]

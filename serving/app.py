@@ -192,6 +192,7 @@ class Worker:
             ("drift", _giving_way(self._look_for_drift), _DRIFT_SECONDS),
             ("deadlines", _giving_way(self._sound_alarms), _DEADLINE_SECONDS),
             ("answers", _giving_way(self._follow_answers), _DEADLINE_SECONDS),
+            ("work to be done anew", _giving_way(self._do_anew), _DEADLINE_SECONDS),
             ("maps that grow", _giving_way(self._follow_maps), _LOOK_AGAIN_SECONDS),
             *((f"functions {n}", self._functions, _WORK_SECONDS) for n in range(settings.functions.at_once)),
             ("functions' leavings", _giving_way(self._tidy_functions), _TIDY_SECONDS),
@@ -283,6 +284,11 @@ class Worker:
         """Through quality assurance and lots, also where nobody leases or answers."""
         self._services.rework.free_lapsed()
         self._services.lots.advance_all()
+
+    def _do_anew(self, _: Controller) -> None:
+        """What people decided who have been paused since."""
+        while self._services.standings.redo() and not self._stop.is_set():
+            pass
 
     def _maps(self, _: Controller) -> bool:
         """Whether there was one to draw."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -42,6 +43,14 @@ from serving.api.schemas.objects import DuplicatesOut, ObjectNeighboursOut
 from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.problem import Problem
 from serving.api.schemas.projects import Me, NewTokenOut, PolicyOut, ProjectOut, Summary
+from serving.api.schemas.quality import (
+    AgreementOut,
+    GoldenListOut,
+    GoldenOut,
+    ReviewerDetailOut,
+    ReviewerOut,
+    ReviewersOut,
+)
 from serving.api.schemas.queue import PersonOut
 from serving.api.schemas.recipes import RecipeOut, RecipeOutcomeOut, RecipeVersionOut, RecipeVersionsOut
 from serving.api.schemas.review import CheckOut, DraftSavedOut, LeaseOut, ReopenedOut, SubmissionOut
@@ -237,6 +246,33 @@ class Client:
         told = [{"message": message, "shapes": list(shapes)} for message, shapes in issues]
         body = {"epoch": epoch, "issues": told, "note": note}
         return self._send(SubmissionOut, "POST", f"/v1/tasks/{task_id}/return", json=body, retry=True)
+
+    def mark_golden(self, project: str, digest: str, shapes: list[dict[str, Any]] | None = None) -> GoldenOut:
+        """Trust these shapes of an item, or its ground truth."""
+        return self._send(GoldenOut, "PUT", f"/v1/projects/{project}/items/{digest}/golden", json={"shapes": shapes})
+
+    def remove_golden(self, project: str, digest: str) -> None:
+        self._response("DELETE", f"/v1/projects/{project}/items/{digest}/golden")
+
+    def golden(self, project: str) -> list[GoldenOut]:
+        """Newest first."""
+        return self._get(GoldenListOut, f"/v1/projects/{project}/golden").golden
+
+    def reviewers(self, project: str) -> list[ReviewerOut]:
+        return self._get(ReviewersOut, f"/v1/projects/{project}/reviewers").reviewers
+
+    def reviewer(self, project: str, person: str) -> ReviewerDetailOut:
+        """By name or token id."""
+        return self._get(ReviewerDetailOut, f"/v1/projects/{project}/reviewers/{quote(person, safe='')}")
+
+    def change_reviewer(self, project: str, person: str, **changes: object) -> ReviewerDetailOut:
+        """standing with reason; training."""
+        path = f"/v1/projects/{project}/reviewers/{quote(person, safe='')}"
+        return self._send(ReviewerDetailOut, "PATCH", path, json=changes)
+
+    def agreement(self, project: str, works: int = 200) -> AgreementOut:
+        """Over the last works that several people answered."""
+        return self._get(AgreementOut, f"/v1/projects/{project}/agreement?works={works}")
 
     def release(self, task_id: str, epoch: int) -> None:
         """Give the task back to the queue."""

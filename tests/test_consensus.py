@@ -9,7 +9,6 @@ from benchmarks.consensus import PANELS, blood_cells, judged
 from loop.domain.answers import Answer, Cluster, clusters_of
 from loop.domain.consensus import (
     Consensus,
-    ConsensusRules,
     Reliability,
     Verdict,
     consensus_of,
@@ -18,6 +17,7 @@ from loop.domain.consensus import (
 )
 from loop.domain.dawid_skene import PRIOR_RIGHT, fitted_labels
 from loop.domain.errors import Invalid
+from loop.domain.quality_rules import ConsensusRules
 from tests.people import LABELS, NOWHERE, SQUARE, answer, answers, moved, tied_answers
 from tests.requirements import require_data
 
@@ -80,16 +80,23 @@ def test_disagreement_goes_to_a_person_with_what_is_disputed() -> None:
     )
     assert found.verdict is Verdict.ADJUDICATE
     assert found.disputed == (1, 2)
-    assert [reason.code for reason in found.reasons] == [
-        "agreement-below-threshold", "existence-unsure", "existence-unsure",
-    ]  # fmt: skip
-    assert "marked by a, not by b" in found.reasons[1].detail
+    assert [reason.code for reason in found.reasons] == ["existence-unsure", "existence-unsure"]
+    assert "marked by a, not by b" in found.reasons[0].detail
+
+
+def test_agreement_below_what_is_asked_goes_to_a_person_however_sure_it_is() -> None:
+    """Only where a project asks for it: F1 does not know who is right."""
+    people = [[answer(f"r{who}", ("cell", SQUARE), *more) for who, more in enumerate(([], [], [("cell", NOWHERE)]))]]
+    assert consensus(*people[0]).verdict is Verdict.MERGED
+    rules = ConsensusRules(min_agreement=0.9)
+    (found,) = consensus_of(people, labels=LABELS, reliabilities={}, rules=rules)
+    assert (found.verdict, found.reasons[0].code) == (Verdict.ADJUDICATE, "agreement-below-threshold")
 
 
 def test_a_disputed_label_goes_to_a_person_even_where_all_else_agrees() -> None:
     alike = [("cell", moved(30.0 * number)) for number in range(1, 9)]
     found = consensus(answer("a", *alike, ("cell", SQUARE)), answer("b", *alike, ("platelet", SQUARE)))
-    assert found.agreement.f1 > RULES.min_agreement
+    assert found.agreement.f1 > 0.8
     assert found.verdict is Verdict.ADJUDICATE and [r.code for r in found.reasons] == ["label-disputed"]
     (number,) = found.disputed
     assert found.candidates[number].cluster.disputed

@@ -11,14 +11,10 @@ from loop.domain.errors import Conflict, Invalid
 from loop.domain.people import Person, allowance
 from loop.domain.queue_rules import Lane, QueueRules, SkillRule, checked_rules, lane_of, require_known, rules_of
 from loop.domain.queueing import adjudication, alarmed, head_start, in_turn, placed, seats
-from loop.domain.review import Outcome, Submission, Task, TaskState, Urgency, after_skip, leased, reopened, resolved
-from loop.domain.stage import Stage
-from loop.domain.truth import Shape
+from loop.domain.review import Task, TaskState, Urgency, after_skip, leased, reopened
+from loop.domain.stage import ROUTED, Stage
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-HERE = (Shape("car", (0.0, 0.0, 10.0, 10.0)),)
-NEARLY = (Shape("car", (0.0, 0.0, 10.0, 9.0)),)
-THERE = (Shape("car", (20.0, 0.0, 30.0, 10.0)),)
 
 weights = st.floats(0, 100)
 
@@ -51,10 +47,10 @@ def ordering(draw: st.DrawFn) -> QueueRules:
         risk_weight=draw(weights),
         age_weight=draw(st.floats(0.01, 100)),
         deadline_weight=draw(weights),
-        stage_boosts=draw(st.dictionaries(st.sampled_from(Stage), weights)),
+        stage_boosts=draw(st.dictionaries(st.sampled_from([*ROUTED, Stage.ADJUDICATE]), weights)),
         source_boosts=draw(boosts),
         horizon_seconds=draw(st.floats(60, 1e8)),
-        due_seconds=draw(st.dictionaries(st.sampled_from(Stage), st.floats(1, 1e8))),
+        due_seconds=draw(st.dictionaries(st.sampled_from([*ROUTED, Stage.ADJUDICATE]), st.floats(1, 1e8))),
     )
 
 
@@ -148,11 +144,12 @@ def test_what_a_task_needs_comes_from_stage_source_and_labels():
         (Person(token_id="t"), Lane(Stage.ANNOTATE, person="other"), False),
         (Person(token_id="t", groups=("leads",)), Lane(Stage.ANNOTATE, groups=("experts", "leads")), True),
         (Person(token_id="t", skills=("night",)), Lane(Stage.ANNOTATE, skills=("night", "signs")), False),
+        (Person(token_id="t"), Lane(Stage.GOLDEN), False),
         (Person(token_id="t", skills=("night", "signs")), Lane(Stage.ANNOTATE, skills=("night",)), True),
     ],
     ids=[
         "anybody", "not in the group", "meant for them", "for another", "in one of the groups", "one skill of two",
-        "more than it takes",
+        "golden", "more than it takes",
     ],
 )  # fmt: skip
 def test_who_may_do_what(person, lane, may):
@@ -210,34 +207,6 @@ def test_several_people_get_a_task_each():
     assert len(seats(a_task(stage=Stage.AUDIT), rules, (), several=True)) == 1
 
 
-def an_answer(number: int, shapes: tuple[Shape, ...]) -> Submission:
-    return Submission(
-        id=f"sub_{number}", task_id=f"task_0-{number}", project_id="p", item_digest="d", reviewer=f"tok_{number}",
-        epoch=1, outcome=Outcome.SUBMITTED, shapes=shapes, note="", content_digest="", corrections={}, seconds=1.0,
-        created_at=NOW,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("answers", "people", "expected"),
-    [
-        ([HERE], 1, HERE),
-        ([HERE], 2, "waits"),
-        ([HERE, NEARLY], 2, HERE),
-        ([HERE, THERE], 2, "disputed"),
-        ([HERE, NEARLY, ()], 3, "disputed"),
-        ([(), ()], 2, ()),
-        ([HERE, HERE + NEARLY], 2, "disputed"),
-        ([HERE, (replace(HERE[0], label="bus"),)], 2, "disputed"),
-    ],
-    ids=["one", "too few", "alike", "elsewhere", "one of three", "nothing there", "one more", "another label"],
-)
-def test_answers_resolve_when_all_are_in_and_alike(answers, people, expected):
-    """Then the first stands; else somebody must decide."""
-    found = resolved([an_answer(n, shapes) for n, shapes in enumerate(answers)], people=people, iou=0.5)
-    assert (found.shapes if found and found.shapes is not None else "disputed" if found else "waits") == expected
-
-
 def test_a_skip_goes_to_others_then_to_experts_then_ends():
     """The whole work goes; what is done stays done."""
     rules = QueueRules(people={Stage.ANNOTATE: 3}, skips_before_expert=2, expert_group="experts")
@@ -284,6 +253,7 @@ def test_a_work_opens_anew_as_a_whole():
         ({"people": {"annotate": 0}}, "people.annotate is 0"),
         ({"people": {"adjudicate": 2}}, "one person adjudicates"),
         ({"people": {"dance": 2}}, "no stage 'dance'"),
+        ({"people": {"golden": 2}}, "no stage 'golden'"),
         ({"expert_group": "Experts!"}, "'Experts!' cannot name a group"),
         ({"skills": [{"skill": "a|b"}]}, "'a|b' cannot name a skill"),
         ({"escalation_group": "leads"}, "go together"),

@@ -25,7 +25,8 @@ import loop.cli.people
 import loop.cli.functions
 import loop.cli.comments
 import loop.cli.work
-import loop.cli.lots  # noqa: F401
+import loop.cli.lots
+import loop.cli.quality  # noqa: F401
 
 # isort: on
 from loop.cli.command_line import app

@@ -7,8 +7,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.answers import MATCH_IOU, Answer, Cluster, in_order, matched
+from loop.domain.answers import Answer, Cluster, in_order, matched
 from loop.domain.geometry import iou_matrix
+from loop.domain.quality_rules import MATCH_IOU
 
 Floats = NDArray[np.float64]
 Distance = Callable[[Floats, Floats], Floats]
@@ -29,6 +30,16 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class PairAgreement:
+    """Of two reviewers on an item, as in Agreement. ious: of the matches."""
+
+    reviewers: tuple[str, str]
+    f1: float
+    box_f1: float
+    ious: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchAgreement:
     """Krippendorff's alpha over a batch: 1 is perfect, 0 what chance gives, below that is worse than chance; None where
     fewer than two people looked at anything, or all values are equal. boxes: with 1 - IoU as the distance; labels: of
@@ -40,23 +51,30 @@ class BatchAgreement:
     items: int
 
 
-def agreement_of(answers: Sequence[Answer], *, iou: float = MATCH_IOU) -> Agreement:
-    """Of the answers of one item. Two shapes are the same where they match (IoU of at least `iou`); F1 is
-    2 matches / (shapes of one + shapes of the other), symmetric, so nobody has to be the truth. Raises Invalid where a
-    reviewer answered twice."""
-    f1s, box_f1s, overlaps = [], [], []
+def pair_agreements(answers: Sequence[Answer], *, iou: float = MATCH_IOU) -> list[PairAgreement]:
+    """Of every two answers of an item, by the reviewers' names. Two shapes are the same where they match (IoU of at
+    least `iou`); F1 is 2 matches / (shapes of one + shapes of the other), symmetric, so nobody has to be the truth.
+    Raises Invalid where a reviewer answered twice."""
+    found = []
     for one, other in combinations(in_order(answers), 2):
         matches = matched(one, other, iou=iou)
         right = sum(one.labels[match.row] == other.labels[match.other] for match in matches)
         shapes = len(one) + len(other)
-        f1s.append(2.0 * right / shapes if shapes else 1.0)
-        box_f1s.append(2.0 * len(matches) / shapes if shapes else 1.0)
-        overlaps += [match.iou for match in matches]
+        f1s = [2.0 * same / shapes if shapes else 1.0 for same in (right, len(matches))]
+        ious = tuple(match.iou for match in matches)
+        found.append(PairAgreement((one.reviewer, other.reviewer), f1s[0], f1s[1], ious))
+    return found
+
+
+def agreement_of(answers: Sequence[Answer], *, iou: float = MATCH_IOU) -> Agreement:
+    """Of the answers of one item. Raises Invalid where a reviewer answered twice."""
+    pairs = pair_agreements(answers, iou=iou)
+    overlaps = [overlap for pair in pairs for overlap in pair.ious]
     return Agreement(
-        f1=float(np.mean(f1s)) if f1s else 1.0,
-        box_f1=float(np.mean(box_f1s)) if box_f1s else 1.0,
+        f1=float(np.mean([pair.f1 for pair in pairs])) if pairs else 1.0,
+        box_f1=float(np.mean([pair.box_f1 for pair in pairs])) if pairs else 1.0,
         iou=float(np.mean(overlaps)) if overlaps else None,
-        pairs=len(f1s),
+        pairs=len(pairs),
     )
 
 

@@ -66,6 +66,12 @@ EVENT_TYPES: Mapping[str, EventType] = {
             {"task_id": "task_1", "item_digest": _ITEM, "prediction_id": "pred_1", "round": 1},
         ),
         EventType(
+            "reviewer.paused",
+            "A person is not asked any more, by golden items or by hand. works: the first hundred of `count`, which "
+            "the person decided alone and others are asked for again.",
+            {"reviewer": "tok_1", "why": "precision 0.60 (0.40 to 0.78)", "works": ["task_1"], "count": 1},
+        ),
+        EventType(
             "prediction.reviewed",
             "A person answered, or all that the policy asks, and the answer passed QA and its lot if there were any: "
             "the prediction was right, or was corrected. corrections counts by kind of error.",

@@ -10,10 +10,9 @@ from scipy.optimize import linear_sum_assignment
 
 from loop.domain.errors import BadShape, Invalid
 from loop.domain.geometry import iou_matrix
+from loop.domain.quality_rules import MATCH_IOU
 
 Floats = NDArray[np.float64]
-
-MATCH_IOU = 0.5
 
 # Between places that overlap about as well, the one with the same label is meant: worth this much IoU, so that a label
 # seldom outweighs a place, and two objects in one place are told apart by their labels.

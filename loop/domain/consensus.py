@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.agreement import Agreement, agreement_of
-from loop.domain.answers import MATCH_IOU, Answer, Cluster, clusters_of, votes_of
+from loop.domain.answers import Answer, Cluster, clusters_of, votes_of
 from loop.domain.dawid_skene import LabelFit, fitted_labels
 from loop.domain.errors import Invalid
 from loop.domain.geometry import Box
+from loop.domain.quality_rules import ConsensusRules
 from loop.domain.routing import Reason
 
 Floats = NDArray[np.float64]
@@ -52,23 +53,6 @@ class Reliability:
 
 
 _UNKNOWN = Reliability()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsensusRules:
-    """iou: from which two boxes mean the same object. min_agreement: F1 of an item in [0, 1] below which a person
-    decides. min_certainty: in [0.5, 1); likewise where it is less sure than this that something is there, or what."""
-
-    iou: float = MATCH_IOU
-    min_agreement: float = 0.7
-    min_certainty: float = 0.8
-
-    def __post_init__(self) -> None:
-        if not (0.0 < self.iou <= 1.0 and 0.0 <= self.min_agreement <= 1.0 and 0.5 <= self.min_certainty < 1.0):
-            raise Invalid(
-                "these rules of a consensus cannot be used.",
-                hint="Give iou in (0, 1], min_agreement in [0, 1] and min_certainty in [0.5, 1).",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +99,21 @@ def consensus_of(
     labels: Sequence[str],
     reliabilities: Mapping[str, Reliability],
     rules: ConsensusRules,
+    earlier: Sequence[Mapping[str, str]] = (),
 ) -> tuple[Consensus, ...]:
     """Of each item of a batch: the more items, the better is known who confuses which labels.
 
-    labels: of the project. reliabilities: by reviewer; who is not there counts as unknown. Raises Invalid for labels
-    that the project does not have, and reviewers who answered an item twice.
+    labels: of the project. reliabilities: by reviewer; who is not there counts as unknown. earlier: objects of other
+    items, what each reviewer called it; they only tell of the reviewers, and labels that are gone do not count. Raises
+    Invalid for labels of `items` that the project does not have, and reviewers who answered an item twice.
     """
     clusters = [clusters_of(answers, iou=rules.iou) for answers in items]
-    reviewers = sorted({answer.reviewer for answers in items for answer in answers})
+    reviewers = sorted({a.reviewer for answers in items for a in answers} | {name for said in earlier for name in said})
     flat = [cluster for item in clusters for cluster in item]
     known = {name: _counts(reliabilities[name], labels) for name in reviewers if name in reliabilities}
     votes = votes_of(flat, reviewers, labels)
-    fit = fitted_labels(votes, labels=labels, reviewers=reviewers, known=known)
+    batch = np.concatenate([votes, _earlier_votes(earlier, reviewers, labels)])
+    fit = fitted_labels(batch, labels=labels, reviewers=reviewers, known=known)
     named = zip(flat, *_chosen(fit, votes), strict=True)
     merged = iter([_candidate(cluster, label, sure, reliabilities) for cluster, label, sure in named])
     return tuple(
@@ -168,6 +155,15 @@ def _rates(reliability: Reliability, label: str) -> tuple[float, float]:
     return recall, min(recall * (1.0 - precision) / precision, _SURE)
 
 
+def _earlier_votes(
+    earlier: Sequence[Mapping[str, str]], reviewers: Sequence[str], labels: Sequence[str]
+) -> NDArray[np.intp]:
+    """As `votes_of`."""
+    number = {label: at for at, label in enumerate(labels)}
+    votes = [[number.get(said[name], -1) if name in said else -1 for name in reviewers] for said in earlier]
+    return np.array(votes, dtype=np.intp).reshape(len(earlier), len(reviewers))
+
+
 def _counts(reliability: Reliability, labels: Sequence[str]) -> Floats:
     return np.array([[reliability.confusion.get((true, given), 0.0) for given in labels] for true in labels])
 
@@ -201,7 +197,7 @@ def _decided(candidates: tuple[Candidate, ...], agreement: Agreement, rules: Con
     reasons = [_apart(agreement, rules)] if apart else []
     reasons += [_unsure(number, candidates[number], rules) for number in unsure]
     if not reasons:
-        detail = f"F1 {agreement.f1:.2f} is at or above {rules.min_agreement:g}, and every shape is sure enough"
+        detail = f"every shape is sure enough; F1 between reviewers is {agreement.f1:.2f}"
         return Consensus(Verdict.MERGED, candidates, (), agreement, (Reason("agreed", detail),))
     open_ones = [n for n, one in enumerate(candidates) if n in unsure or (apart and not one.cluster.agreed)]
     return Consensus(Verdict.ADJUDICATE, candidates, tuple(open_ones), agreement, tuple(reasons))

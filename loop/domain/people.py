@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from loop.domain.queue_rules import Lane, QueueRules
+from loop.domain.stage import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,8 @@ class Person:
     max_tasks_a_day: int | None = None
 
     def may_do(self, lane: Lane) -> bool:
-        mine = lane.person in ("", self.token_id)
+        """Golden items are handed out apart (loop/golden.py): each task is one person's."""
+        mine = lane.stage is not Stage.GOLDEN and lane.person in ("", self.token_id)
         return mine and lane.open_to(frozenset(self.groups), frozenset(self.skills))
 
 

@@ -19,6 +19,7 @@ from loop.domain.drift import DriftReport
 from loop.domain.efforts import Effort
 from loop.domain.embedding_map import EmbeddingMap
 from loop.domain.function_calls import Asked, FunctionCall, Ran
+from loop.domain.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Scored, Tally
 from loop.domain.item import Item, Split
 from loop.domain.lot import Lot, LotState, Member
 from loop.domain.model import ModelVersion, Promotion
@@ -31,6 +32,7 @@ from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.domain.routing import Policy
 from loop.domain.rules import Scene
 from loop.domain.selection import PickedItem, Selection
+from loop.domain.settling import WorkAgreement
 from loop.domain.truth import GroundTruth, Shape
 from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
 
@@ -605,6 +607,92 @@ class People(Protocol):
     def save(self, person: Person) -> None: ...
 
 
+class Golden(Protocol):
+    """Golden items, who got which, and what they answered; nothing of it is among submissions."""
+
+    def save(self, item: GoldenItem) -> None:
+        """Marked for the first time, or with another version."""
+        ...
+
+    def remove(self, project_id: str, item_digest: str) -> bool:
+        """Whether it was golden. Its versions go on where it is marked again."""
+        ...
+
+    def version(self, project_id: str, item_digest: str) -> int:
+        """The last it had, also where it is golden no more; 0 for none."""
+        ...
+
+    def get(self, project_id: str, item_digest: str) -> GoldenItem | None: ...
+    def all(self, project_id: str) -> list[GoldenItem]:
+        """Newest first."""
+        ...
+
+    def tally(self, project_id: str, reviewer: str) -> Tally: ...
+    def eligible(self, project_id: str, reviewer: str, *, given_before: datetime, predicted: bool) -> list[str]:
+        """Digests of what the person may get: not given since then, and never answered as ordinary work. predicted:
+        only those that have a prediction."""
+        ...
+
+    def give(self, seat: GoldenSeat) -> None: ...
+    def seat(self, task_id: str) -> GoldenSeat:
+        """Raises NotFound."""
+        ...
+
+    def waiting(self, project_id: str, reviewer: str) -> list[GoldenSeat]:
+        """Seats that are not closed, oldest first."""
+        ...
+
+    def close(self, task_id: str) -> None: ...
+    def answer(self, answer: GoldenAnswer) -> None:
+        """Raises AlreadySubmitted where the task has one under this epoch."""
+        ...
+
+    def said(self, task_id: str) -> list[Submission]: ...
+    def scored(self, project_id: str, reviewer: str, *, limit: int) -> list[Scored]:
+        """Answers with a score against the present trusted shapes of an item that is still golden; newest first."""
+        ...
+
+    def count_since(self, project_id: str, reviewer: str, moment: datetime) -> int:
+        """Answers and skips."""
+        ...
+
+
+class Standings(Protocol):
+    def get(self, project_id: str, reviewer: str) -> KnownStanding | None: ...
+    def all(self, project_id: str) -> Mapping[str, KnownStanding]:
+        """By reviewer."""
+        ...
+
+    def save(self, known: KnownStanding) -> None: ...
+    def decided(self, project_id: str, reviewer: str, until: datetime) -> Mapping[str, tuple[str, datetime]]:
+        """Works that this person's answer alone decided, and that were not opened anew since: by the submission, the
+        work and when; oldest first."""
+        ...
+
+    def ask_again(self, redos: Sequence[Redo]) -> None:
+        """What is asked for already stays as it is."""
+        ...
+
+    def redos(self, *, limit: int) -> list[Redo]: ...
+    def done_again(self, submission_id: str) -> None: ...
+
+
+class Agreements(Protocol):
+    def add(self, agreement: WorkAgreement) -> None: ...
+    def get(self, work_id: str, round_: int) -> WorkAgreement | None: ...
+    def of_item(self, project_id: str, item_digest: str) -> WorkAgreement | None:
+        """The newest."""
+        ...
+
+    def last(self, project_id: str, *, limit: int) -> list[WorkAgreement]:
+        """Newest first."""
+        ...
+
+    def votes(self, project_id: str, *, limit: int) -> list[Mapping[str, str]]:
+        """Of the last `limit` works: of each object, what each person called it."""
+        ...
+
+
 class Truths(Protocol):
     def add(self, truth: GroundTruth) -> None:
         """Raises Conflict unless its version is the item's next."""
@@ -996,6 +1084,9 @@ class Transaction(Protocol):
     held_answers: HeldAnswers
     lots: Lots
     people: People
+    golden: Golden
+    standings: Standings
+    agreements: Agreements
     truths: Truths
     models: Models
     promotions: Promotions

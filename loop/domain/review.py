@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import combinations
 from typing import Any
 
 from loop.domain.corrections import corrections
@@ -286,32 +285,15 @@ def ended_early(task: Task) -> Task:
     return _ended(task, TaskState.SKIPPED)
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """What the answers of all people come to. shapes: None where they differ and another person must decide."""
-
-    shapes: tuple[Shape, ...] | None
-
-
-def resolved(answers: Sequence[Submission], *, people: int, iou: float) -> Resolution | None:
-    """None until `people` have answered. answers: of one round, oldest first, none of them a skip.
-
-    Where each answer has the shapes of each other one (label, and IoU of at least `iou`, one to one), the first stands.
-    """
-    if len(answers) < people:
-        return None
-    agreed = all(alike(a.shapes, b.shapes, iou) for a, b in combinations(answers, 2))
-    return Resolution(answers[0].shapes if agreed else None)
-
-
 def alike(a: Sequence[Shape], b: Sequence[Shape], iou: float) -> bool:
     """Whether two answers say the same: labels, and shapes that overlap by at least `iou`, one to one."""
-    if not all(_is_plain(shape) for shape in (*a, *b)):
+    if not all(is_plain(shape) for shape in (*a, *b)):
         return tuple(a) == tuple(b)  # points, attributes and links: a person decides unless they are the same
     return not corrections([Detection(shape.label, 1.0, shape.box) for shape in a], b, iou=iou)
 
 
-def _is_plain(shape: Shape) -> bool:
+def is_plain(shape: Shape) -> bool:
+    """A label and a region in one image, and no more."""
     more = shape.attributes or shape.links or shape.group or shape.track or shape.frame is not None
     return shape.type.is_region and not more
 

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, norm, t
 
-from loop.domain.answers import MATCH_IOU, Answer, matched
+from loop.domain.answers import Answer, matched
 from loop.domain.consensus import UNKNOWN_RATE, UNKNOWN_SPREAD, Reliability
 from loop.domain.errors import Invalid
+from loop.domain.quality_rules import MATCH_IOU
 
 Floats = NDArray[np.float64]
 

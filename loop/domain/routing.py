@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from loop.domain.function_uses import FunctionUse
+from loop.domain.quality_rules import QualityPolicy
 from loop.domain.queue_rules import QueueRules
 from loop.domain.stage import Stage as Stage
 from loop.domain.workflow import Workflow
@@ -51,6 +52,7 @@ class Policy:
     queue: in which order people get tasks, and who gets which.
     functions: which custom functions run, when.
     workflow: what becomes of their answers.
+    quality: when answers of several people become one, how people are checked, and who is trusted.
     """
 
     version: int
@@ -65,6 +67,7 @@ class Policy:
     queue: QueueRules = field(default_factory=QueueRules)
     functions: tuple[FunctionUse, ...] = ()
     workflow: Workflow = field(default_factory=Workflow)
+    quality: QualityPolicy = field(default_factory=QualityPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +111,17 @@ def asks_several(secret: bytes, ticket: str, policy: Policy) -> bool:
 def hides_proposal(secret: bytes, task_id: str, policy: Policy) -> bool:
     """Whether a task hides what the model predicts; independent of the other draws."""
     return _drawn(secret, f"blind {task_id}", policy.queue.blind_share)
+
+
+def draws_golden(secret: bytes, reviewer: str, task_id: str, given: int, policy: Policy) -> bool:
+    """Whether a person gets a golden item instead of this task. given: how many golden items the person had, so that
+    the draw is another after each, and none that can be repeated by giving the task back."""
+    return _drawn(secret, f"golden {reviewer} {task_id} {given}", policy.quality.golden.rate)
+
+
+def golden_order(secret: bytes, reviewer: str, item_digest: str) -> bytes:
+    """By what a person's golden items are ordered: each has an order of its own, which nobody can foresee."""
+    return hmac.new(secret, f"golden {reviewer} {item_digest}".encode(), hashlib.sha256).digest()
 
 
 def _drawn(secret: bytes, ticket: str, rate: float) -> bool:

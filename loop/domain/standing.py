@@ -4,37 +4,10 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-from loop.domain.errors import Invalid
+from loop.domain.quality_rules import QualityRules, Standing
 from loop.domain.reviewer_quality import GoldenScore, LabelQuality, Quality, Rate, quality_of
 from loop.domain.routing import Reason
-
-
-class Standing(StrEnum):
-    NEW = "new"  # works on golden items alone until they show enough
-    QUALIFIED = "qualified"
-    WARNED = "warned"  # works on, and is told
-    PAUSED = "paused"  # gets golden items alone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QualityRules:
-    """bar: precision and recall in (0, 1) that reviewers must have. confidence: in (0.5, 1), with which golden items
-    must show it, or the opposite; between the two nobody's standing changes. min_items: golden items before anything
-    is decided. window: how many of the last golden items count."""
-
-    bar: float = 0.8
-    confidence: float = 0.9
-    min_items: int = 10
-    window: int = 50
-
-    def __post_init__(self) -> None:
-        if not (0.0 < self.bar < 1.0 and 0.5 < self.confidence < 1.0 and 1 <= self.min_items <= self.window):
-            raise Invalid(
-                "these rules for reviewers cannot be used.",
-                hint="Give bar in (0, 1), confidence in (0.5, 1), and 1 <= min_items <= window.",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +47,13 @@ def standing_after(
     ordered = sorted(checks, key=lambda check: check.at)
     scores = [check.score for check in ordered if check.at > since][-rules.window :]
     if len(scores) < rules.min_items:
-        missing = rules.min_items - len(scores) if _waits(current) else 0
+        missing = rules.min_items - len(scores) if current.waits else 0
         reason = Reason("too-few-golden", f"{len(scores)} golden items, {rules.min_items} are needed to decide")
         return StandingDecision(current, len(scores), missing, (reason,), ())
     quality = quality_of(scores)
     high, low = _at_the_bar(quality.overall, rules)
     standing, reason = _moved(current, high, low, quality.overall, rules)
-    more = _more_needed(quality, rules) if _waits(standing) else 0
+    more = _more_needed(quality, rules) if standing.waits else 0
     weak = tuple(name for name, one in quality.labels.items() if _at_the_bar(one, rules)[1] >= rules.confidence)
     return StandingDecision(standing, len(scores), more, (reason,), weak)
 
@@ -101,10 +74,6 @@ def _vouches(score: GoldenScore, rules: QualityRules) -> bool:
     return score.right > 0 and score.f1 >= rules.bar
 
 
-def _waits(standing: Standing) -> bool:
-    return standing in (Standing.NEW, Standing.PAUSED)
-
-
 def _moved(
     current: Standing, high: float, low: float, overall: LabelQuality, rules: QualityRules
 ) -> tuple[Standing, Reason]:
@@ -112,7 +81,7 @@ def _moved(
     rates = f"precision {_said(overall.precision)}, recall {_said(overall.recall)}, asked for is {rules.bar:g}"
     if high >= rules.confidence:
         return Standing.QUALIFIED, Reason("at-the-bar", f"{rates}; at it with probability {high:.2f}")
-    if low >= rules.confidence and not _waits(current):
+    if low >= rules.confidence and not current.waits:
         worse = Standing.PAUSED if current is Standing.WARNED else Standing.WARNED
         return worse, Reason("below-the-bar", f"{rates}; below it with probability {low:.2f}")
     return current, Reason("not-sure", f"{rates}; at it with probability {high:.2f}")

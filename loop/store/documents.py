@@ -18,10 +18,12 @@ from loop.domain.ontology import (
     link_type_to_json,
 )
 from loop.domain.prediction import Detection
+from loop.domain.quality_rules import QualityPolicy, quality_of_document
 from loop.domain.queue_rules import QueueRules, rules_of
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Reason
 from loop.domain.rules import Issue, Rule, issue_from_json, issue_to_json, rule_from_json, rule_to_json
+from loop.domain.settling import Merged, Pair
 from loop.domain.truth import Shape, shape_from_json, shape_to_json
 from loop.domain.webhooks import Secret
 from loop.domain.workflow import LotRules, Workflow, lot_rules_of, workflow_of
@@ -97,6 +99,16 @@ SCORE_SHIFT: JsonOf[ScoreShift] = JsonOf(asdict, lambda document: ScoreShift(**d
 SOURCE_SHIFTS: JsonOf[tuple[SourceShift, ...]] = JsonOf(
     lambda shifts: [asdict(shift) for shift in shifts], lambda documents: tuple(SourceShift(**d) for d in documents)
 )
+PAIRS: JsonOf[tuple[Pair, ...]] = JsonOf(
+    lambda pairs: [asdict(pair) for pair in pairs],
+    lambda documents: tuple(Pair(**{**d, "reviewers": tuple(d["reviewers"])}) for d in documents),
+)
+VOTES: JsonOf[tuple[Mapping[str, str], ...]] = JsonOf(lambda votes: [dict(one) for one in votes], tuple)
+MERGED: JsonOf[Merged] = JsonOf(
+    lambda merged: {"shapes": [shape_to_json(shape) for shape in merged.shapes], "disputed": list(merged.disputed)},
+    lambda d: Merged(tuple(shape_from_json(shape) for shape in d["shapes"]), tuple(d["disputed"])),
+)
+QUALITY_POLICY: JsonOf[QualityPolicy] = JsonOf(asdict, quality_of_document)
 QUEUE_RULES: JsonOf[QueueRules] = JsonOf(asdict, rules_of)
 FUNCTION_USES: JsonOf[tuple[FunctionUse, ...]] = JsonOf(
     lambda uses: [use_to_json(use) for use in uses],

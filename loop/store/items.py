@@ -8,7 +8,16 @@ from sqlalchemy import Connection, and_, select, update
 from loop.domain.events import item_created
 from loop.domain.item import Item, Split
 from loop.store.function_calls import Triggers
-from loop.store.schema import LEFT_IMAGE, UNFINISHED_TASK, dropped_images, ground_truths, items, projects, tasks
+from loop.store.schema import (
+    LEFT_IMAGE,
+    ORDINARY_TASK,
+    UNFINISHED_TASK,
+    dropped_images,
+    ground_truths,
+    items,
+    projects,
+    tasks,
+)
 from loop.store.statements import columns, ignoring_conflicts, in_parts, inserted, newest_first, not_found, one
 
 
@@ -97,5 +106,7 @@ class SqlItems:
         for part in in_parts(digests):
             for table in (tasks, ground_truths):
                 of_project = select(table.c.item_digest).where(table.c.project_id == project_id)
+                if table is tasks:
+                    of_project = of_project.where(ORDINARY_TASK)
                 found.update(self._connection.scalars(of_project.where(table.c.item_digest.in_(part))))
         return frozenset(found)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, exists, func, insert, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Exists, Row, Table, and_, exists, func, insert, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import Conflict
@@ -11,6 +11,7 @@ from loop.domain.item import Item
 from loop.domain.ports import Candidate, Served, StoredEmbedding
 from loop.domain.prediction import Detection, Prediction
 from loop.domain.routing import Action, Decision
+from loop.domain.stage import Stage
 from loop.store.appends import Appends
 from loop.store.schema import (
     annotation_results,
@@ -136,7 +137,9 @@ class SqlPredictions:
                 predictions.c.signals,
                 predictions.c.detections,
                 predictions.c.created_at.label("predicted_at"),
-                or_(_of_the_item(ground_truths), _of_the_item(tasks)).label("settled"),
+                or_(_of_the_item(ground_truths), _of_the_item(tasks).where(tasks.c.stage != Stage.GOLDEN)).label(
+                    "settled"
+                ),
                 items,
             )
             .join(predictions, predictions.c.id == prediction_feed.c.prediction_id)
@@ -232,7 +235,7 @@ def _of_callers(project_id: str, model_id: str, after: int) -> tuple[ColumnEleme
     )
 
 
-def _of_the_item(table: Table) -> ColumnElement[bool]:
+def _of_the_item(table: Table) -> Exists:
     return exists().where(
         table.c.project_id == predictions.c.project_id, table.c.item_digest == predictions.c.item_digest
     )

@@ -7,6 +7,7 @@ Foreign keys into a project carry the project's id too: nothing can point into a
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -38,7 +39,8 @@ from loop.domain.function_calls import CallState
 from loop.domain.item import Split
 from loop.domain.lot import LotState
 from loop.domain.model import PromotionKind, PromotionState
-from loop.domain.qa import Standing
+from loop.domain.qa import Standing as AnswerStanding
+from loop.domain.quality_rules import Standing
 from loop.domain.review import Outcome, TaskState, Urgency
 from loop.domain.rollout import RolloutKind, RolloutState
 from loop.domain.routing import Action, Durability, Retain
@@ -56,9 +58,12 @@ from loop.store.documents import (
     LIMITS,
     LINK_TYPES,
     LOT_RULES,
+    MERGED,
     NUMBERS,
     OBJECT,
+    PAIRS,
     PLACE,
+    QUALITY_POLICY,
     QUEUE_RULES,
     REASONS,
     RULES,
@@ -67,6 +72,7 @@ from loop.store.documents import (
     SHAPES,
     SOURCE_SHIFTS,
     STRINGS,
+    VOTES,
     WORKFLOW,
 )
 from loop.store.types import SEQUENCE, Choice, Float32Vector, ObjectFeatures, PlainText, UtcDateTime
@@ -91,6 +97,8 @@ RESERVED_TASK = text("state IN ('open', 'leased') AND reserved_until IS NOT NULL
 FILLING_LOT = text("closed_at IS NULL")
 UNDECIDED_LOT = text("state IN ('open', 'inspecting')")
 UNFOLLOWED_ANSWER = text("standing IN ('waiting', 'recalled')")
+# A golden item's task counts nowhere as work on that item.
+ORDINARY_TASK = text("stage <> 'golden'")
 UNFINISHED_CYCLE = text("state IN ('queued', 'running')")
 QUEUED_PROMOTION = text("state = 'queued'")
 UNFINISHED_ANNOTATION = text("state IN ('queued', 'running')")
@@ -191,6 +199,7 @@ policies = Table(
     Column("queue", QUEUE_RULES, server_default=_EMPTY, nullable=False),
     Column("functions", FUNCTION_USES, server_default=_NONE, nullable=False),
     Column("workflow", WORKFLOW, server_default=_EMPTY, nullable=False),
+    Column("quality", QUALITY_POLICY, server_default=_EMPTY, nullable=False),
     PrimaryKeyConstraint("project_id", "version"),
     _unit("audit_rate"),
     _unit("retain_rate"),
@@ -447,28 +456,36 @@ Index("ix_tasks_held", tasks.c.project_id, tasks.c.owner, sqlite_where=LEASED_TA
 Index(None, tasks.c.project_id, tasks.c.state)
 Index(None, tasks.c.project_id, tasks.c.item_digest)
 
+
+def _submission_columns() -> list[Column[Any]]:
+    """The fields of `loop.domain.review.Submission`."""
+    return [
+        Column("id", PlainText, primary_key=True),
+        Column("task_id", PlainText, ForeignKey("tasks.id"), nullable=False),
+        _project(),
+        Column("item_digest", PlainText, nullable=False),
+        Column("reviewer", PlainText, nullable=False),
+        Column("epoch", Integer, nullable=False),
+        Column("outcome", Choice(Outcome), nullable=False),
+        Column("shapes", SHAPES, nullable=False),
+        Column("note", PlainText, nullable=False),
+        Column("content_digest", PlainText, nullable=False),
+        Column("corrections", OBJECT, nullable=False),
+        Column("seconds", Double, nullable=False),
+        Column("created_at", UtcDateTime, nullable=False),
+        Column("issues", ISSUES, nullable=False, server_default=_NONE),
+        Column("work_id", PlainText, nullable=False),
+        Column("round", Integer, nullable=False),
+        Column("settles", Boolean, nullable=False),
+        Column("active_seconds", Double),
+        Column("proposal_shown", Boolean),
+    ]
+
+
 submissions = Table(
     "submissions",
     metadata,
-    Column("id", PlainText, primary_key=True),
-    Column("task_id", PlainText, ForeignKey("tasks.id"), nullable=False),
-    _project(),
-    Column("item_digest", PlainText, nullable=False),
-    Column("reviewer", PlainText, nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("outcome", Choice(Outcome), nullable=False),
-    Column("shapes", SHAPES, nullable=False),
-    Column("note", PlainText, nullable=False),
-    Column("content_digest", PlainText, nullable=False),
-    Column("corrections", OBJECT, nullable=False),
-    Column("seconds", Double, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("issues", ISSUES, nullable=False, server_default=_NONE),
-    Column("work_id", PlainText, nullable=False),
-    Column("round", Integer, nullable=False),
-    Column("settles", Boolean, nullable=False),
-    Column("active_seconds", Double),
-    Column("proposal_shown", Boolean),
+    *_submission_columns(),
     UniqueConstraint("task_id", "epoch"),
     UniqueConstraint("work_id", "round", "reviewer"),
     _item_key(),
@@ -579,10 +596,10 @@ held_answers = Table(
     Column("submission_id", PlainText, ForeignKey("submissions.id"), nullable=False),
     Column("submission_ids", STRINGS, nullable=False),
     Column("shapes", SHAPES, nullable=False),
-    Column("standing", Choice(Standing), nullable=False),
+    Column("standing", Choice(AnswerStanding), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     _item_key(),
-    _one_of("standing", Standing),
+    _one_of("standing", AnswerStanding),
 )
 Index(None, held_answers.c.lot_id, held_answers.c.standing, held_answers.c.work_id)
 Index("ix_held_answers_unfollowed", held_answers.c.lot_id, sqlite_where=UNFOLLOWED_ANSWER,
@@ -599,6 +616,96 @@ drafts = Table(
     Column("saved_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("task_id", "reviewer"),
 )
+
+# What golden items were marked, with the trusted answer; taken back, a row stays, so that its versions go on.
+golden_items = Table(
+    "golden_items",
+    metadata,
+    Column("project_id", PlainText, nullable=False),
+    Column("item_digest", PlainText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("shapes", SHAPES, nullable=False),
+    Column("added_by", PlainText, nullable=False),
+    Column("added_at", UtcDateTime, nullable=False),
+    Column("removed", Boolean, nullable=False),
+    PrimaryKeyConstraint("project_id", "item_digest"),
+    _item_key(),
+    CheckConstraint("version >= 1", name="version_counts"),
+)
+
+golden_seats = Table(
+    "golden_seats",
+    metadata,
+    Column("task_id", PlainText, ForeignKey("tasks.id"), primary_key=True),
+    _project(),
+    Column("reviewer", PlainText, nullable=False),
+    Column("item_digest", PlainText, nullable=False),
+    Column("prediction_id", PlainText, ForeignKey("predictions.id")),
+    Column("given_at", UtcDateTime, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    _item_key(),
+)
+Index(None, golden_seats.c.project_id, golden_seats.c.reviewer, golden_seats.c.given_at)
+
+# Apart from submissions, so that nothing which counts those ever counts an answer to a golden item.
+golden_answers = Table(
+    "golden_answers",
+    metadata,
+    *_submission_columns(),
+    Column("version", Integer, nullable=False),
+    Column("score", OBJECT),
+    UniqueConstraint("task_id", "epoch"),
+    _item_key(),
+    _one_of("outcome", Outcome),
+)
+Index(None, golden_answers.c.project_id, golden_answers.c.reviewer, golden_answers.c.created_at)
+
+standings = Table(
+    "standings",
+    metadata,
+    _project(),
+    Column("reviewer", PlainText, nullable=False),
+    Column("standing", Choice(Standing), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("why", PlainText, nullable=False),
+    Column("training", Boolean),
+    PrimaryKeyConstraint("project_id", "reviewer"),
+    _one_of("standing", Standing),
+)
+
+# Works to be done anew, until they are open again.
+redos = Table(
+    "redos",
+    metadata,
+    Column("submission_id", PlainText, ForeignKey("submissions.id"), primary_key=True),
+    Column("work_id", PlainText, nullable=False),
+    _project(),
+    Column("reviewer", PlainText, nullable=False),
+)
+
+agreements = Table(
+    "agreements",
+    metadata,
+    Column("work_id", PlainText, nullable=False),
+    Column("round", Integer, nullable=False),
+    _project(),
+    Column("item_digest", PlainText, nullable=False),
+    Column("reviewers", STRINGS, nullable=False),
+    Column("adjudicated", Boolean, nullable=False),
+    Column("f1", Double, nullable=False),
+    Column("iou", Double),
+    Column("pairs", PAIRS, nullable=False),
+    Column("votes", VOTES, nullable=False),
+    Column("reasons", REASONS, nullable=False),
+    Column("merged", MERGED),
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("work_id", "round"),
+    _item_key(),
+    _unit("f1"),
+)
+_newest_first(agreements, "work_id")
+Index(None, agreements.c.project_id, agreements.c.item_digest)
 
 ground_truths = Table(
     "ground_truths",

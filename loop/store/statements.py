@@ -5,7 +5,7 @@ from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, bindparam, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, TextClause, bindparam, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.errors import Invalid, NotFound
@@ -61,6 +61,13 @@ def _returning_key(dialect: str, table: Table) -> Any:
     return _ignoring_conflicts(dialect, table).returning(next(iter(table.primary_key.columns)))
 
 
+def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert `row`, or write it over the one with its primary key."""
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    key = [column.name for column in table.primary_key.columns]
+    connection.execute(dialect.insert(table).values(row).on_conflict_do_update(index_elements=key, set_=dict(row)))
+
+
 def one(connection: Connection, table: Table, what: str, **where: object) -> Row[Any]:
     """The row whose columns equal `where`. Raises NotFound, calling it `what`."""
     found = first(connection, table, **where)
@@ -79,9 +86,11 @@ def _equal_to(table: Table, names: tuple[str, ...]) -> Select[Any]:
     return select(table).where(*(table.c[name] == bindparam(name, type_=table.c[name].type) for name in names))
 
 
-def each_once(connection: Connection, column: Column[str], project_id: str) -> Iterator[str]:
+def each_once(
+    connection: Connection, column: Column[str], project_id: str, *where: ColumnElement[bool] | TextClause
+) -> Iterator[str]:
     """The values of a column in a project's rows, in no order; not all of them are held at once."""
-    found = select(column).where(column.table.c.project_id == project_id).distinct()
+    found = select(column).where(column.table.c.project_id == project_id, *where).distinct()
     return iter(connection.execute(found, execution_options={"yield_per": _AT_ONCE}).scalars())
 
 

@@ -35,6 +35,7 @@ from loop.store.schema import (
     HANDED_TASK,
     LEASED_TASK,
     MEANT_TASK,
+    ORDINARY_TASK,
     RESERVED_TASK,
     UNFINISHED_TASK,
     submissions,
@@ -151,7 +152,9 @@ class SqlTasks:
         return found
 
     def works_of_item(self, project_id: str, item_digest: str) -> list[str]:
-        of_item = select(tasks.c.work_id).where(tasks.c.project_id == project_id, tasks.c.item_digest == item_digest)
+        of_item = select(tasks.c.work_id).where(
+            tasks.c.project_id == project_id, tasks.c.item_digest == item_digest, ORDINARY_TASK
+        )
         of_clip = works_of_frame(project_id, item_digest)
         return sorted(self._connection.scalars(of_item.union(of_clip)))
 
@@ -275,7 +278,7 @@ class SqlTasks:
         return [Task(**row._mapping) for row in self._connection.execute(statement, given)]
 
     def items(self, project_id: str) -> Iterator[str]:
-        return each_once(self._connection, tasks.c.item_digest, project_id)
+        return each_once(self._connection, tasks.c.item_digest, project_id, ORDINARY_TASK)
 
     def save(self, task: Task) -> None:
         """Write what changes of a task.
@@ -298,7 +301,7 @@ class SqlTasks:
     def by_recipe(self, project_id: str) -> Mapping[int, int]:
         rows = self._connection.execute(
             select(tasks.c.recipe_version, func.count())
-            .where(tasks.c.project_id == project_id, UNFINISHED_TASK)
+            .where(tasks.c.project_id == project_id, UNFINISHED_TASK, ORDINARY_TASK)
             .group_by(tasks.c.recipe_version)
         )
         return {version: count for version, count in rows}  # noqa: C416 - rows are no pairs to a type checker
@@ -318,9 +321,8 @@ class SqlTasks:
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """Has every state as a key."""
         state = case((_RAN_OUT, literal(TaskState.OPEN, tasks.c.state.type)), else_=tasks.c.state)
-        rows = self._connection.execute(
-            select(state, func.count()).where(tasks.c.project_id == project_id).group_by(state), {"now": now}
-        )
+        counted = select(state, func.count()).where(tasks.c.project_id == project_id, ORDINARY_TASK)
+        rows = self._connection.execute(counted.group_by(state), {"now": now})
         return dict.fromkeys(TaskState, 0) | {TaskState(state): count for state, count in rows}
 
 

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 
 from loop.domain import ports
+from loop.store.agreements import SqlAgreements
 from loop.store.annotations import SqlAnnotations
 from loop.store.appends import Appends
 from loop.store.comments import SqlComments
@@ -15,6 +16,7 @@ from loop.store.efforts import SqlEfforts
 from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
 from loop.store.function_calls import SqlFunctionCalls, Triggers
+from loop.store.golden import SqlGolden
 from loop.store.groups import SqlGroups
 from loop.store.held_answers import SqlHeldAnswers
 from loop.store.idempotency import SqlIdempotencyKeys
@@ -30,6 +32,7 @@ from loop.store.projects import SqlProjects
 from loop.store.promotions import SqlPromotions
 from loop.store.rollouts import SqlRollouts
 from loop.store.selections import SqlSelections
+from loop.store.standings import SqlStandings
 from loop.store.submissions import SqlSubmissions
 from loop.store.tasks import SqlTasks
 from loop.store.tokens import SqlTokens
@@ -56,6 +59,9 @@ class SqlTransaction:
         self.held_answers: ports.HeldAnswers = SqlHeldAnswers(connection)
         self.lots: ports.Lots = SqlLots(connection)
         self.people: ports.People = SqlPeople(connection)
+        self.golden: ports.Golden = SqlGolden(connection)
+        self.standings: ports.Standings = SqlStandings(connection)
+        self.agreements: ports.Agreements = SqlAgreements(connection)
         self.truths: ports.Truths = SqlTruths(connection)
         self.models: ports.Models = SqlModels(connection)
         self.promotions: ports.Promotions = SqlPromotions(connection)

@@ -18,6 +18,7 @@ from serving.api import (
     duplicates,
     errors,
     functions,
+    golden,
     groups,
     health,
     items,
@@ -80,7 +81,7 @@ def create_app(services: Services) -> FastAPI:
     for module in (
         # work before items: /items/ambiguous is no digest.
         predictions, tasks, work, items, objects, duplicates, projects, recipes, models, annotations, selections, drift,
-        maps, people, groups, lots, comments, webhooks, functions, health,
+        maps, people, golden, groups, lots, comments, webhooks, functions, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

@@ -14,19 +14,24 @@ from loop.domain.project import Project
 from loop.domain.recipe import Recipe, recipe_to_json
 from loop.domain.review import Outcome, Submission, Task
 from loop.domain.rollout import ShadowAnswer
+from loop.domain.settling import Merged
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
+from loop.golden import TrainedSubmission
 from loop.review import Assignment
 from serving.api.schemas.items import ItemOut, SubmissionDetailOut
 from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
 from serving.api.schemas.predictions import DetectionOut, PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.projects import ProjectOut
+from serving.api.schemas.quality import FeedbackOut, MergedOut
 from serving.api.schemas.recipes import RecipeOut
 from serving.api.schemas.review import AnswerOut, DraftOut, ReturnedOut, SubmissionOut, TaskFrameOut, TaskOut
 from serving.api.schemas.shapes import IssueOut, ShapeIO, TruthOut
 
 # What reviewers are told of a stage. All others must not be told apart.
 _STAGES: Mapping[Stage, Literal["adjudicate", "qa"]] = {Stage.ADJUDICATE: "adjudicate", Stage.QA: "qa"}
+
+_SUBMISSION = [name for name in SubmissionOut.model_fields if name != "golden"]
 
 
 def project_out(project: Project) -> ProjectOut:
@@ -110,6 +115,7 @@ def task_out(assignment: Assignment, tracks: Sequence[Shape] | None = None) -> T
         reason=task.reason,
         stage=_STAGES.get(task.stage, "review"),
         answers=[AnswerOut(shapes=shapes_out(answer.shapes), note=answer.note) for answer in assignment.answers],
+        merged=None if assignment.merged is None else merged_out(assignment.merged),
         draft=None if assignment.draft is None else DraftOut.model_validate(assignment.draft),
         returned=None if assignment.returned is None else _returned_out(assignment.returned),
         created_at=task.created_at,
@@ -144,14 +150,15 @@ def image_url(project_id: str, digest: str) -> str:
     return f"/v1/projects/{project_id}/items/{digest}/image"
 
 
-def item_fields(item: Item) -> dict[str, object]:
-    fields = asdict(item)
+def item_fields(item: Item, *, blind: bool = False) -> dict[str, object]:
+    """blind: for reviewers, who could tell by an imported item's split that its truth is known."""
+    fields = asdict(item) | ({"split": None} if blind else {})
     fields.pop("project_id")
     return fields | {"image_url": image_url(item.project_id, item.digest)}
 
 
-def item_out(item: Item) -> ItemOut:
-    return ItemOut.model_validate(item_fields(item))
+def item_out(item: Item, *, blind: bool = False) -> ItemOut:
+    return ItemOut.model_validate(item_fields(item, blind=blind))
 
 
 def truth_out(truth: GroundTruth) -> TruthOut:
@@ -169,16 +176,29 @@ def lineage_out(submission: Submission) -> SubmissionDetailOut:
     return SubmissionDetailOut.model_validate(plain)
 
 
-def submission_out(submission: Submission) -> SubmissionOut:
-    """For who sent it: compared with what was shown, so that a prediction that was hidden looks like one of nothing."""
-    told = SubmissionOut.model_validate(submission)
-    if submission.proposal_shown is False and submission.outcome is Outcome.SUBMITTED:
-        told.corrections = {error.value: n for error, n in corrections([], submission.shapes, iou=1.0).items()}
-    return told
-
-
 def shapes_out(shapes: Sequence[Shape]) -> list[ShapeIO]:
     return [ShapeIO.model_validate(shape_to_json(shape)) for shape in shapes]
+
+
+def merged_out(merged: Merged) -> MergedOut:
+    return MergedOut(shapes=shapes_out(merged.shapes), disputed=list(merged.disputed))
+
+
+def submission_out(submission: Submission) -> SubmissionOut:
+    """For who sent it: compared with what was shown, so that a prediction that was hidden looks like one of nothing;
+    with the trusted answer where the author is to see it."""
+    told = SubmissionOut.model_validate({name: getattr(submission, name) for name in _SUBMISSION})
+    if submission.proposal_shown is False and submission.outcome is Outcome.SUBMITTED:
+        told.corrections = {error.value: n for error, n in corrections([], submission.shapes, iou=1.0).items()}
+    if isinstance(submission, TrainedSubmission):
+        feedback = submission.golden
+        told.golden = FeedbackOut(
+            shapes=shapes_out(feedback.shapes),
+            precision=feedback.precision,
+            recall=feedback.recall,
+            right=feedback.right,
+        )
+    return told
 
 
 def shapes_in(shapes: list[ShapeIO]) -> list[Shape]:

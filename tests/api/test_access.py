@@ -33,7 +33,14 @@ def operations(service) -> list[tuple[str, str]]:
 
 
 def filled(path: str, project: str = "shapes") -> str:
-    names = {"project_id": project, "digest": "d" * 64, "prediction_id": "x", "task_id": "x", "model_id": "x"}
+    names = {
+        "project_id": project,
+        "digest": "d" * 64,
+        "reviewer_id": "x",
+        "prediction_id": "x",
+        "task_id": "x",
+        "model_id": "x",
+    }
     return path.format_map(
         names
         | {"endpoint_id": "x", "message_id": "x"}

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from loop.domain.item import Split
 from serving.api.schemas.predictions import PredictionOut
+from serving.api.schemas.quality import ItemAgreementOut
 from serving.api.schemas.review import SubmissionOut
 from serving.api.schemas.shapes import ShapeIO, TruthOut
 from serving.api.schemas.wire import Out
@@ -37,6 +38,7 @@ class SubmissionDetailOut(SubmissionOut):
 
 class ItemDetailOut(ItemOut):
     truth: TruthOut | None
+    agreement: ItemAgreementOut | None = Field(description="of those who answered it together; null for reviewers")
     prediction: PredictionOut | None = Field(description="the newest")
     submissions: list[SubmissionDetailOut] = Field(
         description="all that people said of it, oldest first; empty for reviewers, whose answers are to be their own"

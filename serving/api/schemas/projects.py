@@ -10,6 +10,7 @@ from loop.domain.review import TaskState
 from loop.domain.routing import Durability, Retain
 from serving.api.schemas.functions import FunctionUseIO
 from serving.api.schemas.models import CycleOut
+from serving.api.schemas.quality import QualityIn, QualityOut
 from serving.api.schemas.queue import QueueRulesIn, QueueRulesOut
 from serving.api.schemas.recipes import RecipeOut
 from serving.api.schemas.wire import In, Out, Unit
@@ -55,6 +56,7 @@ class PolicyOut(Out):
     queue: QueueRulesOut
     functions: list[FunctionUseIO]
     workflow: WorkflowOut
+    quality: QualityOut
 
 
 class PolicyIn(In):
@@ -73,6 +75,7 @@ class PolicyIn(In):
         default=None, max_length=100, description="in place of the present ones"
     )
     workflow: WorkflowIn | None = None
+    quality: QualityIn | None = None
 
 
 class ProjectIn(In):

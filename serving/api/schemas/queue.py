@@ -40,7 +40,6 @@ class QueueRulesOut(Out):
     skills: list[SkillRuleIO]
     people: dict[Stage, int] = Field(description="how many answer an item")
     people_share: Unit
-    agreement_iou: Unit
     skips_before_expert: int
     expert_group: str
     max_leases: int | None
@@ -67,7 +66,6 @@ class QueueRulesIn(In):
     skills: list[SkillRuleIO] = Field(default_factory=list, max_length=1000)
     people: dict[Stage, int] = Field(default_factory=dict)
     people_share: float = 0.0
-    agreement_iou: float = 0.0
     skips_before_expert: int = 0
     expert_group: Name = ""
     max_leases: int | None = None

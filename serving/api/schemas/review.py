@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue
 
 from loop.domain.review import Outcome
 from serving.api.schemas.predictions import DetectionOut
+from serving.api.schemas.quality import FeedbackOut, MergedOut
 from serving.api.schemas.shapes import IssueOut, ShapeIO
 from serving.api.schemas.wire import In, Out
 
@@ -80,6 +81,7 @@ class TaskOut(Out):
     answers: list[AnswerOut] = Field(
         description="between which this task decides, or the one that QA looks at; empty for all other work"
     )
+    merged: MergedOut | None = Field(description="what the answers come to; null where they cannot be merged")
     returned: ReturnedOut | None = Field(description="what is wrong with the answer before")
     draft: DraftOut | None = Field(description="what I had of it before")
     created_at: datetime
@@ -93,8 +95,8 @@ class TaskOut(Out):
 
 class LeaseOut(Out):
     tasks: list[TaskOut]
-    open: int = Field(description="tasks that nobody holds, counted up to 1000")
-    why: str = Field(description="what keeps me from more tasks; empty for nothing")
+    open: int = Field(description="tasks that nobody holds, counted up to 1000; in tens in projects with golden items")
+    why: str = Field(description="what keeps me from more tasks, or what is said of my standing; empty for nothing")
 
 
 class EpochIn(In):
@@ -131,6 +133,7 @@ class SubmissionOut(Out):
     seconds: float = Field(description="from the lease to the submission")
     issues: list[IssueOut] = Field(description="warnings that the answer was taken with")
     created_at: datetime
+    golden: FeedbackOut | None = Field(default=None, description="in training: the trusted answer, of a golden item")
 
 
 class CheckIn(In):

@@ -1,0 +1,104 @@
+"""How far people agree in a project, over the last works that several of them answered."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from loop.domain.agreement import BatchAgreement, batch_agreement
+from loop.domain.answers import Cluster, clusters_of
+from loop.domain.ports import Store, Transaction
+from loop.domain.project import Project
+from loop.domain.review import Outcome
+from loop.domain.settling import Pair, WorkAgreement, answer_of
+
+# Alpha compares each box with each: a few thousand take a second.
+_ALPHA_WORKS = 50
+_ALPHA_BOXES = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class PairReport:
+    """Two people, by token id, over the works that both answered. f1, iou: means over works."""
+
+    reviewers: tuple[str, str]
+    works: int
+    f1: float
+    iou: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementReport:
+    """works: so many were looked at. f1, iou: means over works, None without any. adjudicated: the share that another
+    person decided. alpha: Krippendorff's, over the newest of them; alpha_works: how many."""
+
+    works: int
+    f1: float | None
+    iou: float | None
+    adjudicated: float | None
+    alpha: BatchAgreement
+    alpha_works: int
+    pairs: tuple[PairReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    store: Store
+
+    def of(self, project_id: str, works: int) -> AgreementReport:
+        """Over the last `works` that several people answered."""
+        with self.store.read() as tx:
+            project = tx.projects.get(project_id)
+            last = tx.agreements.last(project_id, limit=works)
+            sample = _clusters(tx, project, last[:_ALPHA_WORKS])
+        return AgreementReport(
+            works=len(last),
+            f1=_mean(one.f1 for one in last),
+            iou=_mean(one.iou for one in last if one.iou is not None),
+            adjudicated=_mean(float(one.adjudicated) for one in last),
+            alpha=batch_agreement(sample),
+            alpha_works=len(sample),
+            pairs=_pairs(last),
+        )
+
+
+def _clusters(tx: Transaction, project: Project, works: Iterable[WorkAgreement]) -> list[tuple[Cluster, ...]]:
+    """Of the newest works, as many as alpha can be told of in a second."""
+    found: list[tuple[Cluster, ...]] = []
+    boxes = 0
+    for work in works:
+        said = [
+            replace(one, shapes=project.recipe.translated(one.shapes))
+            for one in tx.submissions.of_work(work.work_id)
+            if one.round == work.round and one.outcome is Outcome.SUBMITTED and one.reviewer in work.reviewers
+        ]
+        clusters = clusters_of(
+            [answer_of(one.reviewer, one.shapes) for one in said], iou=project.policy.quality.consensus.iou
+        )
+        boxes += sum(cluster.looked for cluster in clusters)
+        if boxes > _ALPHA_BOXES and found:
+            break
+        found.append(clusters)
+    return found
+
+
+def _pairs(works: Iterable[WorkAgreement]) -> tuple[PairReport, ...]:
+    by_pair: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    for work in works:
+        for pair in work.pairs:
+            by_pair[pair.reviewers].append(pair)
+    return tuple(
+        PairReport(
+            reviewers=reviewers,
+            works=len(pairs),
+            f1=float(np.mean([pair.f1 for pair in pairs])),
+            iou=_mean(pair.iou for pair in pairs if pair.iou is not None),
+        )
+        for reviewers, pairs in sorted(by_pair.items())
+    )
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return float(np.mean(known)) if known else None

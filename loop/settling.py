@@ -1,0 +1,72 @@
+"""The answers of several people to one work, settled by what is known of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from loop.domain.golden import checks_of
+from loop.domain.ports import Transaction
+from loop.domain.project import Project
+from loop.domain.recipe import Recipe
+from loop.domain.review import Submission, Task
+from loop.domain.reviewer_quality import reliability_of
+from loop.domain.rules import Severity
+from loop.domain.settling import Merged, Settlement, WorkAgreement, settled
+from loop.domain.truth import Shape
+
+# Works whose votes tell who confuses which labels; more than these change little, and each answer waits for them.
+_EARLIER = 40
+
+
+def settle(tx: Transaction, project: Project, task: Task, answers: Sequence[Submission]) -> Settlement:
+    """By the project's newest recipe and rules; keeps how far the people agreed. answers: all of a round."""
+    recipe = project.recipe
+    item = tx.items.get(project.id, task.item_digest)
+
+    def refuses(shapes: Sequence[Shape]) -> bool:
+        found = recipe.issues(tuple(shapes), item.width, item.height)
+        return any(issue.severity is Severity.ERROR for issue in found)
+
+    rules = project.policy.quality
+    reliabilities = {}
+    for answer in answers:
+        scored = tx.golden.scored(project.id, answer.reviewer, limit=rules.standing.window)
+        if checks := checks_of(scored, recipe):
+            reliabilities[answer.reviewer] = reliability_of([check.score for check in checks])
+    settlement = settled(
+        [replace(one, shapes=recipe.translated(one.shapes)) for one in answers],
+        labels=recipe.label_names,
+        reliabilities=reliabilities,
+        rules=rules.consensus,
+        earlier=tx.agreements.votes(project.id, limit=_EARLIER),
+        refuses=refuses,
+    )
+    tx.agreements.add(_kept(settlement, task, answers))
+    return settlement
+
+
+def merged_for(tx: Transaction, task: Task, recipe: Recipe) -> Merged | None:
+    """What who adjudicates is shown; None where the answers could not be merged, or their labels are not those of the
+    recipe that the task is answered by."""
+    agreement = tx.agreements.get(task.work_id, task.round)
+    if agreement is None or agreement.merged is None:
+        return None
+    shapes = recipe.translated(agreement.merged.shapes)
+    return replace(agreement.merged, shapes=shapes) if len(shapes) == len(agreement.merged.shapes) else None
+
+
+def _kept(settlement: Settlement, task: Task, answers: Sequence[Submission]) -> WorkAgreement:
+    return WorkAgreement(
+        work_id=task.work_id,
+        round=task.round,
+        project_id=task.project_id,
+        item_digest=task.item_digest,
+        reviewers=tuple(sorted(one.reviewer for one in answers)),
+        adjudicated=settlement.shapes is None,
+        f1=settlement.f1,
+        iou=settlement.iou,
+        pairs=settlement.pairs,
+        votes=settlement.votes,
+        reasons=settlement.reasons,
+        merged=settlement.merged,
+        created_at=answers[-1].created_at,
+    )

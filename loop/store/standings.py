@@ -1,0 +1,57 @@
+"""Standings of reviewers, and works to be done anew."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, or_, select
+
+from loop.domain.golden import KnownStanding, Redo
+from loop.domain.review import ADJUDICATION_SEAT, Outcome
+from loop.store.schema import redos, standings, submissions, tasks
+from loop.store.statements import columns, first, ignoring_conflicts, put
+
+
+class SqlStandings:
+    """Implements `loop.domain.ports.Standings`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, project_id: str, reviewer: str) -> KnownStanding | None:
+        row = first(self._connection, standings, project_id=project_id, reviewer=reviewer)
+        return None if row is None else KnownStanding(**row._mapping)
+
+    def all(self, project_id: str) -> Mapping[str, KnownStanding]:
+        rows = self._connection.execute(select(standings).where(standings.c.project_id == project_id))
+        return {row.reviewer: KnownStanding(**row._mapping) for row in rows}
+
+    def save(self, known: KnownStanding) -> None:
+        put(self._connection, standings, columns(known))
+
+    def decided(self, project_id: str, reviewer: str, until: datetime) -> Mapping[str, tuple[str, datetime]]:
+        rows = self._connection.execute(
+            select(submissions.c.id, submissions.c.work_id, submissions.c.created_at)
+            .join(tasks, tasks.c.id == submissions.c.task_id)
+            .where(
+                submissions.c.project_id == project_id,
+                submissions.c.reviewer == reviewer,
+                submissions.c.outcome == Outcome.SUBMITTED,
+                submissions.c.settles,
+                submissions.c.created_at <= until,
+                submissions.c.round == tasks.c.round,
+                or_(tasks.c.people == 1, tasks.c.seat == ADJUDICATION_SEAT),
+            )
+            .order_by(submissions.c.created_at, submissions.c.id)
+        )
+        return {row.id: (row.work_id, row.created_at) for row in rows}
+
+    def ask_again(self, wanted: Sequence[Redo]) -> None:
+        if wanted:
+            self._connection.execute(ignoring_conflicts(self._connection, redos), [columns(one) for one in wanted])
+
+    def redos(self, *, limit: int) -> list[Redo]:
+        rows = self._connection.execute(select(redos).order_by(redos.c.submission_id).limit(limit))
+        return [Redo(**row._mapping) for row in rows]
+
+    def done_again(self, submission_id: str) -> None:
+        self._connection.execute(delete(redos).where(redos.c.submission_id == submission_id))

@@ -1,0 +1,558 @@
+"""Golden items through the desk, on both databases: who gets them, what becomes of answers, who is paused."""
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from importlib import import_module
+
+import numpy as np
+import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+
+from loop.domain.access import Role, Token
+from loop.domain.errors import Conflict, Invalid, NotFound, StaleLease
+from loop.domain.people import Person
+from loop.domain.ports import Transaction
+from loop.domain.quality_rules import GoldenRules, QualityPolicy, QualityRules, Standing
+from loop.domain.queue_rules import QueueRules, SkillRule
+from loop.domain.queueing import placed, seats
+from loop.domain.review import Submission, TaskState
+from loop.domain.stage import Stage
+from loop.domain.truth import GroundTruth, Shape
+from loop.golden import GoldenItems, TrainedSubmission
+from loop.people import Oversight
+from loop.review import Assignment, Desk, Leased
+from loop.standings import Standings
+from loop.store.database import SqlStore
+from loop.store.engine import engine_for
+from tests.contract.records import (
+    NOW,
+    PROJECT,
+    a_model,
+    a_prediction,
+    a_project,
+    a_task,
+    a_truth,
+    an_item,
+    digest,
+)
+
+RIGHT = tuple(Shape("seven", (0.0, 1000.0 * n, 1.0, 1000.0 * n + 500.0)) for n in range(5))
+WRONG = tuple(Shape("seven", (0.0, 1000.0 * n + 600.0, 1.0, 1000.0 * n + 700.0)) for n in range(5))
+HALF = RIGHT[:2]
+FIRST_GOLDEN = 500  # numbers of items from here on are golden
+PEOPLE = {
+    name: Token(id=f"tok_{name}", name=name, role=Role.REVIEWER, secret_digest=name, project_id=None, created_at=NOW)
+    for name in ("ada", "bob", "cyd")
+}
+OPERATOR = Token(id="tok_op", name="op", role=Role.OPERATOR, secret_digest="op", project_id=None, created_at=NOW)
+STANDING = QualityRules(bar=0.8, confidence=0.9, min_items=3, window=20)
+
+
+@dataclass(frozen=True)
+class _Keyed:
+    """A store whose draws are the same in each run."""
+
+    store: SqlStore
+
+    def secret(self) -> bytes:
+        return b"thirty-two bytes of a known secret"
+
+    def begin(self) -> AbstractContextManager[Transaction]:
+        return self.store.begin()
+
+
+@dataclass
+class World:
+    """A project with ordinary work and golden items; the clock is moved by hand."""
+
+    store: SqlStore
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.desk = Desk(_Keyed(self.store), self.now, os.urandom)  # type: ignore[arg-type]
+        self.golden = GoldenItems(self.store, self.now)
+        self.standings = Standings(self.store, self.now)
+        self.oversight = Oversight(self.store, self.now)
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=self.seconds)
+
+    def lease(self, name: str, count: int = 1) -> Leased:
+        self.seconds += 1
+        return self.desk.lease(PEOPLE[name], PROJECT, count)
+
+    def next(self, name: str) -> Assignment:
+        (one,) = self.lease(name).assignments
+        return one
+
+    def submit(self, name: str, one: Assignment, shapes: Sequence[Shape] = RIGHT) -> Submission:
+        self.seconds += 1
+        return self.desk.submit(PEOPLE[name], one.task.id, one.task.epoch, shapes, "")
+
+    def answer(self, name: str, shapes: Sequence[Shape] = RIGHT, *, golden: Sequence[Shape] | None = None) -> bool:
+        """The next task of a person; whether it was a golden item, which may get another answer."""
+        one = self.next(name)
+        is_golden = one.task.stage is Stage.GOLDEN
+        self.submit(name, one, shapes if golden is None or not is_golden else golden)
+        return is_golden
+
+    def standing(self, name: str) -> Standing:
+        return self.standings.of(PROJECT, PEOPLE[name].id).standing
+
+    def events(self, kind: str) -> list[dict]:
+        with self.store.read() as tx:
+            return [dict(one.body) for one in tx.events.after(PROJECT, 0, 10_000) if one.kind == kind]
+
+    def truth(self, number: int) -> GroundTruth | None:
+        with self.store.read() as tx:
+            return tx.truths.current(PROJECT, digest(number))
+
+
+def opened(
+    store: SqlStore,
+    *,
+    works: int = 0,
+    golden: int = 0,
+    rules: GoldenRules | None = None,
+    queue: QueueRules | None = None,
+    standing: QualityRules = STANDING,
+) -> World:
+    queue = queue or QueueRules()
+    quality = QualityPolicy(golden=rules or GoldenRules(rate=0.5), standing=standing)
+    project = a_project()
+    with store.begin() as tx:
+        tx.projects.add(replace(project, policy=replace(project.policy, queue=queue, quality=quality)))
+        for token in (*PEOPLE.values(), OPERATOR):
+            tx.tokens.add(token)
+        tx.models.add(a_model())
+        for number in [*range(works), *range(FIRST_GOLDEN, FIRST_GOLDEN + golden)]:
+            tx.items.add(an_item(number))
+            tx.predictions.add(a_prediction(number, item=number))
+        for number in range(works):
+            first = a_task(number, item=number, prediction=number, at=NOW + timedelta(seconds=number))
+            tx.tasks.add_all(seats(placed(first, queue, (), begins=first.created_at), queue, (), several=True))
+        for number in range(FIRST_GOLDEN, FIRST_GOLDEN + golden):
+            tx.truths.add(replace(a_truth(), item_digest=digest(number), shapes=RIGHT))
+    world = World(store)
+    for number in range(FIRST_GOLDEN, FIRST_GOLDEN + golden):
+        world.golden.mark(PROJECT, digest(number), None, "op")
+    return world
+
+
+# --- marking -----------------------------------------------------------------------------------------------
+
+
+def test_an_item_is_marked_with_its_truth_or_other_shapes(store: SqlStore) -> None:
+    """Marked again with the same it stays; with others it is the next version. Taken back, it is golden no more."""
+    world = opened(store, works=1, golden=1)
+    number = FIRST_GOLDEN
+    (marked,) = world.golden.all(PROJECT)
+    assert (marked.item_digest, marked.version, marked.shapes, marked.predicted) == (digest(number), 1, RIGHT, True)
+    assert world.golden.mark(PROJECT, digest(number), None, "op").version == 1
+    assert world.golden.mark(PROJECT, digest(number), HALF, "op").version == 2
+    with pytest.raises(NotFound, match="no ground truth"):
+        world.golden.mark(PROJECT, digest(0), None, "op")
+    world.golden.remove(PROJECT, digest(number), "op")
+    assert world.golden.all(PROJECT) == []
+    with pytest.raises(NotFound, match="not golden"):
+        world.golden.remove(PROJECT, digest(number), "op")
+    assert world.golden.mark(PROJECT, digest(number), HALF, "op").version == 3
+    assert [one["version"] for one in world.events("golden.marked")] == [1, 2, 3]
+
+
+# --- handing out --------------------------------------------------------------------------------------------
+
+
+def test_golden_items_come_among_other_work_each_once(store: SqlStore) -> None:
+    """With the rate of the project, to each person; the work that one stands in for comes later, and all is done."""
+    world = opened(store, works=30, golden=6, rules=GoldenRules(rate=0.4))
+    handed: list[str] = []
+    kinds: list[bool] = []
+    while True:
+        leased = world.lease("ada").assignments
+        if not leased:
+            break
+        handed.append(leased[0].task.item_digest)
+        kinds.append(leased[0].task.stage is Stage.GOLDEN)
+        world.submit("ada", leased[0])
+    assert len(handed) == len(set(handed)) == 36
+    assert sum(kinds) == 6
+    assert kinds.index(True) < 29  # not behind everything else
+    assert all(world.truth(number) for number in range(30))
+
+
+def test_nobody_gets_an_item_again_before_the_time(store: SqlStore) -> None:
+    """again_days after it was given it may come again; what somebody answered as ordinary work never does."""
+    world = opened(store, works=20, golden=1, rules=GoldenRules(rate=1.0, again_days=10))
+    assert [world.answer("ada") for _ in range(4)] == [True, False, False, False]
+    world.golden.mark(PROJECT, digest(0), RIGHT, "op")
+    with store.read() as tx:
+        said = [one.item_digest for one in tx.submissions.page(PROJECT, after=None, limit=9)]
+    assert digest(0) in said
+    assert not world.answer("ada")
+    world.seconds += 11 * 86_400
+    assert [world.answer("ada") for _ in range(3)] == [True, False, False]
+    assert list(_golden_tasks(store, "ada")) == [digest(FIRST_GOLDEN)]
+
+
+def _golden_tasks(store: SqlStore, name: str) -> dict[str, list[str]]:
+    """By item, the golden tasks that a person has answered."""
+    with store.read() as tx:
+        found: dict[str, list[str]] = {}
+        for one in tx.golden.scored(PROJECT, PEOPLE[name].id, limit=500):
+            found.setdefault(one.item_digest, []).append(one.submission_id)
+        return found
+
+
+def test_giving_a_task_back_never_makes_another_draw(store: SqlStore) -> None:
+    """The draw belongs to the task, the person and how many golden items they had: who releases gets the same again."""
+    world = opened(store, works=10, golden=20, rules=GoldenRules(rate=0.5))
+    for _ in range(8):
+        one = world.next("ada")
+        world.desk.release(PEOPLE["ada"], one.task.id, one.task.epoch)
+        again = world.next("ada")
+        assert again.task.id == one.task.id
+        world.submit("ada", again)
+
+
+def test_a_golden_task_is_one_persons_and_keeps_its_draft(store: SqlStore) -> None:
+    """Released, or run out, it comes back to the same person with what was drawn; nobody else ever gets it."""
+    world = opened(store, works=1, golden=1, rules=GoldenRules(rate=1.0))
+    one = world.next("ada")
+    assert one.task.stage is Stage.GOLDEN
+    world.desk.draft(PEOPLE["ada"], one.task.id, one.task.epoch, {"text": "half"})
+    world.seconds += 10_000
+    (others,) = world.lease("bob", 5).assignments
+    assert others.task.id != one.task.id
+    again = world.next("ada")
+    assert (again.task.id, again.task.epoch, again.draft.content) == (one.task.id, 2, {"text": "half"})
+    with pytest.raises(StaleLease):
+        world.desk.submit(PEOPLE["bob"], again.task.id, 2, RIGHT, "")
+    with pytest.raises(Conflict, match="golden"):
+        world.oversight.reopen_task(OPERATOR, one.task.id)
+
+
+def test_an_item_without_a_prediction_is_not_among_other_work(store: SqlStore) -> None:
+    """All other work begins with what the model proposes; without, it would be told. Who qualifies gets it."""
+    world = opened(store, works=5, golden=0, rules=GoldenRules(rate=1.0))
+    with store.begin() as tx:
+        tx.items.add(an_item(900))
+    assert world.golden.mark(PROJECT, digest(900), RIGHT, "op").predicted is False
+    assert not any(world.answer("ada") for _ in range(5))
+    world.standings.change(OPERATOR, PROJECT, "bob", standing=Standing.NEW, reason="new here")
+    assert world.next("bob").task.item_digest == digest(900)
+
+
+def test_a_golden_item_asks_for_no_skill_that_the_person_has_not(store: SqlStore) -> None:
+    """Nobody is judged by what they would not be asked."""
+    with store.begin() as tx:
+        tx.tokens.add(replace(OPERATOR, id="tok_x", secret_digest="x"))
+    queue = QueueRules(skills=(SkillRule(skill="sevens", source=an_item().source),))
+    world = opened(store, golden=2, rules=GoldenRules(qualification=True), queue=queue)
+    assert world.lease("ada").assignments == []
+    with store.begin() as tx:
+        tx.people.save(Person(token_id=PEOPLE["ada"].id, skills=("sevens",)))
+    assert world.next("ada").task.stage is Stage.GOLDEN
+
+
+def test_the_daily_limit_counts_golden_items(store: SqlStore) -> None:
+    """Who may answer twelve tasks a day answers twelve, whatever they are."""
+    world = opened(store, works=20, golden=10, rules=GoldenRules(rate=0.5), queue=QueueRules(max_tasks_a_day=12))
+    kinds = [world.answer("ada") for _ in range(12)]
+    assert any(kinds)
+    assert not all(kinds)
+    assert world.lease("ada").assignments == []
+
+
+# --- answers ------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_to_a_golden_item_counts_nowhere_but_in_the_score(store: SqlStore) -> None:
+    """It is no submission and no truth, moves no figure, and the item may still be selected as before."""
+    world = opened(store, works=1, golden=1, rules=GoldenRules(rate=1.0))
+    with store.read() as tx:
+        before = _figures(tx, world)
+    one = world.next("ada")
+    sent = world.submit("ada", one, HALF)
+    assert sent.corrections  # as of any task with a proposal
+    assert world.submit("ada", one, HALF).id == sent.id
+    with pytest.raises(Conflict):
+        world.submit("ada", one, RIGHT)
+    with store.read() as tx:
+        assert _figures(tx, world) == before
+        (scored,) = tx.golden.scored(PROJECT, PEOPLE["ada"].id, limit=9)
+    assert (scored.submission_id, scored.item_digest) == (sent.id, digest(FIRST_GOLDEN))
+    report = world.standings.of(PROJECT, "ada")
+    assert report.quality.overall.precision.value == 1.0
+    assert report.quality.overall.recall.value == pytest.approx(0.4)
+    assert [one["recall"] for one in world.events("golden.answered")] == [pytest.approx(0.4)]
+    assert world.truth(FIRST_GOLDEN).version == 1
+
+
+def _figures(tx: Transaction, world: World) -> object:
+    of_item = digest(FIRST_GOLDEN)
+    return (
+        tx.tasks.counts(PROJECT, world.now()),
+        tx.submissions.of_item(PROJECT, of_item),
+        tx.submissions.page(PROJECT, after=None, limit=9),
+        tx.submissions.works_answered(),
+        tx.submissions.count_reviewed(PROJECT, a_model().id),
+        tx.truths.count_reviewed_since(PROJECT, None),
+        sorted(tx.tasks.items(PROJECT)),
+        tx.tasks.works_of_item(PROJECT, of_item),
+        tx.items.settled(PROJECT, [digest(0), of_item]),
+        tx.tasks.by_recipe(PROJECT),
+    )
+
+
+def test_scores_count_against_the_present_trusted_shapes_alone(store: SqlStore) -> None:
+    """A trusted answer that was wrong is mended: what was scored by it counts no more, nor what was taken back."""
+    world = opened(store, golden=2, rules=GoldenRules(qualification=True))
+    world.answer("ada", HALF)
+    world.answer("ada", HALF)
+    assert world.standings.of(PROJECT, "ada").decision.items == 2
+    world.golden.mark(PROJECT, digest(FIRST_GOLDEN), HALF, "op")
+    assert world.standings.of(PROJECT, "ada").decision.items == 1
+    world.golden.remove(PROJECT, digest(FIRST_GOLDEN + 1), "op")
+    assert world.standings.of(PROJECT, "ada").quality is None
+
+
+def test_in_training_an_answer_comes_with_the_trusted_one(store: SqlStore) -> None:
+    """For a project, or for one person; nobody else sees it, and ordinary work has none."""
+    world = opened(store, works=2, golden=3, rules=GoldenRules(rate=1.0))
+    assert not isinstance(world.submit("ada", world.next("ada")), TrainedSubmission)
+    world.standings.change(OPERATOR, PROJECT, "ada", training={"training": True})
+    one = world.next("ada")
+    told = world.submit("ada", one, (*HALF, WRONG[0]))
+    assert isinstance(told, TrainedSubmission)
+    assert (told.golden.shapes, told.golden.right) == (RIGHT, 2)
+    assert (told.golden.precision, told.golden.recall) == (pytest.approx(2 / 3), pytest.approx(0.4))
+    assert isinstance(world.submit("ada", one, (*HALF, WRONG[0])), TrainedSubmission)
+    assert not isinstance(world.submit("bob", world.next("bob")), TrainedSubmission)
+    world.submit("ada", world.next("ada"))
+    ordinary = world.next("ada")
+    assert ordinary.task.stage is Stage.ANNOTATE
+    assert not isinstance(world.submit("ada", ordinary), TrainedSubmission)
+
+
+# --- standing -------------------------------------------------------------------------------------------------
+
+
+def test_new_people_qualify_by_golden_items_alone(store: SqlStore) -> None:
+    """They are told how many more; where none is left, the operator is told to mark more. Then they get other work."""
+    world = opened(store, works=3, golden=2, rules=GoldenRules(rate=0.0, qualification=True))
+    leased = world.lease("ada", 5)
+    assert {one.task.stage for one in leased.assignments} == {Stage.GOLDEN}
+    assert len(leased.assignments) == 2
+    assert "not qualified yet" in leased.why and "more" in leased.why
+    for one in leased.assignments:
+        world.submit("ada", one)
+    stuck = world.lease("ada")
+    assert stuck.assignments == []
+    assert "mark about 1 more" in stuck.why
+    with store.begin() as tx:
+        tx.items.add(an_item(900))
+    world.golden.mark(PROJECT, digest(900), RIGHT, "op")
+    assert world.answer("ada")
+    assert world.standing("ada") is Standing.QUALIFIED
+    assert [one["before"] for one in world.events("reviewer.qualified")] == ["new"]
+    assert len(world.lease("ada", 5).assignments) == 3
+    assert world.lease("ada", 5).why == ""
+
+
+def test_a_poor_person_is_warned_then_paused_and_their_work_is_done_anew(store: SqlStore) -> None:
+    """What they alone decided since their last good golden item, once, by others; what is done anew already stays."""
+    world = opened(store, works=40, golden=30, rules=GoldenRules(rate=0.5))
+    early = [_ordinary(world, "ada", RIGHT) for _ in range(3)]
+    while not world.answer("ada", RIGHT):
+        pass  # this golden item vouches for all before it
+    seen: list[str] = []
+    warned = ""
+    while world.standing("ada") is not Standing.PAUSED:
+        leased = world.lease("ada")
+        warned = leased.why or warned
+        (one,) = leased.assignments
+        if one.task.stage is Stage.ANNOTATE:
+            seen.append(one.task.work_id)
+        world.submit("ada", one, RIGHT if one.task.stage is Stage.ANNOTATE else WRONG)
+    assert "warned" in warned
+    assert [len(world.events(f"reviewer.{standing}")) for standing in ("warned", "paused")] == [1, 1]
+    (paused,) = world.events("reviewer.paused")
+    assert sorted(paused["works"]) == sorted(seen)
+    assert paused["count"] == len(seen)
+    assert not set(paused["works"]) & set(early)
+    done_before = seen[0]
+    world.oversight.reopen_task(OPERATOR, done_before)  # an operator was quicker
+    while world.standings.redo():
+        pass
+    reopened = [one["task_id"] for one in world.events("task.reopened")]
+    assert sorted(reopened) == sorted(seen)  # none twice
+    leased = world.lease("ada", 3)
+    assert {one.task.stage for one in leased.assignments} == {Stage.GOLDEN}
+    assert "paused" in leased.why
+    with store.read() as tx:
+        assert {(task.state, task.round) for task in map(tx.tasks.get, seen)} == {(TaskState.OPEN, 1)}
+
+
+def _ordinary(world: World, name: str, shapes: Sequence[Shape]) -> str:
+    """Answers the next ordinary task, and golden items on the way."""
+    while True:
+        one = world.next(name)
+        world.submit(name, one, shapes)
+        if one.task.stage is Stage.ANNOTATE:
+            return one.task.work_id
+
+
+def test_a_pause_takes_what_the_person_holds(store: SqlStore) -> None:
+    """Other work goes back to the queue at once, and cannot be answered any more."""
+    world = opened(store, works=5)
+    held = world.lease("ada", 3).assignments
+    world.standings.change(OPERATOR, PROJECT, "ada", standing=Standing.PAUSED, reason="on leave")
+    for one in held:
+        with pytest.raises(StaleLease):
+            world.submit("ada", one)
+    assert len(world.lease("bob", 5).assignments) == 5
+    assert world.lease("ada").assignments == []
+
+
+def test_redoing_goes_on_where_it_was_killed(store: SqlStore) -> None:
+    """What is asked for is kept with the pause; each work is opened in a transaction of its own, once."""
+    world = opened(store, works=6)
+    for _ in range(6):
+        world.answer("ada")
+    world.standings.change(OPERATOR, PROJECT, "ada", standing=Standing.PAUSED, reason="errs")
+    calls = 0
+
+    def dying() -> datetime:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return world.now()
+
+    with pytest.raises(KeyboardInterrupt):
+        Standings(store, dying).redo()
+    assert len(world.events("task.reopened")) == 2
+    assert Standings(store, world.now).redo() == 4
+    assert Standings(store, world.now).redo() == 0
+    assert len({one["task_id"] for one in world.events("task.reopened")}) == 6
+    world.standings.change(OPERATOR, PROJECT, "ada", standing=Standing.PAUSED, reason="still")
+    assert world.standings.redo() == 0
+
+
+def test_what_was_done_anew_meanwhile_is_left_alone(store: SqlStore) -> None:
+    """An operator opened it and another person has answered it before its turn came: that answer stands."""
+    world = opened(store, works=2)
+    first, second = (_ordinary(world, "ada", RIGHT) for _ in range(2))
+    world.standings.change(OPERATOR, PROJECT, "ada", standing=Standing.PAUSED, reason="errs")
+    world.oversight.reopen_task(OPERATOR, first)
+    assert _ordinary(world, "bob", HALF) == first
+    assert world.standings.redo() == 2
+    assert [one["task_id"] for one in world.events("task.reopened")] == [first, second]
+    with store.read() as tx:
+        assert [tx.tasks.get(work).state for work in (first, second)] == [TaskState.DONE, TaskState.OPEN]
+
+
+def test_work_that_others_answered_too_is_not_done_anew(store: SqlStore) -> None:
+    """Consensus has weighed who erred; only what a person decided alone rests on that person."""
+    world = opened(store, works=2, queue=QueueRules(people={Stage.ANNOTATE: 2}))
+    for name in ("ada", "bob"):
+        for _ in range(2):
+            world.answer(name)
+    assert world.truth(0) and world.truth(1)
+    for name in ("ada", "bob"):
+        world.standings.change(OPERATOR, PROJECT, name, standing=Standing.PAUSED, reason="errs")
+    assert world.standings.redo() == 0
+
+
+def test_a_standing_by_hand_has_a_reason(store: SqlStore) -> None:
+    """It is recorded with who gave it; golden items go on from there."""
+    world = opened(store, works=1)
+    with pytest.raises(Invalid, match="reason"):
+        world.standings.change(OPERATOR, PROJECT, "ada", standing=Standing.WARNED)
+    report = world.standings.change(OPERATOR, PROJECT, "ada", standing=Standing.WARNED, reason="look closer")
+    assert (report.standing, report.known.actor, report.known.why) == (Standing.WARNED, "op", "look closer")
+    assert "look closer" in world.lease("ada").why
+    with pytest.raises(NotFound, match="no reviewer"):
+        world.standings.of(PROJECT, "nobody")
+
+
+def test_a_reviewer_is_told_of_yesterday_while_golden_items_are_hidden(store: SqlStore) -> None:
+    """Figures that move with each answer would tell which items are golden."""
+    world = opened(store, works=30, golden=5, rules=GoldenRules(rate=1.0))
+    assert world.answer("ada")
+    assert world.standings.own(PEOPLE["ada"], PROJECT).decision.items == 0
+    assert world.standings.of(PROJECT, "ada").decision.items == 1
+    world.seconds += 86_400
+    assert world.standings.own(PEOPLE["ada"], PROJECT).decision.items == 1
+
+
+# --- consensus --------------------------------------------------------------------------------------------------
+
+
+def test_golden_items_weigh_people_in_a_consensus(store: SqlStore) -> None:
+    """Of two who differ, the one who is right on golden items is believed, and nobody has to decide."""
+    world = opened(
+        store, works=4, golden=12, rules=GoldenRules(rate=0.0), queue=QueueRules(people={Stage.ANNOTATE: 2}),
+        standing=QualityRules(min_items=12),
+    )  # fmt: skip
+    first = world.next("ada")
+    world.submit("ada", first, RIGHT)
+    world.submit("bob", world.next("bob"), RIGHT[:4])
+    assert world.truth(int(first.task.item_digest, 16)) is None  # nothing is known of either
+    for name, shapes in (("ada", RIGHT), ("bob", RIGHT[:3])):
+        world.standings.change(OPERATOR, PROJECT, name, standing=Standing.NEW, reason="measure")
+        for _ in range(12):
+            world.answer(name, shapes)
+        world.standings.change(OPERATOR, PROJECT, name, standing=Standing.QUALIFIED, reason="measured")
+    second = world.next("ada")
+    world.submit("ada", second, RIGHT)
+    world.submit("bob", world.next("bob"), RIGHT[:4])
+    assert len(world.truth(int(second.task.item_digest, 16)).shapes) == 5
+    with store.read() as tx:
+        kept = tx.agreements.last(PROJECT, limit=9)
+    assert [one.adjudicated for one in kept] == [False, True]
+    assert all(0.8 < one.f1 < 1.0 and one.iou == 1.0 for one in kept)
+
+
+def test_scores_hold_the_truth_of_simulated_people(store: SqlStore) -> None:
+    """Played through the desk: recall lies in its interval, the good works on, and the poor is paused."""
+    world = opened(
+        store, works=60, golden=60, rules=GoldenRules(rate=0.5),
+        standing=QualityRules(bar=0.8, confidence=0.9, min_items=5, window=50),
+    )  # fmt: skip
+    rng = np.random.default_rng(7)
+    for name, rate in (("ada", 0.95), ("bob", 0.5)):
+        answered = 0
+        while answered < 30 and world.standing(name) is not Standing.PAUSED:
+            found = tuple(shape for shape in RIGHT if rng.random() < rate)
+            answered += world.answer(name, found)
+        recall = world.standings.of(PROJECT, name).quality.overall.recall
+        assert recall.low <= rate <= recall.high
+    assert world.standing("ada") is Standing.QUALIFIED
+    assert world.standing("bob") is Standing.PAUSED
+    assert world.standings.redo() == world.events("reviewer.paused")[0]["count"] > 0
+
+
+def test_an_old_policy_keeps_its_overlap(empty_url: str) -> None:
+    """How much overlap makes two answers the same was a rule of the queue; stored policies bring it along."""
+    store = SqlStore.open(empty_url)
+    store.migrate()
+    with store.begin() as tx:
+        tx.projects.add(a_project())
+    engine = engine_for(empty_url)
+    migration = import_module("loop.store.migrations.versions.r0013_golden")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("""UPDATE policies SET queue = '{"agreement_iou": 0.7, "max_leases": 3}'""")
+        connection.exec_driver_sql("ALTER TABLE policies DROP COLUMN quality")
+        with Operations.context(MigrationContext.configure(connection)):
+            migration._policies()
+    engine.dispose()
+    with store.read() as tx:
+        policy = tx.projects.get(PROJECT).policy
+    assert (policy.quality.consensus.iou, policy.queue.max_leases) == (0.7, 3)
+    store.close()
