@@ -8,7 +8,7 @@ import type {
   Comments,
   Functions,
   ReturnBody,
-} from "./coming";
+} from "./types";
 import { NetworkError, ProblemError, problemOf } from "./problem";
 import type {
   Checked,
@@ -60,7 +60,7 @@ export interface AnswerBody {
   readonly epoch: number;
   readonly shapes: readonly ShapeBody[];
   readonly note: string;
-  /** Only to a service that knows it (see api/coming.ts). */
+  /** In which the page saw the reviewer at work. */
   readonly active_seconds?: number;
 }
 
@@ -99,7 +99,7 @@ export class Api {
   act = (task: string, name: string, body: ActionBody) =>
     this.json<ActionResult>("POST", on(task, `actions/${encodeURIComponent(name)}`), body);
   comments = (project: string, digest: string) =>
-    this.json<Comments | Comment[]>("GET", at(project, `/items/${digest}/comments`));
+    this.json<Comments>("GET", at(project, `/items/${digest}/comments`));
   comment = (project: string, digest: string, body: CommentBody) =>
     this.json<Comment>("POST", at(project, `/items/${digest}/comments`), body);
   reply = (comment: string, text: string) => this.json<unknown>("POST", under(comment, "replies"), { text });

@@ -233,6 +233,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/agreement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Agreement
+         * @description Over the last works that several people answered.
+         */
+        get: operations["agreement_v1_projects__project_id__agreement_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/annotations": {
         parameters: {
             query?: never;
@@ -331,6 +351,27 @@ export interface paths {
         get: operations["bias_v1_projects__project_id__bias_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/clips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload Clip
+         * @description A video, as the body of the request, into frames. The answer comes when they are there; the same file sent again
+         *     goes on where an import was cut off, and adds nothing where it was not.
+         */
+        post: operations["upload_clip_v1_projects__project_id__clips_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -603,6 +644,87 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/golden": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Golden */
+        get: operations["list_golden_v1_projects__project_id__golden_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Groups
+         * @description Newest first.
+         */
+        get: operations["list_groups_v1_projects__project_id__groups_get"];
+        put?: never;
+        /**
+         * Create Group
+         * @description Items that are there already, in an order. Those of a clip or a camera stay on one side of every split.
+         */
+        post: operations["create_group_v1_projects__project_id__groups_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/groups/{group_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Group
+         * @description With its frames, from the one behind the index `after`.
+         */
+        get: operations["get_group_v1_projects__project_id__groups__group_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/groups/{group_id}/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Tasks
+         * @description One task over the whole group, or over each window of it. Asking again gives the same tasks.
+         */
+        post: operations["make_tasks_v1_projects__project_id__groups__group_id__tasks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/items": {
         parameters: {
             query?: never;
@@ -702,6 +824,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/items/{digest}/golden": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Mark
+         * @description Trust an answer to this item: it is given to people among other work, to see how good they are.
+         */
+        put: operations["mark_v1_projects__project_id__items__digest__golden_put"];
+        post?: never;
+        /**
+         * Remove
+         * @description It is golden no more, and what was answered to it counts no more.
+         */
+        delete: operations["remove_v1_projects__project_id__items__digest__golden_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/items/{digest}/image": {
         parameters: {
             query?: never;
@@ -783,6 +929,107 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/lots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Lots
+         * @description Newest first.
+         */
+        get: operations["list_lots_v1_projects__project_id__lots_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/lots/curve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Curve
+         * @description What a plan does with lots of so many defects: how probably it accepts them, how many items it looks at. What is
+         *     left out is as the project's policy has it.
+         */
+        get: operations["curve_v1_projects__project_id__lots_curve_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/lots/{lot_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Lot
+         * @description With its tasks, in the order of inspection.
+         */
+        get: operations["get_lot_v1_projects__project_id__lots__lot_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/lots/{lot_id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept Lot
+         * @description By hand: its answers become the truth.
+         */
+        post: operations["accept_lot_v1_projects__project_id__lots__lot_id__accept_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/lots/{lot_id}/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reopen Lot
+         * @description By hand: people look at each answer that nobody has looked at.
+         */
+        post: operations["reopen_lot_v1_projects__project_id__lots__lot_id__reopen_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/map": {
         parameters: {
             query?: never;
@@ -822,6 +1069,23 @@ export interface paths {
          * @description Whether it is being drawn, what the newest drawing shows, and what it lacks.
          */
         get: operations["get_status_v1_projects__project_id__map_status_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My Standing */
+        get: operations["my_standing_v1_projects__project_id__me_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1040,6 +1304,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/reviewers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Reviewers
+         * @description Everybody who may review here, oldest token first, with what golden items say of them.
+         */
+        get: operations["list_reviewers_v1_projects__project_id__reviewers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/reviewers/{reviewer_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Reviewer
+         * @description By the id of the token, or a name that is one person's.
+         */
+        get: operations["get_reviewer_v1_projects__project_id__reviewers__reviewer_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Reviewer
+         * @description A standing by hand, with a reason; training for this person alone.
+         */
+        patch: operations["change_reviewer_v1_projects__project_id__reviewers__reviewer_id__patch"];
+        trace?: never;
+    };
     "/v1/projects/{project_id}/risk": {
         parameters: {
             query?: never;
@@ -1227,6 +1535,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tasks/{task_id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept Answer
+         * @description The answer that I looked at stands, and becomes the truth.
+         */
+        post: operations["accept_answer_v1_tasks__task_id__accept_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tasks/{task_id}/actions/{name}": {
         parameters: {
             query?: never;
@@ -1338,6 +1666,26 @@ export interface paths {
          * @description The whole work of a task again, by whomever; what was answered stays, and counts once.
          */
         post: operations["reopen_task_v1_tasks__task_id__reopen_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{task_id}/return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Return Answer
+         * @description The answer goes back to its author, with what is wrong.
+         */
+        post: operations["return_answer_v1_tasks__task_id__return_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1612,6 +1960,16 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AcceptIn */
+        AcceptIn: {
+            /** Epoch */
+            epoch: number;
+            /**
+             * Note
+             * @default
+             */
+            note?: string;
+        };
         /**
          * Action
          * @enum {string}
@@ -1639,6 +1997,41 @@ export interface components {
              * @description to go on with, in place of those that were sent
              */
             shapes: components["schemas"]["ShapeIO"][];
+        };
+        /**
+         * AgreementOut
+         * @description Over the last works that several people answered.
+         */
+        AgreementOut: {
+            /**
+             * Adjudicated
+             * @description share that another person decided
+             */
+            adjudicated: number | null;
+            alpha: components["schemas"]["AlphaOut"];
+            /** F1 */
+            f1: number | null;
+            /** Iou */
+            iou: number | null;
+            /** Pairs */
+            pairs: components["schemas"]["PairAgreementOut"][];
+            /** Works */
+            works: number;
+        };
+        /**
+         * AlphaOut
+         * @description Krippendorff's: 1 is perfect, 0 what chance gives; null where it cannot be told.
+         */
+        AlphaOut: {
+            /** Boxes */
+            boxes: number | null;
+            /** Labels */
+            labels: number | null;
+            /**
+             * Works
+             * @description the newest, over which it is
+             */
+            works: number;
         };
         /** AmbiguousItemOut */
         AmbiguousItemOut: {
@@ -2082,6 +2475,57 @@ export interface components {
             /** @description for the champion: serves with them once this is active */
             promotion: components["schemas"]["PromotionOut"] | null;
         };
+        /** ConfusionOut */
+        ConfusionOut: {
+            /** Count */
+            count: number;
+            /**
+             * Given
+             * @description empty: it was not marked
+             */
+            given: string;
+            /**
+             * True
+             * @description empty: nothing was there
+             */
+            true: string;
+        };
+        /** ConsensusRulesIn */
+        ConsensusRulesIn: {
+            /**
+             * Iou
+             * @default 0
+             */
+            iou?: number;
+            /**
+             * Min Agreement
+             * @default 0
+             */
+            min_agreement?: number;
+            /**
+             * Min Certainty
+             * @default 0
+             */
+            min_certainty?: number;
+        };
+        /** ConsensusRulesOut */
+        ConsensusRulesOut: {
+            /**
+             * Iou
+             * @description from which two boxes mean the same object
+             */
+            iou: number;
+            /**
+             * Min Agreement
+             * @description F1 between people below which another decides; 0: never for that
+             */
+            min_agreement: number;
+            /**
+             * Min Certainty
+             * @description with which each shape must be there or not, and have its label
+             */
+            min_certainty: number;
+        };
         /**
          * CostBy
          * @enum {string}
@@ -2132,6 +2576,42 @@ export interface components {
             min?: number;
             /** @default error */
             severity?: components["schemas"]["Severity"];
+        };
+        /**
+         * CurveOut
+         * @description The operating characteristic of a plan, and its average sample number.
+         */
+        CurveOut: {
+            /**
+             * Most
+             * @description items that are looked at, at most
+             */
+            most: number;
+            /** Points */
+            points: components["schemas"]["CurvePoint"][];
+            rules: components["schemas"]["LotRulesOut"];
+            /** Size */
+            size: number;
+        };
+        /** CurvePoint */
+        CurvePoint: {
+            /**
+             * Accepts
+             * @description probability that the lot is accepted
+             */
+            accepts: number;
+            /**
+             * Defects
+             * @description in the whole lot
+             */
+            defects: number;
+            /**
+             * Inspects
+             * @description items looked at, on average
+             */
+            inspects: number;
+            /** Share */
+            share: number;
         };
         /**
          * CycleIn
@@ -2230,6 +2710,16 @@ export interface components {
          * @enum {string}
          */
         CycleState: "queued" | "running" | "promoted" | "refused" | "failed";
+        /** DecisionIn */
+        DecisionIn: {
+            /** Reason */
+            reason: string;
+            /**
+             * Version
+             * @description of the lot that was looked at; a later one is a conflict
+             */
+            version?: number | null;
+        };
         /** DecisionOut */
         DecisionOut: {
             action: components["schemas"]["Action"];
@@ -2704,6 +3194,26 @@ export interface components {
             /** @description minutes, less those that were spent */
             saved: components["schemas"]["EstimateOut"];
         };
+        /**
+         * FeedbackOut
+         * @description In training: how my answer compares with the trusted one.
+         */
+        FeedbackOut: {
+            /** Precision */
+            precision: number;
+            /** Recall */
+            recall: number;
+            /**
+             * Right
+             * @description my shapes with the right place and label
+             */
+            right: number;
+            /**
+             * Shapes
+             * @description the trusted answer
+             */
+            shapes: components["schemas"]["ShapeIO"][];
+        };
         /** ForbiddenDocument */
         ForbiddenDocument: {
             /**
@@ -2720,6 +3230,16 @@ export interface components {
             labels: string[];
             /** @default error */
             severity?: components["schemas"]["Severity"];
+        };
+        /** FrameIn */
+        FrameIn: {
+            /** Item Digest */
+            item_digest: string;
+            /**
+             * Time
+             * @description seconds; rising from frame to frame
+             */
+            time?: number | null;
         };
         /** FunctionDocument */
         FunctionDocument: {
@@ -2810,6 +3330,233 @@ export interface components {
          * @enum {string}
          */
         Geometry: "box" | "point" | "polygon" | "polyline";
+        /** GoldenIn */
+        GoldenIn: {
+            /**
+             * Shapes
+             * @description the trusted answer; left out: the item's ground truth
+             */
+            shapes?: components["schemas"]["ShapeIO"][] | null;
+        };
+        /** GoldenListOut */
+        GoldenListOut: {
+            /**
+             * Golden
+             * @description newest first
+             */
+            golden: components["schemas"]["GoldenOut"][];
+        };
+        /** GoldenOut */
+        GoldenOut: {
+            /**
+             * Added At
+             * Format: date-time
+             */
+            added_at: string;
+            /** Added By */
+            added_by: string;
+            /** Image Url */
+            image_url: string;
+            /** Item Digest */
+            item_digest: string;
+            /**
+             * Predicted
+             * @description it has a prediction; without one it is given only to those who qualify
+             */
+            predicted: boolean;
+            /**
+             * Shapes
+             * @description the trusted answer
+             */
+            shapes: components["schemas"]["ShapeIO"][];
+            /**
+             * Version
+             * @description grows when the trusted answer changes; answers to earlier ones do not count
+             */
+            version: number;
+        };
+        /** GoldenRulesIn */
+        GoldenRulesIn: {
+            /**
+             * Again Days
+             * @default 0
+             */
+            again_days?: number;
+            /**
+             * Qualification
+             * @default false
+             */
+            qualification?: boolean;
+            /**
+             * Rate
+             * @default 0
+             */
+            rate?: number;
+            /**
+             * Training
+             * @default false
+             */
+            training?: boolean;
+        };
+        /** GoldenRulesOut */
+        GoldenRulesOut: {
+            /**
+             * Again Days
+             * @description before which nobody gets the same one again
+             */
+            again_days: number;
+            /**
+             * Qualification
+             * @description new people get golden items alone until they are qualified
+             */
+            qualification: boolean;
+            /**
+             * Rate
+             * @description with which what a person is handed is a golden item
+             */
+            rate: number;
+            /**
+             * Training
+             * @description people see the trusted answer after theirs
+             */
+            training: boolean;
+        };
+        /** GroupDetailOut */
+        GroupDetailOut: {
+            /**
+             * Complete
+             * @description false while a video is being imported, or where an import was cut off
+             */
+            complete: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Frames
+             * @description how many
+             */
+            frames: number;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["GroupKind"];
+            /**
+             * Meta
+             * @description of the video: file (SHA-256), sampling, codec, size
+             */
+            meta: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Name */
+            name: string;
+            /**
+             * Next
+             * @description send it as `after` for the next page
+             */
+            next: number | null;
+            /**
+             * Notes
+             * @description what was found amiss in the video
+             */
+            notes: string[];
+            /**
+             * Page
+             * @description frames by index
+             */
+            page: components["schemas"]["GroupFrameOut"][];
+            /**
+             * Repeats
+             * @description frames of the video that were left out, as the very bytes of an earlier one
+             */
+            repeats: number;
+        };
+        /** GroupFrameOut */
+        GroupFrameOut: {
+            /** Height */
+            height: number;
+            /** Image Url */
+            image_url: string;
+            /** Index */
+            index: number;
+            /** Item Digest */
+            item_digest: string;
+            /**
+             * Number
+             * @description of the frame in the video, from 0
+             */
+            number: number | null;
+            /**
+             * Time
+             * @description seconds since the first frame of the video; null where nobody knows
+             */
+            time: number | null;
+            /** Width */
+            width: number;
+        };
+        /** GroupIn */
+        GroupIn: {
+            /**
+             * Frames
+             * @description items, in their order
+             */
+            frames: components["schemas"]["FrameIn"][];
+            kind: components["schemas"]["GroupKind"];
+            /** Name */
+            name: string;
+        };
+        /**
+         * GroupKind
+         * @enum {string}
+         */
+        GroupKind: "clip" | "camera" | "any";
+        /** GroupOut */
+        GroupOut: {
+            /**
+             * Complete
+             * @description false while a video is being imported, or where an import was cut off
+             */
+            complete: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Frames
+             * @description how many
+             */
+            frames: number;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["GroupKind"];
+            /**
+             * Meta
+             * @description of the video: file (SHA-256), sampling, codec, size
+             */
+            meta: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Name */
+            name: string;
+            /**
+             * Notes
+             * @description what was found amiss in the video
+             */
+            notes: string[];
+            /**
+             * Repeats
+             * @description frames of the video that were left out, as the very bytes of an earlier one
+             */
+            repeats: number;
+        };
+        /** GroupPage */
+        GroupPage: {
+            /** Groups */
+            groups: components["schemas"]["GroupOut"][];
+            /** Next */
+            next: string | null;
+        };
         /** Health */
         Health: {
             /**
@@ -2829,6 +3576,51 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
+        };
+        /** ImportedOut */
+        ImportedOut: {
+            /**
+             * Added
+             * @description frames that this import brought; 0 where the clip was there
+             */
+            added: number;
+            /**
+             * Complete
+             * @description false while a video is being imported, or where an import was cut off
+             */
+            complete: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Frames
+             * @description how many
+             */
+            frames: number;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["GroupKind"];
+            /**
+             * Meta
+             * @description of the video: file (SHA-256), sampling, codec, size
+             */
+            meta: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Name */
+            name: string;
+            /**
+             * Notes
+             * @description what was found amiss in the video
+             */
+            notes: string[];
+            /**
+             * Repeats
+             * @description frames of the video that were left out, as the very bytes of an earlier one
+             */
+            repeats: number;
         };
         /** InsideDocument */
         InsideDocument: {
@@ -2871,6 +3663,11 @@ export interface components {
         };
         /** IssueOut */
         IssueOut: {
+            /**
+             * Frame
+             * @description of a clip, the frame that it is about; else left out
+             */
+            frame?: number | null;
             /** Message */
             message: string;
             /**
@@ -2885,8 +3682,37 @@ export interface components {
              */
             shapes: string[];
         };
+        /**
+         * ItemAgreementOut
+         * @description Of the newest work on an item that several people answered.
+         */
+        ItemAgreementOut: {
+            /**
+             * Adjudicated
+             * @description another person was asked
+             */
+            adjudicated: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** F1 */
+            f1: number;
+            /** Iou */
+            iou: number | null;
+            /** Reasons */
+            reasons: components["schemas"]["ReasonOut"][];
+            /**
+             * Reviewers
+             * @description token ids
+             */
+            reviewers: string[];
+        };
         /** ItemDetailOut */
         ItemDetailOut: {
+            /** @description of those who answered it together; null for reviewers */
+            agreement: components["schemas"]["ItemAgreementOut"] | null;
             /**
              * Created At
              * Format: date-time
@@ -2977,6 +3803,11 @@ export interface components {
             /** Name */
             name: string;
         };
+        /** LabelQualityOut */
+        LabelQualityOut: {
+            precision: components["schemas"]["RateOut"];
+            recall: components["schemas"]["RateOut"];
+        };
         /** LearnedOut */
         LearnedOut: {
             /** @description the same, of audits alone; null without any */
@@ -3004,14 +3835,14 @@ export interface components {
         LeaseOut: {
             /**
              * Open
-             * @description tasks that nobody holds, counted up to 1000
+             * @description tasks that nobody holds, counted up to 1000; in tens in projects with golden items
              */
             open: number;
             /** Tasks */
             tasks: components["schemas"]["TaskOut"][];
             /**
              * Why
-             * @description what keeps me from more tasks; empty for nothing
+             * @description what keeps me from more tasks, or what is said of my standing; empty for nothing
              */
             why: string;
         };
@@ -3095,6 +3926,269 @@ export interface components {
             /** @default out */
             side?: components["schemas"]["Side"];
         };
+        /** LotDetailOut */
+        LotDetailOut: {
+            /**
+             * Accept At
+             * @description with at most so many defects the lot is accepted at this count; -1: it is not
+             */
+            accept_at: number;
+            /**
+             * Actor
+             * @description who decided; service for the sample
+             */
+            actor: string;
+            /** Closed At */
+            closed_at: string | null;
+            /** Decided At */
+            decided_at: string | null;
+            /** Defects */
+            defects: number;
+            /** Id */
+            id: string;
+            /** In Qa */
+            in_qa: number;
+            /**
+             * Inspected
+             * @description on which it was decided, or so far
+             */
+            inspected: number;
+            /** Items */
+            items: number;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /** Project Id */
+            project_id: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Reject At
+             * @description with so many it is rejected
+             */
+            reject_at: number;
+            rules: components["schemas"]["LotRulesOut"];
+            /**
+             * Settled
+             * @description answers that QA has done with, or that are the truth
+             */
+            settled: number;
+            /**
+             * Source
+             * @description of its items; empty for all sources
+             */
+            source: string;
+            state: components["schemas"]["LotState"];
+            /** Tasks */
+            tasks: components["schemas"]["LotItemOut"][];
+            /** Unanswered */
+            unanswered: number;
+            /** Version */
+            version: number;
+            /**
+             * Void
+             * @description that ended without an answer
+             */
+            void: number;
+            /**
+             * Waiting
+             * @description answers that wait for the verdict
+             */
+            waiting: number;
+        };
+        /** LotItemOut */
+        LotItemOut: {
+            /**
+             * Defect
+             * @description what QA found; null where it has not looked
+             */
+            defect: boolean | null;
+            /** Item Digest */
+            item_digest: string;
+            /**
+             * Place
+             * @description in the order of inspection, from 0; null until the lot is closed
+             */
+            place: number | null;
+            /** @description of its answer; null where there is none */
+            standing: components["schemas"]["loop__domain__qa__Standing"] | null;
+            /**
+             * Task Id
+             * @description the first of its work
+             */
+            task_id: string;
+            /** Void */
+            void: boolean;
+        };
+        /** LotOut */
+        LotOut: {
+            /**
+             * Accept At
+             * @description with at most so many defects the lot is accepted at this count; -1: it is not
+             */
+            accept_at: number;
+            /**
+             * Actor
+             * @description who decided; service for the sample
+             */
+            actor: string;
+            /** Closed At */
+            closed_at: string | null;
+            /** Decided At */
+            decided_at: string | null;
+            /** Defects */
+            defects: number;
+            /** Id */
+            id: string;
+            /** In Qa */
+            in_qa: number;
+            /**
+             * Inspected
+             * @description on which it was decided, or so far
+             */
+            inspected: number;
+            /** Items */
+            items: number;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /** Project Id */
+            project_id: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Reject At
+             * @description with so many it is rejected
+             */
+            reject_at: number;
+            rules: components["schemas"]["LotRulesOut"];
+            /**
+             * Settled
+             * @description answers that QA has done with, or that are the truth
+             */
+            settled: number;
+            /**
+             * Source
+             * @description of its items; empty for all sources
+             */
+            source: string;
+            state: components["schemas"]["LotState"];
+            /** Unanswered */
+            unanswered: number;
+            /** Version */
+            version: number;
+            /**
+             * Void
+             * @description that ended without an answer
+             */
+            void: number;
+            /**
+             * Waiting
+             * @description answers that wait for the verdict
+             */
+            waiting: number;
+        };
+        /** LotPage */
+        LotPage: {
+            /** Lots */
+            lots: components["schemas"]["LotOut"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * LotRulesIn
+         * @description What is left out keeps its present value.
+         */
+        LotRulesIn: {
+            /**
+             * Alpha
+             * @default 0
+             */
+            alpha?: number;
+            /**
+             * Aql
+             * @default 0
+             */
+            aql?: number;
+            /**
+             * Beta
+             * @default 0
+             */
+            beta?: number;
+            /** @default project */
+            by?: components["schemas"]["LotsBy"];
+            /** Close After Seconds */
+            close_after_seconds?: number | null;
+            /**
+             * Ltpd
+             * @default 0
+             */
+            ltpd?: number;
+            /** @default share */
+            plan?: components["schemas"]["PlanKind"];
+            /**
+             * Share
+             * @default 0
+             */
+            share?: number;
+            /**
+             * Size
+             * @default 0
+             */
+            size?: number;
+            /**
+             * Threshold
+             * @default 0
+             */
+            threshold?: number;
+        };
+        /**
+         * LotRulesOut
+         * @description How lots are made and judged; see docs/workflow.md.
+         */
+        LotRulesOut: {
+            /** Alpha */
+            alpha: number;
+            /** Aql */
+            aql: number;
+            /** Beta */
+            beta: number;
+            /** @description which tasks share a lot */
+            by: components["schemas"]["LotsBy"];
+            /**
+             * Close After Seconds
+             * @description after its opening, full or not; null: only when full
+             */
+            close_after_seconds: number | null;
+            /** Ltpd */
+            ltpd: number;
+            /** @description by share and threshold, or by aql, ltpd, alpha and beta */
+            plan: components["schemas"]["PlanKind"];
+            /** Share */
+            share: number;
+            /**
+             * Size
+             * @description items of a full lot
+             */
+            size: number;
+            /** Threshold */
+            threshold: number;
+        };
+        /**
+         * LotState
+         * @enum {string}
+         */
+        LotState: "open" | "inspecting" | "accepted" | "rejected";
+        /**
+         * LotsBy
+         * @description Which tasks share a lot.
+         * @enum {string}
+         */
+        LotsBy: "project" | "source";
         /** MapIn */
         MapIn: {
             /**
@@ -3146,6 +4240,19 @@ export interface components {
             project_id: string | null;
             role: components["schemas"]["Role"];
         };
+        /**
+         * MergedOut
+         * @description What the answers come to. Of the disputed shapes some may not be there.
+         */
+        MergedOut: {
+            /**
+             * Disputed
+             * @description ids of those that need a decision
+             */
+            disputed: string[];
+            /** Shapes */
+            shapes: components["schemas"]["ShapeIO"][];
+        };
         /** ModelOut */
         ModelOut: {
             /** Backend */
@@ -3187,6 +4294,39 @@ export interface components {
             promotions: components["schemas"]["PromotionOut"][];
             /** Rollouts */
             rollouts: components["schemas"]["RolloutOut"][];
+        };
+        /**
+         * MyStandingOut
+         * @description What golden items say of me. Where these are among other work, as of the last midnight (UTC), but for `standing`:
+         *     figures that move with an answer would tell which items are golden.
+         */
+        MyStandingOut: {
+            /** Iou */
+            iou: number | null;
+            /**
+             * Items
+             * @description golden items that count
+             */
+            items: number;
+            /**
+             * More
+             * @description golden items that are still needed; null: going on like this is not enough
+             */
+            more: number | null;
+            precision: components["schemas"]["RateOut"] | null;
+            /** Reasons */
+            reasons: components["schemas"]["ReasonOut"][];
+            recall: components["schemas"]["RateOut"] | null;
+            /**
+             * Since
+             * @description null: from the beginning
+             */
+            since: string | null;
+            standing: components["schemas"]["loop__domain__quality_rules__Standing"];
+            /** Training */
+            training: boolean;
+            /** Why */
+            why: string;
         };
         /** NeighbourOut */
         NeighbourOut: {
@@ -3330,9 +4470,10 @@ export interface components {
         Original: "keep" | "drop";
         /**
          * Outcome
+         * @description Of QA: an answer was ACCEPTED as it is, or RETURNED to its author; SUBMITTED corrects it.
          * @enum {string}
          */
-        Outcome: "submitted" | "skipped";
+        Outcome: "submitted" | "skipped" | "accepted" | "returned";
         /** OverlapDocument */
         OverlapDocument: {
             /**
@@ -3356,6 +4497,20 @@ export interface components {
             other?: string | null;
             /** @default error */
             severity?: components["schemas"]["Severity"];
+        };
+        /** PairAgreementOut */
+        PairAgreementOut: {
+            /** F1 */
+            f1: number;
+            /** Iou */
+            iou: number | null;
+            /**
+             * Reviewers
+             * @description token ids
+             */
+            reviewers: string[];
+            /** Works */
+            works: number;
         };
         /**
          * PersonIn
@@ -3429,6 +4584,11 @@ export interface components {
             task_id: string | null;
         };
         /**
+         * PlanKind
+         * @enum {string}
+         */
+        PlanKind: "share" | "single" | "sequential";
+        /**
          * PolicyIn
          * @description What is left out keeps its present value.
          */
@@ -3445,6 +4605,7 @@ export interface components {
             functions?: components["schemas"]["FunctionUseIO"][] | null;
             /** Lease Seconds */
             lease_seconds?: number | null;
+            quality?: components["schemas"]["QualityIn"] | null;
             queue?: components["schemas"]["QueueRulesIn"] | null;
             retain?: components["schemas"]["Retain"] | null;
             /** Retain Rate */
@@ -3453,6 +4614,7 @@ export interface components {
             score_threshold?: number | null;
             /** Threshold */
             threshold?: number | null;
+            workflow?: components["schemas"]["WorkflowIn"] | null;
         };
         /** PolicyOut */
         PolicyOut: {
@@ -3466,6 +4628,7 @@ export interface components {
             functions: components["schemas"]["FunctionUseIO"][];
             /** Lease Seconds */
             lease_seconds: number;
+            quality: components["schemas"]["QualityOut"];
             queue: components["schemas"]["QueueRulesOut"];
             /** @description of which accepted predictions the image is kept */
             retain: components["schemas"]["Retain"];
@@ -3480,6 +4643,7 @@ export interface components {
             threshold: number;
             /** Version */
             version: number;
+            workflow: components["schemas"]["WorkflowOut"];
         };
         /** PredictionOut */
         PredictionOut: {
@@ -3617,6 +4781,46 @@ export interface components {
          */
         PromotionState: "queued" | "active" | "failed";
         /**
+         * Proposals
+         * @description Whether people see what the model says before they answer.
+         * @enum {string}
+         */
+        Proposals: "shown" | "hidden";
+        /**
+         * Qa
+         * @description Which answers another person looks at.
+         * @enum {string}
+         */
+        Qa: "off" | "all" | "share" | "lots";
+        /** QaIssueIn */
+        QaIssueIn: {
+            /** Message */
+            message: string;
+            /**
+             * Shapes
+             * @description ids of the shapes concerned; #3 for the fourth
+             */
+            shapes?: string[];
+        };
+        /**
+         * QualityIn
+         * @description What is left out keeps its present value.
+         */
+        QualityIn: {
+            consensus?: components["schemas"]["ConsensusRulesIn"];
+            golden?: components["schemas"]["GoldenRulesIn"];
+            standing?: components["schemas"]["StandingRulesIn"];
+        };
+        /**
+         * QualityOut
+         * @description See docs/agreement.md.
+         */
+        QualityOut: {
+            consensus: components["schemas"]["ConsensusRulesOut"];
+            golden: components["schemas"]["GoldenRulesOut"];
+            standing: components["schemas"]["StandingRulesOut"];
+        };
+        /**
          * QueueRulesIn
          * @description What is left out keeps its present value; a map or list that is given replaces the present one.
          */
@@ -3626,11 +4830,6 @@ export interface components {
              * @default 0
              */
             age_weight?: number;
-            /**
-             * Agreement Iou
-             * @default 0
-             */
-            agreement_iou?: number;
             /**
              * Blind Share
              * @default 0
@@ -3724,8 +4923,6 @@ export interface components {
              * @description points gained by waiting for horizon_seconds
              */
             age_weight: number;
-            /** Agreement Iou */
-            agreement_iou: number;
             /**
              * Blind Share
              * @description of tasks hide what the model predicts, by lot
@@ -3799,6 +4996,21 @@ export interface components {
             stage_groups: {
                 [key: string]: string[];
             };
+        };
+        /**
+         * RateOut
+         * @description low, high: a 95 % interval, allowing for shapes of one image that fail together.
+         */
+        RateOut: {
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /**
+             * Value
+             * @description null before there is anything to count
+             */
+            value: number | null;
         };
         /** RatesIO */
         RatesIO: {
@@ -4011,6 +5223,36 @@ export interface components {
          */
         Retain: "none" | "sampled" | "all";
         /**
+         * ReturnIn
+         * @description At least one issue, or a note.
+         */
+        ReturnIn: {
+            /** Epoch */
+            epoch: number;
+            /** Issues */
+            issues?: components["schemas"]["QaIssueIn"][];
+            /**
+             * Note
+             * @default
+             */
+            note?: string;
+        };
+        /**
+         * ReturnedOut
+         * @description What QA says of the answer that this task is to give anew.
+         */
+        ReturnedOut: {
+            /** Issues */
+            issues: components["schemas"]["IssueOut"][];
+            /** Note */
+            note: string;
+            /**
+             * Shapes
+             * @description as they were answered
+             */
+            shapes: components["schemas"]["ShapeIO"][];
+        };
+        /**
          * ReviewedPredictionOut
          * @description A prediction with what people made of it so far.
          */
@@ -4052,6 +5294,125 @@ export interface components {
             truth: components["schemas"]["TruthOut"] | null;
             /** Width */
             width: number;
+        };
+        /** ReviewerDetailOut */
+        ReviewerDetailOut: {
+            /**
+             * Actor
+             * @description who gave the standing; empty where nobody did
+             */
+            actor: string;
+            /** Confusion */
+            confusion: components["schemas"]["ConfusionOut"][];
+            /**
+             * Id
+             * @description of the token
+             */
+            id: string;
+            /** Iou */
+            iou: number | null;
+            /**
+             * Items
+             * @description golden items that count
+             */
+            items: number;
+            /** Labels */
+            labels: {
+                [key: string]: components["schemas"]["LabelQualityOut"];
+            };
+            /**
+             * More
+             * @description golden items that are still needed; null: going on like this is not enough
+             */
+            more: number | null;
+            /** Name */
+            name: string;
+            precision: components["schemas"]["RateOut"] | null;
+            /** Reasons */
+            reasons: components["schemas"]["ReasonOut"][];
+            recall: components["schemas"]["RateOut"] | null;
+            /**
+             * Since
+             * @description null: from the beginning
+             */
+            since: string | null;
+            standing: components["schemas"]["loop__domain__quality_rules__Standing"];
+            /** Training */
+            training: boolean;
+            /**
+             * Weak
+             * @description labels that are surely below the bar
+             */
+            weak: string[];
+            /** Why */
+            why: string;
+        };
+        /**
+         * ReviewerIn
+         * @description What is left out stays as it is.
+         */
+        ReviewerIn: {
+            /**
+             * Reason
+             * @description of the standing; the person is told
+             * @default
+             */
+            reason?: string;
+            standing?: components["schemas"]["Standing-Input"] | null;
+            /**
+             * Training
+             * @description null: as the project says
+             */
+            training?: boolean | null;
+        };
+        /**
+         * ReviewerOut
+         * @description As it is now.
+         */
+        ReviewerOut: {
+            /**
+             * Actor
+             * @description who gave the standing; empty where nobody did
+             */
+            actor: string;
+            /**
+             * Id
+             * @description of the token
+             */
+            id: string;
+            /** Iou */
+            iou: number | null;
+            /**
+             * Items
+             * @description golden items that count
+             */
+            items: number;
+            /**
+             * More
+             * @description golden items that are still needed; null: going on like this is not enough
+             */
+            more: number | null;
+            /** Name */
+            name: string;
+            precision: components["schemas"]["RateOut"] | null;
+            /** Reasons */
+            reasons: components["schemas"]["ReasonOut"][];
+            recall: components["schemas"]["RateOut"] | null;
+            /**
+             * Since
+             * @description null: from the beginning
+             */
+            since: string | null;
+            standing: components["schemas"]["loop__domain__quality_rules__Standing"];
+            /** Training */
+            training: boolean;
+            /** Why */
+            why: string;
+        };
+        /** ReviewersOut */
+        ReviewersOut: {
+            /** Reviewers */
+            reviewers: components["schemas"]["ReviewerOut"][];
         };
         /**
          * RiskOut
@@ -4450,6 +5811,11 @@ export interface components {
              */
             box?: number[];
             /**
+             * Frame
+             * @description index in the clip; of shapes in answers to tasks of clips
+             */
+            frame?: number | null;
+            /**
              * Group
              * @description shapes of one image that belong together
              */
@@ -4459,10 +5825,20 @@ export interface components {
              * @description unique within the answer; needed where a link leads here
              */
             id?: string | null;
+            /**
+             * Keyframe
+             * @description false: between two that were drawn, and made anew on submit; left out: true
+             */
+            keyframe?: boolean | null;
             /** Label */
             label: string;
             /** Links */
             links?: components["schemas"]["LinkIO"][] | null;
+            /**
+             * Outside
+             * @description from this key frame to the next of its track the object is not to be seen
+             */
+            outside?: boolean | null;
             /**
              * Points
              * @description of a polygon without repeating the first
@@ -4592,9 +5968,62 @@ export interface components {
         /**
          * Stage
          * @description Audits look like any other work to the reviewer. ADJUDICATE: people disagreed on an item, and another decides.
+         *     QA: another person looks at the answer before it counts. GOLDEN: its answer is known, which shows how good people
+         *     are; it looks like any other work, and is never shown as what it is.
          * @enum {string}
          */
-        Stage: "annotate" | "audit" | "adjudicate";
+        Stage: "annotate" | "audit" | "adjudicate" | "qa" | "golden";
+        /**
+         * Standing
+         * @enum {string}
+         */
+        "Standing-Input": "new" | "qualified" | "warned" | "paused";
+        /** StandingRulesIn */
+        StandingRulesIn: {
+            /**
+             * Bar
+             * @default 0
+             */
+            bar?: number;
+            /**
+             * Confidence
+             * @default 0
+             */
+            confidence?: number;
+            /**
+             * Min Items
+             * @default 0
+             */
+            min_items?: number;
+            /**
+             * Window
+             * @default 0
+             */
+            window?: number;
+        };
+        /** StandingRulesOut */
+        StandingRulesOut: {
+            /**
+             * Bar
+             * @description precision and recall that people must have
+             */
+            bar: number;
+            /**
+             * Confidence
+             * @description with which golden items must show it, or the opposite
+             */
+            confidence: number;
+            /**
+             * Min Items
+             * @description golden items before anything is decided
+             */
+            min_items: number;
+            /**
+             * Window
+             * @description the last golden items, which count
+             */
+            window: number;
+        };
         /**
          * Step
          * @enum {string}
@@ -4618,6 +6047,8 @@ export interface components {
             created_at: string;
             /** Epoch */
             epoch: number;
+            /** @description in training: the trusted answer, of a golden item */
+            golden?: components["schemas"]["FeedbackOut"] | null;
             /** Id */
             id: string;
             /**
@@ -4671,6 +6102,8 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /** @description in training: the trusted answer, of a golden item */
+            golden?: components["schemas"]["FeedbackOut"] | null;
             /** Id */
             id: string;
             /**
@@ -4728,6 +6161,32 @@ export interface components {
                 [key: string]: number;
             };
         };
+        /** TaskFrameOut */
+        TaskFrameOut: {
+            /**
+             * Detections
+             * @description of the newest prediction
+             */
+            detections: components["schemas"]["DetectionOut"][];
+            /** Digest */
+            digest: string;
+            /** Height */
+            height: number;
+            /** Image Url */
+            image_url: string;
+            /**
+             * Index
+             * @description in the clip: what shapes name as their frame
+             */
+            index: number;
+            /**
+             * Time
+             * @description seconds since the first frame of the video; null where nobody knows
+             */
+            time: number | null;
+            /** Width */
+            width: number;
+        };
         /**
          * TaskOut
          * @description A task in my hands. Nothing in it tells an audit from routed work, so that audits are blind.
@@ -4735,7 +6194,7 @@ export interface components {
         TaskOut: {
             /**
              * Answers
-             * @description between which this task decides; empty for all other work
+             * @description between which this task decides, or the one that QA looks at; empty for all other work
              */
             answers: components["schemas"]["AnswerOut"][];
             /**
@@ -4757,6 +6216,11 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
+            /**
+             * Frames
+             * @description of a task of a clip, in their order; null for other tasks
+             */
+            frames?: components["schemas"]["TaskFrameOut"][] | null;
             /** Height */
             height: number;
             /** Id */
@@ -4767,6 +6231,8 @@ export interface components {
             item_digest: string;
             /** Lease Seconds */
             lease_seconds: number;
+            /** @description what the answers come to; null where they cannot be merged */
+            merged: components["schemas"]["MergedOut"] | null;
             /** Project Id */
             project_id: string;
             /**
@@ -4779,6 +6245,18 @@ export interface components {
              * @description the version that the answer is checked by
              */
             recipe_version: number;
+            /** @description what is wrong with the answer before */
+            returned: components["schemas"]["ReturnedOut"] | null;
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "review" | "adjudicate" | "qa";
+            /**
+             * Tracks
+             * @description the model's proposal for a clip: key frames of tracks; null for other tasks
+             */
+            tracks?: components["schemas"]["ShapeIO"][] | null;
             /** Width */
             width: number;
         };
@@ -4787,6 +6265,27 @@ export interface components {
          * @enum {string}
          */
         TaskState: "open" | "leased" | "done" | "skipped";
+        /** TasksIn */
+        TasksIn: {
+            /**
+             * Window
+             * @description frames of a task; null: one task over all
+             */
+            window?: number | null;
+        };
+        /** TasksOut */
+        TasksOut: {
+            /**
+             * Made
+             * @description false where the group had these tasks already
+             */
+            made: boolean;
+            /**
+             * Task Ids
+             * @description the first task of each window
+             */
+            task_ids: string[];
+        };
         /** TokenIn */
         TokenIn: {
             /** Name */
@@ -5026,6 +6525,69 @@ export interface components {
             /** Tasks Per Hour */
             tasks_per_hour: number | null;
         };
+        /**
+         * WorkflowIn
+         * @description What is left out keeps its present value.
+         */
+        WorkflowIn: {
+            lots?: components["schemas"]["LotRulesIn"];
+            /**
+             * Max Returns
+             * @default 0
+             */
+            max_returns?: number;
+            /** @default shown */
+            proposals?: components["schemas"]["Proposals"];
+            /** @default off */
+            qa?: components["schemas"]["Qa"];
+            /**
+             * Rework Patience Seconds
+             * @default 0
+             */
+            rework_patience_seconds?: number;
+            /**
+             * Share
+             * @default 0
+             */
+            share?: number;
+        };
+        /**
+         * WorkflowOut
+         * @description See docs/workflow.md.
+         */
+        WorkflowOut: {
+            lots: components["schemas"]["LotRulesOut"];
+            /**
+             * Max Returns
+             * @description so often an answer goes back to its author
+             */
+            max_returns: number;
+            /** @description whether people see the model's detections */
+            proposals: components["schemas"]["Proposals"];
+            /** @description which answers another person looks at before they count */
+            qa: components["schemas"]["Qa"];
+            /**
+             * Rework Patience Seconds
+             * @description so long what was returned is its author's alone
+             */
+            rework_patience_seconds: number;
+            /**
+             * Share
+             * @description with which probability, where qa is share
+             */
+            share: number;
+        };
+        /**
+         * Standing
+         * @description Where an answer is on its way to the ground truth.
+         * @enum {string}
+         */
+        loop__domain__qa__Standing: "waiting" | "in_qa" | "recalled" | "settled";
+        /**
+         * Standing
+         * @enum {string}
+         */
+        loop__domain__quality_rules__Standing: "new" | "qualified" | "warned" | "paused";
     };
     responses: never;
     parameters: never;
@@ -5432,6 +6994,39 @@ export interface operations {
             };
         };
     };
+    agreement_v1_projects__project_id__agreement_get: {
+        parameters: {
+            query?: {
+                works?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgreementOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_annotations_v1_projects__project_id__annotations_get: {
         parameters: {
             query?: {
@@ -5618,6 +7213,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BiasOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_clip_v1_projects__project_id__clips_post: {
+        parameters: {
+            query: {
+                name: string;
+                /** @description each so many frames */
+                every?: number | null;
+                /** @description frames a second, at most */
+                fps?: number | null;
+                /** @description where it comes from, e.g. camera-3 */
+                source?: string;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -6171,6 +7805,177 @@ export interface operations {
             };
         };
     };
+    list_golden_v1_projects__project_id__golden_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GoldenListOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_groups_v1_projects__project_id__groups_get: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_group_v1_projects__project_id__groups_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_group_v1_projects__project_id__groups__group_id__get: {
+        parameters: {
+            query?: {
+                after?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupDetailOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_tasks_v1_projects__project_id__groups__group_id__tasks_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TasksIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TasksOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_items_v1_projects__project_id__items_get: {
         parameters: {
             query?: {
@@ -6376,6 +8181,72 @@ export interface operations {
             };
         };
     };
+    mark_v1_projects__project_id__items__digest__golden_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GoldenIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GoldenOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_v1_projects__project_id__items__digest__golden_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_image_v1_projects__project_id__items__digest__image_get: {
         parameters: {
             query?: never;
@@ -6508,6 +8379,184 @@ export interface operations {
             };
         };
     };
+    list_lots_v1_projects__project_id__lots_get: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LotPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    curve_v1_projects__project_id__lots_curve_get: {
+        parameters: {
+            query?: {
+                size?: number | null;
+                plan?: components["schemas"]["PlanKind"] | null;
+                share?: number | null;
+                threshold?: number | null;
+                aql?: number | null;
+                ltpd?: number | null;
+                alpha?: number | null;
+                beta?: number | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CurveOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_lot_v1_projects__project_id__lots__lot_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                lot_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LotDetailOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    accept_lot_v1_projects__project_id__lots__lot_id__accept_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                lot_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LotDetailOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reopen_lot_v1_projects__project_id__lots__lot_id__reopen_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                lot_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LotDetailOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_map_v1_projects__project_id__map_get: {
         parameters: {
             query?: never;
@@ -6610,6 +8659,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MapOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    my_standing_v1_projects__project_id__me_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MyStandingOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -7731,6 +9811,105 @@ export interface operations {
             };
         };
     };
+    list_reviewers_v1_projects__project_id__reviewers_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewersOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reviewer_v1_projects__project_id__reviewers__reviewer_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                reviewer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewerDetailOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_reviewer_v1_projects__project_id__reviewers__reviewer_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                reviewer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewerIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewerDetailOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_risk_v1_projects__project_id__risk_get: {
         parameters: {
             query?: never;
@@ -8103,6 +10282,41 @@ export interface operations {
             };
         };
     };
+    accept_answer_v1_tasks__task_id__accept_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubmissionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     press_v1_tasks__task_id__actions__name__post: {
         parameters: {
             query?: never;
@@ -8295,6 +10509,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReopenedOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    return_answer_v1_tasks__task_id__return_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReturnIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubmissionOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */

@@ -1,5 +1,4 @@
 /** Short names for the shapes that OpenAPI publishes. `npm run types` writes schema.d.ts. */
-import type { ClipShape, SubmissionComing, TaskComing } from "./coming";
 import type { components } from "./schema";
 
 type Schemas = components["schemas"];
@@ -13,8 +12,10 @@ export type Recipe = Schemas["RecipeOut"];
 export type Geometry = Schemas["Geometry"];
 export type Attribute = Schemas["AttributeDocument"];
 export type LinkType = Schemas["LinkTypeDocument"];
-export type Task = Schemas["TaskOut"] & TaskComing;
-export type Lease = Omit<Schemas["LeaseOut"], "tasks"> & { tasks: Task[] };
+export type Task = Schemas["TaskOut"];
+export type Stage = Task["stage"];
+export type Frame = Schemas["TaskFrameOut"];
+export type Lease = Schemas["LeaseOut"];
 export type PersonAnswer = Schemas["AnswerOut"];
 export type Issue = Schemas["IssueOut"];
 export type Checked = Schemas["CheckOut"];
@@ -23,9 +24,28 @@ export type DraftSaved = Schemas["DraftSavedOut"];
 export type Heartbeat = Schemas["HeartbeatOut"];
 export type Detection = Schemas["DetectionOut"];
 export type SubmitBody = Schemas["SubmitIn"];
-export type ShapeBody = ClipShape;
+export type ShapeBody = Schemas["ShapeIO"];
+/** One of those that an answer goes back with. */
+export interface ReturnedIssue {
+  readonly message: string;
+  /** Ids of the shapes concerned. */
+  readonly shapes: readonly string[];
+}
+export type AcceptBody = Schemas["AcceptIn"];
+export type ReturnBody = Omit<Schemas["ReturnIn"], "issues"> & { readonly issues: readonly ReturnedIssue[] };
 export type SkipBody = Schemas["SkipIn"];
-export type Submission = Schemas["SubmissionOut"] & SubmissionComing;
+export type Submission = Schemas["SubmissionOut"];
+export type Golden = Schemas["FeedbackOut"];
+export type CustomFunction = Schemas["FunctionOut"];
+export type Functions = Schemas["FunctionsOut"];
+export type ActionBody = Schemas["ActionIn"];
+export type ActionResult = Schemas["ActionOut"];
+export type Comment = Omit<Schemas["CommentOut"], "at"> & { readonly at: readonly [x: number, y: number] | null };
+export type CommentBody = Omit<Schemas["CommentIn"], "at"> & { readonly at?: readonly [x: number, y: number] };
+export type CommentKind = Comment["kind"];
+export interface Comments {
+  readonly comments: readonly Comment[];
+}
 export type ReviewEventPage = Schemas["EventPage"];
 export type ProjectEvent = Schemas["EventOut"];
 export type Cycle = Schemas["CycleOut"];

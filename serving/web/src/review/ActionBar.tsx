@@ -1,5 +1,5 @@
 import type { ReactNode } from "react";
-import type { Stage } from "../api/coming";
+import type { Stage } from "../api/types";
 
 interface Props {
   readonly stage: Stage;

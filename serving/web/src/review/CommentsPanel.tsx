@@ -1,5 +1,5 @@
 import { type FormEvent, type Ref, useState } from "react";
-import type { Comment, CommentBody, CommentKind } from "../api/coming";
+import type { Comment, CommentBody, CommentKind } from "../api/types";
 import { type Described, describe } from "../api/problem";
 import { ago } from "../app/format";
 import { useNow } from "../app/hooks";

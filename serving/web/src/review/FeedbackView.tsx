@@ -25,6 +25,7 @@ export function FeedbackView({ feedback, palette, images, onNext }: Props) {
   const canvas = useRef<CanvasHandle>(null);
   const next = useRef<HTMLButtonElement>(null);
   useEffect(() => next.current?.focus(), []);
+  const perfect = golden.precision === 1 && golden.recall === 1;
   const right = { key: "golden", shapes: shapesFrom(golden.shapes, task), ...RIGHT };
   return (
     <div className="review" data-testid="feedback">
@@ -61,8 +62,8 @@ export function FeedbackView({ feedback, palette, images, onNext }: Props) {
         <div className="panels">
           <section className="panel" role="status">
             <h2>
-              {golden.right ? "Right" : "Not quite"}
-              <span className={golden.right ? "badge good" : "badge warn"}>training</span>
+              {perfect ? "Right" : "Not quite"}
+              <span className={perfect ? "badge good" : "badge warn"}>training</span>
             </h2>
             <dl className="facts">
               <dt>Of your shapes, right</dt>

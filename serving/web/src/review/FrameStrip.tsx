@@ -1,4 +1,4 @@
-import type { Frame } from "../api/coming";
+import type { Frame } from "../api/types";
 import { clock } from "../app/format";
 import type { Shape } from "./shapes";
 
@@ -23,7 +23,7 @@ export function FrameStrip({ frames, current, shapes, onShow }: Props) {
             className={frame.index === current.index ? "frame current" : "frame"}
             aria-current={frame.index === current.index}
             aria-label={`Frame ${frame.index}, ${count} shapes`}
-            title={`Frame ${frame.index} at ${clock(frame.time)}`}
+            title={frame.time === null ? `Frame ${frame.index}` : `Frame ${frame.index} at ${clock(frame.time)}`}
             data-testid={`frame-${frame.index}`}
             onMouseDown={(event) => event.preventDefault()}
             onClick={() => onShow(frame.index)}

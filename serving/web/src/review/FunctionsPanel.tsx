@@ -1,4 +1,4 @@
-import type { CustomFunction } from "../api/coming";
+import type { CustomFunction } from "../api/types";
 
 interface Props {
   readonly functions: readonly CustomFunction[];

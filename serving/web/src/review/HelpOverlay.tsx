@@ -1,4 +1,4 @@
-import type { CustomFunction } from "../api/coming";
+import type { CustomFunction } from "../api/types";
 import type { Label } from "../api/types";
 import { Dialog } from "../app/Dialog";
 import { hints } from "./keymap";

@@ -1,6 +1,6 @@
 /** Everything beside the image but the buttons that end a task. */
 import type { RefObject } from "react";
-import type { CustomFunction } from "../api/coming";
+import type { CustomFunction } from "../api/types";
 import type { Described } from "../api/problem";
 import { AnswersPanel } from "./AnswersPanel";
 import { AttributesPanel } from "./AttributesPanel";

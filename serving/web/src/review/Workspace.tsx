@@ -1,7 +1,7 @@
 /** One task on screen: the image with its shapes, the panels beside it, and what keys do. */
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { Api } from "../api/client";
-import type { Frame } from "../api/coming";
+import type { Frame } from "../api/types";
 import type { Task } from "../api/types";
 import { ActionBar } from "./ActionBar";
 import { Banner } from "./Banner";

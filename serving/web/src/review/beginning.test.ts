@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Task } from "../api/types";
 import { RECIPE, taskNamed } from "../testing/queueService";
-import { Recipes, answersOf, beginning, stageOf } from "./beginning";
+import { Recipes, answersOf, beginning } from "./beginning";
 import { bodies, copiesBeside, resulting, sameShapes, shapesFrom } from "./shapes";
 
 const box = (label: string, id?: string) => ({ label, box: [10, 10, 40, 50], ...(id ? { id } : {}) });
@@ -16,9 +16,10 @@ test("ordinary work begins with the model's proposal", () => {
 test("a decision between answers begins with what was merged of them, or with nothing", () => {
   const answers = [answer("1"), answer("3")];
   const merged = { shapes: [box("1", "g1")], disputed: ["g1"] };
-  expect([stageOf(task({ answers })), labels(task({ answers }))]).toEqual(["adjudicate", []]);
-  expect(beginning(task({ answers, merged }), RECIPE.labels).map(({ id }) => id)).toEqual(["g1"]);
-  expect(answersOf(task({ answers })).map(({ number, shapes }) => [number, shapes.length])).toEqual([
+  const open = task({ stage: "adjudicate", answers });
+  expect(labels(open)).toEqual([]);
+  expect(beginning({ ...open, merged }, RECIPE.labels).map(({ id }) => id)).toEqual(["g1"]);
+  expect(answersOf(open).map(({ number, shapes }) => [number, shapes.length])).toEqual([
     [1, 1],
     [2, 1],
   ]);
@@ -33,20 +34,13 @@ test("what was returned begins with what was answered", () => {
   expect(labels(task({ returned: { shapes: [box("1")], issues: [], note: "" } }))).toEqual(["1"]);
 });
 
-test("a clip begins with the proposals of its frames, each on its own", () => {
-  const detections = [{ label: "7", score: 0.4, box: [10, 10, 40, 50] }];
-  const frame = (index: number) => ({
-    digest: `f${index}`,
-    index,
-    time: index,
-    width: 160,
-    height: 120,
-    image_url: "",
-    detections,
-  });
-  const shapes = beginning(task({ frames: [frame(0), frame(5)] }), RECIPE.labels);
-  expect(shapes.map(({ frame: at }) => at)).toEqual([0, 5]);
-  expect(new Set(shapes.map(({ id }) => id)).size).toBe(2);
+test("a clip begins with the tracks that are proposed for it", () => {
+  const tracks = [0, 5].map((frame) => ({ ...box("7"), frame, track: "t1", keyframe: true }));
+  const shapes = beginning(task({ frames: [], tracks }), RECIPE.labels);
+  expect(shapes.map(({ frame, track }) => [frame, track])).toEqual([
+    [0, "t1"],
+    [5, "t1"],
+  ]);
 });
 
 test("what is read and sent again says the same, in all its parts", () => {

@@ -1,33 +1,19 @@
 /** What a task begins with: the model's proposal, what was returned, what several said, or an answer to look at. */
 import type { Label, Recipe, Task } from "../api/types";
-import type { Stage } from "../api/coming";
 import { type Shape, proposal, shapesFrom } from "./shapes";
-
-/** A service that does not tell the stage gives answers only to decide between them. */
-export const stageOf = (task: Task): Stage => task.stage ?? (task.answers.length > 0 ? "adjudicate" : "review");
 
 /** The shapes on screen before anybody has done anything. */
 export function beginning(task: Task, labels: readonly Label[]): Shape[] {
   if (task.returned) return shapesFrom(task.returned.shapes, task);
-  if (task.frames && task.frames.length > 0) return inFrames(task, labels);
-  switch (stageOf(task)) {
+  switch (task.stage) {
     case "review":
-      return proposal(task.detections, task, labels);
+      return task.tracks ? shapesFrom(task.tracks, task) : proposal(task.detections, task, labels);
     case "adjudicate":
       return task.merged ? shapesFrom(task.merged.shapes, task) : [];
     case "qa":
       return shapesFrom(task.answers[0]?.shapes ?? [], task);
   }
 }
-
-const inFrames = (task: Task, labels: readonly Label[]): Shape[] =>
-  (task.frames ?? []).flatMap((frame) =>
-    proposal(frame.detections, frame, labels).map((shape) => ({
-      ...shape,
-      id: `f${frame.index}.${shape.id}`,
-      frame: frame.index,
-    })),
-  );
 
 export interface PersonsAnswer {
   /** From 1 on: people are not named. */
@@ -38,7 +24,7 @@ export interface PersonsAnswer {
 
 /** The answers between which the task decides; none for other work. */
 export const answersOf = (task: Task): PersonsAnswer[] =>
-  stageOf(task) === "adjudicate"
+  task.stage === "adjudicate"
     ? task.answers.map((answer, index) => ({
         number: index + 1,
         note: answer.note,

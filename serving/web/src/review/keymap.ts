@@ -1,5 +1,5 @@
 /** What each key means on the review page. Labels' own keys come first: a recipe may take any letter or digit. */
-import type { CustomFunction } from "../api/coming";
+import type { CustomFunction } from "../api/types";
 import type { Label } from "../api/types";
 
 export type Command =

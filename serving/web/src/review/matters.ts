@@ -1,5 +1,5 @@
 /** What asks for a look before the answer is sent: broken rules, what was returned, what people disagreed on. */
-import type { ReturnedIssue } from "../api/coming";
+import type { ReturnedIssue } from "../api/types";
 import type { Issue, Problem } from "../api/types";
 import type { Shape } from "./shapes";
 

@@ -7,7 +7,7 @@
  *
  * Pure: the session sends, keeps and announces. Times are milliseconds since 1970.
  */
-import type { ReturnedIssue } from "../api/coming";
+import type { ReturnedIssue } from "../api/types";
 import type { ShapeBody } from "../api/types";
 import { isRecord } from "./keep";
 

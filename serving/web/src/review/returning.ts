@@ -1,5 +1,5 @@
 /** What is to be mended in somebody's answer, put together before it goes back. */
-import type { ReturnedIssue } from "../api/coming";
+import type { ReturnedIssue } from "../api/types";
 
 export type Returning = readonly ReturnedIssue[];
 

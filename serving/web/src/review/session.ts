@@ -7,7 +7,7 @@
 import type { Api } from "../api/client";
 import { isPassing } from "../api/client";
 import { type Described, ProblemError, describe } from "../api/problem";
-import type { Golden, ReturnedIssue } from "../api/coming";
+import type { Golden, ReturnedIssue } from "../api/types";
 import type { Issue, Recipe, Submission, Task } from "../api/types";
 import { type Activity, type Sign, begunActivity, noticed } from "./activity";
 import { Recipes, beginning } from "./beginning";
@@ -238,9 +238,7 @@ export class ReviewSession {
     if (!current || current.lost) return;
     const shapes = bodies(shapesOf(current.editor));
     const note = current.note.trim();
-    // A service that does not tell the stage does not take the time either, and refuses what it does not know.
-    const timed = current.task.stage === undefined ? {} : { activeSeconds: this.activeSeconds() };
-    this.answer(current, { kind: "submit", shapes, note, ...timed });
+    this.answer(current, { kind: "submit", shapes, note, activeSeconds: this.activeSeconds() });
   }
 
   /** Somebody's answer is right as it is. */

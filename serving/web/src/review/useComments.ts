@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
 import type { Api } from "../api/client";
-import type { Comment, CommentBody } from "../api/coming";
+import type { Comment, CommentBody } from "../api/types";
 import { ProblemError } from "../api/problem";
 
 export interface Commenting {
@@ -23,10 +23,7 @@ export function useComments(api: Api, project: string, digest: string): Commenti
 
   const load = useCallback(async () => {
     const reply = await api.comments(project, digest);
-    setKnown({
-      digest,
-      comments: Array.isArray(reply) ? (reply as Comment[]) : (reply as { comments: Comment[] }).comments,
-    });
+    setKnown({ digest, comments: reply.comments });
     setOffered(true);
   }, [api, project, digest]);
 

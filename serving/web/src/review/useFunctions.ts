@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 import type { Api } from "../api/client";
-import type { CustomFunction } from "../api/coming";
+import type { CustomFunction } from "../api/types";
 
 /** The project's own functions; none where the service has no such thing. */
 export function useFunctions(api: Api, project: string): readonly CustomFunction[] {

@@ -1,9 +1,9 @@
 /** What is to be seen of a task: the shapes of this image or frame, what others said, and what asks for a look. */
 import { useMemo } from "react";
 import type { Api } from "../api/client";
-import type { Frame } from "../api/coming";
+import type { Frame } from "../api/types";
 import { answerStyle } from "./answerStyles";
-import { answersOf, beginning, stageOf } from "./beginning";
+import { answersOf, beginning } from "./beginning";
 import type { Overlay } from "./Canvas";
 import { onFrame } from "./clip";
 import { shapesOf } from "./editor";
@@ -43,7 +43,7 @@ export function useScene(api: Api, current: Current, toReturn: Returning) {
   ];
 
   return {
-    stage: stageOf(task),
+    stage: task.stage,
     /** All shapes of the answer, and those to be seen now. */
     shapes,
     visible: set,

@@ -1,7 +1,7 @@
 /** The service's side of the queue in memory, for tests: leases with epochs and expiry, as loop/domain/review.py. */
 import { NetworkError, ProblemError } from "../api/problem";
 import type { AnswerBody } from "../api/client";
-import type { AcceptBody, Golden, ReturnBody } from "../api/coming";
+import type { AcceptBody, Golden, ReturnBody } from "../api/types";
 import type { DraftBody, DraftSaved, Heartbeat, Issue, Lease, Recipe, Submission, Task } from "../api/types";
 import type { ReviewApi } from "../review/session";
 
@@ -195,7 +195,12 @@ export const taskNamed = (id: string): Task => ({
   id,
   project_id: "digits",
   recipe_version: 1,
+  stage: "review",
   answers: [],
+  merged: null,
+  returned: null,
+  frames: null,
+  tracks: null,
   draft: null,
   item_digest: `digest-${id}`,
   width: 160,
