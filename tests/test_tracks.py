@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from loop.domain.clips import Frame, positions_of
 from loop.domain.errors import BadShape
-from loop.domain.review import Submission, resolved
+from loop.domain.quality_rules import ConsensusRules
+from loop.domain.review import Submission
+from loop.domain.settling import settled
 from loop.domain.tracks import expanded
 from loop.domain.truth import Geometry, Link, Shape, drawn
 from tests.contract.records import a_submission, a_task
@@ -121,12 +123,15 @@ def test_interpolation_goes_by_time_where_all_frames_have_one(last, middle):
 def test_the_same_box_in_other_frames_is_another_answer():
     """Two people who mark it in different frames do not agree, however well the boxes overlap."""
 
-    def answer(frame: int) -> Submission:
+    def answer(reviewer: str, frame: int) -> Submission:
         shapes = (Shape("car", (0.0, 0.0, 9.0, 9.0), frame=frame),)
-        return replace(a_submission(a_task(0)), shapes=shapes)
+        return replace(a_submission(a_task(0)), shapes=shapes, reviewer=reviewer)
 
-    assert resolved([answer(1), answer(1)], people=2, iou=0.5).shapes is not None
-    assert resolved([answer(1), answer(2)], people=2, iou=0.5).shapes is None
+    def truth(*answers: Submission) -> tuple[Shape, ...] | None:
+        return settled(answers, labels=("car",), reliabilities={}, rules=ConsensusRules()).shapes
+
+    assert truth(answer("ada", 1), answer("bob", 1)) is not None
+    assert truth(answer("ada", 1), answer("bob", 2)) is None
 
 
 def test_a_track_ends_with_its_last_key_frame_and_leaves_where_it_is_outside():
