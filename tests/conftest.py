@@ -1,7 +1,26 @@
 """What holds for all tests."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from loop.store.database import SqlStore
 
 # A deadline for each example is a timed assertion: it fails on a busy machine, and says nothing of the rule.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database to copy, which is faster than migrating for each test."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+def migrate(url: str) -> None:
+    store = SqlStore.open(url)
+    store.migrate()
+    store.close()

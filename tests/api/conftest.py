@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import io
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -69,8 +70,9 @@ class Service:
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def service(tmp_path: Path, sqlite_template: Path) -> Iterator[Service]:
     """A project `shapes` whose champion is a tiny detector; every prediction is risky enough to be routed."""
+    shutil.copyfile(sqlite_template, tmp_path / "askance.db")
     settings = load_settings(environ={"ASKANCE_DATA_DIR": str(tmp_path), "ASKANCE_POLICY__THRESHOLD": "0.0"})
     inferencer = InProcess()
     services = wire(settings, inferencer)

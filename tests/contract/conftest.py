@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loop.store.database import SqlStore
 from loop.store.schema import metadata
+from tests.conftest import migrate
 from tests.postgres import PostgresCluster, postgres_cluster
 
 # Gives the URL of an empty, migrated database; its contents are gone when the block ends.
@@ -22,29 +22,15 @@ def cluster() -> Iterator[PostgresCluster]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database to copy, which is faster than migrating for each test."""
-    path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    _migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
 def postgres_template(cluster: PostgresCluster) -> str:
     name = cluster.new_database()
-    _migrate(cluster.url(name))
+    migrate(cluster.url(name))
     return name
 
 
 @pytest.fixture(scope="session")
 def postgres_database(cluster: PostgresCluster, postgres_template: str) -> str:
     return cluster.new_database(postgres_template)
-
-
-def _migrate(url: str) -> None:
-    store = SqlStore.open(url)
-    store.migrate()
-    store.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
