@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from loop.store.database import SqlStore
 from loop.store.schema import metadata
 from tests.conftest import migrate
 from tests.postgres import PostgresCluster, postgres_cluster
