@@ -703,10 +703,32 @@ class QueueMachine(RuleBasedStateMachine):
             if one and one.owner == name and trusted_until < one.at <= self.seconds:
                 self.to_redo[one.id] = (work_id, work.round)
 
-    @rule(name=st.sampled_from(sorted(PEOPLE)))
-    def qualify(self, name: str) -> None:
-        self.standings.change(OPERATOR, self.project, PEOPLE[name].id, standing=Standing.QUALIFIED, reason="learned")
-        self.paused.discard(name)
+    @rule(
+        target=tickets,
+        data=st.data(),
+        names=st.permutations(sorted(PEOPLE)),
+        answers=st.lists(st.sampled_from(sorted(ANSWERS)), min_size=2, max_size=len(PEOPLE)),
+        judging=st.sampled_from(["accept", "correct"]),
+        at_once=st.booleans(),
+    )
+    def pause_who_decided(
+        self, data: st.DataObject, names: list[str], answers: list[str], judging: str, at_once: bool
+    ) -> MultipleResults[Ticket]:
+        """People work, and one whose answer alone is a truth is paused."""
+        done = self.some_work(names, answers, judging)
+        deciders = sorted({work.decided.owner for work in self.works.values() if work.decided})
+        if deciders:
+            self.pause(data.draw(st.sampled_from(deciders)))
+        if at_once:
+            self.redo()
+        return done
+
+    @rule(names=st.lists(st.sampled_from(sorted(PEOPLE)), min_size=1, unique=True))
+    def qualify(self, names: list[str]) -> None:
+        for name in names:
+            who = PEOPLE[name].id
+            self.standings.change(OPERATOR, self.project, who, standing=Standing.QUALIFIED, reason="learned")
+            self.paused.discard(name)
 
     @rule()
     def redo(self) -> None:
