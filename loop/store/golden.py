@@ -13,7 +13,6 @@ from sqlalchemy import (
     func,
     literal,
     not_,
-    null,
     select,
     update,
 )
@@ -143,9 +142,9 @@ class SqlGolden:
         self._connection.execute(update(golden_seats).where(golden_seats.c.task_id == task_id).values(closed=True))
 
     def answer(self, answer: GoldenAnswer) -> None:
-        # Without a score there is no document, rather than one that says null.
-        score = null() if answer.score is None else answer.score
-        row = columns(answer.submission) | {"version": answer.version, "score": score}
+        row = columns(answer.submission) | {"version": answer.version}
+        if answer.score is not None:  # else there is no document, rather than one that says null
+            row["score"] = answer.score
         if not inserted(self._connection, golden_answers, row):
             task_id = answer.submission.task_id
             raise AlreadySubmitted(f"task {task_id} has its answer.", hint="Lease the next task.", task=task_id)

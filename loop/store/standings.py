@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, or_, select
 
 from loop.domain.golden import KnownStanding, Redo
-from loop.domain.review import ADJUDICATION_SEAT, Outcome
+from loop.domain.review import ADJUDICATION_SEAT, QA_SEAT, Outcome
 from loop.store.schema import redos, standings, submissions, tasks
 from loop.store.statements import columns, first, ignoring_conflicts, put
 
@@ -39,7 +39,7 @@ class SqlStandings:
                 submissions.c.settles,
                 submissions.c.created_at <= until,
                 submissions.c.round == tasks.c.round,
-                or_(tasks.c.people == 1, tasks.c.seat == ADJUDICATION_SEAT),
+                or_(tasks.c.people == 1, tasks.c.seat.in_((ADJUDICATION_SEAT, QA_SEAT)), tasks.c.round > tasks.c.begun),
             )
             .order_by(submissions.c.created_at, submissions.c.id)
         )

@@ -22,6 +22,7 @@ from loop.domain.queueing import placed, seats
 from loop.domain.review import Submission, TaskState
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape
+from loop.domain.workflow import Qa, Workflow
 from loop.golden import GoldenItems, TrainedSubmission
 from loop.people import Oversight
 from loop.review import Assignment, Desk, Leased
@@ -120,12 +121,14 @@ def opened(
     rules: GoldenRules | None = None,
     queue: QueueRules | None = None,
     standing: QualityRules = STANDING,
+    qa: Qa = Qa.OFF,
 ) -> World:
     queue = queue or QueueRules()
     quality = QualityPolicy(golden=rules or GoldenRules(rate=0.5), standing=standing)
     project = a_project()
     with store.begin() as tx:
-        tx.projects.add(replace(project, policy=replace(project.policy, queue=queue, quality=quality)))
+        policy = replace(project.policy, queue=queue, quality=quality, workflow=Workflow(qa=qa))
+        tx.projects.add(replace(project, policy=policy))
         for token in (*PEOPLE.values(), OPERATOR):
             tx.tokens.add(token)
         tx.models.add(a_model())
@@ -291,6 +294,16 @@ def test_an_answer_to_a_golden_item_counts_nowhere_but_in_the_score(store: SqlSt
     assert report.quality.overall.recall.value == pytest.approx(0.4)
     assert [one["recall"] for one in world.events("golden.answered")] == [pytest.approx(0.4)]
     assert world.truth(FIRST_GOLDEN).version == 1
+
+
+def test_a_golden_item_that_is_skipped_has_no_score(store: SqlStore) -> None:
+    """Who cannot say loses nothing by it, and does not get it again."""
+    world = opened(store, golden=1, rules=GoldenRules(qualification=True))
+    one = world.next("ada")
+    sent = world.desk.skip(PEOPLE["ada"], one.task.id, one.task.epoch, "dark")
+    assert world.desk.skip(PEOPLE["ada"], one.task.id, one.task.epoch, "dark").id == sent.id
+    assert world.standings.of(PROJECT, "ada").quality is None
+    assert world.lease("ada").assignments == []
 
 
 def _figures(tx: Transaction, world: World) -> object:
@@ -467,6 +480,22 @@ def test_work_that_others_answered_too_is_not_done_anew(store: SqlStore) -> None
     for name in ("ada", "bob"):
         world.standings.change(OPERATOR, PROJECT, name, standing=Standing.PAUSED, reason="errs")
     assert world.standings.redo() == 0
+
+
+@pytest.mark.parametrize("people", [1, 2])
+def test_what_one_person_corrected_in_qa_is_done_anew(store: SqlStore, people: int) -> None:
+    """The correction alone is the truth, however many answered before it; what was accepted rests on two."""
+    world = opened(store, works=2, queue=QueueRules(people={Stage.ANNOTATE: people}), qa=Qa.ALL)
+    for name in ("ada", "bob")[:people]:
+        for _ in range(2):
+            world.answer(name)
+    corrected, accepted = world.lease("cyd", 2).assignments
+    world.submit("cyd", corrected, HALF)
+    world.desk.accept(PEOPLE["cyd"], accepted.task.id, accepted.task.epoch)
+    for name in ("ada", "bob", "cyd"):
+        world.standings.change(OPERATOR, PROJECT, name, standing=Standing.PAUSED, reason="errs")
+    assert world.standings.redo() == 1
+    assert [one["task_id"] for one in world.events("task.reopened")] == [corrected.task.work_id]
 
 
 def test_a_standing_by_hand_has_a_reason(store: SqlStore) -> None:

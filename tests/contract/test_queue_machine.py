@@ -1,6 +1,7 @@
 """The review queue under any order of events: a model of the promises, run against the desk and a real store."""
 
 import itertools
+import math
 import os
 import tempfile
 from collections import Counter
@@ -29,6 +30,7 @@ from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.lot import LotState
 from loop.domain.people import Person
 from loop.domain.ports import Transaction
+from loop.domain.quality_rules import ConsensusRules, GoldenRules, QualityPolicy, QualityRules, Standing
 from loop.domain.queue_rules import QueueRules
 from loop.domain.queueing import seats
 from loop.domain.review import Outcome, Submission
@@ -36,11 +38,13 @@ from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.domain.workflow import LotRules, Qa, Workflow
 from loop.escalation import sound_alarms
+from loop.golden import GoldenItems
 from loop.lots import Lots, add_members, in_lots
 from loop.people import Oversight
 from loop.review import Assignment, Desk
+from loop.standings import Standings
 from loop.store.database import SqlStore
-from tests.contract.records import NOW, a_policy, a_project, a_task, an_item
+from tests.contract.records import NOW, a_model, a_policy, a_prediction, a_project, a_task, an_item
 
 # Runs of 50 steps: of the usual test, or of the night's (make nightly-queue).
 RUNS = {"sqlite": 800, "postgresql": 60}
@@ -49,6 +53,8 @@ STEPS = 50
 LEASE_SECONDS = a_policy().lease_seconds
 WORKS = 2
 PATIENCE = 600.0
+GOLDEN = (70, 71)  # numbers of items
+JUDGES = ("-adjudicate", "-qa")
 EXPERTS = "experts"
 # So many that three answer, another adjudicates, and two are left who may skip.
 PEOPLE = {
@@ -109,10 +115,22 @@ class Seat:
     drafts: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A submission of an answer, as the model keeps it."""
+
+    id: str
+    owner: str
+    task_id: str
+    at: float
+
+
 @dataclass
 class Work:
     """Tasks that answer one item. said: who answered, judged or skipped in this round. hands: who answered since it was
-    opened. held: whose answer, by which task, is on its way to the truth; standing: where it is on it."""
+    opened. held: the answer that is on its way to the truth; made_of: all submissions that it comes from; standing:
+    where it is on it. truth_of: the submissions of the truth; decided: the answer that alone is the truth, in this
+    round."""
 
     seats: dict[str, Seat]
     answers: dict[str, str] = field(default_factory=dict)
@@ -123,13 +141,16 @@ class Work:
     adjudicated: bool = False
     judges: set[str] = field(default_factory=set)
     hands: set[str] = field(default_factory=set)
-    firsts: list[tuple[float, int, tuple[str, str]]] = field(default_factory=list)
+    firsts: list[Answer] = field(default_factory=list)
     returns: int = 0
-    held: tuple[str, str] | None = None
+    held: Answer | None = None
+    made_of: tuple[str, ...] = ()
     answer: str = ""
     standing: str = ""
     defect: bool | None = None
     void: bool = False
+    truth_of: tuple[str, ...] = ()
+    decided: Answer | None = None
 
     @property
     def said(self) -> set[str]:
@@ -137,12 +158,30 @@ class Work:
 
     def begin_round(self) -> None:
         self.answers, self.skips, self.judges, self.for_experts = {}, set(), set(), False
-        self.firsts, self.held, self.standing = [], None, ""
+        self.firsts, self.held, self.standing, self.decided = [], None, "", None
         self.round += 1
+
+    def settle(self) -> None:
+        """The held answer is the truth."""
+        self.standing = "settled"
+        self.truths += 1
+        self.truth_of = self.made_of
+        self.decided = self.held if len(self.made_of) == 1 else None
+
+
+@dataclass
+class Golden:
+    """A golden item in the hands of one person."""
+
+    owner: str
+    item: str
+    seat: Seat = field(default_factory=Seat)
+    told: Submission | None = None
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Reviewers, some slow and some dead, and an operator, on one queue; the clock is a number."""
+    """Reviewers, some slow and some dead, and an operator, on one queue, in some projects with QA or lots, with golden
+    items among the work, or with both; the clock is a number."""
 
     tickets: Bundle[Ticket] = Bundle("tickets")
     projects = itertools.count()
@@ -157,6 +196,12 @@ class QueueMachine(RuleBasedStateMachine):
         self.desk = Desk(self.mortal, self._now, self._entropy)  # type: ignore[arg-type]
         self.oversight = Oversight(store, self._now)
         self.lots = Lots(store, self._now)
+        self.standings = Standings(store, self._now)
+        self.golden: dict[str, Golden] = {}
+        self.marked: tuple[str, ...] = ()
+        self.paused: set[str] = set()
+        self.good: dict[str, list[float]] = {}  # when each person answered a golden item well
+        self.to_redo: dict[str, tuple[str, int]] = {}  # by submission: work and round
         self.lot = ""
         self.verdict = ""  # of the lot
         self.order: list[str] = []  # of inspection
@@ -165,7 +210,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.credited: set[tuple[str, str]] = set()
 
     def _entropy(self, size: int, /) -> bytes:
-        return next(self.entropy).to_bytes(size, "big")
+        return (next(self.entropy) % 256**size).to_bytes(size, "big")
 
     @initialize(
         people=st.sampled_from([1, 2, 3]),
@@ -176,6 +221,7 @@ class QueueMachine(RuleBasedStateMachine):
         qa=st.sampled_from([Qa.OFF, Qa.ALL, Qa.LOTS]),
         returns=st.sampled_from([0, 1, 3]),
         order=st.permutations(range(WORKS)),
+        golden=st.booleans(),
     )
     def fill(
         self,
@@ -187,6 +233,7 @@ class QueueMachine(RuleBasedStateMachine):
         qa: Qa,
         returns: int,
         order: list[int],
+        golden: bool,
     ) -> None:
         self.rules = QueueRules(
             people={Stage.ANNOTATE: people},
@@ -198,9 +245,18 @@ class QueueMachine(RuleBasedStateMachine):
         project = a_project(self.project)
         lots = LotRules(size=WORKS, share=1 / WORKS, threshold=0.0)  # one of them is looked at
         self.workflow = Workflow(qa=qa, max_returns=returns, rework_patience_seconds=PATIENCE, lots=lots)
-        project = replace(project, policy=replace(project.policy, queue=self.rules, workflow=self.workflow))
+        # What is merged, and what golden items do to a standing, have tests of their own: here all who differ are asked
+        # of another, and standings are given by hand.
+        quality = QualityPolicy(
+            consensus=ConsensusRules(min_agreement=1.0),
+            golden=GoldenRules(rate=1.0),  # a draw would be another for each project, and a run not repeatable
+            standing=QualityRules(min_items=100, window=100),
+        )
+        policy = replace(project.policy, queue=self.rules, workflow=self.workflow, quality=quality)
+        project = replace(project, policy=policy)
         with self.store.begin() as tx:
             tx.projects.add(project)
+            tx.models.add(a_model(project_id=self.project))
             for number in range(WORKS):
                 tx.items.add(an_item(number, project_id=self.project))
                 first = replace(a_task(number, item=number, project_id=self.project), priority=number / WORKS)
@@ -213,6 +269,12 @@ class QueueMachine(RuleBasedStateMachine):
                 self.order, self.verdict = [list(self.works)[number] for number in order], "inspecting"
                 tx.lots.draw(self.order)
                 tx.lots.save(replace(tx.lots.for_update(self.lot), state=LotState.INSPECTING))
+            for number in GOLDEN if golden else ():
+                tx.items.add(an_item(number, project_id=self.project))
+                tx.predictions.add(a_prediction(number, item=number, project_id=self.project))
+        self.marked = tuple(an_item(number).digest for number in GOLDEN) if golden else ()
+        for digest in self.marked:
+            GoldenItems(self.store, self._now).mark(self.project, digest, ANSWERS["here"], "op")
 
     # --- what reviewers do ----------------------------------------------------------------------------
 
@@ -222,9 +284,10 @@ class QueueMachine(RuleBasedStateMachine):
 
     def _lease(self, name: str, count: int) -> list[Ticket]:
         """Brings what the person holds, then free tasks that the person may do, one of a work, the most urgent first,
-        each under an epoch that was never given before, with the person's draft; as many as there are."""
+        each under an epoch that was never given before, with the person's draft; as many as there are. Golden items
+        stand in for some, each once for a person and for nobody else; who is paused gets them alone."""
         self._free_lapsed()
-        held = {task_id for task_id, seat in self._all_seats() if self._holds(seat, name)}
+        held = {task_id for task_id, seat in self._everything() if self._holds(seat, name)}
         room = max(count - len(held), 0)
         if self.rules.max_leases is not None:
             room = min(room, max(self.rules.max_leases - len(held), 0))
@@ -232,8 +295,14 @@ class QueueMachine(RuleBasedStateMachine):
         leased = self.desk.lease(PEOPLE[name], self.project, count).assignments
         assert {one.task.id for one in leased[: min(len(held), count)]} <= held
         fresh = [one for one in leased if one.task.id not in held]
-        assert len(fresh) == min(room, len(free))
-        as_made = not any(
+        if name in self.paused:
+            free = []
+        back = [task_id for task_id, one in self.golden.items() if self._waits(one, name)]
+        alone = self._new_golden(name) if name in self.paused else []
+        assert len(fresh) == min(room, len(back) + len(free) + len(alone))
+        self._golden_given([one for one in fresh if one.task.stage is Stage.GOLDEN], name, back, free)
+        fresh = [one for one in fresh if one.task.stage is not Stage.GOLDEN]
+        as_made = not self.marked and not any(
             work.round or work.adjudicated or f"{work_id}-qa" in work.seats for work_id, work in self.works.items()
         )
         if not self.rules.due_seconds and as_made:
@@ -241,20 +310,45 @@ class QueueMachine(RuleBasedStateMachine):
         for one in fresh:
             assert one.task.work_id in free
             assert one.task.id in self._free_for(self.works[one.task.work_id], name)
-            self._given(Ticket(one.task.id, name, one.task.epoch), self.works[one.task.work_id])
+            seat = self.works[one.task.work_id].seats[one.task.id]
+            self._given(Ticket(one.task.id, name, one.task.epoch), seat)
         for one in leased:
             self._shown(one)
             kept = self._seat(one.task.id).drafts.get(name)
             assert (one.draft.content["text"] if one.draft else None) == kept
         return [Ticket(one.task.id, name, one.task.epoch) for one in leased]
 
+    def _golden_given(self, given: list[Assignment], name: str, back: list[str], free: list[str]) -> None:
+        """Those that the person has not done come again; others stand in for answers, never for judging."""
+        new = self._new_golden(name)
+        if name not in self.paused:
+            replaceable = [
+                work_id
+                for work_id in free
+                if any(not task_id.endswith(JUDGES) for task_id in self._free_for(self.works[work_id], name))
+            ]
+            assert sum(one.task.id not in back for one in given) <= len(replaceable)
+        for one in given:
+            if one.task.id not in back:
+                new.remove(one.task.item_digest)
+                self.golden[one.task.id] = Golden(name, one.task.item_digest)
+            self._given(Ticket(one.task.id, name, one.task.epoch), self.golden[one.task.id].seat)
+
+    def _new_golden(self, name: str) -> list[str]:
+        had = {one.item for one in self.golden.values() if one.owner == name}
+        return [digest for digest in self.marked if digest not in had]
+
     def _shown(self, one: Assignment) -> None:
-        """QA sees the one answer; who is to do it again sees what QA says."""
+        """QA sees the one answer; who is to do it again sees what QA says; a golden item comes with neither."""
+        if one.task.id in self.golden:
+            assert not one.answers
+            assert one.returned is None
+            return
         work = self._work(one.task.id)
         judges = one.task.id.endswith("-qa")
         if judges:
             assert work.held
-            assert [answer.reviewer for answer in one.answers] == [PEOPLE[work.held[0]].id]
+            assert [answer.reviewer for answer in one.answers] == [PEOPLE[work.held.owner].id]
         assert (one.returned is not None) == (work.returns > 0 and not judges)
 
     def _free_lapsed(self) -> None:
@@ -264,8 +358,7 @@ class QueueMachine(RuleBasedStateMachine):
             if seat.reserved and seat.reserved[1] <= self.seconds and not seat.closed and not self._is_live(seat):
                 seat.reserved = None
 
-    def _given(self, ticket: Ticket, work: Work) -> None:
-        seat = work.seats[ticket.task_id]
+    def _given(self, ticket: Ticket, seat: Seat) -> None:
         assert ticket.epoch > seat.given
         seat.given, seat.live, seat.leased_at = ticket.epoch, ticket, self.seconds
         self._extend(seat)
@@ -347,7 +440,7 @@ class QueueMachine(RuleBasedStateMachine):
 
         if self._act(ticket, act, repeats=(Outcome.ACCEPTED, None)):
             self._acknowledge(ticket, sent[0])
-            self._judged(ticket, defect=False)
+            self._judged(ticket, sent[0], defect=False)
 
     @rule(ticket=tickets)
     def give_back(self, ticket: Ticket) -> None:
@@ -369,7 +462,7 @@ class QueueMachine(RuleBasedStateMachine):
             return
         self._acknowledge(ticket, sent[0])
         assert work.held
-        author, task_id = work.held
+        author, task_id = work.held.owner, work.held.task_id
         self._seat(ticket.task_id).closed = True
         for seat in work.seats.values():
             seat.live, seat.given = None, seat.given + 1
@@ -381,15 +474,19 @@ class QueueMachine(RuleBasedStateMachine):
         work.defect = True if work.defect is None else work.defect
         self._advance_lot()
 
-    def _judged(self, ticket: Ticket, *, defect: bool) -> None:
+    def _judged(self, ticket: Ticket, submission: Submission, *, defect: bool) -> None:
         work = self._work(ticket.task_id)
         assert ticket.owner not in work.hands, "somebody judged an answer of their own"
         seat = work.seats[ticket.task_id]
         seat.live, seat.closed = None, True
         seat.drafts.clear()
         work.judges.add(ticket.owner)
-        work.truths += 1
-        work.standing = "settled"
+        if submission.outcome is Outcome.ACCEPTED:
+            work.made_of = (*work.made_of, submission.id)
+        else:
+            work.held = Answer(submission.id, ticket.owner, ticket.task_id, self.seconds)
+            work.made_of = (submission.id,)
+        work.settle()
         work.defect = defect if work.defect is None else work.defect
         self._advance_lot()
 
@@ -401,46 +498,53 @@ class QueueMachine(RuleBasedStateMachine):
             sent.append(self.desk.submit(PEOPLE[ticket.owner], ticket.task_id, ticket.epoch, ANSWERS[answer], ""))
 
         if self._act(ticket, act, repeats=(Outcome.SUBMITTED, ANSWERS[answer])):
+            if ticket.task_id in self.golden:
+                self._end_golden(ticket, sent[0])
+                if answer == "here":
+                    self.good.setdefault(ticket.owner, []).append(self.seconds)
+                return
             self._acknowledge(ticket, sent[0])
-            self._answered(ticket, answer)
+            self._answered(ticket, sent[0], answer)
 
-    def _answered(self, ticket: Ticket, answer: str) -> None:
+    def _answered(self, ticket: Ticket, submission: Submission, answer: str) -> None:
         work = self._work(ticket.task_id)
         self.credited.add((PEOPLE[ticket.owner].id, _work_id(ticket.task_id)))
         if ticket.task_id.endswith("-qa"):
-            self._judged(ticket, defect=answer != work.seats[ticket.task_id].shown)
+            self._judged(ticket, submission, defect=answer != work.seats[ticket.task_id].shown)
             return
         seat = work.seats[ticket.task_id]
         seat.live, seat.closed, seat.reserved = None, True, None
         seat.drafts.clear()
         work.answers[ticket.owner] = answer
         work.hands.add(ticket.owner)
-        work.firsts.append((self.seconds, len(work.firsts), (ticket.owner, ticket.task_id)))
+        given = Answer(submission.id, ticket.owner, ticket.task_id, self.seconds)
+        work.firsts.append(given)
         if ticket.task_id.endswith("-adjudicate") or work.returns:
-            self._complete(work, (ticket.owner, ticket.task_id), answer)
+            self._complete(work, given, answer, [given])
         elif len(work.answers) == self.rules.people[Stage.ANNOTATE]:
             if len(set(work.answers.values())) == 1:
                 # The last to answer comes last, whatever the clock says.
                 *before, last = work.firsts
-                self._complete(work, min(before, default=last)[2], answer)
+                held = min(before, key=lambda one: one.at, default=last)
+                self._complete(work, held, answer, work.firsts)
             else:
                 adjudication = work.seats.setdefault(f"{_work_id(ticket.task_id)}-adjudicate", Seat())
                 adjudication.closed, adjudication.live, work.adjudicated = False, None, True
                 work.for_experts = False
         self._advance_lot()
 
-    def _complete(self, work: Work, held: tuple[str, str], answer: str) -> None:
+    def _complete(self, work: Work, held: Answer, answer: str, made_of: list[Answer]) -> None:
         """The work has its answer: QA looks at it, or it waits for its lot, or it is the truth."""
-        work.held, work.answer = held, answer
+        work.held, work.answer, work.made_of = held, answer, tuple(one.id for one in made_of)
         lot = {"accepted": "settled", "rejected": "in_qa", "inspecting": "waiting"}.get(self.verdict)
         work.standing = "in_qa" if self.workflow.qa is Qa.ALL or work.returns else lot or "settled"
         if work.standing == "in_qa":
             self._call(work)
         elif work.standing == "settled":
-            work.truths += 1
+            work.settle()
 
     def _call(self, work: Work) -> None:
-        work.standing = "in_qa"
+        work.standing, work.decided = "in_qa", None
         name = f"{next(task_id for task_id in work.seats)}-qa"
         seat = work.seats.get(name)
         if seat is None:
@@ -483,7 +587,7 @@ class QueueMachine(RuleBasedStateMachine):
             return
         for seat in judging:
             seat.live, seat.closed, seat.given = None, True, seat.given + 1
-        work.standing, work.truths = "settled", work.truths + 1
+        work.settle()
 
     @rule(verdict=st.sampled_from(["accepted", "rejected"]), stale=st.booleans())
     def decide_by_hand(self, verdict: str, stale: bool) -> None:
@@ -515,6 +619,9 @@ class QueueMachine(RuleBasedStateMachine):
             sent.append(self.desk.skip(PEOPLE[ticket.owner], ticket.task_id, ticket.epoch, "dark"))
 
         if not self._act(ticket, act, repeats=(Outcome.SKIPPED, ())):
+            return
+        if ticket.task_id in self.golden:
+            self._end_golden(ticket, sent[0])
             return
         self._acknowledge(ticket, sent[0])
         work = self._work(ticket.task_id)
@@ -566,17 +673,73 @@ class QueueMachine(RuleBasedStateMachine):
         """All of a work is asked for again; where nothing of it is closed, that is told."""
         work_id = data.draw(st.sampled_from(sorted(self.works)))
         work = self.works[work_id]
-        # An adjudication that nobody needs any more is neither answered nor skipped.
-        if not any(seat.closed for task_id, seat in work.seats.items() if not task_id.endswith("-adjudicate")):
+        # An adjudication or a QA that nobody needs any more is neither answered nor skipped.
+        if not any(seat.closed for task_id, seat in work.seats.items() if not task_id.endswith(JUDGES)):
             with pytest.raises(Conflict):
                 self.oversight.reopen_task(OPERATOR, work_id)
             return
         self.oversight.reopen_task(OPERATOR, work_id)
+        self._reopened(work)
+
+    def _reopened(self, work: Work) -> None:
         for task_id, seat in work.seats.items():
-            judges = task_id.endswith(("-adjudicate", "-qa"))
+            judges = task_id.endswith(JUDGES)
             seat.live, seat.closed, seat.given, seat.reserved = None, judges, seat.given + 1, None
         work.begin_round()
         work.hands, work.returns, work.void = set(), 0, False
+
+    @rule(name=st.sampled_from(sorted(PEOPLE)))
+    def pause(self, name: str) -> None:
+        """What the person holds goes back, but for golden items; what they alone decided since their last good golden
+        item is to be done anew."""
+        self.standings.change(OPERATOR, self.project, PEOPLE[name].id, standing=Standing.PAUSED, reason="errs")
+        self.paused.add(name)
+        for _, seat in self._all_seats():
+            if self._holds(seat, name):
+                seat.live = None
+        trusted_until = max((at for at in self.good.get(name, []) if at <= self.seconds), default=-math.inf)
+        for work_id, work in self.works.items():
+            one = work.decided
+            if one and one.owner == name and trusted_until < one.at <= self.seconds:
+                self.to_redo[one.id] = (work_id, work.round)
+
+    @rule(
+        target=tickets,
+        data=st.data(),
+        names=st.permutations(sorted(PEOPLE)),
+        answers=st.lists(st.sampled_from(sorted(ANSWERS)), min_size=2, max_size=len(PEOPLE)),
+        judging=st.sampled_from(["accept", "correct"]),
+        at_once=st.booleans(),
+    )
+    def pause_who_decided(
+        self, data: st.DataObject, names: list[str], answers: list[str], judging: str, at_once: bool
+    ) -> MultipleResults[Ticket]:
+        """People work, and one whose answer alone is a truth is paused."""
+        done = self.some_work(names, answers, judging)
+        deciders = sorted({work.decided.owner for work in self.works.values() if work.decided})
+        if deciders:
+            self.pause(data.draw(st.sampled_from(deciders)))
+        if at_once:
+            self.redo()
+        return done
+
+    @rule(names=st.lists(st.sampled_from(sorted(PEOPLE)), min_size=1, unique=True))
+    def qualify(self, names: list[str]) -> None:
+        for name in names:
+            who = PEOPLE[name].id
+            self.standings.change(OPERATOR, self.project, who, standing=Standing.QUALIFIED, reason="learned")
+            self.paused.discard(name)
+
+    @rule()
+    def redo(self) -> None:
+        """What was opened or decided anew meanwhile is left alone."""
+        while self.standings.redo():  # also what is left of other projects
+            pass
+        for submission_id, (work_id, round_) in self.to_redo.items():
+            work = self.works[work_id]
+            if work.round == round_ and submission_id in work.truth_of:
+                self._reopened(work)
+        self.to_redo.clear()
 
     @rule(seconds=st.sampled_from([1.0, LEASE_SECONDS / 2, LEASE_SECONDS - 1e-6, LEASE_SECONDS, 1000.0, -1.0, -1000.0]))
     def wait(self, seconds: float) -> None:
@@ -590,23 +753,29 @@ class QueueMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Every acknowledged answer is there and no other; in each round a person said one thing, and not more people
-        than were asked for answered; each truth is there; a person's credit for a work is one."""
+        than were asked for answered; each truth is there, of its answers; a person's credit for a work is one. What was
+        answered to golden items is no answer to an item, and no truth."""
         if not self.works:
             return
         with self.store.read() as tx:
             kept = [one for n in range(WORKS) for one in tx.submissions.of_item(self.project, an_item(n).digest)]
             truths = [tx.truths.current(self.project, an_item(n).digest) for n in range(WORKS)]
+            for digest in self.marked:
+                assert tx.submissions.of_item(self.project, digest) == []
+                assert tx.truths.current(self.project, digest) is None
         assert {one.id for one in kept} == set(self.acknowledged)
         said = Counter((one.work_id, one.round, one.reviewer) for one in kept)
         assert not said or max(said.values()) == 1
         answered = Counter(
             (one.work_id, one.round)
             for one in kept
-            if one.outcome is Outcome.SUBMITTED and not one.task_id.endswith(("-adjudicate", "-qa"))
+            if one.outcome is Outcome.SUBMITTED and not one.task_id.endswith(JUDGES)
         )
         asked = self.rules.people[Stage.ANNOTATE]
         assert all(answers <= asked for answers in answered.values())
         assert [truth.version if truth else 0 for truth in truths] == [work.truths for work in self.works.values()]
+        made_of = [set(truth.submission_ids) if truth else set() for truth in truths]
+        assert made_of == [set(work.truth_of) for work in self.works.values()]
         credit = {(one.reviewer, one.work_id) for one in kept if one.outcome is Outcome.SUBMITTED}
         assert credit == self.credited
 
@@ -642,7 +811,16 @@ class QueueMachine(RuleBasedStateMachine):
 
     def acknowledged_of(self, ticket: Ticket) -> Submission | None:
         mine = (ticket.task_id, ticket.epoch)
-        return next((one for one in self.acknowledged.values() if (one.task_id, one.epoch) == mine), None)
+        told = (*self.acknowledged.values(), *(one.told for one in self.golden.values() if one.told))
+        return next((one for one in told if (one.task_id, one.epoch) == mine), None)
+
+    def _end_golden(self, ticket: Ticket, submission: Submission) -> None:
+        one = self.golden[ticket.task_id]
+        one.told, one.seat.live, one.seat.closed = submission, None, True
+        one.seat.drafts.clear()
+
+    def _waits(self, one: Golden, name: str) -> bool:
+        return one.owner == name and not one.seat.closed and not self._is_live(one.seat)
 
     def _free_for(self, work: Work, name: str) -> list[str]:
         """Tasks of the work of which the person may get one."""
@@ -668,11 +846,14 @@ class QueueMachine(RuleBasedStateMachine):
     def _all_seats(self) -> Iterator[tuple[str, Seat]]:
         return (pair for work in self.works.values() for pair in work.seats.items())
 
+    def _everything(self) -> Iterator[tuple[str, Seat]]:
+        return itertools.chain(self._all_seats(), ((task_id, one.seat) for task_id, one in self.golden.items()))
+
     def _work(self, task_id: str) -> Work:
         return self.works[_work_id(task_id)]
 
     def _seat(self, task_id: str) -> Seat:
-        return self._work(task_id).seats[task_id]
+        return self.golden[task_id].seat if task_id in self.golden else self._work(task_id).seats[task_id]
 
     def _now(self) -> datetime:
         return NOW + timedelta(seconds=self.seconds)
@@ -703,7 +884,7 @@ def staffed(store: SqlStore) -> SqlStore:
 def test_the_queue_keeps_its_promises_in_any_order_of_events(staffed: SqlStore, request: pytest.FixtureRequest) -> None:
     """At most one live lease per task; a stale epoch never succeeds; what was acknowledged is there, once; of the
     people that are asked for, each answers once, and no other does. Leases, heartbeats, drafts, waits, answers, skips,
-    releases, kills, deadlines and re-openings in any order."""
+    releases, kills, deadlines, QA, rework, lots, golden items, pauses and re-openings in any order."""
     database = request.node.callspec.params["databases"]
     run_state_machine_as_test(
         lambda: QueueMachine(staffed),  # type: ignore[arg-type]  # any factory will do
