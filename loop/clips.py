@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -222,8 +222,9 @@ class Clips:
                 return MadeTasks(tuple(tx.tasks.get(work.work_id) for work in present), made=False)
             project = tx.projects.get(project_id)
             firsts: list[Task] = []
-            for first, count in wanted:
-                task = self._task(tx, project, group, first, now)
+            for number, (first, count) in enumerate(wanted):
+                # Apart by nothing that counts, so that they are handed out in the order of the clip.
+                task = self._task(tx, project, group, first, now + timedelta(microseconds=number))
                 several = asks_several(secret, task.id, project.policy)
                 tasks = seats(task, project.policy.queue, (), several=several)
                 tx.tasks.add_all(tasks)
