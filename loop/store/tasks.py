@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    exists,
     func,
     insert,
     literal,
@@ -26,6 +27,7 @@ from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.ports import Queue
+from loop.domain.quality_rules import Standing
 from loop.domain.queueing import one_of_each_work
 from loop.domain.review import Outcome, Task, TaskState
 from loop.domain.stage import Stage
@@ -38,6 +40,7 @@ from loop.store.schema import (
     ORDINARY_TASK,
     RESERVED_TASK,
     UNFINISHED_TASK,
+    standings,
     submissions,
     tasks,
     tokens,
@@ -109,6 +112,12 @@ _SAVED = (
 _EPOCH = bindparam("new_epoch", type_=tasks.c.epoch.type)
 _SAVED_UNFINISHED = _SAVED.where(UNFINISHED_TASK, tasks.c.epoch <= _EPOCH)
 _REOPENED = _SAVED.where(tasks.c.epoch < _EPOCH)
+
+_MEANT_FOR_PAUSED = exists().where(
+    standings.c.project_id == tasks.c.project_id,
+    standings.c.reviewer == tasks.c.meant_for,
+    standings.c.standing == Standing.PAUSED,
+)
 
 
 class SqlTasks:
@@ -224,7 +233,7 @@ class SqlTasks:
     def lapsed(self, now: datetime, *, project_id: str | None, limit: int) -> list[Task]:
         revoked = select(tokens.c.id).where(tokens.c.revoked_at.is_not(None))
         wanted = select(tasks).where(
-            RESERVED_TASK, or_(tasks.c.reserved_until <= now, tasks.c.meant_for.in_(revoked)), _FREE
+            RESERVED_TASK, or_(tasks.c.reserved_until <= now, tasks.c.meant_for.in_(revoked), _MEANT_FOR_PAUSED), _FREE
         )
         if project_id is not None:
             wanted = wanted.where(tasks.c.project_id == project_id)

@@ -167,6 +167,16 @@ def test_rework_falls_to_anybody_when_its_author_is_gone_or_slow(service, all_in
     assert second in {one.task.item_digest for one in desk.lease(dan, "shapes", 5).assignments}
 
 
+def test_rework_falls_to_anybody_when_its_author_is_paused(service, all_in_qa):
+    """Who gets golden items alone could not do it for as long as the policy is patient."""
+    digest = answered(service, "ada")
+    give_back(service, one(service, "bob"), "bob", note="no")
+    assert lease(service, "dan")["tasks"] == []
+    body = {"standing": "paused", "reason": "draws too wide"}
+    assert service.call("PATCH", "/v1/projects/shapes/reviewers/ada", json=body).status_code == 200
+    assert one(service, "dan")["item_digest"] == digest
+
+
 def test_a_rework_that_its_author_skips_goes_to_others(service, all_in_qa):
     response = service.call("PATCH", "/v1/projects/shapes/policy", json={"queue": {"skips_before_expert": 2}})
     assert response.status_code == 200

@@ -355,8 +355,10 @@ class QueueMachine(RuleBasedStateMachine):
         if self.workflow.qa is Qa.OFF:
             return
         for _, seat in self._all_seats():
-            if seat.reserved and seat.reserved[1] <= self.seconds and not seat.closed and not self._is_live(seat):
-                seat.reserved = None
+            if seat.reserved and not seat.closed and not self._is_live(seat):
+                owner, until = seat.reserved
+                if until <= self.seconds or owner in self.paused:
+                    seat.reserved = None
 
     def _given(self, ticket: Ticket, seat: Seat) -> None:
         assert ticket.epoch > seat.given
