@@ -16,12 +16,14 @@ from loop.demo.scenes import Pool, drifting_scenes
 from loop.domain.cycle import CycleState, Step
 from loop.domain.errors import AskanceError, CycleFailed, Unavailable
 from loop.domain.identity import digest_of
+from loop.domain.quality_rules import QualityPolicy
 from loop.domain.queue_rules import QueueRules
 from loop.domain.routing import Action
 from loop.domain.workflow import Workflow
 from serving.api.schemas.models import CycleIn, CycleOut
 from serving.api.schemas.predictions import DecisionOut, PredictionOut
 from serving.api.schemas.projects import PolicyOut, ProjectOut, RecipeOut
+from serving.api.schemas.quality import QualityOut
 from serving.api.schemas.queue import QueueRulesOut
 from serving.api.schemas.review import LeaseOut, TaskOut
 from serving.api.schemas.shapes import ShapeIO
@@ -90,6 +92,8 @@ class MemoryService:
             durability="before-answer",
             queue=QueueRulesOut.model_validate(asdict(QueueRules())),
             workflow=WorkflowOut.model_validate(asdict(Workflow())),
+            quality=QualityOut.model_validate(asdict(QualityPolicy())),
+            functions=[],
         )
         recipe = RecipeOut(version=1, labels=[], guidelines="")
         return ProjectOut(id=project, recipe=recipe, policy=policy, champion_id="model-2", created_at=NOW)
@@ -177,6 +181,9 @@ def _task(task_id: str, digest: str) -> TaskOut:
         stage="review",
         answers=[],
         returned=None,
+        merged=None,
+        frames=None,
+        tracks=None,
         draft=None,
         created_at=NOW,
     )

@@ -236,6 +236,9 @@ def _task(index: int, digest: str) -> TaskOut:
         stage="review",
         answers=[],
         returned=None,
+        merged=None,
+        frames=None,
+        tracks=None,
         draft=None,
         created_at=now,
     )

@@ -145,7 +145,8 @@ def test_1_all_that_a_recipe_asks_for_is_drawn_said_and_linked(stage: Stage) -> 
 
 
 def test_2_somebody_decides_between_two_answers(stage: Stage) -> None:
-    """Both are shown, one is hidden by a key, one shape is taken by a click, all of the other by a key."""
+    """It begins with what they come to, disputed shapes listed. Both are shown, one is hidden by a key, one shape is
+    taken by a click, all of the other by a key."""
     (answer,) = stage.make(VOTES, 1)
     said = ([ShapeIO(label="1", box=[20, 20, 80, 80])], [ShapeIO(label="2", box=[150, 150, 220, 220])])
     for name, shapes in zip(("bob", "cyd"), said, strict=True):
@@ -154,7 +155,12 @@ def test_2_somebody_decides_between_two_answers(stage: Stage) -> None:
             client.submit(task.id, task.epoch, shapes)
     page = stage.page(stage.reviewer("dan", VOTES), VOTES)
     rows = page.locator("[data-testid^=shape-row-]")
-    expect(rows).to_have_count(0)
+    expect(rows).to_have_count(2)
+    expect(page.get_by_text("People disagree on this 1")).to_be_visible()
+    expect(page.get_by_text("People disagree on this 2")).to_be_visible()
+    for left in (1, 0):
+        rows.first.locator(".remove").click()
+        expect(rows).to_have_count(left)
     page.keyboard.press("Shift+Digit2")
     expect(page.locator("[data-testid=answer-2]")).not_to_be_checked()
     _click(page, 185, 185)  # hidden, hence not to be taken
