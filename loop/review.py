@@ -516,7 +516,7 @@ def _proposal(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, .
 
 
 def _content_digest(
-    outcome: Outcome, shapes: tuple[Shape, ...], note: str, objections: Sequence[tuple[str, Sequence[str]]]
+    outcome: Outcome, shapes: tuple[Shape, ...], note: str, objections: Sequence[tuple[str, Sequence[str]]] = ()
 ) -> str:
     content: list[object] = [outcome, [_content(shape) for shape in shapes], note]
     if objections:
