@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loop.domain import qa, review
-from loop.domain.events import task_created
+from loop.domain.events import task_created, told_of
 from loop.domain.lot import LotState
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
@@ -92,8 +92,12 @@ def call(tx: Transaction, project: Project, work: Sequence[Task], held: HeldAnsw
 def shown(tx: Transaction, task: Task) -> Submission:
     """The one answer that a QA task is about, as it was given."""
     held = tx.held_answers.get(task.work_id)
-    given = next(one for one in tx.submissions.of_work(task.work_id) if one.id == held.submission_id)
-    return replace(given, shapes=held.shapes)
+    return replace(_given(tx, held), shapes=held.shapes)
+
+
+def _given(tx: Transaction, held: HeldAnswer) -> Submission:
+    """The answer that it was made of, and whose author is to hear of it."""
+    return next(one for one in tx.submissions.of_work(held.work_id) if one.id == held.submission_id)
 
 
 def objection(tx: Transaction, task: Task) -> Submission | None:
@@ -184,21 +188,12 @@ def settle(tx: Transaction, held: HeldAnswer, now: datetime) -> None:
     add_truth(tx, task, truth)
     tx.submissions.settle(held.submission_id, settles=True)
     tx.held_answers.stand(held.work_id, Standing.SETTLED)
-    given = next(one for one in tx.submissions.of_work(held.work_id) if one.id == held.submission_id)
     tx.events.add(
         Event(
             kind="task.settled",
             project_id=held.project_id,
             actor=held.author,
-            body={
-                "task_id": held.task_id,
-                "submission_id": held.submission_id,
-                "item_digest": held.item_digest,
-                "prediction_id": task.prediction_id,
-                "corrected": any(given.corrections.values()),
-                "corrections": dict(given.corrections),
-                "lot_id": held.lot_id,
-            },
+            body=told_of(_given(tx, held), task, lot_id=held.lot_id),
             at=now,
         )
     )

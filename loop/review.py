@@ -12,7 +12,7 @@ from loop.domain.clips import FrameView
 from loop.domain.corrections import corrections
 from loop.domain.efforts import effort_of
 from loop.domain.errors import AlreadySubmitted, Conflict, Invalid, PayloadTooLarge
-from loop.domain.events import task_created
+from loop.domain.events import task_created, told_of
 from loop.domain.identity import digest_of, new_id
 from loop.domain.item import Item
 from loop.domain.people import Person, allowance, tasks_a_day
@@ -556,14 +556,6 @@ def _closed_event(submission: Submission, task: Task, **more: object) -> Event:
         kind=f"task.{submission.outcome}",
         project_id=submission.project_id,
         actor=submission.reviewer,
-        body={
-            "task_id": submission.task_id,
-            "submission_id": submission.id,
-            "item_digest": submission.item_digest,
-            "prediction_id": task.prediction_id,
-            "corrected": any(submission.corrections.values()),
-            "corrections": dict(submission.corrections),
-            **more,
-        },
+        body=told_of(submission, task, **more),
         at=submission.created_at,
     )

@@ -2,7 +2,7 @@
 
 from loop.domain.item import Item
 from loop.domain.ports import Event
-from loop.domain.review import Task
+from loop.domain.review import Submission, Task
 
 
 def task_created(task: Task, actor: str, selection_id: str | None = None) -> Event:
@@ -20,3 +20,16 @@ def item_created(item: Item) -> Event:
     """derived: a function has made it of another (loop/function_results.py)."""
     body = {"item_digest": item.digest, "derived": "derived_from" in item.meta}
     return Event("item.created", item.project_id, "service", body, item.created_at)
+
+
+def told_of(submission: Submission, task: Task, **more: object) -> dict[str, object]:
+    """What an event about an answer to a task says of it."""
+    return {
+        "task_id": submission.task_id,
+        "submission_id": submission.id,
+        "item_digest": submission.item_digest,
+        "prediction_id": task.prediction_id,
+        "corrected": any(submission.corrections.values()),
+        "corrections": dict(submission.corrections),
+        **more,
+    }

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from loop.domain.settling import WorkAgreement
 from loop.store.schema import agreements
-from loop.store.statements import columns, first, put
+from loop.store.statements import columns, first, replaced
 
 _NEWEST = agreements.c.created_at.desc(), agreements.c.work_id.desc()
 _VOTES = (
@@ -24,7 +24,7 @@ class SqlAgreements:
         self._connection = connection
 
     def add(self, agreement: WorkAgreement) -> None:
-        put(self._connection, agreements, columns(agreement))
+        replaced(self._connection, agreements, columns(agreement))
 
     def get(self, work_id: str, round_: int) -> WorkAgreement | None:
         row = first(self._connection, agreements, work_id=work_id, round=round_)

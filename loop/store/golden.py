@@ -21,7 +21,7 @@ from loop.domain.errors import AlreadySubmitted
 from loop.domain.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Scored, Tally
 from loop.domain.review import Submission
 from loop.store.schema import golden_answers, golden_items, golden_seats, predictions, standings, submissions
-from loop.store.statements import columns, first, inserted, one, put
+from loop.store.statements import columns, first, inserted, one, replaced
 
 _SUBMISSION = [field.name for field in fields(Submission)]
 _PRESENT = not_(golden_items.c.removed)
@@ -77,7 +77,7 @@ class SqlGolden:
     def save(self, item: GoldenItem) -> None:
         row = columns(item) | {"removed": False}
         row.pop("predicted")
-        put(self._connection, golden_items, row)
+        replaced(self._connection, golden_items, row)
 
     def remove(self, project_id: str, item_digest: str) -> bool:
         done = self._connection.execute(
@@ -128,7 +128,7 @@ class SqlGolden:
         return list(self._connection.scalars(wanted.where(_PREDICTED) if predicted else wanted))
 
     def give(self, seat: GoldenSeat) -> None:
-        put(self._connection, golden_seats, columns(seat))
+        replaced(self._connection, golden_seats, columns(seat))
 
     def seat(self, task_id: str) -> GoldenSeat:
         return GoldenSeat(**one(self._connection, golden_seats, "golden task", task_id=task_id)._mapping)

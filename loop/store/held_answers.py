@@ -1,11 +1,10 @@
 """Answers on their way to the ground truth."""
 
 from sqlalchemy import Connection, delete, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.qa import HeldAnswer, Standing
 from loop.store.schema import held_answers
-from loop.store.statements import columns, first, not_found
+from loop.store.statements import columns, first, not_found, replaced
 
 
 class SqlHeldAnswers:
@@ -25,10 +24,7 @@ class SqlHeldAnswers:
         return found
 
     def save(self, answer: HeldAnswer) -> None:
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        row = columns(answer)
-        kept = dialect.insert(held_answers).values(row)
-        self._connection.execute(kept.on_conflict_do_update(index_elements=["work_id"], set_=row))
+        replaced(self._connection, held_answers, columns(answer))
 
     def stand(self, work_id: str, standing: Standing) -> None:
         self._connection.execute(

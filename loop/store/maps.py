@@ -3,12 +3,11 @@
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.embedding_map import Drawn, EmbeddingMap, MapState
 from loop.store.configuration import raise_revision
 from loop.store.schema import maps
-from loop.store.statements import columns
+from loop.store.statements import columns, replaced
 
 _DRAWN = tuple(Drawn.__dataclass_fields__)
 
@@ -37,9 +36,7 @@ class SqlMaps:
         row = columns(record)
         drawn = row.pop("drawn")
         row |= dict.fromkeys(_DRAWN) if drawn is None else columns(drawn)
-        dialect: Any = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        first = dialect.insert(maps).values(**row)
-        self._connection.execute(first.on_conflict_do_update(index_elements=["project_id"], set_=row))
+        replaced(self._connection, maps, row)
 
 
 def _map(row: Row[Any] | None) -> EmbeddingMap | None:

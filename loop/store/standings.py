@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, or_, select
 from loop.domain.golden import KnownStanding, Redo
 from loop.domain.review import ADJUDICATION_SEAT, QA_SEAT, Outcome
 from loop.store.schema import redos, standings, submissions, tasks
-from loop.store.statements import columns, first, ignoring_conflicts, put
+from loop.store.statements import columns, first, ignoring_conflicts, replaced
 
 
 class SqlStandings:
@@ -26,7 +26,7 @@ class SqlStandings:
         return {row.reviewer: KnownStanding(**row._mapping) for row in rows}
 
     def save(self, known: KnownStanding) -> None:
-        put(self._connection, standings, columns(known))
+        replaced(self._connection, standings, columns(known))
 
     def decided(self, project_id: str, reviewer: str, until: datetime) -> Mapping[str, tuple[str, datetime]]:
         rows = self._connection.execute(

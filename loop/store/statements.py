@@ -40,8 +40,7 @@ def ignoring_conflicts(connection: Connection, table: Table) -> Any:
 
 def replaced(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
     """Insert `row`, or write it over the one with its primary key."""
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    kept = dialect.insert(table).values(row)
+    kept = _insert(connection.dialect.name, table).values(row)
     connection.execute(kept.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=row))
 
 
@@ -52,20 +51,17 @@ def inserted_of(connection: Connection, table: Table, rows: Sequence[Mapping[str
 
 @cache
 def _ignoring_conflicts(dialect: str, table: Table) -> Any:
+    return _insert(dialect, table).on_conflict_do_nothing()
+
+
+def _insert(dialect: str, table: Table) -> Any:
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing()
+    return insert(table)
 
 
 @cache
 def _returning_key(dialect: str, table: Table) -> Any:
     return _ignoring_conflicts(dialect, table).returning(next(iter(table.primary_key.columns)))
-
-
-def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
-    """Insert `row`, or write it over the one with its primary key."""
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    key = [column.name for column in table.primary_key.columns]
-    connection.execute(dialect.insert(table).values(row).on_conflict_do_update(index_elements=key, set_=dict(row)))
 
 
 def one(connection: Connection, table: Table, what: str, **where: object) -> Row[Any]:
