@@ -169,6 +169,7 @@ class Router:
             decision=decision,
             created_at=now,
             created_by=inferred.caller.token_id,
+            source=image.source,
         )
 
     def _tasks_of(self, prediction: Prediction, project: Project, item: Item) -> tuple[Task, ...]:

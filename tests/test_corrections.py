@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.domain.corrections import ErrorType, corrections
+from loop.domain.corrections import Counted, ErrorType, corrections, counted
 from loop.domain.prediction import Detection
 from loop.domain.truth import Shape
 
@@ -66,3 +66,23 @@ def test_nothing_is_counted_twice(detections, shapes):
     missed = counts.pop(ErrorType.MISSED, 0)
     assert missed <= len(shapes)
     assert sum(counts.values()) <= len(detections)
+
+
+@given(detections=detections_lists, shapes=shapes_lists)
+def test_by_label_every_detection_and_every_shape_is_counted_once(detections, shapes):
+    """Right ones and false alarms are all detections, right ones and missed all shapes; nothing wrong where there is
+    nothing to correct."""
+    found = counted(detections, shapes, iou=0.5)
+    for label in "ab":
+        one = found.get(label, Counted())
+        assert one.right + one.false_alarms == sum(d.label == label for d in detections)
+        assert one.right + one.missed == sum(s.label == label for s in shapes)
+    wrong = sum(one.false_alarms + one.missed for one in found.values())
+    assert (wrong == 0) == (not corrections(detections, shapes, iou=0.5))
+
+
+def test_by_label_a_wrong_name_is_a_false_alarm_of_one_and_a_miss_of_the_other():
+    assert counted([seen("dog")], [Shape("cat", SQUARE)], iou=0.5) == {
+        "cat": Counted(missed=1),
+        "dog": Counted(false_alarms=1),
+    }

@@ -1,6 +1,8 @@
 """How a prediction differs from the ground truth, by error type (TIDE: Bolya et al., ECCV 2020)."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -30,9 +32,8 @@ def corrections(detections: Sequence[Detection], shapes: Sequence[Shape], *, iou
     misplaced detection accounts for is missed. The order of the inputs does not matter (ties by score, then box).
     """
     shapes = [shape for shape in shapes if shape.type.is_region]
-    ordered = sorted(detections, key=lambda d: (-d.score, d.box, d.label))
-    overlap = iou_matrix(_boxes(ordered), _boxes(shapes))
-    same = np.array([[d.label == s.label for s in shapes] for d in ordered], dtype=bool).reshape(overlap.shape)
+    ordered = _ordered(detections)
+    overlap, same = iou_matrix(_boxes(ordered), _boxes(shapes)), _same(ordered, shapes)
     taken, wrong = _matched(overlap, same, iou)
     counts: dict[ErrorType, int] = {}
     accounted = set(taken)
@@ -45,6 +46,38 @@ def corrections(detections: Sequence[Detection], shapes: Sequence[Shape], *, iou
     if missed:
         counts[ErrorType.MISSED] = missed
     return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Of one label: detections that are right (each finds a shape), those that are not, and shapes that none found."""
+
+    right: int = 0
+    false_alarms: int = 0
+    missed: int = 0
+
+    def __add__(self, other: "Counted") -> "Counted":
+        return Counted(self.right + other.right, self.false_alarms + other.false_alarms, self.missed + other.missed)
+
+
+def counted(detections: Sequence[Detection], shapes: Sequence[Shape], *, iou: float) -> dict[str, Counted]:
+    """By label of the detections and of the regions among `shapes`, with what `corrections` calls right."""
+    shapes = [shape for shape in shapes if shape.type.is_region]
+    ordered = _ordered(detections)
+    taken, wrong = _matched(iou_matrix(_boxes(ordered), _boxes(shapes)), _same(ordered, shapes), iou)
+    right = Counter(shapes[number].label for number in taken)
+    false = Counter(ordered[row].label for row in wrong)
+    missed = Counter(shape.label for number, shape in enumerate(shapes) if number not in taken)
+    return {label: Counted(right[label], false[label], missed[label]) for label in sorted({*right, *false, *missed})}
+
+
+def _ordered(detections: Sequence[Detection]) -> list[Detection]:
+    return sorted(detections, key=lambda d: (-d.score, d.box, d.label))
+
+
+def _same(detections: Sequence[Detection], shapes: Sequence[Shape]) -> np.ndarray:
+    same = [[d.label == s.label for s in shapes] for d in detections]
+    return np.array(same, dtype=bool).reshape(len(detections), len(shapes))
 
 
 def _boxes(things: Sequence[Detection] | Sequence[Shape]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

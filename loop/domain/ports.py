@@ -31,6 +31,7 @@ from loop.domain.review import Draft, Submission, Task, TaskState
 from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.domain.routing import Policy
 from loop.domain.rules import Scene
+from loop.domain.sampled import Predicted, Sampled
 from loop.domain.selection import PickedItem, Selection
 from loop.domain.settling import WorkAgreement
 from loop.domain.truth import GroundTruth, Shape
@@ -422,6 +423,20 @@ class Submissions(Protocol):
 
     def count_reviewed(self, project_id: str, model_id: str) -> int:
         """How many those are."""
+        ...
+
+
+class SampledPredictions(Protocol):
+    """What thresholds and estimates are made from."""
+
+    def newest(self, project_id: str, model_id: str, *, since: datetime | None, limit: int) -> list[Sampled]:
+        """The last `limit` predictions of a model version, made at `since` or later, that routing or the audit lot sent
+        to people, newest first; whether or not they were answered."""
+        ...
+
+    def population(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> Iterator[Predicted]:
+        """Every prediction of a model version, from `since` on, before `until`, oldest first; use it up inside the
+        transaction."""
         ...
 
 
@@ -1078,6 +1093,7 @@ class Transaction(Protocol):
     keys: IdempotencyKeys
     tasks: Tasks
     submissions: Submissions
+    sampled: SampledPredictions
     efforts: Efforts
     comments: Comments
     drafts: Drafts

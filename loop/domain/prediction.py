@@ -76,6 +76,7 @@ class Prediction:
     decision: Decision
     created_at: datetime
     created_by: str  # token id of the caller
+    source: str = ""  # as the caller named it; the same image may come from several
 
 
 def detections_of(inference: Inference, labels: tuple[str, ...], threshold: float) -> tuple[Detection, ...]:

@@ -102,6 +102,7 @@ ORDINARY_TASK = text("stage <> 'golden'")
 UNFINISHED_CYCLE = text("state IN ('queued', 'running')")
 QUEUED_PROMOTION = text("state = 'queued'")
 UNFINISHED_ANNOTATION = text("state IN ('queued', 'running')")
+SAMPLED_PREDICTION = text("stage IS NOT NULL")
 BAD_RESULT = text("prediction_id IS NULL")
 UNFINISHED_ROLLOUT = text("state IN ('queued', 'active')")
 PENDING_DELIVERY = text("state = 'pending'")
@@ -269,6 +270,7 @@ predictions = Table(
     Column("reasons", REASONS, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", PlainText, nullable=False),
+    Column("source", PlainText, nullable=False, server_default=text("''")),
     _item_key(),
     _model_key("model_id"),
     ForeignKeyConstraint(["project_id", "policy_version"], ["policies.project_id", "policies.version"]),
@@ -279,6 +281,9 @@ predictions = Table(
 )
 _newest_first(predictions)
 Index(None, predictions.c.project_id, predictions.c.item_digest, predictions.c.created_at, predictions.c.id)
+_OF_MODEL = predictions.c.project_id, predictions.c.model_id, predictions.c.created_at, predictions.c.id
+Index(None, *_OF_MODEL)
+Index("ix_predictions_sampled", *_OF_MODEL, sqlite_where=SAMPLED_PREDICTION, postgresql_where=SAMPLED_PREDICTION)
 
 # The order in which predictions were committed (loop/store/appends.py), for the caches that follow them.
 prediction_feed = Table(

@@ -31,6 +31,7 @@ from loop.store.predictions import SqlPredictions
 from loop.store.projects import SqlProjects
 from loop.store.promotions import SqlPromotions
 from loop.store.rollouts import SqlRollouts
+from loop.store.sampled import SqlSampledPredictions
 from loop.store.selections import SqlSelections
 from loop.store.standings import SqlStandings
 from loop.store.submissions import SqlSubmissions
@@ -53,6 +54,7 @@ class SqlTransaction:
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)
         self.tasks: ports.Tasks = SqlTasks(connection)
         self.submissions: ports.Submissions = SqlSubmissions(connection)
+        self.sampled: ports.SampledPredictions = SqlSampledPredictions(connection)
         self.efforts: ports.Efforts = SqlEfforts(connection)
         self.comments: ports.Comments = SqlComments(connection)
         self.drafts: ports.Drafts = SqlDrafts(connection)

@@ -117,6 +117,7 @@ def a_prediction(
         decision=decision,
         created_at=at,
         created_by="tok_1",
+        source=ODD,
     )
 
 

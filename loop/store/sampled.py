@@ -1,0 +1,127 @@
+"""Predictions that came to people with a known probability, with what they said; and all that these stand for."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, or_, select
+
+from loop.domain.qa import Standing
+from loop.domain.review import TaskState
+from loop.domain.sampled import Answering, Predicted, Sampled
+from loop.domain.stage import ROUTED, Stage
+from loop.store.schema import ground_truths, held_answers, predictions, submissions, tasks
+
+# Rows fetched at a time while a whole window is read.
+_CHUNK = 1000
+
+
+class SqlSampledPredictions:
+    """Implements `loop.domain.ports.SampledPredictions`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def newest(self, project_id: str, model_id: str, *, since: datetime | None, limit: int) -> list[Sampled]:
+        settled_at = _settled_at().label("settled_at")
+        chosen = (
+            _of(project_id, model_id, select(predictions, settled_at, _unanswered().label("waiting")))
+            .where(predictions.c.stage.in_(ROUTED), *_since(since))
+            .order_by(predictions.c.created_at.desc(), predictions.c.id.desc())
+            .limit(limit)
+            .subquery()
+        )
+        truth = case((chosen.c.settled_at.is_not(None), _truth_of(chosen)), else_=None).label("truth")
+        rows = self._connection.execute(select(chosen, truth).order_by(chosen.c.created_at.desc(), chosen.c.id.desc()))
+        return [_sampled(row._mapping) for row in rows]
+
+    def population(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> Iterator[Predicted]:
+        wanted = _of(
+            project_id,
+            model_id,
+            select(
+                predictions.c.id,
+                predictions.c.created_at,
+                predictions.c.source,
+                predictions.c.detections,
+                predictions.c.signals,
+                predictions.c.risk,
+                predictions.c.inclusion_probability,
+            ),
+        ).where(predictions.c.created_at >= since, predictions.c.created_at < until)
+        ordered = wanted.order_by(predictions.c.created_at, predictions.c.id)
+        for row in self._connection.execute(ordered, execution_options={"yield_per": _CHUNK}):
+            yield Predicted(
+                prediction_id=row.id,
+                created_at=row.created_at,
+                source=row.source,
+                labels=frozenset(detection.label for detection in row.detections),
+                signals=row.signals,
+                risk=row.risk,
+                inclusion=row.inclusion_probability,
+            )
+
+
+def _of(project_id: str, model_id: str, statement: Select[Any]) -> Select[Any]:
+    return statement.where(predictions.c.project_id == project_id, predictions.c.model_id == model_id)
+
+
+def _since(moment: datetime | None) -> list[ColumnElement[bool]]:
+    return [] if moment is None else [predictions.c.created_at >= moment]
+
+
+def _of_the_prediction() -> ColumnElement[bool]:
+    """Of tasks: a golden item's says nothing of the prediction that it shows."""
+    return and_(tasks.c.prediction_id == predictions.c.id, tasks.c.stage != Stage.GOLDEN)
+
+
+def _settled_at() -> ColumnElement[Any]:
+    """When the answer of the present round became the truth; null before."""
+    return (
+        select(func.max(submissions.c.created_at))
+        .join(tasks, tasks.c.id == submissions.c.task_id)
+        .where(_of_the_prediction(), submissions.c.settles, submissions.c.round == tasks.c.round)
+        .correlate(predictions)
+        .scalar_subquery()
+    )
+
+
+def _unanswered() -> ColumnElement[bool]:
+    """Somebody is to work on it still, or an answer waits to become the truth."""
+    to_do = exists().where(_of_the_prediction(), tasks.c.state.in_((TaskState.OPEN, TaskState.LEASED)))
+    held = (
+        exists()
+        .where(_of_the_prediction(), held_answers.c.work_id == tasks.c.work_id)
+        .where(held_answers.c.standing != Standing.SETTLED)
+    )
+    return or_(to_do.correlate(predictions), held.correlate(predictions), literal(False))
+
+
+def _truth_of(chosen: Any) -> ColumnElement[Any]:
+    return (
+        select(ground_truths.c.shapes)
+        .where(ground_truths.c.project_id == chosen.c.project_id, ground_truths.c.item_digest == chosen.c.item_digest)
+        .order_by(ground_truths.c.version.desc())
+        .limit(1)
+        .correlate(chosen)
+        .scalar_subquery()
+    )
+
+
+def _sampled(row: Any) -> Sampled:
+    settled, waiting = row["settled_at"] is not None, bool(row["waiting"])
+    return Sampled(
+        prediction_id=row["id"],
+        item_digest=row["item_digest"],
+        created_at=row["created_at"],
+        source=row["source"],
+        detections=row["detections"],
+        signals=row["signals"],
+        risk=row["risk"],
+        inclusion=row["inclusion_probability"],
+        audit_rate=row["audit_rate"],
+        audit_drawn=row["audit_drawn"],
+        answering=Answering.SETTLED if settled else Answering.WAITING if waiting else Answering.CLOSED,
+        truth=row["truth"],
+        settled_at=row["settled_at"],
+    )

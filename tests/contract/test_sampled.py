@@ -1,0 +1,115 @@
+"""Predictions that came to people, and all that they stand for, on both databases."""
+
+from dataclasses import replace
+from datetime import UTC
+
+import pytest
+
+from loop.domain.ports import Store
+from loop.domain.prediction import Detection
+from loop.domain.qa import HeldAnswer, Standing
+from loop.domain.review import Outcome, TaskState
+from loop.domain.sampled import Answering, Sampled
+from loop.domain.stage import Stage
+from tests.contract.records import (
+    NOW,
+    ODD,
+    PROJECT,
+    a_model,
+    a_prediction,
+    a_submission,
+    a_task,
+    a_truth,
+    digest,
+    furnish,
+    later,
+)
+
+MODEL = a_model(0).id
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    """Predictions of six items a second apart: 0 audited and answered, 1 open, 2 given up by who looked, 3 accepted,
+    4 routed and answered, but to be done again; and an audit by another model."""
+    furnish(store, items=6, models=2)
+    stages = [Stage.AUDIT, Stage.ANNOTATE, Stage.ANNOTATE, None, Stage.ANNOTATE]
+    with store.begin() as tx:
+        for number, stage in enumerate(stages):
+            tx.predictions.add(a_prediction(number, item=number, at=later(number), stage=stage))
+        tx.predictions.add(a_prediction(9, item=5, model=1, at=later(9)))
+        for number in (0, 1, 2, 4):
+            task = a_task(number, item=number, prediction=number)
+            state = {0: TaskState.DONE, 2: TaskState.SKIPPED}.get(number, TaskState.OPEN)
+            if state is not TaskState.OPEN:
+                task = replace(task, state=state, owner="tok_1", epoch=1)
+            tx.tasks.add(replace(task, round=2 if number == 4 else task.round))
+            said = a_submission(task, number, at=later(100 + number))
+            if number == 2:
+                tx.submissions.add(replace(said, outcome=Outcome.SKIPPED, settles=False))
+            elif number != 1:
+                tx.submissions.add(replace(said, settles=True))
+        tx.truths.add(a_truth(item=0))
+        tx.truths.add(replace(a_truth(2, item=0), shapes=()))
+        tx.truths.add(a_truth(item=4))
+    return store
+
+
+def sampled(store: Store, limit: int = 10, since: float | None = None) -> list[Sampled]:
+    with store.read() as tx:
+        return tx.sampled.newest(PROJECT, MODEL, since=None if since is None else later(since), limit=limit)
+
+
+def test_those_that_came_to_people_newest_first(filled: Store) -> None:
+    """Of this model version alone; accepted ones are not among them."""
+    assert [one.item_digest for one in sampled(filled)] == [digest(n) for n in (4, 2, 1, 0)]
+    assert [one.item_digest for one in sampled(filled, limit=2)] == [digest(4), digest(2)]
+    assert [one.item_digest for one in sampled(filled, since=1)] == [digest(n) for n in (4, 2, 1)]
+
+
+def test_how_far_people_are_with_each(filled: Store) -> None:
+    """What is to be done again is not answered, whatever was said before."""
+    states = {one.item_digest: one.answering for one in sampled(filled)}
+    assert states == {
+        digest(0): Answering.SETTLED,
+        digest(1): Answering.WAITING,
+        digest(2): Answering.CLOSED,
+        digest(4): Answering.WAITING,
+    }
+
+
+def test_an_answered_one_comes_with_the_newest_truth_of_its_item(filled: Store) -> None:
+    """And with what was decided of it."""
+    *others, audited = sampled(filled)
+    made = a_prediction(0)
+    assert audited.truth == () and audited.settled_at == later(100).astimezone(UTC)
+    assert (audited.prediction_id, audited.created_at) == (made.id, NOW.astimezone(UTC))
+    assert (audited.detections, audited.signals, audited.source) == (made.detections, made.signals, ODD)
+    assert (audited.risk, audited.inclusion, audited.audit_rate) == (1 / 3, 1e-9, 1e-9)
+    assert audited.audit_drawn and not any(one.audit_drawn for one in others)
+    assert all(one.truth is None and one.settled_at is None for one in others)
+
+
+def test_an_answer_that_waits_for_qa_is_not_closed(filled: Store) -> None:
+    """Nobody works on its task any more, but it can become the truth."""
+    held = HeldAnswer(
+        work_id=a_task(2).work_id, project_id=PROJECT, item_digest=digest(2), lot_id=None, round=1,
+        task_id=a_task(2).id, author="tok", submission_id="sub_00002", submission_ids=("sub_00002",), shapes=(),
+        standing=Standing.IN_QA, created_at=NOW,
+    )  # fmt: skip
+    with filled.begin() as tx:
+        tx.held_answers.save(held)
+    assert {one.item_digest: one.answering for one in sampled(filled)}[digest(2)] is Answering.WAITING
+
+
+def test_the_population_is_every_prediction_of_the_window(filled: Store) -> None:
+    """Oldest first, from `since` on and before `until`; labels each once."""
+    with filled.begin() as tx:
+        twice = (Detection("seven", 0.5, (0, 0, 1, 1)), Detection("seven", 0.4, (2, 2, 3, 3)))
+        tx.predictions.add(replace(a_prediction(20, item=5, at=later(4.5)), detections=twice))
+    with filled.read() as tx:
+        window = list(tx.sampled.population(PROJECT, MODEL, since=later(1), until=later(5)))
+        assert list(tx.sampled.population(PROJECT, MODEL, since=later(9), until=later(99))) == []
+    assert [one.prediction_id for one in window] == [a_prediction(n).id for n in (1, 2, 3, 4, 20)]
+    assert [one.labels for one in window] == [frozenset({ODD})] * 4 + [frozenset({"seven"})]
+    assert {(one.risk, one.inclusion, one.source) for one in window} == {(1 / 3, 1e-9, ODD)}
