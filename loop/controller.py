@@ -6,92 +6,29 @@ a process that dies in between does that step again and nothing else.
 
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from loop.cycle_work import EVALUATION_FLOOR, Progress, RunRegistry, TrainedWeights, TrainingJob, Workshop
 from loop.domain.cycle import Cycle, CycleState, Step
-from loop.domain.errors import AskanceError, BadDataset, BadWeights, Conflict, CycleFailed
+from loop.domain.errors import AskanceError, BadDataset, CycleFailed
 from loop.domain.identity import new_id
-from loop.domain.item import Split
-from loop.domain.model import BACKENDS, ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
-from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
+from loop.domain.model import ModelVersion, PromotionState
+from loop.domain.ports import Blobs, Clock, Entropy, Event, Store
 from loop.domain.prediction import Inference
 from loop.domain.project import Project
 from loop.domain.recipe import Recipe
-from loop.domain.rollout import Rollout, RolloutState, ended_by_champion
-from loop.projects import Administration, finish_rollout, require_known_labels, rollout_event
-from selection.embeddings import write_embeddings
+from loop.judging import judged
+from loop.projects import Administration
+from loop.references import References
 from selection.seen import seen_in_evaluation
-from training.evaluate import Evaluation, Found, Truth, evaluate
+from training.evaluate import Evaluation
 from training.promotion import GateMode, GateSettings, decide
 from training.snapshot import Entry, Snapshot, detectable, freeze
 
 log = logging.getLogger("askance.cycle")
-
-# What a long step calls as it goes: share done in [0, 1], and the figures of the moment.
-Progress = Callable[[float, Mapping[str, float]], None]
-
-# Starts the application of a model with its serving options and waits until it has answered; raises where it cannot.
-Deploy = Callable[[ModelVersion], None]
-
-# Candidates of a detector that are kept for evaluation: low enough that average precision sees the whole curve.
-EVALUATION_FLOOR = 0.01
-
-# The order in which what waits for the serving process is taken up: first what takes a bad model away.
-_URGENCY = {PromotionKind.ROLLBACK: 0, PromotionKind.RECONFIGURE: 1}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingJob:
-    """start_key: blob of the weights to start from, None for fresh weights of the configured architecture. renamed:
-    what labels of these are called now, where it is something else."""
-
-    cycle_id: str
-    start_key: str | None
-    labels: tuple[str, ...]
-    recipe: Mapping[str, object]
-    train: tuple[Entry, ...]
-    renamed: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedWeights:
-    content: bytes
-    head: ModelHead
-    metrics: Mapping[str, float]
-
-
-class Workshop(Protocol):
-    """Where the heavy work runs: Ray tasks, on a GPU where there is one."""
-
-    def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights: ...
-
-    def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
-        """One inference per image, in their order, with the candidates above EVALUATION_FLOOR."""
-        ...
-
-    def clean(self, cycle_id: str) -> None:
-        """The cycle is over: its scratch files may go."""
-        ...
-
-
-class RunRegistry(Protocol):
-    """Runs and model versions as MLflow keeps them; the database decides, this mirrors."""
-
-    def open(self) -> None:
-        """May be called ahead of the first use, which is slow."""
-        ...
-
-    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str: ...
-    def metrics(self, run_id: str, figures: Mapping[str, float], step: int) -> None: ...
-    def artifact(self, run_id: str, name: str, content: bytes) -> None: ...
-    def register(self, run_id: str, model: ModelVersion, content: bytes) -> str: ...
-    def alias(self, model: ModelVersion, name: Literal["champion", "candidate"]) -> None: ...
-    def finish(self, run_id: str, succeeded: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +40,6 @@ class CycleSettings:
     gate_seed: int
     val_share: float
     replay_limit: int
-    reference_limit: int
     drift_reference: int
 
 
@@ -112,6 +48,7 @@ class Controller:
     store: Store
     blobs: Blobs
     administration: Administration
+    references: References
     workshop: Workshop
     registry: RunRegistry
     settings: CycleSettings
@@ -245,18 +182,18 @@ class Controller:
         entries, labels = snapshot.evaluation_entries, snapshot.labels
         report = self._reporter(cycle)
         candidate = self._required(cycle, cycle.candidate_id)
-        self.embed_references(candidate, lambda share, _: report(share / 3, {}), snapshot)
+        self.references.embed(candidate, lambda share, _: report(share / 3, {}), snapshot)
         inferences = self._inferred(candidate, entries, lambda share, _: report((1 + share) / 3, {}))
         self._keep_drift_reference(candidate, entries, inferences)
-        judged = _judged(candidate, inferences, entries, labels, recipe)
+        judgement = judged(candidate, inferences, entries, labels, recipe)
         evaluation: dict[str, object] = {
             "images": len(entries),
             "split": str(entries[0].split),
-            "candidate": self.blobs.put(judged.to_bytes()),
+            "candidate": self.blobs.put(judgement.to_bytes()),
         }
         if (champion := self._model(cycle, cycle.champion_id)) is not None:
             inferences = self._inferred(champion, entries, lambda share, _: report((2 + share) / 3, {}))
-            before = _judged(champion, inferences, entries, labels, recipe)
+            before = judged(champion, inferences, entries, labels, recipe)
             evaluation["champion"] = self.blobs.put(before.to_bytes())
         return self._save(replace(cycle, step=Step.GATE, evaluation=evaluation, progress=0.0))
 
@@ -313,176 +250,6 @@ class Controller:
         if promotion.state is PromotionState.ACTIVE:
             return self._finished(cycle, CycleState.PROMOTED)
         return cycle
-
-    # --- promotions and rollouts, worked off by the process that serves -----------------------------------
-
-    def due(self, under_way: Collection[str]) -> list[Promotion | Rollout]:
-        """What waits to be settled, most urgent first: rollbacks, then other options for a champion, then other
-        promotions, then rollouts; each oldest first. `under_way`: ids that somebody settles now, which are left out.
-
-        Each may be settled in a thread of its own. One that embeds the reference set of many images takes minutes:
-        rollbacks need a thread that takes nothing else, so that they never wait for another project's.
-        """
-        with self.store.read() as tx:
-            promotions = sorted(tx.promotions.queued(), key=lambda promotion: _URGENCY.get(promotion.kind, 2))
-            rollouts = [rollout for rollout in tx.rollouts.unfinished() if rollout.state is RolloutState.QUEUED]
-        waiting: list[Promotion | Rollout] = [*promotions, *rollouts]
-        return [asked for asked in waiting if asked.id not in under_way]
-
-    def settle(
-        self,
-        promotion: Promotion,
-        deploy: Deploy,
-        stopping: Callable[[], bool] = lambda: False,
-    ) -> Promotion:
-        """Deploy and warm the model, then flip the champion pointer if it is still where it was. For a RECONFIGURE
-        the pointer stays, and the model's options become those that were asked for.
-
-        Whatever goes wrong before the flip leaves the champion serving and is kept as the promotion's error, unless
-        the process is being ended (`stopping`): then it stays queued for the next start.
-        """
-        reconfigured = promotion.serving if promotion.kind is PromotionKind.RECONFIGURE else None
-        model, error = self._brought_up(promotion, deploy, stopping, serving=reconfigured)
-        if error is None:
-            return self._flipped(promotion, model)
-        if stopping():
-            return promotion
-        return self._settled(replace(promotion, state=PromotionState.FAILED, error=error))
-
-    def settle_rollout(
-        self,
-        rollout: Rollout,
-        deploy: Deploy,
-        stopping: Callable[[], bool] = lambda: False,
-    ) -> Rollout:
-        """Deploy and warm the model, then let the rollout take its share. What goes wrong before is kept as its
-        error, as in `settle`; the champion is not touched. Gives the rollout as it is then: it may have ended while
-        its model was deployed.
-        """
-        model, error = self._brought_up(rollout, deploy, stopping)
-        if error is not None and stopping():
-            return rollout
-        if error is None:
-            try:
-                return self._activated(rollout, model)
-            except Overtaken as conflict:
-                error = str(conflict)
-        with self.store.begin() as tx:
-            failed = finish_rollout(tx, rollout, RolloutState.FAILED, error, "service", self.clock())
-            return failed or tx.rollouts.get(rollout.project_id, rollout.id)
-
-    def _activated(self, rollout: Rollout, model: ModelVersion) -> Rollout:
-        active = replace(rollout, state=RolloutState.ACTIVE)
-        with self.store.begin() as tx:
-            if not tx.rollouts.save(active, expected=RolloutState.QUEUED):
-                raise Overtaken("it was ended while its model was deployed.")
-            _require_options(tx, model)
-            tx.events.add(rollout_event("rollout.active", rollout, rollout.actor, self.clock()))
-        return active
-
-    def _brought_up(
-        self,
-        asked: Promotion | Rollout,
-        deploy: Deploy,
-        stopping: Callable[[], bool],
-        *,
-        serving: Mapping[str, object] | None = None,
-    ) -> tuple[ModelVersion, str | None]:
-        """The model as it was deployed (with `serving` in place of its own options), and what went wrong, if so."""
-        with self.store.read() as tx:
-            project = tx.projects.get(asked.project_id)
-            model = tx.models.get(asked.project_id, asked.model_id)
-        if serving is not None:
-            model = replace(model, serving=serving)
-        try:
-            self._require_servable(project, model)
-            model = self.embed_references(model, lambda _share, _figures: None)
-            deploy(model)
-        except AskanceError as error:
-            return model, str(error)
-        except Exception as error:
-            if not stopping():
-                log.exception("%s could not bring up %s", asked.id, model.id)
-            return model, f"{type(error).__name__}: {error}"
-        return model, None
-
-    def _require_servable(self, project: Project, model: ModelVersion) -> None:
-        """What can be known of a model without running it; loading, warming and a first answer are `deploy`'s part.
-
-        Raises Invalid for foreign labels, BadWeights for a file of another model or an unknown backend, NotFound or
-        Unavailable where its bytes are missing or damaged.
-        """
-        with self.store.read() as tx:
-            recipes = tx.projects.recipes(project.id)
-        require_known_labels(project, model.head, recipes)
-        if model.head.backend not in BACKENDS:
-            raise BadWeights(
-                f"{model.id} wants the backend {model.head.backend!r}, which is not known here.",
-                hint=f"Known backends: {', '.join(BACKENDS)}.",
-                backend=model.head.backend,
-            )
-        found = self.administration.read_head(self.blobs.get(model.digest))
-        if found != model.head:
-            raise BadWeights(
-                f"the file of {model.id} is not what the version says: {_difference(model.head, found)}.",
-                hint="Register the file again (askance models add).",
-                model=model.id,
-            )
-
-    def _flipped(self, promotion: Promotion, model: ModelVersion) -> Promotion:
-        now = self.clock()
-        done = replace(promotion, state=PromotionState.ACTIVE, finished_at=now)
-        body = {"model_id": model.id, "previous_id": promotion.previous_id, "kind": promotion.kind}
-        try:
-            with self.store.begin() as tx:
-                if promotion.kind is PromotionKind.RECONFIGURE:
-                    _take_options(tx, model)
-                    tx.events.add(Event("model.reconfigured", promotion.project_id, promotion.actor, body, now))
-                else:
-                    _take_pointer(tx, promotion, model)
-                    _end_rollouts(tx, promotion, now)
-                    tx.events.add(Event("model.promoted", promotion.project_id, promotion.actor, body, now))
-                tx.promotions.save(done)
-        except Overtaken as error:
-            return self._settled(replace(promotion, state=PromotionState.FAILED, error=str(error)))
-        if model.mlflow_version is not None:
-            self.registry.alias(model, "champion")
-        return done
-
-    def _settled(self, promotion: Promotion) -> Promotion:
-        done = replace(promotion, finished_at=self.clock())
-        with self.store.begin() as tx:
-            tx.promotions.save(done)
-        return done
-
-    def embed_references(
-        self, model: ModelVersion, progress: Progress, snapshot: Snapshot | None = None
-    ) -> ModelVersion:
-        """The training images in this model's embedding space: what its anomaly test compares with.
-
-        snapshot: whose training images; None: of a snapshot of the present truth. A version without any truth in its
-        project keeps no reference set.
-        """
-        if model.reference_key is not None:
-            return model
-        snapshot = snapshot or self._present(model.project_id)
-        keys = [entry.digest for entry in snapshot.of_split(Split.TRAIN)[: self.settings.reference_limit]]
-        if not keys:
-            return model
-        inferences = self.workshop.infer(model.digest, keys, progress)
-        embeddings = np.stack([inference.embedding for inference in inferences])
-        model = replace(model, reference_key=self.blobs.put(write_embeddings(embeddings)))
-        with self.store.begin() as tx:
-            tx.models.save(model)
-        return model
-
-    def _present(self, project_id: str) -> Snapshot:
-        with self.store.read() as tx:
-            labels = tx.projects.get(project_id).recipe.detected
-            rows = list(tx.truths.all_current(project_id))
-        return freeze(detectable(rows), labels=labels, val_share=self.settings.val_share)
-
-    # --- small pieces ------------------------------------------------------------------------------------
 
     def _log_decision(self, cycle: Cycle, figures: Mapping[str, float], decision: Mapping[str, object]) -> None:
         run_id = str(cycle.mlflow_run_id)
@@ -549,49 +316,6 @@ class Controller:
         return model
 
 
-class Overtaken(Conflict):
-    """What was prepared no longer fits: something was changed while the model was deployed. Nothing is written."""
-
-
-def _take_pointer(tx: Transaction, promotion: Promotion, model: ModelVersion) -> None:
-    if not tx.projects.move_champion(promotion.project_id, expected=promotion.previous_id, to=model.id):
-        raise Overtaken("the champion changed in the meantime.", hint="Ask again.")
-    _require_options(tx, model)
-
-
-def _take_options(tx: Transaction, model: ModelVersion) -> None:
-    tx.models.configure(model.project_id, model.id, model.serving)
-    if tx.projects.get(model.project_id).champion_id != model.id:
-        raise Overtaken("the model is not the champion any more.", hint="Configure it again.")
-
-
-def _require_options(tx: Transaction, model: ModelVersion) -> None:
-    """What runs was deployed with the options that gateways will look for. Asked after the first write to what
-    gateways follow: from then on they cannot change before this transaction ends."""
-    if tx.models.get(model.project_id, model.id).serving != model.serving:
-        raise Overtaken("its serving options changed in the meantime.", hint="Ask again.")
-
-
-def _end_rollouts(tx: Transaction, promotion: Promotion, now: datetime) -> None:
-    """Those of the project that have no sense beside the new champion."""
-    for rollout in tx.rollouts.unfinished():
-        if rollout.project_id == promotion.project_id:
-            why = ended_by_champion(rollout, promotion.model_id)
-            if why is not None:
-                finish_rollout(tx, rollout, RolloutState.ENDED, why, promotion.actor, now)
-
-
-def _difference(version: ModelHead, file: ModelHead) -> str:
-    if version.labels == file.labels:
-        return "it is another network"
-    missing = [repr(label) for label in version.labels if label not in file.labels]
-    foreign = [repr(label) for label in file.labels if label not in version.labels]
-    if not missing and not foreign:
-        return "its classes stand in another order"
-    parts = [f"{word} {', '.join(names[:5])}" for word, names in (("lacks", missing), ("adds", foreign)) if names]
-    return f"its classes differ: it {' and '.join(parts)}"
-
-
 def _sides(snapshot: Snapshot) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
     return snapshot.training_entries, snapshot.evaluation_entries
 
@@ -603,36 +327,7 @@ def _figures(evaluation: Evaluation | None) -> dict[str, float]:
     return {"map50": evaluation.map50, "map50_95": evaluation.map50_95}
 
 
-def _judged(
-    model: ModelVersion,
-    inferences: Sequence[Inference],
-    entries: Sequence[Entry],
-    labels: tuple[str, ...],
-    recipe: Recipe,
-) -> Evaluation:
-    found = [_found_by(model, one, labels, recipe) for one in inferences]
-    return evaluate(found, [_truth_of(entry, labels) for entry in entries], n_classes=len(labels))
-
-
-def _found_by(model: ModelVersion, inference: Inference, labels: tuple[str, ...], recipe: Recipe) -> Found:
-    """Class indices of the model become indices into `labels`. What it predicts of a label that is not among them,
-    since the recipe has removed it, is left out."""
-    named = [label if label in labels else recipe.detected_as(label) for label in model.head.labels]
-    index = np.array([labels.index(name) if name in labels else -1 for name in named], dtype=np.int64)
-    classes = index[inference.classes]
-    kept = classes >= 0
-    return Found(inference.boxes[kept], inference.scores[kept], classes[kept])
-
-
 def _renamed(champion: ModelVersion, labels: tuple[str, ...], recipe: Recipe) -> dict[str, str]:
     """From names that the champion has learned to those among `labels` that stand for the same now."""
     named = {label: recipe.detected_as(label) for label in champion.head.labels if label not in labels}
     return {label: name for label, name in named.items() if name in labels}
-
-
-def _truth_of(entry: Entry, labels: tuple[str, ...]) -> Truth:
-    index = {label: i for i, label in enumerate(labels)}
-    return Truth(
-        boxes=np.array([shape.box for shape in entry.shapes], dtype=np.float64).reshape(-1, 4),
-        classes=np.array([index[shape.label] for shape in entry.shapes], dtype=np.int64),
-    )

@@ -34,6 +34,7 @@ from loop.projects import Administration
 from loop.qa import Rework
 from loop.rarity import Rarities
 from loop.recipes import Recipes
+from loop.references import References
 from loop.review import Desk
 from loop.risks import Risks
 from loop.router import Router
@@ -44,6 +45,7 @@ from loop.settings import Settings
 from loop.standings import Standings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
+from loop.succession import Succession
 from loop.video import FfmpegVideos
 from loop.webhooks import Deliverer, DeliverySettings, Webhooks
 from loop.work import WorkReports
@@ -89,6 +91,7 @@ class Services:
     lots: Lots
     rework: Rework
     controller: Controller
+    succession: Succession
     served_index: ServedIndex
     served_objects: ServedObjects
     duplicates: Duplicates
@@ -122,7 +125,7 @@ def open_blobs(settings: Settings) -> FsspecBlobs:
 def wire(settings: Settings, inferencer: Inferencer) -> Services:
     store = open_store(settings)
     blobs = open_blobs(settings)
-    references = ReferenceSpaces(blobs, settings.selection.neighbours)
+    spaces = ReferenceSpaces(blobs, settings.selection.neighbours)
     custom = RayFunctions(settings)
     administration = administer(settings, store, blobs, lambda: custom.packages)
     risks = Risks(store, blobs, utc_now, learn=settings.selection.learn_risk)
@@ -130,7 +133,10 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         allow_private=settings.webhooks.allow_private, timeout_s=settings.webhooks.timeout_s, clock=utc_now
     )
     workshop = RayWorkshop(settings, blobs)
-    controller = _controller(settings, store, blobs, administration, workshop)
+    references = References(
+        store, blobs, workshop, val_share=settings.training.val_share, limit=settings.selection.reference_limit
+    )
+    controller = _controller(settings, administration, references)
     rarity = Rarities(store).of
     served_index = ServedIndex(store, settings.data_dir / "index")
     oversight = Oversight(store, utc_now)
@@ -138,7 +144,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     functions = RegisteredFunctions()
     checking = Checking(store, functions, utc_now)
     duplicates = Duplicates(served_index.caught_up)
-    router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom, rarity)
+    router = Router(store, blobs, store.secret(), spaces.anomaly_p, risks.of, utc_now, os.urandom, rarity)
     return Services(
         settings=settings,
         store=store,
@@ -168,6 +174,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         recipes=Recipes(store, lambda: functions.names, utc_now),
         checking=checking,
         controller=controller,
+        succession=Succession(store, blobs, administration, references, controller.registry, utc_now),
         served_index=served_index,
         duplicates=duplicates,
         served_objects=ServedObjects(store, settings.data_dir / "index-objects"),
@@ -176,7 +183,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         selector=Selector(
             store,
             blobs,
-            references.embeddings,
+            spaces.embeddings,
             partial(duplicates.of, threshold=NEAR_DUPLICATE),
             parts_of(settings.selection.mix),
             settings.selection.random_share,
@@ -224,18 +231,17 @@ def clips_of(settings: Settings, store: SqlStore, blobs: Blobs) -> Clips:
     return Clips(store, blobs, videos, video.max_frames, video.as_rules(), utc_now, os.urandom)
 
 
-def _controller(
-    settings: Settings, store: SqlStore, blobs: Blobs, administration: Administration, workshop: RayWorkshop
-) -> Controller:
+def _controller(settings: Settings, administration: Administration, references: References) -> Controller:
     training = settings.training
     recipe = training.model_dump(
         include={"epochs", "batch", "image_size", "seed", "optimizer", "learning_rate", "flip", "mosaic", "scale"}
     )
     return Controller(
-        store=store,
-        blobs=blobs,
+        store=references.store,
+        blobs=references.blobs,
         administration=administration,
-        workshop=workshop,
+        references=references,
+        workshop=references.workshop,
         registry=MlflowRuns(settings),
         settings=CycleSettings(
             training=recipe,
@@ -243,7 +249,6 @@ def _controller(
             gate_seed=settings.gate.seed,
             val_share=training.val_share,
             replay_limit=training.replay_limit,
-            reference_limit=settings.selection.reference_limit,
             drift_reference=settings.drift.reference,
         ),
         clock=utc_now,

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.controller import EVALUATION_FLOOR, Progress, TrainedWeights, TrainingJob
+from loop.cycle_work import EVALUATION_FLOOR, Progress, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle
 from loop.domain.embedding_map import Drawn
 from loop.domain.errors import CycleFailed, MapFailed, Unavailable

@@ -235,10 +235,11 @@ class Worker:
                 log.exception("the %s loop met an error and goes on", threading.current_thread().name)
                 self._stop.wait(2.0)
 
-    def _settle_next(self, mine: Callable[[Promotion | Rollout], bool], controller: Controller) -> bool:
+    def _settle_next(self, mine: Callable[[Promotion | Rollout], bool], _: Controller) -> bool:
         """Whether there was one."""
+        succession = self._services.succession
         with self._taking:
-            due = [asked for asked in controller.due(self._under_way) if mine(asked)]
+            due = [asked for asked in succession.due(self._under_way) if mine(asked)]
             if due:
                 self._under_way.add(due[0].id)
         if not due:
@@ -246,9 +247,9 @@ class Worker:
         asked = due[0]
         try:
             if isinstance(asked, Rollout):
-                controller.settle_rollout(asked, self._introduce, self._stop.is_set)
+                succession.settle_rollout(asked, self._introduce, self._stop.is_set)
             else:
-                controller.settle(asked, self._introduce, self._stop.is_set)
+                succession.settle(asked, self._introduce, self._stop.is_set)
         finally:
             self._under_way.discard(asked.id)
             self._settled.set()

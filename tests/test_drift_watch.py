@@ -22,6 +22,7 @@ from loop.domain.routing import Policy, route
 from loop.domain.truth import GroundTruth, Shape
 from loop.drift import SCHEDULE, DriftWatch
 from loop.projects import Administration
+from loop.references import References
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.seen import Seen
@@ -184,10 +185,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
         return at[0].entropy(count)
 
     administration = Administration(store, blobs, POLICY, read_head, clock, entropy)
+    eyes = Eyes()
     controller = Controller(
-        store=store, blobs=blobs, administration=administration, workshop=Eyes(), registry=Unrecorded(),
+        store=store, blobs=blobs, administration=administration,
+        references=References(store, blobs, eyes, val_share=0.2, limit=10), workshop=eyes, registry=Unrecorded(),
         settings=CycleSettings(
-            training={}, gate=GateSettings(), gate_seed=0, val_share=0.2, replay_limit=10, reference_limit=10,
+            training={}, gate=GateSettings(), gate_seed=0, val_share=0.2, replay_limit=10,
             drift_reference=RULES.reference,
         ),
         clock=clock, entropy=entropy,

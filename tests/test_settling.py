@@ -1,5 +1,5 @@
 """Promotions, rollouts and serving options, from the wish to the flip: over a real database and real blobs, without
-Ray. A deployment is a function here, as it is for the controller."""
+Ray. A deployment is a function here, as it is for the succession."""
 
 import json
 import struct
@@ -25,8 +25,10 @@ from loop.domain.routing import Policy
 from loop.domain.truth import GroundTruth, Shape
 from loop.domain.webhooks import Endpoint, secret_from
 from loop.projects import Administration
+from loop.references import References
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
+from loop.succession import Succession
 from serving.backends.load import load_detector
 from training.head import head_json, read_head
 from training.promotion import GateSettings
@@ -76,6 +78,7 @@ class Installation:
     blobs: FsspecBlobs
     administration: Administration
     controller: Controller
+    succession: Succession
     bench: Bench
     folder: Path  # of the blobs
     deployed: list[ModelVersion] = field(default_factory=list)
@@ -98,11 +101,11 @@ class Installation:
         )
 
     def active(self, model_id: str, kind: RolloutKind = RolloutKind.CANARY) -> Rollout:
-        return self.controller.settle_rollout(self.start(model_id, kind), self.deploy)
+        return self.succession.settle_rollout(self.start(model_id, kind), self.deploy)
 
     def promote(self, model_id: str, deploy: Callable[[ModelVersion], None] | None = None) -> Promotion:
         asked = self.administration.override("shapes", model_id, "ada", "better")
-        return self.controller.settle(asked, deploy or self.deploy)
+        return self.succession.settle(asked, deploy or self.deploy)
 
     def rollout(self, rollout: Rollout) -> Rollout:
         with self.store.read() as tx:
@@ -163,19 +166,20 @@ def installed(tmp_path: Path) -> Iterator[Installation]:
         gate_seed=0,
         val_share=0.2,
         replay_limit=10,
-        reference_limit=10,
         drift_reference=30,
     )
+    references, registry = References(store, blobs, bench, val_share=0.2, limit=10), Unrecorded()
     controller = Controller(
-        store=store, blobs=blobs, administration=administration, workshop=bench, registry=Unrecorded(),
-        settings=settings, clock=clock, entropy=entropy,
+        store=store, blobs=blobs, administration=administration, references=references, workshop=bench,
+        registry=registry, settings=settings, clock=clock, entropy=entropy,
     )  # fmt: skip
-    made = Installation(store, blobs, administration, controller, bench, tmp_path / "blobs")
+    succession = Succession(store, blobs, administration, references, registry, clock)
+    made = Installation(store, blobs, administration, controller, succession, bench, tmp_path / "blobs")
     administration.create_project("shapes", LABELS)
     made.model(0)
-    (first,) = controller.due(())
+    (first,) = succession.due(())
     assert isinstance(first, Promotion)
-    assert controller.settle(first, made.deploy).state is PromotionState.ACTIVE
+    assert succession.settle(first, made.deploy).state is PromotionState.ACTIVE
     made.deployed.clear()
     yield made
     store.close()
@@ -194,7 +198,7 @@ def test_a_rollout_is_queued_then_deployed_then_active(installed, kind):
     before, other = installed.champion(), installed.model(1)
     queued = installed.start(other, kind, share=1.0)
     assert (queued.state, queued.champion_id, installed.deployed) == (RolloutState.QUEUED, before, [])
-    active = installed.controller.settle_rollout(queued, installed.deploy)
+    active = installed.succession.settle_rollout(queued, installed.deploy)
     assert active == replace(queued, state=RolloutState.ACTIVE) == installed.rollout(queued)
     assert [model.id for model in installed.deployed] == [other]
     assert installed.champion() == before
@@ -209,7 +213,7 @@ def test_references_are_embedded_before_a_rollout_takes_traffic(installed):
     def deploy(model: ModelVersion) -> None:
         assert model.reference_key is not None
 
-    assert installed.controller.settle_rollout(installed.start(other), deploy).state is RolloutState.ACTIVE
+    assert installed.succession.settle_rollout(installed.start(other), deploy).state is RolloutState.ACTIVE
     assert installed.version(other).reference_key is not None
 
 
@@ -281,7 +285,7 @@ def test_a_rollout_that_was_ended_while_it_was_deployed_stays_ended(installed):
     def deploy(model: ModelVersion) -> None:
         installed.administration.end_rollout("shapes", rollout.id, "bob", "changed my mind")
 
-    assert installed.controller.settle_rollout(rollout, deploy).state is RolloutState.ENDED
+    assert installed.succession.settle_rollout(rollout, deploy).state is RolloutState.ENDED
 
 
 @pytest.mark.parametrize("settled", [True, False], ids=["active", "queued"])
@@ -297,7 +301,7 @@ def test_promoting_the_canarys_model_ends_the_canary(installed, settled):
 def test_another_champion_ends_a_canary_but_not_a_shadow(installed):
     """Promoted or rolled back: what the canary was compared with is gone."""
     first, second, third = installed.champion(), installed.model(1), installed.model(2)
-    for change in (lambda: installed.promote(second), lambda: installed.controller.settle(
+    for change in (lambda: installed.promote(second), lambda: installed.succession.settle(
         installed.administration.rollback("shapes", "ada", "worse"), installed.deploy
     )):  # fmt: skip
         canary, shadow = installed.active(third), installed.active(third, RolloutKind.SHADOW)
@@ -402,7 +406,7 @@ def test_a_broken_model_is_refused_before_it_is_deployed(installed, broken):
 def test_a_broken_rollout_fails_before_it_is_deployed(installed, broken):
     """The same for canary and shadow."""
     before, rollout = installed.champion(), installed.start(broken(installed))
-    done = installed.controller.settle_rollout(rollout, installed.deploy)
+    done = installed.succession.settle_rollout(rollout, installed.deploy)
     assert (done.state, done) == (RolloutState.FAILED, installed.rollout(rollout))
     assert BROKEN[broken] in done.error
     assert done.error
@@ -426,7 +430,7 @@ def test_a_model_of_fewer_labels_may_serve(installed):
 def test_a_rollout_that_cannot_be_deployed_fails_with_the_reason(installed):
     """What its own warm-up found; another may be started at once."""
     other = installed.model(1)
-    done = installed.controller.settle_rollout(installed.start(other), refuse)
+    done = installed.succession.settle_rollout(installed.start(other), refuse)
     assert (done.state, done.error) == (RolloutState.FAILED, "it answers NaN. Look at the log.")
     assert installed.active(other).state is RolloutState.ACTIVE
 
@@ -434,8 +438,8 @@ def test_a_rollout_that_cannot_be_deployed_fails_with_the_reason(installed):
 def test_a_stopping_service_blames_no_rollout(installed):
     """What fails because the process is being ended stays queued for the next start."""
     rollout = installed.start(installed.model(1))
-    assert installed.controller.settle_rollout(rollout, refuse, lambda: True) == rollout
-    assert installed.controller.due(()) == [rollout]
+    assert installed.succession.settle_rollout(rollout, refuse, lambda: True) == rollout
+    assert installed.succession.due(()) == [rollout]
 
 
 def test_known_backends_are_those_that_can_be_loaded():
@@ -476,7 +480,7 @@ def test_the_champions_options_change_with_its_deployment(installed):
         assert installed.version(champion).serving == {}
         installed.deploy(model)
 
-    assert installed.controller.settle(promotion, deploy).state is PromotionState.ACTIVE
+    assert installed.succession.settle(promotion, deploy).state is PromotionState.ACTIVE
     assert [(m.id, m.serving) for m in installed.deployed] == [(champion, {"detector_replicas": 2})]
     assert installed.version(champion).serving == {"detector_replicas": 2}
     assert installed.champion() == champion
@@ -488,7 +492,7 @@ def test_options_that_cannot_be_served_leave_the_champion_as_it_was(installed):
     """The promotion fails with its reason; the model keeps the options it serves with."""
     champion = installed.champion()
     _, promotion = configure(installed, champion, num_gpus=64)
-    done = installed.controller.settle(promotion, refuse)
+    done = installed.succession.settle(promotion, refuse)
     assert (done.state, done.error) == (PromotionState.FAILED, "it answers NaN. Look at the log.")
     assert installed.version(champion).serving == {}
 
@@ -525,7 +529,7 @@ def test_a_deployment_with_options_that_have_changed_since_takes_no_traffic(inst
     if kind == "promotion":
         done: Promotion | Rollout = installed.promote(other, deploy)
     else:
-        done = installed.controller.settle_rollout(installed.start(other), deploy)
+        done = installed.succession.settle_rollout(installed.start(other), deploy)
     assert (done.state, done.error) == ("failed", "its serving options changed in the meantime. Ask again.")
     assert installed.champion() == before
     assert installed.version(other).serving == {"detector_replicas": 3}
@@ -536,8 +540,8 @@ def test_a_reconfigured_champion_can_still_be_rolled_back(installed):
     first, second = installed.champion(), installed.model(1)
     installed.promote(second)
     _, promotion = configure(installed, second, detector_replicas=2)
-    installed.controller.settle(promotion, installed.deploy)
-    installed.controller.settle(installed.administration.rollback("shapes", "ada", "worse"), installed.deploy)
+    installed.succession.settle(promotion, installed.deploy)
+    installed.succession.settle(installed.administration.rollback("shapes", "ada", "worse"), installed.deploy)
     assert installed.champion() == first
 
 
@@ -549,8 +553,8 @@ def test_what_takes_a_bad_model_away_comes_first(installed):
     for project in ("p1", "p2", "p3"):
         installed.administration.create_project(project, LABELS)
         promotion = installed.administration.register_model(project, file_of(HEAD), "ada")[1]
-        installed.controller.settle(promotion, installed.deploy)
-        installed.controller.settle(
+        installed.succession.settle(promotion, installed.deploy)
+        installed.succession.settle(
             installed.administration.override(project, installed.model(1, project), "ada", "better"), installed.deploy
         )
     rollout = installed.start(installed.model(1))
@@ -558,8 +562,8 @@ def test_what_takes_a_bad_model_away_comes_first(installed):
     champion = installed.champion("p2")
     _, options = installed.administration.configure_model("p2", champion, "ada", lambda _: {"num_cpus": 1})
     back = installed.administration.rollback("p3", "ada", "worse")
-    assert installed.controller.due(()) == [back, options, promoted, rollout]
-    assert installed.controller.due({back.id, promoted.id}) == [options, rollout]
+    assert installed.succession.due(()) == [back, options, promoted, rollout]
+    assert installed.succession.due({back.id, promoted.id}) == [options, rollout]
 
 
 def test_a_rollback_goes_through_while_another_project_embeds(installed):
@@ -571,13 +575,13 @@ def test_a_rollback_goes_through_while_another_project_embeds(installed):
     installed.furnish("large")
     installed.bench.open.clear()
     installed.model(0, "large")
-    (embedding,) = installed.controller.due(())
+    (embedding,) = installed.succession.due(())
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(installed.controller.settle, embedding, installed.deploy)
+        slow = pool.submit(installed.succession.settle, embedding, installed.deploy)
         assert installed.bench.entered.wait(30)
         installed.administration.rollback("shapes", "ada", "worse")
-        (back,) = installed.controller.due({embedding.id})
-        assert installed.controller.settle(back, installed.deploy).state is PromotionState.ACTIVE
+        (back,) = installed.succession.due({embedding.id})
+        assert installed.succession.settle(back, installed.deploy).state is PromotionState.ACTIVE
         assert installed.champion() == first
         assert not slow.done()
         installed.bench.open.set()
@@ -594,7 +598,7 @@ def test_references_come_from_the_snapshot_at_hand(installed):
         tx.items.add(replace(tx.items.get("shapes", frozen), digest=digest))
         tx.truths.add(replace(tx.truths.current("shapes", frozen), item_digest=digest))
     model = installed.version(installed.model(1))
-    installed.controller.embed_references(model, lambda *_: None, snapshot)
+    installed.succession.references.embed(model, lambda *_: None, snapshot)
     assert installed.bench.inferred == [(model.digest, (frozen,))]
 
 
@@ -613,7 +617,7 @@ def test_webhooks_are_told_what_became_of_models_and_cycles(installed):
     first, second = installed.champion(), installed.model(1)
     installed.promote(second, refuse)
     installed.promote(second)
-    installed.controller.settle(installed.administration.rollback("shapes", "bob", "worse"), installed.deploy)
+    installed.succession.settle(installed.administration.rollback("shapes", "bob", "worse"), installed.deploy)
     canary = installed.active(second)
     installed.administration.roll_back_rollout("shapes", canary.id, "9 of 9 failed")
     cycle = installed.controller.advance(installed.controller.request("shapes", "ada", "more data", {}))

@@ -83,7 +83,7 @@ def service(tmp_path: Path, sqlite_template: Path) -> Iterator[Service]:
         services.administration.create_project("shapes", tuple(LABELS))
         _, promotion = services.administration.register_model("shapes", tiny_weights(), "test")
         assert promotion is not None
-        services.controller.settle(promotion, deploy=lambda _model: None)
+        services.succession.settle(promotion, deploy=lambda _model: None)
         yield started
     services.store.close()
 

@@ -29,8 +29,8 @@ def started(service, kind: str, share: float = 1.0) -> str:
     body = {"kind": kind, "model_id": model, "share": share, "reason": "a test"}
     asked = service.call("POST", "/v1/projects/shapes/rollouts", json=body)
     assert asked.status_code in (200, 201, 202), asked.text
-    (queued,) = service.services.controller.due(())
-    service.services.controller.settle_rollout(queued, deploy=lambda _model: None)
+    (queued,) = service.services.succession.due(())
+    service.services.succession.settle_rollout(queued, deploy=lambda _model: None)
     return model
 
 

@@ -22,7 +22,7 @@ def settle(service, deploy=lambda _model: None) -> list:
     """What the serving process does with queued promotions."""
     with service.services.store.read() as tx:
         queued = tx.promotions.queued()
-    return [service.services.controller.settle(promotion, deploy) for promotion in queued]
+    return [service.services.succession.settle(promotion, deploy) for promotion in queued]
 
 
 def champion(service) -> str:
@@ -130,7 +130,7 @@ def test_a_stopping_service_blames_nobody(service):
     controller, store = service.services.controller, service.services.store
     with store.read() as tx:
         (promotion,) = tx.promotions.queued()
-    controller.settle(promotion, deploy, stopping=lambda: True)
+    service.services.succession.settle(promotion, deploy, stopping=lambda: True)
     cycle = controller.request("shapes", "test", "asked for", {})
     controller.advance(cycle, stopping=lambda: True)
     with store.read() as tx:

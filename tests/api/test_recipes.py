@@ -10,7 +10,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from loop.controller import Controller, TrainedWeights, TrainingJob
+from loop.controller import Controller
+from loop.cycle_work import TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle, Step
 from loop.domain.errors import Invalid
 from loop.domain.identity import digest_of
@@ -301,6 +302,11 @@ class Silent:
         return lambda *given, **named: "run"
 
 
+def _working(controller: Controller, bench: Bench) -> Controller:
+    references = replace(controller.references, workshop=bench)
+    return replace(controller, references=references, workshop=bench, registry=Silent())
+
+
 def cycled(controller: Controller) -> Cycle:
     cycle = controller.request("shapes", "op", "test", {})
     while not cycle.state.finished and cycle.step is not Step.PROMOTE:
@@ -319,7 +325,7 @@ def test_a_cycle_learns_what_is_left_under_its_new_name(service):
         assert submit(service, task, [BOX, hand]).status_code == 200
     changed(service, {"labels": ["disc", "square", HAND], "renames": {"circle": "disc"}})
     bench = Bench({digest_of(tiny_weights()): ("circle", "square", "bar")})
-    controller = replace(service.services.controller, workshop=bench, registry=Silent())
+    controller = _working(service.services.controller, bench)
     cycle = cycled(controller)
     assert cycle.error == ""
     (job,) = bench.jobs
@@ -337,7 +343,7 @@ def test_a_cycle_that_began_before_a_change_ends(service):
         (task,) = leased(service)
         assert submit(service, task, [BOX]).status_code == 200
     bench = Bench({digest_of(tiny_weights()): ("circle", "square", "bar")})
-    controller = replace(service.services.controller, workshop=bench, registry=Silent())
+    controller = _working(service.services.controller, bench)
     cycle = controller.request("shapes", "op", "test", {})
     cycle = controller.advance(cycle)
     assert cycle.step is Step.TRAIN
@@ -354,8 +360,8 @@ def test_a_model_that_served_once_may_serve_again(service):
     model, _ = service.services.administration.register_model("shapes", other, "test")
     changed(service, {"labels": ["square", "bar"], "migrate": {"open_tasks": "keep"}})
     service.services.administration.override("shapes", model.id, "op", "back")
-    (promotion,) = service.services.controller.due(())
-    service.services.controller.settle(promotion, deploy=lambda _model: None)
+    (promotion,) = service.services.succession.due(())
+    service.services.succession.settle(promotion, deploy=lambda _model: None)
     with service.services.store.read() as tx:
         assert tx.projects.get("shapes").champion_id == model.id
     with pytest.raises(Invalid, match="no label for"):

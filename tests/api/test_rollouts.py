@@ -28,8 +28,8 @@ def start(service, model_id: str, role: str = "operator", **body):
 
 def settle_rollouts(service, deploy=lambda _model: None) -> None:
     """What the serving process does with queued rollouts."""
-    for waiting in service.services.controller.due(()):
-        service.services.controller.settle_rollout(waiting, deploy)
+    for waiting in service.services.succession.due(()):
+        service.services.succession.settle_rollout(waiting, deploy)
 
 
 @pytest.mark.parametrize("kind", ["canary", "shadow"])
@@ -182,10 +182,10 @@ def url(service) -> Iterator[str]:
 
 
 def _work_off(service, stop: threading.Event) -> None:
-    controller = service.services.controller
+    succession = service.services.succession
     while not stop.wait(0.02):
-        for waiting in controller.due(()):
-            settled = controller.settle_rollout if hasattr(waiting, "share") else controller.settle
+        for waiting in succession.due(()):
+            settled = succession.settle_rollout if hasattr(waiting, "share") else succession.settle
             settled(waiting, lambda _model: None)
 
 

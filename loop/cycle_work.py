@@ -1,0 +1,65 @@
+"""What a cycle asks for outside the database: where the heavy work runs, and where its runs are recorded."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from loop.domain.cycle import Cycle
+from loop.domain.model import ModelHead, ModelVersion
+from loop.domain.prediction import Inference
+from training.snapshot import Entry
+
+# What a long step calls as it goes: share done in [0, 1], and the figures of the moment.
+Progress = Callable[[float, Mapping[str, float]], None]
+
+# Candidates of a detector that are kept for evaluation: low enough that average precision sees the whole curve.
+EVALUATION_FLOOR = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingJob:
+    """start_key: blob of the weights to start from, None for fresh weights of the configured architecture. renamed:
+    what labels of these are called now, where it is something else."""
+
+    cycle_id: str
+    start_key: str | None
+    labels: tuple[str, ...]
+    recipe: Mapping[str, object]
+    train: tuple[Entry, ...]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedWeights:
+    content: bytes
+    head: ModelHead
+    metrics: Mapping[str, float]
+
+
+class Workshop(Protocol):
+    """Where the heavy work runs: Ray tasks, on a GPU where there is one."""
+
+    def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights: ...
+
+    def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
+        """One inference per image, in their order, with the candidates above EVALUATION_FLOOR."""
+        ...
+
+    def clean(self, cycle_id: str) -> None:
+        """The cycle is over: its scratch files may go."""
+        ...
+
+
+class RunRegistry(Protocol):
+    """Runs and model versions as MLflow keeps them; the database decides, this mirrors."""
+
+    def open(self) -> None:
+        """May be called ahead of the first use, which is slow."""
+        ...
+
+    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str: ...
+    def metrics(self, run_id: str, figures: Mapping[str, float], step: int) -> None: ...
+    def artifact(self, run_id: str, name: str, content: bytes) -> None: ...
+    def register(self, run_id: str, model: ModelVersion, content: bytes) -> str: ...
+    def alias(self, model: ModelVersion, name: Literal["champion", "candidate"]) -> None: ...
+    def finish(self, run_id: str, succeeded: bool) -> None: ...

@@ -1,0 +1,48 @@
+"""What the anomaly test of a model version compares with: the training images in its own embedding space."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from loop.cycle_work import Progress, Workshop
+from loop.domain.item import Split
+from loop.domain.model import ModelVersion
+from loop.domain.ports import Blobs, Store
+from selection.embeddings import write_embeddings
+from training.snapshot import Snapshot, detectable, freeze
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """val_share: of a snapshot that is made for this. limit: images."""
+
+    store: Store
+    blobs: Blobs
+    workshop: Workshop
+    val_share: float
+    limit: int
+
+    def embed(self, model: ModelVersion, progress: Progress, snapshot: Snapshot | None = None) -> ModelVersion:
+        """The training images in this model's embedding space: what its anomaly test compares with.
+
+        snapshot: whose training images; None: of a snapshot of the present truth. A version without any truth in its
+        project keeps no reference set.
+        """
+        if model.reference_key is not None:
+            return model
+        snapshot = snapshot or self._present(model.project_id)
+        keys = [entry.digest for entry in snapshot.of_split(Split.TRAIN)[: self.limit]]
+        if not keys:
+            return model
+        inferences = self.workshop.infer(model.digest, keys, progress)
+        embeddings = np.stack([inference.embedding for inference in inferences])
+        model = replace(model, reference_key=self.blobs.put(write_embeddings(embeddings)))
+        with self.store.begin() as tx:
+            tx.models.save(model)
+        return model
+
+    def _present(self, project_id: str) -> Snapshot:
+        with self.store.read() as tx:
+            labels = tx.projects.get(project_id).recipe.detected
+            rows = list(tx.truths.all_current(project_id))
+        return freeze(detectable(rows), labels=labels, val_share=self.val_share)
