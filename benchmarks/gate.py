@@ -19,7 +19,8 @@ from scipy import stats
 
 from benchmarks.report import QUICK, Figure, publish
 from benchmarks.simulated_detectors import Pool, Skill, pool
-from training.promotion import GateMode, GateSettings, decide
+from training.gate_clauses import GateMode, GateSettings
+from training.promotion import decide
 
 RUNS = 60 if QUICK else 400
 RESAMPLES = 200 if QUICK else 400

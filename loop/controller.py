@@ -14,7 +14,7 @@ import numpy as np
 from loop.cycle_work import EVALUATION_FLOOR, Progress, RunRegistry, TrainedWeights, TrainingJob, Workshop
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.errors import AskanceError, BadDataset, CycleFailed
-from loop.domain.identity import new_id
+from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelVersion, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store
 from loop.domain.prediction import Inference
@@ -25,7 +25,8 @@ from loop.projects import Administration
 from loop.references import References
 from selection.seen import seen_in_evaluation
 from training.evaluate import Evaluation
-from training.promotion import GateMode, GateSettings, decide
+from training.gate_clauses import Circumstances, GateMode, GateSettings
+from training.promotion import decide
 from training.snapshot import Entry, Snapshot, detectable, freeze
 
 log = logging.getLogger("askance.cycle")
@@ -188,6 +189,7 @@ class Controller:
         judgement = judged(candidate, inferences, entries, labels, recipe)
         evaluation: dict[str, object] = {
             "images": len(entries),
+            "set": digest_of("".join(entry.digest for entry in entries).encode()),
             "split": str(entries[0].split),
             "candidate": self.blobs.put(judgement.to_bytes()),
         }
@@ -227,6 +229,7 @@ class Controller:
             settings=replace(self.settings.gate, mode=GateMode(str(cycle.recipe["mode"]))),
             groups=np.array([entry.group or entry.digest for entry in entries]),
             rng=np.random.default_rng(self.settings.gate_seed),
+            known=self._circumstances(cycle, entries),
         )
         after = _figures(candidate)
         self._log_decision(cycle, after, decision.to_json())
@@ -235,6 +238,20 @@ class Controller:
         if decision.promoted:
             return self._save(replace(cycle, step=Step.PROMOTE))
         return self._finished(cycle, CycleState.REFUSED)
+
+    def _circumstances(self, cycle: Cycle, entries: Sequence[Entry]) -> Circumstances:
+        """Where the images come from, which of them failed before, and how often they have decided."""
+        digests = [entry.digest for entry in entries]
+        with self.store.read() as tx:
+            sources = tx.items.sources(cycle.project_id, digests)
+            failed = tx.submissions.failed_items(cycle.project_id, digests)
+            judged_before = tx.cycles.count_judged(cycle.project_id, str(cycle.evaluation.get("set", "")))
+        of = np.array([sources.get(digest, "") for digest in digests])
+        return Circumstances(
+            slices={f"source {source}": of == source for source in sorted(set(of.tolist()) - {""})},
+            mended=np.array([digest in failed for digest in digests]),
+            uses=judged_before + 1,
+        )
 
     def _promote(self, cycle: Cycle) -> Cycle:
         """Ask for the promotion once, then follow it; the serving process deploys, warms and flips."""

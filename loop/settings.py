@@ -425,6 +425,10 @@ class GateSettings(Section):
     mode: Literal["superior", "non_inferior"]
     margin: Share
     class_margin: Share
+    slice_margin: Share
+    failure_margin: Share
+    calibration_margin: Share
+    latency_ratio: Annotated[float, Number, Field(gt=0)]
     min_class_boxes: Positive
     min_units: Positive
     resamples: Annotated[int, Number, Field(ge=100, le=1_000_000)]

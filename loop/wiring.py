@@ -53,8 +53,8 @@ from loop.workshop import MlflowRuns, RayWorkshop
 from selection.choosing import parts_of
 from selection.duplicates import NEAR_DUPLICATE
 from serving.bulk import RayBulk
+from training.gate_clauses import GateMode, GateSettings
 from training.head import read_sound_head
-from training.promotion import GateMode, GateSettings
 
 
 class Inferencer(Protocol):

@@ -27,8 +27,8 @@ from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.seen import Seen
 from tests.test_settling import HEAD, LABELS, POLICY, Unrecorded, file_of
+from training.gate_clauses import GateSettings
 from training.head import read_head
-from training.promotion import GateSettings
 from training.snapshot import freeze
 
 RULES = DriftRules(

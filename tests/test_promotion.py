@@ -10,7 +10,8 @@ from scipy import stats
 from benchmarks.simulated_detectors import Pool, Skill, pool
 from loop.domain.errors import BadDataset, SettingsError
 from training.evaluate import Evaluation, Found, Truth, evaluate
-from training.promotion import GateDecision, GateMode, GateSettings, decide, holm
+from training.gate_clauses import WORN, Circumstances, GateMode, GateSettings, holm
+from training.promotion import GateDecision, decide
 
 LABELS = ("bolt", "nut", "pen")
 BOX = np.array([[10.0, 10, 50, 50]])
@@ -28,6 +29,7 @@ def gate(
     candidate: Evaluation,
     groups: np.ndarray | None = None,
     seed: int = 0,
+    known: Circumstances | None = None,
     **settings: object,
 ) -> GateDecision:
     return decide(
@@ -37,6 +39,7 @@ def gate(
         settings=GateSettings(**{"resamples": 400, **settings}),
         rng=np.random.default_rng(seed),
         groups=groups,
+        known=known,
     )
 
 
@@ -89,7 +92,7 @@ def test_small_classes_do_not_decide():
     """A class with fewer than min_class_boxes boxes has no clause."""
     before = images(*[(0, i % 4 == 0) for i in range(60)], *[(1, True)] * 19)
     after = images(*[(0, True)] * 60, *[(1, i % 3 > 0) for i in range(19)])
-    assert [c.name for c in gate(before, after).clauses] == ["evidence", "better", "class bolt"]
+    assert [c.name for c in gate(before, after).clauses] == ["evidence", "better", "class bolt", "calibration"]
     assert gate(before, after).promoted
     assert "class nut" in failed(gate(before, after, min_class_boxes=19))
 
@@ -165,7 +168,7 @@ def test_a_decision_tells_its_figures():
     body = json.loads(json.dumps(decision.to_json(), allow_nan=False))
     assert body["settings"]["mode"] == "superior"
     assert body["map50"]["interval"] == list(decision.map50.interval)
-    assert [set(clause) for clause in body["clauses"]] == [{"name", "passed", "detail", "numbers"}] * 3
+    assert [set(clause) for clause in body["clauses"]] == [{"name", "passed", "detail", "numbers"}] * 4
     lines = decision.explain()
     assert lines[0].startswith("Promoted (superior, against the champion, 60 images)")
     assert "95% interval" in lines[1]
@@ -241,3 +244,73 @@ def test_worse_by_the_margin_is_rarely_promoted(worse):
 def test_three_points_worse_is_hardly_ever_promoted(worse):
     """A model that is three points worse is called superior in less than 2 % of draws."""
     assert promoted_share(worse, lambda rng: np.zeros(SIZE, int)) <= 0.02 * RUNS
+
+
+# --- what is known beside the evaluations ------------------------------------------------------------
+
+
+def test_a_slice_that_suffers_stops_the_promotion():
+    """Better overall, but the images of one camera are clearly worse: it is named, with its images."""
+    before = images(*[(0, i % 4 == 0) for i in range(90)], *[(0, True)] * 30)
+    after = images(*[(0, True)] * 90, *[(0, i % 3 > 0) for i in range(30)])
+    night = np.arange(120) >= 90
+    decision = gate(before, after, known=Circumstances(slices={"night": night, "day": ~night}))
+    assert failed(decision) == ["slice night"]
+    (clause,) = [c for c in decision.clauses if c.name == "slice night"]
+    assert clause.numbers["images"] == 30 and clause.numbers["delta"] < -0.2
+
+
+def test_a_slice_of_few_images_does_not_decide():
+    """Fewer independent images than the gate asks for say too little, however many frames they have."""
+    before = images(*[(0, i % 4 == 0) for i in range(90)], *[(0, True)] * 30)
+    after = images(*[(0, True)] * 90, *[(0, i % 3 > 0) for i in range(30)])
+    clips = np.array([str(i) for i in range(90)] + ["clip"] * 30)
+    night = np.arange(120) >= 90
+    names = [c.name for c in gate(before, after, groups=clips, known=Circumstances(slices={"night": night})).clauses]
+    assert "slice night" not in names
+
+
+def test_mended_failures_stay_mended():
+    """Of images that failed in production and that the champion gets right now, more than a tenth fail again."""
+    before = images(*[(0, i % 4 == 0) for i in range(60)], *[(0, True)] * 20)
+    after = images(*[(0, True)] * 60, *[(0, i >= 8) for i in range(20)])
+    failed_once = np.arange(80) >= 50
+    decision = gate(before, after, known=Circumstances(mended=failed_once))
+    assert failed(decision) == ["mended failures"]
+    (clause,) = [c for c in decision.clauses if c.name == "mended failures"]
+    assert (clause.numbers["again"], clause.numbers["images"]) == (8, 22)  # two of the first sixty were mended, too
+    one_again = images(*[(0, True)] * 60, *[(0, i >= 1) for i in range(20)])
+    assert gate(before, one_again, known=Circumstances(mended=failed_once)).promoted
+
+
+def test_scores_that_mean_less_stop_the_promotion():
+    """As good at finding, but sure of everything, also of what is wrong."""
+
+    def shown(right: int, wrong: int, sure: float) -> Evaluation:
+        truths = [Truth(BOX, np.array([0]))] * 60
+        far = np.array([[200.0, 200, 240, 240]])
+        found = []
+        for i in range(60):
+            hit, alarm = int(i < right), int(i < wrong)
+            scores = np.array([0.99] * hit + [sure] * alarm)
+            found.append(Found(np.concatenate([BOX[:hit], far[:alarm]]), scores, np.zeros(hit + alarm, int)))
+        return evaluate(found, truths, n_classes=1)
+
+    decision = gate(shown(40, 50, 0.1), shown(58, 50, 0.9))
+    assert failed(decision) == ["calibration"]
+    assert gate(shown(40, 50, 0.1), shown(58, 50, 0.1)).promoted
+
+
+def test_a_model_that_takes_too_long_is_refused():
+    assert gate(BAD, GOOD, known=Circumstances(seconds=(0.010, 0.0149))).promoted
+    slow = gate(BAD, GOOD, known=Circumstances(seconds=(0.010, 0.016)))
+    assert failed(slow) == ["latency"]
+    assert gate(BAD, GOOD, known=Circumstances(seconds=(0.010, 0.016)), latency_ratio=2.0).promoted
+
+
+def test_images_that_are_asked_again_prove_less():
+    """The bound falls with each use, by chance alone somebody passes in the end; worn images are said to be so."""
+    bounds = [gate(BAD, GOOD, known=Circumstances(uses=uses)).lower_bound for uses in (1, 2, 5, WORN)]
+    assert bounds == sorted(bounds, reverse=True) and bounds[0] > bounds[-1]
+    told = gate(BAD, GOOD, known=Circumstances(uses=WORN)).clauses[0]
+    assert told.passed and "fresh" in told.detail and told.numbers["uses"] == WORN

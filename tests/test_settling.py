@@ -30,8 +30,8 @@ from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.succession import Succession
 from serving.backends.load import load_detector
+from training.gate_clauses import GateSettings
 from training.head import head_json, read_head
-from training.promotion import GateSettings
 from training.snapshot import freeze
 
 LABELS = ("circle", "square", "bar")

@@ -2,71 +2,31 @@
 
 The paired bootstrap (Efron & Tibshirani 1993) draws images, or whole groups of them where they are not
 independent, and scores both models on each draw. Its percentile bounds are a little too narrow for few images
-and are widened as Hesterberg (The American Statistician, 2015) does. METHODS §8, first version.
+and are widened as Hesterberg (The American Statistician, 2015) does. Images that are asked again and again give an
+advantage to whoever asks often: the bounds are then those of the best of so many candidates (Bonferroni).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from loop.domain.errors import BadDataset, SettingsError
+from loop.domain.errors import BadDataset
 from training.evaluate import Evaluation, mean_over_classes, or_none
-
-
-class GateMode(StrEnum):
-    SUPERIOR = "superior"
-    NON_INFERIOR = "non_inferior"  # a new class, a cheaper model: not worse by more than the margin
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateSettings:
-    """What a promotion takes. mAP and AP are fractions: 0.01 is one point.
-
-    margin: by how much mAP50-95 may be worse in `non_inferior`. class_margin: by how much the AP50-95 of any
-    class with at least `min_class_boxes` boxes may be. confidence: of the one-sided bounds, and of the intervals
-    shown. min_units: fewer independent images (or groups of them) say too little for a bootstrap to be honest.
-    """
-
-    mode: GateMode = GateMode.SUPERIOR
-    margin: float = 0.01
-    class_margin: float = 0.05
-    min_class_boxes: int = 20
-    confidence: float = 0.95
-    resamples: int = 2000
-    min_units: int = 20
-
-    def __post_init__(self) -> None:
-        """Raises SettingsError, naming the setting."""
-        wrong = {
-            "margin": not 0.0 <= self.margin < 1.0,
-            "class_margin": not 0.0 <= self.class_margin < 1.0,
-            "min_class_boxes": self.min_class_boxes < 1,
-            "confidence": not 0.5 <= self.confidence < 1.0,
-            "resamples": self.resamples < 100,
-            "min_units": self.min_units < 2,
-        }
-        for name, bad in wrong.items():
-            if bad:
-                raise SettingsError(
-                    f"the gate's {name} is {getattr(self, name)}.",
-                    hint="Margins lie in [0, 1), confidence in [0.5, 1), min_class_boxes is at least 1, "
-                    "resamples at least 100, min_units at least 2.",
-                    setting=name,
-                )
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """One condition of the gate. `detail` says it in words with its figures; `numbers` holds them."""
-
-    name: str
-    passed: bool
-    detail: str
-    numbers: Mapping[str, float | None]
+from training.gate_clauses import (
+    WORN,
+    Circumstances,
+    Clause,
+    GateMode,
+    GateSettings,
+    calibration_clauses,
+    class_clauses,
+    latency_clauses,
+    mended_clauses,
+    slice_clauses,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +104,7 @@ def decide(
     settings: GateSettings,
     rng: np.random.Generator,
     groups: NDArray[np.generic] | None = None,
+    known: Circumstances | None = None,
 ) -> GateDecision:
     """Whether `candidate` may serve instead of `champion` (None: compared to finding nothing at all).
 
@@ -152,8 +113,9 @@ def decide(
 
     Clauses: there is evidence (enough independent images, at least one box); the one-sided lower bound of the
     change in mAP50-95 is above 0 (`superior`) or above −margin (`non_inferior`); no class with at least
-    `min_class_boxes` boxes is shown to be worse by more than `class_margin` (one-sided bootstrap p-values,
-    Holm 1979 over the classes). Too little evidence refuses; it never raises.
+    `min_class_boxes` boxes, and no slice, is shown to be worse by more than its margin (one-sided bootstrap p-values,
+    Holm 1979 over the classes, and over the slices); what failed in production and was mended stays so; scores are not
+    shown to be worse calibrated; an image does not take too long. Too little evidence refuses; it never raises.
 
     Raises BadDataset where the two evaluations are not of the same images.
     """
@@ -161,15 +123,24 @@ def decide(
     _require_same_images(compared, candidate, labels, groups)
     unit_of = _units(candidate.n_images, groups)
     units = int(unit_of.max(initial=-1)) + 1
-    evidence = _evidence(candidate, units, settings)
+    known = known or Circumstances()
+    evidence = _evidence(candidate, units, settings, known.uses)
+    level = (1.0 - settings.confidence) / known.uses
     if evidence.passed:
         counts = _draws(unit_of, settings.resamples, rng)
         changes = candidate.resampled(counts) - compared.resampled(counts)
-        tail = _widened(1.0 - settings.confidence, units), _widened((1.0 - settings.confidence) / 2, units)
+        tail = _widened(level, units), _widened((1.0 - settings.confidence) / 2, units)
         overall = _change(compared.class_ap, candidate.class_ap, changes.mean(axis=2), tail)
         at50 = _change(compared.class_ap50, candidate.class_ap50, changes[:, :, 0], tail)
-        by_class = _class_clauses(compared, candidate, changes.mean(axis=2), labels, settings)
-        clauses = (evidence, _overall_clause(overall, settings), *by_class)
+        clauses = (
+            evidence,
+            _overall_clause(overall, settings, level),
+            *class_clauses(compared, candidate, changes.mean(axis=2), labels, settings),
+            *slice_clauses(compared, candidate, known.slices, unit_of, counts, settings),
+            *mended_clauses(compared, candidate, known.mended, settings),
+            *([] if champion is None else calibration_clauses(champion, candidate, counts, settings)),
+            *latency_clauses(known.seconds, settings),
+        )
     else:
         overall = _unproven(compared.map50_95, candidate.map50_95)
         at50 = _unproven(compared.map50, candidate.map50)
@@ -184,15 +155,6 @@ def decide(
         map50=at50,
         clauses=clauses,
     )
-
-
-def holm(p_values: NDArray[np.float64], level: float) -> NDArray[np.bool_]:
-    """(k,) which hypotheses are rejected with family-wise error at most `level` (Holm 1979, step-down)."""
-    order = np.argsort(p_values, kind="stable")
-    passing = p_values[order] <= level / np.arange(len(p_values), 0, -1)
-    rejected = np.zeros(len(p_values), dtype=bool)
-    rejected[order] = np.logical_and.accumulate(passing)
-    return rejected
 
 
 def _require_same_images(
@@ -219,7 +181,7 @@ def _units(n_images: int, groups: NDArray[np.generic] | None) -> NDArray[np.intp
     return np.asarray(np.unique(np.array(names, dtype=np.str_), return_inverse=True)[1], dtype=np.intp)
 
 
-def _evidence(candidate: Evaluation, units: int, settings: GateSettings) -> Clause:
+def _evidence(candidate: Evaluation, units: int, settings: GateSettings, uses: int) -> Clause:
     boxes = int(candidate.class_boxes.sum())
     enough = units >= settings.min_units and boxes > 0
     detail = f"{candidate.n_images} images in {units} independent groups with {boxes} boxes"
@@ -227,7 +189,11 @@ def _evidence(candidate: Evaluation, units: int, settings: GateSettings) -> Clau
         detail += f"; fewer than {settings.min_units} cannot tell two models apart: review or import more of them"
     elif not boxes:
         detail += "; without a single box no model can be told from another: add images that show objects"
-    numbers = {"images": float(candidate.n_images), "units": float(units), "boxes": float(boxes)}
+    if uses > 1:
+        detail += f"; they have decided {uses - 1} times before: the bound is that of the best of {uses} candidates"
+    if uses >= WORN:
+        detail += ": it is time for fresh ones"
+    numbers = {"images": float(candidate.n_images), "units": float(units), "boxes": float(boxes), "uses": float(uses)}
     return Clause("evidence", enough, detail, {**numbers, "min_units": float(settings.min_units)})
 
 
@@ -264,65 +230,14 @@ def _unproven(champion: float, candidate: float) -> Change:
     return Change(or_none(champion), or_none(candidate), or_none(candidate - champion), None, None)
 
 
-def _overall_clause(change: Change, settings: GateSettings) -> Clause:
+def _overall_clause(change: Change, settings: GateSettings, level: float) -> Clause:
     required = 0.0 if settings.mode is GateMode.SUPERIOR else -settings.margin
     bound = change.lower_bound
     passed = bound is not None and bound > required
     name = "better" if settings.mode is GateMode.SUPERIOR else "not worse"
     detail = (
         f"mAP50-95 {change.champion:.3f} → {change.candidate:.3f} ({change.delta:+.3f}), "
-        f"one-sided {settings.confidence:.0%} lower bound {bound:+.4f}, must be above {required:+.4f}"
+        f"one-sided {1.0 - level:.4g} lower bound {bound:+.4f}, must be above {required:+.4f}"
     )
     numbers = {"delta": change.delta, "lower_bound": bound, "required": required}
     return Clause(name, passed, detail, numbers)
-
-
-def _class_clauses(
-    champion: Evaluation,
-    candidate: Evaluation,
-    resampled: NDArray[np.float64],
-    labels: Sequence[str],
-    settings: GateSettings,
-) -> list[Clause]:
-    """One clause for each class with enough boxes; `resampled` (R, C) holds the differences of AP50-95."""
-    boxes = candidate.class_boxes
-    guarded = np.flatnonzero(boxes >= settings.min_class_boxes)
-    p_values = np.array([_p_worse(resampled[:, index], settings.class_margin) for index in guarded])
-    worse = holm(p_values, 1.0 - settings.confidence)
-    return [
-        _class_clause(
-            labels[int(index)],
-            float(champion.class_ap[index]),
-            float(candidate.class_ap[index]),
-            int(boxes[index]),
-            float(p),
-            settings,
-            shown_worse=bool(bad),
-        )
-        for index, p, bad in zip(guarded, p_values, worse, strict=True)
-    ]
-
-
-def _p_worse(deltas: NDArray[np.float64], margin: float) -> float:
-    """p-value of "this class is not worse by more than the margin": share of draws that agree, never 0."""
-    deltas = deltas[~np.isnan(deltas)]
-    return float((1 + np.count_nonzero(deltas >= -margin)) / (1 + len(deltas)))
-
-
-def _class_clause(
-    label: str, before: float, after: float, boxes: int, p: float, settings: GateSettings, *, shown_worse: bool
-) -> Clause:
-    verdict = "is worse" if shown_worse else "is not shown to be worse"
-    detail = (
-        f"AP50-95 {before:.3f} → {after:.3f} ({after - before:+.3f}) on {boxes} boxes "
-        f"{verdict} by more than {settings.class_margin:g} (p = {p:.4f}, Holm)"
-    )
-    numbers = {
-        "champion": before,
-        "candidate": after,
-        "delta": after - before,
-        "boxes": float(boxes),
-        "p": p,
-        "margin": settings.class_margin,
-    }
-    return Clause(f"class {label}", not shown_worse, detail, numbers)

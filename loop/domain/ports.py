@@ -239,6 +239,10 @@ class Items(Protocol):
         """Nothing is left to do for this dropped image."""
         ...
 
+    def sources(self, project_id: str, digests: Sequence[str]) -> Mapping[str, str]:
+        """Where each item comes from; "" where nobody said."""
+        ...
+
     def settled(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
         """Those of the items that have a task, in whatever state, or their truth."""
         ...
@@ -423,6 +427,11 @@ class Submissions(Protocol):
 
     def count_reviewed(self, project_id: str, model_id: str) -> int:
         """How many those are."""
+        ...
+
+    def failed_items(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
+        """Those of the items of which some prediction, by whichever model, had to be corrected by the answer that
+        settled them."""
         ...
 
 
@@ -820,6 +829,10 @@ class Cycles(Protocol):
         ...
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Cycle]: ...
+    def count_judged(self, project_id: str, evaluation_set: str) -> int:
+        """How many cycles have come to a verdict of the gate on just this set of images (`evaluation["set"]`)."""
+        ...
+
     def save(self, cycle: Cycle) -> None: ...
 
 

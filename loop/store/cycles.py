@@ -47,6 +47,11 @@ class SqlCycles:
         rows = newest_first(self._connection, cycles, key=cycles.c.id, project_id=project_id, after=after, limit=limit)
         return [Cycle(**row._mapping) for row in rows]
 
+    def count_judged(self, project_id: str, evaluation_set: str) -> int:
+        of_project = select(cycles.c.evaluation, cycles.c.decision).where(cycles.c.project_id == project_id)
+        rows = self._connection.execute(of_project)
+        return sum(bool(decision) and evaluation.get("set") == evaluation_set for evaluation, decision in rows)
+
     def save(self, cycle: Cycle) -> None:
         """Write how far an unfinished cycle is; actor, reason and recipe never change.
 

@@ -1,6 +1,6 @@
 """Items: the images of a project, by digest."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, and_, select, update
@@ -100,6 +100,15 @@ class SqlItems:
             .limit(1)
         )
         return self._connection.execute(kept).first() is not None
+
+    def sources(self, project_id: str, digests: Sequence[str]) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        for part in in_parts(digests):
+            wanted = select(items.c.digest, items.c.source).where(
+                items.c.project_id == project_id, items.c.digest.in_(part)
+            )
+            found |= {str(digest): str(source) for digest, source in self._connection.execute(wanted)}
+        return found
 
     def settled(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
         found: set[str] = set()

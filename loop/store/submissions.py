@@ -1,6 +1,6 @@
 """Submissions: what people answered. Append-only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from loop.domain.errors import AlreadySubmitted
 from loop.domain.ports import Reviewed
 from loop.domain.review import Outcome, Submission
 from loop.store.schema import predictions, submissions, tasks
-from loop.store.statements import columns, inserted, newest_first
+from loop.store.statements import columns, in_parts, inserted, newest_first
 
 _OF_WORK = (
     select(submissions)
@@ -95,6 +95,15 @@ class SqlSubmissions:
     def count_reviewed(self, project_id: str, model_id: str) -> int:
         counted = _of_reviewed(select(func.count(submissions.c.id)), project_id, model_id)
         return int(self._connection.scalars(counted).one())
+
+    def failed_items(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
+        found: set[str] = set()
+        for part in in_parts(digests):
+            corrected = select(submissions.c.item_digest, submissions.c.corrections).where(
+                submissions.c.project_id == project_id, submissions.c.item_digest.in_(part), submissions.c.settles
+            )
+            found |= {str(digest) for digest, errors in self._connection.execute(corrected) if any(errors.values())}
+        return frozenset(found)
 
 
 def _of_reviewed(statement: Select[Any], project_id: str, model_id: str) -> Select[Any]:

@@ -354,6 +354,19 @@ def test_a_cycle_that_began_before_a_change_ends(service):
     assert (bench.jobs[0].labels, bench.jobs[0].renamed) == (("circle", "square", "bar"), {})
 
 
+def test_the_gate_knows_where_images_come_from_and_how_often_they_decided(service):
+    """Each source with enough images has its clause; asked again, the same images prove less, and it says so."""
+    for seed in range(140):
+        service.predict(picture(seed), params={"source": "belt"})
+        (task,) = leased(service)
+        assert submit(service, task, [BOX]).status_code == 200
+    bench = Bench({digest_of(tiny_weights()): ("circle", "square", "bar")})
+    controller = _working(service.services.controller, bench)
+    decisions = [cycled(controller).decision for _ in range(2)]
+    assert all("slice source belt" in [clause["name"] for clause in one["clauses"]] for one in decisions)
+    assert [one["clauses"][0]["numbers"]["uses"] for one in decisions] == [1, 2]
+
+
 def test_a_model_that_served_once_may_serve_again(service):
     """A label that was removed since keeps nobody from going back; a foreign one does."""
     other = tiny_weights(("circle", "square"), seed=3)
