@@ -1,6 +1,10 @@
-"""What the model proposed for a task."""
+"""What the model proposed for a task, and who is therefore asked."""
+
+from dataclasses import replace
 
 from loop.domain.ports import Transaction
+from loop.domain.project import Project
+from loop.domain.queueing import seats
 from loop.domain.review import Task
 from loop.domain.stage import Stage
 
@@ -15,3 +19,10 @@ def labels_proposed(tx: Transaction, task: Task) -> frozenset[str]:
     if task.prediction_id is None:
         return frozenset()
     return frozenset(d.label for d in tx.predictions.get(task.project_id, task.prediction_id).detections)
+
+
+def seats_of(tx: Transaction, task: Task, project: Project, *, several: bool) -> tuple[Task, ...]:
+    """All tasks of a work on an item that is there already, of which `task` is the first."""
+    source = tx.items.get(project.id, task.item_digest).source
+    labels = labels_proposed(tx, task) if any(rule.label for rule in project.policy.queue.skills) else frozenset()
+    return seats(replace(task, source=source), project.policy.queue, labels, several=several)

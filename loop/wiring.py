@@ -26,6 +26,7 @@ from loop.function_launch import RayFunctions
 from loop.function_queue import FunctionQueue, QueueSettings
 from loop.functions import Functions
 from loop.golden import GoldenItems
+from loop.label_errors import LabelErrors
 from loop.lots import Lots
 from loop.maps import Maps
 from loop.outgoing import HttpSender
@@ -95,6 +96,7 @@ class Services:
     served_index: ServedIndex
     served_objects: ServedObjects
     duplicates: Duplicates
+    label_errors: LabelErrors
     selector: Selector
     risks: Risks
     webhooks: Webhooks
@@ -177,6 +179,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         succession=Succession(store, blobs, administration, references, controller.registry, utc_now),
         served_index=served_index,
         duplicates=duplicates,
+        label_errors=LabelErrors(store, blobs, oversight.reopen_item, utc_now, os.urandom),
         served_objects=ServedObjects(store, settings.data_dir / "index-objects"),
         risks=risks,
         drift=DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom),

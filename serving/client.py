@@ -26,6 +26,7 @@ from serving.api.schemas.functions import (
 )
 from serving.api.schemas.groups import GroupDetailOut, GroupOut, GroupPage, ImportedOut, TasksOut
 from serving.api.schemas.items import ItemDetailOut, NeighboursOut
+from serving.api.schemas.label_errors import AskedAgainOut, LabelErrorsOut
 from serving.api.schemas.lots import CurveOut, LotDetailOut, LotPage
 from serving.api.schemas.maps import MapIn, MapOut
 from serving.api.schemas.models import (
@@ -340,6 +341,16 @@ class Client:
             after = page.next
             if after is None:
                 return
+
+    def label_errors(self, project: str, limit: int = 50) -> LabelErrorsOut:
+        """The items whose ground truth is doubted most."""
+        path = f"/v1/projects/{project}/label-errors"
+        return self._send(LabelErrorsOut, "GET", path, params={"limit": limit}, retry=True)
+
+    def ask_again(self, project: str, items: Sequence[str]) -> AskedAgainOut:
+        """People look at these items once more."""
+        body = {"items": list(items)}
+        return self._send(AskedAgainOut, "POST", f"/v1/projects/{project}/label-errors/review", json=body)
 
     def work(
         self, project: str, *, by: str = "reviewer", tz: str = "UTC", since: datetime | None = None,

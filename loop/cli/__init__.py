@@ -23,6 +23,7 @@ import loop.cli.projects
 import loop.cli.recipes
 import loop.cli.people
 import loop.cli.functions
+import loop.cli.label_errors
 import loop.cli.comments
 import loop.cli.work
 import loop.cli.lots

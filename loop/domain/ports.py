@@ -60,6 +60,16 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a model said of an item, and when."""
+
+    prediction_id: str
+    model_id: str
+    created_at: datetime
+    detections: tuple[Detection, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StoredEmbedding:
     sequence: int  # grows with each prediction of the database; a keyset cursor
     prediction_id: str
@@ -262,6 +272,10 @@ class Predictions(Protocol):
     def latest_of(self, project_id: str, item_digest: str) -> Prediction | None: ...
     def latest_detections(self, project_id: str, digests: Sequence[str]) -> Mapping[str, tuple[Detection, ...]]:
         """Of the newest prediction of each item; items without one are left out."""
+        ...
+
+    def said_of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, list[Said]]:
+        """What every model said of each item, newest first; items without a prediction are left out."""
         ...
 
     def embeddings_after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredEmbedding]: ...

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import Conflict
 from loop.domain.item import Item
-from loop.domain.ports import Candidate, Served, StoredEmbedding
+from loop.domain.ports import Candidate, Said, Served, StoredEmbedding
 from loop.domain.prediction import Detection, Prediction
 from loop.domain.routing import Action, Decision
 from loop.domain.stage import Stage
@@ -102,6 +102,22 @@ class SqlPredictions:
                 .where(ranked.c.place == 1)
             )
             found.update((row.item_digest, row.detections) for row in self._connection.execute(wanted))
+        return found
+
+    def said_of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, list[Said]]:
+        wanted = (
+            predictions.c.item_digest, predictions.c.id, predictions.c.model_id, predictions.c.created_at,
+            predictions.c.detections,
+        )  # fmt: skip
+        found: dict[str, list[Said]] = {}
+        for part in in_parts(digests):
+            rows = self._connection.execute(
+                select(*wanted)
+                .where(predictions.c.project_id == project_id, predictions.c.item_digest.in_(part))
+                .order_by(predictions.c.created_at.desc(), predictions.c.id.desc())
+            )
+            for digest, *said in rows:
+                found.setdefault(digest, []).append(Said(*said))
         return found
 
     def embeddings_after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredEmbedding]:

@@ -1,4 +1,4 @@
-"""What the promotion gate asks the store beside the evaluations, on both databases."""
+"""What the promotion gate and the search for label errors ask the store, on both databases."""
 
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from tests.contract.records import (
     ODD,
     PROJECT,
     a_cycle,
+    a_prediction,
     a_submission,
     a_task,
     an_item,
@@ -73,3 +74,19 @@ def test_how_often_images_have_decided(store: Store) -> None:
         assert tx.cycles.count_judged(PROJECT, "a") == 2
         assert tx.cycles.count_judged(PROJECT, "c") == 0
         assert tx.cycles.count_judged("other", "a") == 0
+
+
+def test_what_models_said_of_items(store: Store) -> None:
+    """Newest first, of every model; an item without a prediction is left out."""
+    furnish(store, items=3, models=2)
+    made = [a_prediction(0, item=0), a_prediction(1, item=0, model=1, at=later(5)), a_prediction(2, item=1)]
+    with store.begin() as tx:
+        tx.predictions.add_all(made)
+    with store.read() as tx:
+        said = tx.predictions.said_of(PROJECT, [digest(number) for number in range(3)])
+        assert tx.predictions.said_of("other", [digest(0)]) == {}
+    assert {item: [one.prediction_id for one in all_] for item, all_ in said.items()} == {
+        digest(0): [made[1].id, made[0].id],
+        digest(1): [made[2].id],
+    }
+    assert (said[digest(0)][0].model_id, said[digest(0)][0].detections) == (made[1].model_id, made[1].detections)
