@@ -168,7 +168,11 @@ class Controller:
             cycle_id=cycle.id,
             reference_key=None,
             created_at=self.clock(),
-            notes={"metrics": dict(trained.metrics), "snapshot": cycle.snapshot_digest},
+            notes={
+                "metrics": dict(trained.metrics),
+                "snapshot": cycle.snapshot_digest,
+                "curves": [dict(epoch) for epoch in trained.curves],
+            },
         )
         version = self.registry.register(str(cycle.mlflow_run_id), model, trained.content)
         model = replace(model, mlflow_version=version)
@@ -191,12 +195,14 @@ class Controller:
             "images": len(entries),
             "set": digest_of("".join(entry.digest for entry in entries).encode()),
             "split": str(entries[0].split),
-            "candidate": self.blobs.put(judgement.to_bytes()),
+            "candidate": self.blobs.put(judgement.evaluation.to_bytes()),
+            "candidate_told": self.blobs.put(judgement.told),
         }
         if (champion := self._model(cycle, cycle.champion_id)) is not None:
             inferences = self._inferred(champion, entries, lambda share, _: report((2 + share) / 3, {}))
             before = judged(champion, inferences, entries, labels, recipe)
-            evaluation["champion"] = self.blobs.put(before.to_bytes())
+            evaluation["champion"] = self.blobs.put(before.evaluation.to_bytes())
+            evaluation["champion_told"] = self.blobs.put(before.told)
         return self._save(replace(cycle, step=Step.GATE, evaluation=evaluation, progress=0.0))
 
     def _inferred(self, model: ModelVersion, entries: Sequence[Entry], progress: Progress) -> list[Inference]:

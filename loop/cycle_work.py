@@ -31,9 +31,12 @@ class TrainingJob:
 
 @dataclass(frozen=True, slots=True)
 class TrainedWeights:
+    """curves: the figures of each epoch, oldest first."""
+
     content: bytes
     head: ModelHead
     metrics: Mapping[str, float]
+    curves: Sequence[Mapping[str, float]] = ()
 
 
 class Workshop(Protocol):

@@ -1,14 +1,27 @@
 """What a model version finds on the images of a snapshot, and how good that is."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from loop.domain.model import ModelVersion
-from loop.domain.prediction import Inference
+from loop.domain.prediction import Detection, Inference
 from loop.domain.recipe import Recipe
 from training.evaluate import Evaluation, Found, Truth, evaluate
 from training.snapshot import Entry
+from training.tide import error_costs
+
+SHOWN = 0.25  # score from which a detection is kept for people to look at
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """evaluation: its statistics. told: JSON, what each kind of error costs, and the detections of each image."""
+
+    evaluation: Evaluation
+    told: bytes
 
 
 def judged(
@@ -17,9 +30,31 @@ def judged(
     entries: Sequence[Entry],
     labels: tuple[str, ...],
     recipe: Recipe,
-) -> Evaluation:
+) -> Judgement:
     found = [_found_by(model, one, labels, recipe) for one in inferences]
-    return evaluate(found, [_truth_of(entry, labels) for entry in entries], n_classes=len(labels))
+    truth = [_truth_of(entry, labels) for entry in entries]
+    costs = error_costs(found, truth, n_classes=len(labels))
+    told = {
+        "errors": {str(kind): asdict(cost) for kind, cost in costs.items()},
+        "detections": [_shown(one, labels) for one in found],
+    }
+    return Judgement(evaluate(found, truth, n_classes=len(labels)), json.dumps(told).encode())
+
+
+def detections_told(told: bytes) -> list[list[Detection]]:
+    """Of each image, as `judged` kept them."""
+    return [
+        [Detection(label, score, (x1, y1, x2, y2)) for label, score, x1, y1, x2, y2 in image]
+        for image in json.loads(told)["detections"]
+    ]
+
+
+def _shown(found: Found, labels: tuple[str, ...]) -> list[list[object]]:
+    return [
+        [labels[int(label)], round(float(score), 4), *(round(float(value), 2) for value in box)]
+        for box, score, label in zip(found.boxes, found.scores, found.classes, strict=True)
+        if score >= SHOWN
+    ]
 
 
 def _found_by(model: ModelVersion, inference: Inference, labels: tuple[str, ...], recipe: Recipe) -> Found:

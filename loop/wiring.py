@@ -14,6 +14,7 @@ from loop.checking import Checking
 from loop.clips import Clips
 from loop.comments import Discussion
 from loop.controller import Controller, CycleSettings
+from loop.cycle_reports import CycleReports
 from loop.dispatching import Dispatcher
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock
@@ -92,6 +93,7 @@ class Services:
     lots: Lots
     rework: Rework
     controller: Controller
+    cycle_reports: CycleReports
     succession: Succession
     served_index: ServedIndex
     served_objects: ServedObjects
@@ -176,6 +178,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         recipes=Recipes(store, lambda: functions.names, utc_now),
         checking=checking,
         controller=controller,
+        cycle_reports=CycleReports(store, blobs),
         succession=Succession(store, blobs, administration, references, controller.registry, utc_now),
         served_index=served_index,
         duplicates=duplicates,

@@ -147,7 +147,7 @@ def train_entries(
         resume=True,
         decode=partial(_pixels, max_pixels=max_pixels),
     )
-    return TrainedWeights(trained.weights, trained.head, trained.metrics)
+    return TrainedWeights(trained.weights, trained.head, trained.metrics, trained.curves)
 
 
 def infer_blobs(

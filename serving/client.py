@@ -460,6 +460,10 @@ class Client:
     def cycle(self, project: str, cycle_id: str) -> CycleOut:
         return self._get(CycleOut, f"/v1/projects/{project}/cycles/{cycle_id}")
 
+    def cycle_report(self, project: str, cycle_id: str) -> str:
+        """One HTML page."""
+        return self._response("GET", f"/v1/projects/{project}/cycles/{cycle_id}/report", retry=True).text
+
     def follow_cycle(self, project: str, cycle_id: str, *, every_s: float = 0.5) -> Iterator[CycleOut]:
         """The cycle as it goes on; ends with the finished one."""
         while True:

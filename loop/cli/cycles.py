@@ -1,5 +1,6 @@
 """`askance cycle`: retraining."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,9 +15,12 @@ from loop.cli.command_line import (
     progress_bar,
     table_of,
 )
-from loop.domain.errors import CycleFailed
+from loop.cli.writing import writing
+from loop.domain.errors import CycleFailed, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from serving.api.schemas.models import CycleOut
 
 cycle_app = typer.Typer(no_args_is_help=True, help="Retraining: snapshot, train, evaluate, gate, promote.")
@@ -58,6 +62,35 @@ def cycle_list(project: ProjectOption, url: UrlOption = None, config: ConfigOpti
         for c in client.cycles(project).cycles:
             table.add_row(c.id, c.state, c.step, c.actor, c.reason, c.candidate_id or "-", c.error)
     console.print(table)
+
+
+@cycle_app.command("report")
+def cycle_report(
+    project: ProjectOption,
+    cycle: Annotated[
+        str | None, typer.Argument(help="Its id; the newest that was evaluated where none is named.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where to write it; CYCLE.html where none is named.")
+    ] = None,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """One HTML page: what a cycle learned, why its candidate was promoted or not, and what to label next."""
+    with client_of(config, url) as client:
+        known = cycle or _newest_evaluated(client.cycles(project).cycles, project)
+        page = client.cycle_report(project, known)
+    path = out or Path(f"{known}.html")
+    with writing("the report", path):
+        path.write_text(page, encoding="utf-8")
+    console.print(f"{path}: {len(page) // 1000} kB")
+
+
+def _newest_evaluated(cycles: "Sequence[CycleOut]", project: str) -> str:
+    for cycle in cycles:
+        if cycle.decision:
+            return cycle.id
+    raise NotFound(f"{project} has no cycle that was evaluated.", hint="Run one: askance cycle run.")
 
 
 def _report_cycle(cycle: "CycleOut") -> None:

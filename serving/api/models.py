@@ -3,10 +3,14 @@
 from contextlib import suppress
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from loop import loaded
+from loop.cycle_page import cycle_page
 from loop.domain.errors import NotFound
 from loop.settings import changed_options
 from serving.api.auth import Operator, Reader, Wired
@@ -30,6 +34,7 @@ from serving.api.schemas.models import (
     ShadowAnswersOut,
 )
 from serving.api.schemas.selections import RiskOut
+from serving.images import decode_image
 
 router = APIRouter(prefix="/v1/projects/{project_id}", tags=["models and cycles"])
 
@@ -179,6 +184,18 @@ def list_cycles(
         tx.projects.get(project_id)
         page = tx.cycles.page(project_id, after=after, limit=limit)
     return CyclePage(cycles=[cycle_out(c) for c in page], next=page[-1].id if len(page) == limit else None)
+
+
+@router.get("/cycles/{cycle_id}/report", response_class=HTMLResponse)
+def report(project_id: str, cycle_id: str, token: Operator, wired: Wired) -> HTMLResponse:
+    """One HTML page that needs nothing else: what was learned, why it was promoted or not, what to label next."""
+    found = wired.cycle_reports.of(project_id, cycle_id)
+    max_pixels = wired.settings.limits.max_image_pixels
+
+    def pixels(digest: str) -> NDArray[np.uint8]:
+        return decode_image(wired.blobs.get(digest), max_pixels=max_pixels)[1]
+
+    return HTMLResponse(cycle_page(found, pixels), headers={"X-Content-Type-Options": "nosniff"})
 
 
 @router.get("/cycles/{cycle_id}")

@@ -1,0 +1,104 @@
+"""The report on a cycle: one page that says what was learned, why it was promoted or not, and what to label next."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+from loop.cycle_reports import ClassRow, ErrorRow, advised
+from loop.domain.cycle import Cycle, CycleState, Step
+from loop.domain.identity import digest_of
+from tests.api.conftest import Service, picture
+from tests.api.test_recipes import BOX, Bench, _working, cycled
+from tests.api.test_review import leased, submit
+from tests.contract.records import a_cycle
+from tests.tiny_models import tiny_weights
+
+
+class _Text(HTMLParser):
+    """What a reader sees, and what the page loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.loaded: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loaded += [str(value) for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def read(page: str) -> _Text:
+    parser = _Text()
+    parser.feed(page)
+    return parser
+
+
+@pytest.fixture
+def cycle(service: Service) -> Cycle:
+    """Refused: the candidate finds what the champion finds."""
+    for seed in range(60):
+        service.predict(picture(seed), params={"source": "<script>belt</script>"})
+        (task,) = leased(service)
+        assert submit(service, task, [BOX] if seed % 3 else []).status_code == 200
+    bench = Bench({digest_of(tiny_weights()): ("circle", "square", "bar")})
+    return cycled(_working(service.services.controller, bench))
+
+
+def report(service: Service, cycle_id: str, role: str = "operator"):
+    return service.call("GET", f"/v1/projects/shapes/cycles/{cycle_id}/report", role)
+
+
+def test_it_says_what_was_decided_and_why(service: Service, cycle: Cycle) -> None:
+    """Every clause with its figures, the labels with their boxes, errors by kind; and what to do next."""
+    answer = report(service, cycle.id)
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+    page = read(answer.text)
+    text = " ".join(" ".join(page.text).split())
+    assert "the candidate was refused" in text
+    for clause in cycle.decision["clauses"]:
+        assert " ".join(clause["detail"].split()) in text
+    for label in ("circle", "square", "bar"):
+        assert label in text
+    assert "background" in text and "The candidate did not pass" in text
+
+
+def test_it_loads_nothing_and_runs_nothing(service: Service, cycle: Cycle) -> None:
+    """Pictures are in it; what callers named is text, whatever it looks like."""
+    page = read(report(service, cycle.id).text)
+    assert all(one.startswith("data:image/") for one in page.loaded)
+    assert "script" not in page.tags
+
+
+def test_a_cycle_that_was_not_evaluated_has_none(service: Service) -> None:
+    with service.services.store.begin() as tx:
+        tx.cycles.add(a_cycle(1, project_id="shapes"))
+    answer = report(service, a_cycle(1).id)
+    assert answer.status_code == 409 and "not been evaluated" in answer.json()["detail"]
+    assert report(service, "cycle_none").status_code == 404
+
+
+def test_only_operators_read_it(service: Service, cycle: Cycle) -> None:
+    """It shows images that models are judged by."""
+    assert [report(service, cycle.id, role).status_code for role in ("reviewer", "producer")] == [403, 403]
+
+
+def test_advice_names_the_labels_that_lack_boxes_and_what_no_image_judges() -> None:
+    """The weakest of those with few boxes first."""
+    rows = [
+        ClassRow("cat", 400, 50, 0.5, 0.6),
+        ClassRow("dog", 20, 30, 0.2, 0.3),
+        ClassRow("owl", 10, 30, 0.2, 0.1),
+        ClassRow("elk", 10, 0, None, None),
+    ]
+    errors = [ErrorRow("missed", 3, 9, 0.2), ErrorRow("duplicate", 1, 1, 0.0)]
+    done = Cycle(
+        id="c", project_id="p", state=CycleState.PROMOTED, step=Step.DONE, actor="a", reason="r", recipe={},
+        created_at=a_cycle().created_at, updated_at=a_cycle().created_at,
+    )  # fmt: skip
+    told = advised(done, rows, errors, judged=50)
+    assert [line.split(":")[0] for line in told[:2]] == ["Label more owl", "Label more dog"]
+    assert "elk" in told[2] and "missed" in told[3] and len(told) == 4
