@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 import numpy as np
 
@@ -144,10 +145,12 @@ class CycleReports:
 def advised(cycle: Cycle, classes: Sequence[ClassRow], errors: Sequence[ErrorRow], *, judged: int) -> list[str]:
     """What to label next, the most useful first."""
     known = [row for row in classes if row.after is not None]
-    weak = sorted((row for row in known if row.train_boxes < _FEW_BOXES), key=lambda row: (row.after or 0.0, row.label))
+    usual = float(np.mean([row.after for row in known])) if known else 0.0
+    weak = [row for row in known if row.train_boxes < _FEW_BOXES and (row.after or 0.0) <= usual]
+    weak.sort(key=lambda row: (row.after or 0.0, row.label))
     told = [
         f"Label more {row.label}: {row.train_boxes} boxes to train on give an AP of {row.after:.2f}. "
-        f"askance select --filter label={row.label} finds images where the model sees it."
+        f"askance select --filter {quote(f'label={row.label}')} finds images where the model sees it."
         for row in weak[:_NAMED]
     ]
     unseen = [row.label for row in classes if not row.judged_boxes]
@@ -168,7 +171,7 @@ def advised(cycle: Cycle, classes: Sequence[ClassRow], errors: Sequence[ErrorRow
 
 
 _OF_ERRORS = {
-    "missed": "Objects that are missed cost most: choose what the model is unsure of (askance select --strategy entropy)",
+    "missed": "Objects that are missed cost most: choose what it is unsure of (askance select --strategy entropy)",
     "background": "Detections of nothing cost most: label images without objects, too",
     "classification": "Confused labels cost most: look at the guidelines, and at askance label-errors",
     "localisation": "Badly placed boxes cost most: look at how tightly people draw, and at askance label-errors",
