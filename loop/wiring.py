@@ -48,6 +48,7 @@ from loop.standings import Standings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.succession import Succession
+from loop.triggers import Triggers
 from loop.video import FfmpegVideos
 from loop.webhooks import Deliverer, DeliverySettings, Webhooks
 from loop.work import WorkReports
@@ -94,6 +95,7 @@ class Services:
     rework: Rework
     controller: Controller
     cycle_reports: CycleReports
+    triggers: Triggers
     succession: Succession
     served_index: ServedIndex
     served_objects: ServedObjects
@@ -141,6 +143,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         store, blobs, workshop, val_share=settings.training.val_share, limit=settings.selection.reference_limit
     )
     controller = _controller(settings, administration, references)
+    drift = DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom)
     rarity = Rarities(store).of
     served_index = ServedIndex(store, settings.data_dir / "index")
     oversight = Oversight(store, utc_now)
@@ -185,7 +188,14 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         label_errors=LabelErrors(store, blobs, oversight.reopen_item, utc_now, os.urandom),
         served_objects=ServedObjects(store, settings.data_dir / "index-objects"),
         risks=risks,
-        drift=DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom),
+        drift=drift,
+        triggers=Triggers(
+            store,
+            controller.request,
+            lambda project_id: None,
+            lambda project_id: drift.status(project_id).alarm,
+            utc_now,
+        ),
         selector=Selector(
             store,
             blobs,

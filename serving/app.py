@@ -190,6 +190,7 @@ class Worker:
             ("risk", _giving_way(self._learn_risk), _LEARN_SECONDS),
             ("webhooks", _giving_way(self._send_webhooks), _WORK_SECONDS),
             ("drift", _giving_way(self._look_for_drift), _DRIFT_SECONDS),
+            ("triggers", _giving_way(self._pull_triggers), _DRIFT_SECONDS),
             ("deadlines", _giving_way(self._sound_alarms), _DEADLINE_SECONDS),
             ("answers", _giving_way(self._follow_answers), _DEADLINE_SECONDS),
             ("work to be done anew", _giving_way(self._do_anew), _DEADLINE_SECONDS),
@@ -272,6 +273,10 @@ class Worker:
     def _send_webhooks(self, _: Controller) -> None:
         """Until the service stops."""
         self._services.dispatcher.run(self._stop)
+
+    def _pull_triggers(self, _: Controller) -> None:
+        """Of projects that retrain by themselves."""
+        self._services.triggers.look()
 
     def _look_for_drift(self, _: Controller) -> None:
         """In the predictions since the last look."""

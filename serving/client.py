@@ -57,6 +57,7 @@ from serving.api.schemas.recipes import RecipeOut, RecipeOutcomeOut, RecipeVersi
 from serving.api.schemas.review import CheckOut, DraftSavedOut, LeaseOut, ReopenedOut, SubmissionOut
 from serving.api.schemas.selections import RiskOut, SelectionIn, SelectionOut, SelectionPage
 from serving.api.schemas.shapes import ShapeIO
+from serving.api.schemas.triggers import TriggersOut
 from serving.api.schemas.webhooks import (
     DeliveryDetailOut,
     DeliveryOut,
@@ -459,6 +460,14 @@ class Client:
 
     def cycle(self, project: str, cycle_id: str) -> CycleOut:
         return self._get(CycleOut, f"/v1/projects/{project}/cycles/{cycle_id}")
+
+    def triggers(self, project: str) -> TriggersOut:
+        """What asks for a cycle by itself."""
+        return self._get(TriggersOut, f"/v1/projects/{project}/triggers")
+
+    def change_triggers(self, project: str, **changes: object) -> TriggersOut:
+        """None takes a trigger away; what is not named stays."""
+        return self._send(TriggersOut, "PATCH", f"/v1/projects/{project}/triggers", json=changes)
 
     def cycle_report(self, project: str, cycle_id: str) -> str:
         """One HTML page."""

@@ -86,6 +86,51 @@ def cycle_report(
     console.print(f"{path}: {len(page) // 1000} kB")
 
 
+@cycle_app.command("triggers")
+def cycle_triggers(
+    project: ProjectOption,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE, several times; off takes it away: --set reviewed=200 --set drift=yes."),
+    ] = None,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """What asks for a cycle by itself, and what it waits for now."""
+    changes = dict(_change(one) for one in set_ or [])
+    with client_of(config, url) as client:
+        found = client.change_triggers(project, **changes) if changes else client.triggers(project)
+    table = table_of("trigger", "set to", "now")
+    known = found.situation.model_dump()
+    for name, value in found.rules.model_dump().items():
+        shown = "off" if value is None or value is False else "on" if value is True else f"{value:g}"
+        now = known.get(name)
+        table.add_row(name, shown, "" if now is None else str(now))
+    console.print(table)
+    for reason in found.reasons:
+        console.print(f"a cycle is asked for: {reason}", markup=False)
+    if found.waiting:
+        console.print(f"waiting: {found.waiting}", markup=False)
+
+
+_WORDS: dict[str, bool | None] = {"off": None, "no": False, "yes": True}
+
+
+def _change(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"--set {text!r} is not NAME=VALUE, for example reviewed=200.")
+    if name == "drift":
+        return name, value in ("yes", "on", "true")
+    if value in _WORDS:
+        return name, _WORDS[value]
+    try:
+        number = float(value)
+    except ValueError:
+        raise typer.BadParameter(f"--set {text!r}: {value!r} is no number; off takes a trigger away.") from None
+    return name, int(number) if number.is_integer() and not name.endswith("hours") else number
+
+
 def _newest_evaluated(cycles: "Sequence[CycleOut]", project: str) -> str:
     for cycle in cycles:
         if cycle.decision:

@@ -34,6 +34,7 @@ from loop.domain.rules import Scene
 from loop.domain.sampled import Predicted, Sampled
 from loop.domain.selection import PickedItem, Selection
 from loop.domain.settling import WorkAgreement
+from loop.domain.triggers import TriggerRules
 from loop.domain.truth import GroundTruth, Shape
 from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
 
@@ -443,6 +444,10 @@ class Submissions(Protocol):
         """How many those are."""
         ...
 
+    def count_corrected_since(self, project_id: str, moment: datetime | None) -> int:
+        """Items of which a prediction had to be corrected by an answer that settled them after `moment`."""
+        ...
+
     def failed_items(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
         """Those of the items of which some prediction, by whichever model, had to be corrected by the answer that
         settled them."""
@@ -846,6 +851,12 @@ class Cycles(Protocol):
     def count_judged(self, project_id: str, evaluation_set: str) -> int:
         """How many cycles have come to a verdict of the gate on just this set of images (`evaluation["set"]`)."""
         ...
+
+    def triggers(self, project_id: str) -> TriggerRules:
+        """What asks for a cycle by itself; nothing where nobody has set it."""
+        ...
+
+    def save_triggers(self, project_id: str, rules: TriggerRules) -> None: ...
 
     def save(self, cycle: Cycle) -> None: ...
 

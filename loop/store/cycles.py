@@ -1,12 +1,15 @@
 """Cycles and their progress."""
 
+from dataclasses import asdict
+
 from sqlalchemy import Connection, select, update
 
 from loop.domain.cycle import Cycle
 from loop.domain.errors import Conflict, CycleRunning
+from loop.domain.triggers import TriggerRules
 from loop.store.configuration import raise_revision
-from loop.store.schema import UNFINISHED_CYCLE, cycles
-from loop.store.statements import columns, inserted, newest_first, one
+from loop.store.schema import UNFINISHED_CYCLE, cycles, triggers
+from loop.store.statements import columns, first, inserted, newest_first, one, replaced
 
 # What a cycle is from its first row on.
 _FIXED = frozenset({"id", "project_id", "actor", "reason", "recipe", "created_at"})
@@ -51,6 +54,13 @@ class SqlCycles:
         of_project = select(cycles.c.evaluation, cycles.c.decision).where(cycles.c.project_id == project_id)
         rows = self._connection.execute(of_project)
         return sum(bool(decision) and evaluation.get("set") == evaluation_set for evaluation, decision in rows)
+
+    def triggers(self, project_id: str) -> TriggerRules:
+        row = first(self._connection, triggers, project_id=project_id)
+        return TriggerRules() if row is None else TriggerRules(**row.rules)
+
+    def save_triggers(self, project_id: str, rules: TriggerRules) -> None:
+        replaced(self._connection, triggers, {"project_id": project_id, "rules": asdict(rules)})
 
     def save(self, cycle: Cycle) -> None:
         """Write how far an unfinished cycle is; actor, reason and recipe never change.

@@ -535,6 +535,13 @@ cost_rates = Table(
     CheckConstraint("per_hour >= 0", name="rate_counts"),
 )
 
+triggers = Table(
+    "triggers",
+    metadata,
+    Column("project_id", PlainText, ForeignKey("projects.id"), primary_key=True),
+    Column("rules", OBJECT, nullable=False),
+)
+
 comments = Table(
     "comments",
     metadata,

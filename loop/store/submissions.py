@@ -96,6 +96,15 @@ class SqlSubmissions:
         counted = _of_reviewed(select(func.count(submissions.c.id)), project_id, model_id)
         return int(self._connection.scalars(counted).one())
 
+    def count_corrected_since(self, project_id: str, moment: datetime | None) -> int:
+        corrected = select(submissions.c.item_digest, submissions.c.corrections).where(
+            submissions.c.project_id == project_id, submissions.c.settles
+        )
+        if moment is not None:
+            corrected = corrected.where(submissions.c.created_at > moment)
+        rows = self._connection.execute(corrected)
+        return len({digest for digest, errors in rows if any(errors.values())})
+
     def failed_items(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
         found: set[str] = set()
         for part in in_parts(digests):

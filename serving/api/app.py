@@ -33,6 +33,7 @@ from serving.api import (
     recipes,
     selections,
     tasks,
+    triggers,
     webhooks,
     work,
 )
@@ -81,8 +82,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
         # work before items: /items/ambiguous is no digest.
-        predictions, tasks, work, items, objects, duplicates, label_errors, projects, recipes, models, annotations,
-        selections, drift, maps, people, golden, groups, lots, comments, webhooks, functions, health,
+        predictions, tasks, work, items, objects, duplicates, label_errors, projects, recipes, models, triggers,
+        annotations, selections, drift, maps, people, golden, groups, lots, comments, webhooks, functions, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

@@ -1,0 +1,53 @@
+"""What asks for a cycle by itself."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from loop.domain.cycle import CycleState
+from serving.api.schemas.wire import In, Out
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Hours = Annotated[float, Field(ge=0, le=10_000)]
+
+
+class TriggerRulesOut(Out):
+    reviewed: int | None = Field(description="items reviewed since the last cycle")
+    corrected: int | None = Field(description="items corrected since the last cycle")
+    failure_rate: float | None = Field(description="of production, exceeded by the lower end of its interval")
+    drift: bool = Field(description="while the drift alarm is on")
+    every_hours: float | None = Field(description="after the last cycle ended")
+    least_new: int = Field(description="newly reviewed items that a cycle needs, whatever asks for it")
+    quiet_hours: float = Field(description="after a cycle ended, in which nothing asks for another")
+    failed_hours: float = Field(description="the same after one that failed")
+
+
+class TriggersIn(In):
+    """What is not named stays; null takes a trigger away."""
+
+    reviewed: Count | None = None
+    corrected: Count | None = None
+    failure_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    drift: bool = False
+    every_hours: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    least_new: Count = 20
+    quiet_hours: Hours = 1.0
+    failed_hours: Hours = 24.0
+
+
+class SituationOut(Out):
+    running: str | None = Field(description="the cycle that is under way")
+    ended_at: datetime | None = Field(description="of the last cycle")
+    ended_as: CycleState | None
+    reviewed: int
+    corrected: int
+    failure_rate: float | None = Field(description="the lower end; null where it is not known or not looked at")
+    drift: bool
+
+
+class TriggersOut(Out):
+    rules: TriggerRulesOut
+    situation: SituationOut
+    reasons: list[str] = Field(description="why a cycle would be asked for now")
+    waiting: str = Field(description="why none is")

@@ -1,0 +1,31 @@
+"""Cycles that nobody has to ask for."""
+
+from fastapi import APIRouter
+
+from loop.triggers import TriggerStatus
+from serving.api.auth import Operator, Wired
+from serving.api.schemas.triggers import SituationOut, TriggerRulesOut, TriggersIn, TriggersOut
+
+router = APIRouter(prefix="/v1/projects/{project_id}/triggers", tags=["models and cycles"])
+
+
+@router.get("")
+def triggers(project_id: str, token: Operator, wired: Wired) -> TriggersOut:
+    """What asks for a cycle by itself, what is known now, and what a look would do."""
+    return _out(wired.triggers.status(project_id))
+
+
+@router.patch("")
+def change_triggers(project_id: str, body: TriggersIn, token: Operator, wired: Wired) -> TriggersOut:
+    """From the next look on, which comes within seconds."""
+    wired.triggers.change(token, project_id, body.model_dump(exclude_unset=True))
+    return _out(wired.triggers.status(project_id))
+
+
+def _out(status: TriggerStatus) -> TriggersOut:
+    return TriggersOut(
+        rules=TriggerRulesOut.model_validate(status.rules),
+        situation=SituationOut.model_validate(status.situation),
+        reasons=list(status.verdict.reasons),
+        waiting=status.verdict.waiting,
+    )

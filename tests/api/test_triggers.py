@@ -1,0 +1,71 @@
+"""Cycles that nobody has to ask for, over HTTP and through the loop that looks."""
+
+from dataclasses import replace
+
+from loop.domain.cycle import CycleState
+from tests.api.conftest import Service, picture
+from tests.api.test_review import BOX, leased, submit
+
+PATH = "/v1/projects/shapes/triggers"
+
+
+def reviewed(service: Service, count: int, first: int = 0) -> None:
+    for seed in range(first, first + count):
+        service.predict(picture(seed))
+        (task,) = leased(service)
+        assert submit(service, task, [BOX]).status_code == 200
+
+
+def cycles(service: Service) -> list[dict]:
+    return service.call("GET", "/v1/projects/shapes/cycles").json()["cycles"]
+
+
+def test_nothing_asks_where_nothing_is_set(service: Service) -> None:
+    reviewed(service, 3)
+    found = service.call("GET", PATH).json()
+    assert found["reasons"] == [] and "no trigger is set" in found["waiting"]
+    assert found["situation"]["reviewed"] == found["situation"]["corrected"] == 3
+    assert service.services.triggers.look() == []
+
+
+def test_a_trigger_asks_once_with_its_reason(service: Service) -> None:
+    """The cycle names the reason; while it is under way nothing asks for another, and after it only what is new."""
+    body = {"reviewed": 3, "least_new": 2, "quiet_hours": 0}
+    assert service.call("PATCH", PATH, json=body).json()["rules"]["reviewed"] == 3
+    reviewed(service, 2)
+    assert service.services.triggers.look() == []
+    reviewed(service, 1, first=2)
+    (begun,) = service.services.triggers.look()
+    assert service.services.triggers.look() == []
+    (cycle,) = cycles(service)
+    assert (cycle["id"], cycle["actor"]) == (begun.id, "trigger")
+    assert cycle["reason"] == "3 items were reviewed since the last cycle"
+    assert begun.id in service.call("GET", PATH).json()["waiting"]
+    now = service.services.clock()
+    with service.services.store.begin() as tx:
+        tx.cycles.save(replace(begun, state=CycleState.REFUSED, finished_at=now, updated_at=now))
+    assert service.services.triggers.look() == []
+    assert service.call("GET", PATH).json()["situation"]["reviewed"] == 0
+    reviewed(service, 3, first=3)
+    assert len(service.services.triggers.look()) == 1
+
+
+def test_changes_name_what_changes_and_null_takes_away(service: Service) -> None:
+    service.call("PATCH", PATH, json={"reviewed": 7, "drift": True})
+    rules = service.call("PATCH", PATH, json={"reviewed": None, "every_hours": 24}).json()["rules"]
+    assert (rules["reviewed"], rules["drift"], rules["every_hours"]) == (None, True, 24)
+    kinds = [event["kind"] for event in service.call("GET", "/v1/projects/shapes/events").json()["events"]]
+    assert kinds.count("triggers.changed") == 2
+
+
+def test_what_makes_no_sense_is_refused(service: Service) -> None:
+    for body in ({"reviewed": 0}, {"failure_rate": 1}, {"every_hours": -1}, {"weekly": True}):
+        answer = service.call("PATCH", PATH, json=body)
+        assert answer.status_code == 422, body
+    assert service.call("GET", "/v1/projects/none/triggers").status_code == 404
+
+
+def test_only_operators_may(service: Service) -> None:
+    for role in ("reviewer", "producer"):
+        assert service.call("GET", PATH, role).status_code == 403
+        assert service.call("PATCH", PATH, role, json={"reviewed": 3}).status_code == 403
