@@ -6,14 +6,16 @@ a process that dies in between does that step again and nothing else.
 
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 
 from loop.cycle_work import EVALUATION_FLOOR, Progress, RunRegistry, TrainedWeights, TrainingJob, Workshop
 from loop.domain.cycle import Cycle, CycleState, Step
-from loop.domain.errors import AskanceError, BadDataset, CycleFailed
+from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed
 from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelVersion, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store
@@ -30,6 +32,8 @@ from training.promotion import decide
 from training.snapshot import Entry, Snapshot, detectable, freeze
 
 log = logging.getLogger("askance.cycle")
+
+_LOOK_SECONDS = 3.0  # from one look whether a cycle was cancelled to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,21 @@ class Controller:
             tx.events.add(Event("cycle.queued", project_id, actor, {"cycle_id": cycle.id, "reason": reason}, now))
         return cycle
 
+    def cancel(self, project_id: str, cycle_id: str, actor: str, reason: str) -> Cycle:
+        """The cycle ends as failed, with who ended it and why; what works on it stops within seconds. A promotion that
+        was asked for goes on. Raises NotFound, and Conflict where it has ended."""
+        now = self.clock()
+        with self.store.begin() as tx:
+            cycle = tx.cycles.get(project_id, cycle_id)
+            if cycle.state.finished:
+                raise Conflict(f"{cycle_id} was {cycle.state} already.", hint="Nothing to do.", cycle=cycle_id)
+            cycle = replace(
+                cycle, state=CycleState.FAILED, error=f"cancelled by {actor}: {reason}", finished_at=now, updated_at=now
+            )
+            tx.cycles.save(cycle)
+            tx.events.add(_finished_event(cycle, actor, now))
+        return cycle
+
     # --- working it off ------------------------------------------------------------------------------
 
     def advance(self, cycle: Cycle, stopping: Callable[[], bool] = lambda: False) -> Cycle:
@@ -96,9 +115,13 @@ class Controller:
         }
         try:
             return steps[cycle.step](cycle)
+        except Cancelled:
+            return self._put_away(cycle)
         except Exception as error:
             if stopping():
                 return cycle
+            if (ended := self._stored(cycle)).state.finished:  # while the step went wrong, or because of it
+                return self._put_away(ended)
             if isinstance(error, AskanceError):
                 return self._failed(cycle, str(error))
             log.exception("cycle %s failed in step %s", cycle.id, cycle.step)
@@ -172,6 +195,7 @@ class Controller:
                 "metrics": dict(trained.metrics),
                 "snapshot": cycle.snapshot_digest,
                 "curves": [dict(epoch) for epoch in trained.curves],
+                "batch": trained.batch or cycle.recipe.get("batch"),
             },
         )
         version = self.registry.register(str(cycle.mlflow_run_id), model, trained.content)
@@ -280,10 +304,14 @@ class Controller:
         self.registry.artifact(run_id, "decision.json", json.dumps(decision, indent=1).encode())
 
     def _reporter(self, cycle: Cycle) -> Progress:
-        shown = 0.0
+        shown, looked_at = 0.0, time.monotonic()
 
         def report(share: float, figures: Mapping[str, float]) -> None:
-            nonlocal shown
+            nonlocal shown, looked_at
+            if time.monotonic() - looked_at > _LOOK_SECONDS:
+                looked_at = time.monotonic()
+                if self._stored(cycle).state.finished:
+                    raise Cancelled("the cycle was cancelled.")
             if figures and cycle.mlflow_run_id is not None:
                 self.registry.metrics(cycle.mlflow_run_id, figures, step=round(share * 1000))
             if share - shown >= 0.02 or share >= 1.0:
@@ -305,17 +333,23 @@ class Controller:
             cycle = replace(cycle, step=Step.DONE)
         with self.store.begin() as tx:
             tx.cycles.save(cycle)
-            body = {"cycle_id": cycle.id, "state": state, "candidate_id": cycle.candidate_id, "error": error}
-            tx.events.add(Event("cycle.finished", cycle.project_id, cycle.actor, body, now))
+            tx.events.add(_finished_event(cycle, cycle.actor, now))
+        return self._put_away(cycle)
+
+    def _put_away(self, cycle: Cycle) -> Cycle:
+        """What a cycle leaves outside the database, when it has ended."""
+        cycle = self._stored(cycle)
         if cycle.mlflow_run_id is not None:
-            self.registry.finish(cycle.mlflow_run_id, state is not CycleState.FAILED)
+            self.registry.finish(cycle.mlflow_run_id, cycle.state is not CycleState.FAILED)
         self.workshop.clean(cycle.id)
         return cycle
 
-    def _failed(self, cycle: Cycle, error: str) -> Cycle:
+    def _stored(self, cycle: Cycle) -> Cycle:
         with self.store.read() as tx:
-            cycle = tx.cycles.get(cycle.project_id, cycle.id)
-        return self._finished(cycle, CycleState.FAILED, error)
+            return tx.cycles.get(cycle.project_id, cycle.id)
+
+    def _failed(self, cycle: Cycle, error: str) -> Cycle:
+        return self._finished(self._stored(cycle), CycleState.FAILED, error)
 
     def _project(self, cycle: Cycle) -> Project:
         with self.store.read() as tx:
@@ -341,6 +375,17 @@ class Controller:
 
 def _sides(snapshot: Snapshot) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
     return snapshot.training_entries, snapshot.evaluation_entries
+
+
+class Cancelled(Conflict):
+    """Somebody ended the cycle while a step of it was under way."""
+
+
+def _finished_event(cycle: Cycle, actor: str, now: datetime) -> Event:
+    body = {
+        "cycle_id": cycle.id, "state": cycle.state, "candidate_id": cycle.candidate_id, "error": cycle.error
+    }  # fmt: skip
+    return Event("cycle.finished", cycle.project_id, actor, body, now)
 
 
 def _figures(evaluation: Evaluation | None) -> dict[str, float]:

@@ -31,12 +31,13 @@ class TrainingJob:
 
 @dataclass(frozen=True, slots=True)
 class TrainedWeights:
-    """curves: the figures of each epoch, oldest first."""
+    """curves: the figures of each epoch, oldest first. batch: images a step that memory sufficed for; 0: not told."""
 
     content: bytes
     head: ModelHead
     metrics: Mapping[str, float]
     curves: Sequence[Mapping[str, float]] = ()
+    batch: int = 0
 
 
 class Workshop(Protocol):

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from loop.cycle_work import EVALUATION_FLOOR, Progress, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle
 from loop.domain.embedding_map import Drawn
-from loop.domain.errors import CycleFailed, MapFailed, Unavailable
+from loop.domain.errors import CycleFailed, MapFailed, OutOfMemory, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs
@@ -43,9 +43,22 @@ class RayWorkshop:
     blobs: Blobs
 
     def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
+        """Where memory does not suffice, again with half as many images a step, in a process of its own each time."""
+        settings = self.settings.training
+        given = {name: value for name, value in job.recipe.items() if name != "mode"}
+        recipe = TrainingRecipe.from_json(given | {"device": settings.device, "workers": settings.workers})
+        while True:
+            try:
+                return replace(self._trained(job, recipe, progress), batch=recipe.batch)
+            except OutOfMemory as error:
+                if recipe.batch == 1:
+                    raise
+                recipe = replace(recipe, batch=recipe.batch // 2)
+                log.warning("%s: %s It is tried again with %d images a step.", job.cycle_id, error.detail, recipe.batch)
+
+    def _trained(self, job: TrainingJob, recipe: TrainingRecipe, progress: Progress) -> TrainedWeights:
         settings = self.settings.training
         folder = self._folder(job.cycle_id)
-        recipe = {name: value for name, value in job.recipe.items() if name != "mode"}
         trained: TrainedWeights = run_in_ray(
             train_entries,
             start=self.blobs.get(job.start_key) if job.start_key else None,
@@ -54,7 +67,7 @@ class RayWorkshop:
             renamed=job.renamed,
             paths=[self._materialised(folder, entry.digest, entry.media_type) for entry in job.train],
             entries=job.train,
-            recipe=TrainingRecipe.from_json(recipe | {"device": settings.device, "workers": settings.workers}),
+            recipe=recipe,
             workdir=folder / "run",
             max_pixels=self.settings.limits.max_image_pixels,
             num_cpus=settings.num_cpus,

@@ -469,6 +469,11 @@ class Client:
         """None takes a trigger away; what is not named stays."""
         return self._send(TriggersOut, "PATCH", f"/v1/projects/{project}/triggers", json=changes)
 
+    def cancel_cycle(self, project: str, cycle_id: str, reason: str = "cancelled by hand") -> CycleOut:
+        """It ends as failed; the champion stays."""
+        path = f"/v1/projects/{project}/cycles/{cycle_id}/cancel"
+        return self._send(CycleOut, "POST", path, json={"reason": reason})
+
     def cycle_report(self, project: str, cycle_id: str) -> str:
         """One HTML page."""
         return self._response("GET", f"/v1/projects/{project}/cycles/{cycle_id}/report", retry=True).text

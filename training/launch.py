@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from loop.domain.errors import AskanceError, CycleFailed, Unavailable
+from loop.domain.errors import AskanceError, CycleFailed, OutOfMemory, Unavailable
 
 log = logging.getLogger("askance.launch")
 
@@ -38,8 +38,8 @@ def run_in_ray(
     beside a gateway and two detectors of 0.5 each.
 
     An AskanceError of the function is raised here as it is; any other, and the death of its process (as by running
-    out of memory) or machine, as CycleFailed with the reason. Nothing is tried twice. Raises Unavailable where
-    this process is not connected to Ray.
+    out of memory: OutOfMemory) or machine, as CycleFailed with the reason. Nothing is tried twice. Raises Unavailable
+    where this process is not connected to Ray.
     """
     import ray
     from ray.exceptions import RayError
@@ -102,7 +102,7 @@ def _failure(error: Exception) -> CycleFailed:
     from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, TaskCancelledError, WorkerCrashedError
 
     if isinstance(error, OutOfMemoryError):
-        return CycleFailed(
+        return OutOfMemory(
             "the machine ran out of memory, and Ray ended the task.",
             hint="Lower training.batch or training.image_size, or give the machine more memory.",
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import nn
 
-from loop.domain.errors import AskanceError, BadDataset, BadWeights, CycleFailed, UnknownLabel
+from loop.domain.errors import AskanceError, BadDataset, BadWeights, CycleFailed, OutOfMemory, UnknownLabel
 from loop.domain.model import ModelHead
 from training import networks
 from training.head import checked_image_size, checked_labels
@@ -56,8 +56,8 @@ def train(
     decode: how the service reads images, so that training sees the same pixels; None: OpenCV's way.
     Changes settings of the process (random state, torch threads): give it one of its own (training.launch).
 
-    Raises BadWeights, BadDataset, UnknownLabel for inputs that cannot be used, CycleFailed where memory does not
-    suffice or the training diverges. What `progress` raises ends the run.
+    Raises BadWeights, BadDataset, UnknownLabel for inputs that cannot be used, OutOfMemory where memory does not
+    suffice, CycleFailed where the training diverges. What `progress` raises ends the run.
     """
     head, state = read_weights(start)
     if head.backend != "ultralytics":
@@ -158,7 +158,7 @@ def _failure(error: Exception, recipe: TrainingRecipe, size: int) -> CycleFailed
         sign in reason.lower() for sign in ("out of memory", "not enough memory", "can't allocate memory")
     )
     if memory:
-        return CycleFailed(
+        return OutOfMemory(
             f"the training ran out of memory at {recipe.batch} images of {size} pixels a step.",
             hint="Lower training.batch or training.image_size, or train on a larger machine.",
         )

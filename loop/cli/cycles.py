@@ -86,6 +86,20 @@ def cycle_report(
     console.print(f"{path}: {len(page) // 1000} kB")
 
 
+@cycle_app.command("cancel")
+def cycle_cancel(
+    project: ProjectOption,
+    cycle: Annotated[str, typer.Argument(help="Its id.")],
+    reason: Annotated[str, typer.Option(help="Kept with the cycle.")] = "cancelled by hand",
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """End a cycle that is under way; the champion stays."""
+    with client_of(config, url) as client:
+        ended = client.cancel_cycle(project, cycle, reason)
+    console.print(f"{ended.id}: {ended.error}", markup=False)
+
+
 @cycle_app.command("triggers")
 def cycle_triggers(
     project: ProjectOption,

@@ -163,6 +163,10 @@ class CycleFailed(AskanceError):
     code, title = "cycle-failed", "The cycle failed"
 
 
+class OutOfMemory(CycleFailed):
+    """Fewer images a step may be the cure."""
+
+
 class MapFailed(AskanceError):
     code, title = "map-failed", "The map could not be drawn"
 

@@ -1,11 +1,13 @@
 """Model versions, promotions, rollouts, cycles."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
@@ -17,6 +19,7 @@ from serving.api.auth import Operator, Reader, Wired
 from serving.api.bodies import read_body
 from serving.api.presenters import cycle_out, model_out, shadow_answer_out
 from serving.api.schemas.models import (
+    CancelIn,
     ConfiguredOut,
     CycleIn,
     CycleOut,
@@ -37,6 +40,9 @@ from serving.api.schemas.selections import RiskOut
 from serving.images import decode_image
 
 router = APIRouter(prefix="/v1/projects/{project_id}", tags=["models and cycles"])
+
+_FOLLOW_SECONDS = 0.5
+_HEARTBEAT_SECONDS = 15.0  # so that no proxy takes the silence of a long training for the end
 
 
 @router.get("/models")
@@ -196,6 +202,45 @@ def report(project_id: str, cycle_id: str, token: Operator, wired: Wired) -> HTM
         return decode_image(wired.blobs.get(digest), max_pixels=max_pixels)[1]
 
     return HTMLResponse(cycle_page(found, pixels), headers={"X-Content-Type-Options": "nosniff"})
+
+
+@router.post("/cycles/{cycle_id}/cancel")
+def cancel(project_id: str, cycle_id: str, body: CancelIn, token: Operator, wired: Wired) -> CycleOut:
+    """It ends as failed, with your reason; what works on it stops within seconds, and the champion stays."""
+    return cycle_out(wired.controller.cancel(project_id, cycle_id, token.name, body.reason))
+
+
+@router.get(
+    "/cycles/{cycle_id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "a cycle as JSON in each event"}},
+)
+async def follow(project_id: str, cycle_id: str, token: Reader, wired: Wired) -> StreamingResponse:
+    """Server-sent events: the cycle whenever it has gone on, until it has ended."""
+
+    def now() -> CycleOut:
+        with wired.store.read() as tx:
+            return cycle_out(tx.cycles.get(project_id, cycle_id))
+
+    first = await run_in_threadpool(now)
+
+    async def events() -> AsyncIterator[str]:
+        told, cycle, silent = "", first, 0.0
+        while True:
+            text = cycle.model_dump_json()
+            if text != told:
+                told, silent = text, 0.0
+                yield f"event: cycle\ndata: {text}\n\n"
+            elif silent >= _HEARTBEAT_SECONDS:
+                silent = 0.0
+                yield ": still there\n\n"
+            if cycle.state.finished:
+                return
+            await asyncio.sleep(_FOLLOW_SECONDS)
+            silent += _FOLLOW_SECONDS
+            cycle = await run_in_threadpool(now)
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
 @router.get("/cycles/{cycle_id}")

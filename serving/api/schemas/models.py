@@ -137,6 +137,10 @@ class CycleIn(In):
     mode: Literal["superior", "non_inferior"] | None = None
 
 
+class CancelIn(In):
+    reason: str = Field(default="cancelled by hand", min_length=3, max_length=1000)
+
+
 class CycleOut(Out):
     id: str
     project_id: str
