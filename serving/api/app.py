@@ -30,6 +30,7 @@ from serving.api import (
     predictions,
     projects,
     recipes,
+    reviews,
     selections,
     tasks,
     webhooks,
@@ -80,8 +81,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
         # work before items: /items/ambiguous is no digest.
-        predictions, tasks, work, items, objects, duplicates, projects, recipes, models, annotations, selections, drift,
-        maps, people, golden, groups, lots, comments, webhooks, functions, health,
+        predictions, reviews, tasks, work, items, objects, duplicates, projects, recipes, models, annotations,
+        selections, drift, maps, people, golden, groups, lots, comments, webhooks, functions, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

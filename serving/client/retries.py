@@ -1,0 +1,104 @@
+"""Which calls are sent again, and when. Pure: what is sent and waited for are steps, `now` and chance are arguments."""
+
+import email.utils
+import random
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import httpx
+
+from serving.client.calls import Call, Pause
+from serving.client.errors import ApiError, ServiceUnreachable, refusal
+
+# The service has not begun with the request.
+_NOT_ACTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_NOT_ACTED_STATUS = frozenset({429, 503})
+_MAYBE_ACTED_STATUS = frozenset({502, 504})
+# The first request under the same Idempotency-Key is still at work: its answer comes to whoever asks again.
+_IN_FLIGHT = "/problems/idempotency-in-flight"
+# The caller's own time is over.
+_DEADLINE = "/problems/deadline-passed"
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """times: after the first try. deadline_s: after this long nothing is sent again; the first try may take its
+    timeout all the same. The pauses are random up to `first_wait_s`, then twice as much and so on up to
+    `longest_wait_s` ("full jitter": clients that failed together do not come back together), and on top of what
+    the service asks for by Retry-After.
+    """
+
+    times: int = 6
+    deadline_s: float = 60.0
+    first_wait_s: float = 0.2
+    longest_wait_s: float = 10.0
+
+    def pause(self, tried: int, asked_s: float, chance: random.Random) -> float:
+        """Seconds before the next try. tried: how often so far, from 1. asked_s: by Retry-After."""
+        most = min(self.longest_wait_s, self.first_wait_s * 2 ** (tried - 1))
+        return asked_s + chance.uniform(0.0, most)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A step: send this now."""
+
+    call: Call[Any]
+    timeout_s: float
+
+
+Outcome: TypeAlias = httpx.Response | httpx.TransportError
+
+
+def persistently(
+    call: Call[Any], url: str, timeout_s: float, retries: Retries, *, now: Callable[[], float], chance: random.Random
+) -> Generator[Attempt | Pause, Any, bytes]:
+    """Send the call until it is answered, or may not or need not be sent again: the body of the answer. Raises ApiError
+    and ServiceUnreachable.
+
+    To each Attempt what came of it is sent, an `Outcome`.
+    """
+    timeout_s = (timeout_s if call.timeout_s is None else call.timeout_s) + call.held_s
+    over = now() + (max(retries.deadline_s, timeout_s) if call.deadline_s is None else call.deadline_s + call.held_s)
+    tried = 0
+    while True:
+        outcome: Outcome = yield Attempt(call, min(timeout_s, max(over - now(), 0.001)))
+        tried += 1
+        if isinstance(outcome, httpx.Response) and outcome.is_success:
+            return outcome.content
+        error = _error_of(outcome, url)
+        pause = retries.pause(tried, _asked_s(outcome), chance)
+        if tried > retries.times or now() + pause >= over or not _may_repeat(call, outcome, error):
+            raise error
+        yield Pause(pause)
+
+
+def _may_repeat(call: Call[Any], outcome: Outcome, error: ApiError | ServiceUnreachable) -> bool:
+    if not isinstance(error, ApiError):
+        return call.repeatable or isinstance(outcome, _NOT_ACTED)
+    if error.status in _NOT_ACTED_STATUS:
+        return True
+    maybe_acted = error.type == _IN_FLIGHT or (error.status in _MAYBE_ACTED_STATUS and error.type != _DEADLINE)
+    return call.repeatable and maybe_acted
+
+
+def _error_of(outcome: Outcome, url: str) -> ApiError | ServiceUnreachable:
+    if isinstance(outcome, httpx.Response):
+        return refusal(outcome)
+    hint = "Is it running? Start it with `askance up`, or name another with --url."
+    error = ServiceUnreachable(f"no answer from {url}: {str(outcome) or type(outcome).__name__}.", hint=hint)
+    error.__cause__ = outcome
+    return error
+
+
+def _asked_s(outcome: Outcome) -> float:
+    """Retry-After: seconds, or a date."""
+    text = outcome.headers.get("retry-after", "") if isinstance(outcome, httpx.Response) else ""
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        return max((email.utils.parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):  # no date, or one without a zone
+        return 0.0
