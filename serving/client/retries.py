@@ -18,19 +18,19 @@ _NOT_ACTED_STATUS = frozenset({429, 503})
 _MAYBE_ACTED_STATUS = frozenset({502, 504})
 # The first request under the same Idempotency-Key is still at work: its answer comes to whoever asks again.
 _IN_FLIGHT = "/problems/idempotency-in-flight"
-# The caller's own time is over.
-_DEADLINE = "/problems/deadline-passed"
+# It would be said again: the caller's own time is over; somebody has to add a model.
+_SAID = frozenset({"/problems/deadline-passed", "/problems/no-champion"})
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """times: after the first try. deadline_s: after this long nothing is sent again; the first try may take its
-    timeout all the same. The pauses are random up to `first_wait_s`, then twice as much and so on up to
-    `longest_wait_s` ("full jitter": clients that failed together do not come back together), and on top of what
-    the service asks for by Retry-After.
+    """times: after the first try. deadline_s: for all tries together; but the first may take its timeout whatever this
+    is, and so may calls that are known to take long. The pauses are random up to `first_wait_s`, then up to twice as
+    much and so on up to `longest_wait_s` ("full jitter": clients that failed together do not come back together), on
+    top of what the service asks for by Retry-After.
     """
 
-    times: int = 6
+    times: int = 5
     deadline_s: float = 60.0
     first_wait_s: float = 0.2
     longest_wait_s: float = 10.0
@@ -61,27 +61,36 @@ def persistently(
     To each Attempt what came of it is sent, an `Outcome`.
     """
     timeout_s = (timeout_s if call.timeout_s is None else call.timeout_s) + call.held_s
-    over = now() + (max(retries.deadline_s, timeout_s) if call.deadline_s is None else call.deadline_s + call.held_s)
-    tried = 0
+    over = now() + _patience_s(call, retries) + call.held_s
+    left, tried = timeout_s, 0
     while True:
-        outcome: Outcome = yield Attempt(call, min(timeout_s, max(over - now(), 0.001)))
+        outcome: Outcome = yield Attempt(call, min(timeout_s, left))
         tried += 1
         if isinstance(outcome, httpx.Response) and outcome.is_success:
             return outcome.content
         error = _error_of(outcome, url)
         pause = retries.pause(tried, _asked_s(outcome), chance)
-        if tried > retries.times or now() + pause >= over or not _may_repeat(call, outcome, error):
+        left = over - now() - pause
+        if tried > retries.times or left <= 0 or not _may_repeat(call, outcome, error):
             raise error
         yield Pause(pause)
+
+
+def _patience_s(call: Call[Any], retries: Retries) -> float:
+    """What may take long at once may take as long in several tries."""
+    if call.deadline_s is not None:
+        return call.deadline_s
+    return max(retries.deadline_s, call.timeout_s or 0.0)
 
 
 def _may_repeat(call: Call[Any], outcome: Outcome, error: ApiError | ServiceUnreachable) -> bool:
     if not isinstance(error, ApiError):
         return call.repeatable or isinstance(outcome, _NOT_ACTED)
+    if error.type in _SAID:
+        return False
     if error.status in _NOT_ACTED_STATUS:
         return True
-    maybe_acted = error.type == _IN_FLIGHT or (error.status in _MAYBE_ACTED_STATUS and error.type != _DEADLINE)
-    return call.repeatable and maybe_acted
+    return call.repeatable and (error.status in _MAYBE_ACTED_STATUS or error.type == _IN_FLIGHT)
 
 
 def _error_of(outcome: Outcome, url: str) -> ApiError | ServiceUnreachable:
