@@ -14,6 +14,7 @@ import httpx
 
 from loop.domain.errors import AskanceError
 from serving.client.calls import Call, Give, Pause, Step, Steps, Stream, Work
+from serving.client.errors import ServiceUnreachable
 from serving.client.retries import Attempt, Outcome, Retries, persistently
 
 T = TypeVar("T")
@@ -67,6 +68,15 @@ class _Connection:
     def _persistently(self, call: Call[Any]) -> Generator[Attempt | Pause, Any, bytes]:
         return persistently(call, self._url, self._timeout_s, self._retries, now=time.monotonic, chance=self._chance)
 
+    def _read(self, call: Call[T], content: bytes) -> T:
+        try:
+            return call.read(content)
+        except ValueError as error:
+            raise ServiceUnreachable(
+                f"what {self._url} answered to {call.method} {call.path} is no answer of Askance.",
+                hint="Is that the service's address, and is this client of its version?",
+            ) from error
+
     def _count(self, outcome: Outcome) -> Outcome:
         with self._counting:
             self.requests += 1
@@ -119,7 +129,7 @@ class Sender(_Connection):
     def _done(self, step: Step | Attempt) -> Any:
         match step:
             case Call():
-                return step.read(self._fetched(step))
+                return self._read(step, self._fetched(step))
             case Attempt():
                 return self._count(self._attempted(step.call, step.timeout_s))
             case Pause():
@@ -189,7 +199,7 @@ class AsyncSender(_Connection):
     async def _done(self, step: Step | Attempt) -> Any:
         match step:
             case Call():
-                return step.read(await self._fetched(step))
+                return self._read(step, await self._fetched(step))
             case Attempt():
                 return self._count(await self._attempted(step.call, step.timeout_s))
             case Pause():

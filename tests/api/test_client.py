@@ -314,6 +314,15 @@ def test_a_refusal_says_why(call: Called, between: Flaky) -> None:
     assert len(between.seen) == 1
 
 
+def test_whatever_else_answers_there_is_not_taken_for_the_service(call: Called, between: Flaky) -> None:
+    """A page of a proxy, with status 200."""
+    between.does((200, {}), (200, {}))
+    with pytest.raises(ServiceUnreachable, match="no answer of Askance"):
+        call("predict", "shapes", picture())
+    with pytest.raises(ServiceUnreachable, match="no answer of Askance"):
+        call("project", "shapes", role="operator")
+
+
 def test_a_deadline_is_the_callers(call: Called, between: Flaky, service: Service) -> None:
     """`timeout` bounds all tries together; a service that is not asked in vain says so itself."""
     between.does(*[(503, {"Retry-After": "1"})] * 9)
