@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_ASKED = '''
+_ASKED = """
 from collections.abc import AsyncIterator, Iterator
 from typing import assert_type
 
@@ -28,7 +28,7 @@ async def awaiting(client: AsyncClient) -> None:
     assert_type(client.reviews("p", after=3), AsyncIterator[ReviewOut])
     client.predict("p", b"")  # wrong
     await client.predict("p", 1.5)  # wrong
-'''
+"""
 
 
 def test_arguments_and_answers_are_known_on_both(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, overload
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -89,47 +90,49 @@ Stream: TypeAlias = Generator[Step | Give[T], Any, None]
 
 
 class Method(Generic[P, T]):
+    """On a class it is the description, on a client what sends it."""
+
     def __init__(self, describe: Callable[Concatenate[Any, P], Call[T] | Steps[T]]) -> None:
         self.describe = describe
-        self.__wrapped__ = describe
-        self.__doc__ = describe.__doc__
 
     @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
+    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Call[T] | Steps[T]]: ...
     @overload
     def __get__(self, client: "Sender", owner: type) -> Callable[P, T]: ...
     @overload
     def __get__(self, client: "AsyncSender", owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, client: Any, owner: type) -> Any:
         if client is None:
-            return self
+            return self.describe
+        describe = MethodType(self.describe, client)
 
-        @functools.wraps(self.describe)
+        @functools.wraps(describe)
         def send(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.run(iter(self.describe(client, *args, **kwargs)))
+            return client.run(iter(describe(*args, **kwargs)))
 
         return send
 
 
 class StreamMethod(Generic[P, T]):
+    """As Method, for a stream."""
+
     def __init__(self, describe: Callable[Concatenate[Any, P], Stream[T]]) -> None:
         self.describe = describe
-        self.__wrapped__ = describe
-        self.__doc__ = describe.__doc__
 
     @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
+    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Stream[T]]: ...
     @overload
     def __get__(self, client: "Sender", owner: type) -> Callable[P, Iterator[T]]: ...
     @overload
     def __get__(self, client: "AsyncSender", owner: type) -> Callable[P, AsyncIterator[T]]: ...
     def __get__(self, client: Any, owner: type) -> Any:
         if client is None:
-            return self
+            return self.describe
+        describe = MethodType(self.describe, client)
 
-        @functools.wraps(self.describe)
+        @functools.wraps(describe)
         def follow(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.stream(self.describe(client, *args, **kwargs))
+            return client.stream(describe(*args, **kwargs))
 
         return follow
 

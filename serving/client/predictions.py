@@ -119,7 +119,7 @@ class PredictionCalls:
                 if stop():
                     return
                 yield Give(review)
-            if page.next == cursor or not page.reviews:
+            if not page.reviews:
                 yield from Pause(every_s)
             cursor = page.next
 
