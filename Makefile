@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := loop selection training serving
+PACKAGES := askance loop selection training serving
 
 # The environment is made anew when what it is made from has changed: by content, since a clone has new dates.
 SOURCES := $(wildcard pyproject.toml hatch_build.py serving/web/package-lock.json)

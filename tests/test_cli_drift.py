@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import pytest
 from typer.testing import CliRunner
 
+from askance.client import ApiError
 from loop.cli import app
 from loop.cli import drift as _registered  # noqa: F401
 from loop.domain.drift import NOTHING
 from serving.api.schemas.drift import DriftPage, DriftReportOut
 from serving.api.schemas.problem import Problem
-from serving.client import ApiError
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import psutil
 
+from askance.client import ApiError, Client
 from benchmarks.report import Figure, at_least, at_most, reading
 from benchmarks.service.broken_candidates import broken_candidates
 from benchmarks.service.load import Answer, Plan, Running
 from benchmarks.service.model import other_model
 from benchmarks.service.systems import PROJECT, Askance
 from loop.domain.errors import AskanceError
-from serving.client import ApiError, Client
 
 LOAD_SHARE = 0.6  # of capacity
 OVERLOAD = 10.0  # times capacity

@@ -14,13 +14,13 @@ from typing import Protocol, TypeVar
 import httpx
 import numpy as np
 
+from askance.client import Client
 from benchmarks.service.detection import Chosen
 from benchmarks.service.load import ROOT, Plan, Running, Target
 from benchmarks.service.model import LABELS
 from benchmarks.service.processes import MARK, Tree, wait_until
 from loop.domain.access import Role
 from loop.settings import KEYS
-from serving.client import Client
 from tests.service.running import ServiceProcess
 
 START_SECONDS = 240.0

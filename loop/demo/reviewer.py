@@ -18,7 +18,7 @@ Truths = Mapping[str, tuple[Shape, ...]]
 
 
 class Desk(Protocol):
-    """What a reviewer does with the service; `serving.client.Client` is one."""
+    """What a reviewer does with the service; `askance.client.Client` is one."""
 
     def lease(self, project: str, count: int = 1) -> LeaseOut: ...
     def submit(self, task_id: str, epoch: int, shapes: Sequence[ShapeIO], note: str = "") -> object: ...

@@ -49,7 +49,7 @@ class Counting(Protocol):
 
 
 class Producer(Counting, Protocol):
-    """What a production system does with the service; `serving.client.Client` is one."""
+    """What a production system does with the service; `askance.client.Client` is one."""
 
     def predict(
         self, project: str, image: bytes, *, source: str = "", group: str = "", key: str | None = None
@@ -61,7 +61,7 @@ class Reviewer(Desk, Counting, Protocol):
 
 
 class Operator(Counting, Protocol):
-    """What an ML team does with the service; `serving.client.Client` is one."""
+    """What an ML team does with the service; `askance.client.Client` is one."""
 
     def project(self, project: str) -> ProjectOut: ...
     def start_cycle(self, project: str, cycle: CycleIn) -> CycleOut: ...

@@ -14,13 +14,13 @@ from typing import TextIO
 
 from rich.console import Console
 
+from askance.client import Client
 from loop.demo.run import Plan, Users, run_demo, table, write_scenes
 from loop.domain.access import Role
 from loop.exchange.importer import import_dataset
 from loop.settings import Settings
 from loop.wiring import Services
 from serving.app import operator_token, running
-from serving.client import Client
 from serving.images import inspect_image
 
 PROJECT = "digits"

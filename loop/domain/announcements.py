@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 VERSION = 1
+# Kinds of the history that say that a prediction is settled, unless their body says that it does not settle.
+SETTLING = ("task.submitted", "task.accepted", "task.settled")
 # Bodies are smaller than this, as Standard Webhooks advises: they hold ids, and texts are cut.
 MAX_BODY_BYTES = 20_000
 _MAX_TEXT = 300  # characters, of which JSON makes at most twelve bytes each
@@ -199,7 +201,7 @@ def announcement(kind: str, actor: str, body: Mapping[str, object]) -> Announcem
 
 def _type_of(kind: str, body: Mapping[str, object]) -> str:
     """Kinds of the history that are announced under their own name need no line here."""
-    if kind in ("task.submitted", "task.accepted", "task.settled"):
+    if kind in SETTLING:
         return "prediction.reviewed" if body.get("prediction_id") and body.get("settles", True) else ""
     if kind == "task.skipped" and not body.get("closed", True):
         return ""

@@ -9,8 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 
 import numpy as np
+import scipy  # loads its parts when they are first used: clients import this module and need none of them
 from numpy.typing import NDArray
-from scipy.stats import t
 
 from loop.domain.efforts import Effort, worked
 from loop.domain.errors import Invalid
@@ -223,5 +223,5 @@ def everything(known: Costs, served: int) -> Everything | None:
 def _mean(values: Floats) -> Estimate:
     middle = float(values.mean())
     error = float(values.std(ddof=1)) / len(values) ** 0.5
-    half = float(t.ppf(0.5 + _INTERVAL / 2.0, len(values) - 1)) * error
+    half = float(scipy.stats.t.ppf(0.5 + _INTERVAL / 2.0, len(values) - 1)) * error
     return Estimate(middle, max(middle - half, 0.0), middle + half)

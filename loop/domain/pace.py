@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
+import scipy  # loads its parts when they are first used: clients import this module and need none of them
 from numpy.typing import NDArray
-from scipy.special import ndtr
-from scipy.stats import t, theilslopes
 
 from loop.domain.errors import Invalid, TooFewImages
 
@@ -136,7 +135,7 @@ def ambiguity(*, agreement: float | None, deviations: Sequence[float]) -> float:
         raise Invalid(f"an agreement of {agreement:g} is out of range.", hint="Give an F1 in [0, 1].")
     disagreement = 0.0 if agreement is None else 1.0 - agreement
     middle = statistics.median(deviations) if len(deviations) else -np.inf
-    slowness = _TIME_WEIGHT * float(ndtr(middle - _HALF_LONG))
+    slowness = _TIME_WEIGHT * float(scipy.special.ndtr(middle - _HALF_LONG))
     return 1.0 - (1.0 - disagreement) * (1.0 - slowness)
 
 
@@ -159,7 +158,7 @@ def automation_bias(*, hidden: Sequence[float], shown: Sequence[float]) -> Bias:
     half = 0.0
     if errors.any():
         freedom = errors.sum() ** 2 / float((errors**2 / (np.array([len(one), len(other)]) - 1)).sum())
-        half = float(t.ppf(0.5 + _INTERVAL / 2.0, freedom) * np.sqrt(errors.sum()))
+        half = float(scipy.stats.t.ppf(0.5 + _INTERVAL / 2.0, freedom) * np.sqrt(errors.sum()))
     return Bias(
         hidden=float(one.mean()),
         shown=float(other.mean()),
@@ -183,7 +182,7 @@ def _slope(logs: Floats, size: Floats) -> float:
     logs, size = logs[::step], size[::step]
     if np.ptp(size) == 0.0:
         return 0.0
-    return max(0.0, float(theilslopes(logs, size).slope))
+    return max(0.0, float(scipy.stats.theilslopes(logs, size).slope))
 
 
 def _own_pace(tasks: Sequence[TaskTime], left: Floats) -> Floats:

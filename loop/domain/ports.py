@@ -28,6 +28,7 @@ from loop.domain.prediction import Detection, Inference, Prediction
 from loop.domain.project import Project, Recipe
 from loop.domain.qa import HeldAnswer, Standing
 from loop.domain.review import Draft, Submission, Task, TaskState
+from loop.domain.review_feed import ReviewsAfter
 from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.domain.routing import Policy
 from loop.domain.rules import Scene
@@ -1016,6 +1017,15 @@ class Events(Protocol):
         ...
 
 
+class Reviews(Protocol):
+    """What people have settled, as a feed for other programs."""
+
+    def after(self, project_id: str, cursor: int, limit: int) -> ReviewsAfter:
+        """At most `limit` behind the cursor; start with 0. Cursors are in the order of the commits: going on from
+        `next` misses nothing and gives nothing twice. A transaction does not see its own here."""
+        ...
+
+
 class Endpoints(Protocol):
     """Of webhooks. Deliveries of an endpoint are changed only by who has its row locked, or claims them."""
 
@@ -1153,6 +1163,7 @@ class Transaction(Protocol):
     groups: Groups
     tokens: Tokens
     events: Events
+    reviews: Reviews
     endpoints: Endpoints
     deliveries: Deliveries
     function_calls: FunctionCalls

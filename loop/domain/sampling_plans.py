@@ -12,9 +12,8 @@ from functools import lru_cache
 from math import ceil, floor, log
 
 import numpy as np
+import scipy  # loads its parts when they are first used: clients import this module and need none of them
 from numpy.typing import NDArray
-from scipy.special import gammaln
-from scipy.stats import hypergeom
 
 from loop.domain.errors import Invalid
 
@@ -198,7 +197,7 @@ def single_sample(risks: Risks, lot: int, *, most: int | None = None) -> tuple[i
     n = 0
     for c in range(bad):
         n = _smallest_sample(lot, bad, c, risks.beta, above=n)
-        if hypergeom.cdf(c, lot, good, n) >= 1.0 - risks.alpha - _ROUNDING:
+        if scipy.stats.hypergeom.cdf(c, lot, good, n) >= 1.0 - risks.alpha - _ROUNDING:
             break
     if most is not None and n > most:
         raise Invalid(
@@ -223,7 +222,7 @@ def _smallest_sample(lot: int, bad: int, c: int, beta: float, *, above: int) -> 
     above that of c - 1."""
 
     def keeps(n: int) -> bool:
-        return bool(hypergeom.cdf(c, lot, bad, n) <= beta + _ROUNDING)
+        return bool(scipy.stats.hypergeom.cdf(c, lot, bad, n) <= beta + _ROUNDING)
 
     low, step = above, 1
     while low + step < lot and not keeps(low + step):
@@ -293,6 +292,7 @@ def _log_ways(lot: int, defects: int, k: Counts, d: Counts) -> Floats:
 
     def choose(n: int, of: Counts) -> Floats:
         inside = np.clip(of, 0, n)
+        gammaln = scipy.special.gammaln
         return np.asarray(gammaln(n + 1) - gammaln(inside + 1) - gammaln(n - inside + 1))
 
     return choose(defects, d) + choose(lot - defects, k - d)

@@ -30,6 +30,7 @@ from loop.store.people import SqlPeople
 from loop.store.predictions import SqlPredictions
 from loop.store.projects import SqlProjects
 from loop.store.promotions import SqlPromotions
+from loop.store.reviews import SqlReviews
 from loop.store.rollouts import SqlRollouts
 from loop.store.sampled import SqlSampledPredictions
 from loop.store.selections import SqlSelections
@@ -76,6 +77,7 @@ class SqlTransaction:
         self.groups: ports.Groups = SqlGroups(connection)
         self.tokens: ports.Tokens = SqlTokens(connection)
         self.events: ports.Events = SqlEvents(connection, self._appends, self._outbox, self._triggers)
+        self.reviews: ports.Reviews = SqlReviews(connection)
         self.endpoints: ports.Endpoints = SqlEndpoints(connection)
         self.deliveries: ports.Deliveries = SqlDeliveries(connection)
         self.function_calls: ports.FunctionCalls = SqlFunctionCalls(connection)

@@ -31,6 +31,7 @@ from serving.api import (
     predictions,
     projects,
     recipes,
+    reviews,
     selections,
     tasks,
     triggers,
@@ -82,8 +83,9 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
         # work before items: /items/ambiguous is no digest.
-        predictions, tasks, work, items, objects, duplicates, label_errors, projects, recipes, models, triggers,
-        annotations, selections, drift, maps, people, golden, groups, lots, comments, webhooks, functions, health,
+        predictions, reviews, tasks, work, items, objects, duplicates, label_errors, projects, recipes, models,
+        triggers, annotations, selections, drift, maps, people, golden, groups, lots, comments, webhooks, functions,
+        health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

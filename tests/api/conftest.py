@@ -4,13 +4,17 @@ import asyncio
 import functools
 import io
 import shutil
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -86,6 +90,19 @@ def service(tmp_path: Path, sqlite_template: Path) -> Iterator[Service]:
         services.succession.settle(promotion, deploy=lambda _model: None)
         yield started
     services.store.close()
+
+
+@contextmanager
+def listening(service: Service) -> Iterator[str]:
+    """A second gateway of the service on a real port; gives its URL."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create_app(service.services), log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+        thread.start()
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(10)
 
 
 def files_of_images(service: Service) -> list[str]:

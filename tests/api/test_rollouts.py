@@ -1,19 +1,16 @@
 """Canaries, shadows and serving options over HTTP and from the command line."""
 
 import os
-import socket
 import threading
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from typer.testing import CliRunner
 
+from askance.client import ApiError, Client
 from loop.cli.command_line import app as command_line
 from loop.domain.errors import AskanceError, Unavailable
-from serving.api.app import create_app
-from serving.client import ApiError, Client
-from tests.api.conftest import LABELS
+from tests.api.conftest import LABELS, listening
 from tests.api.test_models_and_cycles import add, champion, promote, settle
 from tests.api.test_predictions import problem
 from tests.tiny_models import tiny_weights
@@ -164,21 +161,13 @@ def test_an_option_may_be_yes_or_no(service, given):
 @pytest.fixture
 def url(service) -> Iterator[str]:
     """A second gateway on a real port, with the serving process's loop beside it."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(service.services), log_level="error"))
-        stop = threading.Event()
-        threads = [
-            threading.Thread(target=server.run, kwargs={"sockets": [listening]}),
-            threading.Thread(target=_work_off, args=(service, stop)),
-        ]
-        for thread in threads:
-            thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        stop.set()
-        for thread in threads:
-            thread.join(10)
+    stop = threading.Event()
+    thread = threading.Thread(target=_work_off, args=(service, stop))
+    thread.start()
+    with listening(service) as url:
+        yield url
+    stop.set()
+    thread.join(10)
 
 
 def _work_off(service, stop: threading.Event) -> None:

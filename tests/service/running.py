@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from serving.client import Client
+from askance.client import Client
 from serving.transport import free_ports
 
 START_SECONDS = 240

@@ -9,13 +9,13 @@ from importlib.resources import files
 
 import pytest
 
+from askance.client import Client
 from loop.demo.scenes import LABELS, Pool, drifting_scenes
 from loop.domain.errors import AskanceError
 from serving.api.schemas.models import CycleIn
 from serving.api.schemas.predictions import PredictionOut
 from serving.api.schemas.review import SubmissionOut
 from serving.api.schemas.shapes import ShapeIO
-from serving.client import Client
 from tests.service.running import ServiceProcess
 
 PROJECT = "digits"

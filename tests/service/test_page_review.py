@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from askance.client import Client
 from loop.demo.scenes import Pool, day_scenes
 from serving.api.schemas.predictions import PredictionOut
 from serving.api.schemas.shapes import ShapeIO
-from serving.client import Client
 from tests.requirements import require_chromium
 from tests.service.running import ServiceProcess
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from askance.client import Client
 from loop.demo.scenes import Pool, Scene, day_scenes, drifting_scenes
 from selection.map_file import FACTS, facts_page, identities, map_table, read_map, write_map
 from serving.api.schemas.predictions import PredictionOut
-from serving.client import Client
 from tests.receivers import receiver
 from tests.requirements import require_chromium
 from tests.service.running import ServiceProcess

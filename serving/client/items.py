@@ -1,0 +1,94 @@
+"""Items: the images, what is like them."""
+
+from collections.abc import Sequence
+
+from serving.api.schemas.items import ItemDetailOut, ItemPage, NeighboursOut
+from serving.api.schemas.label_errors import AskedAgainOut, LabelErrorsOut
+from serving.api.schemas.maps import MapIn, MapOut
+from serving.api.schemas.objects import DuplicatesOut, ObjectNeighboursOut
+from serving.client.calls import Call, Give, Steps, Stream, get, given, method, path, post, stream
+from serving.client.waiting import polled
+
+_DUPLICATES_SECONDS = 900.0  # of a pool of millions
+
+
+class ItemCalls:
+    @method
+    def items(self, project: str, *, after: str | None = None, limit: int = 100) -> Call[ItemPage]:
+        """Newest first."""
+        return get(ItemPage, path("projects", project, "items"), after=after, limit=limit)
+
+    @method
+    def item(self, project: str, digest: str) -> Call[ItemDetailOut]:
+        return get(ItemDetailOut, path("projects", project, "items", digest))
+
+    @method
+    def image(self, project: str, digest: str) -> Call[bytes]:
+        """As it was sent."""
+        return Call(method="GET", path=path("projects", project, "items", digest, "image"), read=bytes, repeatable=True)
+
+    @method
+    def neighbours(self, project: str, digest: str, k: int = 12) -> Call[NeighboursOut]:
+        return get(NeighboursOut, path("projects", project, "items", digest, "neighbours"), k=k)
+
+    @method
+    def object_neighbours(self, project: str, digest: str, number: int, k: int = 12) -> Call[ObjectNeighboursOut]:
+        where = path("projects", project, "items", digest, "objects", number, "neighbours")
+        return get(ObjectNeighboursOut, where, k=k)
+
+    @stream
+    def duplicates(
+        self, project: str, *, threshold: float | None = None, limit: int = 20, members: int = 20
+    ) -> Stream[DuplicatesOut]:
+        """Page by page, at least one. threshold: None for the service's own."""
+        after: str | None = None
+        while True:
+            page = yield from Call(
+                method="GET",
+                path=path("projects", project, "duplicates"),
+                read=DuplicatesOut.model_validate_json,
+                params=given(threshold=threshold, limit=limit, members=members, after=after),
+                timeout_s=_DUPLICATES_SECONDS,
+            )
+            yield Give(page)
+            after = page.next
+            if after is None:
+                return
+
+    @method
+    def label_errors(self, project: str, limit: int = 50) -> Call[LabelErrorsOut]:
+        """The items whose ground truth is doubted most."""
+        return get(LabelErrorsOut, path("projects", project, "label-errors"), limit=limit)
+
+    @method
+    def ask_again(self, project: str, items: Sequence[str]) -> Call[AskedAgainOut]:
+        """People look at these items once more."""
+        return post(AskedAgainOut, path("projects", project, "label-errors", "review"), {"items": list(items)})
+
+    # --- the map -----------------------------------------------------------------------------------------
+
+    @method
+    def ask_for_map(self, project: str, *, refit: bool = False) -> Call[MapOut]:
+        """Have it drawn, or brought up to date; another process does it."""
+        body = MapIn(refit=refit).model_dump()
+        return post(MapOut, path("projects", project, "map"), body, repeatable=True)
+
+    @method
+    def map_status(self, project: str) -> Call[MapOut]:
+        return _map_status(project)
+
+    @method
+    def await_map(self, project: str, *, timeout_s: float = 3600.0) -> Steps[MapOut]:
+        """Its status once nothing is awaited any more: ready or failed."""
+        settled = _map_status(project).giving(lambda told: None if told.state in ("queued", "running") else told)
+        return polled(settled, timeout_s, f"the map of {project}")
+
+    @method
+    def map(self, project: str) -> Call[bytes]:
+        """The newest drawing as an Arrow IPC stream (`selection.map_file.read_map`). Raises ApiError where there is
+        none; ask for it first."""
+        return Call(method="GET", path=path("projects", project, "map"), read=bytes, repeatable=True)
+
+
+def _map_status(project: str) -> Call[MapOut]:
+    return get(MapOut, path("projects", project, "map", "status"))

@@ -1,0 +1,29 @@
+"""Lots of answers, which are accepted or opened again together."""
+
+from serving.api.schemas.lots import CurveOut, LotDetailOut, LotPage
+from serving.client.calls import Call, get, method, path, post
+
+
+class LotCalls:
+    @method
+    def lots(self, project: str, *, after: str | None = None, limit: int = 50) -> Call[LotPage]:
+        """Newest first."""
+        return get(LotPage, path("projects", project, "lots"), after=after, limit=limit)
+
+    @method
+    def lot(self, project: str, lot_id: str) -> Call[LotDetailOut]:
+        return get(LotDetailOut, path("projects", project, "lots", lot_id))
+
+    @method
+    def decide_lot(
+        self, project: str, lot_id: str, how: str, reason: str, version: int | None = None
+    ) -> Call[LotDetailOut]:
+        """how: accept or reopen. version: of the lot that was looked at."""
+        return post(
+            LotDetailOut, path("projects", project, "lots", lot_id, how), {"reason": reason, "version": version}
+        )
+
+    @method
+    def lot_curve(self, /, project: str, **rules: object) -> Call[CurveOut]:
+        """rules: `size`, `plan` and its numbers; what is left out is the policy's."""
+        return get(CurveOut, path("projects", project, "lots", "curve"), **rules)

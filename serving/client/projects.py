@@ -1,0 +1,84 @@
+"""Projects, their policies and recipes, and tokens."""
+
+from collections.abc import Mapping, Sequence
+
+from loop.domain.errors import AskanceError
+from serving.api.schemas.projects import Me, NewTokenOut, PolicyOut, ProjectOut, Summary
+from serving.api.schemas.recipes import RecipeOut, RecipeOutcomeOut, RecipeVersionOut, RecipeVersionsOut
+from serving.client.calls import Call, Steps, get, list_of, method, nothing, path, post
+from serving.client.waiting import polled
+
+
+class ProjectCalls:
+    @method
+    def me(self) -> Call[Me]:
+        return get(Me, path("me"))
+
+    @method
+    def ready(self) -> Steps[bool]:
+        """Whether the service answers and its champions infer; asked once."""
+        try:
+            yield from Call(method="GET", path="/readyz", read=nothing, deadline_s=0.0)
+        except AskanceError:
+            return False
+        return True
+
+    @method
+    def projects(self) -> Call[list[ProjectOut]]:
+        return Call(method="GET", path=path("projects"), read=list_of(ProjectOut), repeatable=True)
+
+    @method
+    def create_project(self, project: str, labels: Sequence[str]) -> Call[ProjectOut]:
+        return post(ProjectOut, path("projects"), {"id": project, "labels": list(labels)})
+
+    @method
+    def project(self, project: str) -> Call[ProjectOut]:
+        return _project(project)
+
+    @method
+    def await_champion(self, project: str, *, timeout_s: float = 120.0) -> Steps[str]:
+        """The id of the project's champion, once there is one."""
+        champion = _project(project).giving(lambda found: found.champion_id)
+        return polled(champion, timeout_s, f"a champion of {project}")
+
+    @method
+    def change_policy(self, /, project: str, **changes: object) -> Call[PolicyOut]:
+        return post(PolicyOut, path("projects", project, "policy"), changes, method="PATCH")
+
+    @method
+    def summary(self, project: str) -> Call[Summary]:
+        return get(Summary, path("projects", project, "summary"))
+
+    @method
+    def recipe(self, project: str, version: int | None = None) -> Call[RecipeOut]:
+        """The newest, or one of its versions."""
+        one_version = () if version is None else (version,)
+        return get(RecipeOut, path("projects", project, "recipe", *one_version))
+
+    @method
+    def recipe_versions(self, project: str) -> Call[list[RecipeVersionOut]]:
+        """The newest first."""
+        return get(RecipeVersionsOut, path("projects", project, "recipe", "versions")).giving(
+            lambda told: told.versions
+        )
+
+    @method
+    def change_recipe(
+        self, project: str, document: Mapping[str, object], *, dry_run: bool = False
+    ) -> Call[RecipeOutcomeOut]:
+        """document: as docs/recipe.md says."""
+        return Call(
+            method="POST",
+            path=path("projects", project, "recipe"),
+            read=RecipeOutcomeOut.model_validate_json,
+            params={"dry_run": dry_run},
+            body=dict(document),
+        )
+
+    @method
+    def create_token(self, name: str, role: str, project: str | None = None) -> Call[NewTokenOut]:
+        return post(NewTokenOut, path("tokens"), {"name": name, "role": role, "project_id": project})
+
+
+def _project(project: str) -> Call[ProjectOut]:
+    return get(ProjectOut, path("projects", project))
