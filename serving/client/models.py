@@ -117,7 +117,7 @@ class ModelCalls:
         return get(TriggersOut, path("projects", project, "triggers"))
 
     @method
-    def change_triggers(self, project: str, /, **changes: object) -> Call[TriggersOut]:
+    def change_triggers(self, /, project: str, **changes: object) -> Call[TriggersOut]:
         """None takes a trigger away; what is not named stays."""
         return post(TriggersOut, path("projects", project, "triggers"), changes, repeatable=True, method="PATCH")
 
