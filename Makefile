@@ -29,8 +29,8 @@ $(STAMP):
 demo: setup ## the whole loop on drifting digit scenes, then the service stays up for you (ARGS="--exit --json")
 	@$(BIN)/askance demo $(ARGS)
 
-test: setup ## all tests (ARGS="-k routing -x")
-	$(BIN)/python -m pytest $(ARGS)
+test: setup ## all tests, in two processes at once; with ARGS="-k routing -x" in one
+	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
 check: setup ## lint, format, types and the import contract
 	$(BIN)/ruff check .

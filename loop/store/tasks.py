@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     Connection,
     Integer,
@@ -142,7 +143,7 @@ _ALARMING = (
     .limit(_MOST)
     .with_for_update(skip_locked=True)
 )
-_WORKS = bindparam("works", expanding=True)
+_WORKS: BindParameter[str] = bindparam("works", expanding=True)
 _WORKS_HELD = select(tasks.c.work_id).where(
     tasks.c.work_id.in_(_WORKS), tasks.c.owner == bindparam("person"), LEASED_TASK, not_(_FREE)
 )

@@ -47,7 +47,9 @@ from loop.store.database import SqlStore
 from tests.contract.records import NOW, a_model, a_policy, a_prediction, a_project, a_task, an_item
 
 # Runs of 50 steps: of the usual test, or of the night's (make nightly-queue).
-RUNS = {"sqlite": 800, "postgresql": 60}
+RUNS = {"sqlite": 2000, "postgresql": 200}
+if asked := os.environ.get("QUEUE_RUNS"):
+    RUNS = dict.fromkeys(RUNS, int(asked))
 STEPS = 50
 
 LEASE_SECONDS = a_policy().lease_seconds
@@ -892,6 +894,7 @@ def staffed(store: SqlStore) -> SqlStore:
     return store
 
 
+@pytest.mark.timeout(300 + 3 * max(RUNS.values()))
 def test_the_queue_keeps_its_promises_in_any_order_of_events(staffed: SqlStore, request: pytest.FixtureRequest) -> None:
     """At most one live lease per task; a stale epoch never succeeds; what was acknowledged is there, once; of the
     people that are asked for, each answers once, and no other does. Leases, heartbeats, drafts, waits, answers, skips,
@@ -900,7 +903,7 @@ def test_the_queue_keeps_its_promises_in_any_order_of_events(staffed: SqlStore, 
     run_state_machine_as_test(
         lambda: QueueMachine(staffed),  # type: ignore[arg-type]  # any factory will do
         settings=settings(
-            max_examples=int(os.environ.get("QUEUE_RUNS", RUNS[database])),
+            max_examples=RUNS[database],
             stateful_step_count=STEPS,
             deadline=None,
             database=None,
