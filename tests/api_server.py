@@ -63,14 +63,20 @@ class KillableServer:
         self._process.start()
 
     def kill(self) -> None:
-        """SIGKILL, for what it has started, too; returns when it is gone. Nothing where it is gone."""
-        if self._process is None or not self._process.is_alive():
-            return
+        """SIGKILL, for what it has started, too; returns when it is gone. Fails with its log where it had ended by
+        itself."""
+        assert self._process is not None
+        assert self._process.is_alive(), f"the server ended by itself:\n{self._log.read_text()[-4000:]}"
         family = psutil.Process(self._process.pid).children(recursive=True)
         self._process.kill()
         for child in family:
             child.kill()
         self._process.join()
+
+    def stop(self) -> None:
+        """Kill it if it is there."""
+        if self._process is not None and self._process.is_alive():
+            self.kill()
 
 
 def _served(environ: Mapping[str, str], port: int, log: str) -> None:

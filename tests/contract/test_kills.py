@@ -194,7 +194,7 @@ def server(url: str, store: SqlStore, tmp_path: Path, kills: int) -> Iterator[Ki
     environ = {"ASKANCE_DATA_DIR": str(tmp_path), "ASKANCE_DATABASE__URL": url}
     started = KillableServer(environ, log=tmp_path / "server.log")
     yield started
-    started.kill()
+    started.stop()
 
 
 def _fill(store: SqlStore, works: int) -> None:
