@@ -14,7 +14,7 @@ PACKAGES := askance loop selection training serving
 SOURCES := $(wildcard pyproject.toml hatch_build.py serving/web/package-lock.json)
 STAMP := $(VENV)/.setup-$(shell cat $(SOURCES) | cksum | tr ' ' '-')
 
-.PHONY: help setup demo test check page nightly-queue clean
+.PHONY: help setup demo test check page nightly-queue chaos clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,8 +29,8 @@ $(STAMP):
 demo: setup ## the whole loop on drifting digit scenes, then the service stays up for you (ARGS="--exit --json")
 	@$(BIN)/askance demo $(ARGS)
 
-test: setup ## all tests (ARGS="-k routing -x")
-	$(BIN)/python -m pytest $(ARGS)
+test: setup ## all tests, in two processes at once; with ARGS="-k routing -x" in one
+	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
 check: setup ## lint, format, types and the import contract
 	$(BIN)/ruff check .
@@ -46,6 +46,9 @@ bench-%: setup ## run a benchmark, e.g. bench-gate (QUICK=1: short)
 
 nightly-queue: setup ## the queue's state machine for a night: 10,000 runs on each database (RUNS=)
 	QUEUE_RUNS=$(or $(RUNS),10000) $(BIN)/python -m pytest tests/contract/test_queue_machine.py $(ARGS)
+
+chaos: setup ## kill the API under eight reviewers 500 times on each database, nothing may be lost (KILLS=)
+	CHAOS_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/contract/test_kills.py -s $(ARGS)
 
 clean: ## remove what was built and cached; keeps .venv and your data
 	rm -rf build dist serving/web/dist serving/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis \

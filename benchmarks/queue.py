@@ -13,8 +13,6 @@ less urgent task was handed out before a more urgent one was asked for.
 """
 
 import argparse
-import asyncio
-import gc
 import json
 import os
 import socket
@@ -37,10 +35,9 @@ from rich.console import Console
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
 from benchmarks.serving_peers.environments import LABEL_STUDIO
 from loop.domain.access import Role
-from loop.domain.errors import Unavailable
 from loop.domain.item import Item
 from loop.domain.model import ModelHead, ModelVersion
-from loop.domain.prediction import Detection, Prediction, Timed
+from loop.domain.prediction import Detection, Prediction
 from loop.domain.project import Project
 from loop.domain.queueing import seats
 from loop.domain.review import Task
@@ -51,7 +48,7 @@ from loop.projects import Administration
 from loop.review import Desk
 from loop.settings import Settings, load_settings
 from loop.store.database import SqlStore
-from loop.wiring import administer, open_blobs, open_store, wire
+from loop.wiring import administer, open_blobs, open_store
 from tests.postgres import postgres_cluster
 
 REVIEWERS = 8
@@ -222,7 +219,8 @@ def http_figures(folder: Path, console: Console) -> Iterator[Figure]:
         ]
         with store.read() as tx:
             of_task = {task: tx.tasks.get(task).rank for task in _some_ids(count)}
-        with served([sys.executable, "-m", "benchmarks.queue", "--serve", str(place)], "/healthz", place) as url:
+        server = [sys.executable, "-m", "tests.api_server"]
+        with served(server, "/healthz", place, {"ASKANCE_DATA_DIR": str(place)}) as url:
             worked = reviewed(url, headers, _lease, _submit)
         yield from figures_of("Askance", worked, count)
         ranks = {task: of_task[task] for _, _, task in worked.handed}
@@ -293,24 +291,6 @@ def _answers(url: str, process: "subprocess.Popen[bytes]", folder: Path) -> None
         except httpx.HTTPError:
             time.sleep(0.2)
     raise TimeoutError(f"{url} does not answer")
-
-
-class _NoInference:
-    async def infer(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
-        raise Unavailable("this server infers nothing.", hint="It is a benchmark of the queue.")
-
-
-def serve(folder: Path, port: int) -> None:
-    """The child's part."""
-    import uvicorn
-
-    from serving.api.app import create_app
-
-    settings = load_settings(environ={"ASKANCE_DATA_DIR": str(folder)})
-    app = create_app(wire(settings, _NoInference()))
-    gc.freeze()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False))
-    asyncio.run(server.serve())
 
 
 # --- Label Studio ------------------------------------------------------------------------------------------
@@ -410,12 +390,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.queue", description=__doc__)
     parts = {"http": http_figures, "peer": peer_figures, "store": store_figures}
     parser.add_argument("--only", default=",".join(parts), help=",".join(parts))
-    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
-    if chosen.serve:
-        serve(chosen.serve, chosen.port)
-        return 0
     console = Console()
     found: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     Connection,
     Integer,
@@ -59,6 +60,7 @@ _CHANGING = (
 
 # Statements of the way from lease to submission are made once: making one takes as long as running it.
 _NOW = bindparam("now", type_=tasks.c.expires_at.type)
+_MOST = bindparam("most", type_=Integer)
 _PROJECT = tasks.c.project_id == bindparam("project")
 # Of unfinished tasks: nobody has it under a live lease, as in loop/domain/review.py.
 _FREE = or_(
@@ -71,7 +73,7 @@ _LEASABLE = (
     select(tasks)
     .where(_PROJECT, tasks.c.lane == bindparam("lane"), UNFINISHED_TASK, _FREE)
     .order_by(*_URGENCY)
-    .limit(bindparam("most", type_=Integer))
+    .limit(_MOST)
 )
 _LEASABLE_OF_SOURCE = _LEASABLE.where(tasks.c.source == bindparam("source"))
 
@@ -97,7 +99,7 @@ _WORK = (
     .order_by(tasks.c.seat)
     .with_for_update()
 )
-_SOME = select(literal(1)).where(_PROJECT).limit(bindparam("most", type_=Integer))
+_SOME = select(literal(1)).where(_PROJECT).limit(_MOST)
 _OPEN_COUNT = select(
     *(
         select(func.count()).select_from(_SOME.where(*where).subquery()).scalar_subquery()
@@ -117,6 +119,36 @@ _MEANT_FOR_PAUSED = exists().where(
     standings.c.project_id == tasks.c.project_id,
     standings.c.reviewer == tasks.c.meant_for,
     standings.c.standing == Standing.PAUSED,
+)
+_MEANT = (
+    select(tasks)
+    .where(_PROJECT, tasks.c.meant_for == bindparam("person"), MEANT_TASK, _FREE)
+    .order_by(*_URGENCY)
+    .limit(_MOST)
+)
+_REVOKED = select(tokens.c.id).where(tokens.c.revoked_at.is_not(None))
+_LAPSED = (
+    select(tasks)
+    .where(
+        RESERVED_TASK, or_(tasks.c.reserved_until <= _NOW, tasks.c.meant_for.in_(_REVOKED), _MEANT_FOR_PAUSED), _FREE
+    )
+    .limit(_MOST)
+    .with_for_update(skip_locked=True, of=tasks)
+)
+_LAPSED_OF_PROJECT = _LAPSED.where(_PROJECT)
+_ALARMING = (
+    select(tasks)
+    .where(_PROJECT, ALARMING_TASK, tasks.c.alarm_at <= _NOW)
+    .order_by(tasks.c.alarm_at)
+    .limit(_MOST)
+    .with_for_update(skip_locked=True)
+)
+_WORKS: BindParameter[str] = bindparam("works", expanding=True)
+_WORKS_HELD = select(tasks.c.work_id).where(
+    tasks.c.work_id.in_(_WORKS), tasks.c.owner == bindparam("person"), LEASED_TASK, not_(_FREE)
+)
+_WORKS_ANSWERED = select(submissions.c.work_id, submissions.c.round, submissions.c.outcome).where(
+    submissions.c.work_id.in_(_WORKS), submissions.c.reviewer == bindparam("person")
 )
 
 
@@ -205,39 +237,21 @@ class SqlTasks:
         if not works:
             return frozenset()
         # In this order: who submits between the two is seen by the second.
-        held = self._connection.scalars(
-            select(tasks.c.work_id).where(
-                tasks.c.work_id.in_(works), tasks.c.owner == person, LEASED_TASK, not_(_FREE)
-            ),
-            {"now": now},
-        ).all()
-        answered = self._connection.execute(
-            select(submissions.c.work_id, submissions.c.round, submissions.c.outcome).where(
-                submissions.c.work_id.in_(works), submissions.c.reviewer == person
-            )
-        )
+        given = {"works": list(works), "person": person}
+        held = self._connection.scalars(_WORKS_HELD, {**given, "now": now}).all()
+        answered = self._connection.execute(_WORKS_ANSWERED, given)
         apart = {work for work, round_, outcome in answered if _keeps_apart(works[work], round_, outcome)}
         return frozenset(apart | set(held))
 
     def meant_for(self, project_id: str, *, person: str, now: datetime, limit: int) -> list[Task]:
-        found = self._all(
-            select(tasks)
-            .where(tasks.c.project_id == project_id, tasks.c.meant_for == person, MEANT_TASK, _FREE)
-            .order_by(*_URGENCY)
-            .limit(limit),
-            now=now,
-        )
+        found = self._all(_MEANT, project=project_id, person=person, now=now, most=limit)
         apart = self._had_a_part(found, person, now)
         return [task for task in found if task.work_id not in apart]
 
     def lapsed(self, now: datetime, *, project_id: str | None, limit: int) -> list[Task]:
-        revoked = select(tokens.c.id).where(tokens.c.revoked_at.is_not(None))
-        wanted = select(tasks).where(
-            RESERVED_TASK, or_(tasks.c.reserved_until <= now, tasks.c.meant_for.in_(revoked), _MEANT_FOR_PAUSED), _FREE
-        )
-        if project_id is not None:
-            wanted = wanted.where(tasks.c.project_id == project_id)
-        return self._all(wanted.limit(limit).with_for_update(skip_locked=True, of=tasks), now=now)
+        if project_id is None:
+            return self._all(_LAPSED, now=now, most=limit)
+        return self._all(_LAPSED_OF_PROJECT, project=project_id, now=now, most=limit)
 
     def take(self, candidates: Sequence[Task], *, now: datetime, limit: int) -> list[Task]:
         """Rows are only locked, not changed: lease and `save` them in the same transaction."""
@@ -262,13 +276,7 @@ class SqlTasks:
         return {str(source): int(count) for source, count in rows}
 
     def alarming(self, project_id: str, now: datetime, limit: int) -> list[Task]:
-        return self._all(
-            select(tasks)
-            .where(tasks.c.project_id == project_id, ALARMING_TASK, tasks.c.alarm_at <= now)
-            .order_by(tasks.c.alarm_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
+        return self._all(_ALARMING, project=project_id, now=now, most=limit)
 
     def has_alarms(self, project_id: str, now: datetime) -> bool:
         due = select(literal(1)).where(tasks.c.project_id == project_id, ALARMING_TASK, tasks.c.alarm_at <= now)

@@ -1,12 +1,15 @@
 """Writers of one process on SQLite: whose turn it is, and how those that waited share a commit."""
 
+import multiprocessing
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import URL, Connection, Engine, event
 
 from loop.domain.errors import Unavailable
 from loop.store.commit_groups import CommitGroups
@@ -53,12 +56,17 @@ def test_a_writer_that_waited_in_vain_is_told_and_leaves_the_queue() -> None:
 @pytest.fixture
 def groups(tmp_path: Path) -> Iterator[tuple[CommitGroups, Engine]]:
     """On a file with a table of numbers."""
-    engine = engine_for(f"sqlite:///{tmp_path / 'numbers.db'}")
+    engine = _made(tmp_path)
+    yield CommitGroups(engine, 60, open_seconds=60), engine
+    engine.dispose()
+
+
+def _made(folder: Path) -> Engine:
+    engine = engine_for(f"sqlite:///{folder / 'numbers.db'}")
     prepare(engine)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE numbers (n INTEGER PRIMARY KEY)")
-    yield CommitGroups(engine, 60, open_seconds=60), engine
-    engine.dispose()
+    return engine
 
 
 def _numbers(engine: Engine) -> list[int]:
@@ -66,8 +74,13 @@ def _numbers(engine: Engine) -> list[int]:
         return list(connection.exec_driver_sql("SELECT n FROM numbers ORDER BY n").scalars())
 
 
-def _behind_each_other(groups: CommitGroups, parts: Sequence[Callable[[Connection], None]]) -> list[object]:
-    """What each part ended with, None or its error: all ask, in this order, while the first is under way."""
+def _behind_each_other(
+    groups: CommitGroups,
+    parts: Sequence[Callable[[Connection], None]],
+    kept: Callable[[int], object] = lambda number: None,
+) -> list[object]:
+    """What each part ended with, None or its error: all ask, in this order, while the first is under way. kept: called
+    with the number of each that is told that it is kept."""
     begun = threading.Event()
 
     def run(number: int) -> None:
@@ -76,6 +89,7 @@ def _behind_each_other(groups: CommitGroups, parts: Sequence[Callable[[Connectio
             while number == 0 and groups.waiting < len(parts) - 1:
                 pass
             parts[number](connection)
+        kept(number)
 
     with ThreadPoolExecutor(len(parts)) as pool:
         futures = [pool.submit(run, 0)]
@@ -152,3 +166,48 @@ def test_where_the_database_gives_up_the_transaction_no_part_is_kept(groups: tup
     errors = _behind_each_other(several, [_adds(0), give_up])
     assert [type(error) for error in errors] == [OSError, OSError]
     assert _numbers(engine) == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "numbers"), [("in a part", [0]), ("before the commit", [0]), ("after the commit", [0, 1, 2, 3, 4])]
+)
+def test_a_kill_leaves_all_parts_of_a_transaction_or_none(tmp_path: Path, moment: str, numbers: list[int]) -> None:
+    """A process dies while four writers share its transaction: what was committed before is there, none of the four
+    has been told anything, and they are there together or not at all."""
+    engine = _made(tmp_path)
+    process = multiprocessing.get_context("spawn").Process(target=_write_and_die, args=(engine.url, moment, tmp_path))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert (tmp_path / "told").read_text() == "0 "
+    assert _numbers(engine) == numbers
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalars().all() == ["ok"]
+    engine.dispose()
+
+
+def _write_and_die(url: URL, moment: str, folder: Path) -> None:
+    """0 alone; then 1 to 4 in one transaction, which the process does not survive."""
+    engine = engine_for(str(url))
+    several = CommitGroups(engine, 60, open_seconds=60)
+    file = (folder / "told").open("a")
+
+    def tell(number: int) -> None:
+        file.write(f"{number} ")
+        file.flush()
+
+    def die(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    _behind_each_other(several, [_adds(0)], tell)
+    if moment == "before the commit":
+        event.listen(engine, "commit", die)
+    elif moment == "after the commit":
+        event.listen(engine, "checkin", die)  # the connection goes back to its pool before anybody is told
+
+    def end(connection: Connection) -> None:
+        _adds(4)(connection)
+        if moment == "in a part":
+            die()
+
+    _behind_each_other(several, [_adds(1), _adds(2), _adds(3), end], lambda number: tell(number + 1))
