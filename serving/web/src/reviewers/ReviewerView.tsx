@@ -96,6 +96,9 @@ function Standing({ one, bar, onChange }: StandingProps) {
           {whyOf(one)}
         </p>
       )}
+      {one.why && one.reasons.length > 0 && (
+        <p className="muted">By golden items since: {one.reasons.map((reason) => reason.detail).join("; ")}.</p>
+      )}
       <div className="tiles">
         <Tile name="Golden items" value={count(one.items)} detail={neededOf(one) || "that count"} />
         <Tile

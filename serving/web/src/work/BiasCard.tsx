@@ -1,3 +1,5 @@
+import { ProblemError } from "../api/problem";
+import type { Bias } from "../api/types";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
@@ -9,8 +11,8 @@ import { biasInWords } from "./work";
 
 const REFRESH_MS = 60_000;
 
-export function BiasCard({ api, project, since, span }: SpanProps) {
-  const asked = useAsked(() => bias(api, project.id, since), since, REFRESH_MS);
+export function BiasCard({ api, project, since }: SpanProps) {
+  const asked = useAsked(() => bias(api, project.id, since).catch(tooFew), since, REFRESH_MS);
   const hidden = project.policy.queue.blind_share;
   return (
     <Card
@@ -23,14 +25,12 @@ export function BiasCard({ api, project, since, span }: SpanProps) {
       </p>
       <Fetched asked={asked} what="the comparison">
         {(found) =>
-          found.hidden_tasks + found.shown_tasks === 0 ? (
-            <p className="muted">
-              Nothing to compare in {span}.{" "}
-              {hidden > 0 ? (
-                "It takes answers of both kinds."
-              ) : (
+          "waits" in found ? (
+            <p className="muted" data-testid="bias-waits">
+              {found.waits}{" "}
+              {hidden === 0 && (
                 <>
-                  Set <code>queue.blind_share</code> in the policy, as to 0.1.
+                  The share is <code>queue.blind_share</code> in the policy.
                 </>
               )}
             </p>
@@ -71,4 +71,10 @@ export function BiasCard({ api, project, since, span }: SpanProps) {
       </Fetched>
     </Card>
   );
+}
+
+/** Too few answers to compare are no failure, but something to wait for. */
+function tooFew(error: unknown): Bias | { readonly waits: string } {
+  if (!(error instanceof ProblemError) || error.code !== "too-few-images") throw error;
+  return { waits: `${error.problem.detail} ${error.problem.hint}` };
 }

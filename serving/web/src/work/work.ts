@@ -15,8 +15,7 @@ export const paceOf = ({ median_seconds, low_seconds, high_seconds }: WorkRow): 
     : `${duration(median_seconds)} (${duration(low_seconds)} to ${duration(high_seconds)})`;
 
 /** Whether people correct less where they are shown a prediction, in a sentence. */
-export function biasInWords({ found, low, high, hidden_tasks, shown_tasks }: Bias): string {
-  if (Math.min(hidden_tasks, shown_tasks) < 2) return "Too few answers to tell: both kinds need two at least.";
+export function biasInWords({ found, low, high }: Bias): string {
   if (found) return "People let stand what they would not have drawn themselves.";
   return high < 0
     ? "People correct more where they are shown the prediction."
