@@ -98,8 +98,7 @@ export class Api {
   functions = (project: string) => this.json<Functions>("GET", at(project, "/functions"));
   act = (task: string, name: string, body: ActionBody) =>
     this.json<ActionResult>("POST", on(task, `actions/${encodeURIComponent(name)}`), body);
-  comments = (project: string, digest: string) =>
-    this.json<Comments>("GET", at(project, `/items/${digest}/comments`));
+  comments = (project: string, digest: string) => this.json<Comments>("GET", at(project, `/items/${digest}/comments`));
   comment = (project: string, digest: string, body: CommentBody) =>
     this.json<Comment>("POST", at(project, `/items/${digest}/comments`), body);
   reply = (comment: string, text: string) => this.json<unknown>("POST", under(comment, "replies"), { text });
@@ -194,5 +193,5 @@ function cutShort(): never {
 
 export const at = (project: string, rest: string): string => `/v1/projects/${encodeURIComponent(project)}${rest}`;
 const on = (task: string, action: string): string => `/v1/tasks/${encodeURIComponent(task)}/${action}`;
-export const under = (comment: string, action: string): string => `/v1/comments/${encodeURIComponent(comment)}/${action}`;
+const under = (comment: string, action: string): string => `/v1/comments/${encodeURIComponent(comment)}/${action}`;
 export const hook = (endpoint: string): string => `/v1/webhooks/${encodeURIComponent(endpoint)}`;

@@ -6,18 +6,23 @@ interface Props {
   readonly rate: { readonly value: number | null; readonly low: number; readonly high: number } | null;
   /** Where it should be at least. */
   readonly bar?: number;
+  /** Without the value, which is shown elsewhere. */
+  readonly interval?: boolean;
 }
 
 /** "92% (85 to 97%)", drawn too: the interval, the value, and the bar to be cleared. */
-export function RateBar({ rate, bar }: Props) {
-  if (rate === null || rate.value === null) return <span className="muted">{NOTHING}</span>;
+export function RateBar({ rate, bar, interval = false }: Props) {
+  if (rate === null || rate.value === null) {
+    return <span className="muted">{interval ? "nothing to count yet" : NOTHING}</span>;
+  }
   const { value, low, high } = rate;
   const tone = bar === undefined ? "" : high < bar ? " below" : low >= bar ? " above" : "";
   return (
     <span className="rate">
       <span>
-        {percent(value)}{" "}
+        {!interval && `${percent(value)} `}
         <span className="muted small">
+          {interval && "95 %: "}
           {percent(low).replace("%", "")}–{percent(high)}
         </span>
       </span>

@@ -13,7 +13,7 @@ export interface Asked<T> {
   readonly refresh: () => Promise<void>;
 }
 
-/** about: names the question; when it changes, it is asked at once, and what comes late of the one before is dropped. */
+/** about: names the question. When it changes, it is asked at once, and a late answer to the one before is dropped. */
 export function useAsked<T>(ask: () => Promise<T>, about: string, milliseconds: number): Asked<T> {
   const [answer, setAnswer] = useState<{ value: T | null; to: string; problem: Described | null }>({
     value: null,
@@ -41,7 +41,7 @@ export interface Page<T> {
   readonly next: string | null;
 }
 
-/** The first pages of a list, all asked for again each time, so that what moved or went is seen. `more`: one further. */
+/** The first pages of a list, all asked for again each time, so that what moved or went is seen. more: one further. */
 export function usePages<T>(
   ask: (after: string | null) => Promise<Page<T>>,
   about: string,

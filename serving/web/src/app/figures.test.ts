@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { counted, duration, estimated, minutes, money, signed } from "./figures";
+import { counted, duration, estimated, exactly, fixed, minutes, money, signed } from "./figures";
 
 test.each([
   [null, "–"],
@@ -16,6 +16,11 @@ test.each([
 
 test("what is not known is a dash, with no unit", () => {
   expect([money(null, "EUR"), signed(null)]).toEqual(["–", "–"]);
+});
+
+test("a share has as many digits as it needs, and numbers below nothing a real minus sign", () => {
+  expect([0, 0.1, 0.0125, 1].map(exactly)).toEqual(["0%", "10%", "1.25%", "100%"]);
+  expect(fixed(-0.47)).toBe("−0.47");
 });
 
 test("money has its currency and two digits", () => {

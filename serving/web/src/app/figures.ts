@@ -3,11 +3,15 @@ import { count, percent } from "./format";
 
 export const NOTHING = "–";
 
-export const fixed = (value: number | null, digits = 2): string => value?.toFixed(digits) ?? NOTHING;
+export const fixed = (value: number | null, digits = 2): string =>
+  value === null ? NOTHING : value.toFixed(digits).replace("-", "−");
 
 /** "+0.12", with a real minus sign. */
 export const signed = (value: number | null, digits = 2): string =>
   value === null ? NOTHING : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
+
+/** 0.0125 → "1.25%", 0.1 → "10%" */
+export const exactly = (share: number): string => percent(share, 2).replace(/\.?0+%$/, "%");
 
 export const shareOf = (value: number | null, digits = 0): string =>
   value === null ? NOTHING : percent(value, digits);

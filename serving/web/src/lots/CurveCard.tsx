@@ -4,6 +4,7 @@ import type { Curve, Lot } from "../api/types";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
+import { exactly } from "../app/figures";
 import { count, percent } from "../app/format";
 import { curve } from "./calls";
 import { CurvePlot } from "./CurvePlot";
@@ -29,8 +30,9 @@ export function CurveCard({ api, project, lot, size }: Props) {
         {(found) => (
           <>
             <p className="muted">
-              Of {count(found.size)} items it looks at {count(found.most)} at most. Left: how probably a lot is accepted,
-              by its share of defects (operating characteristic). Right: how many items are looked at on average.
+              Of {count(found.size)} items it looks at {count(found.most)} at most. Left: how probably a lot is
+              accepted, by its share of defects (operating characteristic). Right: how many items are looked at on
+              average.
             </p>
             <div className="plots">
               <CurvePlot
@@ -47,7 +49,7 @@ export function CurveCard({ api, project, lot, size }: Props) {
                 value={(point) => point.inspects}
                 most={found.most}
                 name="Items looked at on average"
-                told={(value) => count(Math.round(value))}
+                told={count}
                 marks={marksOf(found)}
                 seen={seen}
               />
@@ -90,9 +92,9 @@ function Numbers({ curve: { points } }: { readonly curve: Curve }) {
 }
 
 function marksOf({ rules }: Curve): { share: number; name: string }[] {
-  if (rules.plan === "share") return [{ share: rules.threshold, name: `limit ${percent(rules.threshold, 1)}` }];
+  if (rules.plan === "share") return [{ share: rules.threshold, name: `limit ${exactly(rules.threshold)}` }];
   return [
-    { share: rules.aql, name: `good: ${percent(rules.aql, 1)}` },
-    { share: rules.ltpd, name: `bad: ${percent(rules.ltpd, 1)}` },
+    { share: rules.aql, name: `good: ${exactly(rules.aql)}` },
+    { share: rules.ltpd, name: `bad: ${exactly(rules.ltpd)}` },
   ];
 }

@@ -22,11 +22,17 @@ export function DecideDialog({ how, lot, onDecide, onClose }: Props) {
       onSubmit={() => isReason(reason) && onDecide(reason.trim())}
       testid="decide-lot-dialog"
     >
-      <p>
-        {accepts
-          ? `Its answers become ground truth: ${counted(held, "answer that waits", "answers that wait")}, and what is still answered. Nobody looks at them again unless the lot is re-opened.`
-          : `People look at each answer that nobody has looked at: ${counted(lot.waiting, "waits", "wait")} now. What counts already goes on counting until it is corrected.`}
-      </p>
+      {accepts ? (
+        <p>
+          Its answers become ground truth: {counted(held, "answer that waits", "answers that wait")}, and those still to
+          come. Nobody looks at them again unless the lot is re-opened.
+        </p>
+      ) : (
+        <p>
+          People look at each answer that nobody has looked at: {counted(lot.waiting, "waits", "wait")} now. What counts
+          already goes on counting until it is corrected.
+        </p>
+      )}
       <p className="muted">
         Lot <code>{lot.id}</code> is {lot.state}. If somebody decides meanwhile, this decision is refused.
       </p>

@@ -28,7 +28,11 @@ export function LotItems({ api, project, items }: Props) {
       aside={
         <>
           <span className="grow muted small">{count(wanted.length)} in the order in which they are looked at</span>
-          <select aria-label="Which items" value={only} onChange={(event) => setOnly(event.target.value as typeof only)}>
+          <select
+            aria-label="Which items"
+            value={only}
+            onChange={(event) => setOnly(event.target.value as typeof only)}
+          >
             <option value="all">all</option>
             <option value="seen">looked at</option>
             <option value="defects">with defects</option>

@@ -20,12 +20,13 @@ export function LotList({ api, project, onPlace }: ViewProps) {
     project.id,
     REFRESH_MS,
   );
-  const inLots = project.policy.workflow.qa === "lots";
+  const { qa, lots: rules } = project.policy.workflow;
+  const inLots = qa === "lots";
   return (
     <Card title="Lots" testid="lots">
       <p className="muted">
         {inLots
-          ? `Answers are judged in lots of ${count(project.policy.workflow.lots.size)}: ${planOf(project.policy.workflow.lots)}.`
+          ? `Answers are judged in lots of ${count(rules.size)}: ${planOf(rules)}.`
           : "No new lots are made: the policy's workflow.qa is not “lots”."}
       </p>
       <Fetched asked={lots} what="the lots">
@@ -87,7 +88,7 @@ function Row({ lot, now, onOpen }: { readonly lot: Lot; readonly now: number; re
     <tr className="opens" data-testid={`lot-${id}`}>
       <th scope="row">
         <button className="link" onClick={onOpen}>
-          <code>{id}</code>
+          <code title={id}>…{id.slice(-10)}</code>
         </button>
       </th>
       <td className="text">

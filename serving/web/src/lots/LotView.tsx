@@ -1,6 +1,7 @@
 /** One lot: its numbers, what its plan can tell, its items; accepting and re-opening it by hand. */
 import { useState } from "react";
 import type { LotDetail } from "../api/types";
+import { Back } from "../app/Back";
 import { Card, Tile } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { acting } from "../app/act";
@@ -31,9 +32,7 @@ export function LotView({ api, project, notify, onPlace, id }: ViewProps & { rea
   };
   return (
     <>
-      <button className="back" data-testid="all-lots" onClick={() => onPlace(null)}>
-        ← All lots
-      </button>
+      <Back to="All lots" testid="all-lots" onBack={() => onPlace(null)} />
       <Fetched asked={asked} what="the lot">
         {(lot) => (
           <>
@@ -112,9 +111,9 @@ function Numbers({ lot, onDecide }: NumbersProps) {
           detail={`${count(lot.unanswered)} to come · ${count(lot.void)} ended without`}
         />
         <Tile
-          name="Where answers are"
+          name="Answers that count"
           value={count(lot.settled)}
-          detail={`count · ${count(lot.waiting)} wait · ${count(lot.in_qa)} are looked at`}
+          detail={`${count(lot.waiting)} wait · ${count(lot.in_qa)} in QA`}
         />
         <Tile
           name="Looked at"
@@ -127,7 +126,7 @@ function Numbers({ lot, onDecide }: NumbersProps) {
           value={count(defects)}
           detail={
             inspected > 0
-              ? `${percent(defects / inspected, 1)} of those looked at, ${percent(low, 1)} to ${percent(high, 1)} (95 %)`
+              ? `${share(defects, inspected)} of those looked at, ${percent(low, 1)} to ${percent(high, 1)} (95 %)`
               : "not known yet"
           }
           testid="lot-defects"

@@ -20,5 +20,8 @@ export const decide = (
 export const curve = (api: Api, project: string, rules: LotRules, size: number) => {
   const { plan, share, threshold, aql, ltpd, alpha, beta } = rules;
   const asked = Object.entries({ size, plan, share, threshold, aql, ltpd, alpha, beta });
-  return api.json<Curve>("GET", at(project, `/lots/curve?${asked.map(([name, value]) => `${name}=${value}`).join("&")}`));
+  return api.json<Curve>(
+    "GET",
+    at(project, `/lots/curve?${asked.map(([name, value]) => `${name}=${value}`).join("&")}`),
+  );
 };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { CurvePoint, Lot, LotRules } from "../api/types";
-import { judgedSize, limitsOf, planOf, shownUntil, standingOf, told, verdictOf, wilson } from "./lots";
+import { judgedSize, limitsOf, planOf, shownUntil, standingOf, ticksOf, told, verdictOf, wilson } from "./lots";
 
 const RULES: LotRules = {
   size: 100, close_after_seconds: null, by: "project", plan: "share",
@@ -12,7 +12,8 @@ const LOT = { state: "inspecting", inspected: 0, accept_at: -1, reject_at: 0, it
 test("a plan says what it promises, not its parameters", () => {
   expect(planOf(RULES)).toBe("10% are looked at, of which at most 5% may have defects");
   expect(planOf({ ...RULES, plan: "single", aql: 0.0125 })).toBe(
-    "one sample: a lot with 1.25% defects is rejected with at most 5% probability, one with 10% accepted with at most 10%",
+    "one sample: a lot with 1.25% defects is rejected with at most 5% probability, " +
+      "one with 10% accepted with at most 10%",
   );
 });
 
@@ -44,6 +45,18 @@ test("a curve is shown as far as lots may be accepted", () => {
   expect(shownUntil([point(0, 1), point(0.22, 0.001), point(1, 0)])).toBe(0.25);
   expect(shownUntil([point(0, 1), point(0.01, 0)])).toBe(0.1);
   expect(shownUntil([point(0, 1), point(1, 1)])).toBe(1);
+  expect(shownUntil([point(0, 1), point(0.22, 0.001), point(1, 0)], 0.5)).toBe(0.5);
+});
+
+test.each([
+  [1, 0, [0, 0.2, 0.4, 0.6, 0.8, 1]],
+  [0.25, 0, [0, 0.05, 0.1, 0.15, 0.2, 0.25]],
+  [0.75, 0, [0, 0.2, 0.4, 0.6]],
+  [13, 1, [0, 5, 10]],
+  [3, 1, [0, 1, 2, 3]],
+  [1, 1, [0, 1]],
+])("an axis to %s in steps of %s or more has %j", (most, least, ticks) => {
+  expect(ticksOf(most, least)).toEqual(ticks);
 });
 
 test("of a coarse curve each point is told once", () => {
@@ -52,6 +65,6 @@ test("of a coarse curve each point is told once", () => {
 
 test("an item of a lot in words", () => {
   expect(standingOf({ void: true, standing: null })).toBe("ended without an answer");
-  expect(standingOf({ void: false, standing: "in_qa" })).toBe("is looked at");
+  expect(standingOf({ void: false, standing: "in_qa" })).toBe("in QA");
   expect([null, true, false].map((defect) => verdictOf({ defect }).words)).toEqual(["", "defect", "right"]);
 });

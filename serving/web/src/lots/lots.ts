@@ -1,14 +1,14 @@
 /** A lot and its plan in words and numbers. */
 import type { CurvePoint, Lot, LotItem, LotRules } from "../api/types";
-import { counted } from "../app/figures";
-import { count, percent } from "../app/format";
+import { counted, exactly } from "../app/figures";
+import { count } from "../app/format";
 
 export const TONES = { open: "info", inspecting: "warn", accepted: "good", rejected: "bad" } as const;
 
-const exactly = (share: number): string => percent(share, 2).replace(/\.?0+%$/, "%");
-
 /** What decides over a lot. */
-export function planOf(rules: Pick<LotRules, "plan" | "share" | "threshold" | "aql" | "ltpd" | "alpha" | "beta">): string {
+export function planOf(
+  rules: Pick<LotRules, "plan" | "share" | "threshold" | "aql" | "ltpd" | "alpha" | "beta">,
+): string {
   if (rules.plan === "share") {
     return `${exactly(rules.share)} are looked at, of which at most ${exactly(rules.threshold)} may have defects`;
   }
@@ -41,10 +41,19 @@ export function wilson(part: number, whole: number): { low: number; high: number
   return { low: Math.max((middle - half) / scale, 0), high: Math.min((middle + half) / scale, 1) };
 }
 
-/** The share of defects up to which a curve says something: where the plan as good as never accepts. */
-export function shownUntil(points: readonly CurvePoint[]): number {
+/** The share of defects up to which a curve is shown: where the plan as good as never accepts, or what was found. */
+export function shownUntil(points: readonly CurvePoint[], seen = 0): number {
   const end = points.find((point) => point.accepts < 0.002)?.share ?? 1;
-  return Math.min(Math.max(Math.ceil(end * 20) / 20, 0.1), 1);
+  return Math.min(Math.max(Math.ceil(Math.max(end, seen) * 20) / 20, 0.1), 1);
+}
+
+/** Round numbers from 0 to `most`, at most six. least: the smallest step. */
+export function ticksOf(most: number, least = 0): number[] {
+  const power = 10 ** Math.floor(Math.log10(most / 5));
+  const step = Math.max([1, 2, 5, 10].map((part) => part * power).find((size) => most / size <= 5) ?? most, least);
+  return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, number) =>
+    Number((number * step).toPrecision(6)),
+  );
 }
 
 const TOLD = [0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5];
@@ -64,7 +73,7 @@ export function told(points: readonly CurvePoint[]): CurvePoint[] {
 export function standingOf({ void: ended, standing }: Pick<LotItem, "void" | "standing">): string {
   if (ended) return "ended without an answer";
   if (standing === null) return "not answered";
-  return { waiting: "waits for the verdict", in_qa: "is looked at", recalled: "waits for the verdict", settled: "counts" }[
+  return { waiting: "waits for the verdict", in_qa: "in QA", recalled: "waits for the verdict", settled: "counts" }[
     standing
   ];
 }

@@ -21,7 +21,13 @@ export function AddGoldenDialog({ onAdd, onClose }: Props) {
       </p>
       <label className="field">
         <span>Ids of items, one a line</span>
-        <textarea data-first rows={5} spellCheck={false} value={text} onChange={(event) => setText(event.target.value)} />
+        <textarea
+          data-first
+          rows={5}
+          spellCheck={false}
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+        />
       </label>
       <Confirm name={`Add ${counted(digests.length, "item")}`} disabled={digests.length === 0} onClose={onClose} />
     </Dialog>

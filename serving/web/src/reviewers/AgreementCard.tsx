@@ -47,8 +47,8 @@ export function AgreementCard({ api, project }: ViewProps) {
         {({ found, everybody }) =>
           found.works === 0 ? (
             <p className="muted">
-              No item was answered by several people. <code>queue.people</code> and <code>queue.people_share</code> in the
-              policy ask more than one.
+              No item was answered by several people. <code>queue.people</code> and <code>queue.people_share</code> in
+              the policy ask more than one.
             </p>
           ) : (
             <Figures found={found} everybody={everybody} />

@@ -8,8 +8,8 @@ import { Dialog } from "../app/Dialog";
 import { Fetched } from "../app/Fetched";
 import { acting } from "../app/act";
 import { useAsked } from "../app/asked";
-import { counted } from "../app/figures";
-import { ago, count, percent, short } from "../app/format";
+import { counted, exactly } from "../app/figures";
+import { ago, count, short } from "../app/format";
 import { useNow } from "../app/hooks";
 import type { ViewProps } from "../app/view";
 import { Thumbnail } from "../map/Thumbnail";
@@ -58,7 +58,7 @@ export function GoldenCard({ api, project, notify }: ViewProps) {
       testid="golden"
       aside={
         <>
-          <span className="muted small">{percent(rate, 1)} of what people are handed</span>
+          <span className="muted small">{exactly(rate)} of what people are handed</span>
           <span className="grow" />
           <button data-testid="add-golden" onClick={() => setAdding(true)}>
             Add
@@ -76,7 +76,13 @@ export function GoldenCard({ api, project, notify }: ViewProps) {
             <>
               <ul className="lines">
                 {golden.slice(0, shown).map((item) => (
-                  <Row key={item.item_digest} item={item} images={images} now={now} onRemove={() => setRemoving(item)} />
+                  <Row
+                    key={item.item_digest}
+                    item={item}
+                    images={images}
+                    now={now}
+                    onRemove={() => setRemoving(item)}
+                  />
                 ))}
               </ul>
               {golden.length > shown && (
@@ -95,8 +101,8 @@ export function GoldenCard({ api, project, notify }: ViewProps) {
           testid="remove-golden-dialog"
         >
           <p>
-            Nobody gets <code>{short(removing.item_digest)}</code> as a golden item any more, and what was answered to it
-            counts no more: figures and standings may change.
+            Nobody gets <code>{short(removing.item_digest)}</code> as a golden item any more, and what was answered to
+            it counts no more: figures and standings may change.
           </p>
           <Confirm name="Remove" disabled={false} onClose={() => setRemoving(null)} />
         </Dialog>

@@ -1,7 +1,6 @@
 import { type FormEvent, useState } from "react";
 import type { Person, PersonBody } from "../api/types";
 import { Card } from "../app/Card";
-import { count } from "../app/format";
 import { counted } from "../app/figures";
 import { wordsIn } from "./reviewers";
 
@@ -35,7 +34,11 @@ export function PersonCard({ person, onChange }: Props) {
     void onChange(body);
   };
   return (
-    <Card title="Tasks" testid="person" aside={<span className="muted small">{counted(person.answered, "answer")}</span>}>
+    <Card
+      title="Tasks"
+      testid="person"
+      aside={<span className="muted small">{counted(person.answered, "answer")}</span>}
+    >
       <form className="fetched" onSubmit={save}>
         <div className="pair">
           <Field name="Groups" hint="leads, night" value={groups} onChange={setGroups} />
@@ -67,7 +70,7 @@ function Field({ name, hint, most, value, onChange }: FieldProps) {
       <span>{name}</span>
       <input
         {...(most === undefined ? {} : { type: "number", min: 1, max: most })}
-        placeholder={most === undefined ? `none, e.g. ${hint}` : `as the project says, up to ${count(most)}`}
+        placeholder={most === undefined ? `none, e.g. ${hint}` : "as the project says"}
         value={value}
         onChange={(event) => onChange(event.target.value)}
       />

@@ -40,7 +40,9 @@ export function ReviewerList({ api, project, onPlace }: ViewProps) {
                     <th scope="col" className="text">
                       Why
                     </th>
-                    <th scope="col">Golden items</th>
+                    <th scope="col" title="for the present standing">
+                      Golden items
+                    </th>
                     <th scope="col" className="text">
                       Precision
                     </th>

@@ -1,6 +1,7 @@
 /** One person: standing and why, figures by label, what is taken for what, groups and limits. */
 import { useState } from "react";
 import type { PersonBody, ReviewerBody, ReviewerDetail } from "../api/types";
+import { Back } from "../app/Back";
 import { Card, Tile } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { RateBar } from "../app/RateBar";
@@ -35,9 +36,7 @@ export function ReviewerView({ api, project, notify, onPlace, id }: ViewProps & 
   const { bar } = project.policy.quality.standing;
   return (
     <>
-      <button className="back" data-testid="all-reviewers" onClick={() => onPlace(null)}>
-        ← All reviewers
-      </button>
+      <Back to="All reviewers" testid="all-reviewers" onBack={() => onPlace(null)} />
       <Fetched asked={asked} what="the reviewer">
         {({ one, person }) => (
           <>
@@ -100,16 +99,20 @@ function Standing({ one, bar, onChange }: StandingProps) {
         <p className="muted">By golden items since: {one.reasons.map((reason) => reason.detail).join("; ")}.</p>
       )}
       <div className="tiles">
-        <Tile name="Golden items" value={count(one.items)} detail={neededOf(one) || "that count"} />
+        <Tile
+          name="Golden items that count"
+          value={count(one.items)}
+          detail={neededOf(one) || "for the present standing"}
+        />
         <Tile
           name="Precision"
           value={one.precision?.value == null ? "–" : percent(one.precision.value)}
-          detail={<RateBar rate={one.precision} bar={bar} />}
+          detail={<RateBar rate={one.precision} bar={bar} interval />}
         />
         <Tile
           name="Recall"
           value={one.recall?.value == null ? "–" : percent(one.recall.value)}
-          detail={<RateBar rate={one.recall} bar={bar} />}
+          detail={<RateBar rate={one.recall} bar={bar} interval />}
         />
         <Tile name="Mean IoU" value={fixed(one.iou)} detail="of matched shapes" />
         <Tile
@@ -133,8 +136,12 @@ function Labels({ one, bar }: { readonly one: ReviewerDetail; readonly bar: numb
           <thead>
             <tr>
               <th scope="col">Label</th>
-              <th scope="col">Precision (95 %)</th>
-              <th scope="col">Recall (95 %)</th>
+              <th scope="col" className="text">
+                Precision (95 %)
+              </th>
+              <th scope="col" className="text">
+                Recall (95 %)
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -143,10 +150,10 @@ function Labels({ one, bar }: { readonly one: ReviewerDetail; readonly bar: numb
                 <th scope="row">
                   {label} {one.weak.includes(label) && <span className="badge bad">surely below the bar</span>}
                 </th>
-                <td>
+                <td className="text">
                   <RateBar rate={precision} bar={bar} />
                 </td>
-                <td>
+                <td className="text">
                   <RateBar rate={recall} bar={bar} />
                 </td>
               </tr>

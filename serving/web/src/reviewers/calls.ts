@@ -1,12 +1,20 @@
 import { type Api, at } from "../api/client";
-import type { Agreement, GoldenItem, GoldenList, Person, PersonBody, ReviewerBody, ReviewerDetail, Reviewers } from "../api/types";
+import type {
+  Agreement,
+  GoldenItem,
+  GoldenList,
+  Person,
+  PersonBody,
+  ReviewerBody,
+  ReviewerDetail,
+  Reviewers,
+} from "../api/types";
 
 const person = (project: string, id: string): string => at(project, `/reviewers/${encodeURIComponent(id)}`);
 const golden = (project: string, digest: string): string => at(project, `/items/${encodeURIComponent(digest)}/golden`);
 
 export const reviewers = (api: Api, project: string) => api.json<Reviewers>("GET", at(project, "/reviewers"));
-export const reviewer = (api: Api, project: string, id: string) =>
-  api.json<ReviewerDetail>("GET", person(project, id));
+export const reviewer = (api: Api, project: string, id: string) => api.json<ReviewerDetail>("GET", person(project, id));
 export const changeReviewer = (api: Api, project: string, id: string, body: ReviewerBody) =>
   api.json<ReviewerDetail>("PATCH", person(project, id), body);
 

@@ -7,7 +7,7 @@ export interface Abilities {
   readonly operate: boolean;
 }
 
-/** Reviewers see their work alone: all other views tell audits or golden items from routed work, and these are blind. */
+/** Reviewers see their work alone: other views tell audits or golden items from routed work, and these are blind. */
 export function abilitiesOf(role: Role): Abilities {
   switch (role) {
     case "reviewer":

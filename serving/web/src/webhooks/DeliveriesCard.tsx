@@ -85,7 +85,9 @@ export function DeliveriesCard({ api, endpoint, act }: Props) {
         {({ rows, next }) =>
           rows.length === 0 ? (
             <p className="muted">
-              {only === "all" ? "Nothing yet: it gets what happens from now on. A ping tries it." : `None is ${FILTERS[only]}.`}
+              {only === "all"
+                ? "Nothing yet: it gets what happens from now on. A ping tries it."
+                : `None is ${FILTERS[only]}.`}
             </p>
           ) : (
             <>
@@ -136,7 +138,12 @@ export function DeliveriesCard({ api, endpoint, act }: Props) {
         }
       </Fetched>
       {asking && (
-        <SureDialog title="Replay what is dead" name="Replay" onClose={() => setAsking(false)} onSure={() => void allAgain()}>
+        <SureDialog
+          title="Replay what is dead"
+          name="Replay"
+          onClose={() => setAsking(false)}
+          onSure={() => void allAgain()}
+        >
           <p>
             {count(endpoint.dead)} messages are sent again, each under its own id, so that a receiver that did get one
             can tell.
@@ -166,7 +173,10 @@ function Row({ delivery, now, opened, mayReplay, onOpen, onReplay }: RowProps) {
         </button>
       </th>
       <td className="text">
-        <span className={`badge ${state === "pending" && attempts > 0 ? "warn" : TONES[state]}`} data-testid="delivery-state">
+        <span
+          className={`badge ${state === "pending" && attempts > 0 ? "warn" : TONES[state]}`}
+          data-testid="delivery-state"
+        >
           {stateInWords(delivery)}
         </span>
       </td>
@@ -177,19 +187,21 @@ function Row({ delivery, now, opened, mayReplay, onOpen, onReplay }: RowProps) {
       </td>
       <td className="muted">{ago(created_at, now)}</td>
       <td>
-        {state !== "pending" && (
+        {(state !== "pending" || attempts > 0) && (
           <button
             data-testid="replay"
             disabled={!mayReplay}
             title={mayReplay ? "" : "Resume the webhook first"}
             onClick={onReplay}
           >
-            {state === "dead" ? "Replay" : "Send again"}
+            {AGAIN[state]}
           </button>
         )}
       </td>
     </tr>
   );
 }
+
+const AGAIN: Record<State, string> = { dead: "Replay", pending: "Send now", delivered: "Send again" };
 
 const inTime = (time: string, now: number): string => `in ${Math.max(Math.ceil((Date.parse(time) - now) / 1000), 1)} s`;

@@ -88,7 +88,15 @@ export function EndpointList({ api, me, project, notify, onPlace }: ViewProps) {
   );
 }
 
-function Row({ endpoint, now, onOpen }: { readonly endpoint: Webhook; readonly now: number; readonly onOpen: () => void }) {
+function Row({
+  endpoint,
+  now,
+  onOpen,
+}: {
+  readonly endpoint: Webhook;
+  readonly now: number;
+  readonly onOpen: () => void;
+}) {
   const { tone, words } = stateOf(endpoint);
   return (
     <tr className="opens" data-testid={`endpoint-${endpoint.id}`}>

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { describe } from "../api/problem";
 import type { Webhook } from "../api/types";
+import { Back } from "../app/Back";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { acting } from "../app/act";
@@ -52,15 +53,17 @@ export function EndpointView({ api, notify, onPlace, id }: ViewProps & { readonl
   };
   const leave = async () => {
     setAsking(null);
-    const gone = await acting(notify, async () => undefined)(remove(api, id), "Removed", "Nothing is sent there any more.");
+    const gone = await acting(notify, async () => undefined)(
+      remove(api, id),
+      "Removed",
+      "Nothing is sent there any more.",
+    );
     if (gone) onPlace(null);
   };
 
   return (
     <>
-      <button className="back" data-testid="all-endpoints" onClick={() => onPlace(null)}>
-        ← All webhooks
-      </button>
+      <Back to="All webhooks" testid="all-endpoints" onBack={() => onPlace(null)} />
       <Fetched asked={asked} what="the endpoint">
         {(endpoint) => (
           <>
@@ -76,12 +79,22 @@ export function EndpointView({ api, notify, onPlace, id }: ViewProps & { readonl
               <PauseWebhookDialog url={endpoint.url} onClose={() => setAsking(null)} onPause={pause} />
             )}
             {asking === "rotate" && (
-              <SureDialog title="A new secret" name="Make one" onClose={() => setAsking(null)} onSure={() => void renew()}>
+              <SureDialog
+                title="A new secret"
+                name="Make one"
+                onClose={() => setAsking(null)}
+                onSure={() => void renew()}
+              >
                 <p>It is shown once. For a day the old one signs too, so that the receiver can change over.</p>
               </SureDialog>
             )}
             {asking === "remove" && (
-              <SureDialog title="Remove this webhook" name="Remove" onClose={() => setAsking(null)} onSure={() => void leave()}>
+              <SureDialog
+                title="Remove this webhook"
+                name="Remove"
+                onClose={() => setAsking(null)}
+                onSure={() => void leave()}
+              >
                 <p>
                   With all that is still to be sent to <code>{endpoint.url}</code>, and with what is known of what was.
                 </p>

@@ -7,7 +7,11 @@ import { EndpointView } from "./EndpointView";
 export default function WebhooksPage(props: ViewProps) {
   return (
     <div className="overview">
-      {props.place === null ? <EndpointList {...props} /> : <EndpointView key={props.place} {...props} id={props.place} />}
+      {props.place === null ? (
+        <EndpointList {...props} />
+      ) : (
+        <EndpointView key={props.place} {...props} id={props.place} />
+      )}
     </div>
   );
 }

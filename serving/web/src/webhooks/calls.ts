@@ -1,5 +1,13 @@
 import { type Api, hook } from "../api/client";
-import type { Delivery, DeliveryDetail, DeliveryPage, EventTypes, NewWebhook, WebhookAnswer, WebhookBody } from "../api/types";
+import type {
+  Delivery,
+  DeliveryDetail,
+  DeliveryPage,
+  EventTypes,
+  NewWebhook,
+  WebhookAnswer,
+  WebhookBody,
+} from "../api/types";
 
 const message = (endpoint: string, id: string): string => `${hook(endpoint)}/deliveries/${encodeURIComponent(id)}`;
 
@@ -14,6 +22,7 @@ export function deliveriesAfter(api: Api, endpoint: string, state: Delivery["sta
   const query = new URLSearchParams({ limit: "50", ...(state && { state }), ...(after && { after }) });
   return api.json<DeliveryPage>("GET", `${hook(endpoint)}/deliveries?${query.toString()}`);
 }
-export const delivery = (api: Api, endpoint: string, id: string) => api.json<DeliveryDetail>("GET", message(endpoint, id));
+export const delivery = (api: Api, endpoint: string, id: string) =>
+  api.json<DeliveryDetail>("GET", message(endpoint, id));
 export const replay = (api: Api, endpoint: string, id: string) =>
   api.json<Delivery>("POST", `${message(endpoint, id)}/replay`);

@@ -6,7 +6,9 @@ export const TONES = { pending: "info", delivered: "good", dead: "bad" } as cons
 
 /** Whether it has failed already and is to be tried again, whatever its state is called. */
 export const stateInWords = ({ state, attempts }: Pick<Delivery, "state" | "attempts">): string =>
-  state === "pending" && attempts > 0 ? "to be tried again" : { pending: "to be sent", delivered: "delivered", dead: "dead" }[state];
+  state === "pending" && attempts > 0
+    ? "to be tried again"
+    : { pending: "to be sent", delivered: "delivered", dead: "dead" }[state];
 
 export const triesInWords = (attempts: number): string => counted(attempts, "try", "tries");
 
@@ -18,7 +20,12 @@ export function pingInWords({ status, error, milliseconds, said }: WebhookAnswer
   readonly hint: string;
 } {
   if (error !== "") {
-    return { tone: "error", title: "The ping did not arrive", detail: error, hint: "Mend the receiver and test again." };
+    return {
+      tone: "error",
+      title: "The ping did not arrive",
+      detail: error,
+      hint: "Mend the receiver and test again.",
+    };
   }
   const title = `It answered ${status ?? "nothing"} after ${Math.round(milliseconds)} ms`;
   return { tone: "info", title, detail: said, hint: "" };

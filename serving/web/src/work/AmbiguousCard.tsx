@@ -93,7 +93,12 @@ export function AmbiguousCard({ api, project, notify, since, span }: SpanProps) 
         </p>
       )}
       {asking && (
-        <Dialog title="Ask experts" onClose={() => setAsking(false)} onSubmit={() => void send()} testid="requeue-dialog">
+        <Dialog
+          title="Ask experts"
+          onClose={() => setAsking(false)}
+          onSubmit={() => void send()}
+          testid="requeue-dialog"
+        >
           <p>
             The group “{experts}” gets {counted(most, "item", "most ambiguous items")} again. What was answered stays
             until they answer.

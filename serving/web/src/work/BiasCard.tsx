@@ -3,8 +3,7 @@ import type { Bias } from "../api/types";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
-import { counted, signed } from "../app/figures";
-import { percent } from "../app/format";
+import { counted, exactly, signed } from "../app/figures";
 import type { SpanProps } from "./WorkPage";
 import { bias } from "./calls";
 import { biasInWords } from "./work";
@@ -18,7 +17,7 @@ export function BiasCard({ api, project, since }: SpanProps) {
     <Card
       title="Automation bias"
       testid="bias"
-      aside={<span className="muted small">predictions hidden in {percent(hidden, 1)} of tasks, by lot</span>}
+      aside={<span className="muted small">predictions hidden in {exactly(hidden)} of tasks, by lot</span>}
     >
       <p className="muted">
         Whether people correct less where they are shown what the model predicts than where it is hidden from them.

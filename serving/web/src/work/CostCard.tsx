@@ -35,7 +35,12 @@ export function CostCard({ api, project, notify, since, span }: SpanProps) {
       aside={
         <>
           <span className="grow" />
-          <select aria-label="Rows" data-testid="cost-by" value={by} onChange={(event) => setBy(event.target.value as CostBy)}>
+          <select
+            aria-label="Rows"
+            data-testid="cost-by"
+            value={by}
+            onChange={(event) => setBy(event.target.value as CostBy)}
+          >
             {Object.entries(BYS).map(([name, words]) => (
               <option key={name} value={name}>
                 {words}
@@ -84,7 +89,9 @@ function Saved({ found, total }: { readonly found: Cost; readonly total: Spent }
         <Tile
           name="Spent"
           value={total.money === null ? minutes(total.minutes) : cash(total.money)}
-          detail={total.money === null ? "no rate is known: set one under Rates" : `for ${minutes(total.minutes)} of work`}
+          detail={
+            total.money === null ? "no rate is known: set one under Rates" : `for ${minutes(total.minutes)} of work`
+          }
           testid="cost-spent"
         />
         <Tile
@@ -118,9 +125,14 @@ function Saved({ found, total }: { readonly found: Cost; readonly total: Spent }
         )}
       </div>
       <p className="muted small">
-        {everything
-          ? `All ${count(everything.items)} items that were served would take one person ${estimated(everything.minutes, minutes)}, ${basisOf(everything)}.`
-          : "What all items would take, and what was saved, is told from ten answers on."}
+        {everything ? (
+          <>
+            All {count(everything.items)} items that were served would take one person{" "}
+            {estimated(everything.minutes, minutes)}, {basisOf(everything)}.
+          </>
+        ) : (
+          "What all items would take, and what was saved, is told from ten answers on."
+        )}
       </p>
     </>
   );
@@ -131,7 +143,7 @@ function Rows({ found, total }: { readonly found: Cost; readonly total: Spent })
     <table className="figures">
       <thead>
         <tr>
-          <th scope="col">{found.by ?? ""}</th>
+          <th scope="col">{HEADS[found.by ?? "label"]}</th>
           <th scope="col">Items</th>
           <th scope="col">Answers and skips</th>
           <th scope="col">Time</th>
@@ -150,6 +162,7 @@ function Rows({ found, total }: { readonly found: Cost; readonly total: Spent })
   );
 }
 
+const HEADS: Record<CostBy, string> = { label: "Label", cycle: "Cycle", source: "Source", reviewer: "Reviewer" };
 const NAMELESS: Record<CostBy, string> = { label: "no shape", cycle: "none yet", source: "none", reviewer: "unknown" };
 
 interface RowProps {

@@ -18,6 +18,14 @@ const BYS: Record<WorkBy, string> = {
   day: "by day",
 };
 
+const HEADS: Record<WorkBy, string> = {
+  reviewer: "Reviewer",
+  label: "Label",
+  source: "Source",
+  hour: "Hour of the day",
+  day: "Day",
+};
+
 export function ThroughputCard({ api, project, since, span }: SpanProps) {
   const [by, setBy] = useState<WorkBy>("reviewer");
   const tz = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
@@ -30,7 +38,12 @@ export function ThroughputCard({ api, project, since, span }: SpanProps) {
         <>
           <span className="muted small">hours and days as in {tz}</span>
           <span className="grow" />
-          <select aria-label="Rows" data-testid="work-by" value={by} onChange={(event) => setBy(event.target.value as WorkBy)}>
+          <select
+            aria-label="Rows"
+            data-testid="work-by"
+            value={by}
+            onChange={(event) => setBy(event.target.value as WorkBy)}
+          >
             {Object.entries(BYS).map(([name, words]) => (
               <option key={name} value={name}>
                 {words}
@@ -67,7 +80,7 @@ function Rows({ rows, by }: { readonly rows: readonly WorkRow[]; readonly by: Wo
     <table className="figures">
       <thead>
         <tr>
-          <th scope="col">{BYS[by].replace(/^by (.)/, (_, first: string) => first.toUpperCase())}</th>
+          <th scope="col">{HEADS[by]}</th>
           <th scope="col">Answers</th>
           <th scope="col">Shapes</th>
           <th scope="col">Time of an answer</th>

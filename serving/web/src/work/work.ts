@@ -22,7 +22,8 @@ export function biasInWords({ found, low, high }: Bias): string {
     : `No automation bias is shown: the interval from ${signed(low)} to ${signed(high)} has 0 in it.`;
 }
 
-export const perItem = ({ money, items }: Spent): number | null => (money === null || items === 0 ? null : money / items);
+export const perItem = ({ money, items }: Spent): number | null =>
+  money === null || items === 0 ? null : money / items;
 
 /** On what the estimate for all items rests. */
 export const basisOf = ({ audits, sample }: Everything): string =>
