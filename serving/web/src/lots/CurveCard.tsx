@@ -30,9 +30,8 @@ export function CurveCard({ api, project, lot, size }: Props) {
         {(found) => (
           <>
             <p className="muted">
-              Of {count(found.size)} items it looks at {count(found.most)} at most. Left: how probably a lot is
-              accepted, by its share of defects (operating characteristic). Right: how many items are looked at on
-              average.
+              Of {count(found.size)} items it looks at {count(found.most)} at most. By the share of defects in a lot:
+              how probably it is accepted (operating characteristic), and how many items are looked at on average.
             </p>
             <div className="plots">
               <CurvePlot
