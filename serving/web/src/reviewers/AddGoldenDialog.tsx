@@ -2,7 +2,7 @@ import { useState } from "react";
 import { Confirm } from "../app/Asking";
 import { Dialog } from "../app/Dialog";
 import { counted } from "../app/figures";
-import { digestsIn } from "./reviewers";
+import { wordsIn } from "./reviewers";
 
 interface Props {
   readonly onAdd: (digests: readonly string[]) => void;
@@ -11,7 +11,7 @@ interface Props {
 
 export function AddGoldenDialog({ onAdd, onClose }: Props) {
   const [text, setText] = useState("");
-  const digests = digestsIn(text);
+  const digests = wordsIn(text);
   return (
     <Dialog title="Add golden items" onClose={onClose} onSubmit={() => onAdd(digests)} testid="add-golden-dialog">
       <p className="muted">

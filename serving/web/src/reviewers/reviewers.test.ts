@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { alphaInWords, digestsIn, mistakesOf, neededOf, pairsOf, whyOf } from "./reviewers";
+import { alphaInWords, mistakesOf, neededOf, pairsOf, whyOf, wordsIn } from "./reviewers";
 
 test("a reason by hand comes before what golden items say", () => {
   const reasons = [{ code: "below", detail: "Recall is surely below 80 %." }];
@@ -48,6 +48,6 @@ test("pairs have names, and those that agree least come first", () => {
 });
 
 test("ids of items are taken however they were pasted, each once", () => {
-  expect(digestsIn("ab12\ncd34, ab12;  ef56\n")).toEqual(["ab12", "cd34", "ef56"]);
-  expect(digestsIn(" \n")).toEqual([]);
+  expect(wordsIn("ab12\ncd34, ab12;  ef56\n")).toEqual(["ab12", "cd34", "ef56"]);
+  expect(wordsIn(" \n")).toEqual([]);
 });

@@ -41,8 +41,5 @@ export function pairsOf({ pairs }: Pick<Agreement, "pairs">, people: readonly Pi
     .map((pair) => ({ ...pair, names: pair.reviewers.map((id) => names.get(id) ?? id).join(" and ") }));
 }
 
-/** Ids of items as people paste them: a line, a comma or a space between them, each once. */
-export const digestsIn = (text: string): string[] => [...new Set(text.split(/[\s,;]+/).filter((part) => part !== ""))];
-
-/** "night, leads" as a list. */
-export const wordsIn = (text: string): string[] => digestsIn(text);
+/** Ids or names as people type and paste them: a line, a comma or a space between them, each once. */
+export const wordsIn = (text: string): string[] => [...new Set(text.split(/[\s,;]+/).filter((part) => part !== ""))];

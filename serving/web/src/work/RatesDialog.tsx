@@ -5,7 +5,8 @@ import { Confirm } from "../app/Asking";
 import { Dialog } from "../app/Dialog";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
-import { people, rates } from "./calls";
+import { people } from "../reviewers/calls";
+import { rates } from "./calls";
 import { ratesFrom } from "./work";
 
 interface Props {

@@ -1,5 +1,5 @@
 import { type Api, at } from "../api/client";
-import type { Ambiguous, Bias, Cost, CostBy, Person, Rates, RequeueBody, Requeued, Work, WorkBy } from "../api/types";
+import type { Ambiguous, Bias, Cost, CostBy, Rates, RequeueBody, Requeued, Work, WorkBy } from "../api/types";
 
 /** since: an ISO time. */
 const asking = (project: string, what: string, query: Readonly<Record<string, string>>): string =>
@@ -18,4 +18,3 @@ export const cost = (api: Api, project: string, since: string, by: CostBy) =>
 export const rates = (api: Api, project: string) => api.json<Rates>("GET", at(project, "/cost/rates"));
 export const setRates = (api: Api, project: string, body: Rates) =>
   api.json<Rates>("PUT", at(project, "/cost/rates"), body);
-export const people = (api: Api) => api.json<Person[]>("GET", "/v1/people");
