@@ -75,9 +75,16 @@ class Service:
 
 @pytest.fixture
 def service(tmp_path: Path, sqlite_template: Path) -> Iterator[Service]:
-    """A project `shapes` whose champion is a tiny detector; every prediction is risky enough to be routed."""
-    shutil.copyfile(sqlite_template, tmp_path / "askance.db")
-    settings = load_settings(environ={"ASKANCE_DATA_DIR": str(tmp_path), "ASKANCE_POLICY__THRESHOLD": "0.0"})
+    with running_in(tmp_path, sqlite_template) as started:
+        yield started
+
+
+@contextmanager
+def running_in(folder: Path, template: Path) -> Iterator[Service]:
+    """A project `shapes` whose champion is a tiny detector; every prediction is risky enough to be routed. template: a
+    migrated database."""
+    shutil.copyfile(template, folder / "askance.db")
+    settings = load_settings(environ={"ASKANCE_DATA_DIR": str(folder), "ASKANCE_POLICY__THRESHOLD": "0.0"})
     inferencer = InProcess()
     services = wire(settings, inferencer)
     with TestClient(create_app(services), raise_server_exceptions=False) as client:

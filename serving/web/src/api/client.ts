@@ -98,8 +98,7 @@ export class Api {
   functions = (project: string) => this.json<Functions>("GET", at(project, "/functions"));
   act = (task: string, name: string, body: ActionBody) =>
     this.json<ActionResult>("POST", on(task, `actions/${encodeURIComponent(name)}`), body);
-  comments = (project: string, digest: string) =>
-    this.json<Comments>("GET", at(project, `/items/${digest}/comments`));
+  comments = (project: string, digest: string) => this.json<Comments>("GET", at(project, `/items/${digest}/comments`));
   comment = (project: string, digest: string, body: CommentBody) =>
     this.json<Comment>("POST", at(project, `/items/${digest}/comments`), body);
   reply = (comment: string, text: string) => this.json<unknown>("POST", under(comment, "replies"), { text });
@@ -143,17 +142,19 @@ export class Api {
   acceptDrift = (project: string) => this.json<DriftStatus>("POST", at(project, "/drift/reference"));
 
   webhooks = () => this.json<Webhooks>("GET", "/v1/webhooks");
+  webhook = (endpoint: string) => this.json<Webhook>("GET", hook(endpoint));
   enableWebhook = (endpoint: string, enabled: boolean) => this.json<Webhook>("PATCH", hook(endpoint), { enabled });
   deliveries = (endpoint: string, state: "pending" | "dead") =>
     this.json<DeliveryPage>("GET", `${hook(endpoint)}/deliveries?state=${state}&limit=10`);
   replayDead = (endpoint: string) => this.json<Replayed>("POST", `${hook(endpoint)}/replay`);
 
-  private async json<T>(method: string, path: string, body?: unknown, how: How = {}): Promise<T> {
+  /** For calls of single views, which name their routes themselves. */
+  async json<T>(method: string, path: string, body?: unknown, how: How = {}): Promise<T> {
     const response = await this.send(method, path, body, how);
     return (await response.json().catch(cutShort)) as T;
   }
 
-  private async send(method: string, path: string, body?: unknown, how: How = {}): Promise<Response> {
+  async send(method: string, path: string, body?: unknown, how: How = {}): Promise<Response> {
     const url = new URL(path, this.origin);
     if (url.origin !== this.origin) {
       throw new Error(`The service pointed to ${url.origin}; the page sends its token to ${this.origin} only.`);
@@ -190,7 +191,7 @@ function cutShort(): never {
   throw new NetworkError();
 }
 
-const at = (project: string, rest: string): string => `/v1/projects/${encodeURIComponent(project)}${rest}`;
+export const at = (project: string, rest: string): string => `/v1/projects/${encodeURIComponent(project)}${rest}`;
 const on = (task: string, action: string): string => `/v1/tasks/${encodeURIComponent(task)}/${action}`;
 const under = (comment: string, action: string): string => `/v1/comments/${encodeURIComponent(comment)}/${action}`;
-const hook = (endpoint: string): string => `/v1/webhooks/${encodeURIComponent(endpoint)}`;
+export const hook = (endpoint: string): string => `/v1/webhooks/${encodeURIComponent(endpoint)}`;

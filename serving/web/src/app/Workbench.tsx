@@ -1,8 +1,7 @@
 /** The frame around all tabs: project picker, queue, what was done, connection, who is signed in. */
-import { Suspense, lazy, useCallback, useEffect, useState } from "react";
+import { Suspense, useCallback, useEffect, useState } from "react";
 import type { Api } from "../api/client";
 import type { Me, Project } from "../api/types";
-import { OverviewPage } from "../overview/OverviewPage";
 import { ReviewPage } from "../review/ReviewPage";
 import { Status } from "../review/Status";
 import type { Notice } from "../review/session";
@@ -12,11 +11,18 @@ import { type Tab, fragmentOf, routeOf } from "../session/route";
 import { Mark } from "./Mark";
 import { Toast } from "./Toast";
 import { useSoleTab } from "./hooks";
+import { VIEWS } from "./views";
 
-const NAMES: Record<Tab, string> = { review: "Review", overview: "Overview", map: "Map" };
-
-// Only those who look at a map load what draws it. After an update of the service the old page's parts are gone.
-const MapPage = lazy(() => import("../map/MapPage").catch(() => ({ default: NotLoaded })));
+const NAMES: Record<Tab, string> = {
+  review: "Review",
+  overview: "Overview",
+  map: "Map",
+  lots: "Lots",
+  reviewers: "Reviewers",
+  work: "Work",
+  webhooks: "Webhooks",
+  comments: "Comments",
+};
 
 interface Props {
   readonly api: Api;
@@ -45,8 +51,8 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
   );
   const dismiss = useCallback(() => setNotice(null), []);
 
-  const go = (to: Project, where: Tab) => {
-    window.location.hash = fragmentOf(to.id, where);
+  const go = (to: Project, where: Tab, place: string | null = null) => {
+    window.location.hash = fragmentOf(to.id, where, place);
   };
 
   const picker = (
@@ -74,7 +80,7 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
 
   const frame = (status: React.ReactNode, body: React.ReactNode) => (
     <div className="app">
-      <header className="top">
+      <header className={abilities.tabs.length > 3 ? "top many" : "top"}>
         <span className="brand">
           <Mark />
           <span>Askance</span>
@@ -119,14 +125,16 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
       </div>,
     );
   }
-  const other = () =>
-    tab === "map" ? (
-      <Suspense fallback={null}>
-        <MapPage key={project.id} api={api} project={project} notify={notify} />
+  const other = () => {
+    if (tab === "review") return null;
+    const View = VIEWS[tab];
+    const onPlace = (place: string | null) => go(project, tab, place);
+    return (
+      <Suspense fallback={<Opening />}>
+        <View key={project.id} {...{ api, me, project, notify, onPlace }} place={route.place} />
       </Suspense>
-    ) : (
-      <OverviewPage key={project.id} api={api} project={project} operates={abilities.operate} notify={notify} />
     );
+  };
   if (!abilities.tabs.includes("review")) return frame(null, other());
   return <Reviewer api={api} me={me} project={project} tab={tab} notify={notify} frame={frame} other={other} />;
 }
@@ -185,6 +193,14 @@ function InSession({ api, project, reviewing, notify, frame }: InSessionProps) {
   );
 }
 
+function Opening() {
+  return (
+    <div className="calm" role="status">
+      <p className="muted">Opening…</p>
+    </div>
+  );
+}
+
 function Elsewhere({ onTakeOver }: { onTakeOver: () => void }) {
   return (
     <div className="calm" role="status" data-testid="elsewhere">
@@ -192,20 +208,6 @@ function Elsewhere({ onTakeOver }: { onTakeOver: () => void }) {
       <p className="muted">Two tabs would work on the same images. Close the other one, or go on here.</p>
       <button className="primary" onClick={onTakeOver}>
         Review here
-      </button>
-    </div>
-  );
-}
-
-function NotLoaded() {
-  return (
-    <div className="calm" role="alert">
-      <h2>The map could not be loaded</h2>
-      <p className="muted">
-        The service was updated since, or cannot be reached. Reload the page; drafts in this browser are kept.
-      </p>
-      <button className="primary" onClick={() => window.location.reload()}>
-        Reload
       </button>
     </div>
   );

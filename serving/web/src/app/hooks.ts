@@ -1,8 +1,8 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { Point, Size } from "../review/geometry";
 
-/** Calls `work` now and every `milliseconds` while the page can be seen; never two at once. */
-export function usePolling(work: () => Promise<void>, milliseconds: number): void {
+/** Calls `work` now, when `about` changes, and every `milliseconds` while the page can be seen. */
+export function usePolling(work: () => Promise<void>, milliseconds: number, about = ""): void {
   const latest = useRef(work);
   latest.current = work;
   useEffect(() => {
@@ -17,7 +17,7 @@ export function usePolling(work: () => Promise<void>, milliseconds: number): voi
       stopped = true;
       window.clearTimeout(timer);
     };
-  }, [milliseconds]);
+  }, [milliseconds, about]);
 }
 
 /** The present time, renewed every `milliseconds`. */

@@ -1,6 +1,7 @@
 import type { Detection } from "../api/types";
 import { type Palette, colorOf } from "../review/colors";
 import { type Items, useLookup } from "./items";
+import "./thumbnail.css";
 
 interface Props {
   readonly items: Items;

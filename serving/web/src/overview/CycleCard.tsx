@@ -1,4 +1,5 @@
 import type { Cycle } from "../api/types";
+import { fixed, signed } from "../app/figures";
 import { ago, percent } from "../app/format";
 import { type Figure, figuresOf, verdictOf } from "./decision";
 
@@ -132,12 +133,12 @@ function Figures({ figures }: { figures: readonly Figure[] }) {
         {figures.map((figure) => (
           <tr key={figure.name}>
             <th scope="row">{figure.name}</th>
-            <td>{fixed(figure.champion)}</td>
-            <td>{fixed(figure.candidate)}</td>
+            <td>{fixed(figure.champion, 3)}</td>
+            <td>{fixed(figure.candidate, 3)}</td>
             <td className={figure.delta === null ? "" : figure.delta > 0 ? "up" : figure.delta < 0 ? "down" : ""}>
-              {signed(figure.delta)}
+              {signed(figure.delta, 3)}
             </td>
-            <td>{figure.interval ? `${signed(figure.interval[0])} to ${signed(figure.interval[1])}` : "–"}</td>
+            <td>{figure.interval ? `${signed(figure.interval[0], 3)} to ${signed(figure.interval[1], 3)}` : "–"}</td>
           </tr>
         ))}
       </tbody>
@@ -149,7 +150,3 @@ export function StateBadge({ state }: { state: Cycle["state"] }) {
   const tone = { queued: "info", running: "info", promoted: "good", refused: "warn", failed: "bad" }[state];
   return <span className={`badge ${tone}`}>{state}</span>;
 }
-
-const fixed = (value: number | null): string => value?.toFixed(3) ?? "–";
-const signed = (value: number | null): string =>
-  value === null ? "–" : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;

@@ -3,10 +3,10 @@ import { useState } from "react";
 import type { Api } from "../api/client";
 import { ProblemError } from "../api/problem";
 import type { DriftReport } from "../api/types";
+import type { Act } from "../app/act";
 import { ago, count, percent, short } from "../app/format";
 import { AcceptDriftDialog } from "./dialogs";
 import { effectOf, looksAt, signedPercent, verdictOf } from "./drift";
-import type { Act } from "./act";
 import { useDrift } from "./useDrift";
 
 interface Props {

@@ -1,10 +1,11 @@
 /** For operators: how the project does, what the newest cycle found, which model serves. */
 import { useState } from "react";
-import type { Api } from "../api/client";
-import { describe } from "../api/problem";
-import type { Project, Promotion } from "../api/types";
+import type { Promotion } from "../api/types";
+import { type Act, acting } from "../app/act";
 import { useNow } from "../app/hooks";
-import type { Notice } from "../review/session";
+import type { ViewProps } from "../app/view";
+import "../app/cards.css";
+import { abilitiesOf } from "../session/abilities";
 import { Activity } from "./Activity";
 import { CycleCard } from "./CycleCard";
 import { CycleHistory } from "./CycleHistory";
@@ -13,19 +14,13 @@ import { ModelList } from "./ModelList";
 import { PromoteDialog, RollbackDialog, StartCycleDialog } from "./dialogs";
 import { Tiles } from "./Tiles";
 import { WebhooksCard } from "./WebhooksCard";
-import type { Act } from "./act";
+import "./overview.css";
 import { useOverview } from "./useOverview";
-
-interface Props {
-  readonly api: Api;
-  readonly project: Project;
-  readonly operates: boolean;
-  readonly notify: (notice: Notice) => void;
-}
 
 type Asking = { kind: "cycle" } | { kind: "rollback" } | { kind: "promote"; model: string };
 
-export function OverviewPage({ api, project, operates, notify }: Props) {
+export default function OverviewPage({ api, me, project, notify }: ViewProps) {
+  const operates = abilitiesOf(me.role).operate;
   const { overview, refresh } = useOverview(api, project.id, operates);
   const [asking, setAsking] = useState<Asking | null>(null);
   const now = useNow(1000);
@@ -33,17 +28,9 @@ export function OverviewPage({ api, project, operates, notify }: Props) {
   const newest = cycles[0] ?? null;
   const running = newest !== null && newest.finished_at === null;
 
-  const act: Act = async (action, title, detail, isWait = () => false) => {
+  const act: Act = (...what) => {
     setAsking(null);
-    try {
-      await action;
-      notify({ tone: "info", title, detail, hint: "" });
-      await refresh();
-      return true;
-    } catch (error) {
-      notify({ tone: isWait(error) ? "info" : "error", ...describe(error) });
-      return false;
-    }
+    return acting(notify, refresh)(...what);
   };
 
   if (!summary) {

@@ -1,4 +1,5 @@
 import type { Project, Summary } from "../api/types";
+import { Tile } from "../app/Card";
 import { count, percent, share } from "../app/format";
 
 interface Props {
@@ -36,18 +37,6 @@ export function Tiles({ summary, policy }: Props) {
         testid="tile-open"
       />
       <Tile name="Reviewed" value={count(of("done"))} detail={`${count(of("skipped"))} skipped`} testid="tile-done" />
-    </div>
-  );
-}
-
-function Tile({ name, value, detail, testid }: { name: string; value: string; detail: string; testid: string }) {
-  return (
-    <div className="tile">
-      <span className="tile-name">{name}</span>
-      <span className="tile-value" data-testid={testid}>
-        {value}
-      </span>
-      <span className="muted small">{detail}</span>
     </div>
   );
 }

@@ -2,11 +2,12 @@
 import { useState } from "react";
 import type { Api } from "../api/client";
 import type { Webhook } from "../api/types";
+import type { Act } from "../app/act";
 import { ago, count } from "../app/format";
-import type { Act } from "./act";
-import { PauseWebhookDialog } from "./dialogs";
+import { fragmentOf } from "../session/route";
+import { PauseWebhookDialog } from "../webhooks/dialogs";
+import { backlogOf, stateOf } from "../webhooks/endpoints";
 import { type Watched, useWebhooks } from "./useWebhooks";
-import { backlogOf, stateOf } from "./webhooks";
 
 interface Props {
   readonly api: Api;
@@ -38,6 +39,8 @@ export function WebhooksCard({ api, project, now, act }: Props) {
     <section className="card" aria-label="Webhooks" data-testid="webhooks">
       <header>
         <h2>Webhooks</h2>
+        <span className="grow" />
+        <a href={fragmentOf(project, "webhooks")}>All deliveries</a>
       </header>
       {problem && (
         <p className="callout warn" role="status">

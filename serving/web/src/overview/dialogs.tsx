@@ -1,9 +1,8 @@
 /** What an operator is asked before something changes. */
 import { useState } from "react";
 import type { CycleBody } from "../api/types";
+import { Confirm, Reason, isReason } from "../app/Asking";
 import { Dialog } from "../app/Dialog";
-
-const LEAST_REASON = 3; // characters, as the API demands
 
 interface StartProps {
   readonly onStart: (body: CycleBody) => void;
@@ -83,7 +82,7 @@ export function PromoteDialog({ model, onPromote, onClose }: PromoteProps) {
         <code>{model}</code> becomes champion whatever the gate said.
       </p>
       <Reason value={reason} onChange={setReason} />
-      <Confirm name="Promote" disabled={reason.trim().length < LEAST_REASON} onClose={onClose} />
+      <Confirm name="Promote" disabled={!isReason(reason)} onClose={onClose} />
     </Dialog>
   );
 }
@@ -108,7 +107,7 @@ export function RollbackDialog({ to, onRollback, onClose }: RollbackProps) {
         . No request fails meanwhile.
       </p>
       <Reason value={reason} onChange={setReason} />
-      <Confirm name="Roll back" disabled={reason.trim().length < LEAST_REASON} onClose={onClose} />
+      <Confirm name="Roll back" disabled={!isReason(reason)} onClose={onClose} />
     </Dialog>
   );
 }
@@ -127,51 +126,5 @@ export function AcceptDriftDialog({ onAccept, onClose }: AcceptDriftProps) {
       </p>
       <Confirm name="Accept" disabled={false} onClose={onClose} />
     </Dialog>
-  );
-}
-
-interface PauseWebhookProps {
-  readonly url: string;
-  readonly onPause: () => void;
-  readonly onClose: () => void;
-}
-
-export function PauseWebhookDialog({ url, onPause, onClose }: PauseWebhookProps) {
-  return (
-    <Dialog title="Pause this webhook" onClose={onClose} onSubmit={onPause} testid="pause-webhook-dialog">
-      <p>
-        Nothing is sent to <code>{url}</code> until it is resumed. What waits is kept and goes out then; what happens
-        meanwhile is not kept for it.
-      </p>
-      <Confirm name="Pause" disabled={false} onClose={onClose} />
-    </Dialog>
-  );
-}
-
-function Reason({ value, onChange }: { value: string; onChange: (value: string) => void }) {
-  return (
-    <label className="field">
-      <span>Reason (kept with your name)</span>
-      <input
-        data-testid="reason"
-        data-first
-        maxLength={1000}
-        value={value}
-        onChange={(event) => onChange(event.target.value)}
-      />
-    </label>
-  );
-}
-
-function Confirm({ name, disabled, onClose }: { name: string; disabled: boolean; onClose: () => void }) {
-  return (
-    <footer>
-      <button type="button" onClick={onClose}>
-        Back
-      </button>
-      <button className="primary" data-first data-testid="confirm" disabled={disabled}>
-        {name}
-      </button>
-    </footer>
   );
 }

@@ -3,7 +3,7 @@ import type { Api } from "../api/client";
 import { type Described, describe } from "../api/problem";
 import type { Delivery, Webhook } from "../api/types";
 import { usePolling } from "../app/hooks";
-import { isTroubled, newestFirst, tellingOf } from "./webhooks";
+import { isTroubled, newestFirst, tellingOf } from "../webhooks/endpoints";
 
 export interface Watched {
   readonly endpoint: Webhook;

@@ -1,13 +1,13 @@
 /** What a role may do here; the service checks again, the page only spares people buttons that would fail. */
 import type { Role } from "../api/types";
-import type { Tab } from "./route";
+import { TABS, type Tab } from "./route";
 
 export interface Abilities {
   readonly tabs: readonly Tab[];
   readonly operate: boolean;
 }
 
-/** Reviewers see neither overview nor map: both tell audits from routed work, and audits are blind. */
+/** Reviewers see their work alone: other views tell audits or golden items from routed work, and these are blind. */
 export function abilitiesOf(role: Role): Abilities {
   switch (role) {
     case "reviewer":
@@ -15,6 +15,6 @@ export function abilitiesOf(role: Role): Abilities {
     case "producer":
       return { tabs: ["overview"], operate: false };
     case "operator":
-      return { tabs: ["review", "overview", "map"], operate: true };
+      return { tabs: TABS, operate: true };
   }
 }

@@ -1,19 +1,22 @@
-/** The page's address: "#/project/tab", so that a reload and a shared link show the same place. */
+/** The page's address: "#/project/tab/place", so that a reload, a shared link and the back button show the same. */
 
-export const TABS = ["review", "overview", "map"] as const;
+export const TABS = ["review", "overview", "map", "lots", "reviewers", "work", "webhooks", "comments"] as const;
 export type Tab = (typeof TABS)[number];
 
 export interface Route {
   readonly project: string | null;
   readonly tab: Tab | null;
+  /** What of the tab: a lot, a person, an endpoint. */
+  readonly place: string | null;
 }
 
 export function routeOf(fragment: string): Route {
-  const [project = "", tab = ""] = fragment.replace(/^#\/?/, "").split("/").map(safely);
-  return { project: project === "" ? null : project, tab: TABS.find((known) => known === tab) ?? null };
+  const [project = "", tab = "", place = ""] = fragment.replace(/^#\/?/, "").split("/").map(safely);
+  return { project: project || null, tab: TABS.find((known) => known === tab) ?? null, place: place || null };
 }
 
-export const fragmentOf = (project: string, tab: Tab): string => `#/${encodeURIComponent(project)}/${tab}`;
+export const fragmentOf = (project: string, tab: Tab, place: string | null = null): string =>
+  `#/${encodeURIComponent(project)}/${tab}${place === null ? "" : `/${encodeURIComponent(place)}`}`;
 
 function safely(part: string): string {
   try {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { MemoryStorage } from "../testing/memoryStorage";
 import { abilitiesOf } from "./abilities";
-import { fragmentOf, routeOf } from "./route";
+import { TABS, fragmentOf, routeOf } from "./route";
 import { forgetToken, storeToken, storedToken, tokenInFragment } from "./token";
 
 test.each([
@@ -25,15 +25,22 @@ test("a token is kept for the tab, or for longer where asked, and forgotten in b
 });
 
 test("an address names project and tab, and anything else names neither", () => {
-  expect(routeOf(fragmentOf("night-scenes", "overview"))).toEqual({ project: "night-scenes", tab: "overview" });
-  expect(routeOf(fragmentOf("digits", "map"))).toEqual({ project: "digits", tab: "map" });
-  expect(routeOf("#/digits/elsewhere")).toEqual({ project: "digits", tab: null });
-  expect(routeOf("#/%E0%A4%A/review")).toEqual({ project: null, tab: "review" });
-  expect(routeOf("")).toEqual({ project: null, tab: null });
+  expect(routeOf(fragmentOf("night-scenes", "overview"))).toEqual({
+    project: "night-scenes",
+    tab: "overview",
+    place: null,
+  });
+  expect(routeOf("#/digits/elsewhere")).toEqual({ project: "digits", tab: null, place: null });
+  expect(routeOf("#/%E0%A4%A/review")).toEqual({ project: null, tab: "review", place: null });
+  expect(routeOf("")).toEqual({ project: null, tab: null, place: null });
 });
 
-test("each role sees what it may do; reviewers see neither overview nor map, since audits are blind", () => {
+test("an address may name what of a tab is shown, whatever is in its name", () => {
+  expect(routeOf(fragmentOf("digits", "lots", "a/b c"))).toEqual({ project: "digits", tab: "lots", place: "a/b c" });
+});
+
+test("each role sees what it may do; reviewers see their work alone, since audits and golden items are blind", () => {
   expect(abilitiesOf("reviewer")).toEqual({ tabs: ["review"], operate: false });
   expect(abilitiesOf("producer")).toEqual({ tabs: ["overview"], operate: false });
-  expect(abilitiesOf("operator")).toEqual({ tabs: ["review", "overview", "map"], operate: true });
+  expect(abilitiesOf("operator")).toEqual({ tabs: TABS, operate: true });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Endpoint, backlogOf, isTroubled, stateOf, tellingOf } from "./webhooks";
+import { type Endpoint, backlogOf, isTroubled, stateOf, tellingOf } from "./endpoints";
 
 const ENDPOINT: Endpoint = {
   enabled: true,

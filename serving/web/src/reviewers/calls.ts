@@ -1,0 +1,33 @@
+import { type Api, at } from "../api/client";
+import type {
+  Agreement,
+  GoldenItem,
+  GoldenList,
+  Person,
+  PersonBody,
+  ReviewerBody,
+  ReviewerDetail,
+  Reviewers,
+} from "../api/types";
+
+const person = (project: string, id: string): string => at(project, `/reviewers/${encodeURIComponent(id)}`);
+const golden = (project: string, digest: string): string => at(project, `/items/${encodeURIComponent(digest)}/golden`);
+
+export const reviewers = (api: Api, project: string) => api.json<Reviewers>("GET", at(project, "/reviewers"));
+export const reviewer = (api: Api, project: string, id: string) => api.json<ReviewerDetail>("GET", person(project, id));
+export const changeReviewer = (api: Api, project: string, id: string, body: ReviewerBody) =>
+  api.json<ReviewerDetail>("PATCH", person(project, id), body);
+
+export const people = (api: Api) => api.json<Person[]>("GET", "/v1/people");
+export const changePerson = (api: Api, id: string, body: PersonBody) =>
+  api.json<Person>("PATCH", `/v1/people/${encodeURIComponent(id)}`, body);
+
+/** works: the last that several people answered. */
+export const agreement = (api: Api, project: string, works: number) =>
+  api.json<Agreement>("GET", at(project, `/agreement?works=${works}`));
+
+export const goldenItems = (api: Api, project: string) => api.json<GoldenList>("GET", at(project, "/golden"));
+/** Its ground truth is trusted. */
+export const markGolden = (api: Api, project: string, digest: string) =>
+  api.json<GoldenItem>("PUT", golden(project, digest), {});
+export const removeGolden = (api: Api, project: string, digest: string) => api.send("DELETE", golden(project, digest));

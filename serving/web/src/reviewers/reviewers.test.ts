@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { alphaInWords, mistakesOf, neededOf, pairsOf, whyOf, wordsIn } from "./reviewers";
+
+test("a reason by hand comes before what golden items say", () => {
+  const reasons = [{ code: "below", detail: "Recall is surely below 80 %." }];
+  expect(whyOf({ why: "on leave", reasons })).toBe("on leave");
+  expect(whyOf({ why: "", reasons })).toBe("Recall is surely below 80 %.");
+});
+
+test.each([
+  ["qualified" as const, 0, ""],
+  ["new" as const, 1, "1 golden item more, if all goes well"],
+  ["paused" as const, 12, "12 golden items more, if all goes well"],
+  ["paused" as const, null, "going on like this is not enough"],
+  ["new" as const, 0, ""],
+])("somebody %s with %s more to go: %s", (standing, more, words) => {
+  expect(neededOf({ standing, more })).toBe(words);
+});
+
+test("what is right is no mistake; the most frequent mistake comes first", () => {
+  const confusion = [
+    { true: "cell", given: "cell", count: 90 },
+    { true: "", given: "cell", count: 2 },
+    { true: "cell", given: "", count: 7 },
+  ];
+  expect(mistakesOf({ confusion }).map((cell) => cell.count)).toEqual([7, 2]);
+});
+
+test.each([
+  [null, "cannot be told"],
+  [0.81, "reliable"],
+  [0.7, "good enough for careful conclusions"],
+  [-0.1, "too low to rely on"],
+])("an alpha of %s is %s", (alpha, words) => {
+  expect(alphaInWords(alpha)).toBe(words);
+});
+
+test("pairs have names, and those that agree least come first", () => {
+  const pairs = [
+    { reviewers: ["a", "b"], works: 3, f1: 0.9, iou: 0.8 },
+    { reviewers: ["a", "gone"], works: 3, f1: 0.4, iou: null },
+  ];
+  const people = [
+    { token_id: "a", name: "ada" },
+    { token_id: "b", name: "bob" },
+  ];
+  expect(pairsOf({ pairs }, people).map((pair) => pair.names)).toEqual(["ada and gone", "ada and bob"]);
+});
+
+test("ids of items are taken however they were pasted, each once", () => {
+  expect(wordsIn("ab12\ncd34, ab12;  ef56\n")).toEqual(["ab12", "cd34", "ef56"]);
+  expect(wordsIn(" \n")).toEqual([]);
+});

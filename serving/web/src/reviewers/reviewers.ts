@@ -1,0 +1,45 @@
+/** What golden items say of people, and how far people agree, in words. */
+import type { Agreement, Person, Reviewer, ReviewerDetail, Standing } from "../api/types";
+import { counted } from "../app/figures";
+
+export const TONES: Record<Standing, string> = { new: "info", qualified: "good", warned: "warn", paused: "bad" };
+
+export const MEANINGS: Record<Standing, string> = {
+  new: "gets golden items alone until they show enough",
+  qualified: "works on all tasks",
+  warned: "works on, and is told that it is not good enough",
+  paused: "gets golden items alone; others are asked for what this person decided alone",
+};
+
+/** Why somebody has the standing: what was said by hand, else what golden items show. */
+export const whyOf = ({ why, reasons }: Pick<Reviewer, "why" | "reasons">): string =>
+  why || reasons.map((reason) => reason.detail).join(" ");
+
+/** How far somebody who waits is from working. */
+export function neededOf({ standing, more }: Pick<Reviewer, "standing" | "more">): string {
+  if (standing !== "new" && standing !== "paused") return "";
+  if (more === null) return "going on like this is not enough";
+  return more === 0 ? "" : `${counted(more, "golden item")} more, if all goes well`;
+}
+
+/** What is taken for what, the most frequent first. */
+export const mistakesOf = ({ confusion }: Pick<ReviewerDetail, "confusion">): ReviewerDetail["confusion"] =>
+  confusion.filter((cell) => cell.true !== cell.given).sort((a, b) => b.count - a.count);
+
+/** Krippendorff's own reading of his alpha. */
+export function alphaInWords(alpha: number | null): string {
+  if (alpha === null) return "cannot be told";
+  if (alpha >= 0.8) return "reliable";
+  return alpha >= 2 / 3 ? "good enough for careful conclusions" : "too low to rely on";
+}
+
+/** The pairs that agree least first, by name. */
+export function pairsOf({ pairs }: Pick<Agreement, "pairs">, people: readonly Pick<Person, "token_id" | "name">[]) {
+  const names = new Map(people.map((one) => [one.token_id, one.name]));
+  return [...pairs]
+    .sort((a, b) => a.f1 - b.f1)
+    .map((pair) => ({ ...pair, names: pair.reviewers.map((id) => names.get(id) ?? id).join(" and ") }));
+}
+
+/** Ids or names as people type and paste them: a line, a comma or a space between them, each once. */
+export const wordsIn = (text: string): string[] => [...new Set(text.split(/[\s,;]+/).filter((part) => part !== ""))];

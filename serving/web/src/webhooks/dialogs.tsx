@@ -1,0 +1,40 @@
+/** What an operator is asked before something changes for a receiver. */
+import type { ReactNode } from "react";
+import { Confirm } from "../app/Asking";
+import { Dialog } from "../app/Dialog";
+
+interface PauseWebhookProps {
+  readonly url: string;
+  readonly onPause: () => void;
+  readonly onClose: () => void;
+}
+
+export function PauseWebhookDialog({ url, onPause, onClose }: PauseWebhookProps) {
+  return (
+    <Dialog title="Pause this webhook" onClose={onClose} onSubmit={onPause} testid="pause-webhook-dialog">
+      <p>
+        Nothing is sent to <code>{url}</code> until it is resumed. What waits is kept and goes out then; what happens
+        meanwhile is not kept for it.
+      </p>
+      <Confirm name="Pause" disabled={false} onClose={onClose} />
+    </Dialog>
+  );
+}
+
+interface SureProps {
+  readonly title: string;
+  /** On the button. */
+  readonly name: string;
+  readonly children: ReactNode;
+  readonly onSure: () => void;
+  readonly onClose: () => void;
+}
+
+export function SureDialog({ title, name, children, onSure, onClose }: SureProps) {
+  return (
+    <Dialog title={title} onClose={onClose} onSubmit={onSure} testid="sure-dialog">
+      {children}
+      <Confirm name={name} disabled={false} onClose={onClose} />
+    </Dialog>
+  );
+}
