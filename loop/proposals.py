@@ -1,6 +1,10 @@
-"""What the model proposed for a task."""
+"""What the model proposed for a task, and who may do it for that."""
+
+from dataclasses import replace
 
 from loop.domain.ports import Transaction
+from loop.domain.project import Project
+from loop.domain.queueing import seats
 from loop.domain.review import Task
 from loop.domain.stage import Stage
 
@@ -15,3 +19,10 @@ def labels_proposed(tx: Transaction, task: Task) -> frozenset[str]:
     if task.prediction_id is None:
         return frozenset()
     return frozenset(d.label for d in tx.predictions.get(task.project_id, task.prediction_id).detections)
+
+
+def seats_for(tx: Transaction, task: Task, project: Project, *, several: bool) -> tuple[Task, ...]:
+    """The tasks that people get for an item that nobody had yet. task: the first of them, without its item's source."""
+    source = tx.items.get(project.id, task.item_digest).source
+    labels = labels_proposed(tx, task) if any(rule.label for rule in project.policy.queue.skills) else frozenset()
+    return seats(replace(task, source=source), project.policy.queue, labels, several=several)

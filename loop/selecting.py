@@ -15,14 +15,13 @@ from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Candidate, Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import OBJECT_DIM
 from loop.domain.project import Project
-from loop.domain.queueing import seats
 from loop.domain.review import Outcome, Task
 from loop.domain.routing import asks_several
 from loop.domain.selection import Conditions, PickedItem, Selection
 from loop.domain.stage import Stage
 from loop.lots import add_members, in_lots
 from loop.objects import embedding_of
-from loop.proposals import labels_proposed
+from loop.proposals import seats_for
 from selection.choosing import Chosen, choose, mixed
 from selection.duplicates import Clusters
 from selection.embeddings import units
@@ -218,7 +217,7 @@ class Selector:
             for pick, (risk, reason) in zip(picks, facts, strict=True):
                 if pick.item_digest not in late:
                     task = self._task(project, selection, pick, risk, reason)
-                    tasks += _seats(tx, task, project, several=asks_several(secret, task.id, project.policy))
+                    tasks += seats_for(tx, task, project, several=asks_several(secret, task.id, project.policy))
                     given.append(replace(pick, rank=len(given) + 1, task_id=task.id))
             selection = replace(selection, picked=len(given))
             tasks = in_lots(tx, project, tasks, selection.created_at, self.entropy)
@@ -243,12 +242,6 @@ class Selector:
             created_at=selection.created_at,
             reason=reason,
         )
-
-
-def _seats(tx: Transaction, task: Task, project: Project, *, several: bool) -> tuple[Task, ...]:
-    source = tx.items.get(project.id, task.item_digest).source
-    labels = labels_proposed(tx, task) if any(rule.label for rule in project.policy.queue.skills) else frozenset()
-    return seats(replace(task, source=source), project.policy.queue, labels, several=several)
 
 
 class _Gathered:

@@ -28,8 +28,10 @@ from loop.functions import Functions
 from loop.golden import GoldenItems
 from loop.lots import Lots
 from loop.maps import Maps
+from loop.outcomes import OutcomeDesk
 from loop.outgoing import HttpSender
 from loop.people import Oversight
+from loop.production import Production
 from loop.projects import Administration
 from loop.qa import Rework
 from loop.rarity import Rarities
@@ -97,6 +99,8 @@ class Services:
     webhooks: Webhooks
     dispatcher: Dispatcher
     drift: DriftWatch
+    production: Production
+    outcomes: OutcomeDesk
     maps: Maps
     functions: Functions
     function_queue: FunctionQueue
@@ -173,6 +177,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         served_objects=ServedObjects(store, settings.data_dir / "index-objects"),
         risks=risks,
         drift=DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom),
+        production=Production(store, settings.production.as_rules(), utc_now),
+        outcomes=OutcomeDesk(store, blobs.has, utc_now, os.urandom),
         selector=Selector(
             store,
             blobs,

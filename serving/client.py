@@ -40,8 +40,10 @@ from serving.api.schemas.models import (
     RolloutsOut,
 )
 from serving.api.schemas.objects import DuplicatesOut, ObjectNeighboursOut
+from serving.api.schemas.outcomes import OutcomeKeptOut, OutcomesKeptOut
 from serving.api.schemas.predictions import PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.problem import Problem
+from serving.api.schemas.production import ProductionOut, ProductionSeriesOut
 from serving.api.schemas.projects import Me, NewTokenOut, PolicyOut, ProjectOut, Summary
 from serving.api.schemas.quality import (
     AgreementOut,
@@ -373,6 +375,40 @@ class Client:
     ) -> CostOut:
         """by: label, cycle, source or reviewer."""
         return self._reported(CostOut, f"/v1/projects/{project}/cost", since, until, by=by)
+
+    def quality(
+        self, project: str, *, by: str | None = None, model: str | None = None, last: int | None = None,
+        since: datetime | None = None, until: datetime | None = None,
+    ) -> ProductionOut:  # fmt: skip
+        """How good production is. by: label, source, day, week or model."""
+        return self._reported(
+            ProductionOut, f"/v1/projects/{project}/quality", since, until, by=by, model=model, last=last
+        )
+
+    def quality_series(
+        self, project: str, *, model: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> ProductionSeriesOut:
+        """Its failure rate as it was believed each day."""
+        return self._reported(ProductionSeriesOut, f"/v1/projects/{project}/quality/series", since, until, model=model)
+
+    def quality_csv(
+        self, project: str, path: str = "", *, since: datetime | None = None, until: datetime | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> str:  # fmt: skip
+        """What `quality` tells, or `quality_series` where the path is "series", as CSV. params: as theirs."""
+        where = f"/v1/projects/{project}/quality" + (f"/{path}" if path else "")
+        asked = _given(**(params or {}), format="csv") | _span(since, until)
+        return self._response("GET", where, params=asked, retry=True).text
+
+    def report_outcome(self, project: str, prediction_id: str, **body: object) -> OutcomeKeptOut:
+        """How it turned out. body: outcome, and, optional, reason, labels, at, send_to_review."""
+        path = f"/v1/projects/{project}/predictions/{prediction_id}/outcome"
+        return self._send(OutcomeKeptOut, "POST", path, json=body, retry=True)
+
+    def report_outcomes(self, project: str, outcomes: Sequence[Mapping[str, object]]) -> OutcomesKeptOut:
+        """Up to 500, each as `report_outcome` with its prediction_id."""
+        body = {"outcomes": [dict(one) for one in outcomes]}
+        return self._send(OutcomesKeptOut, "POST", f"/v1/projects/{project}/outcomes", json=body, retry=True)
 
     def cost_rates(self, project: str) -> RatesIO:
         return self._get(RatesIO, f"/v1/projects/{project}/cost/rates")

@@ -26,6 +26,8 @@ import loop.cli.functions
 import loop.cli.comments
 import loop.cli.work
 import loop.cli.lots
+import loop.cli.production
+import loop.cli.outcomes
 import loop.cli.quality  # noqa: F401
 
 # isort: on

@@ -70,9 +70,7 @@ def capital_against(seen: Seen, rate: float) -> Floats:
     return found
 
 
-def confidence_sequence(
-    seen: Seen, *, confidence: float = 0.95, looks: Counts | None = None
-) -> tuple[Floats, Floats]:
+def confidence_sequence(seen: Seen, *, confidence: float = 0.95, looks: Counts | None = None) -> tuple[Floats, Floats]:
     """Lowest and highest rates, (n,) each, that are believed after each that was seen; all of them hold together with
     this confidence. They never widen. Rates are told apart to 5 in a thousand of one, or finer where they are small.
 

@@ -70,9 +70,9 @@ def assisted_rate(
 ) -> Estimate:
     """As `rate_of`, with the risk as a cheap guess of each value: PPI++ (Angelopoulos, Duchi & Zrnic 2023).
 
-    risk: (n,) of those that were seen; population: of every prediction of the window, (N,) or summed up. What the risk says of all is
-    corrected by how wrong it was where people looked, with the factor that gives the least variance; so the interval is
-    right whatever the risk is worth, and the shorter the better it is.
+    risk: (n,) of those that were seen; population: of every prediction of the window, (N,) or summed up. What the risk
+    says of all is corrected by how wrong it was where people looked, with the factor that gives the least variance; so
+    the interval is right whatever the risk is worth, and the shorter the better it is.
     """
     weights = _weights(inclusion)
     weights = weights / weights.sum()

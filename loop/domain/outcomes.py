@@ -1,5 +1,5 @@
-"""How a prediction turned out, as somebody outside reports it. It is kept and shown, and is no estimate: who reports what
-is wrong is seldom asked what was right."""
+"""How a prediction turned out, as somebody outside reports it. It is kept and shown, and is no estimate: who reports
+what is wrong is seldom asked what was right."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,8 +19,8 @@ class TurnedOut(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What somebody says of a prediction. labels: which it is about; empty where that is not said. at: when it was found
-    out; None for now."""
+    """What somebody says of a prediction. labels: which it is about; empty where that is not said. at: when it was
+    found out; None for now."""
 
     outcome: TurnedOut
     reason: str = ""
@@ -31,8 +31,8 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedOutcome:
-    """model_id, predicted_at: of the prediction. reported_by: a token's id. task_id: the task that was made for it; None
-    where none was asked for, or the item had one, or its truth."""
+    """model_id, predicted_at: of the prediction. reported_by: a token's id. task_id: the task that was made for it;
+    None where none was asked for, or the item had one, or its truth."""
 
     prediction_id: str
     project_id: str

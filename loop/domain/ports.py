@@ -26,8 +26,8 @@ from loop.domain.model import ModelVersion, Promotion
 from loop.domain.outcomes import ReportedOutcome, TurnedOut
 from loop.domain.people import Person
 from loop.domain.prediction import Detection, Inference, Prediction
+from loop.domain.production_figures import ProductionFigures
 from loop.domain.project import Project, Recipe
-from loop.domain.production import ProductionFigures
 from loop.domain.qa import HeldAnswer, Standing
 from loop.domain.review import Draft, Submission, Task, TaskState
 from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer

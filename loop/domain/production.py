@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from loop.domain.estimate import (
     share_of,
     worth_of_half,
 )
+from loop.domain.production_figures import Basis, By
 from loop.domain.sampled import Answering, Crowd, Drawn, Sampled
 
 Floats = NDArray[np.float64]
@@ -37,24 +37,6 @@ _FORGOTTEN = 0.01
 # Below it the factor that the risk is believed with is a guess itself.
 _FEWEST_ASSISTED = 30
 _WIDE = 0.1  # of an interval
-
-
-class Basis(StrEnum):
-    """ALL: audits and what its risk, or a caller, sent to people. AUDITS: the lot alone, which a backlog of the others
-    does not touch."""
-
-    ALL = "all"
-    AUDITS = "audits"
-
-
-class By(StrEnum):
-    """What makes a row."""
-
-    LABEL = "label"
-    SOURCE = "source"
-    DAY = "day"
-    WEEK = "week"
-    MODEL = "model"
 
 
 # --- of which predictions people are asked ------------------------------------------------------------
@@ -142,9 +124,7 @@ def _until_answered(
     able: Sequence[Sampled], basis: Basis, until: datetime, waits_since: datetime
 ) -> tuple[datetime, list[Sampled]]:
     members = [one for one in able if basis is Basis.ALL or one.audit_drawn]
-    awaited = (
-        one.created_at for one in members if one.answering is Answering.WAITING and one.created_at > waits_since
-    )
+    awaited = (one.created_at for one in members if one.answering is Answering.WAITING and one.created_at > waits_since)
     end = min(awaited, default=until)
     return end, [one for one in members if one.created_at < end]
 
@@ -174,7 +154,9 @@ class Found:
         return len(self.inclusion)
 
     @classmethod
-    def of(cls, window: Window, counts: Sequence[tuple[Sampled, Mapping[str, Counted]]], labels: Iterable[str]) -> "Found":
+    def of(
+        cls, window: Window, counts: Sequence[tuple[Sampled, Mapping[str, Counted]]], labels: Iterable[str]
+    ) -> "Found":
         """counts: of members, with what is right and wrong of each."""
         names = tuple(sorted(labels))
         column = {label: number for number, label in enumerate(names)}
@@ -376,33 +358,6 @@ def _complement(figure: Figure) -> Figure:
 
     worst = None if figure.worst is None else (1.0 - figure.worst[1], 1.0 - figure.worst[0])
     return Figure(plain=turned(figure.plain), assisted=turned(figure.assisted), worst=worst)
-
-
-# --- what is kept of it ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductionRules:
-    """audits: the newest so many that an estimate is made from. reviewed: the most of those that came to people
-    otherwise. patience: how long an answer is waited for. every: how often figures for monitoring are made anew."""
-
-    audits: int
-    reviewed: int
-    patience: timedelta
-    every: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductionFigures:
-    """Of a champion, for monitoring. failure_rate, low, high: None while nothing was answered."""
-
-    project_id: str
-    model_id: str
-    computed_at: datetime
-    audits: int
-    failure_rate: float | None
-    low: float | None
-    high: float | None
 
 
 # --- watched every day ----------------------------------------------------------------------------------

@@ -66,7 +66,8 @@ class Drawn(NamedTuple):
     audit_drawn: bool
 
 
-class Crowd(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Crowd:
     """All predictions of one UTC day and source that the audit lot could draw, whoever looked at them.
 
     risk, squares: sums of their risks, and of these squared. least: the smallest audit rate, above 0.

@@ -16,8 +16,8 @@ from loop.store.statements import in_parts
 # Rows fetched at a time while a whole window is read.
 _CHUNK = 1000
 _READ = (
-    "id", "project_id", "item_digest", "created_at", "source", "detections", "risk", "inclusion_probability", "audit_rate",
-    "audit_drawn",
+    "id", "project_id", "item_digest", "created_at", "source", "detections", "risk", "inclusion_probability",
+    "audit_rate", "audit_drawn",
 )  # fmt: skip
 
 
@@ -65,7 +65,6 @@ class SqlSampledPredictions:
                 risk=row.risk,
                 inclusion=row.inclusion_probability,
             )
-
 
     def drawn(
         self, project_id: str, model_id: str, *, since: datetime, until: datetime, audits: bool, limit: int

@@ -1032,9 +1032,7 @@ production_figures = Table(
     Column("low", Double),
     Column("high", Double),
     _model_key("model_id"),
-    CheckConstraint(
-        "(failure_rate IS NULL) = (low IS NULL) AND (failure_rate IS NULL) = (high IS NULL)", name="whole"
-    ),
+    CheckConstraint("(failure_rate IS NULL) = (low IS NULL) AND (failure_rate IS NULL) = (high IS NULL)", name="whole"),
 )
 
 drift_reports = Table(

@@ -26,8 +26,10 @@ from serving.api import (
     maps,
     models,
     objects,
+    outcomes,
     people,
     predictions,
+    production,
     projects,
     recipes,
     selections,
@@ -81,7 +83,7 @@ def create_app(services: Services) -> FastAPI:
     for module in (
         # work before items: /items/ambiguous is no digest.
         predictions, tasks, work, items, objects, duplicates, projects, recipes, models, annotations, selections, drift,
-        maps, people, golden, groups, lots, comments, webhooks, functions, health,
+        production, outcomes, maps, people, golden, groups, lots, comments, webhooks, functions, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():
