@@ -6,7 +6,7 @@ before the oldest prediction that still waits, and what will never be answered i
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -34,8 +34,11 @@ Flags = NDArray[np.bool_]
 _AUDITS_KEPT = 0.8
 # Of all weight, what may wait beyond the patience among those that risk sent to people.
 _FORGOTTEN = 0.01
-# Below it the factor that the risk is believed with is a guess itself.
-_FEWEST_ASSISTED = 30
+# Answers, below which intervals that the risk helps hold the truth too seldom.
+_FEWEST_ASSISTED = 100
+# Audits, below which those of a group are asked alone: what few of them find, which each stand for many, has a variance
+# that nobody can tell, and all the others beside them would make it look small.
+_FEWEST_BESIDE = 200
 _WIDE = 0.1  # of an interval
 
 
@@ -136,8 +139,8 @@ def _until_answered(
 class Found:
     """What people found in n predictions, by L labels.
 
-    right, false_alarms, missed: (n, L), as in `Counted`. days, sources: of each. inclusion: (n,) in (0, 1]; risk: (n,).
-    audits: (n,) whether the lot drew it. Of unanswered ones all detections are `right`, for want of better.
+    right, false_alarms, missed: (n, L), as in `Counted`. days, sources: of each. inclusion, audit_rate: (n,) in (0, 1];
+    risk: (n,). audits: (n,) whether the lot drew it. Of unanswered ones all detections are `right`, for want of better.
     """
 
     labels: tuple[str, ...]
@@ -145,6 +148,7 @@ class Found:
     false_alarms: Floats
     missed: Floats
     inclusion: Floats
+    audit_rate: Floats
     risk: Floats
     audits: Flags
     days: tuple[date, ...]
@@ -171,6 +175,7 @@ class Found:
             false_alarms=table[:, :, 1],
             missed=table[:, :, 2],
             inclusion=np.array([window.inclusion(one) for one in members], dtype=float),
+            audit_rate=np.array([one.audit_rate for one in members], dtype=float),
             risk=np.array([one.risk for one in members], dtype=float),
             audits=np.array([one.audit_drawn for one in members], dtype=bool),
             days=tuple(one.created_at.date() for one in members),
@@ -185,6 +190,7 @@ class Found:
             false_alarms=self.false_alarms[rows],
             missed=self.missed[rows],
             inclusion=self.inclusion[rows],
+            audit_rate=self.audit_rate[rows],
             risk=self.risk[rows],
             audits=self.audits[rows],
             days=tuple(self.days[row] for row in numbers),
@@ -194,17 +200,18 @@ class Found:
     def of_label(self, label: str) -> "Found":
         """As if there were no other."""
         column = [self.labels.index(label)]
-        return Found(
+        return replace(
+            self,
             labels=(label,),
             right=self.right[:, column],
             false_alarms=self.false_alarms[:, column],
             missed=self.missed[:, column],
-            inclusion=self.inclusion,
-            risk=self.risk,
-            audits=self.audits,
-            days=self.days,
-            sources=self.sources,
         )
+
+    def audits_alone(self) -> "Found":
+        """Those that the lot drew, with its probability."""
+        drawn = self.where(self.audits)
+        return replace(drawn, inclusion=drawn.audit_rate)
 
     @property
     def failed(self) -> Floats:
@@ -255,6 +262,8 @@ class Row:
 
 def row_of(key: str, found: Found, unanswered: Found, crowds: Sequence[Crowd]) -> Row:
     """found, unanswered, crowds: of one group. Without crowds nothing is assisted."""
+    if found.audits.sum() < _FEWEST_BESIDE:
+        found, unanswered = found.audits_alone(), unanswered.audits_alone()
     population = _population(crowds)
     ones, none = np.ones(len(found)), np.zeros(len(unanswered))
     failure = _figure(found.failed, ones, found, population, unanswered, (none, none + 1.0, none + 1.0))

@@ -23,7 +23,7 @@ class EstimateOut(Out):
 
 class FigureOut(Out):
     plain: EstimateOut | None = Field(description="weighted by the inverse of the probability; null without an answer")
-    assisted: EstimateOut | None = Field(description="with the risk of all predictions too; null for fewer than 30")
+    assisted: EstimateOut | None = Field(description="with the risk of all predictions too; null below 100 answers")
     worst: tuple[float, float] | None = Field(
         description="the ends of the interval were all unanswered ones as good, or as bad, as can be; null where none "
         "are, or nothing bounds it"
