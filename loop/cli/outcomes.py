@@ -3,11 +3,11 @@
 import csv
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console
 from loop.domain.errors import Invalid
@@ -117,16 +117,11 @@ def _of_json(file: Path, number: int, line: str) -> dict[str, Any]:
 
 def _checked(file: Path, number: int, entry: dict[str, Any]) -> dict[str, Any]:
     """So that a mistake is named by its line, before anything is sent."""
-    if entry.get("outcome") not in set(TurnedOut) or not isinstance(entry.get("prediction_id"), str):
-        raise Invalid(
-            f"{file}, line {number} has no prediction_id, or its outcome is neither wrong nor right.",
-            hint="Nothing was sent; mend the line.",
-        )
-    if isinstance(at := entry.get("at"), str):
-        try:
-            aware = datetime.fromisoformat(at).tzinfo is not None
-        except ValueError:
-            aware = False
-        if not aware:
-            raise Invalid(f"{file}, line {number}: {at!r} is no time with its zone.", hint="2026-03-01T12:00:00Z")
-    return entry
+    from serving.api.schemas.outcomes import OutcomeOfIn
+
+    try:
+        return OutcomeOfIn.model_validate(entry).model_dump(mode="json", exclude_unset=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Invalid(f"{file}, line {number}: {where}: {first['msg']}.", hint="Nothing was sent.") from error
