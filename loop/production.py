@@ -247,7 +247,7 @@ def _notes(gathered: _Gathered, total: Row | None, since: datetime) -> Iterable[
             "no estimate. Ask for fewer of the last audits."
         )
     elif outside := gathered.of_all - sum(crowd.count for crowd in gathered.crowds):
-        yield f"{outside} predictions had no chance in the audit lot, and nothing is said of them."
+        yield f"Predictions that had no chance in the audit lot, of which nothing is said: {outside}."
     if window.since > since:
         yield f"Only the newest audits are looked at, from {window.since:%Y-%m-%d %H:%M} UTC on."
     if window.cut:
@@ -256,4 +256,4 @@ def _notes(gathered: _Gathered, total: Row | None, since: datetime) -> Iterable[
             f"{window.waiting} do."
         )
     if len(gathered.unanswered):
-        yield f"{len(gathered.unanswered)} stay unanswered; `worst` says what they could change."
+        yield f"Unanswered: {len(gathered.unanswered)}; `worst` says what they could change."

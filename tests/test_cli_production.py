@@ -92,7 +92,7 @@ def test_quality_is_a_table_with_intervals(service: Service) -> None:
     shown = run("quality", "-p", "street", "--by", "source", "--last", "50").output
     assert "[north]" in shown and "5.0% (3.0% to 8.0%)" in shown and "5.0% (3.0% to 7.0%)" in shown
     assert "from audits alone" in shown and "It ends before [something]." in shown
-    assert "2 wrong, 1 right. Reported by callers" in shown and "askance risk report" in shown
+    assert "Outcomes: 2 wrong, 1 right. Reported by callers" in shown and "askance risk report" in shown
     assert service.asked == [("quality", "street", {"by": "source", "last": 50})]
 
 

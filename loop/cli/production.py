@@ -61,7 +61,7 @@ def _show(found: "ProductionOut") -> None:
     for note in found.notes:
         console.print(note, markup=False)
     if found.outcomes.wrong or found.outcomes.right:
-        told = f"Reported by callers: {found.outcomes.wrong} wrong, {found.outcomes.right} right. {found.outcomes.note}"
+        told = f"Outcomes: {found.outcomes.wrong} wrong, {found.outcomes.right} right. {found.outcomes.note}"
         console.print(told, markup=False)
     console.print("How good the risk itself is: askance risk report.", style="dim")
 

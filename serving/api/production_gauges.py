@@ -1,7 +1,9 @@
 """How good production is, for Prometheus: what the background found last, read now and then."""
 
+import math
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from prometheus_client import Gauge
@@ -19,17 +21,18 @@ _audits = Gauge("askance_audits_answered", "Audits that the failure rate is esti
 _at = Gauge("askance_failure_rate_timestamp_seconds", "When it was estimated.", _LABELS)
 
 
-class _Gauges:
+class Gauges:
     """Of this process. Anybody may ask for /metrics, so that what it costs does not grow with how often."""
 
-    def __init__(self) -> None:
-        self._read_at = -_READ_EVERY_SECONDS
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """now: seconds of a clock that only goes forward."""
+        self._now = now
+        self._read_at = -math.inf
         self._lock = threading.Lock()
 
-    def follow(self, store: Store, *, now: float | None = None) -> None:
-        """now: seconds of a clock that only goes forward; None for this process's."""
-        now = time.monotonic() if now is None else now
+    def follow(self, store: Store) -> None:
         with self._lock:
+            now = self._now()
             if now - self._read_at < _READ_EVERY_SECONDS:
                 return
             self._read_at = now
@@ -51,4 +54,4 @@ class _Gauges:
                 _high.labels(*of).set(figures.high)
 
 
-gauges = _Gauges()
+gauges = Gauges()

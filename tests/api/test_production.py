@@ -7,10 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 from loop.wiring import utc_now
 from serving.api import production
-from serving.api.production_gauges import gauges
+from serving.api.production_gauges import Gauges
 from tests.api.conftest import Service, picture
 from tests.api.test_predictions import problem
 from tests.api.test_review import leased, submit
@@ -142,7 +143,7 @@ def test_accepted_predictions_are_stood_for(service: Service) -> None:
         submit(service, task, [MISSED])
     told = get(service)
     assert told["total"]["predictions"] == 20 and 1 < told["total"]["audits"] < 20
-    assert "1 predictions had no chance in the audit lot, and nothing is said of them." in told["notes"]
+    assert "Predictions that had no chance in the audit lot, of which nothing is said: 1." in told["notes"]
 
 
 def test_csv_comes_by_accept_or_by_format(service: Service) -> None:
@@ -205,12 +206,17 @@ def test_figures_for_monitoring_are_made_in_the_background(service: Service) -> 
     """A scrape reads what is there; old figures are made anew, fresh ones are left."""
     audited(service, 4, wrong=1)
     store = service.services.store
-    gauges.follow(store, now=1e9)
-    assert "askance_failure_rate{" not in service.call("GET", "/metrics", None).text
+    now = 0.0
+    gauges = Gauges(lambda: now)
+    gauges.follow(store)
+    assert b"askance_failure_rate{" not in generate_latest()
     (figures,) = service.services.production.refresh()
     assert (figures.audits, figures.failure_rate) == (4, 0.25)
     assert service.services.production.refresh() == []
-    gauges.follow(store, now=2e9)
+    gauges.follow(store)
+    assert b"askance_failure_rate{" not in generate_latest()
+    now = 15.0
+    gauges.follow(store)
     scraped = service.call("GET", "/metrics", None).text
     of = f'{{model="{figures.model_id}",project="shapes"}}'
     assert f"askance_failure_rate{of} 0.25" in scraped
