@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import islice
 
 from loop import loaded
 from loop.domain.corrections import Counted, counted
 from loop.domain.errors import AskanceError
+from loop.domain.model import ModelVersion
 from loop.domain.outcomes import TurnedOut
 from loop.domain.ports import Clock, Store, Transaction
 from loop.domain.production import (
@@ -34,7 +36,6 @@ _MOST_PREDICTIONS = 500_000
 _MOST_ROWS = 100
 _MOST_MODELS = 8
 _FEWEST_OF_A_MODEL = 100
-_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +96,9 @@ class Production:
         """model_id: None for the champion. last: audits at most, the newest; None for as many as the rules say. Raises
         NotFound, NoChampion."""
         with self.store.read() as tx:
-            project, model_id = _asked(tx, project_id, model_id)
+            project, model = _asked(tx, project_id, model_id)
             audits = last or self.rules.audits
-            gathered = self._gathered(tx, project, model_id, since, until, audits)
+            gathered = self._gathered(tx, project, model.id, since, until, audits)
             total = gathered.row
             if by is By.MODEL:
                 rows = self._models(tx, project, since, until, audits)
@@ -105,28 +106,30 @@ class Production:
                 rows = []
             else:
                 rows = rows_by(by, gathered.found, gathered.unanswered, gathered.crowds, most=_MOST_ROWS)
-            outcomes = tx.outcomes.count(project_id, model_id, since=since, until=until)
+            outcomes = tx.outcomes.count(project_id, model.id, since=since, until=until)
         return ProductionReport(
-            model_id=model_id, window=gathered.window, total=total, rows=tuple(rows), outcomes=outcomes,
+            model_id=model.id,
+            window=gathered.window,
+            total=total,
+            rows=tuple(rows),
+            outcomes=outcomes,
             notes=tuple(_notes(gathered, total, since)),
-        )  # fmt: skip
+        )
 
     def series(
         self, project_id: str, *, since: datetime | None, until: datetime, model_id: str | None = None
     ) -> ProductionSeries:
-        """since: None for the first prediction of the version; a sequence of bounds should always begin at the same
+        """since: None for the beginning of the version; a sequence of bounds should always begin at the same
         one. Raises NotFound, NoChampion."""
         with self.store.read() as tx:
-            project, model_id = _asked(tx, project_id, model_id)
-            begin = since or _BEGINNING
-            gathered = self._gathered(tx, project, model_id, begin, until, self.rules.audits, audits_alone=True)
+            project, model = _asked(tx, project_id, model_id)
+            begin = since or model.created_at
+            gathered = self._gathered(tx, project, model.id, begin, until, self.rules.audits, audits_alone=True)
         points = series_of(gathered.found, gathered.crowds) if gathered.crowds else []
         notes = list(_notes(gathered, None, begin))
         if gathered.window.since > begin:
             notes.append("It begins later than the version: bounds of another day may have begun elsewhere.")
-        return ProductionSeries(
-            model_id=model_id, window=gathered.window, points=tuple(points), notes=tuple(notes)
-        )  # fmt: skip
+        return ProductionSeries(model_id=model.id, window=gathered.window, points=tuple(points), notes=tuple(notes))
 
     def refresh(self) -> list[ProductionFigures]:
         """Make the figures for monitoring anew that are old, of each champion; those that were."""
@@ -164,11 +167,12 @@ class Production:
 
     def _models(self, tx: Transaction, project: Project, since: datetime, until: datetime, audits: int) -> list[Row]:
         """The newest versions with audits in the window share what may be read."""
-        seen = [
+        audited = (
             model.id
             for model in tx.models.all(project.id)  # newest first
             if tx.sampled.drawn(project.id, model.id, since=since, until=until, audits=True, limit=1)
-        ][:_MOST_MODELS]
+        )
+        seen = list(islice(audited, _MOST_MODELS))
         share = max(audits // max(len(seen), 1), min(_FEWEST_OF_A_MODEL, audits))
         of_each = ((model_id, self._gathered(tx, project, model_id, since, until, share)) for model_id in seen)
         return [row_of(model_id, one.found, one.unanswered, one.crowds) for model_id, one in of_each]
@@ -189,9 +193,7 @@ class Production:
             since = newest[audits - 1].created_at
         sent = newest[:audits]
         if not audits_alone:
-            sent = tx.sampled.drawn(
-                project.id, model_id, since=since, until=until, audits=False, limit=_MOST_SENT
-            )  # fmt: skip
+            sent = tx.sampled.drawn(project.id, model_id, since=since, until=until, audits=False, limit=_MOST_SENT)
             if len(sent) == _MOST_SENT:
                 since = sent[-1].created_at
         chosen = thinned(sent, most=self.rules.reviewed)
@@ -204,17 +206,16 @@ class Production:
             patience=self.rules.patience,
             audits_alone=audits_alone,
         )
-        of_all = tx.sampled.count(
-            project.id, model_id, since=since, until=window.until, most=_MOST_PREDICTIONS + 1
-        )  # fmt: skip
+        most = _MOST_PREDICTIONS + 1
+        of_all = tx.sampled.count(project.id, model_id, since=since, until=window.until, most=most)
         few = of_all <= _MOST_PREDICTIONS
         crowds = tx.sampled.crowds(project.id, model_id, since=since, until=window.until) if few else []
         return _Gathered(window, *_found(project, window), crowds, of_all)
 
 
-def _asked(tx: Transaction, project_id: str, model_id: str | None) -> tuple[Project, str]:
-    model = loaded.champion(tx, project_id) if model_id is None else tx.models.get(project_id, model_id)
-    return tx.projects.get(project_id), model.id
+def _asked(tx: Transaction, project_id: str, model_id: str | None) -> tuple[Project, ModelVersion]:
+    project = tx.projects.get(project_id)
+    return project, loaded.champion(tx, project_id) if model_id is None else tx.models.get(project_id, model_id)
 
 
 def _found(project: Project, window: Window) -> tuple[Found, Found]:

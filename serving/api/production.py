@@ -77,7 +77,7 @@ def get_series(
     project_id: str,
     token: Operator,
     wired: Wired,
-    since: Annotated[datetime | None, Query(description="else the version's first prediction")] = None,
+    since: Annotated[datetime | None, Query(description="else the beginning of the version")] = None,
     until: datetime | None = None,
     model: Annotated[str | None, Query(max_length=200, description="a version; else the champion")] = None,
     wanted: AskedFormat = None,
