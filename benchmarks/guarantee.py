@@ -29,7 +29,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import fod, routing
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
 from loop.domain.confidence_sequence import Seen, capital_against, confidence_sequence
-from loop.domain.estimate import assisted_rate, rate_of, share_of
+from loop.domain.estimate import assisted_rate, assisted_share, rate_of, share_of
 from loop.domain.guarantee import Evidence, Promise, threshold_for
 
 Floats = NDArray[np.float64]
@@ -197,18 +197,30 @@ def estimate_figures(_: Console) -> Iterator[Figure]:
 def _coverage(audits: int, routed_from: float) -> dict[str, float]:
     truth = CALIBRATED.a / (CALIBRATED.a + CALIBRATED.b)
     rng = np.random.default_rng(audits)
-    held: dict[str, list[bool]] = {"failure rate": [], "with the risk": [], "precision": []}
+    held: dict[str, list[bool]] = {}
     for _ in range(INTERVALS):
         one = evidence_of(CALIBRATED, audits, routed_from, rng)
         plain = rate_of(one.loss, one.inclusion)
         helped = assisted_rate(one.loss, one.inclusion, one.risk, one.population)
         # Some detections in each image, each wrong with the probability that is its risk.
-        boxes = rng.integers(1, 6, len(one.risk)).astype(float)
-        right = rng.binomial(boxes.astype(int), 1 - one.risk).astype(float)
-        precision = share_of(right, boxes, one.inclusion)
-        held["failure rate"].append(plain.low <= truth <= plain.high)
-        held["with the risk"].append(helped.low <= truth <= helped.high)
-        held["precision"].append(precision.low <= 1 - truth <= precision.high)
+        counts = rng.integers(1, 6, len(one.risk))
+        boxes, right = counts.astype(float), rng.binomial(counts, 1 - one.risk).astype(float)
+        share = share_of(right, boxes, one.inclusion)
+        shared = assisted_share(right, boxes, one.inclusion, one.risk, one.population)
+        # What is missed comes on top, known only once people have looked.
+        there = right + rng.binomial(counts, one.risk / 2)
+        recall = share_of(right, there, one.inclusion)
+        recalled = assisted_share(right, there, one.inclusion, one.risk, one.population)
+        found = (1 - truth) / (1 - truth / 2)
+        for name, estimate, is_so in (
+            ("failure rate", plain, truth),
+            ("with the risk", helped, truth),
+            ("precision", share, 1 - truth),
+            ("precision with the risk", shared, 1 - truth),
+            ("recall", recall, found),
+            ("recall with the risk", recalled, found),
+        ):
+            held.setdefault(name, []).append(estimate.low <= is_so <= estimate.high)
     return {name: float(np.mean(values)) for name, values in held.items()}
 
 

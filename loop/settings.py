@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -25,6 +26,7 @@ from loop.domain.cost import Rates
 from loop.domain.drift import DriftRules
 from loop.domain.errors import SettingsError
 from loop.domain.linking import LinkingRules
+from loop.domain.production_figures import ProductionRules
 from loop.domain.quality_rules import ConsensusRules, GoldenRules, QualityPolicy, QualityRules
 from loop.domain.queue_rules import QueueRules
 from loop.domain.rollout import RolloutLimits
@@ -335,6 +337,21 @@ class DriftSettings(Section):
         return DriftRules(**self.model_dump())
 
 
+class ProductionSettings(Section):
+    audits: Annotated[int, Number, Field(ge=10, le=10_000)]
+    reviewed: Annotated[int, Number, Field(ge=0, le=10_000)]
+    patience_days: Annotated[float, Number, Field(gt=0, le=365)]
+    every_seconds: Annotated[float, Number, Field(ge=10, le=86_400)]
+
+    def as_rules(self) -> ProductionRules:
+        return ProductionRules(
+            audits=self.audits,
+            reviewed=self.reviewed,
+            patience=timedelta(days=self.patience_days),
+            every=timedelta(seconds=self.every_seconds),
+        )
+
+
 class MapSettings(Section):
     representatives: Annotated[int, Number, Field(ge=100, le=50_000)]
     neighbours: Annotated[int, Number, Field(ge=2, le=200)]
@@ -459,6 +476,7 @@ class Settings(BaseSettings):
     standing: StandingSettings
     selection: SelectionSettings
     drift: DriftSettings
+    production: ProductionSettings
     map: MapSettings
     training: TrainingSettings
     annotation: AnnotationSettings

@@ -16,8 +16,6 @@ TRIGGER = "trigger"  # who acts where nobody asked
 
 # As `loop.controller.Controller.request`: project, actor, reason, overrides. Raises CycleRunning.
 RequestCycle = Callable[[str, str, str, Mapping[str, object]], Cycle]
-# Lower end of the interval of a project's failure rate, by audits; None where too little is known.
-FailureRate = Callable[[str], float | None]
 # Whether a project's drift alarm is on. Raises NoChampion.
 DriftAlarm = Callable[[str], bool]
 
@@ -33,7 +31,6 @@ class TriggerStatus:
 class Triggers:
     store: Store
     request_cycle: RequestCycle
-    failure_rate: FailureRate
     drift_alarm: DriftAlarm
     clock: Clock
 
@@ -80,19 +77,20 @@ class Triggers:
         return begun
 
     def _situation(self, project_id: str, rules: TriggerRules) -> Situation:
-        """What is dear to know is looked at only where it matters."""
+        """Whether it drifts is looked at only where it matters: that reads more."""
         with self.store.read() as tx:
             running, last = _cycles(tx, project_id)
             since = None if last is None else last.created_at
             reviewed = tx.truths.count_reviewed_since(project_id, since)
             corrected = tx.submissions.count_corrected_since(project_id, since)
+            failing = _failing(tx, project_id)
         return Situation(
             running=running,
             ended_at=None if last is None else last.finished_at,
             ended_as=None if last is None else last.state,
             reviewed=reviewed,
             corrected=corrected,
-            failure_rate=None if rules.failure_rate is None else self.failure_rate(project_id),
+            failure_rate=failing,
             drift=rules.drift and self._drifts(project_id),
         )
 
@@ -108,3 +106,10 @@ def _cycles(tx: Transaction, project_id: str) -> tuple[str | None, Cycle | None]
     newest = tx.cycles.page(project_id, after=None, limit=2)
     running = next((cycle.id for cycle in newest if not cycle.state.finished), None)
     return running, next((cycle for cycle in newest if cycle.state.finished), None)
+
+
+def _failing(tx: Transaction, project_id: str) -> float | None:
+    """How often production fails at least, by the figures of its champion for monitoring; None without any."""
+    champion_id = tx.projects.get(project_id).champion_id
+    figures = (one for one in tx.production_figures.all() if one.project_id == project_id)
+    return next((one.low for one in figures if one.model_id == champion_id), None)

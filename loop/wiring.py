@@ -30,8 +30,10 @@ from loop.golden import GoldenItems
 from loop.label_errors import LabelErrors
 from loop.lots import Lots
 from loop.maps import Maps
+from loop.outcomes import OutcomeDesk
 from loop.outgoing import HttpSender
 from loop.people import Oversight
+from loop.production import Production
 from loop.projects import Administration
 from loop.qa import Rework
 from loop.rarity import Rarities
@@ -106,6 +108,8 @@ class Services:
     webhooks: Webhooks
     dispatcher: Dispatcher
     drift: DriftWatch
+    production: Production
+    outcomes: OutcomeDesk
     maps: Maps
     functions: Functions
     function_queue: FunctionQueue
@@ -192,10 +196,11 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         triggers=Triggers(
             store,
             controller.request,
-            lambda project_id: None,
-            lambda project_id: drift.status(project_id).alarm,
-            utc_now,
+            drift_alarm=lambda project_id: drift.status(project_id).alarm,
+            clock=utc_now,
         ),
+        production=Production(store, settings.production.as_rules(), utc_now),
+        outcomes=OutcomeDesk(store, blobs.has, utc_now, os.urandom),
         selector=Selector(
             store,
             blobs,

@@ -191,6 +191,7 @@ class Worker:
             ("webhooks", _giving_way(self._send_webhooks), _WORK_SECONDS),
             ("drift", _giving_way(self._look_for_drift), _DRIFT_SECONDS),
             ("triggers", _giving_way(self._pull_triggers), _DRIFT_SECONDS),
+            ("figures of production", _giving_way(self._tell_production), _DRIFT_SECONDS),
             ("deadlines", _giving_way(self._sound_alarms), _DEADLINE_SECONDS),
             ("answers", _giving_way(self._follow_answers), _DEADLINE_SECONDS),
             ("work to be done anew", _giving_way(self._do_anew), _DEADLINE_SECONDS),
@@ -281,6 +282,10 @@ class Worker:
     def _look_for_drift(self, _: Controller) -> None:
         """In the predictions since the last look."""
         self._services.drift.look_due()
+
+    def _tell_production(self, _: Controller) -> None:
+        """How good it is, for /metrics."""
+        self._services.production.refresh()
 
     def _sound_alarms(self, _: Controller) -> None:
         """Of tasks that are not done when they are due, also where nobody leases."""

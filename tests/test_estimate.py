@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from loop.domain.confidence_sequence import Seen, capital_against, confidence_sequence
 from loop.domain.errors import Invalid
-from loop.domain.estimate import assisted_rate, rate_of, share_of
+from loop.domain.estimate import Population, assisted_rate, assisted_share, rate_of, share_of, worth_of_half
 
 
 def test_sending_the_risky_to_people_does_not_make_production_look_worse() -> None:
@@ -130,3 +130,75 @@ def test_what_contradicts_itself_is_refused() -> None:
     for wrong in ({"loss": np.full(1, 2.0)}, {"inclusion": np.full(1, 0.1)}, {"gap": np.zeros(2, dtype=np.intp)}):
         with pytest.raises(Invalid, match="contradicts"):
             Seen(**{**sound, **wrong})
+
+
+def shares(rng: np.random.Generator, audits: int) -> tuple[np.ndarray, ...]:
+    """Right detections, all detections, inclusion, risk of those that were seen; risk of all. A precision of 0.875."""
+    risk = rng.beta(0.5, 1.5, 20 * audits)
+    seen = rng.random(len(risk)) < 0.05
+    boxes = rng.integers(1, 6, int(seen.sum()))
+    bad = rng.random(len(boxes)) < risk[seen]
+    right = rng.binomial(boxes, np.where(bad, 0.5, 1.0))
+    return right.astype(float), boxes.astype(float), np.full(len(boxes), 0.05), risk[seen], risk
+
+
+def test_the_risk_makes_intervals_of_shares_shorter_too() -> None:
+    """And they hold the truth as often as they say."""
+    rng = np.random.default_rng(11)
+    held, shorter = [], []
+    for _ in range(200):
+        right, boxes, inclusion, risk, population = shares(rng, 400)
+        plain = share_of(right, boxes, inclusion)
+        helped = assisted_share(right, boxes, inclusion, risk, population)
+        held.append(helped.low <= 0.875 <= helped.high)
+        shorter.append((helped.high - helped.low) / (plain.high - plain.low))
+    assert 0.90 <= np.mean(held) <= 0.99
+    assert np.median(shorter) < 0.95
+
+
+def test_a_rate_is_a_share_of_one_each() -> None:
+    """Whatever helps it; and a risk that tells nothing changes nothing."""
+    rng = np.random.default_rng(12)
+    _, _, inclusion, risk, population = shares(rng, 400)
+    failed = (rng.random(len(risk)) < risk).astype(float)
+    one, other = (
+        assisted_rate(failed, inclusion, risk, population),
+        assisted_share(failed, np.ones_like(failed), inclusion, risk, population),
+    )
+    assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
+    same = np.full_like(risk, 0.3)
+    flat = assisted_share(failed, np.ones_like(failed), inclusion, same, np.full(900, 0.3))
+    assert (flat.low, flat.high) == pytest.approx((rate_of(failed, inclusion).low, rate_of(failed, inclusion).high))
+
+
+def test_of_a_population_its_sums_are_enough() -> None:
+    """Ten million risks need not be held."""
+    right, boxes, inclusion, risk, population = shares(np.random.default_rng(13), 200)
+    summed = Population(len(population), population.mean(), population.var())
+    assert assisted_share(right, boxes, inclusion, risk, population) == assisted_share(
+        right, boxes, inclusion, risk, summed
+    )
+
+
+@given(st.integers(1, 300), st.floats(0.0, 1.0))
+def test_half_an_interval_takes_about_four_times_as_much(seen: int, share: float) -> None:
+    """Twice where nothing has failed; and so many do halve it."""
+    values = (np.arange(seen) < share * seen).astype(float)
+    now = rate_of(values, np.ones(seen))
+    times = worth_of_half(now)
+    assert 1.5 < times < 8.0
+    if seen > 50 and 0.2 < now.value < 0.8:
+        many = np.tile(values, round(times))
+        then = rate_of(many, np.ones(len(many)))
+        assert then.high - then.low == pytest.approx((now.high - now.low) / 2.0, rel=0.1)
+
+
+def test_who_looks_seldom_sees_bounds_that_are_no_narrower() -> None:
+    """Bounds at some looks rest on those alone."""
+    seen = watched(np.random.default_rng(14), 0.1, 4_000)
+    looks = np.array([20, 60, 120])
+    low, high = confidence_sequence(seen)
+    some_low, some_high = confidence_sequence(seen, looks=looks)
+    assert some_low.shape == some_high.shape == (3,)
+    assert (some_low <= low[looks]).all() and (some_high >= high[looks]).all()
+    assert some_low[-1] <= 0.1 <= some_high[-1] < 0.3

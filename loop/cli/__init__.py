@@ -27,6 +27,8 @@ import loop.cli.label_errors
 import loop.cli.comments
 import loop.cli.work
 import loop.cli.lots
+import loop.cli.production
+import loop.cli.outcomes
 import loop.cli.quality  # noqa: F401
 
 # isort: on

@@ -70,12 +70,16 @@ def capital_against(seen: Seen, rate: float) -> Floats:
     return found
 
 
-def confidence_sequence(seen: Seen, *, confidence: float = 0.95) -> tuple[Floats, Floats]:
+def confidence_sequence(seen: Seen, *, confidence: float = 0.95, looks: Counts | None = None) -> tuple[Floats, Floats]:
     """Lowest and highest rates, (n,) each, that are believed after each that was seen; all of them hold together with
-    this confidence. They never widen. Rates are told apart to 5 in a thousand of one, or finer where they are small."""
+    this confidence. They never widen. Rates are told apart to 5 in a thousand of one, or finer where they are small.
+
+    looks: (k,) ascending, after which of them one looks, where it is not after each; then (k,) each.
+    """
     limit = np.log(2.0 / (1.0 - confidence))
-    above = np.maximum.accumulate(_log_capital(seen, _GRID, _HIGHER) >= limit, axis=0)
-    below = np.maximum.accumulate(_log_capital(seen, _GRID, _LOWER) >= limit, axis=0)
+    rows = slice(None) if looks is None else looks
+    above = np.maximum.accumulate(_log_capital(seen, _GRID, _HIGHER)[rows] >= limit, axis=0)
+    below = np.maximum.accumulate(_log_capital(seen, _GRID, _LOWER)[rows] >= limit, axis=0)
     # Rates that are too low for what was seen are the first of the grid; the next below the first that stands bounds.
     low = np.append(0.0, _GRID)[np.logical_and.accumulate(above, axis=1).sum(axis=1)]
     high = np.append(1.0, _GRID[::-1])[np.logical_and.accumulate(below[:, ::-1], axis=1).sum(axis=1)]

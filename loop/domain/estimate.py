@@ -31,6 +31,19 @@ class Estimate:
     worth: float
 
 
+@dataclass(frozen=True, slots=True)
+class Population:
+    """The risks of every prediction of a window, as far as estimates need them. variance: about the mean."""
+
+    count: int
+    mean: float
+    variance: float
+
+    @classmethod
+    def of(cls, risks: Floats) -> "Population":
+        return cls(len(risks), float(risks.mean()), float(risks.var()))
+
+
 def rate_of(values: Floats, inclusion: Floats, *, confidence: float = 0.95) -> Estimate:
     """The mean of `values`, (n,) in [0, 1], 1 for a failure. inclusion: (n,) in (0, 1]. Raises Invalid for none."""
     return share_of(values, np.ones_like(values), inclusion, confidence=confidence)
@@ -53,32 +66,83 @@ def share_of(counted: Floats, among: Floats, inclusion: Floats, *, confidence: f
 
 
 def assisted_rate(
-    values: Floats, inclusion: Floats, risk: Floats, population: Floats, *, confidence: float = 0.95
+    values: Floats, inclusion: Floats, risk: Floats, population: Floats | Population, *, confidence: float = 0.95
 ) -> Estimate:
     """As `rate_of`, with the risk as a cheap guess of each value: PPI++ (Angelopoulos, Duchi & Zrnic 2023).
 
-    risk: (n,) of those that were seen; population: (N,) of every prediction of the window. What the risk says of all is
-    corrected by how wrong it was where people looked, with the factor that gives the least variance; so the interval is
-    right whatever the risk is worth, and the shorter the better it is.
+    risk: (n,) of those that were seen; population: of every prediction of the window, (N,) or summed up. What the risk
+    says of all is corrected by how wrong it was where people looked, with the factor that gives the least variance; so
+    the interval is right whatever the risk is worth, and the shorter the better it is.
     """
     weights = _weights(inclusion)
     weights = weights / weights.sum()
-    factor = _factor(values, risk, weights, len(population))
+    all_of_them = _population(population)
+    factor = _factor(values, risk, weights, all_of_them.count)
     corrected = values - factor * risk
-    value = factor * float(population.mean()) + float(weights @ corrected)
+    value = factor * all_of_them.mean + float(weights @ corrected)
     residuals = weights * (corrected - weights @ corrected)
-    variance = float(residuals @ residuals) + factor**2 * float(population.var()) / len(population)
+    variance = float(residuals @ residuals) + factor**2 * all_of_them.variance / all_of_them.count
     value = min(max(value, 0.0), 1.0)
     return _interval(value, variance, _worth(weights), len(values), confidence)
 
 
-def _factor(values: Floats, risk: Floats, weights: Floats, population: int) -> float:
-    """How far the risk is believed, in [0, 1]."""
+def assisted_share(
+    counted: Floats,
+    among: Floats,
+    inclusion: Floats,
+    risk: Floats,
+    population: Floats | Population,
+    *,
+    confidence: float = 0.95,
+) -> Estimate:
+    """As `share_of`, with the risk as a cheap guess, as in `assisted_rate`: numerator and denominator are corrected
+    together, by what the risk explains of `counted - value * among`, of which the share is the root.
+
+    Raises Invalid where nothing is there to count.
+    """
+    plain = share_of(counted, among, inclusion, confidence=confidence)
+    weights = _weights(inclusion)
+    weights = weights / weights.sum()
+    each = float(weights @ among)  # that one prediction has, on average
+    residuals = counted - plain.value * among
+    all_of_them = _population(population)
+    factor = _slope(residuals, risk, weights, all_of_them.count)
+    guessed = float(weights @ risk)
+    value = plain.value + factor * (all_of_them.mean - guessed) / each
+    left = weights * (residuals - factor * (risk - guessed)) / each
+    variance = float(left @ left) + (factor / each) ** 2 * all_of_them.variance / all_of_them.count
+    return _interval(min(max(value, 0.0), 1.0), variance, plain.worth, len(counted), confidence)
+
+
+def worth_of_half(estimate: Estimate, *, confidence: float = 0.95) -> float:
+    """How many times as much an estimate has to be worth for an interval half as wide, were its value the same.
+    About 4; 2 where nothing has failed yet."""
+    wanted = (estimate.high - estimate.low) / 2.0
+    least, most = 1.0, 16.0
+    for _ in range(40):
+        times = (least + most) / 2.0
+        one = _interval(estimate.value, 0.0, times * estimate.worth, estimate.seen, confidence)
+        least, most = (times, most) if one.high - one.low > wanted else (least, times)
+    return most
+
+
+def _population(given: Floats | Population) -> Population:
+    return given if isinstance(given, Population) else Population.of(given)
+
+
+def _slope(values: Floats, risk: Floats, weights: Floats, population: int) -> float:
+    """By how much values grow with the risk, less what the population's own noise costs; 0 for a risk that is the same
+    everywhere."""
     spread = weights @ (risk - weights @ risk) ** 2
     if spread <= 0.0:
         return 0.0
     common = weights @ ((risk - weights @ risk) * (values - weights @ values))
-    return float(np.clip(common / (spread * (1.0 + len(values) / population)), 0.0, 1.0))
+    return float(common / (spread * (1.0 + len(values) / population)))
+
+
+def _factor(values: Floats, risk: Floats, weights: Floats, population: int) -> float:
+    """How far the risk is believed, in [0, 1]."""
+    return float(np.clip(_slope(values, risk, weights, population), 0.0, 1.0))
 
 
 def _weights(inclusion: Floats) -> Floats:

@@ -23,8 +23,10 @@ from loop.domain.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStandi
 from loop.domain.item import Item, Split
 from loop.domain.lot import Lot, LotState, Member
 from loop.domain.model import ModelVersion, Promotion
+from loop.domain.outcomes import ReportedOutcome, TurnedOut
 from loop.domain.people import Person
 from loop.domain.prediction import Detection, Inference, Prediction
+from loop.domain.production_figures import ProductionFigures
 from loop.domain.project import Project, Recipe
 from loop.domain.qa import HeldAnswer, Standing
 from loop.domain.review import Draft, Submission, Task, TaskState
@@ -32,7 +34,7 @@ from loop.domain.review_feed import ReviewsAfter
 from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.domain.routing import Policy
 from loop.domain.rules import Scene
-from loop.domain.sampled import Predicted, Sampled
+from loop.domain.sampled import Crowd, Drawn, Predicted, Sampled
 from loop.domain.selection import PickedItem, Selection
 from loop.domain.settling import WorkAgreement
 from loop.domain.triggers import TriggerRules
@@ -466,6 +468,54 @@ class SampledPredictions(Protocol):
     def population(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> Iterator[Predicted]:
         """Every prediction of a model version, from `since` on, before `until`, oldest first; use it up inside the
         transaction."""
+        ...
+
+    def drawn(
+        self, project_id: str, model_id: str, *, since: datetime, until: datetime, audits: bool, limit: int
+    ) -> list[Drawn]:
+        """The last `limit` that routing or the audit lot sent to people, from `since` on, before `until`, newest first.
+        audits: of the lot alone."""
+        ...
+
+    def named(self, project_id: str, prediction_ids: Sequence[str]) -> list[Sampled]:
+        """Those of them that routing or the audit lot sent to people, in no order; without their signals."""
+        ...
+
+    def count(self, project_id: str, model_id: str, *, since: datetime, until: datetime, most: int) -> int:
+        """Predictions from `since` on, before `until`; `most` where there are more."""
+        ...
+
+    def crowds(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> list[Crowd]:
+        """What predictions from `since` on, before `until`, come to, by day and source, oldest first; those that had no
+        chance in the audit lot are not in it."""
+        ...
+
+
+class Outcomes(Protocol):
+    """How predictions turned out outside, as callers report it: one word of each caller for each prediction."""
+
+    def get(self, prediction_id: str, reported_by: str) -> ReportedOutcome | None: ...
+
+    def save(self, outcome: ReportedOutcome) -> None:
+        """In place of what the same caller reported before."""
+        ...
+
+    def of_prediction(self, prediction_id: str) -> list[ReportedOutcome]:
+        """Oldest first."""
+        ...
+
+    def count(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> Mapping[TurnedOut, int]:
+        """Predictions made from `since` on, before `until`; wrong where anybody says so."""
+        ...
+
+
+class ProductionFiguresKept(Protocol):
+    """The newest figures for monitoring, of each project."""
+
+    def all(self) -> list[ProductionFigures]: ...
+
+    def save(self, figures: ProductionFigures) -> None:
+        """In place of those before."""
         ...
 
 
@@ -1142,6 +1192,8 @@ class Transaction(Protocol):
     tasks: Tasks
     submissions: Submissions
     sampled: SampledPredictions
+    outcomes: Outcomes
+    production_figures: ProductionFiguresKept
     efforts: Efforts
     comments: Comments
     drafts: Drafts

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from loop.domain.prediction import Detection
 from loop.domain.truth import Shape
@@ -53,3 +54,28 @@ class Predicted:
     signals: Mapping[str, float]
     risk: float
     inclusion: float
+
+
+class Drawn(NamedTuple):
+    """As `Sampled`, without what was said: for choosing of which to read that."""
+
+    prediction_id: str
+    created_at: datetime
+    inclusion: float
+    audit_rate: float
+    audit_drawn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """All predictions of one UTC day and source that the audit lot could draw, whoever looked at them.
+
+    risk, squares: sums of their risks, and of these squared. least: the smallest audit rate, above 0.
+    """
+
+    day: date
+    source: str
+    count: int
+    risk: float
+    squares: float
+    least: float

@@ -1,19 +1,24 @@
 """Predictions that came to people with a known probability, with what they said; and all that these stand for."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, exists, func, literal, or_, select
 
 from loop.domain.qa import Standing
 from loop.domain.review import TaskState
-from loop.domain.sampled import Answering, Predicted, Sampled
+from loop.domain.sampled import Answering, Crowd, Drawn, Predicted, Sampled
 from loop.domain.stage import ROUTED, Stage
-from loop.store.schema import ground_truths, held_answers, predictions, submissions, tasks
+from loop.store.schema import SAMPLED_PREDICTION, ground_truths, held_answers, predictions, submissions, tasks
+from loop.store.statements import in_parts
 
 # Rows fetched at a time while a whole window is read.
 _CHUNK = 1000
+_READ = (
+    "id", "project_id", "item_digest", "created_at", "source", "detections", "risk", "inclusion_probability",
+    "audit_rate", "audit_drawn",
+)  # fmt: skip
 
 
 class SqlSampledPredictions:
@@ -60,6 +65,64 @@ class SqlSampledPredictions:
                 risk=row.risk,
                 inclusion=row.inclusion_probability,
             )
+
+    def drawn(
+        self, project_id: str, model_id: str, *, since: datetime, until: datetime, audits: bool, limit: int
+    ) -> list[Drawn]:
+        wanted = (
+            predictions.c.id,
+            predictions.c.created_at,
+            predictions.c.inclusion_probability,
+            predictions.c.audit_rate,
+            predictions.c.audit_drawn,
+        )
+        statement = _between(_of(project_id, model_id, select(*wanted)), since, until).where(SAMPLED_PREDICTION)
+        if audits:
+            statement = statement.where(predictions.c.audit_drawn)
+        newest = statement.order_by(predictions.c.created_at.desc(), predictions.c.id.desc()).limit(limit)
+        return [Drawn(*row) for row in self._connection.execute(newest)]
+
+    def named(self, project_id: str, prediction_ids: Sequence[str]) -> list[Sampled]:
+        return [sampled for part in in_parts(prediction_ids) for sampled in self._named(project_id, part)]
+
+    def _named(self, project_id: str, prediction_ids: Sequence[str]) -> list[Sampled]:
+        wanted = [predictions.c[name] for name in _READ]
+        chosen = (
+            select(*wanted, _settled_at().label("settled_at"), _unanswered().label("waiting"))
+            .where(predictions.c.project_id == project_id, predictions.c.id.in_(prediction_ids), SAMPLED_PREDICTION)
+            .subquery()
+        )
+        truth = case((chosen.c.settled_at.is_not(None), _truth_of(chosen)), else_=None).label("truth")
+        return [_sampled({"signals": {}, **row._mapping}) for row in self._connection.execute(select(chosen, truth))]
+
+    def count(self, project_id: str, model_id: str, *, since: datetime, until: datetime, most: int) -> int:
+        some = _between(_of(project_id, model_id, select(literal(1))), since, until).limit(most).subquery()
+        return int(self._connection.scalars(select(func.count()).select_from(some)).one())
+
+    def crowds(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> list[Crowd]:
+        day, risk = self._utc_day().label("day"), predictions.c.risk
+        wanted = (
+            day,
+            predictions.c.source,
+            func.count(),
+            func.sum(risk),
+            func.sum(risk * risk),
+            func.min(predictions.c.audit_rate),
+        )
+        of_all = _between(_of(project_id, model_id, select(*wanted)), since, until).where(predictions.c.audit_rate > 0)
+        rows = self._connection.execute(of_all.group_by(day, predictions.c.source))
+        found = [Crowd(date.fromisoformat(str(of_day)), *more) for of_day, *more in rows]
+        return sorted(found, key=lambda crowd: (crowd.day, crowd.source))
+
+    def _utc_day(self) -> ColumnElement[Any]:
+        """Of created_at; a date, or its ISO form."""
+        if self._connection.dialect.name == "postgresql":
+            return func.date(func.timezone("UTC", predictions.c.created_at))
+        return func.date(predictions.c.created_at, type_=Text)
+
+
+def _between(statement: Select[Any], since: datetime, until: datetime) -> Select[Any]:
+    return statement.where(predictions.c.created_at >= since, predictions.c.created_at < until)
 
 
 def _of(project_id: str, model_id: str, statement: Select[Any]) -> Select[Any]:

@@ -39,6 +39,7 @@ from loop.domain.function_calls import CallState
 from loop.domain.item import Split
 from loop.domain.lot import LotState
 from loop.domain.model import PromotionKind, PromotionState
+from loop.domain.outcomes import TurnedOut
 from loop.domain.qa import Standing as AnswerStanding
 from loop.domain.quality_rules import Standing
 from loop.domain.review import Outcome, TaskState, Urgency
@@ -1003,6 +1004,42 @@ selection_picks = Table(
     UniqueConstraint("selection_id", "item_digest"),
     CheckConstraint("rank >= 1", name="rank_counts"),
     _unit("inclusion_probability"),
+)
+
+# What callers say of predictions afterwards: a row of each caller for each prediction.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("prediction_id", PlainText, ForeignKey("predictions.id"), nullable=False),
+    Column("reported_by", PlainText, nullable=False),
+    _project(),
+    Column("model_id", PlainText, nullable=False),
+    Column("predicted_at", UtcDateTime, nullable=False),
+    Column("outcome", Choice(TurnedOut), nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Column("labels", STRINGS, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("task_id", PlainText, ForeignKey("tasks.id")),
+    PrimaryKeyConstraint("prediction_id", "reported_by"),
+    _model_key("model_id"),
+    _one_of("outcome", TurnedOut),
+)
+Index(None, outcomes.c.project_id, outcomes.c.model_id, outcomes.c.predicted_at)
+
+# The newest of each project, for monitoring.
+production_figures = Table(
+    "production_figures",
+    metadata,
+    Column("project_id", PlainText, ForeignKey("projects.id"), primary_key=True),
+    Column("model_id", PlainText, nullable=False),
+    Column("computed_at", UtcDateTime, nullable=False),
+    Column("audits", Integer, nullable=False),
+    Column("failure_rate", Double),
+    Column("low", Double),
+    Column("high", Double),
+    _model_key("model_id"),
+    CheckConstraint("(failure_rate IS NULL) = (low IS NULL) AND (failure_rate IS NULL) = (high IS NULL)", name="whole"),
 )
 
 drift_reports = Table(

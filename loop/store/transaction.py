@@ -26,8 +26,10 @@ from loop.store.maps import SqlMaps
 from loop.store.models import SqlModels
 from loop.store.objects import SqlObjects
 from loop.store.outbox import Outbox
+from loop.store.outcomes import SqlOutcomes
 from loop.store.people import SqlPeople
 from loop.store.predictions import SqlPredictions
+from loop.store.production_figures import SqlProductionFigures
 from loop.store.projects import SqlProjects
 from loop.store.promotions import SqlPromotions
 from loop.store.reviews import SqlReviews
@@ -56,6 +58,8 @@ class SqlTransaction:
         self.tasks: ports.Tasks = SqlTasks(connection)
         self.submissions: ports.Submissions = SqlSubmissions(connection)
         self.sampled: ports.SampledPredictions = SqlSampledPredictions(connection)
+        self.outcomes: ports.Outcomes = SqlOutcomes(connection)
+        self.production_figures: ports.ProductionFiguresKept = SqlProductionFigures(connection)
         self.efforts: ports.Efforts = SqlEfforts(connection)
         self.comments: ports.Comments = SqlComments(connection)
         self.drafts: ports.Drafts = SqlDrafts(connection)

@@ -27,8 +27,10 @@ from serving.api import (
     maps,
     models,
     objects,
+    outcomes,
     people,
     predictions,
+    production,
     projects,
     recipes,
     reviews,
@@ -84,8 +86,8 @@ def create_app(services: Services) -> FastAPI:
     for module in (
         # work before items: /items/ambiguous is no digest.
         predictions, reviews, tasks, work, items, objects, duplicates, label_errors, projects, recipes, models,
-        triggers, annotations, selections, drift, maps, people, golden, groups, lots, comments, webhooks, functions,
-        health,
+        triggers, annotations, selections, drift, production, outcomes, maps, people, golden, groups, lots, comments,
+        webhooks, functions, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

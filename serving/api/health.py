@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from loop.domain.model import ModelVersion
 from serving.api.auth import Wired
 from serving.api.gateway import deadline_after
+from serving.api.production_gauges import gauges
 from serving.images import BLANK
 
 router = APIRouter(tags=["health"])
@@ -40,5 +41,6 @@ def _champions(wired: Wired) -> list[ModelVersion]:
 
 
 @router.get("/metrics", response_class=Response)
-def metrics() -> Response:
+def metrics(wired: Wired) -> Response:
+    gauges.follow(wired.store)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -120,8 +120,9 @@ def _stored(wired: Services, project_id: str, prediction_id: str) -> ReviewedPre
         task = next((task for task in tasks if not task.finished), tasks[0]) if tasks else None
         said = tx.submissions.of_work(task.work_id) if task else []
         truth = tx.truths.current(project_id, prediction.item_digest)
+        outcomes = tx.outcomes.of_prediction(prediction_id)
     answered = next((one for one in said if task and one.settles and one.round == task.round), None)
-    return reviewed_out(prediction, model, item, task, answered, truth)
+    return reviewed_out(prediction, model, item, task, answered, truth, outcomes)
 
 
 @router.get("/{prediction_id}")

@@ -9,6 +9,7 @@ from loop.domain.corrections import corrections
 from loop.domain.cycle import Cycle
 from loop.domain.item import Item
 from loop.domain.model import ModelVersion
+from loop.domain.outcomes import ReportedOutcome
 from loop.domain.prediction import Detection, Prediction
 from loop.domain.project import Project
 from loop.domain.recipe import Recipe, recipe_to_json
@@ -55,11 +56,13 @@ def reviewed_out(
     task: Task | None,
     submission: Submission | None,
     truth: GroundTruth | None,
+    outcomes: Sequence[ReportedOutcome] = (),
 ) -> ReviewedPredictionOut:
     fields = _prediction_fields(prediction, model, item.width, item.height, task.id if task else None)
     fields["task_state"] = task.state if task else None
     fields["corrections"] = dict(submission.corrections) if submission else None
     fields["truth"] = truth_out(truth) if truth else None
+    fields["outcomes"] = outcomes
     return ReviewedPredictionOut.model_validate(fields)
 
 

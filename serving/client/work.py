@@ -1,8 +1,10 @@
 """Reports on people's work: what it gave, what is unclear, what it costs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from serving.api.schemas.outcomes import OutcomeKeptOut, OutcomesKeptOut
+from serving.api.schemas.production import ProductionOut, ProductionSeriesOut
 from serving.api.schemas.work import AmbiguousOut, BiasOut, CostOut, RatesIO, RequeuedOut, WorkOut
 from serving.client.calls import Call, get, given, method, path, post
 
@@ -52,6 +54,55 @@ class WorkCalls:
     @method
     def bias(self, project: str, *, since: datetime | None = None, until: datetime | None = None) -> Call[BiasOut]:
         return get(BiasOut, path("projects", project, "bias"), **_span(since, until))
+
+    @method
+    def quality(
+        self,
+        project: str,
+        *,
+        by: str | None = None,
+        model: str | None = None,
+        last: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Call[ProductionOut]:
+        """How good production is. by: label, source, day, week or model."""
+        where = path("projects", project, "quality")
+        return get(ProductionOut, where, by=by, model=model, last=last, **_span(since, until))
+
+    @method
+    def quality_series(
+        self, project: str, *, model: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> Call[ProductionSeriesOut]:
+        """Its failure rate as it was believed each day."""
+        where = path("projects", project, "quality", "series")
+        return get(ProductionSeriesOut, where, model=model, **_span(since, until))
+
+    @method
+    def quality_csv(
+        self,
+        project: str,
+        *segments: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> Call[str]:
+        """What `quality` tells, or `quality_series` where the segment is "series", as CSV. params: as theirs."""
+        asked = given(**(params or {}), format="csv", **_span(since, until))
+        where = path("projects", project, "quality", *segments)
+        return Call(method="GET", path=where, read=bytes.decode, params=asked, repeatable=True)
+
+    @method
+    def report_outcome(self, /, project: str, prediction_id: str, **body: object) -> Call[OutcomeKeptOut]:
+        """How it turned out. body: outcome, and, optional, reason, labels, at, send_to_review."""
+        where = path("projects", project, "predictions", prediction_id, "outcome")
+        return post(OutcomeKeptOut, where, body, repeatable=True)
+
+    @method
+    def report_outcomes(self, project: str, outcomes: Sequence[Mapping[str, object]]) -> Call[OutcomesKeptOut]:
+        """Up to 500, each as `report_outcome` with its prediction_id."""
+        body = {"outcomes": [dict(one) for one in outcomes]}
+        return post(OutcomesKeptOut, path("projects", project, "outcomes"), body, repeatable=True)
 
     @method
     def cost(

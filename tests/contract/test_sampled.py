@@ -1,7 +1,7 @@
 """Predictions that came to people, and all that they stand for, on both databases."""
 
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, date
 
 import pytest
 
@@ -9,7 +9,7 @@ from loop.domain.ports import Store
 from loop.domain.prediction import Detection
 from loop.domain.qa import HeldAnswer, Standing
 from loop.domain.review import Outcome, TaskState
-from loop.domain.sampled import Answering, Sampled
+from loop.domain.sampled import Answering, Crowd, Sampled
 from loop.domain.stage import Stage
 from tests.contract.records import (
     NOW,
@@ -113,3 +113,53 @@ def test_the_population_is_every_prediction_of_the_window(filled: Store) -> None
     assert [one.prediction_id for one in window] == [a_prediction(n).id for n in (1, 2, 3, 4, 20)]
     assert [one.labels for one in window] == [frozenset({ODD})] * 4 + [frozenset({"seven"})]
     assert {(one.risk, one.inclusion, one.source) for one in window} == {(1 / 3, 1e-9, ODD)}
+
+
+def test_those_drawn_come_without_what_was_said(filled: Store) -> None:
+    """Newest first, of a span; of the lot alone on request."""
+    whole = {"since": later(-9), "until": later(99)}
+    with filled.read() as tx:
+        drawn = tx.sampled.drawn(PROJECT, MODEL, **whole, audits=False, limit=10)
+        assert [one.prediction_id for one in drawn] == [a_prediction(n).id for n in (4, 2, 1, 0)]
+        assert tx.sampled.drawn(PROJECT, MODEL, **whole, audits=False, limit=2) == drawn[:2]
+        assert tx.sampled.drawn(PROJECT, MODEL, since=later(1), until=later(4), audits=False, limit=9) == drawn[1:3]
+        (audit,) = tx.sampled.drawn(PROJECT, MODEL, **whole, audits=True, limit=10)
+    assert audit == (a_prediction(0).id, NOW.astimezone(UTC), 1e-9, 1e-9, True)
+
+
+def test_those_named_are_what_the_newest_are(filled: Store) -> None:
+    """But for the signals; who was accepted, or is of nobody, is not among them."""
+    newest = sampled(filled)
+    with filled.read() as tx:
+        named = tx.sampled.named(PROJECT, [*(one.prediction_id for one in newest), a_prediction(3).id, "pred_none"])
+        assert tx.sampled.named("other", [one.prediction_id for one in newest]) == []
+    assert sorted(named, key=lambda one: one.prediction_id) == sorted(
+        (replace(one, signals={}) for one in newest), key=lambda one: one.prediction_id
+    )
+
+
+def test_all_predictions_are_summed_up_by_utc_day_and_source(filled: Store) -> None:
+    """Oldest first; those that the lot could not draw are counted, and in no sum."""
+    day = 86_400
+    with filled.begin() as tx:
+        for number, (at, source, risk, rate) in enumerate(
+            [(day, "b", 0.5, 0.2), (day, "a", 0.25, 0.1), (day + 1, "a", 0.5, 0.2), (day, "a", 0.5, 0.0)]
+        ):
+            made = a_prediction(20 + number, item=5, at=later(at))
+            decision = replace(made.decision, risk=risk, audit_rate=rate)
+            tx.predictions.add(replace(made, source=source, decision=decision))
+    # later(0) is the 28th in UTC, and shortly before midnight it is still.
+    midnight = NOW.astimezone(UTC).replace(hour=23, minute=59, second=59, microsecond=999_999)
+    with filled.begin() as tx:
+        tx.predictions.add(a_prediction(30, item=5, at=midnight))
+    with filled.read() as tx:
+        first, *others = tx.sampled.crowds(PROJECT, MODEL, since=later(0), until=later(2 * day))
+        assert tx.sampled.count(PROJECT, MODEL, since=later(0), until=later(2 * day), most=99) == 10
+        assert tx.sampled.count(PROJECT, MODEL, since=later(0), until=later(2 * day), most=3) == 3
+        assert tx.sampled.crowds(PROJECT, MODEL, since=later(3 * day), until=later(4 * day)) == []
+    assert (first.day, first.source, first.count) == (date(2026, 3, 28), ODD, 6)
+    assert first.risk == pytest.approx(2.0) and first.squares == pytest.approx(6 / 9) and first.least == 1e-9
+    assert others == [
+        Crowd(date(2026, 3, 29), "a", 2, 0.75, 0.3125, 0.1),
+        Crowd(date(2026, 3, 29), "b", 1, 0.5, 0.25, 0.2),
+    ]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from loop.domain.review import TaskState
 from loop.domain.routing import Action, Stage
+from serving.api.schemas.outcomes import OutcomeOut
 from serving.api.schemas.shapes import TruthOut
 from serving.api.schemas.wire import Box, Out, Unit
 
@@ -54,6 +55,7 @@ class ReviewedPredictionOut(PredictionOut):
     task_state: TaskState | None
     corrections: dict[str, int] | None = Field(description="errors by type; {} means right; null: not reviewed")
     truth: TruthOut | None
+    outcomes: list[OutcomeOut] = Field(default=[], description="how it turned out, as callers report it; oldest first")
 
 
 class PredictionPage(Out):
