@@ -25,6 +25,7 @@ from loop.exchange.sources import FsspecSources
 from loop.function_launch import RayFunctions
 from loop.function_queue import FunctionQueue, QueueSettings
 from loop.functions import Functions
+from loop.gate import Gates, ReviewTimes
 from loop.golden import GoldenItems
 from loop.lots import Lots
 from loop.maps import Maps
@@ -85,6 +86,7 @@ class Services:
     standings: Standings
     agreement: Agreement
     escalation: Escalation
+    gates: Gates
     clips: Clips
     lots: Lots
     rework: Rework
@@ -138,7 +140,10 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     functions = RegisteredFunctions()
     checking = Checking(store, functions, utc_now)
     duplicates = Duplicates(served_index.caught_up)
-    router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom, rarity)
+    times = ReviewTimes(store, utc_now)
+    router = Router(
+        store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom, rarity, times.usual
+    )
     return Services(
         settings=settings,
         store=store,
@@ -162,6 +167,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         standings=Standings(store, utc_now),
         agreement=Agreement(store),
         escalation=Escalation(store, utc_now),
+        gates=Gates(store, times, utc_now),
         clips=clips_of(settings, store, blobs),
         lots=Lots(store, utc_now),
         rework=Rework(store, utc_now),
@@ -214,6 +220,7 @@ def administer(
         queue=settings.queue.as_rules(),
         workflow=settings.workflow.as_workflow(),
         quality=settings.quality,
+        gate=settings.human_gate.as_rules(),
     )
     return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom, functions)
 

@@ -26,6 +26,7 @@ import loop.cli.functions
 import loop.cli.comments
 import loop.cli.work
 import loop.cli.lots
+import loop.cli.gate
 import loop.cli.quality  # noqa: F401
 
 # isort: on

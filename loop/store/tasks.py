@@ -53,7 +53,7 @@ _STRIDE = 500
 _CHANGING = (
     "state", "epoch", "owner", "leased_at", "valid_from", "expires_at",
     "rank", "lane", "round", "due_at", "alarm_at", "urgency", "with_experts", "begun",
-    "meant_for", "reserved_until", "proposal_shown",
+    "meant_for", "reserved_until", "proposal_shown", "answer_by", "start_by", "usual_rank",
 )  # fmt: skip
 
 
@@ -66,10 +66,12 @@ _FREE = or_(
     tasks.c.expires_at <= _NOW,
     and_(tasks.c.valid_from.is_not(None), tasks.c.valid_from > _NOW),
 )
+# No caller waits for it, or one who can still get the answer of who begins now.
+_IN_TIME = or_(tasks.c.start_by.is_(None), tasks.c.start_by > _NOW)
 _RAN_OUT = and_(tasks.c.state == TaskState.LEASED, _FREE)
 _LEASABLE = (
     select(tasks)
-    .where(_PROJECT, tasks.c.lane == bindparam("lane"), UNFINISHED_TASK, _FREE)
+    .where(_PROJECT, tasks.c.lane == bindparam("lane"), UNFINISHED_TASK, _FREE, _IN_TIME)
     .order_by(*_URGENCY)
     .limit(bindparam("most", type_=Integer))
 )
@@ -86,7 +88,7 @@ _LANES = _next_key(tasks.c.lane)
 _SOURCES = _next_key(tasks.c.lane, tasks.c.source)
 _TAKEN = (
     select(tasks)
-    .where(tasks.c.id.in_(bindparam("ids", expanding=True)), UNFINISHED_TASK, _FREE)
+    .where(tasks.c.id.in_(bindparam("ids", expanding=True)), UNFINISHED_TASK, _FREE, _IN_TIME)
     .with_for_update(skip_locked=True)
 )
 _HELD = select(tasks).where(_PROJECT, tasks.c.owner == bindparam("owner"), LEASED_TASK, not_(_FREE)).order_by(*_URGENCY)
@@ -222,7 +224,7 @@ class SqlTasks:
     def meant_for(self, project_id: str, *, person: str, now: datetime, limit: int) -> list[Task]:
         found = self._all(
             select(tasks)
-            .where(tasks.c.project_id == project_id, tasks.c.meant_for == person, MEANT_TASK, _FREE)
+            .where(tasks.c.project_id == project_id, tasks.c.meant_for == person, MEANT_TASK, _FREE, _IN_TIME)
             .order_by(*_URGENCY)
             .limit(limit),
             now=now,
