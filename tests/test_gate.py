@@ -32,7 +32,7 @@ def waited_for(task, by: float):
 @given(ordering(), tasks, tasks, seconds)
 def test_what_a_caller_waits_for_is_before_all_others(rules, one, other, by):
     """Whatever the weights, the risks and the ages are, also where the other is overdue."""
-    rules = replace(rules, due_seconds={stage: 1.0 for stage in Stage}, overdue_weight=1000.0)
+    rules = replace(rules, due_seconds=dict.fromkeys(Stage, 1.0), overdue_weight=1000.0)
     awaits = waited_for(placed(one, rules, (), begins=one.created_at), by)
     late = alarmed(placed(other, rules, (), begins=NOW), rules, NOW + timedelta(days=1))
     assert awaits.rank < late.rank
@@ -42,7 +42,7 @@ def test_not_even_the_largest_head_start_is_before_it():
     """That which all limits of the rules together allow."""
     most = 1000.0
     rules = QueueRules(
-        risk_weight=most, age_weight=0.001, deadline_weight=0.0, overdue_weight=most, horizon_seconds=10 * 366 * 86_400.0,
+        risk_weight=most, age_weight=0.001, deadline_weight=0.0, overdue_weight=most, horizon_seconds=316_224_000.0,
         stage_boosts={Stage.ANNOTATE: most}, source_boosts={"": most}, due_seconds={Stage.ANNOTATE: 1.0},
     )  # fmt: skip
     task = placed(a_task(priority=1.0), rules, (), begins=NOW)

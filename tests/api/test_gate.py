@@ -20,7 +20,7 @@ LONG = 20  # seconds; a test that waits so long has failed
 
 @pytest.fixture
 def gated(service: Service) -> Service:
-    """Everything needs a person, nothing is drawn for audits, and the shortest task is handed out to the last second."""
+    """Everything needs a person, nothing is drawn for audits, and tasks are handed out to the last second."""
     policy(service, audit_rate=0.0, gate={"min_review_seconds": 0})
     return service
 
@@ -306,7 +306,9 @@ def test_all_that_wait_are_looked_for_together(gated, monkeypatch):
     async def everybody() -> list[list[dict]]:
         paths = [f"/v1/projects/shapes/predictions/{p['id']}" for p in predictions]
         together = [
-            asyncio.ensure_future(asked(gated, "GET", path, f"wait={LONG}", stays())) for path in paths for _ in range(10)
+            asyncio.ensure_future(asked(gated, "GET", path, f"wait={LONG}", stays()))
+            for path in paths
+            for _ in range(10)
         ]
         async with asyncio.timeout(LONG):
             while calls(gated) < 300:
