@@ -205,12 +205,13 @@ class Bench:
 async def figures(gateway: Gateway, store: SqlStore) -> list[Figure]:
     bench = Bench(gateway, store)
     await bench.others(200)
-    for _ in range(WAITING // AT_ONCE):  # as many tasks as will be waited for, so that the same is warm
-        await asyncio.gather(*(gateway.call("review=always", next(bench._numbers)) for _ in range(AT_ONCE)))
+    await bench.begin_to_wait(wait=0.0)  # the same without a wait, so that nothing is new when it counts
+    await bench.hang_up()
     alone: list[float] = []
     beside: list[float] = []
     more: list[float] = []
     idle: list[float] = []
+    heard: list[float] = []
     for number in range(ROUNDS):
         if number % 2 == 0:
             alone += await bench.others()
@@ -221,7 +222,7 @@ async def figures(gateway: Gateway, store: SqlStore) -> list[Figure]:
         await asyncio.sleep(3.0)
         idle.append((gateway.cpu - cpu) / (time.perf_counter() - begun))
         beside += await bench.others()
-        if number == ROUNDS - 1:
+        if number == 0:  # later, tasks whose callers have hung up are before those of this round
             heard = await bench.answered()
         await bench.hang_up()
         if number % 2 == 1:

@@ -185,10 +185,13 @@ def _told(body: ReviewedPredictionOut, project: Project) -> ReviewedPredictionOu
     if fallback is Fallback.WITHHOLD:
         return body.model_copy(update={"detections": [], "withheld": True})
     skipped = body.provisional_because == "skipped"
+    path = f"/v1/projects/{project.id}/predictions/{body.id}"
     raise ReviewPending(
         "people looked at it and could not say." if skipped else "nobody has answered in time.",
-        hint=f"The prediction is kept: GET /v1/projects/{project.id}/predictions/{body.id}?wait=60 waits on, and the "
-        "webhook prediction.reviewed tells of the answer.",
+        hint=f"The prediction is kept (GET {path}); an operator can ask people again: askance reopen TASK."
+        if skipped
+        else f"The prediction is kept: GET {path}?wait=60 waits on, and the webhook prediction.reviewed tells of the "
+        "answer.",
         prediction=body.id,
         because=body.provisional_because,
     )
