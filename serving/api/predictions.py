@@ -205,7 +205,7 @@ router.add_api_route(
     responses={
         200: {
             "model": PredictionOut | ReviewedPredictionOut,
-            "description": "answered; durable. ReviewedPredictionOut where the call waited for a person, or was replayed",
+            "description": "answered; durable. ReviewedPredictionOut where the call waited for people, or was replayed",
         },
         504: {"model": Problem, "description": "/problems/review-pending: nobody has answered in time"},
     },
