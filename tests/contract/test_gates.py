@@ -318,6 +318,19 @@ def test_a_work_that_is_asked_for_again_goes_on(skipped: tuple[Site, str]) -> No
     assert site.ending(prediction) is Ending.SETTLED
 
 
+def test_a_decision_that_was_skipped_is_no_end_of_the_next_round(store: SqlStore) -> None:
+    """Opened again, the adjudication rests, closed, until the new answers differ."""
+    site = a_site(store, rules=QueueRules(people={Stage.ANNOTATE: 2}))
+    prediction = site.asked(0, wait=100)
+    site.answer(ADA)
+    site.answer(BOB, ELSEWHERE)
+    (deciding,) = site.lease(CYD)
+    site.desk.skip(CYD, deciding.id, deciding.epoch, "cannot tell")
+    assert site.ending(prediction) is Ending.SKIPPED
+    Oversight(site.store, site.clock).reopen_task(OPERATOR, site.task(0).id)
+    assert site.ending(prediction) is None
+
+
 def test_a_skip_that_others_follow_does_not_end_it(store: SqlStore) -> None:
     """The next person gets it, in the same hurry."""
     site = a_site(store, rules=QueueRules(skips_before_expert=2))
