@@ -139,12 +139,13 @@ class Handing:
         return handed
 
     def mixed(self, ordinary: Sequence[Task], count: int) -> list[Task]:
-        """`ordinary`, some of them replaced: those stay in the queue for their next turn."""
-        handed = self._waiting(count)
+        """`ordinary`, some of them replaced: those stay in the queue for their next turn. None that a caller waits for
+        is replaced, or left behind."""
+        handed = self._waiting(count - sum(task.answer_by is not None for task in ordinary))
         given, digests = self.tally.given, None
         for task in ordinary[: count - len(handed)]:
             instead = None
-            if self.mixes and task.stage in ROUTED and self._draws(task, given):
+            if self.mixes and task.stage in ROUTED and task.answer_by is None and self._draws(task, given):
                 digests = self._eligible(predicted=True) if digests is None else digests
                 instead = self._next(digests, task, [*self.held, *ordinary, *handed])
             given += instead is not None

@@ -8,6 +8,7 @@ from typing import Any
 from loop.domain.access import Role, Token, valid
 from loop.domain.errors import Conflict, Invalid
 from loop.domain.function_uses import FunctionUse, checked_uses, use_to_json
+from loop.domain.gate import gate_of
 from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
@@ -61,11 +62,13 @@ class Administration:
         workflow_changes: Mapping[str, Any] | None = None,
         quality_changes: Mapping[str, Mapping[str, Any]] | None = None,
         functions: Sequence[FunctionUse] | None = None,
+        gate_changes: Mapping[str, Any] | None = None,
         **changes: float | int | str,
     ) -> Policy:
         """The policy with `changes` under the next version; decisions made before keep theirs. queue_changes: of the
         queue's rules, as plain values (`rules_of`). workflow_changes: as of `changed_workflow`. quality_changes: of
-        `QualityPolicy`, by its parts. functions: in place of the present ones. Raises Invalid."""
+        `QualityPolicy`, by its parts. functions: in place of the present ones. gate_changes: of the rules for calls
+        that wait. Raises Invalid."""
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
             old = project.policy
@@ -75,10 +78,13 @@ class Administration:
             uses = old.functions if functions is None else self._checked_uses(project, functions)
             policy = replace(
                 old, version=old.version + 1, queue=queue, workflow=workflow, quality=quality, functions=uses,
+                gate=gate_of({**asdict(old.gate), **(gate_changes or {})}),
                 **changes,  # type: ignore[arg-type]
             )  # fmt: skip
             tx.projects.save_policy(project_id, policy)
-            parts = {"queue": queue_changes, "workflow": workflow_changes, "quality": quality_changes}
+            parts = {
+                "queue": queue_changes, "workflow": workflow_changes, "quality": quality_changes, "gate": gate_changes,
+            }  # fmt: skip
             body: dict[str, object] = {
                 "version": policy.version,
                 **changes,

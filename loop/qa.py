@@ -10,7 +10,7 @@ from loop.domain.lot import LotState
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.qa import HeldAnswer, Standing
-from loop.domain.queueing import placed, quality_task
+from loop.domain.queueing import awaited_like, placed, quality_task
 from loop.domain.review import QA_SEAT, Outcome, Submission, Task
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape
@@ -82,7 +82,8 @@ def call(tx: Transaction, project: Project, work: Sequence[Task], held: HeldAnsw
         tx.tasks.add(task)
     elif earlier.finished:
         before = earlier.owner if answered.returns else ""
-        task = replace(placed(review.called(earlier), rules, labels, begins=now), meant_for=before or "")
+        again = awaited_like(placed(review.called(earlier), rules, labels, begins=now), answered, now)
+        task = replace(again, meant_for=before or "")
         tx.tasks.reopen(task)
     else:
         return

@@ -21,7 +21,7 @@ from loop.domain.prediction import Detection
 from loop.domain.project import Project
 from loop.domain.qa import Standing, checked_issues, require_other, require_qa, require_returnable
 from loop.domain.queue_rules import QueueRules, lane_of
-from loop.domain.queueing import adjudication, in_turn, placed
+from loop.domain.queueing import adjudication, awaited_first, awaited_like, in_turn, placed
 from loop.domain.recipe import Recipe
 from loop.domain.review import ADJUDICATION_SEAT, Draft, Outcome, Submission, Task
 from loop.domain.routing import hides_proposal
@@ -96,7 +96,7 @@ class Desk:
         """Up to `count` tasks that this reviewer may do, most urgent first.
 
         Tasks that the reviewer holds already come first, under their present epoch, so that a reloaded page
-        goes on where it was.
+        goes on where it was; before them those that a caller waits for.
         """
         now = self.clock()
         secret = self.store.secret()  # before the transaction: the first time it may have one of its own
@@ -130,7 +130,7 @@ class Desk:
             ]
             for task in taken:
                 tx.tasks.save(task)
-            tasks = held[:count] + taken
+            tasks = awaited_first(held[:count] + taken)
             # A first lease finds no draft.
             drafts = tx.drafts.of([task.id for task in held[:count] + [t for t in taken if t.epoch > 1]], token.id)
             return Leased(
@@ -381,7 +381,7 @@ def _window(
     if rules.fair_sources:
         window = in_turn(window, tx.tasks.handed_out(project.id, limit=_REMEMBERED), rules.source_shares)
     ids = {task.id for task in mine}
-    return [*mine, *(task for task in window if task.id not in ids)][:limit]
+    return awaited_first([*mine, *(task for task in window if task.id not in ids)])[:limit]
 
 
 def _assignment(tx: Transaction, project: Project, task: Task, draft: Draft | None) -> Assignment:
@@ -492,7 +492,7 @@ def _call_adjudicator(tx: Transaction, work: Sequence[Task], task: Task, rules: 
     labels = labels_proposed(tx, task)
     earlier = [one for one in work if one.seat == ADJUDICATION_SEAT]
     if earlier:
-        called = placed(review.called(earlier[0]), rules, labels, begins=now)
+        called = awaited_like(placed(review.called(earlier[0]), rules, labels, begins=now), task, now)
         tx.tasks.reopen(called)
     else:
         called = adjudication(task, rules, labels, now=now)

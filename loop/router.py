@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.events import task_created
+from loop.domain.gate import Review
 from loop.domain.identity import new_id
 from loop.domain.item import Item
 from loop.domain.model import ModelVersion
@@ -16,6 +18,7 @@ from loop.domain.project import Project
 from loop.domain.queueing import seats
 from loop.domain.review import Task
 from loop.domain.routing import asks_several, audit_lottery, retains, route
+from loop.gate import hurried
 from loop.lots import add_members, in_lots
 from selection.scores import Signals, signals
 
@@ -25,6 +28,12 @@ AnomalyTest = Callable[[ModelVersion, NDArray[np.float32]], float]
 RiskOf = Callable[[ModelVersion, Signals], float]
 # How rare each of its labels is among what is labelled, (C,) in [0, 1].
 RarityOf = Callable[[ModelVersion], NDArray[np.float64]]
+# Seconds that people usually need for a task of a project.
+UsualSeconds = Callable[[str], float]
+
+
+def _unknown(project_id: str) -> float:
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +61,8 @@ class Caller:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inferred:
     """All that routing one image needs. `model` is the version that made `inference`; `staged` its image's bytes, where
-    it was known before that they are kept."""
+    it was known before that they are kept. review: what its caller asks for. answer_by: until when that one waits for a
+    person, should one be needed; None: not at all."""
 
     prediction_id: str
     project: Project
@@ -61,6 +71,8 @@ class Inferred:
     inference: Inference
     caller: Caller
     staged: Staged | None = None
+    review: Review = Review.AUTO
+    answer_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,7 @@ class Router:
     clock: Clock
     entropy: Entropy
     rarity: RarityOf | None = None
+    usual_seconds: UsualSeconds = _unknown
 
     def new_prediction_id(self) -> str:
         return new_id("pred", self.clock(), self.entropy(10))
@@ -102,7 +115,7 @@ class Router:
         """Who looks at this inference, and what of it is kept. Writes nothing."""
         prediction = self._predicted(inferred)
         item = _item_of(inferred.image, prediction)
-        tasks = self._tasks_of(prediction, inferred.project, item)
+        tasks = self._tasks_of(prediction, inferred.project, item, inferred.answer_by)
         retained = bool(tasks) or self.will_retain(inferred.project, prediction.id)
         return Routed(prediction, tasks, item, retained, _objects_of(inferred.inference, prediction))
 
@@ -157,6 +170,7 @@ class Router:
             risk=self.risk(model, measured),
             policy=policy,
             audit_drawn=audit_lottery(self.secret, prediction_id, policy.audit_rate),
+            review=inferred.review,
         )
         return Prediction(
             id=prediction_id,
@@ -172,7 +186,9 @@ class Router:
             source=image.source,
         )
 
-    def _tasks_of(self, prediction: Prediction, project: Project, item: Item) -> tuple[Task, ...]:
+    def _tasks_of(
+        self, prediction: Prediction, project: Project, item: Item, answer_by: datetime | None
+    ) -> tuple[Task, ...]:
         decision = prediction.decision
         if decision.stage is None:
             return ()
@@ -190,7 +206,11 @@ class Router:
         )
         several = asks_several(self.secret, prediction.id, project.policy)
         labels = (detection.label for detection in prediction.detections)
-        return seats(first, project.policy.queue, labels, several=several)
+        tasks = seats(first, project.policy.queue, labels, several=several)
+        if answer_by is None or not decision.needs_person:
+            return tasks
+        usual = self.usual_seconds(project.id)
+        return tuple(hurried(task, project, answer_by, usual, prediction.created_at) for task in tasks)
 
 
 def _objects_of(inference: Inference, prediction: Prediction) -> NDArray[np.float16] | None:

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from loop.domain.cost import Rates
 from loop.domain.drift import DriftRules
 from loop.domain.errors import SettingsError
+from loop.domain.gate import Fallback, GateRules
 from loop.domain.linking import LinkingRules
 from loop.domain.production_figures import ProductionRules
 from loop.domain.quality_rules import ConsensusRules, GoldenRules, QualityPolicy, QualityRules
@@ -155,6 +156,7 @@ class LimitSettings(Section):
     max_waiting_bytes: Positive
     requests_per_second: Annotated[float, Number, Field(gt=0)] | None
     burst: Positive
+    max_waiting_calls: Annotated[int, Number, Field(ge=1, le=8000)]
 
 
 class ServingSettings(Section):
@@ -312,6 +314,16 @@ class StandingSettings(Section):
 
     def as_rules(self) -> QualityRules:
         return QualityRules(**self.model_dump())
+
+
+class HumanGateSettings(Section):
+    fallback: Fallback
+    max_wait_seconds: Annotated[float, Number, Field(ge=1, le=3600)]
+    min_review_seconds: Annotated[float, Number, Field(ge=0, le=3600)]
+
+    def as_rules(self) -> GateRules:
+        """What the policy of a new project starts with."""
+        return GateRules(**self.model_dump())
 
 
 class SelectionSettings(Section):
@@ -474,6 +486,7 @@ class Settings(BaseSettings):
     consensus: ConsensusSettings
     golden: GoldenSettings
     standing: StandingSettings
+    human_gate: HumanGateSettings
     selection: SelectionSettings
     drift: DriftSettings
     production: ProductionSettings

@@ -26,6 +26,7 @@ from loop.exchange.sources import FsspecSources
 from loop.function_launch import RayFunctions
 from loop.function_queue import FunctionQueue, QueueSettings
 from loop.functions import Functions
+from loop.gate import Gates, ReviewTimes
 from loop.golden import GoldenItems
 from loop.label_errors import LabelErrors
 from loop.lots import Lots
@@ -92,6 +93,7 @@ class Services:
     standings: Standings
     agreement: Agreement
     escalation: Escalation
+    gates: Gates
     clips: Clips
     lots: Lots
     rework: Rework
@@ -155,7 +157,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     functions = RegisteredFunctions()
     checking = Checking(store, functions, utc_now)
     duplicates = Duplicates(served_index.caught_up)
-    router = Router(store, blobs, store.secret(), spaces.anomaly_p, risks.of, utc_now, os.urandom, rarity)
+    times = ReviewTimes(store, utc_now)
+    router = Router(store, blobs, store.secret(), spaces.anomaly_p, risks.of, utc_now, os.urandom, rarity, times.usual)
     return Services(
         settings=settings,
         store=store,
@@ -179,6 +182,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         standings=Standings(store, utc_now),
         agreement=Agreement(store),
         escalation=Escalation(store, utc_now),
+        gates=Gates(store, times, utc_now),
         clips=clips_of(settings, store, blobs),
         lots=Lots(store, utc_now),
         rework=Rework(store, utc_now),
@@ -242,6 +246,7 @@ def administer(
         queue=settings.queue.as_rules(),
         workflow=settings.workflow.as_workflow(),
         quality=settings.quality,
+        gate=settings.human_gate.as_rules(),
     )
     return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom, functions)
 

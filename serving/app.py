@@ -45,6 +45,7 @@ _RETIRE_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 60.0
 _LEARN_SECONDS = 20.0
 _DEADLINE_SECONDS = 5.0  # deadlines of tasks are minutes and more
+_GATE_SECONDS = 1.0  # those of callers who wait are seconds
 _TIDY_SECONDS = 600.0
 _DRIFT_SECONDS = 20.0  # from one look whether a window is full to the next
 # Logical cores: tokens that Ray places replicas and tasks by, while the operating system shares the real ones. The
@@ -100,6 +101,7 @@ def running(settings: Settings) -> Iterator[Services]:
             )
             try:
                 services = wire(settings, RayInferencer(settings))
+                services.gates.set_closing(closing=False)
                 worker = Worker(settings, services)
                 worker.deploy_models()
                 deploy_gateway(settings)
@@ -108,6 +110,7 @@ def running(settings: Settings) -> Iterator[Services]:
                 try:
                     yield services
                 finally:
+                    _send_home(services)
                     worker.stop()
             finally:
                 if alone:
@@ -118,6 +121,14 @@ def running(settings: Settings) -> Iterator[Services]:
                     withdraw()
         finally:
             ray.shutdown()
+
+
+def _send_home(services: Services) -> None:
+    """Calls that wait for a person get what they get without one: gateways are not waited for as long as that."""
+    try:
+        services.gates.set_closing(closing=True)
+    except AskanceError as error:
+        log.warning("calls that wait for people are cut: %s", error)
 
 
 @contextmanager
@@ -193,6 +204,7 @@ class Worker:
             ("triggers", _giving_way(self._pull_triggers), _DRIFT_SECONDS),
             ("figures of production", _giving_way(self._tell_production), _DRIFT_SECONDS),
             ("deadlines", _giving_way(self._sound_alarms), _DEADLINE_SECONDS),
+            ("waiting callers", _giving_way(self._put_back), _GATE_SECONDS),
             ("answers", _giving_way(self._follow_answers), _DEADLINE_SECONDS),
             ("work to be done anew", _giving_way(self._do_anew), _DEADLINE_SECONDS),
             ("maps that grow", _giving_way(self._follow_maps), _LOOK_AGAIN_SECONDS),
@@ -290,6 +302,10 @@ class Worker:
     def _sound_alarms(self, _: Controller) -> None:
         """Of tasks that are not done when they are due, also where nobody leases."""
         self._services.escalation.sound()
+
+    def _put_back(self, _: Controller) -> None:
+        """What callers waited for until now, to where it is without them."""
+        self._services.gates.put_back()
 
     def _follow_answers(self, _: Controller) -> None:
         """Through quality assurance and lots, also where nobody leases or answers."""

@@ -12,7 +12,7 @@ from askance.client import AsyncClient, Client, PredictionOut, ReviewedPredictio
 
 
 def blocking(client: Client) -> None:
-    assert_type(client.predict("p", b"", wait=1.0, review="never"), PredictionOut)
+    assert_type(client.predict("p", b"", wait=1.0, review="never"), ReviewedPredictionOut)
     assert_type(client.wait_for("p", "x", 1), ReviewedPredictionOut)
     assert_type(client.reopen_task("t"), list[str])
     assert_type(client.reviews("p", after=3), Iterator[ReviewOut])
@@ -22,7 +22,7 @@ def blocking(client: Client) -> None:
 
 
 async def awaiting(client: AsyncClient) -> None:
-    assert_type(await client.predict("p", b"", wait=1.0, review="never"), PredictionOut)
+    assert_type(await client.predict("p", b"", wait=1.0, review="never"), ReviewedPredictionOut)
     assert_type(await client.wait_for("p", "x", 1), ReviewedPredictionOut)
     assert_type(await client.reopen_task("t"), list[str])
     assert_type(client.reviews("p", after=3), AsyncIterator[ReviewOut])

@@ -29,6 +29,7 @@ import loop.cli.work
 import loop.cli.lots
 import loop.cli.production
 import loop.cli.outcomes
+import loop.cli.gate
 import loop.cli.quality  # noqa: F401
 
 # isort: on

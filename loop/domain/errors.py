@@ -141,6 +141,12 @@ class DeadlinePassed(AskanceError):
     code, title = "deadline-passed", "Not answered before the deadline"
 
 
+class ReviewPending(DeadlinePassed):
+    """A call waited for a person; its prediction is kept and `prediction` in the ids."""
+
+    code, title = "review-pending", "No person has answered in time"
+
+
 class FunctionTimedOut(DeadlinePassed):
     code, title = "function-timed-out", "The function took too long and was ended"
 

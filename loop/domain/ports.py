@@ -19,6 +19,7 @@ from loop.domain.drift import DriftReport
 from loop.domain.efforts import Effort
 from loop.domain.embedding_map import EmbeddingMap
 from loop.domain.function_calls import Asked, FunctionCall, Ran
+from loop.domain.gate import Ending
 from loop.domain.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Scored, Tally
 from loop.domain.item import Item, Split
 from loop.domain.lot import Lot, LotState, Member
@@ -410,6 +411,29 @@ class Tasks(Protocol):
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """A lease that has run out counts as open."""
         ...
+
+
+class Gates(Protocol):
+    """Callers who wait for people."""
+
+    def endings(self, prediction_ids: Sequence[str]) -> Mapping[str, Ending]:
+        """Of those of the predictions on which the work of people has ended."""
+        ...
+
+    def has_passed(self, now: datetime) -> bool:
+        """Whether there is something for `put_back` to do."""
+        ...
+
+    def put_back(self, now: datetime, *, limit: int) -> int:
+        """Unfinished tasks whose callers' deadline has passed get their usual rank again; of at most `limit`, how many.
+        Skips those that others lock."""
+        ...
+
+    def is_closing(self) -> bool:
+        """Whether the service ends, so that nobody is to wait any more."""
+        ...
+
+    def set_closing(self, *, closing: bool) -> None: ...
 
 
 class Submissions(Protocol):
@@ -1196,6 +1220,7 @@ class Transaction(Protocol):
     production_figures: ProductionFiguresKept
     efforts: Efforts
     comments: Comments
+    gates: Gates
     drafts: Drafts
     held_answers: HeldAnswers
     lots: Lots

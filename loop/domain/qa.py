@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from loop.domain.errors import Conflict, Invalid
 from loop.domain.queue_rules import Lane, QueueRules
-from loop.domain.queueing import placed
+from loop.domain.queueing import awaited_like, placed
 from loop.domain.review import Outcome, Submission, Task, ended_early, open_anew
 from loop.domain.rules import MOST_FINDINGS, Issue, Severity
 from loop.domain.stage import Stage
@@ -115,7 +115,7 @@ def returned(
     patience lasts; the others stay as they are, under new epochs. judged: the QA task as it is closed."""
     others = [judged if task.id == judged.id else task for task in work if task.id != held.task_id]
     again = next(task for task in work if task.id == held.task_id)
-    again = placed(open_anew(again), rules, labels, begins=now)
+    again = awaited_like(placed(open_anew(again), rules, labels, begins=now), judged, now)
     again = replace(
         again,
         round=again.round + 1,

@@ -10,6 +10,9 @@ Of two tasks, the one that is more urgent now is so at any time. So the order is
 `rank`, the moment of creation moved back by a head start, which is the points at creation in seconds of waiting. The
 smallest rank is the most urgent. In seconds, tasks of policies with other weights still compare. A head start is at
 most all weights together, so that nothing waits behind what was made later than that.
+
+A task that a caller waits for is before all of those, whatever their weights, by its deadline. It keeps its usual rank
+beside, and goes back to it when the deadline has passed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +22,10 @@ from datetime import datetime, timedelta
 from loop.domain.queue_rules import Lane, QueueRules
 from loop.domain.review import ADJUDICATION_SEAT, QA_SEAT, Task, Urgency
 from loop.domain.stage import Stage
+
+# Seconds. Further back than all weights together can move a task (checked_rules: five times 1000 points of at most
+# 3.2e11 seconds), and of a size at which a float still tells deadlines half a second apart.
+_BEFORE_ALL = 2.0**52
 
 
 def head_start(rules: QueueRules, *, risk: float, stage: Stage, source: str, allotted: float | None) -> float:
@@ -53,14 +60,40 @@ def seats(draft: Task, rules: QueueRules, labels: Iterable[str], *, several: boo
     return (first, *more)
 
 
+def awaited(task: Task, *, answer_by: datetime, start_by: datetime) -> Task:
+    """The task before all that no caller waits for. start_by: after that it is not handed out until `answer_by`."""
+    return replace(
+        task,
+        rank=answer_by.timestamp() - _BEFORE_ALL,
+        usual_rank=task.rank if task.usual_rank is None else task.usual_rank,
+        answer_by=answer_by,
+        start_by=start_by,
+    )
+
+
+def awaited_like(task: Task, of: Task, now: datetime) -> Task:
+    """The next task of a work, which is in the hurry of the one before while its caller waits still."""
+    if of.answer_by is None or of.start_by is None or of.answer_by <= now:
+        return task
+    return awaited(task, answer_by=of.answer_by, start_by=of.start_by)
+
+
+def awaited_first(tasks: Iterable[Task]) -> list[Task]:
+    """Those that a caller waits for by their deadlines, then the others in their order."""
+    known = list(tasks)
+    waited = sorted((task.answer_by, number) for number, task in enumerate(known) if task.answer_by is not None)
+    return [*(known[number] for _, number in waited), *(task for task in known if task.answer_by is None)]
+
+
 def adjudication(of: Task, rules: QueueRules, labels: Iterable[str], *, now: datetime) -> Task:
     """The task of who decides between the answers to the work of `of`."""
-    return placed(_judging(of, Stage.ADJUDICATE, ADJUDICATION_SEAT, now), rules, labels, begins=now)
+    task = placed(_judging(of, Stage.ADJUDICATE, ADJUDICATION_SEAT, now), rules, labels, begins=now)
+    return awaited_like(task, of, now)
 
 
 def quality_task(of: Task, rules: QueueRules, labels: Iterable[str], *, now: datetime) -> Task:
     """The task of who looks at the answer to the work of `of`."""
-    return placed(_judging(of, Stage.QA, QA_SEAT, now), rules, labels, begins=now)
+    return awaited_like(placed(_judging(of, Stage.QA, QA_SEAT, now), rules, labels, begins=now), of, now)
 
 
 def _judging(of: Task, stage: Stage, seat: int, now: datetime) -> Task:
@@ -95,15 +128,21 @@ def alarmed(task: Task, rules: QueueRules, now: datetime) -> Task:
     if task.urgency is Urgency.ORDINARY:
         later = rules.escalate_after_seconds
         return replace(
-            task,
+            _moved(task, rules.overdue_weight * rules.seconds_of_a_point),
             urgency=Urgency.OVERDUE,
-            rank=task.rank - rules.overdue_weight * rules.seconds_of_a_point,
             alarm_at=None if later is None else task.due_at + timedelta(seconds=later),
         )
     if task.urgency is Urgency.OVERDUE and rules.escalation_group:
         lane = Lane(task.stage, groups=(rules.escalation_group,))
         return replace(task, urgency=Urgency.ESCALATED, lane=lane.key, alarm_at=None, reserved_until=None)
     return replace(task, alarm_at=None)
+
+
+def _moved(task: Task, seconds: float) -> Task:
+    """By so much more urgent among those that no caller waits for."""
+    if task.usual_rank is not None:
+        return replace(task, usual_rank=task.usual_rank - seconds)
+    return replace(task, rank=task.rank - seconds)
 
 
 def in_turn(window: Sequence[Task], recent: Mapping[str, int], shares: Mapping[str, float]) -> list[Task]:

@@ -62,6 +62,8 @@ class Task:
     due_at: None for never. alarm_at: when it becomes overdue, or is escalated; None where nothing is to come.
     with_experts: it went to the expert group, after skips.
     proposal_shown: whether the prediction is before the reviewer, where the lot decided it; None: it is.
+    answer_by: until when a caller waits for the answer; None where nobody does. With it, start_by: until when it is
+    handed out for that; usual_rank: that which it goes back to.
     """
 
     id: str
@@ -97,6 +99,9 @@ class Task:
     lot_id: str | None = None
     meant_for: str = ""
     reserved_until: datetime | None = None
+    answer_by: datetime | None = None
+    start_by: datetime | None = None
+    usual_rank: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "work_id", self.work_id or self.id)
@@ -277,6 +282,9 @@ def open_anew(task: Task) -> Task:
         urgency=Urgency.ORDINARY,
         meant_for="",
         reserved_until=None,
+        answer_by=None,
+        start_by=None,
+        usual_rank=None,
     )
 
 

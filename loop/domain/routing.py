@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from loop.domain.function_uses import FunctionUse
+from loop.domain.gate import GateRules, Review
 from loop.domain.quality_rules import QualityPolicy
 from loop.domain.queue_rules import QueueRules
 from loop.domain.stage import Stage as Stage
@@ -34,8 +35,12 @@ class Durability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    code: str  # risk-above-threshold | audit-lot | risk-below-threshold | review-requested
+    code: str  # risk-above-threshold | audit-lot | risk-below-threshold | review-requested | review-declined
     detail: str
+
+
+# Of those, why a person is needed: an audit alone is of a prediction that stands whatever is found.
+_NEED_A_PERSON = frozenset({"risk-above-threshold", "review-requested"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,7 @@ class Policy:
     functions: which custom functions run, when.
     workflow: what becomes of their answers.
     quality: when answers of several people become one, how people are checked, and who is trusted.
+    gate: how long callers may wait for people, and what they get where nobody answers.
     """
 
     version: int
@@ -68,13 +74,14 @@ class Policy:
     functions: tuple[FunctionUse, ...] = ()
     workflow: Workflow = field(default_factory=Workflow)
     quality: QualityPolicy = field(default_factory=QualityPolicy)
+    gate: GateRules = field(default_factory=GateRules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What was decided, and all that is needed to explain it later.
 
-    inclusion_probability: with which this prediction could have been sent to a person: 1 where its risk
+    inclusion_probability: with which this prediction could have been sent to a person: 1 where its risk or its caller
     sends it, else the audit rate. Estimates weight by its inverse (Horvitz & Thompson 1952).
     """
 
@@ -87,6 +94,11 @@ class Decision:
     audit_drawn: bool
     inclusion_probability: float
     reasons: tuple[Reason, ...]
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether it is not final before a person has answered. An audit of what would have been accepted is."""
+        return any(reason.code in _NEED_A_PERSON for reason in self.reasons)
 
 
 def audit_lottery(secret: bytes, prediction_id: str, rate: float) -> bool:
@@ -129,15 +141,16 @@ def _drawn(secret: bytes, ticket: str, rate: float) -> bool:
     return int.from_bytes(digest[:8], "big") < rate * 2**64
 
 
-def route(*, risk: float, policy: Policy, audit_drawn: bool) -> Decision:
-    """Review what is risky or drawn by lot; accept the rest.
+def route(*, risk: float, policy: Policy, audit_drawn: bool, review: Review = Review.AUTO) -> Decision:
+    """Review what is risky or drawn by lot; accept the rest. review: what its caller asks for, in place of the risk.
 
     A prediction that is both risky and drawn is an audit too: its stage is AUDIT, so that the
     audit lot stays a simple random sample of all predictions.
     """
     risky = risk >= policy.threshold
-    reasons = _reasons(risk, policy, risky, audit_drawn)
-    stage = Stage.AUDIT if audit_drawn else Stage.ANNOTATE if risky else None
+    looked_at = review is Review.ALWAYS or (risky and review is Review.AUTO)
+    reasons = _reasons(risk, policy, review, audit_drawn)
+    stage = Stage.AUDIT if audit_drawn else Stage.ANNOTATE if looked_at else None
     return Decision(
         action=Action.REVIEW if stage else Action.ACCEPT,
         stage=stage,
@@ -146,14 +159,18 @@ def route(*, risk: float, policy: Policy, audit_drawn: bool) -> Decision:
         policy_version=policy.version,
         audit_rate=policy.audit_rate,
         audit_drawn=audit_drawn,
-        inclusion_probability=1.0 if risky else policy.audit_rate,
+        inclusion_probability=1.0 if looked_at else policy.audit_rate,
         reasons=reasons,
     )
 
 
-def _reasons(risk: float, policy: Policy, risky: bool, audit_drawn: bool) -> tuple[Reason, ...]:
+def _reasons(risk: float, policy: Policy, review: Review, audit_drawn: bool) -> tuple[Reason, ...]:
     reasons: list[Reason] = []
-    if risky:
+    if review is Review.ALWAYS:
+        reasons.append(Reason("review-requested", "the caller asks for a person"))
+    if review is Review.NEVER:
+        reasons.append(Reason("review-declined", f"risk {risk:.3f}; the caller needs no person"))
+    elif risk >= policy.threshold:
         reasons.append(Reason("risk-above-threshold", f"risk {risk:.3f} is at or above {policy.threshold:.3f}"))
     if audit_drawn:
         reasons.append(Reason("audit-lot", f"drawn by lot with probability {policy.audit_rate:g}"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from loop.domain.drift import ClassShift, DriftTest, ScoreShift, SourceShift
 from loop.domain.function_uses import FunctionUse, use_from_json, use_to_json
+from loop.domain.gate import GateRules, gate_of
 from loop.domain.geometry import Box
 from loop.domain.model import ModelHead
 from loop.domain.ontology import (
@@ -114,6 +115,7 @@ FUNCTION_USES: JsonOf[tuple[FunctionUse, ...]] = JsonOf(
     lambda uses: [use_to_json(use) for use in uses],
     lambda documents: tuple(use_from_json(document) for document in documents),
 )
+GATE: JsonOf[GateRules] = JsonOf(asdict, gate_of)
 WORKFLOW: JsonOf[Workflow] = JsonOf(asdict, workflow_of)
 LOT_RULES: JsonOf[LotRules] = JsonOf(asdict, lot_rules_of)
 LIMITS: JsonOf[RolloutLimits] = JsonOf(asdict, lambda document: RolloutLimits(**document))

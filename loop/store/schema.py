@@ -53,6 +53,7 @@ from loop.store.documents import (
     DETECTIONS,
     DRIFT_TESTS,
     FUNCTION_USES,
+    GATE,
     HEAD,
     ISSUES,
     LABELS,
@@ -95,6 +96,7 @@ ALARMING_TASK = text("state IN ('open', 'leased') AND alarm_at IS NOT NULL")
 HANDED_TASK = text("leased_at IS NOT NULL")
 MEANT_TASK = text("state IN ('open', 'leased') AND meant_for <> ''")
 RESERVED_TASK = text("state IN ('open', 'leased') AND reserved_until IS NOT NULL")
+AWAITED_TASK = text("state IN ('open', 'leased') AND answer_by IS NOT NULL")
 FILLING_LOT = text("closed_at IS NULL")
 UNDECIDED_LOT = text("state IN ('open', 'inspecting')")
 UNFOLLOWED_ANSWER = text("standing IN ('waiting', 'recalled')")
@@ -202,6 +204,7 @@ policies = Table(
     Column("functions", FUNCTION_USES, server_default=_NONE, nullable=False),
     Column("workflow", WORKFLOW, server_default=_EMPTY, nullable=False),
     Column("quality", QUALITY_POLICY, server_default=_EMPTY, nullable=False),
+    Column("gate", GATE, server_default=_EMPTY, nullable=False),
     PrimaryKeyConstraint("project_id", "version"),
     _unit("audit_rate"),
     _unit("retain_rate"),
@@ -397,6 +400,9 @@ tasks = Table(
     Column("lot_id", PlainText, ForeignKey("lots.id")),
     Column("meant_for", PlainText, nullable=False),
     Column("reserved_until", UtcDateTime),
+    Column("answer_by", UtcDateTime),
+    Column("start_by", UtcDateTime),
+    Column("usual_rank", Double),
     UniqueConstraint("prediction_id", "policy_version", "seat"),
     UniqueConstraint("work_id", "seat"),
     _item_key(),
@@ -458,6 +464,7 @@ Index(
     sqlite_where=RESERVED_TASK,
     postgresql_where=RESERVED_TASK,
 )
+Index("ix_tasks_awaited", tasks.c.answer_by, sqlite_where=AWAITED_TASK, postgresql_where=AWAITED_TASK)
 Index("ix_tasks_held", tasks.c.project_id, tasks.c.owner, sqlite_where=LEASED_TASK, postgresql_where=LEASED_TASK)
 Index(None, tasks.c.project_id, tasks.c.state)
 Index(None, tasks.c.project_id, tasks.c.item_digest)

@@ -54,7 +54,7 @@ _STRIDE = 500
 _CHANGING = (
     "state", "epoch", "owner", "leased_at", "valid_from", "expires_at",
     "rank", "lane", "round", "due_at", "alarm_at", "urgency", "with_experts", "begun",
-    "meant_for", "reserved_until", "proposal_shown",
+    "meant_for", "reserved_until", "proposal_shown", "answer_by", "start_by", "usual_rank",
 )  # fmt: skip
 
 
@@ -68,10 +68,12 @@ _FREE = or_(
     tasks.c.expires_at <= _NOW,
     and_(tasks.c.valid_from.is_not(None), tasks.c.valid_from > _NOW),
 )
+# No caller waits for it, or one who can still get the answer of who begins now.
+_IN_TIME = or_(tasks.c.start_by.is_(None), tasks.c.start_by > _NOW)
 _RAN_OUT = and_(tasks.c.state == TaskState.LEASED, _FREE)
 _LEASABLE = (
     select(tasks)
-    .where(_PROJECT, tasks.c.lane == bindparam("lane"), UNFINISHED_TASK, _FREE)
+    .where(_PROJECT, tasks.c.lane == bindparam("lane"), UNFINISHED_TASK, _FREE, _IN_TIME)
     .order_by(*_URGENCY)
     .limit(_MOST)
 )
@@ -88,7 +90,7 @@ _LANES = _next_key(tasks.c.lane)
 _SOURCES = _next_key(tasks.c.lane, tasks.c.source)
 _TAKEN = (
     select(tasks)
-    .where(tasks.c.id.in_(bindparam("ids", expanding=True)), UNFINISHED_TASK, _FREE)
+    .where(tasks.c.id.in_(bindparam("ids", expanding=True)), UNFINISHED_TASK, _FREE, _IN_TIME)
     .with_for_update(skip_locked=True)
 )
 _HELD = select(tasks).where(_PROJECT, tasks.c.owner == bindparam("owner"), LEASED_TASK, not_(_FREE)).order_by(*_URGENCY)
@@ -122,7 +124,7 @@ _MEANT_FOR_PAUSED = exists().where(
 )
 _MEANT = (
     select(tasks)
-    .where(_PROJECT, tasks.c.meant_for == bindparam("person"), MEANT_TASK, _FREE)
+    .where(_PROJECT, tasks.c.meant_for == bindparam("person"), MEANT_TASK, _FREE, _IN_TIME)
     .order_by(*_URGENCY)
     .limit(_MOST)
 )

@@ -16,6 +16,7 @@ from loop.store.efforts import SqlEfforts
 from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
 from loop.store.function_calls import SqlFunctionCalls, Triggers
+from loop.store.gates import SqlGates
 from loop.store.golden import SqlGolden
 from loop.store.groups import SqlGroups
 from loop.store.held_answers import SqlHeldAnswers
@@ -62,6 +63,7 @@ class SqlTransaction:
         self.production_figures: ports.ProductionFiguresKept = SqlProductionFigures(connection)
         self.efforts: ports.Efforts = SqlEfforts(connection)
         self.comments: ports.Comments = SqlComments(connection)
+        self.gates: ports.Gates = SqlGates(connection)
         self.drafts: ports.Drafts = SqlDrafts(connection)
         self.held_answers: ports.HeldAnswers = SqlHeldAnswers(connection)
         self.lots: ports.Lots = SqlLots(connection)

@@ -80,6 +80,8 @@ async def _file_of_form(request: Request, limit: int) -> bytes:
         raise Invalid(
             f"the form cannot be read: {error.message}", hint="Send one file field (curl -F image=@file)."
         ) from error
+    finally:
+        request._body = b""  # whoever waits long for an answer does not hold the image all the while
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

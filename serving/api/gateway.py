@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from prometheus_client import Histogram
@@ -12,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from loop.commits import GroupCommit
 from loop.domain.errors import DeadlinePassed, ModelGone, NoChampion
+from loop.domain.gate import Review
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Claim
@@ -22,6 +24,7 @@ from serving.api.admission import Rates, Room
 from serving.api.current import Current, Served, View
 from serving.api.rollout_traffic import RolloutTraffic
 from serving.api.staging import Staging
+from serving.api.waiting import Waiting
 
 log = logging.getLogger("askance.gateway")
 
@@ -46,7 +49,8 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request for a prediction. deadline: of the loop's clock. gone: returns when the caller has hung up."""
+    """A request for a prediction. deadline: of the loop's clock. gone: returns when the caller has hung up. answer_by:
+    until when it waits for a person, should one be needed; None: not at all."""
 
     project_id: str
     content: bytes
@@ -55,6 +59,8 @@ class Asked:
     group: str
     deadline: float
     gone: Callable[[], Awaitable[None]]
+    review: Review = Review.AUTO
+    answer_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +93,13 @@ class Gateway:
             serving.calls_in_flight * serving.images_per_call * (serving.max_replicas or serving.detector_replicas)
         )
         self.room = Room(serving.max_queued_requests + under_way, limits.max_waiting_bytes)
+        self.waiting = Waiting(services.store, limits.max_waiting_calls)
         self._commits = GroupCommit(services.router, settings.serving.commit_delay_ms / 1000, _ROUTING.observe)
         self._rollouts = RolloutTraffic(services)
         self._staging = Staging(services.blobs)
 
     async def close(self) -> None:
+        await self.waiting.close()
         await self._rollouts.close()
         await run_in_threadpool(self._staging.close)
         await run_in_threadpool(self._commits.close)
@@ -110,7 +118,7 @@ class Gateway:
             prediction_id = self.services.router.new_prediction_id()
             if self.services.router.will_retain(served.project, prediction_id):
                 staging = self._staging.begin(asked.content)
-            served, model, timed = await _unless(asked.gone, self._inferred(served, prediction_id, asked))
+            served, model, timed = await unless(asked.gone, self._inferred(served, prediction_id, asked))
             staged = None if staging is None else await self._staging.done(staging)
         except BaseException:
             if staging is not None:
@@ -127,7 +135,7 @@ class Gateway:
         )  # fmt: skip
         inferred = Inferred(
             prediction_id=prediction_id, project=served.project, model=model, image=image, inference=timed.inference,
-            caller=asked.caller, staged=staged,
+            caller=asked.caller, staged=staged, review=asked.review, answer_by=asked.answer_by,
         )  # fmt: skip
         # Shielded: once begun, a caller who hangs up does not leave a half-done request behind.
         routed = await asyncio.shield(asyncio.ensure_future(self._kept(inferred)))
@@ -184,7 +192,10 @@ class Gateway:
         caller = asked.caller
         if caller.key is None:
             return None
-        request_digest = digest_of("\0".join([asked.project_id, digest, asked.source, asked.group]).encode())
+        told = [asked.project_id, digest, asked.source, asked.group]
+        if asked.review is not Review.AUTO:  # not how long it waits: a retry may have less time left
+            told.append(asked.review)
+        request_digest = digest_of("\0".join(told).encode())
 
         def claim() -> Claim:
             with self.services.store.begin() as tx:
@@ -221,7 +232,7 @@ def _champion(served: Served) -> ModelVersion:
     return served.champion
 
 
-async def _unless(gone: Callable[[], Awaitable[None]], work: Awaitable[Value]) -> Value:
+async def unless(gone: Callable[[], Awaitable[None]], work: Awaitable[Value]) -> Value:
     """What `work` returns, unless its caller hangs up first: then it is cancelled and CallerGone raised."""
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone())
     try:

@@ -54,6 +54,7 @@ def get_item(project_id: str, digest: str, token: Reader, wired: Wired) -> ItemD
         prediction = tx.predictions.latest_of(project_id, digest)
         model = tx.models.get(project_id, prediction.model_id) if prediction else None
         tasks = tx.tasks.of_prediction(prediction.id) if prediction else []
+        ending = tx.gates.endings([prediction.id]).get(prediction.id) if prediction else None
         operates = may(token, Permission.OPERATE)
         submissions = tx.submissions.of_item(project_id, digest) if operates else []
         agreement = tx.agreements.of_item(project_id, digest) if operates else None
@@ -67,7 +68,7 @@ def get_item(project_id: str, digest: str, token: Reader, wired: Wired) -> ItemD
     # A reviewer does not see decisions: they tell audits from routed work.
     shown = prediction if may(token, Permission.PREDICT) else None
     fields["prediction"] = (
-        prediction_out(shown, model, item.width, item.height, tasks[0].id if tasks else None)
+        prediction_out(shown, model, item.width, item.height, tasks[0].id if tasks else None, ending)
         if shown and model
         else None
     )

@@ -1,6 +1,9 @@
 """Inference for production systems, and what people made of it."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -9,14 +12,17 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from loop.domain.errors import Invalid
+from loop.domain.errors import Invalid, ReviewPending
+from loop.domain.gate import Fallback, Review
+from loop.domain.project import Project
 from loop.router import Caller
 from loop.wiring import Services
 from serving.api.auth import Producer, Wired, authenticated, bearer, producer, services
 from serving.api.bodies import read_image
-from serving.api.gateway import Asked, CallerGone, Gateway, deadline_after
+from serving.api.gateway import Answered, Asked, CallerGone, Gateway, deadline_after, unless
 from serving.api.presenters import prediction_out, reviewed_out
 from serving.api.schemas.predictions import PredictionOut, PredictionPage, ReviewedPredictionOut
+from serving.api.schemas.problem import Problem
 
 router = APIRouter(prefix="/v1/projects/{project_id}/predictions", tags=["predictions"])
 
@@ -32,6 +38,14 @@ class About(BaseModel):
     group: str = Field(default="", max_length=200, description="clip or scene that must not be split")
     timeout: float | None = Field(
         default=None, description="seconds that you wait; what is not answered by then gets 504 and is not computed"
+    )
+    wait: float = Field(
+        default=0.0,
+        description="seconds that you wait for a person, where one is needed: from 0, which is not at all, to "
+        "gate.max_wait_seconds of the policy; see docs/gate.md",
+    )
+    review: Review = Field(
+        default=Review.AUTO, description="whether a person looks: as the policy routes, or whatever the risk"
     )
 
 
@@ -65,34 +79,122 @@ async def predict(
     about: Annotated[About, Query()],
     idempotency_key: Annotated[str | None, Header(description="a retry with the same key creates nothing new")] = None,
 ) -> Response:
-    """Send a JPEG, PNG or WebP image as the body (or as a multipart file); get boxes and what was decided."""
+    """Send a JPEG, PNG or WebP image as the body (or as a multipart file); get boxes and what was decided. With `wait`,
+    where a person is needed, get what that person says, or what the project's policy has for who gets no answer in
+    time; ask for that again, later, with the same Idempotency-Key or GET."""
     gateway: Gateway = request.app.state.gateway
     gateway.rates.take(token.id)
     gateway.room.require(project_id)
+    patience = await _patience(request, wired, project_id, about.wait)
+    try:
+        answered = await _answered(request, wired, project_id, token.id, about, idempotency_key, patience)
+        if answered.routed is None or answered.model is None:
+            body = await _replayed(request, wired, project_id, str(answered.replayed), patience)
+            return _json(body, {"Idempotent-Replayed": "true"})
+        routed = answered.routed
+        if patience is None or not routed.prediction.decision.needs_person:
+            task_id = routed.task.id if routed.task else None
+            width, height = routed.item.width, routed.item.height
+            return _json(prediction_out(routed.prediction, answered.model, width, height, task_id))
+        prediction_id = routed.prediction.id
+        del answered, routed  # what waits holds no more than it needs
+        return _json(_told(await _waited(request, wired, prediction_id, patience), patience.project))
+    except CallerGone:
+        return Response(status_code=_CLIENT_CLOSED_REQUEST)
+
+
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """How long a caller waits for a person: until a moment of the loop's clock, which is `answer_by`."""
+
+    project: Project
+    until: float
+    answer_by: datetime
+
+
+async def _patience(request: Request, wired: Services, project_id: str, wait: float) -> _Patience | None:
+    """None where the caller does not wait. Raises Invalid, Overloaded."""
+    if wait == 0:
+        return None
+    gateway: Gateway = request.app.state.gateway
+    project = (await gateway.current.served(request.state.view, project_id)).project
+    seconds = project.policy.gate.checked_wait(wait)
+    gateway.waiting.require()
+    return _Patience(project, asyncio.get_running_loop().time() + seconds, wired.clock() + timedelta(seconds=seconds))
+
+
+async def _answered(
+    request: Request,
+    wired: Services,
+    project_id: str,
+    token_id: str,
+    about: About,
+    key: str | None,
+    patience: _Patience | None,
+) -> Answered:
+    """By the model. Raises CallerGone."""
+    gateway: Gateway = request.app.state.gateway
     deadline = deadline_after(about.timeout, wired.settings.limits.request_timeout_s)
-    if idempotency_key is not None and not 1 <= len(idempotency_key) <= _KEY_LENGTH:
+    if key is not None and not 1 <= len(key) <= _KEY_LENGTH:
         raise Invalid(f"an Idempotency-Key has 1 to {_KEY_LENGTH} characters.", hint="Send a UUID.")
     content = await read_image(request, wired.settings.limits.max_image_bytes)
+    asked = Asked(
+        project_id=project_id, content=content, caller=Caller(token_id, key), source=about.source, group=about.group,
+        deadline=deadline, gone=_gone(request), review=about.review,
+        answer_by=None if patience is None else patience.answer_by,
+    )  # fmt: skip
+    with gateway.room.taken(project_id, len(content)):
+        return await gateway.answer(request.state.view, asked)
 
+
+def _gone(request: Request) -> Callable[[], Coroutine[Any, Any, None]]:
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
-    asked = Asked(
-        project_id=project_id, content=content, caller=Caller(token.id, idempotency_key), source=about.source,
-        group=about.group, deadline=deadline, gone=gone,
-    )  # fmt: skip
-    with gateway.room.taken(project_id, len(content)):
-        try:
-            answered = await gateway.answer(request.state.view, asked)
-        except CallerGone:
-            return Response(status_code=_CLIENT_CLOSED_REQUEST)
-    if answered.routed is None or answered.model is None:
-        body = await run_in_threadpool(_stored, wired, project_id, str(answered.replayed))
-        return _json(body, {"Idempotent-Replayed": "true"})
-    routed = answered.routed
-    task_id = routed.task.id if routed.task else None
-    return _json(prediction_out(routed.prediction, answered.model, routed.item.width, routed.item.height, task_id))
+    return gone
+
+
+async def _replayed(
+    request: Request, wired: Services, project_id: str, prediction_id: str, patience: _Patience | None
+) -> ReviewedPredictionOut:
+    """The prediction of a key that had its answer already; who waits joins those who wait for it."""
+    body = await run_in_threadpool(_stored, wired, project_id, prediction_id)
+    if patience is None:
+        return body
+    if body.provisional_because == "unanswered":
+        await run_in_threadpool(wired.gates.wait_again, patience.project, prediction_id, patience.answer_by)
+        body = await _waited(request, wired, prediction_id, patience)
+    return _told(body, patience.project)
+
+
+async def _waited(request: Request, wired: Services, prediction_id: str, patience: _Patience) -> ReviewedPredictionOut:
+    """The prediction as soon as people have answered, or, where they have not in time, as it is then. Raises
+    CallerGone."""
+    gateway: Gateway = request.app.state.gateway
+    left = patience.until - asyncio.get_running_loop().time()
+    await unless(_gone(request), gateway.waiting.ending(prediction_id, left))
+    return await run_in_threadpool(_stored, wired, patience.project.id, prediction_id)
+
+
+def _told(body: ReviewedPredictionOut, project: Project) -> ReviewedPredictionOut:
+    """What who waited gets of a prediction: by the policy, where no person has answered. Raises ReviewPending."""
+    fallback = project.policy.gate.fallback
+    if body.status == "final" or fallback is Fallback.FLAG:
+        return body
+    if fallback is Fallback.WITHHOLD:
+        return body.model_copy(update={"detections": [], "withheld": True})
+    skipped = body.provisional_because == "skipped"
+    path = f"/v1/projects/{project.id}/predictions/{body.id}"
+    raise ReviewPending(
+        "people looked at it and could not say." if skipped else "nobody has answered in time.",
+        hint=f"The prediction is kept (GET {path}); an operator can ask people again: askance reopen TASK."
+        if skipped
+        else f"The prediction is kept: GET {path}?wait=60 waits on, and the webhook prediction.reviewed tells of the "
+        "answer.",
+        prediction=body.id,
+        because=body.provisional_because,
+    )
 
 
 router.add_api_route(
@@ -100,7 +202,13 @@ router.add_api_route(
     predict,
     methods=["POST"],
     response_model=None,
-    responses={200: {"model": PredictionOut, "description": "answered; durable"}},
+    responses={
+        200: {
+            "model": PredictionOut | ReviewedPredictionOut,
+            "description": "answered; durable. ReviewedPredictionOut where the call waited for people, or was replayed",
+        },
+        504: {"model": Problem, "description": "/problems/review-pending: nobody has answered in time"},
+    },
     route_class_override=_ReadByHand,
 )
 
@@ -121,15 +229,32 @@ def _stored(wired: Services, project_id: str, prediction_id: str) -> ReviewedPre
         said = tx.submissions.of_work(task.work_id) if task else []
         truth = tx.truths.current(project_id, prediction.item_digest)
         outcomes = tx.outcomes.of_prediction(prediction_id)
+        ending = tx.gates.endings([prediction_id]).get(prediction_id)
     answered = next((one for one in said if task and one.settles and one.round == task.round), None)
-    return reviewed_out(prediction, model, item, task, answered, truth, outcomes)
+    return reviewed_out(prediction, model, item, task, answered, truth, ending, outcomes)
 
 
-@router.get("/{prediction_id}")
-def get_prediction(project_id: str, prediction_id: str, token: Producer, wired: Wired) -> ReviewedPredictionOut:
+@router.get("/{prediction_id}", response_model=ReviewedPredictionOut)
+async def get_prediction(
+    project_id: str,
+    prediction_id: str,
+    request: Request,
+    token: Producer,
+    wired: Wired,
+    wait: Annotated[
+        float, Query(description="seconds until it is answered as it is, should it not be final before")
+    ] = 0.0,
+) -> ReviewedPredictionOut | Response:
     """A prediction and, once a person has answered, what was wrong with it and the truth. Not for reviewers: it tells
-    audits from routed work."""
-    return _stored(wired, project_id, prediction_id)
+    audits from routed work. With `wait`, as of POST, answered when it is final or nobody is asked any more."""
+    patience = await _patience(request, wired, project_id, wait)
+    body = await run_in_threadpool(_stored, wired, project_id, prediction_id)
+    if patience is None or body.provisional_because != "unanswered":
+        return body
+    try:
+        return await _waited(request, wired, prediction_id, patience)
+    except CallerGone:
+        return Response(status_code=_CLIENT_CLOSED_REQUEST)
 
 
 @router.get("")
@@ -146,9 +271,12 @@ def list_predictions(
         page = tx.predictions.page(project_id, after=after, limit=limit)
         models = {p.model_id: tx.models.get(project_id, p.model_id) for p in page}
         rows = [(p, tx.items.get(project_id, p.item_digest), tx.tasks.of_prediction(p.id)) for p in page]
+        endings = tx.gates.endings([p.id for p in page])
     return PredictionPage(
         predictions=[
-            prediction_out(p, models[p.model_id], item.width, item.height, tasks[0].id if tasks else None)
+            prediction_out(
+                p, models[p.model_id], item.width, item.height, tasks[0].id if tasks else None, endings.get(p.id)
+            )
             for p, item, tasks in rows
         ],
         next=page[-1].id if len(page) == limit else None,

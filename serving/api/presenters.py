@@ -7,6 +7,7 @@ from typing import Literal
 from loop.domain.clips import FrameView
 from loop.domain.corrections import corrections
 from loop.domain.cycle import Cycle
+from loop.domain.gate import Ending
 from loop.domain.item import Item
 from loop.domain.model import ModelVersion
 from loop.domain.outcomes import ReportedOutcome
@@ -44,9 +45,15 @@ def recipe_out(recipe: Recipe) -> RecipeOut:
 
 
 def prediction_out(
-    prediction: Prediction, model: ModelVersion, width: int, height: int, task_id: str | None
+    prediction: Prediction,
+    model: ModelVersion,
+    width: int,
+    height: int,
+    task_id: str | None,
+    ending: Ending | None = None,
 ) -> PredictionOut:
-    return PredictionOut.model_validate(_prediction_fields(prediction, model, width, height, task_id))
+    """ending: of the work of people on it; None where it goes on, or there is none."""
+    return PredictionOut.model_validate(_prediction_fields(prediction, model, width, height, task_id, ending))
 
 
 def reviewed_out(
@@ -56,19 +63,24 @@ def reviewed_out(
     task: Task | None,
     submission: Submission | None,
     truth: GroundTruth | None,
+    ending: Ending | None,
     outcomes: Sequence[ReportedOutcome] = (),
 ) -> ReviewedPredictionOut:
-    fields = _prediction_fields(prediction, model, item.width, item.height, task.id if task else None)
+    """ending: as of `prediction_out`."""
+    fields = _prediction_fields(prediction, model, item.width, item.height, task.id if task else None, ending)
     fields["task_state"] = task.state if task else None
     fields["corrections"] = dict(submission.corrections) if submission else None
     fields["truth"] = truth_out(truth) if truth else None
     fields["outcomes"] = outcomes
+    open_because = "skipped" if ending is Ending.SKIPPED else "unanswered"
+    fields["provisional_because"] = open_because if fields["status"] == "provisional" else None
     return ReviewedPredictionOut.model_validate(fields)
 
 
 def _prediction_fields(
-    prediction: Prediction, model: ModelVersion, width: int, height: int, task_id: str | None
+    prediction: Prediction, model: ModelVersion, width: int, height: int, task_id: str | None, ending: Ending | None
 ) -> dict[str, object]:
+    final = ending is Ending.SETTLED or not prediction.decision.needs_person
     return {
         "id": prediction.id,
         "project_id": prediction.project_id,
@@ -81,6 +93,8 @@ def _prediction_fields(
         "signals": prediction.signals,
         "decision": prediction.decision,
         "task_id": task_id,
+        "status": "final" if final else "provisional",
+        "withheld": False,
         "created_at": prediction.created_at,
     }
 
@@ -122,6 +136,7 @@ def task_out(assignment: Assignment, tracks: Sequence[Shape] | None = None) -> T
         draft=None if assignment.draft is None else DraftOut.model_validate(assignment.draft),
         returned=None if assignment.returned is None else _returned_out(assignment.returned),
         created_at=task.created_at,
+        answer_by=task.answer_by,
         frames=None if assignment.frames is None else [_frame_out(view) for view in assignment.frames],
         tracks=None if tracks is None else shapes_out(tracks),
     )

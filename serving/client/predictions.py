@@ -1,5 +1,6 @@
 """For production systems: inference, and what people made of it."""
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
-from serving.api.schemas.predictions import PredictionOut, PredictionPage, ReviewedPredictionOut
+from serving.api.schemas.predictions import PredictionPage, ReviewedPredictionOut
 from serving.api.schemas.reviews import ReviewOut, ReviewPage
 from serving.client.calls import Call, Give, Pause, Steps, Stream, Work, get, given, method, path, stream
 from serving.client.errors import ApiError, ServiceUnreachable
@@ -36,8 +37,8 @@ class PredictionCalls:
         review: Literal["auto", "always", "never"] = "auto",
         timeout: float | None = None,
         key: str | None = None,
-    ) -> Steps[PredictionOut]:
-        """Boxes for an image, and what was decided.
+    ) -> Steps[ReviewedPredictionOut]:
+        """Boxes for an image, and what was decided; with `wait` also what people made of it, if they were in time.
 
         image: as `serving.client.pictures.encoded` takes it. source, group: where it comes from, and the clip or scene
         that must not be split. wait: seconds to wait for a person, where one is asked. review: ask one always or never,
@@ -51,7 +52,7 @@ class PredictionCalls:
             yield from Call(
                 method="POST",
                 path=path("projects", project, "predictions"),
-                read=PredictionOut.model_validate_json,
+                read=_answered,
                 params=given(source=source or None, group=group or None, wait=wait, review=asked, timeout=timeout),
                 content=content,
                 headers={"Content-Type": "application/octet-stream", "Idempotency-Key": key or str(uuid4())},
@@ -80,7 +81,7 @@ class PredictionCalls:
             begun = time.monotonic()
             found = yield from _prediction(project, prediction_id, min(max(over - begun, 0.0), _ONE_POLL_S))
             left = over - time.monotonic()
-            if _is_final(found) or left <= 0:
+            if found.provisional_because != "unanswered" or left <= 0:
                 return found
             yield from Pause(min(left, max(0.0, begun + _SOONEST_S - time.monotonic())))
 
@@ -139,9 +140,9 @@ def _review_page(project: str, after: int, limit: int) -> Call[ReviewPage]:
     return get(ReviewPage, path("projects", project, "reviews"), after=after, limit=limit)
 
 
-def _is_final(prediction: ReviewedPredictionOut) -> bool:
-    """As the service says; one that does not say it has no more to tell once people have answered, or are not asked."""
-    status = getattr(prediction, "status", None)
-    if status is not None:
-        return bool(status == "final")
-    return prediction.task_id is None or prediction.corrections is not None
+def _answered(content: bytes) -> ReviewedPredictionOut:
+    """A call that did not wait is told nothing of people: nothing is known of them yet."""
+    told = json.loads(content)
+    open_because = "unanswered" if told["status"] == "provisional" else None
+    unknown = {"provisional_because": open_because, "task_state": None, "corrections": None, "truth": None}
+    return ReviewedPredictionOut.model_validate(unknown | told)

@@ -1,6 +1,7 @@
 """Predictions."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -46,11 +47,20 @@ class PredictionOut(Out):
     signals: dict[str, float]
     decision: DecisionOut
     task_id: str | None
+    status: Literal["final", "provisional"] = Field(
+        description="final: accepted, or settled by people; provisional: a person is to look at it still"
+    )
+    withheld: bool = Field(description="the detections are left out, since no person has answered in time")
     created_at: datetime
 
 
 class ReviewedPredictionOut(PredictionOut):
-    """A prediction with what people made of it so far."""
+    """A prediction with what people made of it so far; also what a call gets that waited."""
+
+    provisional_because: Literal["unanswered", "skipped"] | None = Field(
+        description="unanswered: nobody has answered yet; skipped: people could not say, and nobody is asked any more; "
+        "null where it is final"
+    )
 
     task_state: TaskState | None
     corrections: dict[str, int] | None = Field(description="errors by type; {} means right; null: not reviewed")

@@ -9,6 +9,7 @@ from loop.domain.access import Role
 from loop.domain.review import TaskState
 from loop.domain.routing import Durability, Retain
 from serving.api.schemas.functions import FunctionUseIO
+from serving.api.schemas.gate import GateIn, GateOut
 from serving.api.schemas.models import CycleOut
 from serving.api.schemas.quality import QualityIn, QualityOut
 from serving.api.schemas.queue import QueueRulesIn, QueueRulesOut
@@ -57,6 +58,7 @@ class PolicyOut(Out):
     functions: list[FunctionUseIO]
     workflow: WorkflowOut
     quality: QualityOut
+    gate: GateOut
 
 
 class PolicyIn(In):
@@ -76,6 +78,7 @@ class PolicyIn(In):
     )
     workflow: WorkflowIn | None = None
     quality: QualityIn | None = None
+    gate: GateIn | None = None
 
 
 class ProjectIn(In):

@@ -85,6 +85,9 @@ class TaskOut(Out):
     returned: ReturnedOut | None = Field(description="what is wrong with the answer before")
     draft: DraftOut | None = Field(description="what I had of it before")
     created_at: datetime
+    answer_by: datetime | None = Field(
+        default=None, description="until when a caller waits for the answer; null where nobody does"
+    )
     frames: list[TaskFrameOut] | None = Field(
         default=None, description="of a task of a clip, in their order; null for other tasks"
     )
