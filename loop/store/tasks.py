@@ -32,6 +32,7 @@ from loop.domain.queueing import one_of_each_work
 from loop.domain.review import Outcome, Task, TaskState
 from loop.domain.stage import Stage
 from loop.store.groups import works_of_frame
+from loop.store.item_facts import ItemFacts
 from loop.store.schema import (
     ALARMING_TASK,
     HANDED_TASK,
@@ -123,8 +124,9 @@ _MEANT_FOR_PAUSED = exists().where(
 class SqlTasks:
     """Implements `loop.domain.ports.Tasks`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, facts: ItemFacts) -> None:
         self._connection = connection
+        self._facts = facts
 
     def add(self, task: Task) -> None:
         if not inserted(self._connection, tasks, columns(task)):
@@ -134,6 +136,7 @@ class SqlTasks:
                 task=task.id,
                 prediction=task.prediction_id,
             )
+        self._facts.touch(task.project_id, task.item_digest)
 
     def add_all(self, given: Sequence[Task]) -> None:
         """Raises Conflict where one is there already; the transaction is then spoilt."""
@@ -143,6 +146,8 @@ class SqlTasks:
             self._connection.execute(insert(tasks), [columns(task) for task in given])
         except IntegrityError as error:
             raise Conflict("one of these predictions has its task already.", hint="Keep the first.") from error
+        for task in given:
+            self._facts.touch(task.project_id, task.item_digest)
 
     def get(self, task_id: str) -> Task:
         """Raises NotFound."""
@@ -306,6 +311,7 @@ class SqlTasks:
         done = self._connection.execute(fenced, {"of_id": task.id, **values})
         if done.rowcount == 0:
             raise _refused(self.get(task.id), task)
+        self._facts.touch(task.project_id, task.item_digest)
 
     def by_recipe(self, project_id: str) -> Mapping[int, int]:
         rows = self._connection.execute(

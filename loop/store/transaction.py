@@ -20,6 +20,7 @@ from loop.store.golden import SqlGolden
 from loop.store.groups import SqlGroups
 from loop.store.held_answers import SqlHeldAnswers
 from loop.store.idempotency import SqlIdempotencyKeys
+from loop.store.item_facts import ItemFacts
 from loop.store.items import SqlItems
 from loop.store.lots import SqlLots
 from loop.store.maps import SqlMaps
@@ -46,14 +47,15 @@ class SqlTransaction:
         self._appends = Appends(connection)
         self._outbox = Outbox(connection)
         self._triggers = Triggers(connection)
+        self._facts = ItemFacts(connection)
         self.projects: ports.Projects = SqlProjects(connection)
-        self.items: ports.Items = SqlItems(connection, self._triggers)
-        self.predictions: ports.Predictions = SqlPredictions(connection, self._appends)
+        self.items: ports.Items = SqlItems(connection, self._triggers, self._facts)
+        self.predictions: ports.Predictions = SqlPredictions(connection, self._appends, self._facts)
         self.objects: ports.Objects = SqlObjects(connection, self._appends)
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)
-        self.tasks: ports.Tasks = SqlTasks(connection)
-        self.submissions: ports.Submissions = SqlSubmissions(connection)
-        self.efforts: ports.Efforts = SqlEfforts(connection)
+        self.tasks: ports.Tasks = SqlTasks(connection, self._facts)
+        self.submissions: ports.Submissions = SqlSubmissions(connection, self._facts)
+        self.efforts: ports.Efforts = SqlEfforts(connection, self._facts)
         self.comments: ports.Comments = SqlComments(connection)
         self.drafts: ports.Drafts = SqlDrafts(connection)
         self.held_answers: ports.HeldAnswers = SqlHeldAnswers(connection)
@@ -62,7 +64,7 @@ class SqlTransaction:
         self.golden: ports.Golden = SqlGolden(connection)
         self.standings: ports.Standings = SqlStandings(connection)
         self.agreements: ports.Agreements = SqlAgreements(connection)
-        self.truths: ports.Truths = SqlTruths(connection)
+        self.truths: ports.Truths = SqlTruths(connection, self._facts)
         self.models: ports.Models = SqlModels(connection)
         self.promotions: ports.Promotions = SqlPromotions(connection)
         self.rollouts: ports.Rollouts = SqlRollouts(connection)
@@ -81,6 +83,7 @@ class SqlTransaction:
 
     def finish(self) -> None:
         """Write what is written last. The commit must follow at once: `appends` holds a lock that others wait for."""
+        self._facts.write()
         self._outbox.write()
         self._triggers.write()
         self._appends.write()
