@@ -26,6 +26,7 @@ from loop.function_launch import RayFunctions
 from loop.function_queue import FunctionQueue, QueueSettings
 from loop.functions import Functions
 from loop.golden import GoldenItems
+from loop.items import ItemData
 from loop.lots import Lots
 from loop.maps import Maps
 from loop.outgoing import HttpSender
@@ -80,6 +81,7 @@ class Services:
     checking: Checking
     oversight: Oversight
     discussion: Discussion
+    item_data: ItemData
     work: WorkReports
     golden: GoldenItems
     standings: Standings
@@ -157,6 +159,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         desk=Desk(store, utc_now, os.urandom, checking.function_issues),
         oversight=oversight,
         discussion=Discussion(store, utc_now, os.urandom),
+        item_data=ItemData(store, blobs, utc_now),
         work=work,
         golden=GoldenItems(store, utc_now),
         standings=Standings(store, utc_now),

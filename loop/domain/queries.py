@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from loop.domain.access import Permission
 from loop.domain.errors import Invalid
+from loop.domain.item import Item
 
 
 class Op(StrEnum):
@@ -260,6 +261,23 @@ def placed(text: str, sort: Sort) -> Place:
         ) from None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedItem:
+    """An item with what it can be asked for by. routed: `accept`, or the stage that the newest prediction was routed
+    to; None, as model_id and risk, where there is none. truth_version: 0 without ground truth. work: open, leased or
+    done; None without tasks. corrections: None where nobody's answer to a prediction has settled it."""
+
+    item: Item
+    tags: tuple[str, ...]
+    captured_at: datetime | None
+    model_id: str | None
+    risk: float | None
+    routed: str | None
+    truth_version: int
+    work: str | None
+    corrections: int | None
+
+
 # --- values ------------------------------------------------------------------------------------------------
 
 _NUMBER = re.compile(r"[+-]?(\d{1,300}(\.\d{0,300})?|\.\d{1,300})([eE][+-]?\d{1,3})?", re.ASCII)
@@ -342,6 +360,18 @@ def checked_tag(text: str) -> str:
             hint="A tag has 1 to 100 characters, no commas or quotes, and no blanks at its ends.",
         )
     return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """kind: item, prediction, task, submission, truth, snapshot or event. id: whose; of a truth its version. actor: a
+    token or the name of a process, "" where that is not kept. body: what else there is to say, as JSON."""
+
+    at: datetime
+    kind: str
+    id: str
+    actor: str
+    body: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

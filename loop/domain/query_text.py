@@ -1,12 +1,12 @@
 """The query language of items: text to conditions and back (docs/items.md). Recursive descent; every error says where.
 
-    query      = [ any ]
-    any        = all { "or" all }
-    all        = part { "and" part }
-    part       = "not" part | "(" any ")" | ( "has" | "missing" ) FIELD | FIELD test
-    test       = operator value | [ "not" ] "in" "(" value { "," value } ")"
-    operator   = "=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "contains" | "^=" | "starts-with"
-    value      = WORD | "quoted" | 'quoted' | SPAN "ago"
+query      = [ any ]
+any        = all { "or" all }
+all        = part { "and" part }
+part       = "not" part | "(" any ")" | ( "has" | "missing" ) FIELD | FIELD test
+test       = operator value | [ "not" ] "in" "(" value { "," value } ")"
+operator   = "=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "contains" | "^=" | "starts-with"
+value      = WORD | "quoted" | 'quoted' | SPAN "ago"
 """
 
 import re
@@ -85,22 +85,27 @@ def printed(query: Query) -> str:
             return " and ".join(f"({printed(part)})" if isinstance(part, Or) else printed(part) for part in parts)
         case Or(parts):
             return " or ".join(printed(part) for part in parts)
-        case Not(Compare(field, Op.EQUAL, value)):
-            return f"{_named(field)} != {_valued(field, value)}"
-        case Not(OneOf(field, values)):
-            return f"{_named(field)} not in ({_listed(field, values)})"
-        case Not(Has(field)):
-            return f"missing {_named(field)}"
-        case Not(And() | Or() as part):
-            return f"not ({printed(part)})"
         case Not(part):
-            return f"not {printed(part)}"
+            return _denied(part)
         case Compare(field, op, value):
-            return f"{_named(field)} {op} {_valued(field, value)}"
+            return f"{_named(field)} {op} {_valued(value)}"
         case OneOf(field, values):
-            return f"{_named(field)} in ({_listed(field, values)})"
+            return f"{_named(field)} in ({_listed(values)})"
         case Has(field):
             return f"has {_named(field)}"
+
+
+def _denied(part: Query) -> str:
+    match part:
+        case Compare(field, Op.EQUAL, value):
+            return f"{_named(field)} != {_valued(value)}"
+        case OneOf(field, values):
+            return f"{_named(field)} not in ({_listed(values)})"
+        case Has(field):
+            return f"missing {_named(field)}"
+        case And() | Or():
+            return f"not ({printed(part)})"
+    return f"not {printed(part)}"
 
 
 def _named(field: str) -> str:
@@ -108,11 +113,11 @@ def _named(field: str) -> str:
     return field if key == field or re.fullmatch(r"[\w.-]+", key) else META + _quoted(key)
 
 
-def _listed(field: str, values: Iterable[Value]) -> str:
-    return ", ".join(_valued(field, value) for value in values)
+def _listed(values: Iterable[Value]) -> str:
+    return ", ".join(_valued(value) for value in values)
 
 
-def _valued(field: str, value: Value) -> str:
+def _valued(value: Value) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
@@ -268,10 +273,11 @@ class _Parser:
         return field
 
     def _test(self, field: Field) -> Query:
-        if self._taken("not"):
+        listed = field.kind is not Kind.FLAG
+        if listed and self._taken("not"):
             self._require("in")
             return Not(self._one_of(field))
-        if self._taken("in"):
+        if listed and self._taken("in"):
             return self._one_of(field)
         token = self._token
         if token.kind == "mark" and token.text == "!=":
@@ -280,7 +286,7 @@ class _Parser:
         name = token.text.lower()
         op = _NAMES.get(name) or (Op(name) if token.kind == "mark" and name in set(Op) else None)
         if op not in OPS[field.kind]:
-            known = [*sorted(OPS[field.kind]), "!=", "in"]
+            known = [*sorted(OPS[field.kind]), "!=", *(["in"] if listed else [])]
             raise self._unexpected(f"one of {' '.join(known)} behind {field.name}, which is {field.kind}")
         self._next += 1
         return Compare(field.name, op, self._value(field, op))

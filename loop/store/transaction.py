@@ -21,6 +21,8 @@ from loop.store.groups import SqlGroups
 from loop.store.held_answers import SqlHeldAnswers
 from loop.store.idempotency import SqlIdempotencyKeys
 from loop.store.item_facts import ItemFacts
+from loop.store.item_histories import SqlItemHistories
+from loop.store.item_queries import SqlItemQueries
 from loop.store.items import SqlItems
 from loop.store.lots import SqlLots
 from loop.store.maps import SqlMaps
@@ -38,6 +40,7 @@ from loop.store.submissions import SqlSubmissions
 from loop.store.tasks import SqlTasks
 from loop.store.tokens import SqlTokens
 from loop.store.truths import SqlTruths
+from loop.store.views import SqlViews
 
 
 class SqlTransaction:
@@ -50,6 +53,9 @@ class SqlTransaction:
         self._facts = ItemFacts(connection)
         self.projects: ports.Projects = SqlProjects(connection)
         self.items: ports.Items = SqlItems(connection, self._triggers, self._facts)
+        self.item_queries: ports.ItemQueries = SqlItemQueries(connection)
+        self.item_histories: ports.ItemHistories = SqlItemHistories(connection)
+        self.views: ports.Views = SqlViews(connection)
         self.predictions: ports.Predictions = SqlPredictions(connection, self._appends, self._facts)
         self.objects: ports.Objects = SqlObjects(connection, self._appends)
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)

@@ -106,7 +106,7 @@ def _facts() -> None:
             "item_facts",
             ["project_id", column, "created_at", "digest"],
         )
-    for name, where in (("labelled", "truth_version > 0"), ("failed", "corrections > 0")):
+    for name, where in (("labelled", "truth_version <> 0"), ("failed", "corrections <> 0")):
         op.create_index(
             f"ix_item_facts_{name}",
             "item_facts",
