@@ -25,6 +25,7 @@ from serving.api.schemas.functions import (
     InstalledFunctionsOut,
 )
 from serving.api.schemas.groups import GroupDetailOut, GroupOut, GroupPage, ImportedOut, TasksOut
+from serving.api.schemas.item_data import ItemHistoryOut, ItemPage, TaggedOut, ViewOut, ViewsOut
 from serving.api.schemas.items import ItemDetailOut, NeighboursOut
 from serving.api.schemas.lots import CurveOut, LotDetailOut, LotPage
 from serving.api.schemas.maps import MapIn, MapOut
@@ -313,6 +314,45 @@ class Client:
 
     def item(self, project: str, digest: str) -> ItemDetailOut:
         return self._get(ItemDetailOut, f"/v1/projects/{project}/items/{digest}")
+
+    def items(
+        self, project: str, query: str = "", *, sort: str | None = None, after: str | None = None, limit: int = 100,
+        count: bool = False,
+    ) -> ItemPage:  # fmt: skip
+        """A page of those that meet a query (docs/items.md), newest first or as sorted."""
+        params = _given(q=query or None, sort=sort, after=after, limit=limit, count=count or None)
+        return self._send(ItemPage, "GET", f"/v1/projects/{project}/items", params=params, retry=True)
+
+    def tag_items(
+        self, project: str, *, add: Sequence[str] = (), remove: Sequence[str] = (), items: Sequence[str] | None = None,
+        query: str | None = None,
+    ) -> int:  # fmt: skip
+        """Of items by their digests, or of all that meet a query, 10,000 in a request; how many that was."""
+        body = _given(add=list(add), remove=list(remove), items=None if items is None else list(items), query=query)
+        tagged, after = 0, None
+        while True:
+            asked = body | _given(after=after)
+            done = self._send(TaggedOut, "POST", f"/v1/projects/{project}/items/tags", json=asked, retry=True)
+            tagged, after = tagged + done.items, done.next
+            if after is None:
+                return tagged
+
+    def item_history(self, project: str, digest: str) -> ItemHistoryOut:
+        """What happened to it, oldest first; for operators."""
+        return self._get(ItemHistoryOut, f"/v1/projects/{project}/items/{digest}/history")
+
+    def views(self, project: str) -> list[ViewOut]:
+        return self._get(ViewsOut, f"/v1/projects/{project}/views").views
+
+    def view(self, project: str, name: str) -> ViewOut:
+        return self._get(ViewOut, f"/v1/projects/{project}/views/{quote(name, safe='')}")
+
+    def save_view(self, project: str, name: str, query: str, sort: str | None = None) -> ViewOut:
+        path = f"/v1/projects/{project}/views/{quote(name, safe='')}"
+        return self._send(ViewOut, "PUT", path, json=_given(query=query, sort=sort), retry=True)
+
+    def remove_view(self, project: str, name: str) -> None:
+        self._response("DELETE", f"/v1/projects/{project}/views/{quote(name, safe='')}")
 
     def neighbours(self, project: str, digest: str, k: int = 12) -> NeighboursOut:
         return self._get(NeighboursOut, f"/v1/projects/{project}/items/{digest}/neighbours?k={k}")

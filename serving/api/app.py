@@ -21,6 +21,7 @@ from serving.api import (
     golden,
     groups,
     health,
+    item_data,
     items,
     lots,
     maps,
@@ -80,8 +81,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
         # work before items: /items/ambiguous is no digest.
-        predictions, tasks, work, items, objects, duplicates, projects, recipes, models, annotations, selections, drift,
-        maps, people, golden, groups, lots, comments, webhooks, functions, health,
+        predictions, tasks, work, item_data, items, objects, duplicates, projects, recipes, models, annotations,
+        selections, drift, maps, people, golden, groups, lots, comments, webhooks, functions, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():
