@@ -52,6 +52,7 @@ from loop.domain.queries import (
     Query,
     Sort,
     Value,
+    all_of,
     field_of,
     prefix_end,
 )
@@ -60,7 +61,7 @@ from loop.store.schema import golden_items, item_facts, item_terms, items, lot_i
 from loop.store.statements import ignoring_conflicts, in_parts
 
 # So many items are sorted rather than looked for along the index of the sort; finding out takes some milliseconds.
-FEW = 5_000
+FEW = 10_000
 
 _COLUMNS = {"model": "model_id", "decision": "routed", "stage": "routed", "truth": "truth_version",
             "failed": "corrections"}  # fmt: skip
@@ -103,15 +104,25 @@ class SqlItemQueries:
         self, project_id: str, query: Query, sort: Sort, *, after: Place | None, limit: int, now: datetime
     ) -> list[Place]:
         self._plan_by_values()
-        compiler = _Compiler(project_id, now, sqlite=self._connection.dialect.name == "sqlite")
+        compiler = self._compiler(project_id, now)
         few = self._few(compiler, query)
         found: list[Place] = []
         for without_key in self._stretches(sort, after):
             if len(found) < limit:
                 behind = after if after is not None and (after.key is None) == without_key else None
-                wanted = compiler.page(query, sort, few, behind, without_key=without_key).limit(limit - len(found))
-                found += [Place(key, digest) for digest, key in self._connection.execute(wanted)]
+                # The first of all are among the first of each; what two of them have is there twice.
+                each = [
+                    Place(key, digest)
+                    for one in ([query] if few is not None else _alternatives(query))
+                    for digest, key in self._connection.execute(
+                        compiler.page(one, sort, few, behind, without_key=without_key).limit(limit - len(found))
+                    )
+                ]
+                found += _merged(each, sort)[: limit - len(found)]
         return found
+
+    def _compiler(self, project_id: str, now: datetime) -> "_Compiler":
+        return _Compiler(project_id, now, sqlite=self._connection.dialect.name == "sqlite")
 
     @staticmethod
     def _stretches(sort: Sort, after: Place | None) -> tuple[bool, ...]:
@@ -122,7 +133,7 @@ class SqlItemQueries:
 
     def count(self, project_id: str, query: Query, *, now: datetime, at_most: int) -> int:
         self._plan_by_values()
-        compiler = _Compiler(project_id, now, sqlite=self._connection.dialect.name == "sqlite")
+        compiler = self._compiler(project_id, now)
         some = compiler.all(query, self._few(compiler, query)).limit(at_most).subquery()
         return int(self._connection.scalars(select(func.count()).select_from(some)).one())
 
@@ -343,7 +354,7 @@ class _Compiler:
             return exists().where(
                 term.c.project_id == item_facts.c.project_id,
                 term.c.item_digest == item_facts.c.digest,
-                self._term(term.c, query),
+                self._term(term.c, query, free=False),
             )
         return self._fact(query, free=free)
 
@@ -386,20 +397,22 @@ class _Compiler:
         """Of item_terms; None for what is no term."""
         return (field,) if field.startswith(META) else _TERMS.get(field)
 
-    def _term(self, terms: Any, leaf: Leaf) -> ColumnElement[bool]:
+    def _term(self, terms: Any, leaf: Leaf, *, free: bool = True) -> ColumnElement[bool]:
+        """free: the planner may look up what it is compared with; else those of one item."""
         names = self._fields(leaf.field) or ()
         named: ColumnElement[bool] = terms.field == names[0] if len(names) == 1 else terms.field.in_(names)
         if isinstance(leaf, Has):
             return named
-        numbers = [value for value in _values(leaf) if not isinstance(value, str)]
-        texts = [value for value in _values(leaf) if isinstance(value, str)]
+        value, number = (one if free else self._fixed(one) for one in (terms.value, terms.number))
+        numbers = [one for one in _values(leaf) if not isinstance(one, str)]
+        texts = [one for one in _values(leaf) if isinstance(one, str)]
         met: list[ColumnElement[bool]] = []
         if texts:
             only = leaf if isinstance(leaf, Compare) else OneOf(leaf.field, tuple(texts))
-            met.append(_texts(terms.value, only, self._contains, longest=LONGEST))
+            met.append(_texts(value, only, self._contains, longest=LONGEST))
         if numbers:
             compared = _COMPARED[_op(leaf)]
-            met.append(and_(terms.number.is_not(None), or_(*(compared(terms.number, value) for value in numbers))))
+            met.append(and_(number.is_not(None), or_(*(compared(number, one) for one in numbers))))
         return and_(named, or_(*met))
 
     def _contains(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
@@ -431,6 +444,38 @@ def _leads(part: Query) -> bool:
             several = field == "decision" and value == "review"
             return _COLUMNS.get(field, field) in _LEADING and not several
     return False
+
+
+def _alternatives(query: Query) -> list[Query]:
+    """Queries that together find what this one does: of the first condition that leaves a choice, each choice. Each of
+    them may have an index in the order of the list, where the choice between them has none."""
+    parts = _parts(query)
+    for place, part in enumerate(parts):
+        chosen = _choices(part)
+        if 1 < len(chosen) <= _MOST_CHOICES:
+            return [all_of((*parts[:place], one, *parts[place + 1 :])) for one in chosen]
+    return [query]
+
+
+_MOST_CHOICES = 8
+
+
+def _choices(part: Query) -> tuple[Query, ...]:
+    match part:
+        case Or(parts):
+            return parts
+        case OneOf(field, values):
+            return tuple(Compare(field, Op.EQUAL, value) for value in values)
+        case Compare("label", op, value):
+            return (Compare("detection", op, value), Compare("shape", op, value))
+        case Compare("decision", op, "review"):
+            return tuple(Compare("stage", op, stage) for stage in _REVIEWED)
+    return (part,)
+
+
+def _merged(places: Sequence[Place], sort: Sort) -> list[Place]:
+    """In the order of the sort, each once. Either all of them have what it is sorted by, or none."""
+    return sorted(set(places), key=lambda place: (place.key or 0, place.digest), reverse=sort.descending)
 
 
 def _ordered(
