@@ -56,6 +56,7 @@ class Fill:
         self.store = store
         self.rng = random.Random(seed)
         self.number = 0
+        self._ended: Task | None = None
         self._newest: dict[str, tuple[datetime, str]] = {}
         self.items = [self._item(number) for number in range(count)]
         self.known = {item.digest: self._known(item) for item in self.items}
@@ -87,6 +88,10 @@ class Fill:
         self.number += 1
         with self.store.begin() as tx:
             (self._predict, self._work, self._settle, self._mark)[step](tx, item)
+        if self._ended is not None:  # apart from its making, for each of the two to be what changes the facts
+            with self.store.begin() as tx:
+                tx.tasks.save(self._ended)
+            self._ended = None
 
     def _item(self, number: int) -> Item:
         rng = self.rng
@@ -155,7 +160,7 @@ class Fill:
             task = replace(task, epoch=1, state=state, owner="tok_1")
             if state is TaskState.LEASED:
                 task = replace(task, expires_at=NOW)
-            tx.tasks.save(task)
+            self._ended = task
         if stage is Stage.GOLDEN:
             return
         rank = {None: 0, "done": 1, "leased": 2, "open": 3}
