@@ -28,6 +28,7 @@ from loop.function_queue import FunctionQueue, QueueSettings
 from loop.functions import Functions
 from loop.gate import Gates, ReviewTimes
 from loop.golden import GoldenItems
+from loop.items import ItemData
 from loop.label_errors import LabelErrors
 from loop.lots import Lots
 from loop.maps import Maps
@@ -88,6 +89,7 @@ class Services:
     checking: Checking
     oversight: Oversight
     discussion: Discussion
+    item_data: ItemData
     work: WorkReports
     golden: GoldenItems
     standings: Standings
@@ -177,6 +179,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         desk=Desk(store, utc_now, os.urandom, checking.function_issues),
         oversight=oversight,
         discussion=Discussion(store, utc_now, os.urandom),
+        item_data=ItemData(store, blobs, utc_now),
         work=work,
         golden=GoldenItems(store, utc_now),
         standings=Standings(store, utc_now),

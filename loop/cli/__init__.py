@@ -11,6 +11,7 @@ from rich.console import Console
 # isort: off
 import loop.cli.service
 import loop.cli.data
+import loop.cli.items
 import loop.cli.selections
 import loop.cli.duplicates
 import loop.cli.maps

@@ -81,6 +81,12 @@ class BadDataset(Invalid):
     code, title = "bad-dataset", "Data set cannot be read"
 
 
+class BadQuery(Invalid):
+    """`position` (from 0), `found`, `expected` and `near` in its ids, where they apply."""
+
+    code, title = "bad-query", "The query cannot be read"
+
+
 class SettingsError(Invalid):
     code, title = "bad-settings", "Settings cannot be used"
 

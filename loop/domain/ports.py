@@ -30,6 +30,7 @@ from loop.domain.prediction import Detection, Inference, Prediction
 from loop.domain.production_figures import ProductionFigures
 from loop.domain.project import Project, Recipe
 from loop.domain.qa import HeldAnswer, Standing
+from loop.domain.queries import HistoryEntry, ListedItem, Place, Query, Sort, View
 from loop.domain.review import Draft, Submission, Task, TaskState
 from loop.domain.review_feed import ReviewsAfter
 from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
@@ -260,6 +261,64 @@ class Items(Protocol):
 
     def settled(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
         """Those of the items that have a task, in whatever state, or their truth."""
+        ...
+
+
+class ItemQueries(Protocol):
+    """Items by what is known of them (loop/domain/queries.py)."""
+
+    def page(
+        self, project_id: str, query: Query, sort: Sort, *, after: Place | None, limit: int, now: datetime
+    ) -> list[ListedItem]:
+        """At most `limit` that meet the query, in the order of the sort, behind `after`. now: what spans are counted
+        back from. Items that come meanwhile neither shift nor repeat a page."""
+        ...
+
+    def places(
+        self, project_id: str, query: Query, sort: Sort, *, after: Place | None, limit: int, now: datetime
+    ) -> list[Place]:
+        """The same page, of digests."""
+        ...
+
+    def count(self, project_id: str, query: Query, *, now: datetime, at_most: int) -> int:
+        """Counts no further than `at_most`."""
+        ...
+
+    def tag(self, project_id: str, digests: Sequence[str], *, add: Sequence[str], remove: Sequence[str]) -> int:
+        """How many of the items there are; each then has the tags `add`, and none of `remove`. What is in both is
+        there."""
+        ...
+
+    def tags(self, project_id: str, digests: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """By digest, sorted; items without any are left out."""
+        ...
+
+
+class ItemHistories(Protocol):
+    def of(self, project_id: str, digest: str, *, most: int) -> list[HistoryEntry]:
+        """What happened to an item, oldest first, but for snapshots; of each kind the newest `most`. Raises
+        NotFound."""
+        ...
+
+    def snapshots(self, project_id: str, *, most: int) -> list[HistoryEntry]:
+        """Those that cycles made, the newest first, whatever is in them."""
+        ...
+
+
+class Views(Protocol):
+    """Queries with a name."""
+
+    def save(self, view: View) -> None:
+        """Over one of this name."""
+        ...
+
+    def get(self, project_id: str, name: str) -> View: ...
+    def all(self, project_id: str) -> list[View]:
+        """By name."""
+        ...
+
+    def remove(self, project_id: str, name: str) -> None:
+        """Raises NotFound."""
         ...
 
 
@@ -1210,6 +1269,9 @@ class Transaction(Protocol):
 
     projects: Projects
     items: Items
+    item_queries: ItemQueries
+    item_histories: ItemHistories
+    views: Views
     predictions: Predictions
     objects: Objects
     keys: IdempotencyKeys

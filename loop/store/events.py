@@ -1,6 +1,7 @@
 """A project's history, one line per thing that happened."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -11,6 +12,8 @@ from loop.store.function_calls import Triggers
 from loop.store.outbox import Outbox
 from loop.store.schema import events
 from loop.store.statements import columns
+
+_EVENT = tuple(events.c[field.name] for field in fields(Event))
 
 
 class SqlEvents:
@@ -26,6 +29,8 @@ class SqlEvents:
         """The event gets its number when the transaction commits, whatever `event.sequence` says."""
         row = columns(event)
         del row["sequence"]
+        item_digest = event.body.get("item_digest")
+        row["item_digest"] = item_digest if isinstance(item_digest, str) else None
         self._appends.add(events, row)
         self._outbox.add(event)
         self._triggers.add(event)
@@ -42,7 +47,7 @@ class SqlEvents:
         transaction does not see its own events here.
         """
         rows = self._connection.execute(
-            select(events)
+            select(*_EVENT)
             .where(events.c.project_id == project_id, events.c.sequence > sequence)
             .order_by(events.c.sequence)
             .limit(limit)
@@ -51,7 +56,7 @@ class SqlEvents:
 
     def since(self, project_id: str, kind: str, moment: datetime) -> list[Event]:
         rows = self._connection.execute(
-            select(events)
+            select(*_EVENT)
             .where(events.c.project_id == project_id, events.c.kind == kind, events.c.at >= moment)
             .order_by(events.c.sequence)
         )
@@ -59,7 +64,7 @@ class SqlEvents:
 
     def newest(self, project_id: str, kind: str, *, limit: int) -> list[Event]:
         rows = self._connection.execute(
-            select(events)
+            select(*_EVENT)
             .where(events.c.project_id == project_id, events.c.kind == kind)
             .order_by(events.c.sequence.desc())
             .limit(limit)

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, Select, insert, select, update
 
 from loop.domain.clips import ClipWork, Frame, Group
 from loop.domain.item import Item
-from loop.store.schema import group_frames, group_works, item_groups, items
+from loop.store.item_facts import LONGEST
+from loop.store.schema import group_frames, group_works, item_facts, item_groups, items
 from loop.store.statements import columns, first, in_parts, inserted, newest_first, not_found, one
 
 _FRAME = tuple(group_frames.c[field.name].label(f"frame_{field.name}") for field in fields(Frame))
@@ -116,8 +117,14 @@ class SqlGroups:
             own = (of_project, items.c.digest.in_(part))
             related.update(self._connection.scalars(select(items.c.group).where(*own).distinct()))
             self._connection.execute(update(items).where(*own).values(group=name))
+            shown = item_facts.c.project_id == project_id, item_facts.c.digest.in_(part)
+            self._connection.execute(update(item_facts).where(*shown).values(group=name[:LONGEST]))
         for groups in in_parts(sorted(related - {"", name})):
-            self._connection.execute(update(items).where(of_project, items.c.group.in_(groups)).values(group=name))
+            torn = update(items).where(of_project, items.c.group.in_(groups)).values(group=name)
+            moved = self._connection.scalars(torn.returning(items.c.digest)).all()
+            for part in in_parts(moved):
+                shown = item_facts.c.project_id == project_id, item_facts.c.digest.in_(part)
+                self._connection.execute(update(item_facts).where(*shown).values(group=name[:LONGEST]))
 
     def add_works(self, works: Sequence[ClipWork]) -> None:
         if works:

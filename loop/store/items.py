@@ -8,12 +8,14 @@ from sqlalchemy import Connection, and_, select, update
 from loop.domain.events import item_created
 from loop.domain.item import Item, Split
 from loop.store.function_calls import Triggers
+from loop.store.item_facts import LONGEST, ItemFacts
 from loop.store.schema import (
     LEFT_IMAGE,
     ORDINARY_TASK,
     UNFINISHED_TASK,
     dropped_images,
     ground_truths,
+    item_facts,
     items,
     projects,
     tasks,
@@ -24,26 +26,32 @@ from loop.store.statements import columns, ignoring_conflicts, in_parts, inserte
 class SqlItems:
     """Implements `loop.domain.ports.Items`."""
 
-    def __init__(self, connection: Connection, triggers: Triggers) -> None:
+    def __init__(self, connection: Connection, triggers: Triggers, facts: ItemFacts) -> None:
         self._connection = connection
         self._triggers = triggers
+        self._facts = facts
 
     def add(self, item: Item) -> bool:
         new = inserted(self._connection, items, columns(item))
         if new:
+            self._facts.add([item])
             self._triggers.add(item_created(item))
         return new
 
     def add_all(self, given: Sequence[Item]) -> None:
         """Those that the project does not have yet; the others stay as they are."""
+        if not given:
+            return
         awaited = self._triggers.awaiting("item.created", {item.project_id for item in given})
-        plain = [columns(item) for item in given if item.project_id not in awaited]
-        if plain:
-            self._connection.execute(ignoring_conflicts(self._connection, items), plain)
-        if told := {(item.project_id, item.digest): item for item in given if item.project_id in awaited}:
-            which = ignoring_conflicts(self._connection, items).returning(items.c.project_id, items.c.digest)
-            for key in self._connection.execute(which, [columns(item) for item in told.values()]).all():
-                self._triggers.add(item_created(told[tuple(key)]))
+        # As they are inserted: of two alike the first.
+        first = {(item.project_id, item.digest): item for item in reversed(given)}
+        which = ignoring_conflicts(self._connection, items).returning(items.c.project_id, items.c.digest)
+        keys = self._connection.execute(which, [columns(item) for item in first.values()]).all()
+        new = [first[tuple(key)] for key in keys]
+        self._facts.add(new)
+        for item in new:
+            if item.project_id in awaited:
+                self._triggers.add(item_created(item))
 
     def get(self, project_id: str, digest: str) -> Item:
         """Raises NotFound."""
@@ -64,6 +72,11 @@ class SqlItems:
         )
         if done.rowcount == 0:
             raise not_found("item", project_id=project_id, digest=digest)
+        self._connection.execute(
+            update(item_facts)
+            .where(item_facts.c.project_id == project_id, item_facts.c.digest == digest)
+            .values(split=split, group=group[:LONGEST])
+        )
 
     def drop(self, project_id: str, digest: str, *, by: str, at: datetime) -> bool:
         unfinished = select(tasks.c.id).where(

@@ -113,6 +113,10 @@ LEFT_IMAGE = text("NOT removed")
 PENDING_CALL = text("state = 'pending'")
 DEAD_DELIVERY = text("state = 'dead'")
 SCHEDULED_LOOK = text("scheduled")
+LABELLED_ITEM = text("truth_version <> 0")
+FAILED_ITEM = text("corrections <> 0")
+NUMBER_TERM = text("number IS NOT NULL")
+EVENT_OF_ITEM = text("item_digest IS NOT NULL")
 # Rows from before a column was there have the empty document.
 _EMPTY = text("'{}'")
 _NONE = text("'[]'")
@@ -230,6 +234,94 @@ items = Table(
     _one_of("split", Split),
 )
 _newest_first(items, "digest")
+
+# What items are asked for by (loop/domain/queries.py), kept by loop/store/item_facts.py: a narrow row for each item,
+# with what other tables say of it. source, group: their beginnings, since an index holds no long text. work: of its
+# ordinary tasks. routed: what was decided of the newest prediction: `accept`, or its stage. corrections: of the newest
+# answer that settled something.
+item_facts = Table(
+    "item_facts",
+    metadata,
+    Column("project_id", PlainText, nullable=False),
+    Column("digest", PlainText, nullable=False),
+    Column("media_type", PlainText, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("captured_at", UtcDateTime),
+    Column("source", PlainText, nullable=False),
+    Column("group", PlainText, nullable=False),
+    Column("split", PlainText),
+    Column("model_id", PlainText),
+    Column("risk", Double),
+    Column("routed", PlainText),
+    Column("truth_version", Integer, nullable=False),
+    Column("work", PlainText),
+    Column("corrections", Integer),
+    PrimaryKeyConstraint("project_id", "digest"),
+    ForeignKeyConstraint(["project_id", "digest"], ["items.project_id", "items.digest"]),
+    CheckConstraint("truth_version >= 0 AND corrections >= 0", name="counts"),
+)
+# By these a list is sorted ...
+for _name in ("created_at", "captured_at", "risk", "width", "height"):
+    Index(None, item_facts.c.project_id, item_facts.c[_name], item_facts.c.digest)
+# ... and by these asked for, the newest first.
+for _name in ("source", "group", "split", "model_id", "routed", "truth_version", "work", "corrections"):
+    Index(None, item_facts.c.project_id, item_facts.c[_name], item_facts.c.created_at, item_facts.c.digest)
+for _name, _where in (("labelled", LABELLED_ITEM), ("failed", FAILED_ITEM)):
+    Index(
+        f"ix_item_facts_{_name}",
+        item_facts.c.project_id,
+        item_facts.c.created_at,
+        item_facts.c.digest,
+        sqlite_where=_where,
+        postgresql_where=_where,
+    )
+
+# What an item has any number of. field: `tag`, which is kept here alone; `detection` and `shape`, labels of its newest
+# prediction and of its ground truth; `meta.KEY`. value: its beginning. created_at: of the item, so that what has a term
+# is read newest first.
+item_terms = Table(
+    "item_terms",
+    metadata,
+    Column("project_id", PlainText, nullable=False),
+    Column("item_digest", PlainText, nullable=False),
+    Column("field", PlainText, nullable=False),
+    Column("value", PlainText, nullable=False),
+    Column("number", Double),
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("project_id", "item_digest", "field", "value"),
+    _item_key(),
+)
+Index(
+    None,
+    item_terms.c.project_id,
+    item_terms.c.field,
+    item_terms.c.value,
+    item_terms.c.created_at,
+    item_terms.c.item_digest,
+)
+Index(
+    "ix_item_terms_numbers",
+    item_terms.c.project_id,
+    item_terms.c.field,
+    item_terms.c.number,
+    item_terms.c.item_digest,
+    sqlite_where=NUMBER_TERM,
+    postgresql_where=NUMBER_TERM,
+)
+
+item_views = Table(
+    "item_views",
+    metadata,
+    _project(),
+    Column("name", PlainText, nullable=False),
+    Column("query", PlainText, nullable=False),
+    Column("sort", PlainText, nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("project_id", "name"),
+)
 
 models = Table(
     "models",
@@ -1162,9 +1254,19 @@ events = Table(
     Column("actor", PlainText, nullable=False),
     Column("body", OBJECT, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("item_digest", PlainText),
     sqlite_autoincrement=True,
 )
 Index(None, events.c.project_id, events.c.sequence)
+# item_digest: of the body, where one item is concerned.
+Index(
+    "ix_events_of_item",
+    events.c.project_id,
+    events.c.item_digest,
+    events.c.sequence,
+    sqlite_where=EVENT_OF_ITEM,
+    postgresql_where=EVENT_OF_ITEM,
+)
 
 # The secrets are there in clear: what signs cannot be a digest (docs/adr/0019-webhooks.md).
 webhook_endpoints = Table(

@@ -33,6 +33,7 @@ from loop.domain.queueing import one_of_each_work
 from loop.domain.review import Outcome, Task, TaskState
 from loop.domain.stage import Stage
 from loop.store.groups import works_of_frame
+from loop.store.item_facts import ItemFacts
 from loop.store.schema import (
     ALARMING_TASK,
     HANDED_TASK,
@@ -157,8 +158,9 @@ _WORKS_ANSWERED = select(submissions.c.work_id, submissions.c.round, submissions
 class SqlTasks:
     """Implements `loop.domain.ports.Tasks`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, facts: ItemFacts) -> None:
         self._connection = connection
+        self._facts = facts
 
     def add(self, task: Task) -> None:
         if not inserted(self._connection, tasks, columns(task)):
@@ -168,6 +170,7 @@ class SqlTasks:
                 task=task.id,
                 prediction=task.prediction_id,
             )
+        self._facts.touch(task.project_id, task.item_digest)
 
     def add_all(self, given: Sequence[Task]) -> None:
         """Raises Conflict where one is there already; the transaction is then spoilt."""
@@ -177,6 +180,8 @@ class SqlTasks:
             self._connection.execute(insert(tasks), [columns(task) for task in given])
         except IntegrityError as error:
             raise Conflict("one of these predictions has its task already.", hint="Keep the first.") from error
+        for task in given:
+            self._facts.touch(task.project_id, task.item_digest)
 
     def get(self, task_id: str) -> Task:
         """Raises NotFound."""
@@ -316,6 +321,7 @@ class SqlTasks:
         done = self._connection.execute(fenced, {"of_id": task.id, **values})
         if done.rowcount == 0:
             raise _refused(self.get(task.id), task)
+        self._facts.touch(task.project_id, task.item_digest)
 
     def by_recipe(self, project_id: str) -> Mapping[int, int]:
         rows = self._connection.execute(

@@ -21,6 +21,9 @@ from loop.store.golden import SqlGolden
 from loop.store.groups import SqlGroups
 from loop.store.held_answers import SqlHeldAnswers
 from loop.store.idempotency import SqlIdempotencyKeys
+from loop.store.item_facts import ItemFacts
+from loop.store.item_histories import SqlItemHistories
+from loop.store.item_queries import SqlItemQueries
 from loop.store.items import SqlItems
 from loop.store.lots import SqlLots
 from loop.store.maps import SqlMaps
@@ -42,6 +45,7 @@ from loop.store.submissions import SqlSubmissions
 from loop.store.tasks import SqlTasks
 from loop.store.tokens import SqlTokens
 from loop.store.truths import SqlTruths
+from loop.store.views import SqlViews
 
 
 class SqlTransaction:
@@ -51,17 +55,21 @@ class SqlTransaction:
         self._appends = Appends(connection)
         self._outbox = Outbox(connection)
         self._triggers = Triggers(connection)
+        self._facts = ItemFacts(connection)
         self.projects: ports.Projects = SqlProjects(connection)
-        self.items: ports.Items = SqlItems(connection, self._triggers)
-        self.predictions: ports.Predictions = SqlPredictions(connection, self._appends)
+        self.items: ports.Items = SqlItems(connection, self._triggers, self._facts)
+        self.item_queries: ports.ItemQueries = SqlItemQueries(connection)
+        self.item_histories: ports.ItemHistories = SqlItemHistories(connection)
+        self.views: ports.Views = SqlViews(connection)
+        self.predictions: ports.Predictions = SqlPredictions(connection, self._appends, self._facts)
         self.objects: ports.Objects = SqlObjects(connection, self._appends)
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)
-        self.tasks: ports.Tasks = SqlTasks(connection)
-        self.submissions: ports.Submissions = SqlSubmissions(connection)
+        self.tasks: ports.Tasks = SqlTasks(connection, self._facts)
+        self.submissions: ports.Submissions = SqlSubmissions(connection, self._facts)
         self.sampled: ports.SampledPredictions = SqlSampledPredictions(connection)
         self.outcomes: ports.Outcomes = SqlOutcomes(connection)
         self.production_figures: ports.ProductionFiguresKept = SqlProductionFigures(connection)
-        self.efforts: ports.Efforts = SqlEfforts(connection)
+        self.efforts: ports.Efforts = SqlEfforts(connection, self._facts)
         self.comments: ports.Comments = SqlComments(connection)
         self.gates: ports.Gates = SqlGates(connection)
         self.drafts: ports.Drafts = SqlDrafts(connection)
@@ -71,7 +79,7 @@ class SqlTransaction:
         self.golden: ports.Golden = SqlGolden(connection)
         self.standings: ports.Standings = SqlStandings(connection)
         self.agreements: ports.Agreements = SqlAgreements(connection)
-        self.truths: ports.Truths = SqlTruths(connection)
+        self.truths: ports.Truths = SqlTruths(connection, self._facts)
         self.models: ports.Models = SqlModels(connection)
         self.promotions: ports.Promotions = SqlPromotions(connection)
         self.rollouts: ports.Rollouts = SqlRollouts(connection)
@@ -91,6 +99,7 @@ class SqlTransaction:
 
     def finish(self) -> None:
         """Write what is written last. The commit must follow at once: `appends` holds a lock that others wait for."""
+        self._facts.write()
         self._outbox.write()
         self._triggers.write()
         self._appends.write()

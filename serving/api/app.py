@@ -21,6 +21,7 @@ from serving.api import (
     golden,
     groups,
     health,
+    item_data,
     items,
     label_errors,
     lots,
@@ -85,9 +86,9 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
         # work before items: /items/ambiguous is no digest.
-        predictions, reviews, tasks, work, items, objects, duplicates, label_errors, projects, recipes, models,
-        triggers, annotations, selections, drift, production, outcomes, maps, people, golden, groups, lots, comments,
-        webhooks, functions, health,
+        predictions, reviews, tasks, work, item_data, items, objects, duplicates, label_errors, projects, recipes,
+        models, triggers, annotations, selections, drift, production, outcomes, maps, people, golden, groups, lots,
+        comments, webhooks, functions, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

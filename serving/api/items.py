@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from loop import loaded
-from loop.domain.access import Permission, Token, may
+from loop.domain.access import Permission, may
 from loop.domain.errors import NotFound
 from serving.api.auth import Reader, Wired
-from serving.api.presenters import item_fields, item_out, lineage_out, prediction_out, truth_out
-from serving.api.schemas.items import ItemDetailOut, ItemPage, NeighbourOut, NeighboursOut
+from serving.api.presenters import is_blind, item_fields, lineage_out, prediction_out, truth_out
+from serving.api.schemas.items import ItemDetailOut, NeighbourOut, NeighboursOut
 from serving.api.schemas.quality import ItemAgreementOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/items", tags=["items"])
@@ -21,29 +21,6 @@ _IMAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Content-Disposition": "inline",
 }
-
-
-def _is_blind(token: Token) -> bool:
-    """Whether golden items must look like any other to this caller."""
-    return may(token, Permission.REVIEW) and not may(token, Permission.OPERATE)
-
-
-@router.get("")
-def list_items(
-    project_id: str,
-    token: Reader,
-    wired: Wired,
-    after: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> ItemPage:
-    """Newest first."""
-    with wired.store.read() as tx:
-        tx.projects.get(project_id)
-        page = tx.items.page(project_id, after=after, limit=limit)
-    return ItemPage(
-        items=[item_out(item, blind=_is_blind(token)) for item in page],
-        next=page[-1].digest if len(page) == limit else None,
-    )
 
 
 @router.get("/{digest}")
@@ -59,9 +36,9 @@ def get_item(project_id: str, digest: str, token: Reader, wired: Wired) -> ItemD
         submissions = tx.submissions.of_item(project_id, digest) if operates else []
         agreement = tx.agreements.of_item(project_id, digest) if operates else None
         # What has a truth before its task is answered would be known for a golden item.
-        if _is_blind(token) and tx.golden.get(project_id, digest) is not None:
+        if is_blind(token) and tx.golden.get(project_id, digest) is not None:
             truth = None
-    fields = item_fields(item, blind=_is_blind(token))
+    fields = item_fields(item, blind=is_blind(token))
     fields["agreement"] = ItemAgreementOut.model_validate(agreement) if agreement else None
     fields["submissions"] = [lineage_out(submission) for submission in submissions]
     fields["truth"] = truth_out(truth) if truth else None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Literal
 
+from loop.domain.access import Permission, Token, may
 from loop.domain.clips import FrameView
 from loop.domain.corrections import corrections
 from loop.domain.cycle import Cycle
@@ -21,7 +22,7 @@ from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
 from loop.golden import TrainedSubmission
 from loop.review import Assignment
-from serving.api.schemas.items import ItemOut, SubmissionDetailOut
+from serving.api.schemas.items import SubmissionDetailOut
 from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
 from serving.api.schemas.predictions import DetectionOut, PredictionOut, ReviewedPredictionOut
 from serving.api.schemas.projects import ProjectOut
@@ -168,15 +169,16 @@ def image_url(project_id: str, digest: str) -> str:
     return f"/v1/projects/{project_id}/items/{digest}/image"
 
 
+def is_blind(token: Token) -> bool:
+    """Whether golden items must look like any other to this caller."""
+    return may(token, Permission.REVIEW) and not may(token, Permission.OPERATE)
+
+
 def item_fields(item: Item, *, blind: bool = False) -> dict[str, object]:
     """blind: for reviewers, who could tell by an imported item's split that its truth is known."""
     fields = asdict(item) | ({"split": None} if blind else {})
     fields.pop("project_id")
     return fields | {"image_url": image_url(item.project_id, item.digest)}
-
-
-def item_out(item: Item, *, blind: bool = False) -> ItemOut:
-    return ItemOut.model_validate(item_fields(item, blind=blind))
 
 
 def truth_out(truth: GroundTruth) -> TruthOut:

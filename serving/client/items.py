@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from serving.api.schemas.items import ItemDetailOut, ItemPage, NeighboursOut
+from serving.api.schemas.item_data import ItemHistoryOut, ItemPage, TaggedOut, ViewOut, ViewsOut
+from serving.api.schemas.items import ItemDetailOut, NeighboursOut
 from serving.api.schemas.label_errors import AskedAgainOut, LabelErrorsOut
 from serving.api.schemas.maps import MapIn, MapOut
 from serving.api.schemas.objects import DuplicatesOut, ObjectNeighboursOut
-from serving.client.calls import Call, Give, Steps, Stream, get, given, method, path, post, stream
+from serving.client.calls import Call, Give, Steps, Stream, delete, get, given, method, path, post, stream
 from serving.client.waiting import polled
 
 _DUPLICATES_SECONDS = 900.0  # of a pool of millions
@@ -14,9 +15,61 @@ _DUPLICATES_SECONDS = 900.0  # of a pool of millions
 
 class ItemCalls:
     @method
-    def items(self, project: str, *, after: str | None = None, limit: int = 100) -> Call[ItemPage]:
-        """Newest first."""
-        return get(ItemPage, path("projects", project, "items"), after=after, limit=limit)
+    def items(
+        self,
+        project: str,
+        query: str = "",
+        *,
+        sort: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+        count: bool = False,
+    ) -> Call[ItemPage]:
+        """A page of those that meet a query (docs/items.md), newest first or as sorted."""
+        where = path("projects", project, "items")
+        return get(ItemPage, where, q=query or None, sort=sort, after=after, limit=limit, count=count or None)
+
+    @method
+    def tag_items(
+        self,
+        project: str,
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        items: Sequence[str] | None = None,
+        query: str | None = None,
+    ) -> Steps[int]:
+        """Of items by their digests, or of all that meet a query, 10,000 in a request; how many that was."""
+        body = given(add=list(add), remove=list(remove), items=None if items is None else list(items), query=query)
+        where = path("projects", project, "items", "tags")
+        tagged, after = 0, None
+        while True:
+            done = yield from post(TaggedOut, where, body | given(after=after), repeatable=True)
+            tagged, after = tagged + done.items, done.next
+            if after is None:
+                return tagged
+
+    @method
+    def item_history(self, project: str, digest: str) -> Call[ItemHistoryOut]:
+        """What happened to it, oldest first; for operators."""
+        return get(ItemHistoryOut, path("projects", project, "items", digest, "history"))
+
+    @method
+    def views(self, project: str) -> Call[list[ViewOut]]:
+        return get(ViewsOut, path("projects", project, "views")).giving(lambda told: told.views)
+
+    @method
+    def view(self, project: str, name: str) -> Call[ViewOut]:
+        return get(ViewOut, path("projects", project, "views", name))
+
+    @method
+    def save_view(self, project: str, name: str, query: str, sort: str | None = None) -> Call[ViewOut]:
+        where = path("projects", project, "views", name)
+        return post(ViewOut, where, given(query=query, sort=sort), repeatable=True, method="PUT")
+
+    @method
+    def remove_view(self, project: str, name: str) -> Call[None]:
+        return delete(path("projects", project, "views", name))
 
     @method
     def item(self, project: str, digest: str) -> Call[ItemDetailOut]:

@@ -1177,9 +1177,9 @@ def _catalogue(url: str) -> list[str]:
 
 def _with_table(sql: str) -> list[str]:
     """The lines of a CREATE statement, each with its first line, so that equal columns stay apart. A column that was
-    added later stands in the line of the one before it."""
-    head, *lines = sql.replace('"', "").splitlines()
-    rest = [column for line in lines for column in re.split(r", (?=\w+ [A-Z])", line)]
+    added later stands in the line of the one before it, with the parenthesis that ends the table."""
+    head, *lines = sql.replace('"', "").removesuffix(")").rstrip().splitlines()
+    rest = [column for line in lines for column in re.split(r", (?=\w+ [A-Z])", line) if column.strip()]
     return [head, *(f"{head} {line.strip()}" for line in rest)]
 
 

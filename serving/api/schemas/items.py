@@ -45,11 +45,6 @@ class ItemDetailOut(ItemOut):
     )
 
 
-class ItemPage(Out):
-    items: list[ItemOut]
-    next: str | None
-
-
 class NeighbourOut(Out):
     item_digest: str
     prediction_id: str

@@ -1,0 +1,259 @@
+"""Items by a query: filter, sort and first page over a million items, each indexed field with each sort.
+
+    python -m benchmarks.items                          a million items, on SQLite and PostgreSQL
+    QUICK=1 python -m benchmarks.items --only sqlite    a hundred thousand
+
+Items are loaded past the use cases, with facts and terms as the store keeps them. What is asked for is spread as in a
+project that has run for some time: cameras come and go, the older items have their truth, batches are tagged. So most
+conditions go with created_at, which is hard on whoever walks the list from its newest end.
+
+A figure is of one condition: the slowest sorts weigh in its p99 as the fastest do in its p50. Each page is read whole,
+with its 100 items and their tags, in a transaction of its own.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from sqlalchemy import Engine, insert
+
+from benchmarks.report import QUICK, Figure, at_most, publish, reading
+from loop.domain.queries import SORTS, Sort
+from loop.domain.query_text import parsed
+from loop.settings import load_settings
+from loop.store.database import SqlStore
+from loop.store.engine import engine_for
+from loop.store.schema import item_facts, item_terms, items
+from loop.wiring import administer, open_blobs
+from tests.postgres import postgres_cluster
+
+ITEMS = 100_000 if QUICK else 1_000_000
+REPEATS = 5 if QUICK else 20
+PAGE = 100
+BATCH = 20_000
+BARS = {"sqlite": 100.0, "postgresql": 50.0}  # ms
+PROJECT = "street"
+BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
+CAMERAS = 50
+LABELS = ("car", "person", "bicycle", "bus", "dog", "unicorn")
+SHARES = np.array([0.6, 0.25, 0.1, 0.04, 0.00999, 0.00001])
+SIZES = ((640, 480), (1280, 720), (1920, 1080), (4000, 3000))
+
+# By name: a query, with a place for something random: c a camera, n a number in [0, 1], d days since the beginning.
+ASKED = {
+    "everything": "",
+    "source =": "source = cam-{c}",
+    "source in": "source in (cam-{c}, cam-0)",
+    "source ^=": 'source ^= "cam-1"',
+    "group =": "group = clip-{d}",
+    "split =": "split = val",
+    "width =": "width = 4000",
+    "height >": "height > 700",
+    "created_at <": "created_at < {day}",
+    "captured_at >": "captured_at > {day}",
+    "model =": "model = model-{old}",
+    "risk >": "risk > {n}",
+    "decision =": "decision = review",
+    "stage =": "stage = audit",
+    "truth = yes": "truth = yes",
+    "missing truth": "missing truth",
+    "work =": "work = open",
+    "corrections >": "corrections > 2",
+    "failed =": "failed = yes",
+    "tag =, of the oldest": "tag = first-batch",
+    "tag =, of few": "tag = odd",
+    "label =, of many": "label = car",
+    "detection =, of few": "detection = unicorn",
+    "meta.KEY =": "meta.site = site-{c}",
+    "meta.KEY >": "meta.speed > {speed}",
+    "two fields": "source = cam-{c} and label = bus",
+    "either of two": "tag = odd or source = cam-{c}",
+    "with not": "not (truth = yes or decision = accept)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Of the items of a batch, by place. hours: since the beginning."""
+
+    numbers: NDArray[np.int64]
+    at: list[datetime]
+    camera: NDArray[np.int64]
+    risk: NDArray[np.float64]
+    luck: NDArray[np.float64]
+    size: NDArray[np.int64]
+    label: NDArray[np.int64]
+    speed: NDArray[np.int64]
+
+
+def batches() -> Iterator[Drawn]:
+    rng = np.random.default_rng(0)
+    for start in range(0, ITEMS, BATCH):
+        numbers = np.arange(start, min(start + BATCH, ITEMS))
+        count = len(numbers)
+        # Each camera sends for a tenth of the time; camera 0 all along.
+        era = (numbers / ITEMS * CAMERAS).astype(int)
+        camera = np.where(rng.uniform(size=count) < 0.3, 0, (era + rng.integers(0, 5, count)) % CAMERAS)
+        yield Drawn(
+            numbers=numbers,
+            at=[_at(number) for number in numbers],
+            camera=camera,
+            risk=rng.beta(1, 4, count),
+            luck=rng.uniform(size=count),
+            size=rng.choice(len(SIZES), count, p=[0.5, 0.3, 0.19, 0.01]),
+            label=rng.choice(len(LABELS), count, p=SHARES / SHARES.sum()),
+            speed=rng.integers(0, 200, count),
+        )
+
+
+def _at(number: int) -> datetime:
+    """They come for a hundred days."""
+    return BEGUN + timedelta(days=100 * int(number) / ITEMS)
+
+
+def _digest(number: int) -> str:
+    """As scattered as SHA-256."""
+    return f"{(int(number) * 0x9E3779B97F4A7C15 + 1) % 2**64:016x}{int(number):048x}"
+
+
+def _rows(drawn: Drawn) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    plain, facts, terms = [], [], []
+    for place, number in enumerate(drawn.numbers):
+        digest, at, luck = _digest(number), drawn.at[place], float(drawn.luck[place])
+        width, height = SIZES[drawn.size[place]]
+        camera, speed = int(drawn.camera[place]), int(drawn.speed[place])
+        meta = {"site": f"site-{camera}", "speed": str(speed)}
+        known = {
+            "project_id": PROJECT, "digest": digest, "media_type": "image/jpeg", "width": width, "height": height,
+            "created_at": at, "source": f"cam-{camera}", "group": f"clip-{number // 1000}",
+            "split": "val" if luck < 0.1 else None,
+        }  # fmt: skip
+        plain.append({**known, "meta": meta})
+        facts.append({**known, **_facts(number, at, luck, float(drawn.risk[place]))})
+        terms += _terms(number, digest, at, luck, meta, LABELS[drawn.label[place]])
+    return plain, facts, terms
+
+
+def _facts(number: int, at: datetime, luck: float, risk: float) -> dict[str, Any]:
+    """The older ones have models that are gone, and truth; what is risky goes to people."""
+    old = number < 0.4 * ITEMS
+    review = risk > 0.4
+    answered = old and review
+    return {
+        "captured_at": at - timedelta(hours=1) if luck < 0.7 else None,
+        "model_id": f"model-{number * 10 // ITEMS}",
+        "risk": risk,
+        "routed": "audit" if luck < 0.01 else "annotate" if review else "accept",
+        "truth_version": int(answered or (old and luck < 0.3)),
+        "work": None if not review else "done" if answered else "open" if luck < 0.99 else "leased",
+        "corrections": int(luck * 5) if answered else None,
+    }
+
+
+def _terms(
+    number: int, digest: str, at: datetime, luck: float, meta: dict[str, str], label: str
+) -> Iterator[dict[str, Any]]:
+    has = [("detection", label, None), ("meta.site", meta["site"], None), ("meta.speed", meta["speed"], None)]
+    has += [("shape", label, None)] if number < 0.1 * ITEMS else []
+    has += [("tag", "first-batch", None)] if number < 0.1 * ITEMS else []
+    has += [("tag", "odd", None)] if luck < 0.0001 else []
+    for field, value, _ in has:
+        yield {
+            "project_id": PROJECT, "item_digest": digest, "field": field, "value": value, "created_at": at,
+            "number": float(value) if field == "meta.speed" else None,
+        }  # fmt: skip
+
+
+def load(engine: Engine) -> None:
+    for drawn in batches():
+        with engine.begin() as connection:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA cache_size = -400000")
+            for table, rows in zip((items, item_facts, item_terms), _rows(drawn), strict=True):
+                connection.execute(insert(table), rows)
+    if engine.dialect.name == "postgresql":  # as autovacuum does by itself after some minutes
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
+
+
+def filled(text: str, rng: np.random.Generator) -> str:
+    day = BEGUN + timedelta(days=int(rng.integers(1, 99)))
+    return text.format(
+        c=rng.integers(0, CAMERAS), n=round(rng.uniform(0, 0.9), 3), d=rng.integers(0, ITEMS // 1000),
+        day=f"{day:%Y-%m-%d}", old=rng.integers(0, 10), speed=rng.integers(0, 200),
+    )  # fmt: skip
+
+
+def measured(store: SqlStore, database: str) -> list[Figure]:
+    rng = np.random.default_rng(1)
+    now = BEGUN + timedelta(days=100)
+    found: list[Figure] = []
+    for name, text in ASKED.items():
+        seconds: dict[str, list[float]] = {sort: [] for sort in SORTS}
+        busy: list[float] = []
+        for _ in range(REPEATS):
+            for sort in SORTS:
+                query = parsed(filled(text, rng))
+                started, worked = time.perf_counter(), time.thread_time()
+                with store.read() as tx:
+                    tx.item_queries.page(PROJECT, query, Sort(sort), after=None, limit=PAGE, now=now)
+                seconds[sort].append(time.perf_counter() - started)
+                busy.append(1e3 * (time.thread_time() - worked))
+        every = 1e3 * np.concatenate(list(seconds.values()))
+        slowest = max(seconds, key=lambda sort: float(np.median(seconds[sort])))
+        found.append(reading(f"{database}, {name}: p50", float(np.median(every)), "ms", len(every)))
+        if database == "sqlite":  # which works in this thread: what a busy machine does not blur
+            found.append(
+                reading(f"{database}, {name}: p99 of processor time", np.percentile(busy, 99), "ms", len(busy))
+            )
+        p99 = float(np.percentile(every, 99))
+        found.append(at_most(f"{database}, {name}: p99 ({slowest} slowest)", p99, BARS[database], "ms", len(every)))
+    return found
+
+
+@contextmanager
+def database_of(kind: str) -> Iterator[str]:
+    if kind == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="askance-items-") as folder:
+            yield f"sqlite:///{folder}/askance.db"
+    else:
+        with postgres_cluster() as cluster:
+            yield cluster.url(cluster.new_database())
+
+
+def run(kinds: Sequence[str], console: Console) -> list[Figure]:
+    found: list[Figure] = []
+    for kind in kinds:
+        with database_of(kind) as url, tempfile.TemporaryDirectory(prefix="askance-data-") as data:
+            settings = load_settings(environ={"ASKANCE_DATA_DIR": data})
+            store = SqlStore.open(url)
+            store.migrate()
+            administer(settings, store, open_blobs(settings)).create_project(PROJECT, LABELS)
+            engine = engine_for(url)
+            started = time.perf_counter()
+            load(engine)
+            engine.dispose()
+            console.print(f"{kind}: {ITEMS} items in {time.perf_counter() - started:.0f} s")
+            found += measured(store, kind)
+            store.close()
+    return found
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--only", choices=sorted(BARS))
+    chosen = options.parse_args()
+    console = Console()
+    return publish("items", run([chosen.only] if chosen.only else sorted(BARS), console), console)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,135 @@
+"""`askance items` and `askance views`: items by a query, their tags and history, queries that have a name."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.domain.errors import Invalid
+
+if TYPE_CHECKING:
+    from serving.api.schemas.item_data import ListedItemOut
+
+items_app = typer.Typer(no_args_is_help=True, help="Items by a query (docs/items.md), their tags and history.")
+app.add_typer(items_app, name="items")
+views_app = typer.Typer(no_args_is_help=True, help="Queries that have a name.")
+app.add_typer(views_app, name="views")
+
+SortOption = Annotated[
+    str | None,
+    typer.Option("--sort", help="created_at, captured_at, risk, width or height; -FIELD: the largest first."),
+]
+QueryOption = Annotated[str | None, typer.Option("--query", "-q", help="Such as 'risk > 0.5 and missing truth'.")]
+NameArgument = Annotated[str, typer.Argument(metavar="VIEW", help="Its name.")]
+
+
+@items_app.command("list")
+def items_list(
+    project: ProjectOption,
+    query: QueryOption = None,
+    sort: SortOption = None,
+    view: Annotated[str | None, typer.Option(help="The query and sort of this view.")] = None,
+    after: Annotated[str | None, typer.Option(help="Go on behind this; the list before says what.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    count: Annotated[bool, typer.Option("--count", help="Also how many there are, up to 10,000.")] = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Newest first, or as sorted."""
+    if view is not None and query is not None:
+        raise Invalid("both --view and --query are given.", hint="Give one of them.")
+    table = table_of("item", "created", "source", "size", "risk", "decision", "truth", "work", "tags")
+    with client_of(config, url) as client:
+        if view is not None:
+            saved = client.view(project, view)
+            query, sort = saved.query, sort or saved.sort
+        page = client.items(project, query or "", sort=sort, after=after, limit=limit, count=count)
+    for one in page.items:
+        table.add_row(*_row(one))
+    console.print(table, markup=False)
+    if page.count is not None:
+        console.print(f"{'more than ' if page.more else ''}{page.count} in all", markup=False)
+    if page.next is not None:
+        console.print(f"… and more: --after '{page.next}'", markup=False)
+
+
+@items_app.command("tag")
+def items_tag(
+    project: ProjectOption,
+    query: QueryOption = None,
+    item: Annotated[list[str] | None, typer.Option(help="Those with this digest; may be given several times.")] = None,
+    add: Annotated[list[str] | None, typer.Option(help="A tag; may be given several times.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="The same.")] = None,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Add and remove tags, of items by their digests or of all that meet a query."""
+    if (query is None) == (not item):
+        raise Invalid("say which items.", hint="Give --query, or --item one or more times.")
+    with client_of(config, url) as client:
+        tagged = client.tag_items(project, add=add or (), remove=remove or (), items=item or None, query=query)
+    console.print(f"{tagged} item{'' if tagged == 1 else 's'}", markup=False)
+
+
+@items_app.command("history")
+def items_history(
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="Its digest.")],
+    project: ProjectOption,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """What happened to an item, oldest first."""
+    table = table_of("at", "what", "id", "by", "more")
+    with client_of(config, url) as client:
+        for entry in client.item_history(project, item).entries:
+            more = json.dumps(entry.body, ensure_ascii=False)
+            table.add_row(entry.at.isoformat(timespec="seconds"), entry.kind, entry.id, entry.actor, more)
+    console.print(table, markup=False)
+
+
+@views_app.command("list")
+def views_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+    table = table_of("view", "query", "sort", "by")
+    with client_of(config, url) as client:
+        for view in client.views(project):
+            table.add_row(view.name, view.query, view.sort, view.actor)
+    console.print(table, markup=False)
+
+
+@views_app.command("save")
+def views_save(
+    name: NameArgument,
+    project: ProjectOption,
+    query: Annotated[str, typer.Option("--query", "-q", help="What it shows.")],
+    sort: SortOption = None,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Over one of this name."""
+    with client_of(config, url) as client:
+        view = client.save_view(project, name, query, sort)
+    console.print(f"{view.name}: {view.query or 'all'}, by {view.sort}", markup=False)
+
+
+@views_app.command("remove")
+def views_remove(
+    name: NameArgument, project: ProjectOption, url: UrlOption = None, config: ConfigOption = None
+) -> None:
+    with client_of(config, url) as client:
+        client.remove_view(project, name)
+    console.print(f"{name} is gone", markup=False)
+
+
+def _row(item: "ListedItemOut") -> tuple[str, ...]:
+    return (
+        item.digest,
+        item.created_at.isoformat(timespec="minutes"),
+        item.source,
+        f"{item.width}×{item.height}",
+        "" if item.risk is None else f"{item.risk:.3f}",
+        item.decision or "",
+        "" if not item.truth_version else str(item.truth_version),
+        item.work or "",
+        ", ".join(item.tags),
+    )

@@ -1,0 +1,105 @@
+"""Items as data: lists by a query, tags, saved views, what happened to an item."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from loop.domain.access import Permission, Token, may
+from loop.domain.errors import Invalid
+from loop.domain.queries import ListedItem
+from loop.items import MOST_COUNTED
+from serving.api.auth import Operator, Reader, Wired
+from serving.api.presenters import is_blind, item_fields
+from serving.api.schemas.item_data import (
+    HistoryEntryOut,
+    ItemHistoryOut,
+    ItemPage,
+    ListedItemOut,
+    TaggedOut,
+    TagsIn,
+    ViewIn,
+    ViewOut,
+    ViewsOut,
+)
+
+router = APIRouter(prefix="/v1/projects/{project_id}", tags=["items"])
+
+
+@router.get("/items")
+def list_items(
+    project_id: str,
+    token: Reader,
+    wired: Wired,
+    q: Annotated[str, Query(description="in the query language (docs/items.md); all where it is empty")] = "",
+    sort: Annotated[
+        str | None,
+        Query(description="created_at, captured_at, risk, width or height; -FIELD: the largest first. -created_at"),
+    ] = None,
+    after: Annotated[str | None, Query(description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    count: Annotated[bool, Query(description="also count them, up to 10,000")] = False,
+) -> ItemPage:
+    """Those that meet a query, newest first or as sorted. What tells audits and golden items cannot be asked for by
+    reviewers."""
+    page = wired.item_data.page(token, project_id, query=q, sort=sort, after=after, limit=limit, count=count)
+    counted = page.count
+    return ItemPage(
+        items=[_listed_out(one, token) for one in page.items],
+        next=page.next,
+        count=None if counted is None else min(counted, MOST_COUNTED),
+        more=counted is not None and counted > MOST_COUNTED,
+    )
+
+
+@router.post("/items/tags")
+def tag_items(project_id: str, body: TagsIn, token: Operator, wired: Wired) -> TaggedOut:
+    """Add and remove tags of items by their digests, or of those that meet a query."""
+    if (body.items is None) == (body.query is None):
+        raise Invalid("say which items: `items` or `query`.", hint='Give one of the two; query "" is all items.')
+    if body.items is not None:
+        done = wired.item_data.tag(token, project_id, body.items, add=body.add, remove=body.remove)
+    else:
+        done = wired.item_data.tag_where(
+            token, project_id, body.query or "", add=body.add, remove=body.remove, after=body.after
+        )
+    return TaggedOut.model_validate(done)
+
+
+@router.get("/items/{digest}/history")
+def item_history(project_id: str, digest: str, token: Operator, wired: Wired) -> ItemHistoryOut:
+    """Predictions, tasks, answers, ground truths, snapshots and events of an item, oldest first."""
+    entries = wired.item_data.history(token, project_id, digest)
+    return ItemHistoryOut(entries=[HistoryEntryOut.model_validate(entry) for entry in entries])
+
+
+@router.get("/views")
+def list_views(project_id: str, token: Operator, wired: Wired) -> ViewsOut:
+    return ViewsOut(views=[ViewOut.model_validate(view) for view in wired.item_data.views(token, project_id)])
+
+
+@router.get("/views/{name}")
+def get_view(project_id: str, name: str, token: Operator, wired: Wired) -> ViewOut:
+    return ViewOut.model_validate(wired.item_data.view(token, project_id, name))
+
+
+@router.put("/views/{name}")
+def save_view(project_id: str, name: str, body: ViewIn, token: Operator, wired: Wired) -> ViewOut:
+    """Keep a query and its sort under a name, over what was kept under it."""
+    return ViewOut.model_validate(wired.item_data.save_view(token, project_id, name, body.query, body.sort))
+
+
+@router.delete("/views/{name}", status_code=204)
+def remove_view(project_id: str, name: str, token: Operator, wired: Wired) -> Response:
+    wired.item_data.remove_view(token, project_id, name)
+    return Response(status_code=204)
+
+
+def _listed_out(listed: ListedItem, token: Token) -> ListedItemOut:
+    fields = item_fields(listed.item, blind=is_blind(token)) | {"captured_at": listed.captured_at}
+    sees_model, sees_work = may(token, Permission.PREDICT), may(token, Permission.OPERATE)
+    fields |= {name: getattr(listed, name) if sees_model else None for name in ("model_id", "risk", "truth_version")}
+    fields |= {name: getattr(listed, name) if sees_work else None for name in ("work", "corrections")}
+    decision = None if listed.routed is None else "accept" if listed.routed == "accept" else "review"
+    fields["decision"] = decision if sees_model else None
+    fields["tags"] = list(listed.tags) if sees_work else []
+    return ListedItemOut.model_validate(fields)

@@ -1,0 +1,70 @@
+"""Items as data: lists by a query, tags, views, history."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from serving.api.schemas.items import ItemOut
+from serving.api.schemas.wire import In, Out
+
+
+class ListedItemOut(ItemOut):
+    captured_at: datetime | None
+    tags: list[str] = Field(description="empty for all but operators, as work and corrections are null")
+    model_id: str | None = Field(description="of the newest prediction; null for reviewers, as the three behind it")
+    risk: float | None
+    decision: str | None = Field(description="accept or review")
+    truth_version: int | None = Field(description="0 without ground truth")
+    work: str | None = Field(description="open, leased or done; null without tasks")
+    corrections: int | None = Field(description="that people made to what was predicted")
+
+
+class ItemPage(Out):
+    items: list[ListedItemOut]
+    next: str | None = Field(description="`after` of the next page, with the same sort")
+    count: int | None = Field(description="of all that meet the query, where asked for; at most 10,000")
+    more: bool = Field(description="there are more than count")
+
+
+class TagsIn(In):
+    """Either `items` or `query`."""
+
+    add: list[str] = Field(default=[], max_length=20)
+    remove: list[str] = Field(default=[], max_length=20)
+    items: list[str] | None = Field(default=None, max_length=10_000, description="digests")
+    query: str | None = Field(default=None, description="those that meet it, 10,000 in a call")
+    after: str | None = Field(default=None, description="`next` of the call before, of the same query")
+
+
+class TaggedOut(Out):
+    items: int = Field(description="how many this call was about")
+    next: str | None = Field(description="`after` of the next call; null where all are done")
+
+
+class ViewIn(In):
+    query: str
+    sort: str | None = None
+
+
+class ViewOut(Out):
+    name: str
+    query: str
+    sort: str
+    actor: str
+    updated_at: datetime
+
+
+class ViewsOut(Out):
+    views: list[ViewOut]
+
+
+class HistoryEntryOut(Out):
+    at: datetime
+    kind: str = Field(description="item, prediction, task, submission, truth, snapshot or event")
+    id: str
+    actor: str
+    body: dict[str, object]
+
+
+class ItemHistoryOut(Out):
+    entries: list[HistoryEntryOut]

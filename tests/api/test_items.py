@@ -1,0 +1,182 @@
+"""Items as data over HTTP: lists by a query, tags, saved views, history, and who may ask for what."""
+
+import pytest
+
+from loop.domain.queries import FIELDS, Permission
+from tests.api.conftest import picture
+from tests.api.test_access import problem
+
+ITEMS = "/v1/projects/shapes/items"
+VIEWS = "/v1/projects/shapes/views"
+
+
+@pytest.fixture
+def digests(service) -> list[str]:
+    """Of five predicted images, oldest first."""
+    sources = ["cam-1", "cam-2", "cam-1", "", "cam-3"]
+    return [
+        service.predict(picture(seed), params={"source": source}).json()["item_digest"]
+        for seed, source in enumerate(sources)
+    ]
+
+
+def listed(service, q: str = "", role: str = "operator", **params) -> list[str]:
+    answer = service.call("GET", ITEMS, role, params={"q": q, **params})
+    assert answer.status_code == 200, answer.text
+    return [item["digest"] for item in answer.json()["items"]]
+
+
+def test_items_are_listed_by_a_query(service, digests):
+    assert listed(service) == digests[::-1]
+    assert listed(service, "source ^= cam and source != cam-2") == [digests[4], digests[2], digests[0]]
+    assert listed(service, "decision = review and created_at > 1h ago", sort="created_at") == digests
+    assert listed(service, "has truth") == []
+    assert listed(service, "work = open") == digests[::-1]
+
+
+def test_pages_are_followed_by_next(service, digests):
+    """With the sort that the first page had; the count is of all."""
+    found, after = [], None
+    while True:
+        params = {"sort": "-risk", "limit": 2, "count": True} | ({"after": after} if after else {})
+        page = service.call("GET", ITEMS, params=params).json()
+        assert (page["count"], page["more"]) == (5, False)
+        found += [item["digest"] for item in page["items"]]
+        after = page["next"]
+        if after is None:
+            break
+    assert sorted(found) == sorted(digests)
+    risks = {item["digest"]: item["risk"] for item in service.call("GET", ITEMS).json()["items"]}
+    assert [risks[one] for one in found] == sorted(risks.values(), reverse=True)
+
+
+def test_what_cannot_be_read_is_answered_with_where_and_what_instead(service):
+    answer = problem(service.call("GET", ITEMS, params={"q": "sorce = a"}), 422, "bad-query")
+    assert answer["ids"]["position"] == 0
+    assert answer["ids"]["near"] == ["source"]
+    problem(service.call("GET", ITEMS, params={"sort": "name"}), 422, "invalid")
+    problem(service.call("GET", ITEMS, params={"after": "x"}), 422, "invalid")
+    problem(service.call("GET", ITEMS, params={"q": "source = '\x00'"}), 422, "invalid")
+    assert listed(service, 'source = "\'; DROP TABLE items; --"') == []
+
+
+@pytest.mark.parametrize("field", [field for field in FIELDS.values() if field.needs is not Permission.READ])
+def test_nobody_asks_for_what_their_role_may_not_know(service, digests, field):
+    """In no place of a query: the list would tell it."""
+    value = field.options[0] if field.options else {"risk": "0.5", "corrections": "1"}.get(field.name, "yes")
+    text = f"source = cam-1 or not ({field.name} = {value})"
+    allowed = {"reviewer"} if field.needs is Permission.PREDICT else {"reviewer", "producer"}
+    for role in ("reviewer", "producer", "operator"):
+        answer = service.call("GET", ITEMS, role, params={"q": text})
+        if role in allowed:
+            assert problem(answer, 403, "forbidden")["ids"]["field"] == field.name
+        else:
+            assert answer.status_code == 200, (role, answer.text)
+
+
+def test_a_reviewer_is_told_nothing_of_predictions_work_or_tags(service, digests):
+    """All items look alike; nor can they be sorted by risk."""
+    service.call("POST", f"{ITEMS}/tags", json={"items": digests[:1], "add": ["gold"]})
+    items = service.call("GET", ITEMS, "reviewer").json()["items"]
+    hidden = ("model_id", "risk", "decision", "truth_version", "work", "corrections", "split")
+    assert {item[name] for item in items for name in hidden} == {None}
+    assert {tag for item in items for tag in item["tags"]} == set()
+    problem(service.call("GET", ITEMS, "reviewer", params={"sort": "risk"}), 403, "forbidden")
+    producers = service.call("GET", ITEMS, "producer").json()["items"]
+    assert {item["decision"] for item in producers} == {"review"}
+    assert {item["work"] for item in producers} == {None}
+
+
+def test_tags_are_added_and_removed(service, digests):
+    """By digests or by a query; items may be asked for by them at once."""
+    done = service.call("POST", f"{ITEMS}/tags", json={"items": digests[:2], "add": ["a", "b c"]}).json()
+    assert done == {"items": 2, "next": None}
+    assert listed(service, "tag = a") == digests[1::-1]
+    done = service.call("POST", f"{ITEMS}/tags", json={"query": "tag = a", "add": ["d"], "remove": ["a"]}).json()
+    assert done["items"] == 2
+    assert listed(service, "tag = a") == []
+    assert listed(service, "tag = d and tag = 'b c'") == digests[1::-1]
+    events = service.call("GET", "/v1/projects/shapes/events").json()["events"]
+    assert [event["body"].get("query") for event in events if event["kind"] == "items.tagged"] == [None, "tag = a"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"add": ["a"]},
+        {"items": [], "query": "", "add": ["a"]},
+        {"query": ""},
+        {"query": "", "add": ["a,b"]},
+        {"query": "nonsense", "add": ["a"]},
+        {"items": ["x"] * 10_001, "add": ["a"]},
+    ],
+)
+def test_tags_that_cannot_be_are_refused(service, body):
+    assert service.call("POST", f"{ITEMS}/tags", json=body).status_code == 422
+
+
+def test_tagging_an_item_that_is_not_there_changes_nothing(service, digests):
+    problem(service.call("POST", f"{ITEMS}/tags", json={"items": [digests[0], "x"], "add": ["a"]}), 404, "not-found")
+    assert listed(service, "has tag") == []
+
+
+def test_an_item_has_a_limited_number_of_tags(service, digests):
+    for start in range(0, 100, 20):
+        add = [f"t{number}" for number in range(start, start + 20)]
+        assert service.call("POST", f"{ITEMS}/tags", json={"items": digests[:1], "add": add}).status_code == 200
+    assert service.call("POST", f"{ITEMS}/tags", json={"items": digests[:1], "add": ["one more"]}).status_code == 422
+    assert listed(service, "tag = 'one more'") == []
+
+
+def test_views_are_saved_listed_and_removed(service):
+    """The query is kept as it is understood; one that cannot be read is refused."""
+    saved = service.call("PUT", f"{VIEWS}/To do", json={"query": "missing truth AND risk>.5", "sort": "-risk"})
+    assert saved.json()["query"] == "missing truth and risk > 0.5"
+    assert service.call("GET", f"{VIEWS}/To do").json() == saved.json()
+    problem(service.call("PUT", f"{VIEWS}/x", json={"query": "sorce = 1"}), 422, "bad-query")
+    problem(service.call("PUT", f"{VIEWS}/x,y", json={"query": ""}), 422, "invalid")
+    problem(service.call("GET", VIEWS, "reviewer"), 403, "forbidden")
+    assert [view["name"] for view in service.call("GET", VIEWS).json()["views"]] == ["To do"]
+    assert service.call("DELETE", f"{VIEWS}/To do").status_code == 204
+    problem(service.call("DELETE", f"{VIEWS}/To do"), 404, "not-found")
+    problem(service.call("GET", f"{VIEWS}/To do"), 404, "not-found")
+
+
+def test_an_items_history_says_what_happened(service, digests):
+    """From the image to the truth; for operators alone."""
+    task = service.call("POST", "/v1/projects/shapes/tasks/lease", "reviewer", json={"count": 1}).json()["tasks"][0]
+    answer = {"epoch": task["epoch"], "shapes": []}
+    assert service.call("POST", f"/v1/tasks/{task['id']}/submit", "reviewer", json=answer).status_code == 200
+    path = f"{ITEMS}/{task['item_digest']}/history"
+    entries = service.call("GET", path).json()["entries"]
+    assert [entry["at"] for entry in entries] == sorted(entry["at"] for entry in entries)
+    kinds = [entry["kind"] for entry in entries if entry["kind"] != "event"]
+    assert kinds == ["item", "prediction", "task", "submission", "truth"]
+    assert "task.submitted" in [entry["body"].get("event") for entry in entries]
+    for role in ("reviewer", "producer"):
+        problem(service.call("GET", path, role), 403, "forbidden")
+    problem(service.call("GET", f"{ITEMS}/{'0' * 64}/history"), 404, "not-found")
+    assert listed(service, "truth = yes and work = done and has corrections") == [task["item_digest"]]
+
+
+def test_a_history_names_the_snapshots_that_hold_the_item(service, digests):
+    """By the manifests of the cycles that there were; one whose manifest is gone is left out."""
+    from tests.contract.records import a_cycle
+
+    store, blobs = service.services.store, service.services.blobs
+    manifest = f'{{"entries":[{{"digest":"{digests[0]}","height":1}}]}}'.encode()
+    now = service.services.clock()
+    with store.begin() as tx:
+        cycle = a_cycle(project_id="shapes", at=now)
+        tx.cycles.add(cycle)
+        object.__setattr__(cycle, "snapshot_digest", blobs.put(manifest))
+        tx.cycles.save(cycle)
+    held = [
+        [entry["id"] for entry in service.call("GET", f"{ITEMS}/{one}/history").json()["entries"]
+         if entry["kind"] == "snapshot"]
+        for one in digests[:2]
+    ]  # fmt: skip
+    assert held == [[cycle.snapshot_digest], []]
+    blobs.remove(cycle.snapshot_digest)
+    kinds = [entry["kind"] for entry in service.call("GET", f"{ITEMS}/{digests[0]}/history").json()["entries"]]
+    assert "snapshot" not in kinds

@@ -1,0 +1,410 @@
+"""Items by a query: what the databases answer is what the query means, in the order that the sort means."""
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from loop.domain.efforts import Effort
+from loop.domain.errors import NotFound
+from loop.domain.golden import GoldenItem
+from loop.domain.item import Item, Split
+from loop.domain.lot import Lot, LotState
+from loop.domain.prediction import Detection
+from loop.domain.queries import EVERYTHING, SORTS, Place, Query, Sort, View
+from loop.domain.query_text import parsed
+from loop.domain.review import Task, TaskState
+from loop.domain.stage import Stage
+from loop.domain.truth import Shape
+from loop.domain.workflow import LotRules
+from loop.store import item_queries
+from loop.store.database import SqlStore
+from loop.store.engine import engine_for
+from tests.contract.records import (
+    PROJECT,
+    a_model,
+    a_prediction,
+    a_project,
+    a_submission,
+    a_task,
+    a_truth,
+    an_event,
+    digest,
+    furnish,
+)
+from tests.item_queries import KEYS, MODELS, NOW, WORDS, Known, in_order, queries
+
+BOX = (0.0, 0.0, 1.0, 1.0)
+LABELS = ("cam", "Cam", "seven")
+OTHER = "other"
+CAPTURED = {
+    "2026-05-30": datetime(2026, 5, 30, tzinfo=UTC),
+    "2026-06-01T12:00:00+02:00": datetime(2026, 6, 1, 10, tzinfo=UTC),
+}
+
+
+class Fill:
+    """Writes items and all that is said of them through the store, in many transactions, and knows what it comes to."""
+
+    def __init__(self, store: SqlStore, seed: int, count: int = 40) -> None:
+        self.store = store
+        self.rng = random.Random(seed)
+        self.number = 0
+        self._ended: Task | None = None
+        self._newest: dict[str, tuple[datetime, str]] = {}
+        self.items = [self._item(number) for number in range(count)]
+        self.known = {item.digest: self._known(item) for item in self.items}
+
+    def write(self) -> list[Known]:
+        with self.store.begin() as tx:
+            tx.projects.add(a_project())
+            tx.projects.add(a_project(OTHER))
+            tx.models.add(a_model(0))
+            tx.models.add(a_model(1))
+            tx.items.add_all([*self.items[::2], replace(self.items[0], source="ignored", meta={"k": "ignored"})])
+            # Of another project, with the same digests: never to be seen.
+            tx.items.add_all([replace(item, project_id=OTHER) for item in self.items])
+            lot = Lot(
+                id="lot_1", project_id=PROJECT, source="", state=LotState.OPEN, rules=LotRules(), items=1, opened_at=NOW
+            )
+            tx.lots.add(lot)
+        for item in self.items[1::2]:
+            with self.store.begin() as tx:
+                assert tx.items.add(item)
+                assert not tx.items.add(replace(item, meta={"k": "ignored"}))
+        order = [step for step in range(4) for _ in self.items]
+        self.rng.shuffle(order)
+        for step in order:
+            self._step(step, self.rng.choice(self.items))
+        return list(self.known.values())
+
+    def _step(self, step: int, item: Item) -> None:
+        self.number += 1
+        with self.store.begin() as tx:
+            (self._predict, self._work, self._settle, self._mark)[step](tx, item)
+        if self._ended is not None:  # apart from its making, for each of the two to be what changes the facts
+            with self.store.begin() as tx:
+                tx.tasks.save(self._ended)
+            self._ended = None
+
+    def _item(self, number: int) -> Item:
+        rng = self.rng
+        meta = {key: rng.choice([*WORDS, "5", "-1.5e0", "1e999", "x" * 300]) for key in KEYS if rng.random() < 0.4}
+        if rng.random() < 0.5:
+            meta["captured_at"] = rng.choice([*CAPTURED, "then", "0001-01-01T00:00+05:00"])
+        return Item(
+            project_id=PROJECT,
+            digest=digest(number),
+            media_type=rng.choice(["image/png", "image/jpeg"]),
+            width=rng.choice([1, 640, 641]),
+            height=rng.choice([1, 640]),
+            created_at=NOW + timedelta(days=rng.randrange(-4, 4)),
+            source=rng.choice([*WORDS, "a" * 300]),
+            group=rng.choice(["", "clip/7"]),
+            split=rng.choice([None, *Split]),
+            meta=meta,
+        )
+
+    def _known(self, item: Item) -> Known:
+        return Known(
+            digest=item.digest,
+            created_at=item.created_at,
+            width=item.width,
+            height=item.height,
+            source=item.source[:200],
+            group=item.group,
+            media_type=item.media_type,
+            split=item.split,
+            captured_at=CAPTURED.get(item.meta.get("captured_at", "")),
+            meta={key: value[:200] for key, value in item.meta.items()},
+        )
+
+    def _say(self, item: Item, **changes: object) -> None:
+        self.known[item.digest] = replace(self.known[item.digest], **changes)
+
+    def _predict(self, tx, item: Item) -> None:
+        model, stage = self.rng.randrange(2), self.rng.choice([None, Stage.ANNOTATE, Stage.AUDIT])
+        at = NOW + timedelta(hours=self.rng.randrange(3))
+        made = a_prediction(self.number, model=model, stage=stage, at=at)
+        labels = frozenset(self.rng.choices(LABELS, k=self.rng.randrange(3)))
+        risk = self.rng.choice([0.0, 0.25, 1 / 3, 1.0])
+        made = replace(
+            made,
+            item_digest=item.digest,
+            detections=tuple(Detection(label, 0.5, BOX) for label in sorted(labels) * 2),
+            decision=replace(made.decision, risk=risk),
+        )
+        tx.predictions.add(made)
+        if (at, made.id) > self._newest.get(item.digest, (NOW - timedelta(days=9), "")):
+            self._newest[item.digest] = (at, made.id)
+            self._say(
+                item,
+                model=made.model_id,
+                risk=risk,
+                routed="accept" if stage is None else stage.value,
+                detections=labels,
+            )
+
+    def _work(self, tx, item: Item) -> None:
+        stage = self.rng.choice([Stage.ANNOTATE, Stage.GOLDEN])
+        task = replace(a_task(self.number, stage=stage), item_digest=item.digest)
+        tx.tasks.add_all([task])
+        state = self.rng.choice(list(TaskState))
+        if state is not TaskState.OPEN:
+            task = replace(task, epoch=1, state=state, owner="tok_1")
+            if state is TaskState.LEASED:
+                task = replace(task, expires_at=NOW)
+            self._ended = task
+        if stage is Stage.GOLDEN:
+            return
+        rank = {None: 0, "done": 1, "leased": 2, "open": 3}
+        word = "done" if state is TaskState.SKIPPED else state.value
+        self._say(item, work=max(self.known[item.digest].work, word, key=rank.__getitem__))
+        if self.rng.random() < 0.5:
+            tx.lots.put("lot_1", {task.id: item.digest})
+            self._say(item, lot="lot_1")
+        if state is TaskState.DONE:
+            self._submit(tx, item, task)
+
+    def _submit(self, tx, item: Item, task: Task) -> None:
+        at = NOW + timedelta(seconds=self.number)
+        corrections, settles = self.rng.choice([None, 0, 3]), self.rng.random() < 0.7
+        submission = replace(a_submission(task, self.number, at=at), settles=False)
+        tx.submissions.add(submission)
+        tx.efforts.add(
+            Effort(
+                submission_id=submission.id,
+                project_id=PROJECT,
+                item_digest=item.digest,
+                task_id=task.id,
+                work_id=task.work_id,
+                round=0,
+                reviewer="tok_1",
+                source="",
+                stage=task.stage,
+                outcome=submission.outcome,
+                labels={},
+                corrections=corrections,
+                seconds=1.0,
+                active_seconds=None,
+                proposal_shown=None,
+                created_at=at,
+            )
+        )
+        if settles:
+            tx.submissions.settle(submission.id, settles=True)
+            if corrections is not None:
+                self._say(item, corrections=corrections)
+
+    def _settle(self, tx, item: Item) -> None:
+        labels = frozenset(self.rng.choices(LABELS, k=self.rng.randrange(3)))
+        version = self.known[item.digest].truth + 1
+        truth = replace(a_truth(version), item_digest=item.digest, shapes=tuple(Shape(one, BOX) for one in labels))
+        (tx.truths.add if self.rng.random() < 0.5 else lambda one: tx.truths.add_all([one]))(truth)
+        self._say(item, truth=version, shapes=labels)
+
+    def _mark(self, tx, item: Item) -> None:
+        what = self.rng.randrange(4)
+        if what == 0:
+            tx.golden.save(
+                GoldenItem(
+                    project_id=PROJECT, item_digest=item.digest, version=1, shapes=(), added_by="x", added_at=NOW
+                )
+            )
+            self._say(item, golden=True)
+        elif what == 1 and self.known[item.digest].golden:
+            tx.golden.remove(PROJECT, item.digest)
+            self._say(item, golden=False)
+        elif what == 2:
+            tx.items.set_split(PROJECT, item.digest, Split.VAL, "clip/9")
+            self._say(item, split="val", group="clip/9")
+        else:
+            add, remove = self.rng.sample(["cam", "a b", "é"], 2)
+            assert tx.item_queries.tag(PROJECT, [item.digest, "no such"], add=[add], remove=[remove]) == 1
+            self._say(item, tags=self.known[item.digest].tags - {remove} | {add})
+
+
+@pytest.fixture
+def filled(store: SqlStore) -> tuple[SqlStore, list[Known]]:
+    return store, Fill(store, seed=1).write()
+
+
+def pages(store: SqlStore, query: Query, sort: Sort, limit: int) -> Iterator[list[str]]:
+    after: Place | None = None
+    while True:
+        with store.read() as tx:
+            places = tx.item_queries.places(PROJECT, query, sort, after=after, limit=limit, now=NOW)
+        yield [place.digest for place in places]
+        if len(places) < limit:
+            return
+        after = places[-1]
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    query=queries,
+    sort=st.builds(Sort, st.sampled_from(SORTS), st.booleans()),
+    limit=st.sampled_from([1, 7, 100]),
+    few=st.sampled_from([0, 5, 5_000]),
+)
+def test_a_query_finds_what_it_means_in_order(
+    filled: tuple[SqlStore, list[Known]], query: Query, sort: Sort, limit: int, few: int
+) -> None:
+    """Whichever way it is read: gathered, or along an index; pages together are the list, and the count its length."""
+    store, known = filled
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(item_queries, "FEW", few)
+        expected = in_order(query, sort, known)
+        assert [one for page in pages(store, query, sort, limit) for one in page] == expected
+        with store.read() as tx:
+            assert tx.item_queries.count(PROJECT, query, now=NOW, at_most=10) == min(len(expected), 10)
+            page = tx.item_queries.page(PROJECT, query, sort, after=None, limit=limit, now=NOW)
+        assert [one.item.digest for one in page] == expected[:limit]
+
+
+def test_a_listed_item_tells_its_facts(filled: tuple[SqlStore, list[Known]]) -> None:
+    store, known = filled
+    with store.read() as tx:
+        page = tx.item_queries.page(PROJECT, EVERYTHING, Sort(), after=None, limit=100, now=NOW)
+        assert all(one.item == tx.items.get(PROJECT, one.item.digest) for one in page)
+    told = {
+        one.item.digest: (set(one.tags), one.captured_at, one.model_id, one.risk, one.routed, one.truth_version,
+                          one.work, one.corrections)
+        for one in page
+    }  # fmt: skip
+    assert told == {
+        one.digest: (one.tags, one.captured_at, one.model, one.risk, one.routed, one.truth, one.work, one.corrections)
+        for one in known
+    }
+    assert {one.model for one in known} >= set(MODELS)
+
+
+def _kept(url: str) -> list[str]:
+    engine = engine_for(url)
+    with engine.connect() as connection:
+        rows = [
+            json.dumps(list(row), default=str)
+            for query in (
+                "SELECT * FROM item_facts",
+                "SELECT * FROM item_terms WHERE field <> 'tag'",
+                "SELECT sequence, item_digest FROM events",
+            )
+            for row in connection.exec_driver_sql(query)
+        ]
+    engine.dispose()
+    return sorted(rows)
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_what_the_store_keeps_is_what_the_migration_makes_of_the_tables(url: str, store: SqlStore, seed: int) -> None:
+    """Facts and terms repeat other tables: made anew of those they are the same."""
+    Fill(store, seed).write()
+    with store.begin() as tx:
+        tx.items.add(replace(an_odd_item(), project_id=PROJECT))
+        tx.groups.keep_together(PROJECT, [digest(0)], "a" * 300)
+        for body in ({"item_digest": digest(0)}, {"item_digest": None}, {"list": [1]}):
+            tx.events.add(replace(an_event(), body=body))
+    kept = _kept(url)
+    store.close()
+    engine = engine_for(url)
+    with engine.begin() as connection:
+        for statement in (
+            "DROP INDEX ix_events_of_item", "ALTER TABLE events DROP COLUMN item_digest", "DROP TABLE item_views",
+            "DROP TABLE item_terms", "DROP TABLE item_facts", "UPDATE alembic_version SET version_num = '0016'",
+        ):  # fmt: skip
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    again = SqlStore.open(url)
+    again.migrate()
+    assert again.check() == []
+    again.close()
+    assert _kept(url) == kept
+
+
+def an_odd_item() -> Item:
+    meta = {"nul\x00": "x", "k": "\x00", "lone": "\ud800", "long" * 50: "x", "captured_at": "2026-01-01T00:00:00.5Z"}
+    return Item(
+        project_id=PROJECT, digest="f" * 64, media_type="image/png", width=1, height=1, created_at=NOW, meta=meta
+    )
+
+
+def test_a_page_goes_on_where_it_ended_whatever_comes_meanwhile(store: SqlStore) -> None:
+    """Items that are new, or sorted elsewhere by now, neither shift nor repeat those that have not changed."""
+    Fill(store, seed=4).write()
+    sort = Sort("risk", descending=False)
+    with store.read() as tx:
+        every = tx.item_queries.places(PROJECT, EVERYTHING, sort, after=None, limit=100, now=NOW)
+        first = tx.item_queries.places(PROJECT, EVERYTHING, sort, after=None, limit=3, now=NOW)
+    with store.begin() as tx:
+        moved = replace(a_prediction(9_999, at=NOW + timedelta(days=1)), item_digest=first[-1].digest)
+        tx.predictions.add(replace(moved, decision=replace(moved.decision, risk=0.99)))
+    with store.read() as tx:
+        rest = tx.item_queries.places(PROJECT, EVERYTHING, sort, after=first[-1], limit=100, now=NOW)
+    assert [one for one in rest if one.digest != first[-1].digest] == every[3:]
+
+
+def test_a_pages_statement_walks_an_index(url: str, store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A common condition and any sort: no sorting of what could be read in order (SQLite; PostgreSQL decides by its
+    statistics)."""
+    if not url.startswith("sqlite"):
+        pytest.skip("the plan is chosen by statistics there")
+    Fill(store, seed=5).write()
+    monkeypatch.setattr(item_queries, "FEW", -1)
+    seen: list[str] = []
+    engine = store._engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *given: seen.append((given[2], given[3])))
+    asked = ["source = cam", "truth = yes", "risk > 0.1", "tag = cam", "label = seven", "meta.k = cam", "width = 640"]
+    for text in asked:
+        for sort in SORTS:
+            seen.clear()
+            list(pages(store, parsed(text), Sort(sort), 5))
+            plans = [_plan(engine, *one) for one in list(seen) if "ORDER BY" in one[0]]
+            assert plans, text
+            assert not any("TEMP B-TREE FOR ORDER BY" in plan for plan in plans), (text, sort, plans)
+
+
+def _plan(engine: sa.Engine, statement: str, given: tuple) -> str:
+    with engine.connect() as connection:
+        return "\n".join(str(row) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given))
+
+
+def test_views_are_kept_by_name(store: SqlStore) -> None:
+    furnish(store)
+    view = View(project_id=PROJECT, name="To do", query="missing truth", sort="-risk", actor="x", updated_at=NOW)
+    with store.begin() as tx:
+        tx.views.save(view)
+        tx.views.save(replace(view, name="A"))
+        tx.views.save(replace(view, sort="width"))
+    with store.read() as tx:
+        assert tx.views.get(PROJECT, "To do").sort == "width"
+        assert [one.name for one in tx.views.all(PROJECT)] == ["A", "To do"]
+    with store.begin() as tx:
+        tx.views.remove(PROJECT, "A")
+    with pytest.raises(NotFound), store.begin() as tx:
+        tx.views.remove(PROJECT, "A")
+
+
+def test_an_items_history_is_in_the_order_of_time(filled: tuple[SqlStore, list[Known]]) -> None:
+    store, known = filled
+    busiest = max(known, key=lambda one: one.truth)
+    with store.begin() as tx:
+        tx.events.add(replace(an_event(), body={"item_digest": busiest.digest, "x": 1}, at=NOW))
+        tx.events.add(replace(an_event(), body={"item_digest": "other"}, at=NOW))
+    with store.read() as tx:
+        history = tx.item_histories.of(PROJECT, busiest.digest, most=500)
+        shortened = tx.item_histories.of(PROJECT, busiest.digest, most=1)
+        submitted = tx.submissions.of_item(PROJECT, busiest.digest)
+        with pytest.raises(NotFound):
+            tx.item_histories.of(PROJECT, "no such", most=1)
+    assert [one.at for one in history] == sorted(one.at for one in history)
+    assert [one.body["x"] for one in history if one.kind == "event"] == [1]
+    assert [one.id for one in history if one.kind == "truth"] == [str(n + 1) for n in range(busiest.truth)]
+    assert [one.id for one in history if one.kind == "submission"] == [one.id for one in submitted]
+    assert [one.id for one in shortened if one.kind == "truth"] == [str(busiest.truth)]
+    assert {type(one.body) for one in history} == {dict}
