@@ -1,6 +1,6 @@
 """Items: the images of a project, by digest."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, and_, select, update
@@ -48,6 +48,15 @@ class SqlItems:
     def get(self, project_id: str, digest: str) -> Item:
         """Raises NotFound."""
         return Item(**one(self._connection, items, "item", project_id=project_id, digest=digest)._mapping)
+
+    def of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, Item]:
+        found: dict[str, Item] = {}
+        for part in in_parts(digests):
+            rows = self._connection.execute(
+                select(items).where(items.c.project_id == project_id, items.c.digest.in_(part))
+            )
+            found |= {row.digest: Item(**row._mapping) for row in rows}
+        return found
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Item]:
         rows = newest_first(

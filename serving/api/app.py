@@ -17,6 +17,7 @@ from serving.api import (
     drift,
     duplicates,
     errors,
+    exchange,
     functions,
     golden,
     groups,
@@ -81,7 +82,8 @@ def create_app(services: Services) -> FastAPI:
     for module in (
         # work before items: /items/ambiguous is no digest.
         predictions, tasks, work, items, objects, duplicates, projects, recipes, models, annotations, selections, drift,
-        maps, people, golden, groups, lots, comments, webhooks, functions, health,
+        maps, people, golden, groups, lots, comments, webhooks, functions, exchange,
+        health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():
