@@ -23,6 +23,7 @@ from loop.domain.truth import Geometry, GroundTruth, Link, Shape, drawn
 from loop.exchange import importer
 from loop.exchange.coco import read_coco
 from loop.exchange.exporter import ExportReport, export_dataset
+from loop.exchange.formats import FORMATS
 from loop.exchange.importer import ImportReport, import_dataset
 from loop.exchange.reading import ReadBox, Remark
 from loop.exchange.voc import read_voc
@@ -670,7 +671,7 @@ def full(world: World, tmp_path: Path) -> None:
     world.load(folder, "voc", group_by=lambda image: f"clip {image.path.stem}")
 
 
-@pytest.mark.parametrize("layout", ["coco", "yolo"])
+@pytest.mark.parametrize("layout", [layout.value for layout in FORMATS])
 def test_what_is_exported_comes_back(world, tmp_path, layout):
     """Importing an export gives the same images, boxes, splits and labels, and exporting that the same again."""
     full(world, tmp_path)
@@ -689,7 +690,7 @@ def test_what_is_exported_comes_back(world, tmp_path, layout):
     assert (back.imported, back.skipped, back.repaired) == (6, (), ())
     assert world.contents("back") == world.contents("p")
     assert world.labels("back") == world.labels("p")
-    if layout == "coco":
+    if layout in ("coco", "askance"):
         assert sorted(item.group for item, _ in world.rows("back")) == [f"clip {name}" for name in "abcdef"]
     same = world.load(tmp_path / "out", layout, "p")
     assert (same.imported, same.updated, same.unchanged) == (0, 0, 6)

@@ -22,31 +22,35 @@ _ALONE = (".xml", ".json")
 
 @contextmanager
 def opened(source: Path, *, max_bytes: int, within: Path | None = None) -> Iterator[Path]:
-    """`source` as a folder, which is gone afterwards where it had to be made (below `within`, else where temporary files
-    are). max_bytes: of all that a ZIP unpacks to.
+    """`source` as a folder, which is gone afterwards where it had to be made (below `within`, else where temporary
+    files are). max_bytes: of all that a ZIP unpacks to.
 
-    Raises BadDataset for a file that is neither ZIP, XML nor JSON or that is damaged, PayloadTooLarge.
+    Raises BadDataset for a file that is neither ZIP, XML nor JSON or that is damaged, PayloadTooLarge, Unavailable.
     """
     if not source.is_file():
         yield source
         return
-    try:
-        with tempfile.TemporaryDirectory(prefix="dataset-", dir=within) as made:
-            folder = Path(made) / source.stem
+    with tempfile.TemporaryDirectory(prefix="dataset-", dir=within) as made:
+        folder = Path(made) / source.stem
+        try:
             folder.mkdir()
-            if zipfile.is_zipfile(source):
-                _unpack(source, folder, max_bytes)
-            elif source.suffix.lower() in _ALONE:
-                (folder / source.name).symlink_to(source.resolve())
-            else:
-                raise BadDataset(
-                    f"{source.name} is no data set.", hint="Give a folder, a .zip of one, or a .json or .xml file."
-                )
-            yield _without_wrapping(folder)
-    except OSError as error:
-        raise Unavailable(
-            f"{source.name} cannot be unpacked ({error.strerror or error}).", hint="Make room on the disk."
-        ) from error
+            _fill(folder, source, max_bytes)
+        except OSError as error:
+            raise Unavailable(
+                f"{source.name} cannot be unpacked ({error.strerror or error}).", hint="Make room on the disk."
+            ) from error
+        yield _without_wrapping(folder)
+
+
+def _fill(folder: Path, source: Path, max_bytes: int) -> None:
+    if zipfile.is_zipfile(source):
+        _unpack(source, folder, max_bytes)
+    elif source.suffix.lower() in _ALONE:
+        (folder / source.name).symlink_to(source.resolve())
+    else:
+        raise BadDataset(
+            f"{source.name} is no data set.", hint="Give a folder, a .zip of one, or a .json or .xml of annotations."
+        )
 
 
 def _unpack(source: Path, folder: Path, max_bytes: int) -> None:

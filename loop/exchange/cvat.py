@@ -52,7 +52,7 @@ def read_cvat(folder: Path, known: Known = nothing_known) -> Dataset:
     cuboids, skeletons, tags, and tracks ("CVAT for video"), whose frames have no image files.
     """
     require_folder(folder)
-    paths = _paths(folder)
+    paths = _paths(folder, ("annotations", ""))
     if not paths:
         raise nothing_found(folder, Layout.CVAT, _LOOKED_FOR)
     reading = _Reading(folder, known)
@@ -64,12 +64,13 @@ def read_cvat(folder: Path, known: Known = nothing_known) -> Dataset:
 
 
 def looks_like_cvat(folder: Path) -> bool:
-    return bool(_paths(folder))
+    return bool(_paths(folder, ("annotations",)))
 
 
-def _paths(folder: Path) -> list[Path]:
+def _paths(folder: Path, roots: tuple[str, ...]) -> list[Path]:
+    """XML files with one of these roots; "" is one that cannot be read, which is then told."""
     found = sorted({path for place in _PLACES for path in folder.glob(place)})
-    return [path for path in found if root_of(path) == "annotations"]
+    return [path for path in found if root_of(path) in roots]
 
 
 @dataclass(slots=True)
@@ -148,7 +149,7 @@ class _Reading:
             self.skipped.append(Remark(where, "rotation", f"{label}: the box around the turned box is kept"))
         if len(found) > 1:
             self.skipped.append(
-                Remark(where, "group of points", f"{label}: {len(found)} points are shapes of their own")
+                Remark(where, "points", f"{label}: {len(found)} points in one are shapes of their own")
             )
         yield from (replace(shape, attributes=_attributes(element), group=_group(element)) for shape in found)
 

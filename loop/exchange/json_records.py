@@ -15,6 +15,8 @@ from loop.exchange.reading import MAX_ANNOTATION_BYTES
 
 _PIECE = 1 << 20
 _SPACE = re.compile(r"[ \t\n\r]*")
+# Characters that must follow a value in the window: a number may go on behind it, after `5.` or `5e-`.
+_AHEAD = 3
 _DECODER = json.JSONDecoder()
 
 
@@ -105,7 +107,7 @@ class _Window:
                 if self._ended:
                     raise self._bad(error.msg) from error
             else:
-                if end < len(self._text) or self._ended:  # a number may go on behind the window
+                if end + _AHEAD <= len(self._text) or self._ended:
                     self._at = end
                     return value
             if len(self._text) - self._at > MAX_ANNOTATION_BYTES:

@@ -145,16 +145,16 @@ def write_label_studio(folder: Path, given: Exported) -> None:
         before = "[\n"
         for split, entries in given.split_entries():
             for entry in entries:
-                body = _answered(entry, given.place(entry), split)
+                body = _answered(entry, given.recipe, given.place(entry), split)
                 file.write(before + json.dumps(body, ensure_ascii=True, allow_nan=False))
                 before = ",\n"
         file.write("\n]\n")
 
 
-def _answered(entry: Entry, file: str, split: str) -> dict[str, object]:
+def _answered(entry: Entry, recipe: Recipe, file: str, split: str) -> dict[str, object]:
     shapes = [shape for shape in entry.shapes if shape.type in HOLDS.shapes]
     ids = [shape.id or f"{_NAMELESS}{number}" for number, shape in enumerate(shapes)]
-    results = [one for shape, own in zip(shapes, ids, strict=True) for one in _results(shape, own, entry)]
+    results = [one for shape, own in zip(shapes, ids, strict=True) for one in _results(shape, own, entry, recipe)]
     present = set(ids)
     relations = [
         {"type": "relation", "from_id": own, "to_id": link.to, "direction": "right", "labels": [link.type]}
@@ -170,14 +170,15 @@ def _answered(entry: Entry, file: str, split: str) -> dict[str, object]:
 _NAMELESS = "nameless:"
 
 
-def _results(shape: Shape, own: str, entry: Entry) -> Iterator[dict[str, object]]:
+def _results(shape: Shape, own: str, entry: Entry, recipe: Recipe) -> Iterator[dict[str, object]]:
     common = {"id": own, "to_name": "image", "original_width": entry.width, "original_height": entry.height}
     common |= {"image_rotation": 0, "origin": "manual"}
     place = _place(shape, entry.width, entry.height)
     kind = _TAGS[shape.type].lower()
     yield common | {"type": kind, "from_name": _FROM[shape.type], "value": place | {kind: [shape.label]}}
+    label = recipe.label_of(shape.label)
     for name, value in shape.attributes.items():
-        kind, meant = _answer(value)
+        kind, meant = _answer(value, label.attribute(name) if label else None)
         control = _control(shape.label, name)
         yield common | {"type": kind, "from_name": control, "value": place | {_value_name(kind): meant}}
 
@@ -187,10 +188,12 @@ def _value_name(kind: str) -> str:
     return "text" if kind == "textarea" else kind
 
 
-def _answer(value: Value) -> tuple[str, object]:
+def _answer(value: Value, attribute: Attribute | None) -> tuple[str, object]:
     """As which kind of control, and as which value of it."""
-    if isinstance(value, bool | tuple):
-        return "choices", list(value) if isinstance(value, tuple) else [as_text(value)]
+    if isinstance(value, tuple):
+        return "choices", list(value)
+    if isinstance(value, bool) or (attribute is not None and attribute.type is AttributeType.SELECT):
+        return "choices", [as_text(value)]
     return ("textarea", [value]) if isinstance(value, str) else ("number", value)
 
 

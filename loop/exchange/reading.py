@@ -259,7 +259,8 @@ class _Fit:
         if label.geometry is Geometry.POLYGON and read.polygon:
             across, down = (self._width, self._height) if relative else (1, 1)
             return drawn(Geometry.POLYGON, read.label, [(x * across, y * down) for x, y in read.polygon], **more)
-        self.outlines[read.label] += bool(read.polygon) and label.geometry is Geometry.BOX
+        is_more = bool(read.polygon) and not _is_its_box(read.polygon, read.box)
+        self.outlines[read.label] += is_more and label.geometry is Geometry.BOX
         box = _in_pixels(read.box, relative, self._width, self._height)
         return Shape(read.label, self._clipped(read.label, box), attributes=attributes, track=read.track,
                      keyframe=read.keyframe)  # fmt: skip
@@ -341,6 +342,12 @@ class _Fit:
             except Invalid as error:
                 shape = left.pop(int(str(error.ids["shape"])))
                 self._skip("shape", f"{shape.label}: {error.detail}")
+
+
+def _is_its_box(polygon: Sequence[Point], box: Box) -> bool:
+    """Whether a polygon says no more than the box around it."""
+    x1, y1, x2, y2 = box
+    return len(polygon) == 4 and set(polygon) == {(x1, y1), (x2, y1), (x2, y2), (x1, y2)}
 
 
 def _leads(link_type: LinkType | None, source: str, label_of: Mapping[str, str], to: str) -> bool:

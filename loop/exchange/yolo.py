@@ -87,7 +87,7 @@ def _described(folder: Path) -> dict[str, object]:
             raise nothing_found(folder, Layout.YOLO, _LOOKED_FOR)
         path = others[0]
     try:
-        described = yaml.safe_load(path.read_text(encoding="utf-8"))
+        described = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise BadDataset(f"{path} cannot be read as YAML ({error}).", hint="Mend it, then import again.") from error
     if not isinstance(described, dict):
@@ -171,7 +171,7 @@ def _read_image(
     try:
         if rows.stat().st_size > MAX_ANNOTATION_BYTES:
             raise BadDataset(f"is larger than {MAX_ANNOTATION_BYTES // 2**20} MB.")
-        lines = rows.read_text(encoding="utf-8").splitlines()
+        lines = rows.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError, BadDataset) as error:
         return None, [Remark(shown(rows, folder), "annotation", f"cannot be read ({error})")]
     boxes: list[ReadBox] = []

@@ -59,14 +59,19 @@ async def import_archive(
 ) -> ImportOut:
     """A data set into a project that is there, as a ZIP in the body. Images may be missing where the project has them.
     The answer comes when it is done; the same data set sent again changes nothing."""
-    with wired.store.read() as tx:
-        tx.projects.get(project_id)
+    await run_in_threadpool(_require_project, wired, project_id)
     with _alone(), tempfile.TemporaryDirectory(prefix="import-", dir=wired.settings.data_dir) as folder:
         path = Path(folder) / "dataset.zip"
         limit = wired.settings.limits.max_archive_bytes
         if not await body_to_file(request, path, limit, what="data set", setting="limits.max_archive_bytes"):
             raise BadDataset("the request holds no data set.", hint="Send a ZIP as the body (curl -X POST -T FILE).")
-        options = {"format": format, "split": split, "add_labels": add_labels, "strict": strict, "actor": token.name}
+        options: dict[str, object] = {
+            "format": format,
+            "split": split,
+            "add_labels": add_labels,
+            "strict": strict,
+            "actor": token.name,
+        }
         return await run_in_threadpool(_imported, wired, project_id, path, options)
 
 
@@ -84,7 +89,7 @@ def export_archive(
     wired: Wired,
     images: Annotated[bool, Query(description="with the image files")] = True,
 ) -> FileResponse:
-    """The project's images and present ground truth as a ZIP. What was left out stands in its askance-export.txt, as JSON."""
+    """The project's images and present ground truth as a ZIP; askance-export.txt in it says what was left out."""
     with _alone():
         folder = Path(tempfile.mkdtemp(prefix="export-", dir=wired.settings.data_dir))
         try:
@@ -110,6 +115,11 @@ def _alone() -> Iterator[None]:
         yield
     finally:
         _busy.release()
+
+
+def _require_project(wired: Services, project_id: str) -> None:
+    with wired.store.read() as tx:
+        tx.projects.get(project_id)
 
 
 def _imported(wired: Services, project_id: str, path: Path, options: dict[str, object]) -> ImportOut:
