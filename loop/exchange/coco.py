@@ -1,6 +1,7 @@
 """COCO: JSON files with images, annotations and categories (Lin et al., ECCV 2014), beside folders of images."""
 
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ class _File:
         return dict(sorted(named.items(), key=lambda pair: (isinstance(pair[0], str), pair[0])))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Annotation:
     """As it is written, before its category has a name. bbox: xywh; more: what cannot be kept of it."""
 
@@ -166,7 +167,7 @@ def _annotation(record: Record) -> _Annotation:
     return _Annotation(
         category=record.get("category_id"),
         crowd=bool(record.get("iscrowd")),
-        bbox=_numbers(record.get("bbox")),
+        bbox=_bbox(record.get("bbox")),
         polygon=polygon,
         attributes=_attributes(record.get("attributes")),
         track=str(track) if isinstance(track, int) and not isinstance(track, bool) and 0 <= track < 2**63 else "",
@@ -202,7 +203,7 @@ def _read_file(file: _File, folder: Path, known: Known) -> Iterator[tuple[ReadIm
         place = path or folder / str(digest)
         found = file.annotations.pop(number, [])
         more.update(one.more for one in found if one.more)
-        boxes, bad = _boxes(found, categories, shown(place, folder))
+        boxes, bad = _boxes(found, categories, place, folder)
         yield _image(record, place, boxes, split, digest or ""), bad
     yield None, [Remark(name, "outline", f"{lost}: the box alone is kept", count) for lost, count in more.items()]
     lost_images = {number for number in file.annotations if number not in seen}
@@ -225,24 +226,25 @@ def _image(record: Record, file: Path, boxes: tuple[ReadBox, ...], split: Split 
 
 
 def _boxes(
-    found: Iterable[_Annotation], categories: Mapping[Id, str], name: str
+    found: Iterable[_Annotation], categories: Mapping[Id, str], place: Path, folder: Path
 ) -> tuple[tuple[ReadBox, ...], list[Remark]]:
     boxes: list[ReadBox] = []
-    bad: list[Remark] = []
+    bad: list[str] = []
     for one in found:
         number = _id(one.category)
         label = categories.get(number) if number is not None else None
         if label is None:
-            bad.append(Remark(name, "box", f"category {one.category!r} is not in the file"))
+            bad.append(f"category {one.category!r} is not in the file")
         elif one.crowd:
-            bad.append(Remark(name, "box", f"{label}: is a crowd region, not an object"))
+            bad.append(f"{label}: is a crowd region, not an object")
         elif one.bbox is None:
-            bad.append(Remark(name, "box", f"{label}: has no bbox of four numbers"))
+            bad.append(f"{label}: has no bbox of four numbers")
         else:
             x, y, width, height = one.bbox
             corners = (x, y, x + width, y + height)
             boxes.append(ReadBox(label, corners, one.polygon, one.attributes, one.track, one.keyframe))
-    return tuple(boxes), bad
+    name = shown(place, folder) if bad else ""
+    return tuple(boxes), [Remark(name, "box", why) for why in bad]
 
 
 def _polygon(segmentation: object) -> tuple[Point, ...]:
@@ -250,10 +252,15 @@ def _polygon(segmentation: object) -> tuple[Point, ...]:
     if not isinstance(segmentation, list) or len(segmentation) != 1 or not isinstance(segmentation[0], list):
         return ()
     values = segmentation[0]
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if not numbers or len(values) % 2 or len(values) < 6 or any(abs(value) > _FARTHEST for value in values):
+    if len(values) % 2 or len(values) < 6 or not _NUMBERS.issuperset(map(type, values)):
         return ()
-    return tuple((float(x), float(y)) for x, y in zip(values[::2], values[1::2], strict=True))
+    if max(values) > _FARTHEST or min(values) < -_FARTHEST:  # before float(), which has no room for all integers
+        return ()
+    numbers = [*map(float, values)]
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+_NUMBERS = frozenset({int, float})
 
 
 def _attributes(attributes: object) -> Mapping[str, Value]:
@@ -283,13 +290,13 @@ def _image_places(path: Path, folder: Path) -> list[Path]:
 
 
 def _located(name: object, places: list[Path]) -> Path | None:
-    if not isinstance(name, str):
+    within = inside(_HERE, name) if isinstance(name, str) else None
+    if within is None:
         return None
-    for place in places:
-        path = inside(place, name)
-        if path is not None and path.is_file():
-            return path
-    return None
+    return next((place / within for place in places if os.path.isfile(f"{place}/{within}")), None)  # noqa: PTH113
+
+
+_HERE = Path()
 
 
 def _id(value: object) -> Id | None:
@@ -300,13 +307,11 @@ def _pixels(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _numbers(value: object) -> tuple[float, float, float, float] | None:
-    if not isinstance(value, list) or len(value) != 4:
-        return None
-    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in value):
+def _bbox(value: object) -> Box | None:
+    if not isinstance(value, list) or len(value) != 4 or not _NUMBERS.issuperset(map(type, value)):
         return None
     try:
-        x, y, width, height = (float(number) for number in value)
+        x, y, width, height = map(float, value)
     except OverflowError:
         return None
     return (x, y, width, height)

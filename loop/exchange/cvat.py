@@ -148,9 +148,7 @@ class _Reading:
         if element.tag == "box" and float(element.get("rotation", 0)) % 360:
             self.skipped.append(Remark(where, "rotation", f"{label}: the box around the turned box is kept"))
         if len(found) > 1:
-            self.skipped.append(
-                Remark(where, "points", f"{label}: {len(found)} points in one are shapes of their own")
-            )
+            self.skipped.append(Remark(where, "points", f"{label}: {len(found)} points in one are shapes of their own"))
         yield from (replace(shape, attributes=_attributes(element), group=_group(element)) for shape in found)
 
 

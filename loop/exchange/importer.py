@@ -29,7 +29,7 @@ from loop.exchange.reading import Dataset, Fitted, Layout, ReadImage, Remark, fi
 if TYPE_CHECKING:
     from rich.text import Text
 
-CHUNK = 200
+CHUNK = 500
 # Pixels. A data set that went through a format with rounded numbers is still the same.
 SAME_BOX = 0.01
 
@@ -200,6 +200,10 @@ class _Check:
     folder: Path
     inspect_image: Callable[[bytes], ImageFacts]
     known: KnownImages
+    labels: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", frozenset(self.recipe.label_names))  # once, not for each image
 
     def run(self, dataset: Dataset) -> _Tally:
         """What would be said of a whole data set."""
@@ -224,7 +228,7 @@ class _Check:
             return None
         tally.add(fit)
         labels = image.counts()
-        if labels and not labels.keys() & set(self.recipe.label_names):
+        if labels and labels.keys().isdisjoint(self.labels):
             tally.skipped.append(Remark(name, "image", "none of its labels is in the project's recipe"))
             return None
         if digest in first:
@@ -356,6 +360,8 @@ def same_shapes(a: Sequence[Shape], b: Sequence[Shape]) -> bool:
 
 
 def _same(a: Shape, b: Shape) -> bool:
+    if a == b:
+        return True
     if replace(a, box=b.box, points=b.points) != b or len(a.points) != len(b.points):
         return False
     left, right = (chain(shape.box, *shape.points) for shape in (a, b))
@@ -432,7 +438,6 @@ class _Plan:
 
 def _planned(store: Store, project_id: str, dataset: Dataset, add_labels: bool, polygons: bool) -> _Plan:
     """Which project takes the data set, and what becomes of its recipe. Raises BadDataset."""
-    source = recipe_of(dataset, outlines=polygons)
     try:
         with store.read() as tx:
             project = tx.projects.get(project_id)
@@ -442,7 +447,7 @@ def _planned(store: Store, project_id: str, dataset: Dataset, add_labels: bool, 
                 f"{dataset.folder} names no label, so no project can be made for it.",
                 hint="Create the project first: askance project create.",
             ) from None
-        return _Plan(None, source)
+        return _Plan(None, recipe_of(dataset, outlines=polygons))
     unknown = tuple(label for label in dataset.labels if label not in project.recipe.label_names)
     if unknown and len(unknown) == len(dataset.labels) and not add_labels:
         raise BadDataset(
@@ -451,7 +456,9 @@ def _planned(store: Store, project_id: str, dataset: Dataset, add_labels: bool, 
             hint="Add them with --add-labels, or import into a project of its own.",
             project=project_id,
         )
-    return _Plan(project, source, unknown if add_labels else ())
+    if not unknown or not add_labels:
+        return _Plan(project, project.recipe)
+    return _Plan(project, recipe_of(dataset, outlines=polygons), unknown)
 
 
 def _carried_out(plan: _Plan, store: Store, projects: Projects, project_id: str, actor: str, clock: Clock) -> Project:

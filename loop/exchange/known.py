@@ -1,7 +1,5 @@
 """Images that a project has already, by the names that data sets without images give them."""
 
-from pathlib import PurePosixPath
-
 from loop.domain.item import ImageFacts, Item
 from loop.domain.ports import Store
 
@@ -22,10 +20,10 @@ class KnownImages:
 
     def __call__(self, name: str) -> str | None:
         items = self._read()
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.stem in items:
-            return path.stem
-        return self._named.get(path.as_posix()) or self._named.get(path.name)
+        path = name.replace("\\", "/").removeprefix("./")
+        last = path.rsplit("/", 1)[-1]
+        stem = last.rsplit(".", 1)[0]
+        return stem if stem in items else self._named.get(path) or self._named.get(last)
 
     def facts(self, digest: str) -> ImageFacts:
         return self._read()[digest]
@@ -46,6 +44,6 @@ class KnownImages:
 
     def _take(self, item: Item, items: dict[str, ImageFacts]) -> None:
         items[item.digest] = ImageFacts(item.width, item.height, item.media_type)
-        path = PurePosixPath(item.meta.get("path", ""))
-        for name in {path.as_posix(), path.name} - {"", "."}:
+        path = item.meta.get("path", "")
+        for name in {path, path.rsplit("/", 1)[-1]} - {""}:
             self._named[name] = item.digest if self._named.setdefault(name, item.digest) == item.digest else None

@@ -179,7 +179,10 @@ def nothing_found(folder: Path, layout: Layout, looked_for: str) -> BadDataset:
 
 def shown(path: Path, folder: Path) -> str:
     """`path` as a report names it: relative to the data set's folder, with slashes."""
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+    try:
+        return path.relative_to(folder).as_posix()
+    except ValueError:
+        return path.name
 
 
 def inside(base: Path, name: str) -> Path | None:
@@ -318,6 +321,8 @@ class _Fit:
 
     def allowed(self, shapes: Sequence[Shape], what: str) -> list[Shape]:
         """Those that the recipe allows as they are, links aside."""
+        if not shapes:
+            return []
         try:
             return list(self._recipe.checked(shapes, self._width, self._height))
         except Invalid:
@@ -335,13 +340,14 @@ class _Fit:
         """What the recipe allows together. With a shape that it does not, the links to it are left out. known: the ids
         that links may have led to."""
         left = list(given)
-        while True:
+        while left:
             left = _without_dangling(left, known)
             try:
                 return self._recipe.checked(left, self._width, self._height)
             except Invalid as error:
                 shape = left.pop(int(str(error.ids["shape"])))
                 self._skip("shape", f"{shape.label}: {error.detail}")
+        return ()
 
 
 def _is_its_box(polygon: Sequence[Point], box: Box) -> bool:
@@ -381,6 +387,8 @@ def _in_pixels(box: Box, relative: bool, width: int, height: int) -> Box:
 def _clipped(box: Box, width: int, height: int) -> tuple[Box, str]:
     """The part of `box` inside the image, and what was cut if it is worth a remark. Raises BadDataset."""
     x1, y1, x2, y2 = box
+    if 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height:
+        return box, ""
     written = f"[{x1:g}, {y1:g}, {x2:g}, {y2:g}]"
     if not all(math.isfinite(value) for value in box):
         raise BadDataset(f"the box {written} is not finite.")
