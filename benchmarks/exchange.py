@@ -159,7 +159,7 @@ _PEERS = {
     "datumaro": ("from datumaro import Dataset", "len(list(Dataset.import_from(folder, 'coco_instances')))"),
     "supervision": (
         "import supervision",
-        "supervision.DetectionDataset.from_coco(images_directory_path=folder, annotations_path=file, force_masks=False)",
+        "supervision.DetectionDataset.from_coco(images_directory_path=folder, annotations_path=file)",
     ),
 }
 # It makes a mask of each outline all the same, 300 kilobytes each: a part of the file must do.

@@ -229,6 +229,10 @@ class Items(Protocol):
         ...
 
     def set_split(self, project_id: str, digest: str, split: Split, group: str) -> None: ...
+    def set_splits(self, given: Sequence[Item]) -> None:
+        """The split and the group of many items that are there, as these have them."""
+        ...
+
     def drop(self, project_id: str, digest: str, *, by: str, at: datetime) -> bool:
         """From now on its image is not to be kept, and its ground truth counts no more. False, and nothing is written,
         where somebody is to work on it still."""

@@ -311,16 +311,19 @@ class _Import:
         present = tx.truths.current_of(self.project.id, digests)
         tx.items.add_all([one.item for one in prepared if one.item.digest not in items])
         truths: list[GroundTruth] = []
+        settled: list[Item] = []
         for one in prepared:
             item = items.get(one.item.digest)
             if item is not None:
-                tally.skipped += _settled_split(tx, one, item)
+                tally.skipped += _kept_split(one, item)
+                settled += [found] if (found := _settled_split(one, item)) else []
             if self._is_to_write(one, present, tally):
                 truths.append(self._truth(one, present))
                 tally.imported += item is None
                 tally.updated += item is not None
                 tally.boxes += len(one.shapes)
         tx.truths.add_all(truths)
+        tx.items.set_splits(settled)
 
     def _is_to_write(self, one: _Prepared, present: Mapping[str, GroundTruth], tally: _Tally) -> bool:
         current = present.get(one.item.digest)
@@ -368,16 +371,17 @@ def _same(a: Shape, b: Shape) -> bool:
     return all(abs(p - q) <= SAME_BOX for p, q in zip(left, right, strict=True))
 
 
-def _settled_split(tx: Transaction, one: _Prepared, known: Item) -> list[Remark]:
-    """Give a known item the data set's split where it has none; a fixed one stays."""
-    wanted = one.item.split
-    if wanted is None:
+def _settled_split(one: _Prepared, known: Item) -> Item | None:
+    """A known item with the data set's split, where it has none: a fixed one stays."""
+    if one.item.split is None or known.split is not None:
+        return None
+    return replace(known, split=one.item.split, group=known.group or one.item.group)
+
+
+def _kept_split(one: _Prepared, known: Item) -> list[Remark]:
+    if one.item.split is None or known.split in (None, one.item.split):
         return []
-    if known.split is None:
-        tx.items.set_split(known.project_id, known.digest, wanted, known.group or one.item.group)
-    elif known.split is not wanted:
-        return [Remark(one.name, "split", f"is {known.split} in the project and stays so")]
-    return []
+    return [Remark(one.name, "split", f"is {known.split} in the project and stays so")]
 
 
 def _split(name: Split | str | None) -> Split | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from loop.domain.events import item_created
 from loop.domain.item import Item, Split
@@ -73,6 +73,20 @@ class SqlItems:
         )
         if done.rowcount == 0:
             raise not_found("item", project_id=project_id, digest=digest)
+
+    def set_splits(self, given: Sequence[Item]) -> None:
+        if not given:
+            return
+        statement = (
+            update(items)
+            .where(items.c.project_id == bindparam("of_project"), items.c.digest == bindparam("of_digest"))
+            .values(split=bindparam("new_split", type_=items.c.split.type), group=bindparam("new_group"))
+        )
+        rows = [
+            {"of_project": one.project_id, "of_digest": one.digest, "new_split": one.split, "new_group": one.group}
+            for one in given
+        ]
+        self._connection.execute(statement, rows)
 
     def drop(self, project_id: str, digest: str, *, by: str, at: datetime) -> bool:
         unfinished = select(tasks.c.id).where(
