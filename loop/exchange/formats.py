@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loop.domain.errors import BadDataset, Invalid
 from loop.exchange import coco, cvat, label_studio, own, voc, yolo
-from loop.exchange.reading import Dataset, Known, Layout, require_folder
+from loop.exchange.reading import Dataset, Known, Layout, contents_of, require_folder
 from loop.exchange.writing import Exported, Holds
 
 
@@ -63,8 +63,9 @@ def recognised(folder: Path) -> Layout:
         return found[0]
     if not found:
         raise BadDataset(
-            f"{folder} holds no data set that is recognised.",
-            hint=f"Give the top folder of an unpacked data set, and --format: one of {', '.join(Layout)}.",
+            f"{folder.name} holds no data set that is recognised: it holds {contents_of(folder)}.",
+            hint="Give the top folder of a data set. With a format (--format) you hear what it lacks, or where a file is "
+            f"damaged: {', '.join(Layout)}.",
             folder=str(folder),
         )
     raise BadDataset(

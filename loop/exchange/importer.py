@@ -104,10 +104,10 @@ class _Tally:
         self.repaired += fit.repaired
         self.outlines.update(fit.outlines)
 
-    def told_outlines(self) -> list[Remark]:
+    def told_outlines(self, folder: Path) -> list[Remark]:
         """One remark for each label, since a whole data set has them or not."""
         why = "the recipe draws boxes, so that of its polygons the boxes are kept"
-        return [Remark("", "outline", f"{label}: {why}", n) for label, n in sorted(self.outlines.items()) if n]
+        return [Remark(folder.name, "outline", f"{label}: {why}", n) for label, n in sorted(self.outlines.items()) if n]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def import_dataset(
         updated=tally.updated,
         unchanged=tally.unchanged,
         boxes=tally.boxes,
-        skipped=(*tally.skipped, *tally.told_outlines()),
+        skipped=(*tally.skipped, *tally.told_outlines(folder)),
         repaired=tuple(tally.repaired),
     )
     if tally.imported or tally.updated:
@@ -414,7 +414,7 @@ def _require_images(dataset: Dataset) -> None:
 
 def _require_clean(tally: _Tally, dataset: Dataset) -> None:
     """Raises BadDataset where anything would not come as it is."""
-    remarks = [*tally.skipped, *tally.repaired, *tally.told_outlines()]
+    remarks = [*tally.skipped, *tally.repaired, *tally.told_outlines(dataset.folder)]
     if remarks:
         told = "; ".join(f"{remark.path}: {remark.what}, {remark.why}" for remark in remarks[:5])
         raise BadDataset(

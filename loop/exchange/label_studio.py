@@ -142,12 +142,13 @@ def write_label_studio(folder: Path, given: Exported) -> None:
     """A task at a time."""
     (folder / "label_config.xml").write_text(recipe_config(given.recipe), encoding="utf-8")
     with (folder / "tasks.json").open("w", encoding="utf-8") as file:
-        before = "[\n"
+        number = 0
         for split, entries in given.split_entries():
             for entry in entries:
-                body = _answered(entry, given.recipe, given.place(entry), split)
-                file.write(before + json.dumps(body, ensure_ascii=True, allow_nan=False))
-                before = ",\n"
+                number += 1
+                body = {"id": number} | _answered(entry, given.recipe, given.place(entry), split)
+                text = json.dumps(body, ensure_ascii=True, allow_nan=False)
+                file.write(("[\n" if number == 1 else ",\n") + text)
         file.write("\n]\n")
 
 
@@ -163,7 +164,7 @@ def _answered(entry: Entry, recipe: Recipe, file: str, split: str) -> dict[str, 
         if link.to in present
     ]
     data = {"image": f"/data/local-files/?d={file}", "split": split}
-    return {"data": data, "annotations": [{"ground_truth": True, "result": [*results, *relations]}]}
+    return {"data": data, "annotations": [{"id": 1, "ground_truth": True, "result": [*results, *relations]}]}
 
 
 # Before the number of a shape that has no id: Label Studio wants one for each.

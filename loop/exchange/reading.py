@@ -168,13 +168,17 @@ def require_folder(folder: Path) -> None:
 
 def nothing_found(folder: Path, layout: Layout, looked_for: str) -> BadDataset:
     """The error for a folder that holds no data set of this layout."""
-    holds = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
-    shown = ", ".join(holds[:8]) + (", …" if len(holds) > 8 else "") if holds else "nothing"
     return BadDataset(
-        f"{folder} holds no {layout.upper()} data set: it holds {shown}.",
+        f"{folder} holds no {layout.upper()} data set: it holds {contents_of(folder)}.",
         hint=f"Looked for {looked_for}. Give the folder that contains them, or another --format ({', '.join(Layout)}).",
         folder=str(folder),
     )
+
+
+def contents_of(folder: Path) -> str:
+    """The first names in it, for a message."""
+    holds = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    return ", ".join(holds[:8]) + (", …" if len(holds) > 8 else "") if holds else "nothing"
 
 
 def shown(path: Path, folder: Path) -> str:

@@ -161,12 +161,15 @@ def _attributes(element: Element) -> dict[str, Value]:
     return {**raised, **{name: value for name, value in named.items() if name}}
 
 
-# --- writing: Annotations/, JPEGImages/, ImageSets/Main/{train,val,test}.txt ------------------------------
+# --- writing: Annotations/, JPEGImages/, ImageSets/Main/{train,val,test}.txt, labelmap.txt ----------------
 
 
 def write_voc(folder: Path, given: Exported) -> None:
     (folder / "Annotations").mkdir()
     (folder / "ImageSets" / "Main").mkdir(parents=True)
+    # Where CVAT and datumaro look for labels that are not the original twenty: label:colour:parts:actions.
+    listed = "".join(f"{label}:::\n" for label in given.snapshot.labels if ":" not in label)
+    (folder / "labelmap.txt").write_text(f"# label:color_rgb:parts:actions\n{listed}", encoding="utf-8")
     for name, entries in given.split_entries():
         stems = "".join(f"{entry.digest}\n" for entry in entries)
         (folder / "ImageSets" / "Main" / f"{name}.txt").write_text(stems, encoding="ascii")
