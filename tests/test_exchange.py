@@ -435,7 +435,7 @@ UNREADABLE: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("layout", ["voc", "coco", "yolo"])
+@pytest.mark.parametrize("layout", ["voc", "coco", "yolo", "cvat", "label-studio", None])
 @pytest.mark.parametrize("make", UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_a_folder_that_is_no_data_set(world, tmp_path, make, layout):
     """A folder that holds no data set of the format is an error that says what was looked for, and writes nothing."""

@@ -162,6 +162,15 @@ def test_the_command_line_knows_every_format():
     assert [one.value for one in DataFormat] == [one.value for one in Layout] == [one.value for one in FORMATS]
 
 
+@pytest.mark.parametrize("layout", OTHERS)
+def test_text_comes_back_as_it_is(tmp_path, layout):
+    """Also line ends, what XML uses itself, and space around it."""
+    text = ' a\r\nb\rc\td <&> ]]> "é" \n'
+    shape = Shape("box", (1, 2, 30, 40), attributes={"note": text})
+    found = fit(FORMATS[layout].read(written(tmp_path / "out", layout, frozen(layout, [shape])), lambda name: None))
+    assert dict(found.shapes[0].attributes) == ({"note": text} if FORMATS[layout].holds.attributes else {})
+
+
 # --- which format a folder holds ---------------------------------------------------------------------------------
 
 

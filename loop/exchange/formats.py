@@ -64,8 +64,8 @@ def recognised(folder: Path) -> Layout:
     if not found:
         raise BadDataset(
             f"{folder.name} holds no data set that is recognised: it holds {contents_of(folder)}.",
-            hint="Give the top folder of a data set. With a format (--format) you hear what it lacks, or where a file is "
-            f"damaged: {', '.join(Layout)}.",
+            hint="Give the top folder of a data set. With --format you hear what it lacks, or where a file is damaged: "
+            f"{', '.join(Layout)}.",
             folder=str(folder),
         )
     raise BadDataset(
