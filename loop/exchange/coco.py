@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -17,6 +17,7 @@ from loop.exchange.reading import (
     Dataset,
     Known,
     Layout,
+    Outline,
     ReadBox,
     ReadImage,
     Remark,
@@ -70,7 +71,7 @@ class _Annotation:
     category: object
     crowd: bool
     bbox: Box | None
-    polygon: tuple[Point, ...]
+    polygon: Collection[Point]
     attributes: Mapping[str, Value]
     track: str
     keyframe: bool
@@ -176,7 +177,7 @@ def _annotation(record: Record) -> _Annotation:
     )
 
 
-def _not_kept(record: Record, polygon: tuple[Point, ...]) -> str:
+def _not_kept(record: Record, polygon: Collection[Point]) -> str:
     """What is written of the object beyond its box and has no place here, in words."""
     lost = "an outline that is not one polygon" if record.get("segmentation") and not polygon else ""
     return ", ".join(filter(None, [lost, "keypoints" if record.get("num_keypoints") else ""]))
@@ -247,17 +248,16 @@ def _boxes(
     return tuple(boxes), [Remark(name, "box", why) for why in bad]
 
 
-def _polygon(segmentation: object) -> tuple[Point, ...]:
+def _polygon(segmentation: object) -> Collection[Point]:
     """Of an object in one piece; none for several pieces, and for run lengths."""
     if not isinstance(segmentation, list) or len(segmentation) != 1 or not isinstance(segmentation[0], list):
         return ()
     values = segmentation[0]
     if len(values) % 2 or len(values) < 6 or not _NUMBERS.issuperset(map(type, values)):
         return ()
-    if max(values) > _FARTHEST or min(values) < -_FARTHEST:  # before float(), which has no room for all integers
+    if max(values) > _FARTHEST or min(values) < -_FARTHEST:  # no float holds all integers
         return ()
-    numbers = [*map(float, values)]
-    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    return Outline(values)
 
 
 _NUMBERS = frozenset({int, float})
