@@ -151,6 +151,8 @@ class LimitSettings(Section):
     max_image_bytes: Positive
     max_model_bytes: Positive
     max_video_bytes: Positive
+    max_archive_bytes: Positive
+    max_unpacked_bytes: Positive
     max_image_pixels: Annotated[int, Number, Field(ge=1, le=_PILLOW_BOMB_PIXELS)]
     request_timeout_s: Seconds
     max_waiting_bytes: Positive

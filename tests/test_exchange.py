@@ -23,6 +23,7 @@ from loop.domain.truth import Geometry, GroundTruth, Link, Shape, drawn
 from loop.exchange import importer
 from loop.exchange.coco import read_coco
 from loop.exchange.exporter import ExportReport, export_dataset
+from loop.exchange.formats import FORMATS
 from loop.exchange.importer import ImportReport, import_dataset
 from loop.exchange.reading import ReadBox, Remark
 from loop.exchange.voc import read_voc
@@ -362,7 +363,7 @@ def test_yolo_is_read(tmp_path):
     by_name = {image.path.stem: image for image in found.images}
     assert by_name["a"].boxes == (
         ReadBox("bolt", (0.125, 0.25, 0.375, 0.75)),
-        ReadBox("nut", (0.5, 0.25, 1.0, 0.75)),
+        ReadBox("nut", (0.5, 0.25, 1.0, 0.75), ((0.5, 0.25), (1.0, 0.25), (0.75, 0.75))),
     )
     assert by_name["b"].boxes == by_name["c"].boxes == ()
     assert [by_name[name].split for name in "abcd"] == [Split.TRAIN, Split.TRAIN, Split.VAL, Split.GOLDEN]
@@ -434,7 +435,7 @@ UNREADABLE: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("layout", ["voc", "coco", "yolo"])
+@pytest.mark.parametrize("layout", ["voc", "coco", "yolo", "cvat", "label-studio", None])
 @pytest.mark.parametrize("make", UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_a_folder_that_is_no_data_set(world, tmp_path, make, layout):
     """A folder that holds no data set of the format is an error that says what was looked for, and writes nothing."""
@@ -670,7 +671,7 @@ def full(world: World, tmp_path: Path) -> None:
     world.load(folder, "voc", group_by=lambda image: f"clip {image.path.stem}")
 
 
-@pytest.mark.parametrize("layout", ["coco", "yolo"])
+@pytest.mark.parametrize("layout", [layout.value for layout in FORMATS])
 def test_what_is_exported_comes_back(world, tmp_path, layout):
     """Importing an export gives the same images, boxes, splits and labels, and exporting that the same again."""
     full(world, tmp_path)
@@ -689,7 +690,7 @@ def test_what_is_exported_comes_back(world, tmp_path, layout):
     assert (back.imported, back.skipped, back.repaired) == (6, (), ())
     assert world.contents("back") == world.contents("p")
     assert world.labels("back") == world.labels("p")
-    if layout == "coco":
+    if layout in ("coco", "askance"):
         assert sorted(item.group for item, _ in world.rows("back")) == [f"clip {name}" for name in "abcdef"]
     same = world.load(tmp_path / "out", layout, "p")
     assert (same.imported, same.updated, same.unchanged) == (0, 0, 6)
@@ -781,7 +782,8 @@ def test_coco_holds_polygons_and_attributes(world, tmp_path):
 
 
 def test_coco_gives_a_recipe_what_it_asks_for(world, tmp_path):
-    """Into a project with polygons and attributes they come back; into one made for the data set, boxes do."""
+    """Into a project with polygons and attributes they come back. One that is made for the data set has its attributes,
+    and boxes, unless polygons are asked for."""
     drawn_project(world, tmp_path, SHAPES)
     exported(world, tmp_path / "out", "coco")
     world.create_project("q", ("box",))
@@ -793,7 +795,10 @@ def test_coco_gives_a_recipe_what_it_asks_for(world, tmp_path):
     report = world.load(tmp_path / "out", "coco", "new")
     ((_, truth),) = world.rows("new")
     assert [(shape.type, shape.box) for shape in truth.shapes] == [("box", (1, 2, 30, 40)), ("box", (0, 0, 20, 10))]
-    assert "does not allow its marks, side; the box is kept" in reasons(report.skipped)
+    assert [shape.attributes for shape in truth.shapes] == [shape.attributes for shape in SHAPES[:2]]
+    assert [(remark.what, remark.count) for remark in report.skipped] == [("outline", 1)]
+    assert world.load(tmp_path / "out", "coco", "drawn", polygons=True).skipped == ()
+    assert world.rows("drawn")[0][1].shapes == tuple(replace(s, id="", links=(), group="") for s in SHAPES[:2])
 
 
 def test_yolo_holds_boxes(world, tmp_path):
@@ -969,7 +974,6 @@ def test_an_export_appears_complete_or_not_at_all(world, tmp_path):
 
 
 CANNOT: dict[str, tuple[dict[str, object], type[AskanceError]]] = {
-    "VOC": ({"format": "voc"}, Invalid),
     "no such format": ({"format": "kitti"}, Invalid),
     "no such project": ({"project_id": "nobody"}, NotFound),
     "nothing in it": ({"project_id": "void"}, BadDataset),

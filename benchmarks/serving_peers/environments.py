@@ -86,3 +86,4 @@ ROBOFLOW = Environment("roboflow", ("inference-cpu[http]==1.8.3",), shared=False
 # It wants older versions of numpy and scipy than ours.
 FROUROS = Environment("frouros", ("frouros==0.9.0",), shared=False)
 LABEL_STUDIO = Environment("label-studio", ("label-studio==1.23.2",), shared=False)
+EXCHANGE = Environment("exchange", ("pycocotools==2.0.11", "supervision==0.31.2", "datumaro==1.13.12"), shared=False)

@@ -171,7 +171,8 @@ def _checked(shape: Shape, index: int, known: set[str], width: int, height: int)
         )
     _require_bounded(shape, index)
     if shape.type is Geometry.BOX:
-        return replace(shape, box=_clipped_box(shape, index, width, height))
+        box = _clipped_box(shape, index, width, height)
+        return shape if box == shape.box else replace(shape, box=box)
     points = _clipped_points(shape, index, width, height)
     return replace(shape, points=points, box=bounds_of(points))
 

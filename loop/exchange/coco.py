@@ -1,26 +1,37 @@
 """COCO: JSON files with images, annotations and categories (Lin et al., ECCV 2014), beside folders of images."""
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from loop.domain.errors import BadDataset
-from loop.domain.geometry import Point
+from loop.domain.geometry import Box, Point, polygon_area
 from loop.domain.item import Split
-from loop.domain.truth import Value
+from loop.domain.truth import Geometry, Shape, Value
+from loop.exchange.json_records import begins_with, records
 from loop.exchange.reading import (
     Dataset,
+    Known,
     Layout,
+    Outline,
     ReadBox,
     ReadImage,
     Remark,
     inside,
     nothing_found,
+    nothing_known,
     require_folder,
     shown,
     split_named,
 )
+from loop.exchange.writing import REGIONS, Exported, Holds, file_name
+from training.snapshot import Entry
+
+HOLDS = Holds(shapes=REGIONS, links=False, groups=False, tracks=False)
 
 _LOOKED_FOR = (
     "a JSON file with images, annotations and categories in the folder, in annotations/, or in train/, valid/, test/"
@@ -34,7 +45,40 @@ Record = Mapping[str, object]
 Id = int | str  # numbers, says the format; some tools write text
 
 
-def read_coco(folder: Path) -> Dataset:
+@dataclass(slots=True)
+class _File:
+    """What one JSON file holds. annotations: by image; lists: the keys that it has a list under."""
+
+    path: Path
+    images: list[Record] = field(default_factory=list)
+    categories: list[Record] = field(default_factory=list)
+    annotations: dict[Id | None, list["_Annotation"]] = field(default_factory=lambda: defaultdict(list))
+
+    def names(self) -> dict[Id, str]:
+        """Of the categories, in the order of their ids; what has no id or no name is as if it were not there."""
+        named: dict[Id, str] = {}
+        for record in self.categories:
+            number, name = _id(record.get("id")), record.get("name")
+            if number is not None and isinstance(name, str) and name.strip():
+                named[number] = name.strip()
+        return dict(sorted(named.items(), key=lambda pair: (isinstance(pair[0], str), pair[0])))
+
+
+@dataclass(slots=True)
+class _Annotation:
+    """As it is written, before its category has a name. bbox: xywh; more: what cannot be kept of it."""
+
+    category: object
+    crowd: bool
+    bbox: Box | None
+    polygon: Collection[Point]
+    attributes: Mapping[str, Value]
+    track: str
+    keyframe: bool
+    more: str
+
+
+def read_coco(folder: Path, known: Known = nothing_known) -> Dataset:
     """Every COCO JSON in `folder` (only those called instances… where there are such). Raises BadDataset.
 
     A file's split is what its name, or its folder's, speaks of: train, val and test become train, val and
@@ -42,23 +86,39 @@ def read_coco(folder: Path) -> Dataset:
     """
     require_folder(folder)
     skipped: list[Remark] = []
-    found = list(_bodies(folder, skipped))
-    named = [(path, body) for path, body in found if path.name.startswith("instances")]
-    found = named or found
+    found = list(_files(folder, skipped))
     if not found:
         raise _unusable(folder, skipped)
-    labels = _labels(body for _, body in found)
+    labels = tuple(dict.fromkeys(name for file in found for name in file.names().values()))
     images: list[ReadImage] = []
     seen: set[Path] = set()
-    for path, body in found:
-        for image, remarks in _read_body(path, body, folder):
+    for file in found:
+        for image, remarks in _read_file(file, folder, known):
             skipped += remarks
             if image is not None and image.path in seen:
-                skipped.append(Remark(shown(image.path, folder), "image", f"is in {path.name} again"))
+                skipped.append(Remark(shown(image.path, folder), "image", f"is in {file.path.name} again"))
             elif image is not None:
                 seen.add(image.path)
                 images.append(image)
     return Dataset(folder, labels, tuple(images), tuple(skipped))
+
+
+def looks_like_coco(folder: Path) -> bool:
+    return any(begins_with(path) == "{" and _is_coco(path) for path in _paths(folder))
+
+
+def _is_coco(path: Path) -> bool:
+    """As far as its first list goes that COCO has."""
+    try:
+        return any(key in ("images", "annotations", "categories") and isinstance(r, dict) for key, r in records(path))
+    except BadDataset:
+        return False
+
+
+def _paths(folder: Path) -> list[Path]:
+    """The strictest first: a folder of COCO's own has captions and keypoints of the same images beside instances."""
+    paths = sorted({path for place in _PLACES for path in folder.glob(place)})
+    return [path for path in paths if path.name.startswith("instances")] or paths
 
 
 def _unusable(folder: Path, skipped: list[Remark]) -> BadDataset:
@@ -71,62 +131,88 @@ def _unusable(folder: Path, skipped: list[Remark]) -> BadDataset:
     return nothing_found(folder, Layout.COCO, _LOOKED_FOR)
 
 
-def _bodies(folder: Path, skipped: list[Remark]) -> Iterator[tuple[Path, Record]]:
+def _files(folder: Path, skipped: list[Remark]) -> Iterator[_File]:
     """The JSON files that are COCO's, in the order of their names; what cannot be read goes to `skipped`."""
-    for path in sorted({path for place in _PLACES for path in folder.glob(place)}):
+    for path in _paths(folder):
+        file = _File(path)
         try:
-            body = json.loads(path.read_bytes())
-        except (OSError, ValueError, RecursionError) as error:
-            skipped.append(Remark(shown(path, folder), "annotation", f"cannot be read as JSON ({error})"))
+            lists = {key for key, record in records(path) if _take(file, key, record)}
+        except BadDataset as error:
+            skipped.append(Remark(shown(path, folder), "annotation", error.detail))
             continue
-        if isinstance(body, dict) and all(isinstance(body.get(key), list) for key in ("images", "categories")):
-            yield path, body
+        if "images" in lists or file.categories:
+            yield file
 
 
-def _records(body: Record, key: str) -> list[Record]:
-    values = body.get(key)
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+def _take(file: _File, key: str, record: object) -> bool:
+    """Keep what is needed of a record; whether it is one that COCO has."""
+    if not isinstance(record, dict):
+        return False
+    if key == "annotations":
+        file.annotations[_id(record.get("image_id"))].append(_annotation(record))
+    elif key == "images":
+        file.images.append({name: record[name] for name in _OF_IMAGE if name in record})
+    elif key == "categories":
+        file.categories.append(record)
+    else:
+        return False
+    return True
 
 
-def _categories(body: Record) -> dict[Id, str]:
-    """Names by id, in the order of the ids; what has no id or no name is as if it were not there."""
-    named: dict[Id, str] = {}
-    for record in _records(body, "categories"):
-        number, name = _id(record.get("id")), record.get("name")
-        if number is not None and isinstance(name, str) and name.strip():
-            named[number] = name.strip()
-    return dict(sorted(named.items(), key=lambda pair: (isinstance(pair[0], str), pair[0])))
+_OF_IMAGE = ("id", "file_name", "width", "height", "group", "source")
 
 
-def _labels(bodies: Iterable[Record]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for body in bodies for name in _categories(body).values()))
+def _annotation(record: Record) -> _Annotation:
+    polygon = _polygon(record.get("segmentation"))
+    track = record.get("track_id")
+    return _Annotation(
+        category=record.get("category_id"),
+        crowd=bool(record.get("iscrowd")),
+        bbox=_bbox(record.get("bbox")),
+        polygon=polygon,
+        attributes=_attributes(record.get("attributes")),
+        track=str(track) if isinstance(track, int) and not isinstance(track, bool) and 0 <= track < 2**63 else "",
+        keyframe=record.get("keyframe") is not False,
+        more=_not_kept(record, polygon),
+    )
 
 
-def _read_body(path: Path, body: Record, folder: Path) -> Iterator[tuple[ReadImage | None, list[Remark]]]:
-    name = shown(path, folder)
-    categories = _categories(body)
-    annotations: dict[Id | None, list[Record]] = defaultdict(list)
-    for record in _records(body, "annotations"):
-        annotations[_id(record.get("image_id"))].append(record)
-    split = split_named(path.stem) or (split_named(path.parent.name) if path.parent != folder else None)
-    places = _image_places(path, folder)
-    known: set[Id] = set()
-    for record in _records(body, "images"):
-        number, file = _id(record.get("id")), _located(record.get("file_name"), places)
-        if number is None or number in known:
-            yield None, [Remark(name, "image", f"{record.get('file_name')!r} has no id of its own")]
+def _not_kept(record: Record, polygon: Collection[Point]) -> str:
+    """What is written of the object beyond its box and has no place here, in words."""
+    lost = "an outline that is not one polygon" if record.get("segmentation") and not polygon else ""
+    return ", ".join(filter(None, [lost, "keypoints" if record.get("num_keypoints") else ""]))
+
+
+def _read_file(file: _File, folder: Path, known: Known) -> Iterator[tuple[ReadImage | None, list[Remark]]]:
+    name = shown(file.path, folder)
+    categories = file.names()
+    split = split_named(file.path.stem) or (split_named(file.path.parent.name) if file.path.parent != folder else None)
+    places = _image_places(file.path, folder)
+    seen: set[Id] = set()
+    more: Counter[str] = Counter()
+    for record in file.images:
+        number, written = _id(record.get("id")), record.get("file_name")
+        if number is None or number in seen:
+            yield None, [Remark(name, "image", f"{written!r} has no id of its own")]
             continue
-        known.add(number)
-        if file is None:
-            yield None, [Remark(name, "image", f"{record.get('file_name')!r} is missing")]
+        seen.add(number)
+        path = _located(written, places)
+        digest = known(written) if path is None and isinstance(written, str) else None
+        if path is None and digest is None:
+            yield None, [Remark(name, "image", f"{written!r} is missing")]
             continue
-        boxes, bad = _boxes(annotations[number], categories, shown(file, folder))
-        yield _image(record, file, boxes, split), bad
-    if lost := sum(len(records) for number, records in annotations.items() if number not in known):
+        place = path or folder / str(digest)
+        found = file.annotations.pop(number, [])
+        more.update(one.more for one in found if one.more)
+        boxes, bad = _boxes(found, categories, place, folder)
+        yield _image(record, place, boxes, split, digest or ""), bad
+    yield None, [Remark(name, "outline", f"{lost}: the box alone is kept", count) for lost, count in more.items()]
+    lost_images = {number for number in file.annotations if number not in seen}
+    if lost := sum(len(file.annotations[number]) for number in lost_images):
         yield None, [Remark(name, "box", "their image is not in the file", lost)]
 
 
-def _image(record: Record, file: Path, boxes: tuple[ReadBox, ...], split: Split | None) -> ReadImage:
+def _image(record: Record, file: Path, boxes: tuple[ReadBox, ...], split: Split | None, digest: str) -> ReadImage:
     group, source = record.get("group"), record.get("source")
     return ReadImage(
         path=file,
@@ -136,48 +222,51 @@ def _image(record: Record, file: Path, boxes: tuple[ReadBox, ...], split: Split 
         split=split,
         group=group if isinstance(group, str) else "",
         source=source if isinstance(source, str) else "",
+        digest=digest,
     )
 
 
 def _boxes(
-    records: Iterable[Record], categories: Mapping[Id, str], name: str
+    found: Iterable[_Annotation], categories: Mapping[Id, str], place: Path, folder: Path
 ) -> tuple[tuple[ReadBox, ...], list[Remark]]:
     boxes: list[ReadBox] = []
-    bad: list[Remark] = []
-    for record in records:
-        number = _id(record.get("category_id"))
+    bad: list[str] = []
+    for one in found:
+        number = _id(one.category)
         label = categories.get(number) if number is not None else None
-        box = _numbers(record.get("bbox"))
         if label is None:
-            bad.append(Remark(name, "box", f"category {record.get('category_id')!r} is not in the file"))
-        elif record.get("iscrowd"):
-            bad.append(Remark(name, "box", f"{label}: is a crowd region, not an object"))
-        elif box is None:
-            bad.append(Remark(name, "box", f"{label}: has no bbox of four numbers"))
+            bad.append(f"category {one.category!r} is not in the file")
+        elif one.crowd:
+            bad.append(f"{label}: is a crowd region, not an object")
+        elif one.bbox is None:
+            bad.append(f"{label}: has no bbox of four numbers")
         else:
-            x, y, width, height = box
+            x, y, width, height = one.bbox
             corners = (x, y, x + width, y + height)
-            boxes.append(ReadBox(label, corners, _polygon(record), _attributes(record)))
-    return tuple(boxes), bad
+            boxes.append(ReadBox(label, corners, one.polygon, one.attributes, one.track, one.keyframe))
+    name = shown(place, folder) if bad else ""
+    return tuple(boxes), [Remark(name, "box", why) for why in bad]
 
 
-def _polygon(record: Record) -> tuple[Point, ...]:
+def _polygon(segmentation: object) -> Collection[Point]:
     """Of an object in one piece; none for several pieces, and for run lengths."""
-    segmentation = record.get("segmentation")
     if not isinstance(segmentation, list) or len(segmentation) != 1 or not isinstance(segmentation[0], list):
         return ()
     values = segmentation[0]
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if not numbers or len(values) % 2 or len(values) < 6 or any(abs(value) > _FARTHEST for value in values):
+    if len(values) % 2 or len(values) < 6 or not _NUMBERS.issuperset(map(type, values)):
         return ()
-    return tuple((float(x), float(y)) for x, y in zip(values[::2], values[1::2], strict=True))
+    if max(values) > _FARTHEST or min(values) < -_FARTHEST:  # no float holds all integers
+        return ()
+    return Outline(values)
 
 
-def _attributes(record: Record) -> dict[str, Value]:
+_NUMBERS = frozenset({int, float})
+
+
+def _attributes(attributes: object) -> Mapping[str, Value]:
     """Those of a kind that there is here; the recipe has the last word."""
-    attributes = record.get("attributes")
-    if not isinstance(attributes, dict):
-        return {}
+    if not isinstance(attributes, dict) or not attributes:
+        return _NO_ATTRIBUTES
     kept: dict[str, Value] = {}
     for name, value in attributes.items():
         if isinstance(value, str | bool | int | float):
@@ -185,6 +274,9 @@ def _attributes(record: Record) -> dict[str, Value]:
         elif isinstance(value, list) and all(isinstance(one, str) for one in value):
             kept[name] = tuple(value)
     return kept
+
+
+_NO_ATTRIBUTES: Mapping[str, Value] = {}
 
 
 def _image_places(path: Path, folder: Path) -> list[Path]:
@@ -198,13 +290,13 @@ def _image_places(path: Path, folder: Path) -> list[Path]:
 
 
 def _located(name: object, places: list[Path]) -> Path | None:
-    if not isinstance(name, str):
+    within = inside(_HERE, name) if isinstance(name, str) else None
+    if within is None:
         return None
-    for place in places:
-        path = inside(place, name)
-        if path is not None and path.is_file():
-            return path
-    return None
+    return next((place / within for place in places if os.path.isfile(f"{place}/{within}")), None)  # noqa: PTH113
+
+
+_HERE = Path()
 
 
 def _id(value: object) -> Id | None:
@@ -215,13 +307,74 @@ def _pixels(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _numbers(value: object) -> tuple[float, float, float, float] | None:
-    if not isinstance(value, list) or len(value) != 4:
-        return None
-    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in value):
+def _bbox(value: object) -> Box | None:
+    if not isinstance(value, list) or len(value) != 4 or not _NUMBERS.issuperset(map(type, value)):
         return None
     try:
-        x, y, width, height = (float(number) for number in value)
+        x, y, width, height = map(float, value)
     except OverflowError:
         return None
     return (x, y, width, height)
+
+
+# --- writing: annotations/instances_{train,val,test}.json, images/ ----------------------------------------
+
+
+def write_coco(folder: Path, given: Exported) -> None:
+    (folder / "annotations").mkdir()
+    categories = [{"id": number + 1, "name": label} for label, number in given.label_numbers.items()]
+    for name, entries in given.split_entries():
+        body: dict[str, object] = {
+            "info": {"description": f"Askance snapshot {given.snapshot.digest}"},
+            "categories": categories,
+            "images": [
+                _image_record(number, entry) | given.videos.image_fields(entry.digest)
+                for number, entry in enumerate(entries, start=1)
+            ],
+            "annotations": _annotation_records(entries, given),
+        }
+        if clips := given.videos.videos(entry.digest for entry in entries):
+            body["videos"] = clips
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+        (folder / "annotations" / f"instances_{name}.json").write_text(text, encoding="utf-8")
+
+
+def _image_record(number: int, entry: Entry) -> dict[str, object]:
+    image = {"id": number, "file_name": file_name(entry), "width": entry.width, "height": entry.height}
+    return {**image, "group": entry.group} if entry.group else image
+
+
+def _annotation_records(entries: Sequence[Entry], given: Exported) -> list[dict[str, object]]:
+    shapes = [
+        (number, entry.digest, shape)
+        for number, entry in enumerate(entries, start=1)
+        for shape in entry.shapes
+        if shape.type in HOLDS.shapes
+    ]
+    return [
+        {
+            "id": index,
+            "image_id": number,
+            "category_id": given.label_numbers[shape.label] + 1,
+            "iscrowd": 0,
+            **_shape_record(shape),
+            **given.videos.shape_fields(digest, shape),
+        }
+        for index, (number, digest, shape) in enumerate(shapes, start=1)
+    ]
+
+
+def _shape_record(shape: Shape) -> dict[str, object]:
+    """A polygon is COCO's segmentation of one piece; attributes are where CVAT has them."""
+    body = coco_box(shape.box)
+    if shape.type is Geometry.POLYGON:
+        body |= {"segmentation": [[*chain(*shape.points)]], "area": polygon_area(shape.points)}
+    if shape.attributes:
+        body["attributes"] = {k: list(v) if isinstance(v, tuple) else v for k, v in shape.attributes.items()}
+    return body
+
+
+def coco_box(box: Box) -> dict[str, object]:
+    """`xyxy` as COCO's bbox and area, pixels."""
+    x1, y1, x2, y2 = box
+    return {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}

@@ -1,41 +1,37 @@
 """A data set into a project: images, their ground truth, their splits. Importing it again changes nothing.
 
+A data set may lack its images where the project has them: annotations that another tool corrected.
+
 Blobs are written first, then the rows that name them, in transactions of CHUNK images: an import that was cut
 off anywhere is finished by running it again.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from loop.domain.errors import BadDataset, Invalid, NotFound
+from loop.domain.identity import digest_of
 from loop.domain.item import ImageFacts, Item, Split
 from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
 from loop.domain.project import Label, Project, Recipe, checked_slug, labels_named
 from loop.domain.recipe import BadRecipe, flaws_of
 from loop.domain.truth import GroundTruth, Shape
 from loop.exchange.clips import save_groups
-from loop.exchange.coco import read_coco
-from loop.exchange.own import read_own
-from loop.exchange.reading import Dataset, Layout, ReadImage, Remark, fitted, shown
-from loop.exchange.voc import read_voc
-from loop.exchange.yolo import read_yolo
+from loop.exchange.deriving import recipe_of
+from loop.exchange.formats import FORMATS, layout_named, recognised
+from loop.exchange.known import KnownImages
+from loop.exchange.reading import Dataset, Fitted, Layout, ReadImage, Remark, fitted, shown
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-CHUNK = 200
+CHUNK = 500
 # Pixels. A data set that went through a format with rounded numbers is still the same.
 SAME_BOX = 0.01
-
-_READERS: dict[Layout, Callable[[Path], Dataset]] = {
-    Layout.VOC: read_voc,
-    Layout.COCO: read_coco,
-    Layout.YOLO: read_yolo,
-    Layout.ASKANCE: read_own,
-}
 
 # Names what must stay on one side of a split. "folder": the image's folder; "none": what the data set says.
 GroupBy = Callable[[ReadImage], str] | str
@@ -54,6 +50,7 @@ class ImportReport:
     skipped: what was left out; repaired: boxes that were clipped to their image."""
 
     project_id: str
+    format: Layout
     created: bool
     labels: tuple[str, ...]
     imported: int
@@ -62,6 +59,13 @@ class ImportReport:
     boxes: int
     skipped: tuple[Remark, ...]
     repaired: tuple[Remark, ...]
+
+    def counts(self) -> dict[str, int]:
+        """How often each kind of thing was skipped."""
+        counts: Counter[str] = Counter()
+        for remark in self.skipped:
+            counts[remark.what] += remark.count
+        return dict(sorted(counts.items()))
 
     def lines(self, limit: int = 20) -> list[str]:
         """For a person; at most `limit` remarks of each kind."""
@@ -73,6 +77,10 @@ class ImportReport:
         for word, remarks in (("skipped", self.skipped), ("repaired", self.repaired)):
             told += [f"{word}  {r.path}: {r.what}{f' x {r.count}' * (r.count > 1)}, {r.why}" for r in remarks[:limit]]
             told += [f"{word}  … and {len(remarks) - limit} more"] if len(remarks) > limit else []
+        if self.skipped:
+            told.append("skipped in all: " + ", ".join(f"{count} x {what}" for what, count in self.counts().items()))
+        if any("is not in the project's recipe" in remark.why for remark in self.skipped):
+            told.append("labels that the project lacks are added with --add-labels")
         return told
 
     def __rich__(self) -> "Text":
@@ -89,6 +97,17 @@ class _Tally:
     boxes: int = 0
     skipped: list[Remark] = field(default_factory=list)
     repaired: list[Remark] = field(default_factory=list)
+    outlines: Counter[str] = field(default_factory=Counter)
+
+    def add(self, fit: Fitted) -> None:
+        self.skipped += fit.skipped
+        self.repaired += fit.repaired
+        self.outlines.update(fit.outlines)
+
+    def told_outlines(self, folder: Path) -> list[Remark]:
+        """One remark for each label, since a whole data set has them or not."""
+        why = "the recipe draws boxes, so that of its polygons the boxes are kept"
+        return [Remark(folder.name, "outline", f"{label}: {why}", n) for label, n in sorted(self.outlines.items()) if n]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,43 +125,53 @@ def import_dataset(
     projects: Projects,
     *,
     project_id: str,
-    format: Layout | str,  # noqa: A002 - the word that people use
     folder: Path,
     inspect_image: Callable[[bytes], ImageFacts],
     clock: Clock,
+    format: Layout | str | None = None,  # noqa: A002 - the word that people use
     split: Split | str | None = None,
     group_by: GroupBy = "none",
     add_labels: bool = False,
+    polygons: bool = False,
+    strict: bool = False,
     actor: str = "import",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ImportReport:
-    """Import the data set in `folder`; `on_progress` hears of (images done, images in all).
+    """Import the data set in `folder`; `on_progress` hears of (images done, images in all). format: None is what the
+    folder looks like.
 
-    The project is created with the data set's labels where it does not exist. Otherwise boxes with labels that
-    its recipe lacks are skipped, or, with `add_labels`, a new version of the recipe has them. `split` overrides
-    what the data set says. Each item's ground truth gets a new version only where the boxes differ, and none
-    where people reviewed the image: their answer stays. A fixed split stays too.
+    The project is created for the data set where it does not exist (`recipe_of`; polygons: its `outlines`). Otherwise
+    shapes with labels that its recipe lacks are skipped, or, with `add_labels`, a new version of the recipe has them.
+    `split` overrides what the data set says. Each item's ground truth gets a new version only where the shapes differ,
+    and none where people reviewed the image: their answer stays. A fixed split stays too. strict: where anything would
+    be skipped or repaired, nothing is written.
 
     Raises BadDataset where nothing in `folder` can be imported, Invalid for a bad name, format or split.
     """
-    layout, forced = _layout(format), _split(split)
+    forced = _split(split)
     checked_slug(project_id)
     group_of = _grouping(group_by, folder)
-    dataset = _READERS[layout](folder)
+    layout = recognised(folder) if format is None else layout_named(format)
+    known = KnownImages(store, project_id)
+    dataset = FORMATS[layout].read(folder, known)
     _require_images(dataset)
-    project, created = _project(store, projects, project_id, dataset, add_labels, actor, clock)
-    work = _Import(store, blobs, project, folder, inspect_image, clock, forced, group_of)
-    tally = work.run(dataset, on_progress)
+    plan = _planned(store, project_id, dataset, add_labels, polygons)
+    if strict:
+        _require_clean(_Check(plan.recipe, folder, inspect_image, known).run(dataset), dataset)
+    project = _carried_out(plan, store, projects, project_id, actor, clock)
+    check = _Check(project.recipe, folder, inspect_image, known)
+    tally = _Import(store, blobs, project, check, clock, forced, group_of).run(dataset, on_progress)
     save_groups(store, project_id, dataset.groups, clock)
     report = ImportReport(
         project_id=project_id,
-        created=created,
+        format=layout,
+        created=plan.project is None,
         labels=project.recipe.label_names,
         imported=tally.imported,
         updated=tally.updated,
         unchanged=tally.unchanged,
         boxes=tally.boxes,
-        skipped=tuple(tally.skipped),
+        skipped=(*tally.skipped, *tally.told_outlines(folder)),
         repaired=tuple(tally.repaired),
     )
     if tally.imported or tally.updated:
@@ -153,69 +182,111 @@ def import_dataset(
 
 
 @dataclass(frozen=True, slots=True)
-class _Import:
-    store: Store
-    blobs: Blobs
-    project: Project
+class _Checked:
+    """An image that can be kept. content: its bytes; None where the project has them already, under `digest`."""
+
+    name: str
+    content: bytes | None
+    digest: str
+    facts: ImageFacts
+    shapes: tuple[Shape, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Images against a recipe; nothing is written."""
+
+    recipe: Recipe
     folder: Path
     inspect_image: Callable[[bytes], ImageFacts]
-    clock: Clock
-    split: Split | None
-    group_of: Callable[[ReadImage], str]
+    known: KnownImages
+    labels: frozenset[str] = field(init=False)
 
-    def run(self, dataset: Dataset, on_progress: Callable[[int, int], None]) -> _Tally:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", frozenset(self.recipe.label_names))  # once, not for each image
+
+    def run(self, dataset: Dataset) -> _Tally:
+        """What would be said of a whole data set."""
         tally = _Tally(skipped=list(dataset.skipped))
-        first: dict[str, str] = {}  # digest → the image that came first with it
-        total = len(dataset.images)
-        on_progress(0, total)
-        for start in range(0, total, CHUNK):
-            prepared: list[_Prepared] = []
-            for done, image in enumerate(dataset.images[start : start + CHUNK], start=start + 1):
-                one = self._prepared(image, first, tally)
-                prepared += [one] if one else []
-                on_progress(done, total)
-            self._save(prepared, tally)
+        first: dict[str, str] = {}
+        for image in dataset.images:
+            self.checked(image, first, tally)
         return tally
 
-    def _prepared(self, image: ReadImage, first: dict[str, str], tally: _Tally) -> _Prepared | None:
-        """The image with its bytes stored, or None where it cannot be kept."""
-        name = shown(image.path, self.folder)
+    def checked(self, image: ReadImage, first: dict[str, str], tally: _Tally) -> _Checked | None:
+        """The image as it can be kept; None, and a remark, where it cannot. first: digest → the image that came first
+        with it."""
+        name = image.digest or shown(image.path, self.folder)
         try:
-            content = image.path.read_bytes()
-            facts = self.inspect_image(content)
-            recipe = self.project.recipe
-            fit = fitted(image, width=facts.width, height=facts.height, recipe=recipe, name=name)
+            content, digest, facts = self._looked_at(image)
+            fit = fitted(image, width=facts.width, height=facts.height, recipe=self.recipe, name=name)
         except OSError as error:
             tally.skipped.append(Remark(name, "image", f"cannot be read ({error.strerror or error})"))
             return None
         except Invalid as error:
             tally.skipped.append(Remark(name, "image", error.detail))
             return None
-        tally.skipped += fit.skipped
-        tally.repaired += fit.repaired
+        tally.add(fit)
         labels = image.counts()
-        if labels and not any(name in labels for name in recipe.label_names):
+        if labels and labels.keys().isdisjoint(self.labels):
             tally.skipped.append(Remark(name, "image", "none of its labels is in the project's recipe"))
             return None
-        digest = self.blobs.put(content)
         if digest in first:
             tally.skipped.append(Remark(name, "image", f"has the same bytes as {first[digest]}"))
             return None
         first[digest] = name
-        return _Prepared(name, self._item(image, digest, facts, name), fit.shapes)
+        return _Checked(name, content, digest, facts, fit.shapes)
 
-    def _item(self, image: ReadImage, digest: str, facts: ImageFacts, name: str) -> Item:
+    def _looked_at(self, image: ReadImage) -> tuple[bytes | None, str, ImageFacts]:
+        """Bytes, digest and facts. Raises OSError or Invalid."""
+        if image.digest:
+            return None, image.digest, self.known.facts(image.digest)
+        content = image.path.read_bytes()
+        return content, digest_of(content), self.inspect_image(content)
+
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    store: Store
+    blobs: Blobs
+    project: Project
+    check: _Check
+    clock: Clock
+    split: Split | None
+    group_of: Callable[[ReadImage], str]
+
+    def run(self, dataset: Dataset, on_progress: Callable[[int, int], None]) -> _Tally:
+        tally = _Tally(skipped=list(dataset.skipped))
+        first: dict[str, str] = {}
+        total = len(dataset.images)
+        on_progress(0, total)
+        for start in range(0, total, CHUNK):
+            prepared: list[_Prepared] = []
+            for done, image in enumerate(dataset.images[start : start + CHUNK], start=start + 1):
+                one = self.check.checked(image, first, tally)
+                prepared += [self._prepared(image, one)] if one else []
+                on_progress(done, total)
+            self._save(prepared, tally)
+        return tally
+
+    def _prepared(self, image: ReadImage, one: _Checked) -> _Prepared:
+        """With its bytes stored."""
+        if one.content is not None:
+            self.blobs.put(one.content)
+        return _Prepared(one.name, self._item(image, one), one.shapes)
+
+    def _item(self, image: ReadImage, one: _Checked) -> Item:
         return Item(
             project_id=self.project.id,
-            digest=digest,
-            media_type=facts.media_type,
-            width=facts.width,
-            height=facts.height,
+            digest=one.digest,
+            media_type=one.facts.media_type,
+            width=one.facts.width,
+            height=one.facts.height,
             created_at=self.clock(),
-            source=image.source if image.exact else image.source or self.folder.resolve().name,
+            source=image.source if image.exact else image.source or self.check.folder.resolve().name,
             group=self.group_of(image),
             split=self.split or image.split,
-            meta=image.meta if image.exact else {**image.meta, "path": name},
+            meta=image.meta if image.exact else {**image.meta, "path": one.name},
         )
 
     def _save(self, prepared: Sequence[_Prepared], tally: _Tally) -> None:
@@ -225,37 +296,54 @@ class _Import:
             # The recipe may have changed since these were read; while it is held, it does not.
             tx.projects.hold(self.project.id)
             recipe = tx.projects.get(self.project.id).recipe
-            for one in prepared:
-                self._save_one(tx, replace(one, shapes=recipe.translated(one.shapes)), counted)
+            if recipe != self.project.recipe:
+                prepared = [replace(one, shapes=recipe.translated(one.shapes)) for one in prepared]
+            self._save_all(tx, prepared, counted)
         tally.imported += counted.imported
         tally.updated += counted.updated
         tally.unchanged += counted.unchanged
         tally.boxes += counted.boxes
         tally.skipped += counted.skipped
 
-    def _save_one(self, tx: Transaction, one: _Prepared, tally: _Tally) -> None:
-        new = tx.items.add(one.item)
-        if not new:
-            tally.skipped += _settled_split(tx, one)
-        current = None if new else tx.truths.current(self.project.id, one.item.digest)
-        if current is not None and same_shapes(current.shapes, one.shapes):
-            tally.unchanged += 1
-            return
-        if current is not None and current.origin != "import":
-            tally.unchanged += 1
+    def _save_all(self, tx: Transaction, prepared: Sequence[_Prepared], tally: _Tally) -> None:
+        digests = [one.item.digest for one in prepared]
+        items = tx.items.of(self.project.id, digests)
+        present = tx.truths.current_of(self.project.id, digests)
+        tx.items.add_all([one.item for one in prepared if one.item.digest not in items])
+        truths: list[GroundTruth] = []
+        settled: list[Item] = []
+        for one in prepared:
+            item = items.get(one.item.digest)
+            if item is not None:
+                tally.skipped += _kept_split(one, item)
+                settled += [found] if (found := _settled_split(one, item)) else []
+            if self._is_to_write(one, present, tally):
+                truths.append(self._truth(one, present))
+                tally.imported += item is None
+                tally.updated += item is not None
+                tally.boxes += len(one.shapes)
+        tx.truths.add_all(truths)
+        tx.items.set_splits(settled)
+
+    def _is_to_write(self, one: _Prepared, present: Mapping[str, GroundTruth], tally: _Tally) -> bool:
+        current = present.get(one.item.digest)
+        if current is None:
+            return True
+        same = same_shapes(current.shapes, one.shapes)
+        if not same and current.origin == "import":
+            return True
+        if not same:
             why = "people reviewed this image; their answer stays"
             tally.skipped.append(Remark(one.name, "annotation", why))
-            return
-        tx.truths.add(self._truth(one, 1 if current is None else current.version + 1))
-        tally.imported += new
-        tally.updated += not new
-        tally.boxes += len(one.shapes)
+        tally.unchanged += 1
+        return False
 
-    def _truth(self, one: _Prepared, version: int) -> GroundTruth:
+    def _truth(self, one: _Prepared, present: Mapping[str, GroundTruth]) -> GroundTruth:
+        current = present.get(one.item.digest)
         return GroundTruth(
             project_id=self.project.id,
             item_digest=one.item.digest,
-            version=version,
+            version=1 if current is None else current.version + 1,
             shapes=one.shapes,
             submission_ids=(),
             origin="import",
@@ -275,30 +363,25 @@ def same_shapes(a: Sequence[Shape], b: Sequence[Shape]) -> bool:
 
 
 def _same(a: Shape, b: Shape) -> bool:
+    if a == b:
+        return True
     if replace(a, box=b.box, points=b.points) != b or len(a.points) != len(b.points):
         return False
     left, right = (chain(shape.box, *shape.points) for shape in (a, b))
     return all(abs(p - q) <= SAME_BOX for p, q in zip(left, right, strict=True))
 
 
-def _settled_split(tx: Transaction, one: _Prepared) -> list[Remark]:
-    """Give a known item the data set's split where it has none; a fixed one stays."""
-    wanted = one.item.split
-    if wanted is None:
+def _settled_split(one: _Prepared, known: Item) -> Item | None:
+    """A known item with the data set's split, where it has none: a fixed one stays."""
+    if one.item.split is None or known.split is not None:
+        return None
+    return replace(known, split=one.item.split, group=known.group or one.item.group)
+
+
+def _kept_split(one: _Prepared, known: Item) -> list[Remark]:
+    if one.item.split is None or known.split in (None, one.item.split):
         return []
-    known = tx.items.get(one.item.project_id, one.item.digest)
-    if known.split is None:
-        tx.items.set_split(known.project_id, known.digest, wanted, known.group or one.item.group)
-    elif known.split is not wanted:
-        return [Remark(one.name, "split", f"is {known.split} in the project and stays so")]
-    return []
-
-
-def _layout(name: Layout | str) -> Layout:
-    try:
-        return Layout(name)
-    except ValueError:
-        raise Invalid(f"{name!r} is no format.", hint=f"Use one of: {', '.join(Layout)}.") from None
+    return [Remark(one.name, "split", f"is {known.split} in the project and stays so")]
 
 
 def _split(name: Split | str | None) -> Split | None:
@@ -329,10 +412,36 @@ def _require_images(dataset: Dataset) -> None:
     )
 
 
-def _project(
-    store: Store, projects: Projects, project_id: str, dataset: Dataset, add_labels: bool, actor: str, clock: Clock
-) -> tuple[Project, bool]:
-    """The project that takes the data set, and whether it was made for it."""
+def _require_clean(tally: _Tally, dataset: Dataset) -> None:
+    """Raises BadDataset where anything would not come as it is."""
+    remarks = [*tally.skipped, *tally.repaired, *tally.told_outlines(dataset.folder)]
+    if remarks:
+        told = "; ".join(f"{remark.path}: {remark.what}, {remark.why}" for remark in remarks[:5])
+        raise BadDataset(
+            f"{len(remarks)} things of {dataset.folder} would be left out or repaired, so nothing was imported: {told}"
+            f"{'; …' if len(remarks) > 5 else ''}.",
+            hint="Mend them, or import without --strict.",
+            folder=str(dataset.folder),
+            remarks=len(remarks),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """project: None where it is to be made. added: labels that its recipe is to get; source: as they are there."""
+
+    project: Project | None
+    source: Recipe
+    added: tuple[str, ...] = ()
+
+    @property
+    def recipe(self) -> Recipe:
+        """That shapes have to fit into."""
+        return self.source if self.project is None else _with_labels(self.project.recipe, self.added, self.source)
+
+
+def _planned(store: Store, project_id: str, dataset: Dataset, add_labels: bool, polygons: bool) -> _Plan:
+    """Which project takes the data set, and what becomes of its recipe. Raises BadDataset."""
     try:
         with store.read() as tx:
             project = tx.projects.get(project_id)
@@ -342,38 +451,44 @@ def _project(
                 f"{dataset.folder} names no label, so no project can be made for it.",
                 hint="Create the project first: askance project create.",
             ) from None
-        return projects.create_project(project_id, dataset.labels, recipe=dataset.recipe), True
+        return _Plan(None, recipe_of(dataset, outlines=polygons))
     unknown = tuple(label for label in dataset.labels if label not in project.recipe.label_names)
-    if unknown and add_labels:
-        return _with_labels(store, project_id, unknown, dataset.recipe, actor, clock), False
-    if unknown and len(unknown) == len(dataset.labels):
+    if unknown and len(unknown) == len(dataset.labels) and not add_labels:
         raise BadDataset(
             f"none of the data set's labels ({_some(unknown)}) is a label of {project_id} "
             f"({_some(project.recipe.label_names)}).",
             hint="Add them with --add-labels, or import into a project of its own.",
             project=project_id,
         )
-    return project, False
+    if not unknown or not add_labels:
+        return _Plan(project, project.recipe)
+    return _Plan(project, recipe_of(dataset, outlines=polygons), unknown)
 
 
-def _with_labels(
-    store: Store, project_id: str, names: tuple[str, ...], source: Recipe | None, actor: str, clock: Clock
-) -> Project:
-    """The project with a new version of its recipe that has these labels too, as `source` has them, else as boxes."""
+def _carried_out(plan: _Plan, store: Store, projects: Projects, project_id: str, actor: str, clock: Clock) -> Project:
+    if plan.project is None:
+        return projects.create_project(project_id, plan.source.label_names, recipe=plan.source)
+    if not plan.added:
+        return plan.project
     with store.begin() as tx:
         project = tx.projects.get(project_id)
-        old = project.recipe
-        names = tuple(name for name in names if name not in old.label_names)
-        if not names:
+        recipe = _with_labels(project.recipe, plan.added, plan.source)
+        if recipe is project.recipe:
             return project
-        labels = _extended(old.labels, names, source.labels if source else ())
-        recipe = replace(old, version=old.version + 1, labels=labels)
         if flaws := flaws_of(recipe):
             raise BadRecipe(flaws)
         tx.projects.save_recipe(project_id, recipe)
-        body = {"version": recipe.version, "added": list(names)}
+        body = {"version": recipe.version, "added": list(recipe.label_names[len(project.recipe.labels) :])}
         tx.events.add(Event("recipe.changed", project_id, actor, body, clock()))
     return replace(project, recipe=recipe)
+
+
+def _with_labels(old: Recipe, names: tuple[str, ...], source: Recipe) -> Recipe:
+    """The next version, which has these labels too, as `source` has them; the same one where there are none to add."""
+    missing = tuple(name for name in names if name not in old.label_names)
+    if not missing:
+        return old
+    return replace(old, version=old.version + 1, labels=_extended(old.labels, missing, source.labels))
 
 
 def _extended(labels: tuple[Label, ...], names: tuple[str, ...], source: tuple[Label, ...]) -> tuple[Label, ...]:

@@ -19,13 +19,16 @@ from loop.exchange.clips import read_groups
 from loop.exchange.reading import (
     MAX_ANNOTATION_BYTES,
     Dataset,
+    Known,
     Layout,
     ReadImage,
     Remark,
     inside,
     nothing_found,
+    nothing_known,
     require_folder,
 )
+from loop.exchange.writing import Exported
 from loop.recipe_document import read_recipe
 
 _ITEMS, _RECIPE = "items.jsonl", "recipe.json"
@@ -40,6 +43,16 @@ def write_own(folder: Path, recipe: Recipe, rows: Iterable[tuple[Item, GroundTru
         for item, truth, file in rows:
             # In ASCII: a text may hold what is a line's end to some, or what UTF-8 cannot hold.
             lines.write(json.dumps(_line(item, truth, file), allow_nan=False) + "\n")
+
+
+def write_own_form(folder: Path, given: Exported) -> None:
+    places = {entry.digest: given.place(entry) for entry in given.snapshot.entries}
+    write_own(folder, given.recipe, ((item, truth, places[item.digest]) for item, truth in given.rows))
+    given.clips.write(folder)
+
+
+def looks_like_own(folder: Path) -> bool:
+    return (folder / _ITEMS).is_file() and (folder / _RECIPE).is_file()
 
 
 def _line(item: Item, truth: GroundTruth, file: str) -> dict[str, Any]:
@@ -62,10 +75,10 @@ def _line(item: Item, truth: GroundTruth, file: str) -> dict[str, Any]:
     }
 
 
-def read_own(folder: Path) -> Dataset:
+def read_own(folder: Path, known: Known = nothing_known) -> Dataset:
     """What `write_own` wrote. Raises BadDataset. A line that cannot be read costs one image."""
     require_folder(folder)
-    if not (folder / _ITEMS).is_file() or not (folder / _RECIPE).is_file():
+    if not looks_like_own(folder):
         raise nothing_found(folder, Layout.ASKANCE, _LOOKED_FOR)
     recipe = _recipe(folder / _RECIPE)
     images: list[ReadImage] = []
@@ -75,11 +88,11 @@ def read_own(folder: Path) -> Dataset:
         while line := lines.readline(MAX_ANNOTATION_BYTES):
             number += 1
             try:
-                images += [_read_line(line, folder)] if line.strip() else []
+                images += [_read_line(line, folder, known)] if line.strip() else []
             except BadDataset as error:
                 skipped.append(Remark(_ITEMS, "annotation", f"line {number}: {error.detail}"))
     groups, unread = read_groups(folder)
-    return Dataset(folder, recipe.label_names, tuple(images), (*skipped, *unread), recipe, groups)
+    return Dataset(folder, recipe.label_names, tuple(images), (*skipped, *unread), recipe, groups, exact=True)
 
 
 def _recipe(path: Path) -> Recipe:
@@ -89,7 +102,7 @@ def _recipe(path: Path) -> Recipe:
         raise BadDataset(f"{path} cannot be used: {error}", hint="Export the data set again.") from error
 
 
-def _read_line(line: bytes, folder: Path) -> ReadImage:
+def _read_line(line: bytes, folder: Path, known: Known) -> ReadImage:
     """Raises BadDataset, saying what is wrong with the line."""
     try:
         record = json.loads(line)
@@ -98,8 +111,12 @@ def _read_line(line: bytes, folder: Path) -> ReadImage:
     if not isinstance(record, dict) or not isinstance(record.get("file"), str):
         raise BadDataset("names no file")
     place = inside(folder, record["file"])
+    digest = ""
     if place is None or not place.is_file():
-        raise BadDataset(f"{record['file']!r} is missing")
+        digest = known(record["file"]) or ""
+        if not digest:
+            raise BadDataset(f"{record['file']!r} is missing")
+        place = folder / digest
     meta = record.get("meta", {})
     if not isinstance(meta, dict) or not all(isinstance(value, str) for value in meta.values()):
         raise BadDataset("meta is no object of texts")
@@ -114,6 +131,7 @@ def _read_line(line: bytes, folder: Path) -> ReadImage:
         source=_text(record, "source"),
         meta=meta,
         exact=True,
+        digest=digest,
     )
 
 

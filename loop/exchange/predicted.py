@@ -20,8 +20,11 @@ from loop.domain.item import Item
 from loop.domain.ports import Blobs, Store, Transaction
 from loop.domain.prediction import Prediction
 from loop.domain.project import Recipe
-from loop.exchange.exporter import SUFFIXES, coco_box, new_folder, require_free, yolo_row
+from loop.exchange.coco import coco_box
+from loop.exchange.exporter import new_folder, require_free
 from loop.exchange.label_studio import label_config, task
+from loop.exchange.writing import SUFFIXES
+from loop.exchange.yolo import yolo_row
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -4,17 +4,20 @@ A row is `class cx cy w h`, or `class x1 y1 x2 y2 …` for a polygon, in fractio
 An image without a text file, or with an empty one, is an image without objects, as ultralytics has it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from loop.domain.errors import BadDataset
-from loop.domain.geometry import Box
+from loop.domain.geometry import Box, bounds_of
 from loop.domain.item import Split
+from loop.domain.truth import Geometry, Shape
 from loop.exchange.reading import (
     MAX_ANNOTATION_BYTES,
     Dataset,
+    Known,
     Layout,
     ReadBox,
     ReadImage,
@@ -22,16 +25,25 @@ from loop.exchange.reading import (
     image_files,
     inside,
     nothing_found,
+    nothing_known,
     require_folder,
     shown,
     split_named,
 )
+from loop.exchange.writing import REGIONS, SPLIT_NAMES, Exported, Holds
+from training.snapshot import Entry
+
+HOLDS = Holds(
+    shapes=REGIONS, outlines=False, attributes=False, links=False, groups=False, tracks=False, clips=False
+)  # fmt: skip
+HOLDS_SEGMENTS = replace(HOLDS, outlines=True)
 
 _LOOKED_FOR = "a data.yaml that names classes (names) and folders of images (train, val, test)"
 
 
-def read_yolo(folder: Path) -> Dataset:
-    """The data set that `folder`/data.yaml (or its only .yaml file) describes. Raises BadDataset.
+def read_yolo(folder: Path, known: Known = nothing_known) -> Dataset:
+    """The data set that `folder`/data.yaml (or its only .yaml file) describes. Raises BadDataset. `known` is not asked:
+    here the images say which rows there are.
 
     train, val and test become train, val and golden. Paths in it are followed inside `folder` only.
     """
@@ -60,6 +72,13 @@ def read_yolo(folder: Path) -> Dataset:
     return Dataset(folder, tuple(dict.fromkeys(names.values())), tuple(images), tuple(skipped))
 
 
+def looks_like_yolo(folder: Path) -> bool:
+    try:
+        return "names" in _described(folder)
+    except BadDataset:
+        return False
+
+
 def _described(folder: Path) -> dict[str, object]:
     path = folder / "data.yaml"
     if not path.is_file():
@@ -68,7 +87,7 @@ def _described(folder: Path) -> dict[str, object]:
             raise nothing_found(folder, Layout.YOLO, _LOOKED_FOR)
         path = others[0]
     try:
-        described = yaml.safe_load(path.read_text(encoding="utf-8"))
+        described = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise BadDataset(f"{path} cannot be read as YAML ({error}).", hint="Mend it, then import again.") from error
     if not isinstance(described, dict):
@@ -152,7 +171,7 @@ def _read_image(
     try:
         if rows.stat().st_size > MAX_ANNOTATION_BYTES:
             raise BadDataset(f"is larger than {MAX_ANNOTATION_BYTES // 2**20} MB.")
-        lines = rows.read_text(encoding="utf-8").splitlines()
+        lines = rows.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError, BadDataset) as error:
         return None, [Remark(shown(rows, folder), "annotation", f"cannot be read ({error})")]
     boxes: list[ReadBox] = []
@@ -183,8 +202,8 @@ def _read_row(values: list[str], names: Mapping[int, str]) -> ReadBox:
     if len(fractions) == 4:
         return ReadBox(names[int(number)], _corners(*fractions))
     if len(fractions) >= 6 and len(fractions) % 2 == 0:
-        across, down = fractions[::2], fractions[1::2]
-        return ReadBox(names[int(number)], (min(across), min(down), max(across), max(down)))
+        corners = tuple(zip(fractions[::2], fractions[1::2], strict=True))
+        return ReadBox(names[int(number)], bounds_of(corners), corners)
     raise ValueError(f"{len(values)} values are neither a box (5) nor a polygon (7, 9, …)")
 
 
@@ -200,3 +219,65 @@ def _number(text: str) -> float:
 
 def _corners(cx: float, cy: float, width: float, height: float) -> Box:
     return (cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2)
+
+
+# --- writing: data.yaml, images/{train,val,test}, labels/{train,val,test} ---------------------------------
+
+
+def write_yolo(folder: Path, given: Exported) -> None:
+    """Rows of boxes."""
+    _write(folder, given, {entry.digest: _box_rows(entry, given.label_numbers) for entry in given.snapshot.entries})
+
+
+def write_yolo_segments(folder: Path, given: Exported) -> None:
+    """Rows of polygons, boxes by their four corners: ultralytics takes every row of a file as the one or the other."""
+    rows = {entry.digest: _polygon_rows(entry, given.label_numbers) for entry in given.snapshot.entries}
+    _write(folder, given, rows)
+
+
+def _write(folder: Path, given: Exported, rows: Mapping[str, str]) -> None:
+    # ultralytics wants train and val even where they are empty; `path` is left out: it means the yaml's folder.
+    snapshot = given.snapshot
+    splits = [name for split, name in SPLIT_NAMES.items() if split is not Split.GOLDEN or snapshot.of_split(split)]
+    for kind in ("images", "labels"):
+        for name in splits:
+            (folder / kind / name).mkdir(parents=True)
+    described = {**{name: f"images/{name}" for name in splits}, "names": dict(enumerate(snapshot.labels))}
+    text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
+    (folder / "data.yaml").write_text(f"# Askance snapshot {snapshot.digest}\n{text}", encoding="utf-8")
+    for entry in snapshot.entries:
+        place = folder / "labels" / SPLIT_NAMES[entry.split] / f"{entry.digest}.txt"
+        place.write_text(rows[entry.digest], encoding="utf-8")
+
+
+def _box_rows(entry: Entry, numbers: Mapping[str, int]) -> str:
+    return "".join(
+        yolo_row(numbers[shape.label], shape.box, entry.width, entry.height)
+        for shape in entry.shapes
+        if shape.type in REGIONS
+    )
+
+
+def _polygon_rows(entry: Entry, numbers: Mapping[str, int]) -> str:
+    rows = []
+    for shape in entry.shapes:
+        if shape.type in REGIONS:
+            values = [value for x, y in _corners_of(shape) for value in (x / entry.width, y / entry.height)]
+            rows.append(_row(numbers[shape.label], values))
+    return "".join(rows)
+
+
+def _corners_of(shape: Shape) -> tuple[tuple[float, float], ...]:
+    x1, y1, x2, y2 = shape.box
+    return shape.points if shape.type is Geometry.POLYGON else ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
+
+
+def yolo_row(label: int, box: Box, width: int, height: int) -> str:
+    """A line of a label file: class and centre, width and height as shares of the image's sides."""
+    x1, y1, x2, y2 = box
+    values = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
+    return _row(label, values)
+
+
+def _row(label: int, values: Iterable[float]) -> str:
+    return " ".join([str(label), *(f"{value:.10g}" for value in values)]) + "\n"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from loop.domain.events import item_created
 from loop.domain.item import Item, Split
@@ -57,6 +57,15 @@ class SqlItems:
         """Raises NotFound."""
         return Item(**one(self._connection, items, "item", project_id=project_id, digest=digest)._mapping)
 
+    def of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, Item]:
+        found: dict[str, Item] = {}
+        for part in in_parts(digests):
+            rows = self._connection.execute(
+                select(items).where(items.c.project_id == project_id, items.c.digest.in_(part))
+            )
+            found |= {row.digest: Item(**row._mapping) for row in rows}
+        return found
+
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Item]:
         rows = newest_first(
             self._connection, items, key=items.c.digest, project_id=project_id, after=after, limit=limit
@@ -77,6 +86,26 @@ class SqlItems:
             .where(item_facts.c.project_id == project_id, item_facts.c.digest == digest)
             .values(split=split, group=group[:LONGEST])
         )
+
+    def set_splits(self, given: Sequence[Item]) -> None:
+        if not given:
+            return
+        for table, longest in ((items, None), (item_facts, LONGEST)):
+            statement = (
+                update(table)
+                .where(table.c.project_id == bindparam("of_project"), table.c.digest == bindparam("of_digest"))
+                .values(split=bindparam("new_split", type_=table.c.split.type), group=bindparam("new_group"))
+            )
+            rows = [
+                {
+                    "of_project": one.project_id,
+                    "of_digest": one.digest,
+                    "new_split": one.split,
+                    "new_group": one.group[:longest],
+                }
+                for one in given
+            ]
+            self._connection.execute(statement, rows)
 
     def drop(self, project_id: str, digest: str, *, by: str, at: datetime) -> bool:
         unfinished = select(tasks.c.id).where(

@@ -71,6 +71,21 @@ class SqlTruths:
         row = self._connection.execute(_CURRENT, {"project": project_id, "digest": item_digest}).first()
         return None if row is None else GroundTruth(**row._mapping)
 
+    def current_of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, GroundTruth]:
+        of = ground_truths.c.item_digest
+        found: dict[str, GroundTruth] = {}
+        for part in in_parts(digests):
+            newest = (
+                select(of, func.max(ground_truths.c.version).label("version"))
+                .where(ground_truths.c.project_id == project_id, of.in_(part))
+                .group_by(of)
+                .subquery()
+            )
+            wanted = select(ground_truths).join(newest, _is_version(newest.c.item_digest, newest.c.version))
+            rows = self._connection.execute(wanted.where(ground_truths.c.project_id == project_id))
+            found |= {row.item_digest: GroundTruth(**row._mapping) for row in rows}
+        return found
+
     def versions(self, project_id: str, digests: Sequence[str]) -> Mapping[str, int]:
         of, version = ground_truths.c.item_digest, func.max(ground_truths.c.version)
         found: dict[str, int] = {}

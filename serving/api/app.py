@@ -17,6 +17,7 @@ from serving.api import (
     drift,
     duplicates,
     errors,
+    exchange,
     functions,
     golden,
     groups,
@@ -88,7 +89,7 @@ def create_app(services: Services) -> FastAPI:
         # work before items: /items/ambiguous is no digest.
         predictions, reviews, tasks, work, item_data, items, objects, duplicates, label_errors, projects, recipes,
         models, triggers, annotations, selections, drift, production, outcomes, maps, people, golden, groups, lots,
-        comments, webhooks, functions, health,
+        comments, webhooks, functions, exchange, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

@@ -21,14 +21,16 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join([chunk async for chunk in _chunks(request, limit, _too_large(limit))])
 
 
-async def body_to_file(request: Request, path: Path, limit: int) -> int:
-    """The raw body, at most `limit` bytes, into a new file, a part at a time; how many there were. Raises
-    PayloadTooLarge, and Unavailable where the disk is full."""
+async def body_to_file(
+    request: Request, path: Path, limit: int, *, what: str = "video", setting: str = "limits.max_video_bytes"
+) -> int:
+    """The raw body, at most `limit` bytes, into a new file, a part at a time; how many there were. what, setting: for
+    errors: what is sent, and where its limit stands. Raises PayloadTooLarge, and Unavailable where the disk is full."""
     if request.headers.get("content-type", "").startswith("multipart/"):
         raise Invalid("a form is not read here.", hint="Send the file as the body (curl -X POST -T FILE).")
     error = PayloadTooLarge(
         f"the body is larger than {limit:,} bytes.",
-        hint="Import it on the machine of the service (askance clips import), or raise limits.max_video_bytes.",
+        hint=f"Import it on the machine of the service ({_BY_HAND[what]}), or raise {setting}.",
         limit=limit,
     )
     size = 0
@@ -38,9 +40,12 @@ async def body_to_file(request: Request, path: Path, limit: int) -> int:
                 size += await run_in_threadpool(file.write, chunk)
     except OSError as problem:
         raise Unavailable(
-            f"the video cannot be kept ({problem.strerror}).", hint="Make room in data_dir, and send it again."
+            f"the {what} cannot be kept ({problem.strerror}).", hint="Make room in data_dir, and send it again."
         ) from problem
     return size
+
+
+_BY_HAND = {"video": "askance clips import", "data set": "askance import"}
 
 
 async def _chunks(request: Request, limit: int, too_large: PayloadTooLarge) -> AsyncIterator[bytes]:
@@ -125,4 +130,4 @@ class BodyLimit:
         await answer(scope, receive, send)
 
 
-_OWN_LIMITS = ("/predictions", "/models", "/clips")
+_OWN_LIMITS = ("/predictions", "/models", "/clips", "/imports")

@@ -12,6 +12,7 @@ from tests.api.test_predictions import problem
 # once they know the project.
 OPEN_TO_ANY_TOKEN = {
     "/v1/me",
+    "/v1/formats",
     "/v1/projects",
     "/v1/tokens",
     "/v1/tasks/{task_id}/heartbeat",
@@ -46,6 +47,7 @@ def filled(path: str, project: str = "shapes") -> str:
         | {"endpoint_id": "x", "message_id": "x"}
         | {"annotation_id": "x", "selection_id": "x", "cycle_id": "x", "token_id": "x", "rollout_id": "x", "number": 0}
         | {"version": 1, "name": "x", "call_id": "x", "comment_id": "x", "group_id": "x", "lot_id": "x"}
+        | {"format": "coco"}
     )
 
 

@@ -222,7 +222,10 @@ class Fill:
             tx.golden.remove(PROJECT, item.digest)
             self._say(item, golden=False)
         elif what == 2:
-            tx.items.set_split(PROJECT, item.digest, Split.VAL, "clip/9")
+            if self.rng.random() < 0.5:
+                tx.items.set_split(PROJECT, item.digest, Split.VAL, "clip/9")
+            else:
+                tx.items.set_splits([replace(item, split=Split.VAL, group="clip/9")])
             self._say(item, split="val", group="clip/9")
         else:
             add, remove = self.rng.sample(["cam", "a b", "é"], 2)

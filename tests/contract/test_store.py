@@ -535,6 +535,31 @@ def test_all_current_ground_truth_is_one_per_item(furnished: SqlStore) -> None:
     assert found == [(an_item(0), a_truth(2, item=0)), (an_item(2), a_truth(1, item=2))]
 
 
+def test_many_items_are_asked_for_at_once(furnished: SqlStore) -> None:
+    """Those that are there, with their newest truth where they have any; unknown ones and other projects' are out."""
+    furnish(furnished, items=2, project_id="other")
+    with furnished.begin() as tx:
+        for truth in (a_truth(1, item=0), a_truth(2, item=0), a_truth(project_id="other", item=1)):
+            tx.truths.add(truth)
+    asked = [digest(number) for number in (0, 1, *range(900, 1500))]
+    with furnished.read() as tx:
+        assert tx.items.of(PROJECT, asked) == {digest(0): an_item(0), digest(1): an_item(1)}
+        assert tx.truths.current_of(PROJECT, asked) == {digest(0): a_truth(2, item=0)}
+        assert tx.items.of(PROJECT, []) == tx.truths.current_of(PROJECT, []) == {}
+
+
+def test_splits_of_many_items_are_set_at_once(furnished: SqlStore) -> None:
+    """Split and group, and nothing else of them; other projects keep theirs."""
+    furnish(furnished, project_id="other")
+    changed = [replace(an_item(number), split=Split.VAL, group=f"g{number}") for number in (0, 1)]
+    with furnished.begin() as tx:
+        tx.items.set_splits([replace(one, source="not written") for one in changed])
+        tx.items.set_splits([])
+    with furnished.read() as tx:
+        assert [tx.items.get(PROJECT, digest(number)) for number in (0, 1)] == changed
+        assert tx.items.get("other", digest(0)) == an_item(0, project_id="other")
+
+
 def test_labels_are_counted_in_the_newest_ground_truths(furnished: SqlStore) -> None:
     """Each shape counts, whatever its label is called; older versions, empty truths and other projects do not."""
     furnish(furnished, project_id="other")

@@ -1,0 +1,347 @@
+"""CVAT for images 1.1: one XML file with an <image> for each image, and images/ (CVAT: "CVAT for images 1.1").
+
+    <annotations><version>1.1</version><meta>…</meta>
+      <image id name width height subset><box|polygon|polyline|points label occluded z_order group_id …>
+        <attribute name="…">text</attribute>…
+
+Shape: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/. Coordinates are pixels, edges from 0. CVAT
+knows groups by number, so that their names change; what it knows as occluded is here the attribute of that name.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement
+
+from loop.domain.errors import BadDataset
+from loop.domain.geometry import Box, Point, bounds_of
+from loop.domain.ontology import Attribute, AttributeType, Label, labels_named
+from loop.domain.recipe import Recipe
+from loop.domain.truth import Geometry, Shape, Value, drawn
+from loop.exchange.markup import children, root_of, written
+from loop.exchange.reading import (
+    Dataset,
+    Known,
+    Layout,
+    ReadImage,
+    Remark,
+    inside,
+    nothing_found,
+    nothing_known,
+    require_folder,
+    shown,
+    split_named,
+)
+from loop.exchange.texts import as_text, fits_xml
+from loop.exchange.turned import corners_of_turned
+from loop.exchange.writing import Exported, Holds, file_name, xml_attributes
+from training.snapshot import Entry
+
+HOLDS = Holds(links=False, tracks=False, clips=False, xml=True)
+
+_LOOKED_FOR = "an XML file whose root is <annotations>, in the folder or in annotations/"
+_PLACES = ("*.xml", "annotations/*.xml")
+_OCCLUDED, _Z_ORDER = "occluded", "z_order"
+
+
+def read_cvat(folder: Path, known: Known = nothing_known) -> Dataset:
+    """Every CVAT XML in `folder`, images beside it or in images/. Raises BadDataset.
+
+    Splits are the images' subsets. Rotated boxes become the boxes around them. Left out, and told: masks, ellipses,
+    cuboids, skeletons, tags, and tracks ("CVAT for video"), whose frames have no image files.
+    """
+    require_folder(folder)
+    paths = _paths(folder, ("annotations", ""))
+    if not paths:
+        raise nothing_found(folder, Layout.CVAT, _LOOKED_FOR)
+    reading = _Reading(folder, known)
+    for path in paths:
+        reading.read(path)
+    labels = tuple(dict.fromkeys([*reading.declared, *sorted(reading.used)]))
+    recipe = _recipe(labels, reading.declared) if reading.declared else None
+    return Dataset(folder, labels, tuple(reading.images), tuple(reading.skipped), recipe, untyped=True)
+
+
+def looks_like_cvat(folder: Path) -> bool:
+    return bool(_paths(folder, ("annotations",)))
+
+
+def _paths(folder: Path, roots: tuple[str, ...]) -> list[Path]:
+    """XML files with one of these roots; "" is one that cannot be read, which is then told."""
+    found = sorted({path for place in _PLACES for path in folder.glob(place)})
+    return [path for path in found if root_of(path) in roots]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """declared: what <meta> says of labels."""
+
+    folder: Path
+    known: Known
+    images: list[ReadImage] = field(default_factory=list)
+    skipped: list[Remark] = field(default_factory=list)
+    declared: dict[str, Label] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+
+    def read(self, path: Path) -> None:
+        """A file that breaks off costs what lies behind the break."""
+        name = shown(path, self.folder)
+        tracks = 0
+        try:
+            for line, element in children(path, "annotations"):
+                if element.tag == "meta":
+                    self.declared |= _declared(element)
+                elif element.tag == "image":
+                    self._image(element, path, f"{name}, line {line}")
+                tracks += element.tag == "track"
+        except BadDataset as error:
+            self.skipped.append(Remark(name, "annotation", error.detail))
+        if tracks:
+            why = 'a track of "CVAT for video", which names no images: export as "CVAT for images 1.1"'
+            self.skipped.append(Remark(name, "track", why, tracks))
+
+    def _image(self, element: Element, path: Path, where: str) -> None:
+        written_name = element.get("name", "")
+        if written_name in self.seen:
+            self.skipped.append(Remark(where, "image", f"{written_name!r} is there again"))
+            return
+        self.seen.add(written_name)
+        place = self._located(written_name, path)
+        digest = self.known(written_name) if place is None else None
+        if place is None and digest is None:
+            self.skipped.append(Remark(where, "image", f"{written_name!r} is missing"))
+            return
+        shapes = [shape for child in _stacked(element) for shape in self._shapes(child, where)]
+        self.used.update(shape.label for shape in shapes)
+        self.images.append(
+            ReadImage(
+                path=place or self.folder / str(digest),
+                boxes=(),
+                shapes=tuple(shapes),
+                width=_pixels(element, "width"),
+                height=_pixels(element, "height"),
+                split=split_named(element.get("subset", "")),
+                digest=digest or "",
+            )
+        )
+
+    def _located(self, name: str, path: Path) -> Path | None:
+        bases = dict.fromkeys([path.parent, self.folder])
+        places = (inside(base / part, name) for base in bases for part in ("images", "."))
+        return next((place for place in places if place is not None and place.is_file()), None)
+
+    def _shapes(self, element: Element, where: str) -> Iterator[Shape]:
+        label = element.get("label", "").strip()
+        read = _SHAPES.get(element.tag)
+        try:
+            if read is None:
+                raise BadDataset(f"a {element.tag} has no place here")
+            if not label:
+                raise BadDataset("has no label")
+            found = list(read(element, label))
+        except (BadDataset, ValueError) as error:
+            detail = error.detail if isinstance(error, BadDataset) else "has coordinates that are no numbers"
+            self.skipped.append(Remark(where, "shape", f"{label or element.tag}: {detail}"))
+            return
+        if element.tag == "box" and float(element.get("rotation", 0)) % 360:
+            self.skipped.append(Remark(where, "rotation", f"{label}: the box around the turned box is kept"))
+        if len(found) > 1:
+            self.skipped.append(Remark(where, "points", f"{label}: {len(found)} points in one are shapes of their own"))
+        yield from (replace(shape, attributes=_attributes(element), group=_group(element)) for shape in found)
+
+
+def _stacked(image: Element) -> list[Element]:
+    """The shapes from the lowest to the highest, in the order of the file where CVAT says nothing."""
+    return sorted(image, key=lambda child: _whole(child.get(_Z_ORDER, "0")))
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return 0
+
+
+def _group(element: Element) -> str:
+    number = _whole(element.get("group_id", "0"))
+    return f"group-{number}" if number else ""
+
+
+def _attributes(element: Element) -> dict[str, Value]:
+    """As text; the recipe knows the types."""
+    found: dict[str, Value] = {one.get("name", ""): one.text or "" for one in element.iterfind("attribute")}
+    found.pop("", None)
+    return found | ({_OCCLUDED: "true"} if element.get(_OCCLUDED) == "1" else {})
+
+
+# --- shapes: each raises BadDataset or ValueError ------------------------------------------------------------
+
+
+def _box(element: Element, label: str) -> Iterator[Shape]:
+    x1, y1, x2, y2 = (_number(element.get(name, "")) for name in ("xtl", "ytl", "xbr", "ybr"))
+    turn = _number(element.get("rotation", "0")) % 360
+    middle = ((x1 + x2) / 2, (y1 + y2) / 2)
+    around = bounds_of(corners_of_turned((x1, y1, x2, y2), turn, middle)) if turn else (x1, y1, x2, y2)
+    yield Shape(label, around)
+
+
+def _polygon(element: Element, label: str) -> Iterator[Shape]:
+    yield drawn(Geometry.POLYGON, label, _points(element))
+
+
+def _polyline(element: Element, label: str) -> Iterator[Shape]:
+    yield drawn(Geometry.POLYLINE, label, _points(element))
+
+
+def _each_point(element: Element, label: str) -> Iterator[Shape]:
+    yield from (drawn(Geometry.POINT, label, [point]) for point in _points(element))
+
+
+def _points(element: Element) -> list[Point]:
+    pairs = [pair.split(",") for pair in element.get("points", "").split(";")]
+    if any(len(pair) != 2 for pair in pairs):
+        raise BadDataset("has no points of the form x,y;x,y")
+    return [(_number(x), _number(y)) for x, y in pairs]
+
+
+def _number(text: str) -> float:
+    """Raises ValueError."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise BadDataset(f"the coordinate {text} is not finite")
+    return value
+
+
+_SHAPES: Mapping[str, Callable[[Element, str], Iterator[Shape]]] = {
+    "box": _box,
+    "polygon": _polygon,
+    "polyline": _polyline,
+    "points": _each_point,
+}
+
+
+def _pixels(element: Element, side: str) -> int | None:
+    return _whole(element.get(side, "")) or None
+
+
+# --- labels: what <meta> says --------------------------------------------------------------------------------
+
+_TYPES = {
+    "rectangle": Geometry.BOX,
+    "polygon": Geometry.POLYGON,
+    "polyline": Geometry.POLYLINE,
+    "points": Geometry.POINT,
+}
+_INPUTS = {
+    AttributeType.SELECT: "select",
+    AttributeType.MULTISELECT: "text",  # CVAT has none: a list as text
+    AttributeType.TEXT: "text",
+    AttributeType.NUMBER: "number",
+    AttributeType.BOOLEAN: "checkbox",
+}
+
+
+def _declared(meta: Element) -> dict[str, Label]:
+    """Labels of a task or a project; a type that says "any" leaves the shapes to say it."""
+    found: dict[str, Label] = {}
+    for element in meta.iter("label"):
+        name = (element.findtext("name") or "").strip()
+        if name:
+            attributes = (_attribute(one) for one in element.iterfind("attributes/attribute"))
+            geometry = _TYPES.get(element.findtext("type") or "", Geometry.BOX)
+            found[name] = Label(name, "", "", geometry, tuple(one for one in attributes if one))
+    return found
+
+
+def _attribute(element: Element) -> Attribute | None:
+    name, kind = (element.findtext("name") or "").strip(), element.findtext("input_type")
+    values = [value.strip() for value in (element.findtext("values") or "").split("\n") if value.strip()]
+    if not name:
+        return None
+    if kind in ("select", "radio") and values:
+        return Attribute(name, AttributeType.SELECT, tuple(dict.fromkeys(values)))
+    if kind == "checkbox":
+        return Attribute(name, AttributeType.BOOLEAN)
+    return Attribute(name, AttributeType.NUMBER) if kind == "number" else Attribute(name, AttributeType.TEXT)
+
+
+def _recipe(names: tuple[str, ...], declared: Mapping[str, Label]) -> Recipe:
+    labels = (replace(declared.get(one.name, one), color=one.color, key=one.key) for one in labels_named(names))
+    return Recipe(version=1, labels=tuple(labels))
+
+
+# --- writing: annotations.xml, images/ -----------------------------------------------------------------------
+
+
+def write_cvat(folder: Path, given: Exported) -> None:
+    """An <image> at a time."""
+    with (folder / "annotations.xml").open("wb") as file:
+        file.write(b'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n')
+        file.write(written(_meta(given)) + b"\n")
+        number = 0
+        for subset, entries in given.split_entries():
+            for entry in entries:
+                file.write(written(_image(entry, number, subset)) + b"\n")
+                number += 1
+        file.write(b"</annotations>\n")
+
+
+def _meta(given: Exported) -> Element:
+    meta = Element("meta")
+    task = SubElement(meta, "task")
+    _texts(task, {"name": "Askance", "size": len(given.snapshot.entries), "mode": "annotation"})
+    labels = SubElement(task, "labels")
+    kinds = {geometry: name for name, geometry in _TYPES.items()}
+    for label in given.recipe.labels:
+        element = SubElement(labels, "label")
+        _texts(element, {"name": label.name, "color": label.color, "type": kinds[label.geometry]})
+        listed = SubElement(element, "attributes")
+        for attribute in label.attributes:
+            if fits_xml("".join([attribute.name, *attribute.options, str(attribute.default)])):
+                _texts(SubElement(listed, "attribute"), _attribute_texts(attribute))
+    return meta
+
+
+def _attribute_texts(attribute: Attribute) -> dict[str, object]:
+    default = "" if attribute.default is None else as_text(attribute.default)
+    values = "\n".join(attribute.options) if attribute.type is AttributeType.SELECT else ""
+    kind = _INPUTS[attribute.type]
+    return {"name": attribute.name, "mutable": False, "input_type": kind, "default_value": default, "values": values}
+
+
+def _texts(element: Element, texts: Mapping[str, object]) -> None:
+    for name, text in texts.items():
+        SubElement(element, name).text = str(text)
+
+
+def _image(entry: Entry, number: int, subset: str) -> Element:
+    facts = {"name": file_name(entry), "subset": subset, "width": str(entry.width), "height": str(entry.height)}
+    image = Element("image", {"id": str(number), **facts})
+    groups = {name: number for number, name in enumerate(dict.fromkeys(s.group for s in entry.shapes if s.group), 1)}
+    for shape in entry.shapes:
+        image.append(_shape(shape, groups.get(shape.group, 0)))
+    return image
+
+
+_TAGS = {Geometry.BOX: "box", Geometry.POLYGON: "polygon", Geometry.POLYLINE: "polyline", Geometry.POINT: "points"}
+
+
+def _shape(shape: Shape, group: int) -> Element:
+    hidden = shape.attributes.get(_OCCLUDED) is True
+    facts = {"label": shape.label, "source": "manual", _OCCLUDED: str(int(hidden)), _Z_ORDER: "0"}
+    places = _corners(shape.box) if shape.type is Geometry.BOX else {"points": _pairs(shape.points)}
+    element = Element(_TAGS[shape.type], facts | places | ({"group_id": str(group)} if group else {}))
+    for name, value in xml_attributes(shape).items():
+        if not (hidden and name == _OCCLUDED):
+            SubElement(element, "attribute", {"name": name}).text = value
+    return element
+
+
+def _corners(box: Box) -> dict[str, str]:
+    return {name: repr(float(side)) for name, side in zip(("xtl", "ytl", "xbr", "ybr"), box, strict=True)}
+
+
+def _pairs(points: Iterable[Point]) -> str:
+    return ";".join(f"{float(x)!r},{float(y)!r}" for x, y in points)
