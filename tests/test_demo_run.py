@@ -3,7 +3,7 @@
 import io
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,18 +16,14 @@ from loop.demo.scenes import Pool, drifting_scenes
 from loop.domain.cycle import CycleState, Step
 from loop.domain.errors import AskanceError, CycleFailed, Unavailable
 from loop.domain.identity import digest_of
-from loop.domain.quality_rules import QualityPolicy
-from loop.domain.queue_rules import QueueRules
-from loop.domain.routing import Action
-from loop.domain.workflow import Workflow
+from loop.domain.project import Project, Recipe
+from loop.domain.routing import Action, Policy
+from serving.api.presenters import project_out
 from serving.api.schemas.models import CycleIn, CycleOut
 from serving.api.schemas.predictions import DecisionOut, PredictionOut
-from serving.api.schemas.projects import PolicyOut, ProjectOut, RecipeOut
-from serving.api.schemas.quality import QualityOut
-from serving.api.schemas.queue import QueueRulesOut
+from serving.api.schemas.projects import ProjectOut
 from serving.api.schemas.review import LeaseOut, TaskOut
 from serving.api.schemas.shapes import ShapeIO
-from serving.api.schemas.workflow import WorkflowOut
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan(day=3, drifting=2, drifted=5, after=3, per_second=10_000.0, per_second_during_cycle=10_000.0)
@@ -79,24 +75,11 @@ class MemoryService:
         raise AssertionError("every task is of the stream")
 
     def project(self, project: str) -> ProjectOut:
-        policy = PolicyOut(
-            version=1,
-            threshold=0.5,
-            audit_rate=0.0,
-            score_threshold=0.25,
-            failure_iou=0.5,
-            lease_seconds=60,
-            reason="",
-            retain="all",
-            retain_rate=1.0,
-            durability="before-answer",
-            queue=QueueRulesOut.model_validate(asdict(QueueRules())),
-            workflow=WorkflowOut.model_validate(asdict(Workflow())),
-            quality=QualityOut.model_validate(asdict(QualityPolicy())),
-            functions=[],
+        policy = Policy(
+            version=1, threshold=0.5, audit_rate=0.0, score_threshold=0.25, failure_iou=0.5, lease_seconds=60
         )
-        recipe = RecipeOut(version=1, labels=[], guidelines="")
-        return ProjectOut(id=project, recipe=recipe, policy=policy, champion_id="model-2", created_at=NOW)
+        recipe = Recipe(version=1, labels=(), guidelines="")
+        return project_out(Project(id=project, recipe=recipe, policy=policy, champion_id="model-2", created_at=NOW))
 
     def start_cycle(self, project: str, cycle: CycleIn) -> CycleOut:
         assert not self.tasks  # all that was routed has been reviewed
@@ -160,6 +143,8 @@ def _prediction(digest: str, task: str | None) -> PredictionOut:
         signals={},
         decision=decision,
         task_id=task,
+        status="provisional" if task else "final",
+        withheld=False,
         created_at=NOW,
     )
 
@@ -185,6 +170,7 @@ def _task(task_id: str, digest: str) -> TaskOut:
         frames=None,
         tracks=None,
         draft=None,
+        answer_by=None,
         created_at=NOW,
     )
 
