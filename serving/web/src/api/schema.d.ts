@@ -118,6 +118,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/formats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Formats
+         * @description What data sets can be, and what each has a place for.
+         */
+        get: operations["list_formats_v1_formats_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/functions": {
         parameters: {
             query?: never;
@@ -480,6 +500,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/cycles/{cycle_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel
+         * @description It ends as failed, with your reason; what works on it stops within seconds, and the champion stays.
+         */
+        post: operations["cancel_v1_projects__project_id__cycles__cycle_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/cycles/{cycle_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow
+         * @description Server-sent events: the cycle whenever it has gone on, until it has ended.
+         */
+        get: operations["follow_v1_projects__project_id__cycles__cycle_id__events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/cycles/{cycle_id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report
+         * @description One HTML page that needs nothing else: what was learned, why it was promoted or not, what to label next.
+         */
+        get: operations["report_v1_projects__project_id__cycles__cycle_id__report_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/drift": {
         parameters: {
             query?: never;
@@ -561,6 +641,30 @@ export interface paths {
         get: operations["events_v1_projects__project_id__events_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/exports/{format}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preview
+         * @description What an export would hold, and what its format cannot; nothing is written.
+         */
+        get: operations["preview_v1_projects__project_id__exports__format__get"];
+        put?: never;
+        /**
+         * Export Archive
+         * @description The project's images and present ground truth as a ZIP; askance-export.txt in it says what was left out.
+         */
+        post: operations["export_archive_v1_projects__project_id__exports__format__post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -725,6 +829,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Archive
+         * @description A data set into a project that is there, as a ZIP in the body. Images may be missing where the project has them.
+         *     The answer comes when it is done; the same data set sent again changes nothing.
+         */
+        post: operations["import_archive_v1_projects__project_id__imports_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/items": {
         parameters: {
             query?: never;
@@ -734,7 +859,8 @@ export interface paths {
         };
         /**
          * List Items
-         * @description Newest first.
+         * @description Those that meet a query, newest first or as sorted. What tells audits and golden items cannot be asked for by
+         *     reviewers.
          */
         get: operations["list_items_v1_projects__project_id__items_get"];
         put?: never;
@@ -779,6 +905,26 @@ export interface paths {
          * @description Ask the project's expert group for the most ambiguous items again; what was answered stays.
          */
         post: operations["requeue_v1_projects__project_id__items_ambiguous_requeue_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/items/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tag Items
+         * @description Add and remove tags of items by their digests, or of those that meet a query.
+         */
+        post: operations["tag_items_v1_projects__project_id__items_tags_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -843,6 +989,26 @@ export interface paths {
          * @description It is golden no more, and what was answered to it counts no more.
          */
         delete: operations["remove_v1_projects__project_id__items__digest__golden_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/items/{digest}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Item History
+         * @description Predictions, tasks, answers, ground truths, snapshots and events of an item, oldest first.
+         */
+        get: operations["item_history_v1_projects__project_id__items__digest__history_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -923,6 +1089,46 @@ export interface paths {
          * @description All closed work on an item again.
          */
         post: operations["reopen_item_v1_projects__project_id__items__digest__reopen_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/label-errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Label Errors
+         * @description Items whose ground truth a model doubts that was not trained on it. Takes some seconds where there are many.
+         */
+        get: operations["label_errors_v1_projects__project_id__label_errors_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/label-errors/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask Again
+         * @description People look at these items once more. Their ground truth stays until they have answered.
+         */
+        post: operations["ask_again_v1_projects__project_id__label_errors_review_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1184,6 +1390,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/outcomes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report Outcomes
+         * @description Up to 500 at once. Those that cannot be kept are told with the reason; the others are.
+         */
+        post: operations["report_outcomes_v1_projects__project_id__outcomes_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/policy": {
         parameters: {
             query?: never;
@@ -1219,7 +1445,9 @@ export interface paths {
         put?: never;
         /**
          * Predict
-         * @description Send a JPEG, PNG or WebP image as the body (or as a multipart file); get boxes and what was decided.
+         * @description Send a JPEG, PNG or WebP image as the body (or as a multipart file); get boxes and what was decided. With `wait`,
+         *     where a person is needed, get what that person says, or what the project's policy has for who gets no answer in
+         *     time; ask for that again, later, with the same Idempotency-Key or GET.
          */
         post: operations["predict_v1_projects__project_id__predictions_post"];
         delete?: never;
@@ -1238,9 +1466,72 @@ export interface paths {
         /**
          * Get Prediction
          * @description A prediction and, once a person has answered, what was wrong with it and the truth. Not for reviewers: it tells
-         *     audits from routed work.
+         *     audits from routed work. With `wait`, as of POST, answered when it is final or nobody is asked any more.
          */
         get: operations["get_prediction_v1_projects__project_id__predictions__prediction_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/predictions/{prediction_id}/outcome": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report Outcome
+         * @description Say that a prediction turned out wrong, or right. 200 where you have said the same before; another word of yours
+         *     takes the place of the one before. It is shown and counted apart: no estimate is made from it.
+         */
+        post: operations["report_outcome_v1_projects__project_id__predictions__prediction_id__outcome_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/quality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Quality
+         * @description Failure rate, precision and recall of what was answered in production, with 95 % intervals, by what people found
+         *     in audits and reviewed predictions, each weighted by its probability. Not for reviewers: it tells of audits.
+         */
+        get: operations["get_quality_v1_projects__project_id__quality_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/quality/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Series
+         * @description The failure rate for whoever looks every day, a point for each day with audits: bounds that hold at all times
+         *     together (a confidence sequence), from audits alone.
+         */
+        get: operations["get_series_v1_projects__project_id__quality_series_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1346,6 +1637,28 @@ export interface paths {
          * @description A standing by hand, with a reason; training for this person alone.
          */
         patch: operations["change_reviewer_v1_projects__project_id__reviewers__reviewer_id__patch"];
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/reviews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Reviews
+         * @description Predictions that people have settled behind a cursor, oldest first: whoever goes on from `next` misses none and
+         *     sees none twice. One that was opened again and settled anew comes again. Not for reviewers, whose answers are
+         *     to be their own.
+         */
+        get: operations["list_reviews_v1_projects__project_id__reviews_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/projects/{project_id}/risk": {
@@ -1510,6 +1823,69 @@ export interface paths {
          */
         post: operations["lease_v1_projects__project_id__tasks_lease_post"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/triggers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Triggers
+         * @description What asks for a cycle by itself, what is known now, and what a look would do.
+         */
+        get: operations["triggers_v1_projects__project_id__triggers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Triggers
+         * @description From the next look on, which comes within seconds.
+         */
+        patch: operations["change_triggers_v1_projects__project_id__triggers_patch"];
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Views */
+        get: operations["list_views_v1_projects__project_id__views_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/views/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get View */
+        get: operations["get_view_v1_projects__project_id__views__name__get"];
+        /**
+         * Save View
+         * @description Keep a query and its sort under a name, over what was kept under it.
+         */
+        put: operations["save_view_v1_projects__project_id__views__name__put"];
+        post?: never;
+        /** Remove View */
+        delete: operations["remove_view_v1_projects__project_id__views__name__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2165,6 +2541,21 @@ export interface components {
             /** Shapes */
             shapes: components["schemas"]["ShapeIO"][];
         };
+        /** AskAgainIn */
+        AskAgainIn: {
+            /** Items */
+            items: string[];
+        };
+        /** AskedAgainOut */
+        AskedAgainOut: {
+            /** Items */
+            items: string[];
+            /**
+             * Left
+             * @description that nobody is asked for, and why
+             */
+            left: components["schemas"]["LeftOut"][];
+        };
         /** AttemptOut */
         AttemptOut: {
             /**
@@ -2225,6 +2616,13 @@ export interface components {
             /** Images */
             images: components["schemas"]["BadImageOut"][];
         };
+        /**
+         * Basis
+         * @description ALL: audits and what its risk, or a caller, sent to people. AUDITS: the lot alone, which a backlog of the others
+         *     does not touch.
+         * @enum {string}
+         */
+        Basis: "all" | "audits";
         /** BiasOut */
         BiasOut: {
             /**
@@ -2291,6 +2689,12 @@ export interface components {
              */
             needs_selection?: boolean;
         };
+        /**
+         * By
+         * @description What makes a row.
+         * @enum {string}
+         */
+        By: "label" | "source" | "day" | "week" | "model";
         /** CallIn */
         CallIn: {
             /** Item Digest */
@@ -2335,6 +2739,14 @@ export interface components {
          * @enum {string}
          */
         CallState: "pending" | "done" | "failed";
+        /** CancelIn */
+        CancelIn: {
+            /**
+             * Reason
+             * @default cancelled by hand
+             */
+            reason?: string;
+        };
         /** CheckIn */
         CheckIn: {
             /** Shapes */
@@ -2835,6 +3247,44 @@ export interface components {
             /** Score */
             score: number;
         };
+        /** DoubtOut */
+        DoubtOut: {
+            /** @description that says otherwise; null where nothing was found */
+            detection: components["schemas"]["DetectionOut"] | null;
+            flaw: components["schemas"]["Flaw"];
+            /**
+             * Score
+             * @description 0: certainly wrong
+             */
+            score: number;
+            /** @description of the truth; null where one is missing */
+            shape: components["schemas"]["ShapeIO"] | null;
+        };
+        /** DoubtfulItemOut */
+        DoubtfulItemOut: {
+            /**
+             * Doubts
+             * @description the worst first
+             */
+            doubts: components["schemas"]["DoubtOut"][];
+            /** Item Digest */
+            item_digest: string;
+            /**
+             * Model Id
+             * @description that was not trained on this truth
+             */
+            model_id: string;
+            /** Prediction Id */
+            prediction_id: string;
+            /**
+             * Score
+             * @description of all its truth; 0: certainly wrong somewhere
+             */
+            score: number;
+            split: components["schemas"]["Split"] | null;
+            /** Truth Version */
+            truth_version: number;
+        };
         /** DraftIn */
         DraftIn: {
             /**
@@ -3104,18 +3554,6 @@ export interface components {
          * @enum {string}
          */
         ErrorType: "missed" | "background" | "classification" | "localisation" | "both" | "duplicate";
-        /** EstimateOut */
-        EstimateOut: {
-            /** High */
-            high: number;
-            /**
-             * Low
-             * @description of 95 %
-             */
-            low: number;
-            /** Value */
-            value: number;
-        };
         /** EventOut */
         EventOut: {
             /** Actor */
@@ -3183,17 +3621,55 @@ export interface components {
             audits: boolean;
             /** Items */
             items: number;
-            minutes: components["schemas"]["EstimateOut"];
-            money: components["schemas"]["EstimateOut"] | null;
-            money_saved: components["schemas"]["EstimateOut"] | null;
+            minutes: components["schemas"]["serving__api__schemas__work__EstimateOut"];
+            money: components["schemas"]["serving__api__schemas__work__EstimateOut"] | null;
+            money_saved: components["schemas"]["serving__api__schemas__work__EstimateOut"] | null;
             /**
              * Sample
              * @description answers that it rests on
              */
             sample: number;
             /** @description minutes, less those that were spent */
-            saved: components["schemas"]["EstimateOut"];
+            saved: components["schemas"]["serving__api__schemas__work__EstimateOut"];
         };
+        /** ExportOut */
+        ExportOut: {
+            /**
+             * Boxes
+             * @description shapes that the format has a place for
+             */
+            boxes: number;
+            format: components["schemas"]["Layout"];
+            /** Images */
+            images: number;
+            /**
+             * Left Out
+             * @description what the format cannot hold, and how often that is there
+             */
+            left_out: {
+                [key: string]: number;
+            };
+            /** Project Id */
+            project_id: string;
+            /**
+             * Snapshot
+             * @description digest of what is exported
+             */
+            snapshot: string;
+            /**
+             * Splits
+             * @description images in train, val and test (golden)
+             */
+            splits: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * Fallback
+         * @description What a call gets whose deadline passes before a person has answered.
+         * @enum {string}
+         */
+        Fallback: "flag" | "withhold" | "error";
         /**
          * FeedbackOut
          * @description In training: how my answer compares with the trusted one.
@@ -3214,6 +3690,26 @@ export interface components {
              */
             shapes: components["schemas"]["ShapeIO"][];
         };
+        /** FigureOut */
+        FigureOut: {
+            /** @description with the risk of all predictions too; null below 100 answers */
+            assisted: components["schemas"]["serving__api__schemas__production__EstimateOut"] | null;
+            /** @description weighted by the inverse of the probability; null without an answer */
+            plain: components["schemas"]["serving__api__schemas__production__EstimateOut"] | null;
+            /**
+             * Worst
+             * @description the ends of the interval were all unanswered ones as good, or as bad, as can be; null where none are, or nothing bounds it
+             */
+            worst: [
+                number,
+                number
+            ] | null;
+        };
+        /**
+         * Flaw
+         * @enum {string}
+         */
+        Flaw: "overlooked" | "misplaced" | "misnamed";
         /** ForbiddenDocument */
         ForbiddenDocument: {
             /**
@@ -3230,6 +3726,31 @@ export interface components {
             labels: string[];
             /** @default error */
             severity?: components["schemas"]["Severity"];
+        };
+        /**
+         * Format
+         * @enum {string}
+         */
+        Format: "json" | "csv";
+        /** FormatOut */
+        FormatOut: {
+            /** Does Not Hold */
+            does_not_hold: string[];
+            /** Holds */
+            holds: string[];
+            name: components["schemas"]["Layout"];
+            /**
+             * Shapes
+             * @description that it has a place for
+             */
+            shapes: components["schemas"]["Geometry"][];
+            /** Title */
+            title: string;
+        };
+        /** FormatsOut */
+        FormatsOut: {
+            /** Formats */
+            formats: components["schemas"]["FormatOut"][];
         };
         /** FrameIn */
         FrameIn: {
@@ -3324,6 +3845,42 @@ export interface components {
              * @description those with a button
              */
             functions: components["schemas"]["FunctionOut"][];
+        };
+        /**
+         * GateIn
+         * @description What is left out keeps its present value.
+         */
+        GateIn: {
+            /** @default flag */
+            fallback?: components["schemas"]["Fallback"];
+            /**
+             * Max Wait Seconds
+             * @default 0
+             */
+            max_wait_seconds?: number;
+            /**
+             * Min Review Seconds
+             * @default 0
+             */
+            min_review_seconds?: number;
+        };
+        /**
+         * GateOut
+         * @description See docs/gate.md.
+         */
+        GateOut: {
+            /** @description what a waiting call gets where nobody answers in time */
+            fallback: components["schemas"]["Fallback"];
+            /**
+             * Max Wait Seconds
+             * @description the longest that a call may wait
+             */
+            max_wait_seconds: number;
+            /**
+             * Min Review Seconds
+             * @description with less time left, a task is not handed out for its caller
+             */
+            min_review_seconds: number;
         };
         /**
          * Geometry
@@ -3577,6 +4134,78 @@ export interface components {
              */
             expires_at: string;
         };
+        /** HistoryEntryOut */
+        HistoryEntryOut: {
+            /** Actor */
+            actor: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Body */
+            body: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @description item, prediction, task, submission, truth, snapshot or event
+             */
+            kind: string;
+        };
+        /** ImportOut */
+        ImportOut: {
+            /**
+             * Boxes
+             * @description shapes of the imported and updated images
+             */
+            boxes: number;
+            /**
+             * Created
+             * @description whether the project was made for it
+             */
+            created: boolean;
+            format: components["schemas"]["Layout"];
+            /**
+             * Imported
+             * @description images that are new to the project
+             */
+            imported: number;
+            /** Labels */
+            labels: string[];
+            /** Project Id */
+            project_id: string;
+            /**
+             * Repaired
+             * @description the first 1,000: boxes that were clipped to their image
+             */
+            repaired: components["schemas"]["RemarkOut"][];
+            /** Repaired Total */
+            repaired_total: number;
+            /**
+             * Skipped
+             * @description the first 1,000
+             */
+            skipped: components["schemas"]["RemarkOut"][];
+            /**
+             * Skipped Counts
+             * @description by what was skipped
+             */
+            skipped_counts: {
+                [key: string]: number;
+            };
+            /** Skipped Total */
+            skipped_total: number;
+            /** Unchanged */
+            unchanged: number;
+            /**
+             * Updated
+             * @description known images with other ground truth than before
+             */
+            updated: number;
+        };
         /** ImportedOut */
         ImportedOut: {
             /**
@@ -3746,41 +4375,55 @@ export interface components {
             /** Width */
             width: number;
         };
-        /** ItemOut */
-        ItemOut: {
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /** Digest */
-            digest: string;
-            /** Group */
-            group: string;
-            /** Height */
-            height: number;
-            /** Image Url */
-            image_url: string;
-            /** Media Type */
-            media_type: string;
-            /** Meta */
-            meta: {
-                [key: string]: string;
-            };
-            /** Source */
-            source: string;
-            split: components["schemas"]["Split"] | null;
-            /** Width */
-            width: number;
+        /** ItemHistoryOut */
+        ItemHistoryOut: {
+            /** Entries */
+            entries: components["schemas"]["HistoryEntryOut"][];
         };
         /** ItemPage */
         ItemPage: {
+            /**
+             * Count
+             * @description of all that meet the query, where asked for; at most 10,000
+             */
+            count: number | null;
             /** Items */
-            items: components["schemas"]["ItemOut"][];
-            /** Next */
+            items: components["schemas"]["ListedItemOut"][];
+            /**
+             * More
+             * @description there are more than count
+             */
+            more: boolean;
+            /**
+             * Next
+             * @description `after` of the next page, with the same sort
+             */
             next: string | null;
         };
         JsonValue: unknown;
+        /** LabelErrorsOut */
+        LabelErrorsOut: {
+            /**
+             * Compared
+             * @description items
+             */
+            compared: number;
+            /**
+             * Items
+             * @description the most doubtful first
+             */
+            items: components["schemas"]["DoubtfulItemOut"][];
+            /**
+             * More
+             * @description there are more items than are compared at once; these stand for all
+             */
+            more: boolean;
+            /**
+             * Unseen
+             * @description items with truth that no model has predicted without having learned it
+             */
+            unseen: number;
+        };
         /** LabelOut */
         LabelOut: {
             /**
@@ -3808,6 +4451,12 @@ export interface components {
             precision: components["schemas"]["RateOut"];
             recall: components["schemas"]["RateOut"];
         };
+        /**
+         * Layout
+         * @description How a data set lies in its folder.
+         * @enum {string}
+         */
+        Layout: "voc" | "coco" | "yolo" | "yolo-segment" | "cvat" | "label-studio" | "askance";
         /** LearnedOut */
         LearnedOut: {
             /** @description the same, of audits alone; null without any */
@@ -3925,6 +4574,67 @@ export interface components {
             severity?: components["schemas"]["Severity"];
             /** @default out */
             side?: components["schemas"]["Side"];
+        };
+        /** ListedItemOut */
+        ListedItemOut: {
+            /** Captured At */
+            captured_at: string | null;
+            /**
+             * Corrections
+             * @description that people made to what was predicted
+             */
+            corrections: number | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Decision
+             * @description accept or review
+             */
+            decision: string | null;
+            /** Digest */
+            digest: string;
+            /** Group */
+            group: string;
+            /** Height */
+            height: number;
+            /** Image Url */
+            image_url: string;
+            /** Media Type */
+            media_type: string;
+            /** Meta */
+            meta: {
+                [key: string]: string;
+            };
+            /**
+             * Model Id
+             * @description of the newest prediction; null for reviewers, as the three behind it
+             */
+            model_id: string | null;
+            /** Risk */
+            risk: number | null;
+            /** Source */
+            source: string;
+            split: components["schemas"]["Split"] | null;
+            /**
+             * Tags
+             * @description empty for all but operators, as work and corrections are null
+             */
+            tags: string[];
+            /**
+             * Truth Version
+             * @description 0 without ground truth
+             */
+            truth_version: number | null;
+            /** Width */
+            width: number;
+            /**
+             * Work
+             * @description open, leased or done; null without tasks
+             */
+            work: string | null;
         };
         /** LotDetailOut */
         LotDetailOut: {
@@ -4474,6 +5184,154 @@ export interface components {
          * @enum {string}
          */
         Outcome: "submitted" | "skipped" | "accepted" | "returned";
+        /** OutcomeIn */
+        OutcomeIn: {
+            /**
+             * At
+             * @description when it was found out; else now
+             */
+            at?: string | null;
+            /**
+             * Labels
+             * @description which labels it is about, if any
+             * @default []
+             */
+            labels?: string[];
+            outcome: components["schemas"]["TurnedOut"];
+            /**
+             * Reason
+             * @description what was wrong, in your words
+             * @default
+             */
+            reason?: string;
+            /**
+             * Send To Review
+             * @description queue the image for people, first of all, where nobody had it yet; it is no audit
+             * @default false
+             */
+            send_to_review?: boolean;
+        };
+        /** OutcomeKeptOut */
+        OutcomeKeptOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Labels */
+            labels: string[];
+            /**
+             * Note
+             * @description what did not come of it; mostly empty
+             */
+            note: string;
+            outcome: components["schemas"]["TurnedOut"];
+            /** Prediction Id */
+            prediction_id: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Reported By
+             * @description the id of the caller's token
+             */
+            reported_by: string;
+            /**
+             * Task Id
+             * @description the task that was made for it
+             */
+            task_id: string | null;
+        };
+        /** OutcomeOfIn */
+        OutcomeOfIn: {
+            /**
+             * At
+             * @description when it was found out; else now
+             */
+            at?: string | null;
+            /**
+             * Labels
+             * @description which labels it is about, if any
+             * @default []
+             */
+            labels?: string[];
+            outcome: components["schemas"]["TurnedOut"];
+            /** Prediction Id */
+            prediction_id: string;
+            /**
+             * Reason
+             * @description what was wrong, in your words
+             * @default
+             */
+            reason?: string;
+            /**
+             * Send To Review
+             * @description queue the image for people, first of all, where nobody had it yet; it is no audit
+             * @default false
+             */
+            send_to_review?: boolean;
+        };
+        /** OutcomeOut */
+        OutcomeOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Labels */
+            labels: string[];
+            outcome: components["schemas"]["TurnedOut"];
+            /** Prediction Id */
+            prediction_id: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Reported By
+             * @description the id of the caller's token
+             */
+            reported_by: string;
+            /**
+             * Task Id
+             * @description the task that was made for it
+             */
+            task_id: string | null;
+        };
+        /** OutcomesIn */
+        OutcomesIn: {
+            /** Outcomes */
+            outcomes: components["schemas"]["OutcomeOfIn"][];
+        };
+        /** OutcomesKeptOut */
+        OutcomesKeptOut: {
+            /**
+             * Kept
+             * @description those that are new, or say something else than before
+             */
+            kept: number;
+            /**
+             * Notes
+             * @description what did not come of some of them, each once
+             */
+            notes: string[];
+            /** Refused */
+            refused: components["schemas"]["RefusedOutcomeOut"][];
+            /**
+             * Tasks
+             * @description made for people
+             */
+            tasks: number;
+            /** Unchanged */
+            unchanged: number;
+        };
         /** OverlapDocument */
         OverlapDocument: {
             /**
@@ -4588,6 +5446,28 @@ export interface components {
          * @enum {string}
          */
         PlanKind: "share" | "single" | "sequential";
+        /** PointOut */
+        PointOut: {
+            /**
+             * Audits
+             * @description answered, up to the end of the day
+             */
+            audits: number;
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /** High */
+            high: number;
+            /**
+             * Low
+             * @description all points hold together with 95 % confidence, if the rate does not change
+             */
+            low: number;
+            /** Value */
+            value: number;
+        };
         /**
          * PolicyIn
          * @description What is left out keeps its present value.
@@ -4603,6 +5483,7 @@ export interface components {
              * @description in place of the present ones
              */
             functions?: components["schemas"]["FunctionUseIO"][] | null;
+            gate?: components["schemas"]["GateIn"] | null;
             /** Lease Seconds */
             lease_seconds?: number | null;
             quality?: components["schemas"]["QualityIn"] | null;
@@ -4626,6 +5507,7 @@ export interface components {
             failure_iou: number;
             /** Functions */
             functions: components["schemas"]["FunctionUseIO"][];
+            gate: components["schemas"]["GateOut"];
             /** Lease Seconds */
             lease_seconds: number;
             quality: components["schemas"]["QualityOut"];
@@ -4671,10 +5553,21 @@ export interface components {
             signals: {
                 [key: string]: number;
             };
+            /**
+             * Status
+             * @description final: accepted, or settled by people; provisional: a person is to look at it still
+             * @enum {string}
+             */
+            status: "final" | "provisional";
             /** Task Id */
             task_id: string | null;
             /** Width */
             width: number;
+            /**
+             * Withheld
+             * @description the detections are left out, since no person has answered in time
+             */
+            withheld: boolean;
         };
         /** PredictionPage */
         PredictionPage: {
@@ -4708,6 +5601,112 @@ export interface components {
              * @description stable identifier, e.g. /problems/stale-lease
              */
             type: string;
+        };
+        /** ProductionOut */
+        ProductionOut: {
+            /** @description all: audits and reviewed predictions; audits: these alone, which no backlog biases */
+            basis: components["schemas"]["Basis"];
+            by: components["schemas"]["By"] | null;
+            /**
+             * Cut
+             * @description it ends before what was asked for, since people are not further
+             */
+            cut: boolean;
+            /** Model Id */
+            model_id: string;
+            /** Notes */
+            notes: string[];
+            outcomes: components["schemas"]["ReportedOut"];
+            /** Project Id */
+            project_id: string;
+            /** Rows */
+            rows: components["schemas"]["ProductionRowOut"][];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            total: components["schemas"]["ProductionRowOut"];
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /**
+             * Waiting
+             * @description predictions that wait for people
+             */
+            waiting: number;
+        };
+        /** ProductionRowOut */
+        ProductionRowOut: {
+            /** Answers */
+            answers: number;
+            /**
+             * Audits
+             * @description of the answers
+             */
+            audits: number;
+            /** @description predictions in which a person had something to correct */
+            failure_rate: components["schemas"]["FigureOut"];
+            /** Key */
+            key: string;
+            /**
+             * More Audits
+             * @description about so many more halve the interval of the failure rate
+             */
+            more_audits: number | null;
+            /** @description the others */
+            perfect_rate: components["schemas"]["FigureOut"];
+            /** @description right detections among all detections */
+            precision: components["schemas"]["FigureOut"];
+            /**
+             * Predictions
+             * @description that it stands for
+             */
+            predictions: number;
+            /** @description objects found among all that are there */
+            recall: components["schemas"]["FigureOut"];
+            /** Unanswered */
+            unanswered: number;
+            /**
+             * Words
+             * @description what to make of so few; mostly empty
+             */
+            words: string;
+        };
+        /** ProductionSeriesOut */
+        ProductionSeriesOut: {
+            /** @description all: audits and reviewed predictions; audits: these alone, which no backlog biases */
+            basis: components["schemas"]["Basis"];
+            /**
+             * Cut
+             * @description it ends before what was asked for, since people are not further
+             */
+            cut: boolean;
+            /** Model Id */
+            model_id: string;
+            /** Notes */
+            notes: string[];
+            /** Points */
+            points: components["schemas"]["PointOut"][];
+            /** Project Id */
+            project_id: string;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /**
+             * Waiting
+             * @description predictions that wait for people
+             */
+            waiting: number;
         };
         /** ProjectIn */
         ProjectIn: {
@@ -5135,6 +6134,38 @@ export interface components {
              */
             versions: components["schemas"]["RecipeVersionOut"][];
         };
+        /** RefusedOutcomeOut */
+        RefusedOutcomeOut: {
+            /**
+             * Place
+             * @description in what was sent, from 0
+             */
+            place: number;
+            /** Prediction Id */
+            prediction_id: string;
+            /** Why */
+            why: string;
+        };
+        /** RemarkOut */
+        RemarkOut: {
+            /**
+             * Count
+             * @description how many it speaks of
+             */
+            count: number;
+            /**
+             * Path
+             * @description in the data set, with the line or the task where there is one
+             */
+            path: string;
+            /**
+             * What
+             * @description image, box, shape, attribute, link, annotation, file, split ...
+             */
+            what: string;
+            /** Why */
+            why: string;
+        };
         /** ReopenedOut */
         ReopenedOut: {
             /**
@@ -5169,6 +6200,21 @@ export interface components {
             id: string;
             /** Text */
             text: string;
+        };
+        /** ReportedOut */
+        ReportedOut: {
+            /**
+             * Note
+             * @default Reported by callers, who report what they notice. Biased: in none of the figures above, and not to be compared with them.
+             */
+            note?: string;
+            /** Right */
+            right: number;
+            /**
+             * Wrong
+             * @description predictions of the window of which somebody said so
+             */
+            wrong: number;
         };
         /** RequeueIn */
         RequeueIn: {
@@ -5253,8 +6299,58 @@ export interface components {
             shapes: components["schemas"]["ShapeIO"][];
         };
         /**
+         * Review
+         * @description Whether a caller wants a person to look.
+         * @enum {string}
+         */
+        Review: "auto" | "always" | "never";
+        /** ReviewOut */
+        ReviewOut: {
+            /**
+             * Corrections
+             * @description errors by type
+             */
+            corrections: {
+                [key: string]: number;
+            };
+            /**
+             * Cursor
+             * @description pass as `after` to go on behind this one
+             */
+            cursor: number;
+            /**
+             * Failed
+             * @description people corrected it
+             */
+            failed: boolean;
+            /** Item Digest */
+            item_digest: string;
+            /** Prediction Id */
+            prediction_id: string;
+            /**
+             * Settled At
+             * Format: date-time
+             */
+            settled_at: string;
+            /**
+             * Truth Version
+             * @description of the item's ground truth, made of this answer
+             */
+            truth_version: number | null;
+        };
+        /** ReviewPage */
+        ReviewPage: {
+            /**
+             * Next
+             * @description pass as `after` for what is settled later
+             */
+            next: number;
+            /** Reviews */
+            reviews: components["schemas"]["ReviewOut"][];
+        };
+        /**
          * ReviewedPredictionOut
-         * @description A prediction with what people made of it so far.
+         * @description A prediction with what people made of it so far; also what a call gets that waited.
          */
         ReviewedPredictionOut: {
             /**
@@ -5282,18 +6378,40 @@ export interface components {
             model_digest: string;
             /** Model Id */
             model_id: string;
+            /**
+             * Outcomes
+             * @description how it turned out, as callers report it; oldest first
+             * @default []
+             */
+            outcomes?: components["schemas"]["OutcomeOut"][];
             /** Project Id */
             project_id: string;
+            /**
+             * Provisional Because
+             * @description unanswered: nobody has answered yet; skipped: people could not say, and nobody is asked any more; null where it is final
+             */
+            provisional_because: ("unanswered" | "skipped") | null;
             /** Signals */
             signals: {
                 [key: string]: number;
             };
+            /**
+             * Status
+             * @description final: accepted, or settled by people; provisional: a person is to look at it still
+             * @enum {string}
+             */
+            status: "final" | "provisional";
             /** Task Id */
             task_id: string | null;
             task_state: components["schemas"]["TaskState"] | null;
             truth: components["schemas"]["TruthOut"] | null;
             /** Width */
             width: number;
+            /**
+             * Withheld
+             * @description the detections are left out, since no person has answered in time
+             */
+            withheld: boolean;
         };
         /** ReviewerDetailOut */
         ReviewerDetailOut: {
@@ -5863,6 +6981,31 @@ export interface components {
          * @enum {string}
          */
         Side: "out" | "in";
+        /** SituationOut */
+        SituationOut: {
+            /** Corrected */
+            corrected: number;
+            /** Drift */
+            drift: boolean;
+            ended_as: components["schemas"]["CycleState"] | null;
+            /**
+             * Ended At
+             * @description of the last cycle
+             */
+            ended_at: string | null;
+            /**
+             * Failure Rate
+             * @description the lower end; null where it is not known or not looked at
+             */
+            failure_rate: number | null;
+            /** Reviewed */
+            reviewed: number;
+            /**
+             * Running
+             * @description the cycle that is under way
+             */
+            running: string | null;
+        };
         /** SizeDocument */
         SizeDocument: {
             /**
@@ -6161,6 +7304,50 @@ export interface components {
                 [key: string]: number;
             };
         };
+        /** TaggedOut */
+        TaggedOut: {
+            /**
+             * Items
+             * @description how many this call was about
+             */
+            items: number;
+            /**
+             * Next
+             * @description `after` of the next call; null where all are done
+             */
+            next: string | null;
+        };
+        /**
+         * TagsIn
+         * @description Either `items` or `query`.
+         */
+        TagsIn: {
+            /**
+             * Add
+             * @default []
+             */
+            add?: string[];
+            /**
+             * After
+             * @description `next` of the call before, of the same query
+             */
+            after?: string | null;
+            /**
+             * Items
+             * @description digests
+             */
+            items?: string[] | null;
+            /**
+             * Query
+             * @description those that meet it, 10,000 in a call
+             */
+            query?: string | null;
+            /**
+             * Remove
+             * @default []
+             */
+            remove?: string[];
+        };
         /** TaskFrameOut */
         TaskFrameOut: {
             /**
@@ -6192,6 +7379,11 @@ export interface components {
          * @description A task in my hands. Nothing in it tells an audit from routed work, so that audits are blind.
          */
         TaskOut: {
+            /**
+             * Answer By
+             * @description until when a caller waits for the answer; null where nobody does
+             */
+            answer_by?: string | null;
             /**
              * Answers
              * @description between which this task decides, or the one that QA looks at; empty for all other work
@@ -6311,6 +7503,98 @@ export interface components {
             revoked_at: string | null;
             role: components["schemas"]["Role"];
         };
+        /** TriggerRulesOut */
+        TriggerRulesOut: {
+            /**
+             * Corrected
+             * @description items corrected since the last cycle
+             */
+            corrected: number | null;
+            /**
+             * Drift
+             * @description while the drift alarm is on
+             */
+            drift: boolean;
+            /**
+             * Every Hours
+             * @description after the last cycle ended
+             */
+            every_hours: number | null;
+            /**
+             * Failed Hours
+             * @description the same after one that failed
+             */
+            failed_hours: number;
+            /**
+             * Failure Rate
+             * @description of production, exceeded by the lower end of its interval
+             */
+            failure_rate: number | null;
+            /**
+             * Least New
+             * @description newly reviewed items that a cycle needs, whatever asks for it
+             */
+            least_new: number;
+            /**
+             * Quiet Hours
+             * @description after a cycle ended, in which nothing asks for another
+             */
+            quiet_hours: number;
+            /**
+             * Reviewed
+             * @description items reviewed since the last cycle
+             */
+            reviewed: number | null;
+        };
+        /**
+         * TriggersIn
+         * @description What is not named stays; null takes a trigger away.
+         */
+        TriggersIn: {
+            /** Corrected */
+            corrected?: number | null;
+            /**
+             * Drift
+             * @default false
+             */
+            drift?: boolean;
+            /** Every Hours */
+            every_hours?: number | null;
+            /**
+             * Failed Hours
+             * @default 24
+             */
+            failed_hours?: number;
+            /** Failure Rate */
+            failure_rate?: number | null;
+            /**
+             * Least New
+             * @default 20
+             */
+            least_new?: number;
+            /**
+             * Quiet Hours
+             * @default 1
+             */
+            quiet_hours?: number;
+            /** Reviewed */
+            reviewed?: number | null;
+        };
+        /** TriggersOut */
+        TriggersOut: {
+            /**
+             * Reasons
+             * @description why a cycle would be asked for now
+             */
+            reasons: string[];
+            rules: components["schemas"]["TriggerRulesOut"];
+            situation: components["schemas"]["SituationOut"];
+            /**
+             * Waiting
+             * @description why none is
+             */
+            waiting: string;
+        };
         /** TruthOut */
         TruthOut: {
             /**
@@ -6328,6 +7612,11 @@ export interface components {
             version: number;
         };
         /**
+         * TurnedOut
+         * @enum {string}
+         */
+        TurnedOut: "wrong" | "right";
+        /**
          * Unit
          * @enum {string}
          */
@@ -6337,6 +7626,34 @@ export interface components {
          * @enum {string}
          */
         Verdict: "same" | "drift";
+        /** ViewIn */
+        ViewIn: {
+            /** Query */
+            query: string;
+            /** Sort */
+            sort?: string | null;
+        };
+        /** ViewOut */
+        ViewOut: {
+            /** Actor */
+            actor: string;
+            /** Name */
+            name: string;
+            /** Query */
+            query: string;
+            /** Sort */
+            sort: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /** ViewsOut */
+        ViewsOut: {
+            /** Views */
+            views: components["schemas"]["ViewOut"][];
+        };
         /**
          * WebhookAnswerOut
          * @description What came of a post.
@@ -6588,6 +7905,40 @@ export interface components {
          * @enum {string}
          */
         loop__domain__quality_rules__Standing: "new" | "qualified" | "warned" | "paused";
+        /** EstimateOut */
+        serving__api__schemas__production__EstimateOut: {
+            /**
+             * Effective N
+             * @description as how many predictions drawn with equal probability they tell
+             */
+            effective_n: number;
+            /** High */
+            high: number;
+            /**
+             * Low
+             * @description of the 95 % interval
+             */
+            low: number;
+            /**
+             * N
+             * @description answers that it is made from
+             */
+            n: number;
+            /** Value */
+            value: number;
+        };
+        /** EstimateOut */
+        serving__api__schemas__work__EstimateOut: {
+            /** High */
+            high: number;
+            /**
+             * Low
+             * @description of 95 %
+             */
+            low: number;
+            /** Value */
+            value: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -6766,6 +8117,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CommentOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_formats_v1_formats_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormatsOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -7504,6 +8884,106 @@ export interface operations {
             };
         };
     };
+    cancel_v1_projects__project_id__cycles__cycle_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                cycle_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CancelIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CycleOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_v1_projects__project_id__cycles__cycle_id__events_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                cycle_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a cycle as JSON in each event */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_v1_projects__project_id__cycles__cycle_id__report_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                cycle_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_drift_reports_v1_projects__project_id__drift_get: {
         parameters: {
             query?: {
@@ -7661,6 +9141,71 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["EventPage"];
                 };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_v1_projects__project_id__exports__format__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                format: components["schemas"]["Layout"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_archive_v1_projects__project_id__exports__format__post: {
+        parameters: {
+            query?: {
+                /** @description with the image files */
+                images?: boolean;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                format: components["schemas"]["Layout"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
             default: {
@@ -7976,11 +9521,58 @@ export interface operations {
             };
         };
     };
+    import_archive_v1_projects__project_id__imports_post: {
+        parameters: {
+            query?: {
+                /** @description left out: what it looks like */
+                format?: components["schemas"]["Layout"] | null;
+                /** @description of all images, whatever the data set says */
+                split?: components["schemas"]["Split"] | null;
+                /** @description labels that the project does not have become its labels */
+                add_labels?: boolean;
+                /** @description import nothing where anything would be left out or repaired */
+                strict?: boolean;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_items_v1_projects__project_id__items_get: {
         parameters: {
             query?: {
+                /** @description in the query language (docs/items.md); all where it is empty */
+                q?: string;
+                /** @description created_at, captured_at, risk, width or height; -FIELD: the largest first. -created_at */
+                sort?: string | null;
+                /** @description `next` of the page before */
                 after?: string | null;
                 limit?: number;
+                /** @description also count them, up to 10,000 */
+                count?: boolean;
             };
             header?: never;
             path: {
@@ -8068,6 +9660,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RequeuedOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tag_items_v1_projects__project_id__items_tags_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagsIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaggedOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -8247,6 +9874,38 @@ export interface operations {
             };
         };
     };
+    item_history_v1_projects__project_id__items__digest__history_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemHistoryOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_image_v1_projects__project_id__items__digest__image_get: {
         parameters: {
             query?: never;
@@ -8366,6 +10025,74 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReopenedOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    label_errors_v1_projects__project_id__label_errors_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelErrorsOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_again_v1_projects__project_id__label_errors_review_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskAgainIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AskedAgainOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -8872,6 +10599,41 @@ export interface operations {
             };
         };
     };
+    report_outcomes_v1_projects__project_id__outcomes_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OutcomesIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutcomesKeptOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     change_policy_v1_projects__project_id__policy_patch: {
         parameters: {
             query?: never;
@@ -8950,6 +10712,10 @@ export interface operations {
                 group?: string;
                 /** @description seconds that you wait; what is not answered by then gets 504 and is not computed */
                 timeout?: number | null;
+                /** @description seconds that you wait for a person, where one is needed: from 0, which is not at all, to gate.max_wait_seconds of the policy; see docs/gate.md */
+                wait?: number;
+                /** @description whether a person looks: as the policy routes, or whatever the risk */
+                review?: components["schemas"]["Review"];
             };
             header?: {
                 /** @description a retry with the same key creates nothing new */
@@ -8962,13 +10728,22 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description answered; durable */
+            /** @description answered; durable. ReviewedPredictionOut where the call waited for people, or was replayed */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PredictionOut"];
+                    "application/json": components["schemas"]["PredictionOut"] | components["schemas"]["ReviewedPredictionOut"];
+                };
+            };
+            /** @description /problems/review-pending: nobody has answered in time */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -8984,7 +10759,10 @@ export interface operations {
     };
     get_prediction_v1_projects__project_id__predictions__prediction_id__get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description seconds until it is answered as it is, should it not be final before */
+                wait?: number;
+            };
             header?: never;
             path: {
                 project_id: string;
@@ -9001,6 +10779,124 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReviewedPredictionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_outcome_v1_projects__project_id__predictions__prediction_id__outcome_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                prediction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OutcomeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutcomeKeptOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_quality_v1_projects__project_id__quality_get: {
+        parameters: {
+            query?: {
+                by?: components["schemas"]["By"] | null;
+                /** @description a version; else the champion */
+                model?: string | null;
+                /** @description the newest audits; else the setting's */
+                last?: number | null;
+                /** @description else by Accept */
+                format?: components["schemas"]["Format"] | null;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProductionOut"];
+                    "text/csv": unknown;
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_series_v1_projects__project_id__quality_series_get: {
+        parameters: {
+            query?: {
+                /** @description else the beginning of the version */
+                since?: string | null;
+                until?: string | null;
+                /** @description a version; else the champion */
+                model?: string | null;
+                /** @description else by Accept */
+                format?: components["schemas"]["Format"] | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProductionSeriesOut"];
+                    "text/csv": unknown;
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -9910,6 +11806,41 @@ export interface operations {
             };
         };
     };
+    list_reviews_v1_projects__project_id__reviews_get: {
+        parameters: {
+            query?: {
+                /** @description a review's `cursor`, or a page's `next` */
+                after?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_risk_v1_projects__project_id__risk_get: {
         parameters: {
             query?: never;
@@ -10233,6 +12164,201 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["LeaseOut"];
                 };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    triggers_v1_projects__project_id__triggers_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriggersOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_triggers_v1_projects__project_id__triggers_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TriggersIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriggersOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_views_v1_projects__project_id__views_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewsOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_view_v1_projects__project_id__views__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    save_view_v1_projects__project_id__views__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_view_v1_projects__project_id__views__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
             default: {
