@@ -26,6 +26,7 @@ from loop.function_launch import RayFunctions
 from loop.function_queue import FunctionQueue, QueueSettings
 from loop.functions import Functions
 from loop.golden import GoldenItems
+from loop.guarantee import Guarantee
 from loop.lots import Lots
 from loop.maps import Maps
 from loop.outgoing import HttpSender
@@ -94,6 +95,7 @@ class Services:
     duplicates: Duplicates
     selector: Selector
     risks: Risks
+    guarantee: Guarantee
     webhooks: Webhooks
     dispatcher: Dispatcher
     drift: DriftWatch
@@ -125,7 +127,14 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     references = ReferenceSpaces(blobs, settings.selection.neighbours)
     custom = RayFunctions(settings)
     administration = administer(settings, store, blobs, lambda: custom.packages)
-    risks = Risks(store, blobs, utc_now, learn=settings.selection.learn_risk)
+    risks = Risks(
+        store,
+        blobs,
+        utc_now,
+        learn=settings.selection.learn_risk,
+        beside=lambda model: guarantee.with_risk(model),
+    )
+    guarantee = Guarantee(store, risks, settings.cost.as_rates(), utc_now)
     sender = HttpSender(
         allow_private=settings.webhooks.allow_private, timeout_s=settings.webhooks.timeout_s, clock=utc_now
     )
@@ -138,7 +147,9 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     functions = RegisteredFunctions()
     checking = Checking(store, functions, utc_now)
     duplicates = Duplicates(served_index.caught_up)
-    router = Router(store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom, rarity)
+    router = Router(
+        store, blobs, store.secret(), references.anomaly_p, risks.of, utc_now, os.urandom, rarity, risks.key_of
+    )
     return Services(
         settings=settings,
         store=store,
@@ -172,6 +183,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         duplicates=duplicates,
         served_objects=ServedObjects(store, settings.data_dir / "index-objects"),
         risks=risks,
+        guarantee=guarantee,
         drift=DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom),
         selector=Selector(
             store,
@@ -214,6 +226,7 @@ def administer(
         queue=settings.queue.as_rules(),
         workflow=settings.workflow.as_workflow(),
         quality=settings.quality,
+        guarantee=settings.guarantee.as_rules(),
     )
     return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom, functions)
 

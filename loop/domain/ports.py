@@ -34,6 +34,7 @@ from loop.domain.rules import Scene
 from loop.domain.sampled import Predicted, Sampled
 from loop.domain.selection import PickedItem, Selection
 from loop.domain.settling import WorkAgreement
+from loop.domain.thresholds import Thresholds
 from loop.domain.truth import GroundTruth, Shape
 from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
 
@@ -80,13 +81,16 @@ class StoredObjects:
 @dataclass(frozen=True, slots=True)
 class Reviewed:
     """A prediction that a person answered. failed: the answer differed. probability: with which it could have come to
-    a person (`Decision.inclusion_probability`). risk: as it was routed by. audit: drawn by lot."""
+    a person (`Decision.inclusion_probability`). risk: as it was routed by. audit: drawn by lot, with the probability
+    audit_rate."""
 
+    prediction_id: str
     signals: Mapping[str, float]
     failed: bool
     probability: float
     risk: float
     audit: bool
+    audit_rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,6 +441,37 @@ class SampledPredictions(Protocol):
     def population(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> Iterator[Predicted]:
         """Every prediction of a model version, from `since` on, before `until`, oldest first; use it up inside the
         transaction."""
+        ...
+
+
+class ThresholdRecords(Protocol):
+    def add(self, record: Thresholds, evidence: Sequence[str]) -> Thresholds:
+        """As the project's next version, which is returned. evidence: ids of the predictions that it rests on."""
+        ...
+
+    def newest(self, project_id: str, model_id: str, policy_version: int, risk_key: str | None) -> Thresholds | None:
+        """Of just this model, policy and risk."""
+        ...
+
+    def of(self, project: Project, model: ModelVersion) -> Sequence[Thresholds]:
+        """What the project's policy routes this model's predictions by: the newest for its learned risk, and for the
+        heuristic, that there are. Reads nothing where nothing is promised."""
+        ...
+
+    def latest(self, project_id: str, model_id: str) -> Thresholds | None:
+        """Of this model, whatever the policy and the risk."""
+        ...
+
+    def get(self, project_id: str, version: int) -> Thresholds:
+        """Raises NotFound."""
+        ...
+
+    def evidence(self, project_id: str, version: int) -> list[str]:
+        """Ids of predictions, oldest first."""
+        ...
+
+    def page(self, project_id: str, *, before: int | None, limit: int) -> list[Thresholds]:
+        """The newest first, below the version `before`."""
         ...
 
 
@@ -1094,6 +1129,7 @@ class Transaction(Protocol):
     tasks: Tasks
     submissions: Submissions
     sampled: SampledPredictions
+    thresholds: ThresholdRecords
     efforts: Efforts
     comments: Comments
     drafts: Drafts

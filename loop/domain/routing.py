@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from loop.domain.function_uses import FunctionUse
+from loop.domain.promises import AuditRates, GuaranteeRules
 from loop.domain.quality_rules import QualityPolicy
 from loop.domain.queue_rules import QueueRules
+from loop.domain.reason import Reason as Reason
 from loop.domain.stage import Stage as Stage
 from loop.domain.workflow import Workflow
 
@@ -32,12 +34,6 @@ class Durability(StrEnum):
     SOON = "soon"  # within milliseconds; a crash in between loses predictions that were answered
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    code: str  # risk-above-threshold | audit-lot | risk-below-threshold | review-requested
-    detail: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How a project routes; immutable once used, known by its version.
@@ -53,6 +49,8 @@ class Policy:
     functions: which custom functions run, when.
     workflow: what becomes of their answers.
     quality: when answers of several people become one, how people are checked, and who is trusted.
+    guarantee: what is promised of those that pass; with a promise, not `threshold` routes but what keeps it.
+    audit_rates: where more are drawn than audit_rate says.
     """
 
     version: int
@@ -68,6 +66,8 @@ class Policy:
     functions: tuple[FunctionUse, ...] = ()
     workflow: Workflow = field(default_factory=Workflow)
     quality: QualityPolicy = field(default_factory=QualityPolicy)
+    guarantee: GuaranteeRules = field(default_factory=GuaranteeRules)
+    audit_rates: AuditRates = field(default_factory=AuditRates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,8 @@ class Decision:
     """What was decided, and all that is needed to explain it later.
 
     inclusion_probability: with which this prediction could have been sent to a person: 1 where its risk
-    sends it, else the audit rate. Estimates weight by its inverse (Horvitz & Thompson 1952).
+    sends it, else the audit rate. Estimates weight by its inverse (Horvitz & Thompson 1952). threshold_version: of the
+    record that `threshold` is from, where a promise routes (loop/domain/thresholds.py).
     """
 
     action: Action
@@ -87,6 +88,16 @@ class Decision:
     audit_drawn: bool
     inclusion_probability: float
     reasons: tuple[Reason, ...]
+    threshold_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """At or above `threshold` a person looks. reasons: why it lies there; version: of its record, if it has one."""
+
+    threshold: float
+    reasons: tuple[Reason, ...] = ()
+    version: int | None = None
 
 
 def audit_lottery(secret: bytes, prediction_id: str, rate: float) -> bool:
@@ -129,34 +140,45 @@ def _drawn(secret: bytes, ticket: str, rate: float) -> bool:
     return int.from_bytes(digest[:8], "big") < rate * 2**64
 
 
-def route(*, risk: float, policy: Policy, audit_drawn: bool) -> Decision:
+def gives_evidence(secret: bytes, prediction_id: str, policy: Policy) -> bool:
+    """Whether a prediction judges thresholds, and risk is therefore not learned from it; independent of the other
+    draws."""
+    return _drawn(secret, f"evidence {prediction_id}", policy.guarantee.evidence_share)
+
+
+def route(
+    *, risk: float, policy: Policy, audit_drawn: bool, audit_rate: float | None = None, bar: Bar | None = None
+) -> Decision:
     """Review what is risky or drawn by lot; accept the rest.
 
     A prediction that is both risky and drawn is an audit too: its stage is AUDIT, so that the
-    audit lot stays a simple random sample of all predictions.
+    audit lot stays a simple random sample of all predictions. bar: None: the policy's threshold. audit_rate: with which
+    it was drawn; None: the policy's.
     """
-    risky = risk >= policy.threshold
-    reasons = _reasons(risk, policy, risky, audit_drawn)
+    bar = bar or Bar(policy.threshold)
+    rate = policy.audit_rate if audit_rate is None else audit_rate
+    risky = risk >= bar.threshold
     stage = Stage.AUDIT if audit_drawn else Stage.ANNOTATE if risky else None
     return Decision(
         action=Action.REVIEW if stage else Action.ACCEPT,
         stage=stage,
         risk=risk,
-        threshold=policy.threshold,
+        threshold=bar.threshold,
         policy_version=policy.version,
-        audit_rate=policy.audit_rate,
+        audit_rate=rate,
         audit_drawn=audit_drawn,
-        inclusion_probability=1.0 if risky else policy.audit_rate,
-        reasons=reasons,
+        inclusion_probability=1.0 if risky else rate,
+        reasons=(*_reasons(risk, bar.threshold, rate, risky, audit_drawn), *bar.reasons),
+        threshold_version=bar.version,
     )
 
 
-def _reasons(risk: float, policy: Policy, risky: bool, audit_drawn: bool) -> tuple[Reason, ...]:
+def _reasons(risk: float, threshold: float, rate: float, risky: bool, audit_drawn: bool) -> tuple[Reason, ...]:
     reasons: list[Reason] = []
     if risky:
-        reasons.append(Reason("risk-above-threshold", f"risk {risk:.3f} is at or above {policy.threshold:.3f}"))
+        reasons.append(Reason("risk-above-threshold", f"risk {risk:.3f} is at or above {threshold:.3f}"))
     if audit_drawn:
-        reasons.append(Reason("audit-lot", f"drawn by lot with probability {policy.audit_rate:g}"))
+        reasons.append(Reason("audit-lot", f"drawn by lot with probability {rate:g}"))
     if not reasons:
-        reasons.append(Reason("risk-below-threshold", f"risk {risk:.3f} is below {policy.threshold:.3f}"))
+        reasons.append(Reason("risk-below-threshold", f"risk {risk:.3f} is below {threshold:.3f}"))
     return tuple(reasons)

@@ -36,6 +36,7 @@ from loop.store.selections import SqlSelections
 from loop.store.standings import SqlStandings
 from loop.store.submissions import SqlSubmissions
 from loop.store.tasks import SqlTasks
+from loop.store.thresholds import SqlThresholds
 from loop.store.tokens import SqlTokens
 from loop.store.truths import SqlTruths
 
@@ -55,6 +56,7 @@ class SqlTransaction:
         self.tasks: ports.Tasks = SqlTasks(connection)
         self.submissions: ports.Submissions = SqlSubmissions(connection)
         self.sampled: ports.SampledPredictions = SqlSampledPredictions(connection)
+        self.thresholds: ports.ThresholdRecords = SqlThresholds(connection)
         self.efforts: ports.Efforts = SqlEfforts(connection)
         self.comments: ports.Comments = SqlComments(connection)
         self.drafts: ports.Drafts = SqlDrafts(connection)

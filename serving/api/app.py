@@ -20,6 +20,7 @@ from serving.api import (
     functions,
     golden,
     groups,
+    guarantee,
     health,
     items,
     lots,
@@ -81,7 +82,7 @@ def create_app(services: Services) -> FastAPI:
     for module in (
         # work before items: /items/ambiguous is no digest.
         predictions, tasks, work, items, objects, duplicates, projects, recipes, models, annotations, selections, drift,
-        maps, people, golden, groups, lots, comments, webhooks, functions, health,
+        maps, people, guarantee, golden, groups, lots, comments, webhooks, functions, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

@@ -127,7 +127,7 @@ class Gateway:
         )  # fmt: skip
         inferred = Inferred(
             prediction_id=prediction_id, project=served.project, model=model, image=image, inference=timed.inference,
-            caller=asked.caller, staged=staged,
+            caller=asked.caller, staged=staged, thresholds=served.thresholds.get(model.id, ()),
         )  # fmt: skip
         # Shielded: once begun, a caller who hangs up does not leave a half-done request behind.
         routed = await asyncio.shield(asyncio.ensure_future(self._kept(inferred)))

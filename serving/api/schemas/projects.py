@@ -9,6 +9,7 @@ from loop.domain.access import Role
 from loop.domain.review import TaskState
 from loop.domain.routing import Durability, Retain
 from serving.api.schemas.functions import FunctionUseIO
+from serving.api.schemas.guarantee import AuditRatesIn, AuditRatesOut, GuaranteeRulesIn, GuaranteeRulesOut
 from serving.api.schemas.models import CycleOut
 from serving.api.schemas.quality import QualityIn, QualityOut
 from serving.api.schemas.queue import QueueRulesIn, QueueRulesOut
@@ -57,6 +58,8 @@ class PolicyOut(Out):
     functions: list[FunctionUseIO]
     workflow: WorkflowOut
     quality: QualityOut
+    guarantee: GuaranteeRulesOut
+    audit_rates: AuditRatesOut
 
 
 class PolicyIn(In):
@@ -76,6 +79,8 @@ class PolicyIn(In):
     )
     workflow: WorkflowIn | None = None
     quality: QualityIn | None = None
+    guarantee: GuaranteeRulesIn | None = None
+    audit_rates: AuditRatesIn | None = None
 
 
 class ProjectIn(In):
