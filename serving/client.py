@@ -25,6 +25,13 @@ from serving.api.schemas.functions import (
     InstalledFunctionsOut,
 )
 from serving.api.schemas.groups import GroupDetailOut, GroupOut, GroupPage, ImportedOut, TasksOut
+from serving.api.schemas.guarantee import (
+    GuaranteeCurveOut,
+    GuaranteeOut,
+    ThresholdsDetailOut,
+    ThresholdsOut,
+    ThresholdsPage,
+)
 from serving.api.schemas.items import ItemDetailOut, NeighboursOut
 from serving.api.schemas.lots import CurveOut, LotDetailOut, LotPage
 from serving.api.schemas.maps import MapIn, MapOut
@@ -502,6 +509,26 @@ class Client:
 
     def accept_drift(self, project: str) -> DriftStatusOut:
         return self._send(DriftStatusOut, "POST", f"/v1/projects/{project}/drift/reference")
+
+    def guarantee(self, project: str) -> GuaranteeOut:
+        """What is promised of predictions that pass, and what keeps it."""
+        return self._get(GuaranteeOut, f"/v1/projects/{project}/guarantee")
+
+    def guarantee_history(self, project: str, *, before: int | None = None) -> ThresholdsPage:
+        """Records of thresholds, the newest first."""
+        path = f"/v1/projects/{project}/guarantee/thresholds"
+        return self._get(ThresholdsPage, path + (f"?before={before}" if before else ""))
+
+    def thresholds(self, project: str, version: int) -> ThresholdsDetailOut:
+        """One record, with the predictions that it rests on."""
+        return self._get(ThresholdsDetailOut, f"/v1/projects/{project}/guarantee/thresholds/{version}")
+
+    def guarantee_curve(self, project: str, *, promise: int = 1, group: str | None = None) -> GuaranteeCurveOut:
+        params: dict[str, object] = {"promise": promise} | ({} if group is None else {"group": group})
+        return self._send(GuaranteeCurveOut, "GET", f"/v1/projects/{project}/guarantee/curve", params=params)
+
+    def accept_guarantee(self, project: str, reason: str) -> ThresholdsOut:
+        return self._send(ThresholdsOut, "POST", f"/v1/projects/{project}/guarantee/accept", json={"reason": reason})
 
     def start_annotation(
         self, project: str, source: str, *, model_id: str | None = None, review: bool = True

@@ -182,7 +182,8 @@ class Plant:
             )
 
     def keep(self) -> Thresholds | None:
-        """One look; what was made."""
+        """One look, a second later; what was made."""
+        self.now += 1.0
         made = self.guarantee.look_due()
         return made[-1] if made else None
 

@@ -122,7 +122,7 @@ def groups_of(promise: Promise, source: str, labels: Collection[str], named: Col
         own = [f"source={source}"]
     else:
         own = [f"label={label}" for label in sorted(labels)] or [NOTHING]
-    return tuple(sorted({group if group in named else OTHER for group in own}))
+    return tuple(sorted({group if group in named or group == NOTHING else OTHER for group in own}))
 
 
 def bar_of(policy: Policy, known: Thresholds | None, *, source: str, labels: Collection[str]) -> Bar:
