@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
+from math import ceil, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,12 +119,15 @@ def loss_of(promise: Promise, errors: Errors) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """promise: its place. rows: of the population. evidence: what people found of it."""
+    """promise: its place. rows: of the population. evidence: what people found of it. answered, audits: how many of its
+    predictions they looked at, and of these by lot alone."""
 
     promise: int
     name: str
     rows: Places
     evidence: Evidence
+    answered: int
+    audits: int
 
 
 def evidence_of(
@@ -136,21 +139,49 @@ def evidence_of(
     found = [errors(one) for one in answers]
     rows = np.array([population.place[one.prediction_id] for one in answers], dtype=np.intp)
     inclusion = np.array([window.inclusion(one) for one in answers], dtype=np.float64)
-    least = float(min([*population.inclusion, *inclusion], default=1.0))
     groups = []
     for place, promise in enumerate(promises):
         loss = np.array([loss_of(promise, one) for one in found], dtype=np.float64)
         for name, members in _members(promise, population, rows).items():
             own = np.isin(rows, members)
-            evidence = Evidence(
-                risk=population.risk[rows[own]],
-                loss=loss[own],
-                inclusion=inclusion[own],
-                population=population.risk[members],
-                least=least,
-            )
-            groups.append(Group(place, name, members, evidence))
+            answered = _Answered(rows[own], loss[own], inclusion[own])
+            evidence = _evidence(answered, population, members, window.basis, promise.delta)
+            groups.append(Group(place, name, members, evidence, int(own.sum()), int((inclusion[own] < 1.0).sum())))
     return groups
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answered:
+    rows: Places
+    loss: Floats
+    inclusion: Floats
+
+
+def _evidence(answered: _Answered, population: Population, members: Places, basis: Basis, delta: float) -> Evidence:
+    """One audit in fifty tells nothing of a few predictions that have begun to pass, and a bound that reckons with it
+    would be worse than none. So where few predictions have a small probability, those that nobody saw are taken for
+    failures, and the bound reckons with the others' probability."""
+    least = _least(answered, population, members, delta) if basis is Basis.SEEN else 0.0
+    inclusion = np.where(answered.inclusion < least, 1.0, answered.inclusion)
+    unseen = members[(population.inclusion[members] < least) & ~np.isin(members, answered.rows)]
+    reckoned = float(min([*population.inclusion[members], *answered.inclusion], default=1.0))
+    return Evidence(
+        risk=population.risk[np.append(answered.rows, unseen)],
+        loss=np.append(answered.loss, np.ones(len(unseen))),
+        inclusion=np.append(inclusion, np.ones(len(unseen))),
+        population=population.risk[members],
+        least=max(reckoned, least),
+    )
+
+
+def _least(answered: _Answered, population: Population, members: Places, delta: float) -> float:
+    """The probability below which predictions are taken for failures where nobody saw them: that for which these, and
+    what a bound adds without any failure, are fewest. It does not hang on what anybody found."""
+    inclusion = population.inclusion[members]
+    unseen = np.sort(inclusion[~np.isin(members, answered.rows)])
+    levels = np.unique(inclusion)
+    taken = np.searchsorted(unseen, levels, side="left")
+    return float(levels[np.argmin(taken + log(1.0 / delta) / levels)]) if len(levels) else 0.0
 
 
 def _members(promise: Promise, population: Population, answered: Places) -> dict[str, Places]:
@@ -190,8 +221,8 @@ def _threshold_of(group: Group, promise: Promise, evidence_share: float) -> Grou
         bound=found.bound,
         automation=found.automation,
         size=len(group.rows),
-        answered=len(group.evidence.risk),
-        audits=group.evidence.audits,
+        answered=group.answered,
+        audits=group.audits,
         # The others teach the risk.
         needed=tuple(None if count is None else ceil(count / evidence_share) for count in needed),
         reasons=found.reasons,

@@ -264,4 +264,4 @@ def _promised(promise: Promise, value: float, bound: float) -> Reason:
 def _nothing_promised(evidence: Evidence, promise: Promise) -> Reason:
     needed = audits_needed(evidence, promise, 0.01)
     more = "more failures than promised have the lowest risks" if needed is None else f"about {needed} more may do"
-    return Reason("too-few-audits", f"{len(evidence.risk)} answers promise nothing at {promise.alpha:g}; {more}")
+    return Reason("too-few-audits", f"the answers that there are promise nothing at {promise.alpha:g}; {more}")

@@ -28,8 +28,8 @@ PROMISES = (
 )
 UTC_NOW = NOW.astimezone(UTC)
 GROUP = GroupThreshold(
-    promise=1, group=f"source={ODD}", value=1 / 3, passing=1e-12, bound=0.1 + 0.2, automation=2 / 3, size=10, answered=7,
-    audits=3, needed=(0, 12, None), reasons=(Reason("promise-kept", ODD),),
+    promise=1, group=f"source={ODD}", value=1 / 3, passing=1e-12, bound=0.1 + 0.2, automation=2 / 3, size=10,
+    answered=7, audits=3, needed=(0, 12, None), reasons=(Reason("promise-kept", ODD),),
 )  # fmt: skip
 RECORD = Thresholds(
     project_id=PROJECT, version=0, model_id=a_model(0).id, risk_key=None, policy_version=1, promises=PROMISES,
@@ -94,7 +94,7 @@ def test_gateways_learn_of_a_record_at_once(furnished: Store) -> None:
         project = tx.projects.get(PROJECT)
         assert tx.thresholds.of(project, model) == ()
         promising = replace(project, policy=replace(project.policy, guarantee=GuaranteeRules(promises=PROMISES)))
-        assert set(one.version for one in tx.thresholds.of(promising, model)) == {rule.version, learned.version}
+        assert {one.version for one in tx.thresholds.of(promising, model)} == {rule.version, learned.version}
 
 
 def test_what_a_policy_promises_comes_back(furnished: Store) -> None:
