@@ -1,6 +1,7 @@
 """Promises kept: thresholds made anew as people answer, watched while they route, and told of."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,7 @@ Floats = NDArray[np.float64]
 LOOK_AFTER = 10  # new answers
 _GROWN = 0.1  # of the answers that a record rests on
 _REFRESH = timedelta(days=1)
+_TIMES_ITS_COST = 20.0  # a look takes a twentieth of the time at most, however much there is to read
 _PACE_DAYS = 7.0
 _MOST_READ = 20_000  # predictions that came to people
 _HISTORY = 200  # changes of the policy
@@ -89,6 +91,17 @@ class _Judged:
         return float(self.passes.mean()) if len(self.passes) else 0.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Course:
+    """began: from when on predictions count. judged: what they come to; None: not yet asked for."""
+
+    why: Why
+    alarm: Broken | None
+    watched: datetime
+    began: datetime
+    judged: _Judged | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuaranteeStatus:
     """record: what routes now; None: people look at everything. waits_for: what is missing, in words. fewest: for each
@@ -125,12 +138,22 @@ class Curve:
 class Guarantee:
     """Where a project makes promises, thresholds for its champion and its canary."""
 
-    def __init__(self, store: Store, risks: RisksInUse, default_rates: Rates, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        risks: RisksInUse,
+        default_rates: Rates,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """monotonic: seconds of a clock that only goes forward."""
         self._store = store
         self._risks = risks
         self._default_rates = default_rates
         self._clock = clock
+        self._monotonic = monotonic
         self._looked: dict[str, int] = {}  # reviews when a model was last looked at
+        self._rests_until: dict[str, float] = {}
 
     # --- thresholds ----------------------------------------------------------------------------------
 
@@ -188,11 +211,16 @@ class Guarantee:
         with self._store.read() as tx:
             known = tx.thresholds.newest(project.id, model.id, project.policy.version, key)
             reviews = tx.submissions.count_reviewed(project.id, model.id)
+        begun = self._monotonic()
+        if known is not None and begun < self._rests_until.get(model.id, begun):
+            return None
         due = known is None or _is_due(known, reviews, self._clock())
         if not due and abs(reviews - self._looked.get(model.id, -LOOK_AFTER)) < LOOK_AFTER:
             return None
         self._looked[model.id] = reviews
         record, evidence, events = self._made(project, model, Why.BEGUN if known is None else Why.ANSWERS)
+        ended = self._monotonic()
+        self._rests_until[model.id] = ended + _TIMES_ITS_COST * (ended - begun)
         if not due and record.why is Why.ANSWERS:
             return None
         with self._store.begin() as tx:
@@ -201,30 +229,22 @@ class Guarantee:
     def _made(self, project: Project, model: ModelVersion, why: Why) -> tuple[Thresholds, list[str], list[Event]]:
         """The record that is due, not yet numbered."""
         rules, now = project.policy.guarantee, self._clock()
-        window_days = timedelta(days=rules.window_days)
+        period = timedelta(days=rules.window_days)
         with self._store.read() as tx:
             before = tx.thresholds.latest(project.id, model.id)
-            began = max(now - window_days, _began(tx, project.id))
             kept = before if before is not None and before.promises == rules.promises else None
-            watched = kept.watched_since if kept and kept.watched_since > now - window_days else now
+            watched = kept.watched_since if kept and kept.watched_since > now - period else now
+            began = max(now - period, _began(tx, project.id), (before and before.not_before) or now - period)
             facts = self._facts(tx, project, model, min(began, watched))
             pace = self._work(tx, project).pace if rules.when_short is WhenShort.BEST_EFFORT else None
         if not facts.whole and watched < facts.since:
             watched = now
-        not_before = None if before is None else before.not_before
         alarm = None if kept is None else kept.alarm
-        if kept is not None and alarm is None and watched < now:
-            alarm = self._broken(project, facts, kept, watched, now)
-            why = why if alarm is None else Why.BROKEN
-        judged = self._judged(project, model, facts, max(began, not_before or began), now)
-        if alarm is not None and why is not Why.BROKEN:
-            fresh = self._judged(project, model, facts, max(began, alarm.found_at), now)
-            place = (alarm.promise, alarm.group)
-            if any((one.promise, one.group) == place and one.value > 0.0 for one in fresh.thresholds):
-                why, not_before, alarm, watched = Why.OVER, alarm.found_at, None, now
-            if alarm is None or rules.on_alarm is OnAlarm.REVIEW:
-                judged = fresh
+        course = self._course(project, model, facts, _Course(why, alarm, watched, began, None), kept, now)
+        judged = course.judged or self._judged(project, model, facts, course.began, now)
         relaxed, share = _reviewed(judged, project.policy, pace)
+        stopped = course.alarm is not None and rules.on_alarm is OnAlarm.REVIEW
+        not_before = course.began if course.why is Why.OVER else before.not_before if before else None
         record = Thresholds(
             project_id=project.id,
             version=0,
@@ -233,7 +253,7 @@ class Guarantee:
             policy_version=project.policy.version,
             promises=rules.promises,
             created_at=now,
-            why=why,
+            why=course.why,
             basis=judged.window.basis,
             window_from=judged.window.since,
             window_until=judged.window.until,
@@ -242,23 +262,46 @@ class Guarantee:
             closed=judged.window.closed,
             overdue=judged.window.overdue,
             groups=judged.thresholds,
-            automation=0.0 if alarm is not None and rules.on_alarm is OnAlarm.REVIEW else judged.automation,
-            review_share=1.0 if alarm is not None and rules.on_alarm is OnAlarm.REVIEW else share,
+            automation=0.0 if stopped else judged.automation,
+            review_share=1.0 if stopped else share,
             relaxed=relaxed,
-            watched_since=watched,
+            watched_since=course.watched,
             not_before=not_before,
             reviews=facts.reviews,
-            alarm=alarm,
+            alarm=course.alarm,
         )
         return record, judged.evidence, _events_of(record, kept)
 
+    def _course(
+        self,
+        project: Project,
+        model: ModelVersion,
+        facts: _Facts,
+        course: "_Course",
+        kept: Thresholds | None,
+        now: datetime,
+    ) -> "_Course":
+        """An alarm begins, where what passed since the last record breaks a promise, or ends, where what was answered
+        since it began keeps the promise. kept: the record before, of the same promises."""
+        alarm = course.alarm
+        if alarm is None:
+            found = None if kept is None or course.watched >= now else self._broken(project, facts, kept, course, now)
+            return course if found is None else replace(course, why=Why.BROKEN, alarm=found)
+        began = max(course.began, alarm.found_at)
+        fresh = self._judged(project, model, facts, began, now)
+        place = (alarm.promise, alarm.group)
+        if any((one.promise, one.group) == place and one.value > 0.0 for one in fresh.thresholds):
+            return _Course(Why.OVER, None, now, began, fresh)
+        stopped = project.policy.guarantee.on_alarm is OnAlarm.REVIEW
+        return replace(course, judged=fresh) if stopped else course
+
     def _broken(
-        self, project: Project, facts: _Facts, kept: Thresholds, since: datetime, now: datetime
+        self, project: Project, facts: _Facts, kept: Thresholds, course: "_Course", now: datetime
     ) -> Broken | None:
         rules = project.policy.guarantee
         return broken(
-            facts.sampled, facts.population, rules.promises, kept.groups, _errors_by(project), since=since, now=now,
-            patience=timedelta(days=rules.patience_days),
+            facts.sampled, facts.population, rules.promises, kept.groups, _errors_by(project), since=course.watched,
+            now=now, patience=timedelta(days=rules.patience_days),
         )  # fmt: skip
 
     def _judged(self, project: Project, model: ModelVersion, facts: _Facts, since: datetime, now: datetime) -> _Judged:

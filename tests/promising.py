@@ -66,7 +66,9 @@ class Plant:
         self.risks = Risks(
             self.store, self.blobs, self.clock, learn=self.learn, beside=lambda model: self.guarantee.with_risk(model)
         )
-        self.guarantee = Guarantee(self.store, self.risks, Rates(currency="EUR", per_hour=36.0), self.clock)
+        self.guarantee = Guarantee(
+            self.store, self.risks, Rates(currency="EUR", per_hour=36.0), self.clock, lambda: self.now
+        )
         self.router = Router(
             self.store, Nowhere(),  # type: ignore[arg-type]
             self.store.secret(), lambda _model, _embedding: 1.0, self.risks.of, self.clock,
