@@ -177,9 +177,11 @@ def _learned_stream(seed: int, *, split: bool) -> tuple[float, float]:
     threshold = 0.0
     for number in range(2):
         taught = seen & (teaches | (not split))
-        risk, _ = fit_risk(
-            Reviews({name: one[taught] for name, one in signals.items()}, failed[taught], inclusion[taught]), seed=0
-        )
+        reviews = Reviews(
+            signals={name: one[taught] for name, one in signals.items()}, failed=failed[taught],
+            probability=inclusion[taught],
+        )  # fmt: skip
+        risk, _ = fit_risk(reviews, seed=0)
         judged = ~teaches | (not split)
         here = seen & judged
         evidence = Evidence(

@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
 
@@ -60,8 +61,8 @@ def _show_thresholds(found: "GuaranteeOut") -> None:
     )
     for shown in record.groups:
         table.add_row(
-            str(shown.promise), shown.group, f"{shown.value:.4f}", f"{shown.automation:.1%}", f"{shown.passing:.2%}",
-            f"{shown.bound:.2%}", str(shown.answered), str(shown.audits),
+            str(shown.promise), escape(shown.group), f"{shown.value:.4f}", f"{shown.automation:.1%}",
+            f"{shown.passing:.2%}", f"{shown.bound:.2%}", str(shown.answered), str(shown.audits),
         )  # fmt: skip
     console.print(table)
     for shown in record.groups:
@@ -103,7 +104,7 @@ def history(
         alarm = "" if record.alarm is None else f"promise {record.alarm.promise} ({record.alarm.group})"
         table.add_row(
             str(record.version), f"{record.created_at:%Y-%m-%d %H:%M}", record.why, str(record.policy_version),
-            str(record.answered), f"{record.automation:.1%}", alarm,
+            str(record.answered), f"{record.automation:.1%}", escape(alarm),
         )  # fmt: skip
     console.print(table)
 
