@@ -84,6 +84,16 @@ def test_audits_speak_alone_where_others_are_behind() -> None:
     assert answered.basis is Basis.SEEN and len(answered.answers) == 4
 
 
+def test_audits_alone_reckon_with_the_smallest_rate_of_any() -> None:
+    """Also of those that were not drawn; where one had no chance, they do not speak alone."""
+    waits = sampled(0, state=Answering.WAITING, audit=False, inclusion=1.0, rate=0.01)
+    drawn = [sampled(n, inclusion=1.0) for n in range(1, 20)]
+    found = window([waits, *drawn], now=100)
+    (group,) = evidence_of(found, population(np.linspace(0, 1, 20), np.ones(20)), [Promise()], lambda _: {})
+    assert (found.basis, group.evidence.least) == (Basis.AUDITS, 0.01)
+    assert window([replace(waits, audit_rate=0.0), *drawn], now=100).basis is Basis.SEEN
+
+
 def test_no_more_audits_count_than_the_policy_says() -> None:
     found = window([sampled(n) for n in range(100)], most=60)
     assert (found.since, len(found.answers)) == (at(40), 60)

@@ -30,7 +30,8 @@ Errors = Mapping[str, Counted] | None
 @dataclass(frozen=True, slots=True)
 class Window:
     """The predictions that speak: `answers`, oldest first, made at `since` or later and before `until`; all that came
-    to people then, or all audits. closed, overdue: how many nobody could answer, or has answered in time."""
+    to people then, or all audits. closed, overdue: how many nobody could answer, or has answered in time. least: the
+    smallest probability in (0, 1] by which one that came to people could have counted."""
 
     basis: Basis
     since: datetime
@@ -38,6 +39,7 @@ class Window:
     answers: tuple[Sampled, ...]
     closed: int
     overdue: int
+    least: float
 
     def inclusion(self, one: Sampled) -> float:
         return one.inclusion if self.basis is Basis.SEEN else one.audit_rate
@@ -85,19 +87,21 @@ def window_of(
     if len(audits) > most_audits:
         since = audits[most_audits - 1].created_at
     of_the_time = [one for one in reversed(sampled) if one.created_at >= since]
-    drawn = [one for one in of_the_time if one.audit_drawn]
-    windows = [
-        _ended(basis, since, members, now, patience)
-        for basis, members in ((Basis.SEEN, of_the_time), (Basis.AUDITS, drawn))
-    ]
+    windows = [_ended(Basis.SEEN, since, of_the_time, now, patience, 1.0)]
+    rate = min((one.audit_rate for one in of_the_time), default=0.0)
+    if rate > 0.0:  # else some could not have been audited
+        drawn = [one for one in of_the_time if one.audit_drawn]
+        windows.append(_ended(Basis.AUDITS, since, drawn, now, patience, rate))
     return max(windows, key=lambda window: len(window.answers))
 
 
-def _ended(basis: Basis, since: datetime, members: Sequence[Sampled], now: datetime, patience: timedelta) -> Window:
+def _ended(
+    basis: Basis, since: datetime, members: Sequence[Sampled], now: datetime, patience: timedelta, least: float
+) -> Window:
     until = _end(members, now, patience)
     answers = tuple(one for one in members if one.created_at < until)
     states = Counter(one.answering for one in answers)
-    return Window(basis, since, until, answers, states[Answering.CLOSED], states[Answering.WAITING])
+    return Window(basis, since, until, answers, states[Answering.CLOSED], states[Answering.WAITING], least)
 
 
 def _end(members: Sequence[Sampled], now: datetime, patience: timedelta) -> datetime:
@@ -145,7 +149,7 @@ def evidence_of(
         for name, members in _members(promise, population, rows).items():
             own = np.isin(rows, members)
             answered = _Answered(rows[own], loss[own], inclusion[own])
-            evidence = _evidence(answered, population, members, window.basis, promise.delta)
+            evidence = _evidence(answered, population, members, window, promise.delta)
             groups.append(Group(place, name, members, evidence, int(own.sum()), int((inclusion[own] < 1.0).sum())))
     return groups
 
@@ -157,14 +161,14 @@ class _Answered:
     inclusion: Floats
 
 
-def _evidence(answered: _Answered, population: Population, members: Places, basis: Basis, delta: float) -> Evidence:
+def _evidence(answered: _Answered, population: Population, members: Places, window: Window, delta: float) -> Evidence:
     """One audit in fifty tells nothing of a few predictions that have begun to pass, and a bound that reckons with it
     would be worse than none. So where few predictions have a small probability, those that nobody saw are taken for
     failures, and the bound reckons with the others' probability."""
-    least = _least(answered, population, members, delta) if basis is Basis.SEEN else 0.0
+    least = _least(answered, population, members, delta) if window.basis is Basis.SEEN else 0.0
     inclusion = np.where(answered.inclusion < least, 1.0, answered.inclusion)
     unseen = members[(population.inclusion[members] < least) & ~np.isin(members, answered.rows)]
-    reckoned = float(min([*population.inclusion[members], *answered.inclusion], default=1.0))
+    reckoned = float(min([window.least, *population.inclusion[members], *answered.inclusion]))
     return Evidence(
         risk=population.risk[np.append(answered.rows, unseen)],
         loss=np.append(answered.loss, np.ones(len(unseen))),
