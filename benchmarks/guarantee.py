@@ -6,6 +6,8 @@
 
 promise   streams whose failures are as probable as their risk says, or not at all, audited at one rate or with all of
           the risky ones reviewed: in which share of them more fails and passes than was promised
+learned   streams whose risk is learned from the same reviews, as the service does: by half of the predictions, judged
+          by the other half; and, to see what that is for, judged by what it learned from
 price     how much passes, as a part of what the best threshold would let pass that only an oracle knows; beside an
           exact binomial bound on the same streams (Clopper & Pearson 1934, fixed sequence)
 estimate  how often intervals hold the truth, at one time and at all times, and how much shorter the risk makes them
@@ -31,6 +33,7 @@ from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
 from loop.domain.confidence_sequence import Seen, capital_against, confidence_sequence
 from loop.domain.estimate import assisted_rate, assisted_share, rate_of, share_of
 from loop.domain.guarantee import Evidence, Promise, threshold_for
+from selection.risk_fitting import Reviews, fit_risk
 
 Floats = NDArray[np.float64]
 
@@ -42,6 +45,9 @@ SEQUENCES = 20 if QUICK else 200
 SPLITS = 20 if QUICK else 200
 AUDIT_RATE = 0.02
 REAL_RATE = 0.3  # of a few hundred frames
+LEARNED = 30 if QUICK else 300  # streams
+LEARNED_EACH = 800
+LEARNED_RATE = 0.2
 LARGE = 1_000_000
 
 
@@ -145,6 +151,61 @@ def promise_figures(_: Console) -> Iterator[Figure]:
                 broken = float(np.mean([truth.passing(value) > PROMISE.alpha for value in values]))
                 name = f"broken: {source.name}, {how}, {audits:,} audits"
                 yield at_most(name, broken, most, "share", STREAMS)
+
+
+def learned_figures(_: Console) -> Iterator[Figure]:
+    """Reviews of everything, then audits of what passes; the risk is learned twice (selection/risk_fitting.py)."""
+    most = float(binom.ppf(0.99, LEARNED, PROMISE.delta)) / LEARNED
+    for name, split in (("half teaches, half judges", True), ("judged by what taught", False)):
+        found = [_learned_stream(seed, split=split) for seed in range(LEARNED)]
+        broken = float(np.mean([passes > PROMISE.alpha for passes, _ in found]))
+        here = f"learned, {name}"
+        if split:
+            yield at_most(f"broken: {here}", broken, most, "share", LEARNED)
+        else:  # what the split prevents has no bar
+            yield reading(f"broken: {here}", broken, "share", LEARNED)
+        yield reading(f"passes: {here}", float(np.mean([share for _, share in found])), "share", LEARNED)
+
+
+def _learned_stream(seed: int, *, split: bool) -> tuple[float, float]:
+    """The rate that fails and passes by the last threshold, and the share that passes; of 20,000 fresh predictions."""
+    rng = np.random.default_rng(seed)
+    signals, failed = _signals_of(LEARNED_EACH, rng)
+    inclusion = np.ones(LEARNED_EACH)
+    seen, teaches = np.ones(LEARNED_EACH, dtype=bool), rng.random(LEARNED_EACH) < 0.5
+    fresh, fails = _signals_of(20_000, rng)
+    threshold = 0.0
+    for number in range(2):
+        taught = seen & (teaches | (not split))
+        reviews = Reviews(
+            signals={name: one[taught] for name, one in signals.items()}, failed=failed[taught],
+            probability=inclusion[taught],
+        )  # fmt: skip
+        risk, _ = fit_risk(reviews, seed=0)
+        judged = ~teaches | (not split)
+        here = seen & judged
+        evidence = Evidence(
+            risk=risk.of_all(signals)[here], loss=failed[here].astype(float), inclusion=inclusion[here],
+            population=risk.of_all(signals)[judged], least=float(inclusion[judged].min()),
+        )  # fmt: skip
+        threshold = threshold_for(evidence, PROMISE).value
+        if number == 0:
+            more, wrong = _signals_of(LEARNED_EACH, rng)
+            drawn = np.where(risk.of_all(more) >= threshold, 1.0, LEARNED_RATE)
+            signals = {name: np.append(signals[name], more[name]) for name in signals}
+            failed, inclusion = np.append(failed, wrong), np.append(inclusion, drawn)
+            seen = np.append(seen, rng.random(LEARNED_EACH) < drawn)
+            teaches = np.append(teaches, rng.random(LEARNED_EACH) < 0.5)
+    passes = risk.of_all(fresh) < threshold
+    return float((fails * passes).mean()), float(passes.mean())
+
+
+def _signals_of(count: int, rng: np.random.Generator) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
+    """One that tells, and seven that do not but can be learned by accident."""
+    truly = rng.beta(0.5, 1.5, count)
+    signals = {f"noise {n}": rng.normal(size=count) for n in range(7)}
+    signals["telling"] = logit(np.clip(truly, 1e-6, 1 - 1e-6)) + rng.normal(size=count)
+    return signals, rng.random(count) < truly
 
 
 def price_figures(_: Console) -> Iterator[Figure]:
@@ -307,9 +368,13 @@ def real_figures(_: Console) -> Iterator[Figure]:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guarantee", description=__doc__)
     parts = {
-        "promise": promise_figures, "price": price_figures, "estimate": estimate_figures, "drift": drift_figures,
+        "promise": promise_figures,
+        "learned": learned_figures,
+        "price": price_figures,
+        "estimate": estimate_figures,
+        "drift": drift_figures,
         "real": real_figures,
-    }  # fmt: skip
+    }
     parser.add_argument("--only", default=",".join(parts), help=",".join(parts))
     console = Console()
     found: list[Figure] = []

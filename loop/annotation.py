@@ -207,6 +207,8 @@ class Annotator:
         # The policy as it is now, as for a request that arrives now.
         with self.store.read() as tx:
             project = tx.projects.get(job.project_id)
+            model = tx.models.get(job.project_id, model.id)
+            thresholds = tx.thresholds.of(project, model)
         caller = Caller(job.created_by)
         good: list[tuple[SourceEntry, Inferred]] = []
         bad: list[AnnotationResult] = []
@@ -221,6 +223,7 @@ class Annotator:
                 image=answer.image,
                 inference=answer.inference,
                 caller=caller,
+                thresholds=thresholds,
             )
             good.append((answer.entry, inferred))
 

@@ -13,6 +13,7 @@ from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project, Recipe, checked_slug, labels_named
+from loop.domain.promises import GuaranteeRules, audit_rates_of, guarantee_of, require_kept
 from loop.domain.quality_rules import QualityPolicy, quality_of_document
 from loop.domain.queue_rules import QueueRules, checked_rules, require_known, rules_of
 from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState, checked_share
@@ -63,12 +64,14 @@ class Administration:
         quality_changes: Mapping[str, Mapping[str, Any]] | None = None,
         functions: Sequence[FunctionUse] | None = None,
         gate_changes: Mapping[str, Any] | None = None,
+        guarantee_changes: Mapping[str, Any] | None = None,
+        audit_rates: Mapping[str, Any] | None = None,
         **changes: float | int | str,
     ) -> Policy:
         """The policy with `changes` under the next version; decisions made before keep theirs. queue_changes: of the
         queue's rules, as plain values (`rules_of`). workflow_changes: as of `changed_workflow`. quality_changes: of
         `QualityPolicy`, by its parts. functions: in place of the present ones. gate_changes: of the rules for calls
-        that wait. Raises Invalid."""
+        that wait. guarantee_changes: of `GuaranteeRules`. audit_rates: of `AuditRates`. Raises Invalid."""
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
             old = project.policy
@@ -79,11 +82,15 @@ class Administration:
             policy = replace(
                 old, version=old.version + 1, queue=queue, workflow=workflow, quality=quality, functions=uses,
                 gate=gate_of({**asdict(old.gate), **(gate_changes or {})}),
+                guarantee=_changed_guarantee(old.guarantee, guarantee_changes or {}),
+                audit_rates=audit_rates_of({**asdict(old.audit_rates), **(audit_rates or {})}),
                 **changes,  # type: ignore[arg-type]
             )  # fmt: skip
+            require_kept(policy.guarantee, policy.audit_rates, policy.audit_rate, project.recipe.label_names)
             tx.projects.save_policy(project_id, policy)
             parts = {
                 "queue": queue_changes, "workflow": workflow_changes, "quality": quality_changes, "gate": gate_changes,
+                "guarantee": guarantee_changes, "audit_rates": audit_rates,
             }  # fmt: skip
             body: dict[str, object] = {
                 "version": policy.version,
@@ -340,6 +347,12 @@ def _changed_rules(tx: Transaction, old: QueueRules, changes: Mapping[str, Any])
 def _changed_quality(old: QualityPolicy, changes: Mapping[str, Mapping[str, Any]]) -> QualityPolicy:
     present = asdict(old)
     return quality_of_document({part: {**values, **changes.get(part, {})} for part, values in present.items()})
+
+
+def _changed_guarantee(old: GuaranteeRules, changes: Mapping[str, Any]) -> GuaranteeRules:
+    present = asdict(old)
+    costs = {**present["costs"], **changes.get("costs", {})}
+    return guarantee_of({**present, **changes, "costs": costs})
 
 
 def previous_champion(history: list[Promotion], champion_id: str | None) -> str:

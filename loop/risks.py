@@ -4,9 +4,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from loop.domain.errors import AskanceError, Invalid
 from loop.domain.model import ModelVersion
-from loop.domain.ports import Blobs, Clock, Event, Reviewed, Store
+from loop.domain.ports import Blobs, Clock, Event, Reviewed, Store, Transaction
+from loop.domain.routing import Policy, gives_evidence
 from selection.risk import FittedRisk, heuristic_risk
 from selection.risk_fitting import FEWEST_OF_EACH, FEWEST_REVIEWS, Reviews, RiskReport, fit_risk, report_of
 from selection.scores import Signals
@@ -26,15 +27,21 @@ _KEPT = 32  # versions whose risk is in memory
 _READ_AGAIN_SECONDS = 30.0
 
 
+Beside = Callable[[ModelVersion], Callable[[Transaction], None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
     """fitted_on: reviews. quality: on reviews held out from it; of all of them, weighted to stand for all predictions,
-    and of audits alone."""
+    and of audits alone. reviews: that there were. left_out: in [0, 1], of predictions that are kept to judge thresholds
+    and taught nothing (`loop.domain.routing.gives_evidence`)."""
 
     risk: FittedRisk
     fitted_on: int
     quality: RiskReport
     audits: RiskReport | None
+    reviews: int
+    left_out: float
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
@@ -48,6 +55,8 @@ class Learned:
             fitted_on=int(fields["fitted_on"]),
             quality=_report(fields["quality"]),
             audits=None if fields["audits"] is None else _report(fields["audits"]),
+            reviews=int(fields.get("reviews", fields["fitted_on"])),
+            left_out=float(fields.get("left_out", 0.0)),
         )
 
 
@@ -66,9 +75,13 @@ class RiskStatus:
 class Risks:
     """The risk of a prediction, by what was learned of its model version; by the heuristic before that."""
 
-    def __init__(self, store: Store, blobs: Blobs, clock: Clock, *, learn: bool) -> None:
-        """learn: False keeps the heuristic, also where something was learned before."""
+    def __init__(
+        self, store: Store, blobs: Blobs, clock: Clock, *, learn: bool, beside: Beside = lambda _: lambda _: None
+    ) -> None:
+        """learn: False keeps the heuristic, also where something was learned before. beside: gets the model with its
+        new risk, and gives what is written in the transaction from which on that risk is used."""
         self._learn = learn
+        self._beside = beside
         self._store = store
         self._blobs = blobs
         self._clock = clock
@@ -85,37 +98,76 @@ class Risks:
                 return learned.risk.of(signals.as_dict())
         return heuristic_risk(signals)
 
+    def key_of(self, model: ModelVersion, signals: Signals) -> str | None:
+        """Of what was learned that `of` goes by (`ModelVersion.risk_key`); None where the heuristic speaks."""
+        learned = self._learned(model) if self._learn else None
+        return model.risk_key if learned is not None and set(learned.risk.names) <= signals.as_dict().keys() else None
+
+    def used_key(self, model: ModelVersion) -> str | None:
+        """As `key_of` says of predictions of which all that it takes was measured."""
+        return model.risk_key if self._learn and self._learned(model) is not None else None
+
+    def of_all(self, model: ModelVersion, measured: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
+        """(n,) of predictions that were made before, by the present risk; 1 where it needs what was not measured."""
+        learned = self._learned(model) if self._learn else None
+        if learned is None:
+            return np.array([_by_rule(one) for one in measured], dtype=np.float64)
+        risks, names = np.ones(len(measured)), set(learned.risk.names)
+        rows = [row for row, one in enumerate(measured) if names <= one.keys()]
+        if rows:
+            risks[rows] = learned.risk.of_all(
+                {name: np.array([measured[row][name] for row in rows], dtype=np.float64) for name in names}
+            )
+        return risks
+
+    def may_be_judged(self, model: ModelVersion, policy: Policy) -> bool:
+        """Whether the present risk was learned without the predictions that give evidence."""
+        learned = self._learned(model) if self._learn else None
+        return learned is None or learned.left_out >= policy.guarantee.evidence_share
+
     def refit_due(self) -> list[str]:
         """Learn for each champion of which there are enough new reviews; the model versions that it was done for."""
         if not self._learn:
             return []
         with self._store.read() as tx:
             champions = [
-                tx.models.get(project.id, project.champion_id) for project in tx.projects.all() if project.champion_id
+                (tx.models.get(project.id, project.champion_id), project.policy)
+                for project in tx.projects.all()
+                if project.champion_id
             ]
-            counts = [tx.submissions.count_reviewed(model.project_id, model.id) for model in champions]
+            counts = [tx.submissions.count_reviewed(model.project_id, model.id) for model, _ in champions]
         return [
             model.id
-            for model, count in zip(champions, counts, strict=True)
-            if self._due(model, count) and self._refitted(model, count)
+            for (model, policy), count in zip(champions, counts, strict=True)
+            if self._due(model, policy, count) and self._refitted(model, count)
         ]
 
     def fit(self, model: ModelVersion) -> Learned:
-        """Learn from all reviews there are, and let routing use it. Raises Invalid where they are too few."""
-        reviewed = self._reviewed(model)
+        """Learn from the reviews there are, and let routing use it: from all of them, but where promises are made from
+        those that do not judge it. Raises Invalid where they are too few."""
+        with self._store.read() as tx:
+            policy = tx.projects.get(model.project_id).policy
+        there_are = self._reviewed(model)
+        left_out = _left_out(policy)
+        secret = self._store.secret()
+        reviewed = [one for one in there_are if not left_out or not gives_evidence(secret, one.prediction_id, policy)]
         risk, unseen = fit_risk(_reviews(reviewed), seed=0)
         audited = np.array([one.audit for one in reviewed])
         learned = Learned(
             risk=risk,
             fitted_on=len(reviewed),
             quality=_measured(unseen, reviewed),
-            audits=_measured(unseen[audited], _equally_probable(reviewed)) if audited.any() else None,
+            audits=_measured(unseen[audited], _as_audits(reviewed)) if audited.any() else None,
+            reviews=len(there_are),
+            left_out=left_out,
         )
         key = self._blobs.put(learned.to_bytes())
+        write = self._beside(replace(model, risk_key=key))
         with self._store.begin() as tx:
             tx.models.judge(model.project_id, model.id, key)
             body = {"model_id": model.id, "reviews": len(reviewed), "auroc": learned.quality.auroc, "risk_key": key}
             tx.events.add(Event("risk.fitted", model.project_id, "service", body, self._clock()))
+            write(tx)
         return learned
 
     def status(self, model: ModelVersion) -> RiskStatus:
@@ -131,10 +183,11 @@ class Risks:
         routed_by = _measured(np.array([one.risk for one in reviewed]), reviewed) if reviewed else None
         return RiskStatus(model_id=model.id, reviewed=len(reviewed), learned=learned, why=why, routed_by=routed_by)
 
-    def _due(self, model: ModelVersion, count: int) -> bool:
+    def _due(self, model: ModelVersion, policy: Policy, count: int) -> bool:
         learned = self._learned(model)
-        before = learned.fitted_on if learned else self._tried.get(model.id)
-        return before is None or count >= before + (REFIT_AFTER if learned else 1)
+        if learned is None or learned.left_out != _left_out(policy):
+            return count > self._tried.get(model.id, -1)
+        return count >= learned.reviews + REFIT_AFTER
 
     def _refitted(self, model: ModelVersion, count: int) -> bool:
         try:
@@ -172,6 +225,20 @@ class Risks:
         return known
 
 
+def _left_out(policy: Policy) -> float:
+    return policy.guarantee.evidence_share if policy.guarantee.promises else 0.0
+
+
+_MEASURED = frozenset(field.name for field in fields(Signals))
+
+
+def _by_rule(measured: Mapping[str, float]) -> float:
+    try:
+        return heuristic_risk(Signals(**{name: value for name, value in measured.items() if name in _MEASURED}))
+    except TypeError:  # by an earlier version, which measured less
+        return 1.0
+
+
 def _reviews(reviewed: Sequence[Reviewed]) -> Reviews:
     names = set.intersection(*(set(one.signals) for one in reviewed)) if reviewed else set()
     return Reviews(
@@ -181,9 +248,9 @@ def _reviews(reviewed: Sequence[Reviewed]) -> Reviews:
     )
 
 
-def _equally_probable(reviewed: Sequence[Reviewed]) -> list[Reviewed]:
-    """Audits alone: each prediction had the same chance to become one, risky or not."""
-    return [replace(one, probability=1.0) for one in reviewed if one.audit]
+def _as_audits(reviewed: Sequence[Reviewed]) -> list[Reviewed]:
+    """Audits alone: whether a prediction became one had nothing to do with the threshold."""
+    return [replace(one, probability=one.audit_rate) for one in reviewed if one.audit]
 
 
 def _measured(risks: NDArray[np.float64], reviewed: Sequence[Reviewed]) -> RiskReport:

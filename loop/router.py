@@ -1,6 +1,6 @@
 """From one inference to a durable, explained decision: signals → risk → decision → one transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,7 +17,8 @@ from loop.domain.prediction import Inference, Prediction, detections_of
 from loop.domain.project import Project
 from loop.domain.queueing import seats
 from loop.domain.review import Task
-from loop.domain.routing import asks_several, audit_lottery, retains, route
+from loop.domain.routing import Decision, asks_several, audit_lottery, retains, route
+from loop.domain.thresholds import Thresholds, bar_of
 from loop.gate import hurried
 from loop.lots import add_members, in_lots
 from selection.scores import Signals, signals
@@ -26,6 +27,8 @@ from selection.scores import Signals, signals
 AnomalyTest = Callable[[ModelVersion, NDArray[np.float32]], float]
 # Probability that a person would have to correct a prediction of this version, in [0, 1].
 RiskOf = Callable[[ModelVersion, Signals], float]
+# Of what was learned that this risk comes from; None: the heuristic.
+RiskKeyOf = Callable[[ModelVersion, Signals], str | None]
 # How rare each of its labels is among what is labelled, (C,) in [0, 1].
 RarityOf = Callable[[ModelVersion], NDArray[np.float64]]
 # Seconds that people usually need for a task of a project.
@@ -62,7 +65,8 @@ class Caller:
 class Inferred:
     """All that routing one image needs. `model` is the version that made `inference`; `staged` its image's bytes, where
     it was known before that they are kept. review: what its caller asks for. answer_by: until when that one waits for a
-    person, should one be needed; None: not at all."""
+    person, should one be needed; None: not at all. thresholds: the newest of the model and the policy, by each of its
+    risks; without a promise none."""
 
     prediction_id: str
     project: Project
@@ -73,6 +77,7 @@ class Inferred:
     staged: Staged | None = None
     review: Review = Review.AUTO
     answer_by: datetime | None = None
+    thresholds: Sequence[Thresholds] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ class Router:
     entropy: Entropy
     rarity: RarityOf | None = None
     usual_seconds: UsualSeconds = _unknown
+    risk_key: RiskKeyOf = lambda _model, _signals: None
 
     def new_prediction_id(self) -> str:
         return new_id("pred", self.clock(), self.entropy(10))
@@ -166,24 +172,37 @@ class Router:
             anomaly_p=self.anomaly_p(model, inference.embedding),
             rarity=None if self.rarity is None else self.rarity(model),
         )
-        decision = route(
-            risk=self.risk(model, measured),
-            policy=policy,
-            audit_drawn=audit_lottery(self.secret, prediction_id, policy.audit_rate),
-            review=inferred.review,
-        )
+        detections = detections_of(inference, model.head.labels, policy.score_threshold)
         return Prediction(
             id=prediction_id,
             project_id=inferred.project.id,
             item_digest=image.digest,
             model_id=model.id,
-            detections=detections_of(inference, model.head.labels, policy.score_threshold),
+            detections=detections,
             embedding=inference.embedding,
             signals=measured.as_dict(),
-            decision=decision,
+            decision=self._decided(inferred, measured, {one.label for one in detections}),
             created_at=now,
             created_by=inferred.caller.token_id,
             source=image.source,
+        )
+
+    def _decided(self, inferred: Inferred, measured: Signals, shown: Collection[str]) -> Decision:
+        policy, source = inferred.project.policy, inferred.image.source
+        labels = inferred.project.recipe.named(shown)
+        risk = self.risk(inferred.model, measured)
+        known = None
+        if inferred.thresholds:
+            key = self.risk_key(inferred.model, measured)
+            known = next((one for one in inferred.thresholds if one.risk_key == key), None)
+        rate = policy.audit_rates.of(policy.audit_rate, source=source, labels=labels, risk=risk)
+        return route(
+            risk=risk,
+            policy=policy,
+            audit_drawn=audit_lottery(self.secret, inferred.prediction_id, rate),
+            audit_rate=rate,
+            bar=bar_of(policy, known, source=source, labels=labels),
+            review=inferred.review,
         )
 
     def _tasks_of(

@@ -28,6 +28,7 @@ from loop.domain.errors import SettingsError
 from loop.domain.gate import Fallback, GateRules
 from loop.domain.linking import LinkingRules
 from loop.domain.production_figures import ProductionRules
+from loop.domain.promises import GuaranteeRules, OnAlarm, WhenShort
 from loop.domain.quality_rules import ConsensusRules, GoldenRules, QualityPolicy, QualityRules
 from loop.domain.queue_rules import QueueRules
 from loop.domain.rollout import RolloutLimits
@@ -231,6 +232,19 @@ class PolicySettings(Section):
     def as_policy(self, version: int = 1) -> Policy:
         """What a new project starts with."""
         return Policy(version=version, **self.model_dump())
+
+
+class GuaranteeSettings(Section):
+    evidence_share: Annotated[float, Number, Field(gt=0, le=1)]
+    window_audits: Annotated[int, Number, Field(ge=50, le=10_000)]
+    window_days: Annotated[float, Number, Field(gt=0, le=365)]
+    patience_days: Annotated[float, Number, Field(gt=0, le=365)]
+    on_alarm: OnAlarm
+    when_short: WhenShort
+
+    def as_rules(self) -> GuaranteeRules:
+        """What the policy of a new project starts with."""
+        return GuaranteeRules(**self.model_dump())
 
 
 class QueueSettings(Section):
@@ -482,6 +496,7 @@ class Settings(BaseSettings):
     parity: ParitySettings
     rollout: RolloutSettings
     policy: PolicySettings
+    guarantee: GuaranteeSettings
     queue: QueueSettings
     cost: CostSettings
     workflow: WorkflowSettings
@@ -573,6 +588,11 @@ def _contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]
         yield (
             ("workflow.lot_aql", "workflow.lot_ltpd"),
             "a lot that is good must have fewer defects than one that is bad",
+        )
+    if settings.guarantee.patience_days >= settings.guarantee.window_days:
+        yield (
+            ("guarantee.patience_days", "guarantee.window_days"),
+            "what waits for people must become overdue within the window",
         )
     if settings.standing.min_items > settings.standing.window:
         yield (

@@ -28,6 +28,7 @@ from loop.function_queue import FunctionQueue, QueueSettings
 from loop.functions import Functions
 from loop.gate import Gates, ReviewTimes
 from loop.golden import GoldenItems
+from loop.guarantee import Guarantee
 from loop.items import ItemData
 from loop.label_errors import LabelErrors
 from loop.lots import Lots
@@ -109,6 +110,7 @@ class Services:
     label_errors: LabelErrors
     selector: Selector
     risks: Risks
+    guarantee: Guarantee
     webhooks: Webhooks
     dispatcher: Dispatcher
     drift: DriftWatch
@@ -142,7 +144,14 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     spaces = ReferenceSpaces(blobs, settings.selection.neighbours)
     custom = RayFunctions(settings)
     administration = administer(settings, store, blobs, lambda: custom.packages)
-    risks = Risks(store, blobs, utc_now, learn=settings.selection.learn_risk)
+    risks = Risks(
+        store,
+        blobs,
+        utc_now,
+        learn=settings.selection.learn_risk,
+        beside=lambda model: guarantee.with_risk(model),
+    )
+    guarantee = Guarantee(store, risks, settings.cost.as_rates(), utc_now)
     sender = HttpSender(
         allow_private=settings.webhooks.allow_private, timeout_s=settings.webhooks.timeout_s, clock=utc_now
     )
@@ -160,7 +169,9 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     checking = Checking(store, functions, utc_now)
     duplicates = Duplicates(served_index.caught_up)
     times = ReviewTimes(store, utc_now)
-    router = Router(store, blobs, store.secret(), spaces.anomaly_p, risks.of, utc_now, os.urandom, rarity, times.usual)
+    router = Router(
+        store, blobs, store.secret(), spaces.anomaly_p, risks.of, utc_now, os.urandom, rarity, times.usual, risks.key_of
+    )
     return Services(
         settings=settings,
         store=store,
@@ -199,6 +210,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         label_errors=LabelErrors(store, blobs, oversight.reopen_item, utc_now, os.urandom),
         served_objects=ServedObjects(store, settings.data_dir / "index-objects"),
         risks=risks,
+        guarantee=guarantee,
         drift=drift,
         triggers=Triggers(
             store,
@@ -250,6 +262,7 @@ def administer(
         workflow=settings.workflow.as_workflow(),
         quality=settings.quality,
         gate=settings.human_gate.as_rules(),
+        guarantee=settings.guarantee.as_rules(),
     )
     return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom, functions)
 

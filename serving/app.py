@@ -199,6 +199,7 @@ class Worker:
             ("retirements", _giving_way(self._retire_unused), _RETIRE_SECONDS),
             ("absent models", self._bring_back, _LOOK_AGAIN_SECONDS),
             ("risk", _giving_way(self._learn_risk), _LEARN_SECONDS),
+            ("guarantee", _giving_way(self._keep_promises), _DEADLINE_SECONDS),
             ("webhooks", _giving_way(self._send_webhooks), _WORK_SECONDS),
             ("drift", _giving_way(self._look_for_drift), _DRIFT_SECONDS),
             ("triggers", _giving_way(self._pull_triggers), _DRIFT_SECONDS),
@@ -282,6 +283,10 @@ class Worker:
     def _learn_risk(self, _: Controller) -> None:
         """From what people have reviewed since."""
         self._services.risks.refit_due()
+
+    def _keep_promises(self, _: Controller) -> None:
+        """With what people have answered since."""
+        self._services.guarantee.look_due()
 
     def _send_webhooks(self, _: Controller) -> None:
         """Until the service stops."""

@@ -129,6 +129,7 @@ def _prediction(digest: str, task: str | None) -> PredictionOut:
         audit_rate=0.0,
         audit_drawn=False,
         inclusion_probability=0.0,
+        threshold_version=None,
         reasons=[],
     )
     return PredictionOut(

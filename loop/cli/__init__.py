@@ -16,6 +16,7 @@ import loop.cli.selections
 import loop.cli.duplicates
 import loop.cli.maps
 import loop.cli.drift
+import loop.cli.guarantee
 import loop.cli.models
 import loop.cli.cycles
 import loop.cli.annotations

@@ -139,6 +139,26 @@ EVENT_TYPES: Mapping[str, EventType] = {
             {"drift_id": "drift_2", "model_id": "model_1", "why": "the windows do not differ any more"},
         ),
         EventType(
+            "guarantee.broken",
+            "Of what passes without a person more fails than was promised; sent once, until it is over. group: of "
+            "predictions. rate: that the audits estimate. version: of the thresholds from now on.",
+            {
+                "promise": 1,
+                "group": "all",
+                "alpha": 0.05,
+                "rate": 0.12,
+                "audits": 84,
+                "since": "2026-03-01T12:00:00+00:00",
+                "model_id": "model_1",
+                "version": 7,
+            },
+        ),
+        EventType(
+            "guarantee.over",
+            "New answers keep the promise that was broken, or an operator accepts it.",
+            {"promise": 1, "model_id": "model_1", "version": 8, "why": "answers from since then keep the promise"},
+        ),
+        EventType(
             "recipe.changed",
             "What people annotate has another version; GET /v1/projects/{p}/recipe is the newest.",
             {"version": 2, "actor": "ada"},

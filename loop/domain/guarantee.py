@@ -9,7 +9,6 @@ of that rate keeps the promise.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from math import ceil, log
 
 import numpy as np
@@ -17,7 +16,9 @@ from numpy.typing import NDArray
 from scipy.stats import gamma
 
 from loop.domain.errors import Invalid
-from loop.domain.routing import Reason
+from loop.domain.promises import Promise as Promise
+from loop.domain.promises import Statement as Statement
+from loop.domain.reason import Reason
 
 Floats = NDArray[np.float64]
 
@@ -26,43 +27,6 @@ Counts = NDArray[np.intp]
 _MOST_GROWTH = 2.0**20  # of the evidence, when it is told how much more is needed
 _MOST_STRATA = 10
 _FEWEST = 12  # audits of a stratum: the rate of fewer is hardly known
-
-
-class Statement(StrEnum):
-    """What is promised of the failures that pass: HIGH_PROBABILITY, that their rate is at most alpha, with a
-    probability of at least 1 - delta over all that the evidence could have been; EXPECTED, that it is on average."""
-
-    HIGH_PROBABILITY = "high-probability"
-    EXPECTED = "expected"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
-    """alpha: the rate in (0, 1), of all predictions, that may fail and pass without a person. delta: in (0, 1), how
-    probable it may be that they are more; without a meaning for EXPECTED. Raises Invalid."""
-
-    alpha: float = 0.05
-    delta: float = 0.1
-    statement: Statement = Statement.HIGH_PROBABILITY
-
-    def __post_init__(self) -> None:
-        for name in ("alpha", "delta"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise Invalid(
-                    f"{name} is {getattr(self, name):g}.",
-                    hint=_NO_PROMISE[name],
-                    field=name,
-                )
-
-    def shared(self, among: int) -> "Promise":
-        """For each of so many thresholds that are to hold together (Bonferroni)."""
-        return Promise(alpha=self.alpha, delta=self.delta / among, statement=self.statement)
-
-
-_NO_PROMISE = {
-    "alpha": "Use a rate above 0, which no evidence can promise, and below 1, which promises nothing.",
-    "delta": "Use a probability above 0, which no evidence can give, and below 1, which promises nothing.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -171,7 +135,31 @@ def audits_needed(evidence: Evidence, promise: Promise, automation: float) -> in
     while high - low > 1e-3 * low:
         middle = (low * high) ** 0.5
         low, high = (low, middle) if keeps(middle) else (middle, high)
-    return max(ceil((high - 1.0) * max(evidence.audits, 1)), 1)
+    # Whoever was reviewed below that risk for another reason tells as much as an audit.
+    alike = evidence.audits + int(((evidence.inclusion == 1.0) & (evidence.risk <= curve.level[at])).sum())
+    return max(ceil((high - 1.0) * max(alike, 1)), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What would be at a threshold: as of `Threshold`."""
+
+    threshold: float
+    automation: float
+    passing: float
+    bound: float
+
+
+def curve_of(evidence: Evidence, promise: Promise, *, most: int = 100) -> list[Point]:
+    """Thresholds from the safest on, at most so many, evenly by the evidence; the last lets pass all that was seen."""
+    curve = _curve(evidence)
+    count = len(curve.level)
+    if not count:
+        return []
+    bounds = _bounds(curve, evidence.heaviest, promise)
+    values = np.append(curve.level[1:], 1.0)
+    rows = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    return [Point(float(values[i]), float(curve.share[i]), float(curve.total[i]), float(bounds[i])) for i in rows]
 
 
 def upper_bound(total: float | Floats, square: float | Floats, heaviest: float, delta: float) -> Floats:
@@ -276,4 +264,4 @@ def _promised(promise: Promise, value: float, bound: float) -> Reason:
 def _nothing_promised(evidence: Evidence, promise: Promise) -> Reason:
     needed = audits_needed(evidence, promise, 0.01)
     more = "more failures than promised have the lowest risks" if needed is None else f"about {needed} more may do"
-    return Reason("too-few-audits", f"{evidence.audits} audits promise nothing at {promise.alpha:g}; {more}")
+    return Reason("too-few-audits", f"the answers that there are promise nothing at {promise.alpha:g}; {more}")

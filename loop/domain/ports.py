@@ -39,6 +39,7 @@ from loop.domain.rules import Scene
 from loop.domain.sampled import Crowd, Drawn, Predicted, Sampled
 from loop.domain.selection import PickedItem, Selection
 from loop.domain.settling import WorkAgreement
+from loop.domain.thresholds import Thresholds
 from loop.domain.triggers import TriggerRules
 from loop.domain.truth import GroundTruth, Shape
 from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
@@ -96,13 +97,16 @@ class StoredObjects:
 @dataclass(frozen=True, slots=True)
 class Reviewed:
     """A prediction that a person answered. failed: the answer differed. probability: with which it could have come to
-    a person (`Decision.inclusion_probability`). risk: as it was routed by. audit: drawn by lot."""
+    a person (`Decision.inclusion_probability`). risk: as it was routed by. audit: drawn by lot, with the probability
+    audit_rate."""
 
+    prediction_id: str
     signals: Mapping[str, float]
     failed: bool
     probability: float
     risk: float
     audit: bool
+    audit_rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -607,6 +611,37 @@ class ProductionFiguresKept(Protocol):
 
     def save(self, figures: ProductionFigures) -> None:
         """In place of those before."""
+        ...
+
+
+class ThresholdRecords(Protocol):
+    def add(self, record: Thresholds, evidence: Sequence[str]) -> Thresholds:
+        """As the project's next version, which is returned. evidence: ids of the predictions that it rests on."""
+        ...
+
+    def newest(self, project_id: str, model_id: str, policy_version: int, risk_key: str | None) -> Thresholds | None:
+        """Of just this model, policy and risk."""
+        ...
+
+    def of(self, project: Project, model: ModelVersion) -> Sequence[Thresholds]:
+        """What the project's policy routes this model's predictions by: the newest for its learned risk, and for the
+        heuristic, that there are. Reads nothing where nothing is promised."""
+        ...
+
+    def latest(self, project_id: str, model_id: str) -> Thresholds | None:
+        """Of this model, whatever the policy and the risk."""
+        ...
+
+    def get(self, project_id: str, version: int) -> Thresholds:
+        """Raises NotFound."""
+        ...
+
+    def evidence(self, project_id: str, version: int) -> list[str]:
+        """Ids of predictions, oldest first."""
+        ...
+
+    def page(self, project_id: str, *, before: int | None, limit: int) -> list[Thresholds]:
+        """The newest first, below the version `before`."""
         ...
 
 
@@ -1292,6 +1327,7 @@ class Transaction(Protocol):
     sampled: SampledPredictions
     outcomes: Outcomes
     production_figures: ProductionFiguresKept
+    thresholds: ThresholdRecords
     efforts: Efforts
     comments: Comments
     gates: Gates

@@ -72,6 +72,10 @@ class Recipe:
         label = self.label_of(name)
         return label.name if label is not None and label.geometry.is_region else None
 
+    def named(self, labels: Iterable[str]) -> frozenset[str]:
+        """A model's labels under this recipe's names, where it has one."""
+        return frozenset(self.detected_as(label) or label for label in labels)
+
     def proposed(self, detections: Iterable[Detection]) -> tuple[Detection, ...]:
         """A model's detections under this recipe's names, without those that it has no label for."""
         named = ((self.detected_as(one.label), one) for one in detections)

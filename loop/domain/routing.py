@@ -7,8 +7,10 @@ from enum import StrEnum
 
 from loop.domain.function_uses import FunctionUse
 from loop.domain.gate import GateRules, Review
+from loop.domain.promises import AuditRates, GuaranteeRules
 from loop.domain.quality_rules import QualityPolicy
 from loop.domain.queue_rules import QueueRules
+from loop.domain.reason import Reason as Reason
 from loop.domain.stage import Stage as Stage
 from loop.domain.workflow import Workflow
 
@@ -33,13 +35,7 @@ class Durability(StrEnum):
     SOON = "soon"  # within milliseconds; a crash in between loses predictions that were answered
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    code: str  # risk-above-threshold | audit-lot | risk-below-threshold | review-requested | review-declined
-    detail: str
-
-
-# Of those, why a person is needed: an audit alone is of a prediction that stands whatever is found.
+# Reasons why a person is needed: an audit alone is of a prediction that stands whatever is found.
 _NEED_A_PERSON = frozenset({"risk-above-threshold", "review-requested"})
 
 
@@ -59,6 +55,8 @@ class Policy:
     workflow: what becomes of their answers.
     quality: when answers of several people become one, how people are checked, and who is trusted.
     gate: how long callers may wait for people, and what they get where nobody answers.
+    guarantee: what is promised of those that pass; with a promise, not `threshold` routes but what keeps it.
+    audit_rates: where more are drawn than audit_rate says.
     """
 
     version: int
@@ -75,6 +73,8 @@ class Policy:
     workflow: Workflow = field(default_factory=Workflow)
     quality: QualityPolicy = field(default_factory=QualityPolicy)
     gate: GateRules = field(default_factory=GateRules)
+    guarantee: GuaranteeRules = field(default_factory=GuaranteeRules)
+    audit_rates: AuditRates = field(default_factory=AuditRates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,8 @@ class Decision:
     """What was decided, and all that is needed to explain it later.
 
     inclusion_probability: with which this prediction could have been sent to a person: 1 where its risk or its caller
-    sends it, else the audit rate. Estimates weight by its inverse (Horvitz & Thompson 1952).
+    sends it, else the audit rate. Estimates weight by its inverse (Horvitz & Thompson 1952). threshold_version: of the
+    record that `threshold` is from, where a promise routes (loop/domain/thresholds.py).
     """
 
     action: Action
@@ -94,11 +95,21 @@ class Decision:
     audit_drawn: bool
     inclusion_probability: float
     reasons: tuple[Reason, ...]
+    threshold_version: int | None = None
 
     @property
     def needs_person(self) -> bool:
         """Whether it is not final before a person has answered. An audit of what would have been accepted is."""
         return any(reason.code in _NEED_A_PERSON for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """At or above `threshold` a person looks. reasons: why it lies there; version: of its record, if it has one."""
+
+    threshold: float
+    reasons: tuple[Reason, ...] = ()
+    version: int | None = None
 
 
 def audit_lottery(secret: bytes, prediction_id: str, rate: float) -> bool:
@@ -141,39 +152,56 @@ def _drawn(secret: bytes, ticket: str, rate: float) -> bool:
     return int.from_bytes(digest[:8], "big") < rate * 2**64
 
 
-def route(*, risk: float, policy: Policy, audit_drawn: bool, review: Review = Review.AUTO) -> Decision:
+def gives_evidence(secret: bytes, prediction_id: str, policy: Policy) -> bool:
+    """Whether a prediction judges thresholds, and risk is therefore not learned from it; independent of the other
+    draws."""
+    return _drawn(secret, f"evidence {prediction_id}", policy.guarantee.evidence_share)
+
+
+def route(
+    *,
+    risk: float,
+    policy: Policy,
+    audit_drawn: bool,
+    audit_rate: float | None = None,
+    bar: Bar | None = None,
+    review: Review = Review.AUTO,
+) -> Decision:
     """Review what is risky or drawn by lot; accept the rest. review: what its caller asks for, in place of the risk.
 
     A prediction that is both risky and drawn is an audit too: its stage is AUDIT, so that the
-    audit lot stays a simple random sample of all predictions.
+    audit lot stays a simple random sample of all predictions. bar: None: the policy's threshold. audit_rate: with which
+    it was drawn; None: the policy's.
     """
-    risky = risk >= policy.threshold
+    bar = bar or Bar(policy.threshold)
+    rate = policy.audit_rate if audit_rate is None else audit_rate
+    risky = risk >= bar.threshold
     looked_at = review is Review.ALWAYS or (risky and review is Review.AUTO)
-    reasons = _reasons(risk, policy, review, audit_drawn)
     stage = Stage.AUDIT if audit_drawn else Stage.ANNOTATE if looked_at else None
     return Decision(
         action=Action.REVIEW if stage else Action.ACCEPT,
         stage=stage,
         risk=risk,
-        threshold=policy.threshold,
+        threshold=bar.threshold,
         policy_version=policy.version,
-        audit_rate=policy.audit_rate,
+        audit_rate=rate,
         audit_drawn=audit_drawn,
-        inclusion_probability=1.0 if looked_at else policy.audit_rate,
-        reasons=reasons,
+        inclusion_probability=1.0 if looked_at else rate,
+        reasons=(*_reasons(risk, bar.threshold, rate, review, audit_drawn), *bar.reasons),
+        threshold_version=bar.version,
     )
 
 
-def _reasons(risk: float, policy: Policy, review: Review, audit_drawn: bool) -> tuple[Reason, ...]:
+def _reasons(risk: float, threshold: float, rate: float, review: Review, audit_drawn: bool) -> tuple[Reason, ...]:
     reasons: list[Reason] = []
     if review is Review.ALWAYS:
         reasons.append(Reason("review-requested", "the caller asks for a person"))
     if review is Review.NEVER:
         reasons.append(Reason("review-declined", f"risk {risk:.3f}; the caller needs no person"))
-    elif risk >= policy.threshold:
-        reasons.append(Reason("risk-above-threshold", f"risk {risk:.3f} is at or above {policy.threshold:.3f}"))
+    elif risk >= threshold:
+        reasons.append(Reason("risk-above-threshold", f"risk {risk:.3f} is at or above {threshold:.3f}"))
     if audit_drawn:
-        reasons.append(Reason("audit-lot", f"drawn by lot with probability {policy.audit_rate:g}"))
+        reasons.append(Reason("audit-lot", f"drawn by lot with probability {rate:g}"))
     if not reasons:
-        reasons.append(Reason("risk-below-threshold", f"risk {risk:.3f} is below {policy.threshold:.3f}"))
+        reasons.append(Reason("risk-below-threshold", f"risk {risk:.3f} is below {threshold:.3f}"))
     return tuple(reasons)

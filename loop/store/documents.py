@@ -19,12 +19,14 @@ from loop.domain.ontology import (
     link_type_to_json,
 )
 from loop.domain.prediction import Detection
+from loop.domain.promises import AuditRates, GuaranteeRules, Promise, audit_rates_of, guarantee_of, promise_of
 from loop.domain.quality_rules import QualityPolicy, quality_of_document
 from loop.domain.queue_rules import QueueRules, rules_of
 from loop.domain.rollout import RolloutLimits
 from loop.domain.routing import Reason
 from loop.domain.rules import Issue, Rule, issue_from_json, issue_to_json, rule_from_json, rule_to_json
 from loop.domain.settling import Merged, Pair
+from loop.domain.thresholds import Broken, GroupThreshold
 from loop.domain.truth import Shape, shape_from_json, shape_to_json
 from loop.domain.webhooks import Secret
 from loop.domain.workflow import LotRules, Workflow, lot_rules_of, workflow_of
@@ -53,6 +55,8 @@ def _plain_head(head: ModelHead) -> dict[str, Any]:
 def _head(document: dict[str, Any]) -> ModelHead:
     return ModelHead(**{**document, "labels": tuple(document["labels"])})
 
+
+_MOMENTS_OF_BROKEN = ("since", "found_at")
 
 OBJECT: JsonOf[Mapping[str, Any]] = JsonOf(dict, dict)
 NUMBERS: JsonOf[Mapping[str, float]] = JsonOf(
@@ -110,6 +114,24 @@ MERGED: JsonOf[Merged] = JsonOf(
     lambda d: Merged(tuple(shape_from_json(shape) for shape in d["shapes"]), tuple(d["disputed"])),
 )
 QUALITY_POLICY: JsonOf[QualityPolicy] = JsonOf(asdict, quality_of_document)
+GUARANTEE: JsonOf[GuaranteeRules] = JsonOf(asdict, guarantee_of)
+PROMISES: JsonOf[tuple[Promise, ...]] = JsonOf(
+    lambda promises: [asdict(one) for one in promises], lambda documents: tuple(promise_of(d) for d in documents)
+)
+AUDIT_RATES: JsonOf[AuditRates] = JsonOf(asdict, audit_rates_of)
+GROUP_THRESHOLDS: JsonOf[tuple[GroupThreshold, ...]] = JsonOf(
+    lambda groups: [asdict(one) for one in groups],
+    lambda documents: tuple(
+        GroupThreshold(
+            **{**d, "needed": tuple(d["needed"]), "reasons": tuple(Reason(**reason) for reason in d["reasons"])}
+        )
+        for d in documents
+    ),
+)
+BROKEN: JsonOf[Broken] = JsonOf(
+    lambda broken: {**asdict(broken), **{name: getattr(broken, name).isoformat() for name in _MOMENTS_OF_BROKEN}},
+    lambda d: Broken(**{**d, **{name: datetime.fromisoformat(d[name]) for name in _MOMENTS_OF_BROKEN}}),
+)
 QUEUE_RULES: JsonOf[QueueRules] = JsonOf(asdict, rules_of)
 FUNCTION_USES: JsonOf[tuple[FunctionUse, ...]] = JsonOf(
     lambda uses: [use_to_json(use) for use in uses],

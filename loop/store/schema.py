@@ -46,14 +46,19 @@ from loop.domain.review import Outcome, TaskState, Urgency
 from loop.domain.rollout import RolloutKind, RolloutState
 from loop.domain.routing import Action, Durability, Retain
 from loop.domain.stage import ROUTED, Stage
+from loop.domain.thresholds import Basis, Why
 from loop.domain.webhooks import DeliveryState
 from loop.store.documents import (
+    AUDIT_RATES,
+    BROKEN,
     CLASS_SHIFTS,
     COUNTS,
     DETECTIONS,
     DRIFT_TESTS,
     FUNCTION_USES,
     GATE,
+    GROUP_THRESHOLDS,
+    GUARANTEE,
     HEAD,
     ISSUES,
     LABELS,
@@ -65,6 +70,7 @@ from loop.store.documents import (
     OBJECT,
     PAIRS,
     PLACE,
+    PROMISES,
     QUALITY_POLICY,
     QUEUE_RULES,
     REASONS,
@@ -209,6 +215,8 @@ policies = Table(
     Column("workflow", WORKFLOW, server_default=_EMPTY, nullable=False),
     Column("quality", QUALITY_POLICY, server_default=_EMPTY, nullable=False),
     Column("gate", GATE, server_default=_EMPTY, nullable=False),
+    Column("guarantee", GUARANTEE, server_default=_EMPTY, nullable=False),
+    Column("audit_rates", AUDIT_RATES, server_default=_EMPTY, nullable=False),
     PrimaryKeyConstraint("project_id", "version"),
     _unit("audit_rate"),
     _unit("retain_rate"),
@@ -367,6 +375,7 @@ predictions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", PlainText, nullable=False),
     Column("source", PlainText, nullable=False, server_default=text("''")),
+    Column("threshold_version", Integer),
     _item_key(),
     _model_key("model_id"),
     ForeignKeyConstraint(["project_id", "policy_version"], ["policies.project_id", "policies.version"]),
@@ -380,6 +389,44 @@ Index(None, predictions.c.project_id, predictions.c.item_digest, predictions.c.c
 _OF_MODEL = predictions.c.project_id, predictions.c.model_id, predictions.c.created_at, predictions.c.id
 Index(None, *_OF_MODEL)
 Index("ix_predictions_sampled", *_OF_MODEL, sqlite_where=SAMPLED_PREDICTION, postgresql_where=SAMPLED_PREDICTION)
+
+# evidence: ids of the predictions that a record rests on, in ASCII, one a line, deflated. Predictions name a record by
+# threshold_version; no key binds them, since routing rests on what a gateway has read before.
+thresholds = Table(
+    "thresholds",
+    metadata,
+    _project(),
+    Column("version", Integer, nullable=False),
+    Column("model_id", PlainText, nullable=False),
+    Column("risk_key", PlainText),
+    Column("policy_version", Integer, nullable=False),
+    Column("promises", PROMISES, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("why", Choice(Why), nullable=False),
+    Column("basis", Choice(Basis), nullable=False),
+    Column("window_from", UtcDateTime, nullable=False),
+    Column("window_until", UtcDateTime, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("answered", Integer, nullable=False),
+    Column("closed", Integer, nullable=False),
+    Column("overdue", Integer, nullable=False),
+    Column("groups", GROUP_THRESHOLDS, nullable=False),
+    Column("automation", Double, nullable=False),
+    Column("review_share", Double, nullable=False),
+    Column("relaxed", Double),
+    Column("watched_since", UtcDateTime, nullable=False),
+    Column("not_before", UtcDateTime),
+    Column("reviews", Integer, nullable=False),
+    Column("alarm", BROKEN),
+    Column("evidence", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("project_id", "version"),
+    _model_key("model_id"),
+    ForeignKeyConstraint(["project_id", "policy_version"], ["policies.project_id", "policies.version"]),
+    CheckConstraint("answered <= size", name="answers_of_the_window"),
+    _one_of("why", Why),
+    _one_of("basis", Basis),
+)
+Index(None, thresholds.c.project_id, thresholds.c.model_id, thresholds.c.policy_version, thresholds.c.version)
 
 # The order in which predictions were committed (loop/store/appends.py), for the caches that follow them.
 prediction_feed = Table(

@@ -83,19 +83,21 @@ class SqlSubmissions:
         rows = self._connection.execute(
             _of_reviewed(
                 select(
+                    predictions.c.id,
                     predictions.c.signals,
                     submissions.c.corrections,
                     predictions.c.inclusion_probability,
                     predictions.c.risk,
                     predictions.c.audit_drawn,
+                    predictions.c.audit_rate,
                 ),
                 project_id,
                 model_id,
             ).order_by(submissions.c.created_at, submissions.c.id)
         )
         return [
-            Reviewed(signals, any(corrections.values()), probability, risk, audit)
-            for signals, corrections, probability, risk, audit in rows
+            Reviewed(prediction_id, signals, any(corrections.values()), probability, risk, audit, audit_rate)
+            for prediction_id, signals, corrections, probability, risk, audit, audit_rate in rows
         ]
 
     def count_reviewed(self, project_id: str, model_id: str) -> int:

@@ -43,6 +43,7 @@ from loop.store.selections import SqlSelections
 from loop.store.standings import SqlStandings
 from loop.store.submissions import SqlSubmissions
 from loop.store.tasks import SqlTasks
+from loop.store.thresholds import SqlThresholds
 from loop.store.tokens import SqlTokens
 from loop.store.truths import SqlTruths
 from loop.store.views import SqlViews
@@ -69,6 +70,7 @@ class SqlTransaction:
         self.sampled: ports.SampledPredictions = SqlSampledPredictions(connection)
         self.outcomes: ports.Outcomes = SqlOutcomes(connection)
         self.production_figures: ports.ProductionFiguresKept = SqlProductionFigures(connection)
+        self.thresholds: ports.ThresholdRecords = SqlThresholds(connection)
         self.efforts: ports.Efforts = SqlEfforts(connection, self._facts)
         self.comments: ports.Comments = SqlComments(connection)
         self.gates: ports.Gates = SqlGates(connection)

@@ -6,7 +6,7 @@ than any of them. So a flip of the champion or a revoked token counts for every 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -16,6 +16,7 @@ from loop.domain.model import ModelVersion
 from loop.domain.ports import Store, Transaction
 from loop.domain.project import Project
 from loop.domain.rollout import Rollout, RolloutKind, RolloutState
+from loop.domain.thresholds import Thresholds
 
 Value = TypeVar("Value")
 
@@ -30,12 +31,14 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What answers for a project. champion: None where it has no model yet."""
+    """What answers for a project. champion: None where it has no model yet. thresholds: by model, where something is
+    promised: those of the present policy for what was learned of it, and for the heuristic."""
 
     project: Project
     champion: ModelVersion | None
     canary: Beside | None
     shadow: Beside | None
+    thresholds: Mapping[str, Sequence[Thresholds]]
 
 
 @dataclass(slots=True)
@@ -112,4 +115,6 @@ def _served(tx: Transaction, project_id: str) -> Served:
         for rollout in tx.rollouts.of_project(project_id)
         if rollout.state is RolloutState.ACTIVE
     }
-    return Served(project, champion, active.get(RolloutKind.CANARY), active.get(RolloutKind.SHADOW))
+    canary, shadow = active.get(RolloutKind.CANARY), active.get(RolloutKind.SHADOW)
+    routed = [model for model in (champion, canary.model if canary else None) if model is not None]
+    return Served(project, champion, canary, shadow, {model.id: tx.thresholds.of(project, model) for model in routed})

@@ -136,6 +136,7 @@ class Gateway:
         inferred = Inferred(
             prediction_id=prediction_id, project=served.project, model=model, image=image, inference=timed.inference,
             caller=asked.caller, staged=staged, review=asked.review, answer_by=asked.answer_by,
+            thresholds=served.thresholds.get(model.id, ()),
         )  # fmt: skip
         # Shielded: once begun, a caller who hangs up does not leave a half-done request behind.
         routed = await asyncio.shield(asyncio.ensure_future(self._kept(inferred)))

@@ -27,6 +27,8 @@ router = APIRouter(prefix="/v1", tags=["projects"])
 # Without a project in the path, a token bound to one project does not pass.
 GlobalOperator = Annotated[Token, Depends(needs(Permission.OPERATE))]
 
+_PARTS = {"queue", "workflow", "quality", "functions", "gate", "guarantee", "audit_rates"}
+
 
 @router.get("/me")
 def me(token: Anyone) -> Me:
@@ -55,16 +57,19 @@ def get_project(project_id: str, token: Reader, wired: Wired) -> ProjectOut:
 @router.patch("/projects/{project_id}/policy")
 def change_policy(project_id: str, body: PolicyIn, token: Operator, wired: Wired) -> PolicyOut:
     """What is left out stays as it is. Decisions already made keep the policy version that made them."""
-    changes = body.model_dump(exclude_none=True, exclude={"queue", "workflow", "quality", "functions", "gate"})
+    changes = body.model_dump(exclude_none=True, exclude=_PARTS)
     queue = body.queue.model_dump(exclude_unset=True) if body.queue else {}
     workflow = body.workflow.model_dump(exclude_unset=True) if body.workflow else {}
     quality = body.quality.model_dump(exclude_unset=True) if body.quality else {}
+    guarantee = body.guarantee.model_dump(exclude_unset=True) if body.guarantee else {}
+    rates = body.audit_rates.model_dump(exclude_unset=True) if body.audit_rates else {}
     gate = body.gate.model_dump(exclude_unset=True) if body.gate else {}
     functions = None if body.functions is None else [use_from_json(use.model_dump()) for use in body.functions]
-    if not (changes or queue or workflow or any(quality.values()) or functions is not None or gate):
+    parts = (changes, queue, workflow, any(quality.values()), functions is not None, gate, guarantee, rates)
+    if not any(parts):
         raise Invalid("nothing to change.", hint=f"Name at least one of {', '.join(PolicyIn.model_fields)}.")
     changed = wired.administration.change_policy(
-        project_id, token.name, queue, workflow, quality, functions, gate, **changes
+        project_id, token.name, queue, workflow, quality, functions, gate, guarantee, rates, **changes
     )
     return PolicyOut.model_validate(changed)
 

@@ -11,6 +11,7 @@ from serving.client.annotations import AnnotationCalls
 from serving.client.errors import ApiError, ServiceUnreachable
 from serving.client.functions import FunctionCalls
 from serving.client.groups import GroupCalls
+from serving.client.guarantee import GuaranteeCalls
 from serving.client.items import ItemCalls
 from serving.client.lots import LotCalls
 from serving.client.models import ModelCalls
@@ -33,6 +34,7 @@ class _Calls(
     ProjectCalls,
     ItemCalls,
     ModelCalls,
+    GuaranteeCalls,
     SelectionCalls,
     AnnotationCalls,
     GroupCalls,

@@ -33,6 +33,9 @@ class DecisionOut(Out):
     audit_drawn: bool
     inclusion_probability: Unit
     reasons: list[ReasonOut]
+    threshold_version: int | None = Field(
+        description="of the thresholds that keep the policy's promises, if it makes any"
+    )
 
 
 class PredictionOut(Out):

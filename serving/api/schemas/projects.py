@@ -10,6 +10,7 @@ from loop.domain.review import TaskState
 from loop.domain.routing import Durability, Retain
 from serving.api.schemas.functions import FunctionUseIO
 from serving.api.schemas.gate import GateIn, GateOut
+from serving.api.schemas.guarantee import AuditRatesIn, AuditRatesOut, GuaranteeRulesIn, GuaranteeRulesOut
 from serving.api.schemas.models import CycleOut
 from serving.api.schemas.quality import QualityIn, QualityOut
 from serving.api.schemas.queue import QueueRulesIn, QueueRulesOut
@@ -59,6 +60,8 @@ class PolicyOut(Out):
     workflow: WorkflowOut
     quality: QualityOut
     gate: GateOut
+    guarantee: GuaranteeRulesOut
+    audit_rates: AuditRatesOut
 
 
 class PolicyIn(In):
@@ -79,6 +82,8 @@ class PolicyIn(In):
     workflow: WorkflowIn | None = None
     quality: QualityIn | None = None
     gate: GateIn | None = None
+    guarantee: GuaranteeRulesIn | None = None
+    audit_rates: AuditRatesIn | None = None
 
 
 class ProjectIn(In):

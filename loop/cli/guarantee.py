@@ -1,0 +1,152 @@
+"""`askance guarantee`: what is promised of predictions that pass, and what keeps it, for people."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+
+if TYPE_CHECKING:
+    from serving.api.schemas.guarantee import GuaranteeOut, PromiseOut
+
+guarantee_app = typer.Typer(no_args_is_help=True, help="What may pass without a person, and the evidence for it.")
+app.add_typer(guarantee_app, name="guarantee")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+_PHASES = {
+    "crawl": "crawl: people look at everything, until their answers allow more",
+    "walk": "walk: there is enough to judge, but nothing or only some groups may pass",
+    "run": "run: people look at what is risky, and at audits",
+}
+_SHOWN = 20  # points of a curve
+
+
+@guarantee_app.command("show")
+def show(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
+    """Crawl, walk or run; thresholds, what is missing, and what it asks of people."""
+    with client_of(config, url) as client:
+        found = client.guarantee(project)
+    if as_json:
+        sys.stdout.write(found.model_dump_json() + "\n")
+        return
+    say = console.print
+    say(_PHASES[found.phase], markup=False)
+    if found.unmet:
+        say("[red]A promise is not kept at present.[/]")
+    if found.waits_for:
+        say(found.waits_for, markup=False)
+    for number, promise in enumerate(found.rules.promises, start=1):
+        say(f"promise {number}: {_in_words(promise)}", markup=False)
+    _show_thresholds(found)
+    say(f"People: {found.capacity.says}; {found.capacity.queue} tasks wait.", markup=False)
+    if (money := found.economics) is not None:
+        say(
+            f"Of 1,000 predictions reviews cost {money.reviews:,.0f} and errors that pass {money.errors:,.0f} "
+            f"{found.currency}; {money.saved:,.0f} less than reviewing everything.",
+            markup=False,
+        )
+
+
+def _show_thresholds(found: "GuaranteeOut") -> None:
+    if found.thresholds is None:
+        return
+    record = found.thresholds
+    table = table_of(
+        "promise", "group", "people from risk", "passes", "fails and passes", "at most", "answers", "audits"
+    )
+    for shown in record.groups:
+        table.add_row(
+            str(shown.promise), escape(shown.group), f"{shown.value:.4f}", f"{shown.automation:.1%}",
+            f"{shown.passing:.2%}", f"{shown.bound:.2%}", str(shown.answered), str(shown.audits),
+        )  # fmt: skip
+    console.print(table)
+    for shown in record.groups:
+        needed = [
+            f"{one.audits} for {one.automation:.0%}" if one.audits is not None else f"{one.automation:.0%} never"
+            for one in shown.needed
+            if one.audits != 0
+        ]
+        if needed:
+            where = f"promise {shown.promise} ({shown.group})"
+            console.print(f"{where}: more audits to let pass: {', '.join(needed)}", markup=False)
+    console.print(
+        f"version {record.version}, made {record.created_at:%Y-%m-%d %H:%M} UTC of {record.answered} answers to "
+        f"{record.size} predictions ({record.closed} that nobody could say, {record.overdue} late)",
+        markup=False,
+    )
+
+
+def _in_words(promise: "PromiseOut") -> str:
+    what = {"failure": "fail", "missed": "miss an object", "false_alarm": "show what is not there", "cost": "cost"}
+    of = f" of {', '.join(promise.classes)}" if promise.classes else ""
+    by = "" if promise.by == "none" else f" of each {promise.by}"
+    sure = "on average" if promise.statement == "expected" else f"with a confidence of {1 - promise.delta:g}"
+    return f"at most {promise.alpha:.2%} of the predictions{by} {what[promise.loss]}{of} and pass, {sure}"
+
+
+@guarantee_app.command("history")
+def history(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
+    """The newest records of thresholds, which decisions name by their version."""
+    with client_of(config, url) as client:
+        page = client.guarantee_history(project)
+    if as_json:
+        sys.stdout.write(page.model_dump_json() + "\n")
+        return
+    table = table_of("version", "made", "why", "policy", "answers", "passes", "alarm")
+    for record in page.thresholds:
+        alarm = "" if record.alarm is None else f"promise {record.alarm.promise} ({record.alarm.group})"
+        table.add_row(
+            str(record.version), f"{record.created_at:%Y-%m-%d %H:%M}", record.why, str(record.policy_version),
+            str(record.answered), f"{record.automation:.1%}", escape(alarm),
+        )  # fmt: skip
+    console.print(table)
+
+
+@guarantee_app.command("curve")
+def curve(
+    project: ProjectOption,
+    promise: Annotated[int, typer.Option(help="Its place in the policy.", min=1)] = 1,
+    group: Annotated[str | None, typer.Option(help="As `show` lists them.")] = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """What each threshold would let pass, and cost, by the answers of now."""
+    with client_of(config, url) as client:
+        found = client.guarantee_curve(project, promise=promise, group=group)
+    if as_json:
+        sys.stdout.write(found.model_dump_json() + "\n")
+        return
+    prices = {point.threshold: point for point in found.priced}
+    money = f"cost of 1,000 ({found.currency})"
+    table = table_of("people from risk", "passes", "fails and passes", "at most", "kept", *([money] if prices else []))
+    step = max(1, len(found.points) // _SHOWN)
+    for point in found.points[::step]:
+        price = prices.get(point.threshold)
+        table.add_row(
+            f"{point.threshold:.4f}", f"{point.automation:.1%}", f"{point.passing:.2%}", f"{point.bound:.2%}",
+            "yes" if point.kept else "", *([f"{price.cost:,.0f}"] if price else []),
+        )  # fmt: skip
+    console.print(table)
+    if found.cheapest is not None:
+        console.print(f"Cheapest: people from risk {found.cheapest:.4f} on, whatever is promised.", markup=False)
+
+
+@guarantee_app.command("accept")
+def accept(
+    project: ProjectOption,
+    reason: Annotated[str, typer.Option(help="Kept in the history.")],
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """An alarm is over, since you say so; promises are watched anew from now on."""
+    with client_of(config, url) as client:
+        record = client.accept_guarantee(project, reason)
+    typer.echo(f"Accepted: thresholds of version {record.version} route.")

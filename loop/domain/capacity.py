@@ -1,0 +1,83 @@
+"""What people can review, and what promises ask of them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Of late. seconds: of people's work for one item; None: nobody has worked yet. hours_a_day: that they worked, or
+    the project says that they can; None: neither is known. predictions_a_day: that came."""
+
+    seconds: float | None
+    hours_a_day: float | None
+    predictions_a_day: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """hours_needed, hours_had: of reviewers together, a day; None: not known. queue: tasks that wait; queue_hours: what
+    they take. short: more is needed than there is. says: all that in words."""
+
+    pace: Pace
+    hours_needed: float | None
+    hours_had: float | None
+    queue: int
+    queue_hours: float | None
+    short: bool
+    says: str
+
+
+def capacity_of(pace: Pace, *, review_share: float, queue: int) -> Capacity:
+    """review_share: of predictions, in [0, 1], that come to people."""
+    needed = None if pace.seconds is None else pace.predictions_a_day * review_share * pace.seconds / 3600.0
+    had = pace.hours_a_day
+    short = needed is not None and had is not None and needed > had
+    return Capacity(
+        pace=pace,
+        hours_needed=needed,
+        hours_had=had,
+        queue=queue,
+        queue_hours=None if pace.seconds is None else queue * pace.seconds / 3600.0,
+        short=short,
+        says=_in_words(needed, had, short),
+    )
+
+
+def _in_words(needed: float | None, had: float | None, short: bool) -> str:
+    if needed is None:
+        return "nobody has reviewed anything of late, so nothing is known of the time that it takes"
+    if had is None:
+        return f"needs {needed:.1f} reviewer-hours a day"
+    return f"needs {needed:.1f} reviewer-hours a day, {'have' if short else 'has'} {had:.1f}"
+
+
+def reviewable_share(pace: Pace) -> float | None:
+    """Of predictions, in [0, 1], that people can look at; None: not known."""
+    if pace.seconds is None or pace.hours_a_day is None or pace.predictions_a_day <= 0.0:
+        return None
+    return min(pace.hours_a_day * 3600.0 / (pace.seconds * pace.predictions_a_day), 1.0)
+
+
+def relaxed_to(risk: Floats, passes: NDArray[np.bool_], audit_rate: float, share: float) -> float | None:
+    """The risk below which predictions have to pass for no more than `share` of them to come to people; None where
+    what the promises let pass is enough. risk: (n,) of predictions like those to come; passes: (n,), by the promises.
+    audit_rate: of what passes, that is looked at all the same.
+    """
+    n = len(risk)
+    # k are reviewed for their risk: k + audit_rate (n - k) = share n.
+    most = max(int(np.floor(n * (share - audit_rate) / (1.0 - audit_rate))), 0) if audit_rate < 1.0 else n
+    held = np.sort(risk[~passes])[::-1]
+    if len(held) <= most:
+        return None
+    # Those of the same risk pass together.
+    return float(np.nextafter(held[most], np.inf))
+
+
+def days_between(since: datetime, until: datetime) -> float:
+    return max((until - since).total_seconds() / 86_400.0, 1e-9)

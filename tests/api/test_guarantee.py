@@ -1,0 +1,91 @@
+"""Promises over HTTP: made, told of, and kept by routing."""
+
+import pytest
+
+from tests.api.conftest import Service, picture
+from tests.api.test_risk import answer_all
+
+POLICY = "/v1/projects/shapes/policy"
+GUARANTEE = "/v1/projects/shapes/guarantee"
+
+
+def promise(service: Service, **rules: object):
+    return service.call(
+        "PATCH", POLICY, json={"guarantee": {"promises": [{"alpha": 0.3}], "evidence_share": 1.0, **rules}}
+    )
+
+
+def test_a_promise_is_made_and_kept(service: Service) -> None:
+    """From crawling to what passes; each decision names a record that can be read, with its evidence."""
+    assert promise(service).json()["guarantee"]["promises"][0]["alpha"] == 0.3
+    assert service.predict(picture(0)).json()["decision"]["reasons"][-1]["code"] == "no-threshold-yet"
+    service.services.guarantee.look_due()
+    begun = service.call("GET", GUARANTEE).json()
+    assert (begun["phase"], begun["fewest"], begun["thresholds"]["answered"]) == ("crawl", [8], 0)
+    for seed in range(1, 25):
+        service.predict(picture(seed))
+    answer_all(service, corrected=False)
+    service.services.guarantee.look_due()
+    running = service.call("GET", GUARANTEE).json()
+    record = running["thresholds"]
+    assert (running["phase"], record["answered"], record["groups"][0]["group"]) == ("run", 25, "all")
+    assert [one["automation"] for one in record["groups"][0]["needed"]] == [0.1, 0.5, 0.9]
+    decision = service.predict(picture(99)).json()["decision"]
+    assert decision["threshold_version"] == record["version"] and decision["threshold"] > 0.0
+    page = service.call("GET", f"{GUARANTEE}/thresholds?limit=1").json()
+    assert page["thresholds"][0]["version"] == page["next"] == record["version"]
+    rest = service.call("GET", f"{GUARANTEE}/thresholds?before={page['next']}").json()
+    assert [one["version"] for one in rest["thresholds"]] == list(range(record["version"] - 1, 0, -1))
+    detail = service.call("GET", f"{GUARANTEE}/thresholds/{record['version']}").json()
+    assert len(detail["evidence"]) == 25 and detail["promises"][0]["alpha"] == 0.3
+    curve = service.call("GET", f"{GUARANTEE}/curve").json()
+    assert 0.0 < curve["present"] <= 1.0 and curve["points"][-1]["automation"] > 0.9
+    assert all(point["kept"] == (point["bound"] <= 0.3) for point in curve["points"])
+
+
+@pytest.mark.parametrize(
+    ("guarantee", "says"),
+    [
+        ({"promises": [{"alpha": 0}]}, "alpha is 0"),
+        ({"promises": [{"alpha": 1}]}, "alpha is 1"),
+        ({"promises": [{"delta": 7}]}, "delta is 7"),
+        ({"promises": [{"classes": ["dragon"]}]}, "no label 'dragon'"),
+        ({"promises": [{"loss": "everything"}]}, ""),
+        ({"promises": [{"aplha": 0.1}]}, ""),
+        ({"window_audits": 1}, "rules of a guarantee"),
+        ({"costs": {"missed": -1}}, "costs.missed"),
+    ],
+)
+def test_what_cannot_be_promised_is_refused(service: Service, guarantee: dict[str, object], says: str) -> None:
+    """With what to do instead; the policy stays as it was."""
+    answer = service.call("PATCH", POLICY, json={"guarantee": guarantee})
+    assert 400 <= answer.status_code < 500 and answer.json()["hint"]
+    assert says in answer.json()["detail"]
+    assert service.call("GET", "/v1/projects/shapes").json()["policy"]["guarantee"]["promises"] == []
+
+
+def test_without_audits_nothing_can_be_promised(service: Service) -> None:
+    """Neither now nor by taking them away later."""
+    promise(service)
+    answer = service.call("PATCH", POLICY, json={"audit_rate": 0})
+    assert 400 <= answer.status_code < 500
+    assert "without audits" in answer.json()["detail"]
+
+
+def test_it_is_for_operators(service: Service) -> None:
+    """Reviewers would learn how audits are drawn."""
+    promise(service)
+    for path in ("", "/thresholds", "/thresholds/1", "/curve"):
+        for role in ("reviewer", "producer"):
+            assert service.call("GET", GUARANTEE + path, role).status_code == 403
+    assert service.call("POST", f"{GUARANTEE}/accept", "reviewer", json={"reason": "x"}).status_code == 403
+
+
+def test_what_there_is_not_is_told(service: Service) -> None:
+    nothing = service.call("GET", GUARANTEE)
+    assert "promises nothing" in nothing.json()["detail"] and nothing.json()["hint"]
+    promise(service)
+    assert service.call("GET", f"{GUARANTEE}/thresholds/9").status_code == 404
+    assert "no promise 2" in service.call("GET", f"{GUARANTEE}/curve?promise=2").json()["detail"]
+    assert service.call("GET", f"{GUARANTEE}/curve?group=none").status_code < 500
+    assert service.call("POST", f"{GUARANTEE}/accept", json={"reason": "x"}).status_code == 409

@@ -1,0 +1,130 @@
+"""`askance guarantee`: what it asks the service for, and what it shows."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from typer.testing import CliRunner
+
+from loop.cli import app
+from loop.domain.promises import By, GuaranteeRules, Loss, Promise
+from serving.api.schemas.guarantee import (
+    GuaranteeCurveOut,
+    GuaranteeOut,
+    GuaranteeRulesOut,
+    ThresholdsOut,
+    ThresholdsPage,
+)
+
+NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
+PROMISE = Promise(alpha=0.05, loss=Loss.MISSED, classes=("car",), by=By.SOURCE)
+
+
+def record(**changes: object) -> ThresholdsOut:
+    group = {
+        "promise": 1, "group": "source=[red]cam", "value": 0.31, "passing": 0.012, "bound": 0.047, "automation": 0.64,
+        "size": 900, "answered": 420, "audits": 120, "reasons": [{"code": "promise-kept", "detail": "kept"}],
+        "needed": [{"automation": 0.1, "audits": 0}, {"automation": 0.5, "audits": 70},
+                   {"automation": 0.9, "audits": None}],
+    }  # fmt: skip
+    return ThresholdsOut.model_validate(
+        {
+            "version": 7, "model_id": "model_1", "risk_key": None, "policy_version": 3, "created_at": NOW,
+            "why": "answers", "basis": "seen", "window_from": NOW, "window_until": NOW, "size": 900, "answered": 420,
+            "closed": 3, "overdue": 1, "promises": [GuaranteeRulesOut.model_validate(RULES).promises[0]],
+            "groups": [group], "automation": 0.64, "review_share": 0.4, "relaxed": None, "alarm": None,
+        } | changes
+    )  # fmt: skip
+
+
+RULES = GuaranteeRules(promises=(PROMISE,))
+
+
+class Service:
+    """Stands in for the client, and notes what it is asked."""
+
+    def __init__(self, **changes: object) -> None:
+        self.changes = changes
+        self.asked: list[object] = []
+
+    def __enter__(self) -> "Service":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def guarantee(self, project: str) -> GuaranteeOut:
+        self.asked.append(project)
+        return GuaranteeOut.model_validate(
+            {
+                "project_id": project, "model_id": "model_1", "phase": "run", "unmet": False, "waits_for": "",
+                "fewest": [47], "rules": GuaranteeRulesOut.model_validate(RULES), "audit_rate": 0.1,
+                "thresholds": record(), "currency": "EUR", "economics": None,
+                "capacity": {
+                    "seconds": 36.0, "predictions_a_day": 1000.0, "hours_needed": 3.2, "hours_had": 2.0, "queue": 12,
+                    "queue_hours": 0.1, "short": True, "says": "needs 3.2 reviewer-hours a day, have 2.0",
+                },
+            } | self.changes
+        )  # fmt: skip
+
+    def guarantee_history(self, project: str) -> ThresholdsPage:
+        alarm = {
+            "promise": 1, "group": "source=[red]cam", "since": NOW, "found_at": NOW, "seen": 84, "rate": 0.2,
+        }  # fmt: skip
+        return ThresholdsPage(thresholds=[record(alarm=alarm), record(version=6)], next=None)
+
+    def guarantee_curve(self, project: str, *, promise: int, group: str | None) -> GuaranteeCurveOut:
+        self.asked.append((promise, group))
+        point = {"threshold": 0.3, "automation": 0.6, "passing": 0.01, "bound": 0.04, "kept": True}
+        priced = {
+            "threshold": 0.3, "automation": 0.6, "reviews": 40.0, "errors": 8.0, "cost": 48.0, "saved": 52.0,
+            "hours_saved": 6.0,
+        }  # fmt: skip
+        return GuaranteeCurveOut.model_validate(
+            {
+                "promise": promise, "group": "all", "groups": ["all"], "alpha": 0.05, "present": 0.3, "points": [point],
+                "currency": "EUR", "priced": [priced], "cheapest": 0.3, "worth": 0.02,
+            }
+        )  # fmt: skip
+
+    def accept_guarantee(self, project: str, reason: str) -> ThresholdsOut:
+        self.asked.append(reason)
+        return record(version=8)
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, service: Service, *arguments: str) -> str:
+    monkeypatch.setattr("loop.cli.guarantee.client_of", lambda *_: service)
+    monkeypatch.setenv("COLUMNS", "160")
+    result = CliRunner().invoke(app, ["guarantee", *arguments, "-p", "street"])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_what_is_promised_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With thresholds, what is missing, and what people have to do; names are shown as they are."""
+    said = " ".join(shown(monkeypatch, Service(), "show").split())
+    assert "promise 1: at most 5.00% of the predictions of each source miss an object of car and pass" in said
+    assert "source=[red]cam 0.3100 64.0% 1.20% 4.70% 420 120" in said
+    assert "more audits to let pass: 70 for 50%, 90% never" in said
+    assert "needs 3.2 reviewer-hours a day, have 2.0; 12 tasks wait" in said
+    assert "not kept" not in said
+
+
+def test_an_unmet_promise_and_what_it_waits_for_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = shown(monkeypatch, Service(unmet=True, phase="crawl", waits_for="about 20 more.", thresholds=None), "show")
+    assert "A promise is not kept" in said and "about 20 more." in said and said.startswith("crawl")
+
+
+def test_records_curve_and_acceptance(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service()
+    assert "promise 1 (source=[red]cam)" in shown(monkeypatch, service, "history")
+    curve = shown(monkeypatch, service, "curve", "--promise", "2", "--group", "all")
+    assert "48" in curve and "Cheapest: people from risk 0.3000 on" in curve
+    assert "version 8" in shown(monkeypatch, service, "accept", "--reason", "a holiday")
+    assert service.asked == [(2, "all"), "a holiday"]
+
+
+def test_everything_can_be_had_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert json.loads(shown(monkeypatch, Service(), "show", "--json"))["thresholds"]["version"] == 7
+    assert len(json.loads(shown(monkeypatch, Service(), "history", "--json"))["thresholds"]) == 2
+    assert json.loads(shown(monkeypatch, Service(), "curve", "--json"))["cheapest"] == 0.3
