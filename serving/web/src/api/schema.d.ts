@@ -829,6 +829,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/guarantee": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Guarantee
+         * @description Crawl, walk or run; what is promised, by which thresholds, on how much evidence; and what it asks of people.
+         */
+        get: operations["get_guarantee_v1_projects__project_id__guarantee_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/guarantee/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept Guarantee
+         * @description An alarm is over, since you say so: routing goes on, and promises are watched anew from now on.
+         */
+        post: operations["accept_guarantee_v1_projects__project_id__guarantee_accept_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/guarantee/curve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Guarantee Curve
+         * @description What each threshold would let pass and cost, by the answers of now.
+         */
+        get: operations["get_guarantee_curve_v1_projects__project_id__guarantee_curve_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/guarantee/thresholds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Thresholds
+         * @description Every record, the newest first.
+         */
+        get: operations["list_thresholds_v1_projects__project_id__guarantee_thresholds_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/guarantee/thresholds/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Thresholds
+         * @description With the predictions whose answers it rests on.
+         */
+        get: operations["get_thresholds_v1_projects__project_id__guarantee_thresholds__version__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/imports": {
         parameters: {
             query?: never;
@@ -2336,16 +2436,6 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** AcceptIn */
-        AcceptIn: {
-            /** Epoch */
-            epoch: number;
-            /**
-             * Note
-             * @default
-             */
-            note?: string;
-        };
         /**
          * Action
          * @enum {string}
@@ -2599,6 +2689,50 @@ export interface components {
          * @enum {string}
          */
         AttributeType: "select" | "multiselect" | "text" | "number" | "boolean";
+        /**
+         * AuditRatesIn
+         * @description What is left out keeps its present value; a map or list that is given replaces the present one.
+         */
+        AuditRatesIn: {
+            /** By Label */
+            by_label?: {
+                [key: string]: number;
+            };
+            /** By Risk */
+            by_risk?: [
+                number,
+                number
+            ][];
+            /** By Source */
+            by_source?: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * AuditRatesOut
+         * @description Beside audit_rate; the largest that applies.
+         */
+        AuditRatesOut: {
+            /**
+             * By Label
+             * @description that a prediction shows
+             */
+            by_label: {
+                [key: string]: number;
+            };
+            /**
+             * By Risk
+             * @description [from which risk on, rate]
+             */
+            by_risk: [
+                number,
+                number
+            ][];
+            /** By Source */
+            by_source: {
+                [key: string]: number;
+            };
+        };
         /** BadImageOut */
         BadImageOut: {
             /** Reason */
@@ -2616,13 +2750,6 @@ export interface components {
             /** Images */
             images: components["schemas"]["BadImageOut"][];
         };
-        /**
-         * Basis
-         * @description ALL: audits and what its risk, or a caller, sent to people. AUDITS: the lot alone, which a backlog of the others
-         *     does not touch.
-         * @enum {string}
-         */
-        Basis: "all" | "audits";
         /** BiasOut */
         BiasOut: {
             /**
@@ -2667,6 +2794,34 @@ export interface components {
              */
             until: string;
         };
+        /** BrokenOut */
+        BrokenOut: {
+            /**
+             * Found At
+             * Format: date-time
+             */
+            found_at: string;
+            /** Group */
+            group: string;
+            /** Promise */
+            promise: number;
+            /**
+             * Rate
+             * @description that fails and passes, as these estimate
+             */
+            rate: number;
+            /**
+             * Seen
+             * @description audits of what passed
+             */
+            seen: number;
+            /**
+             * Since
+             * Format: date-time
+             * @description from when on predictions were watched
+             */
+            since: string;
+        };
         /** ButtonIO */
         ButtonIO: {
             /**
@@ -2689,12 +2844,6 @@ export interface components {
              */
             needs_selection?: boolean;
         };
-        /**
-         * By
-         * @description What makes a row.
-         * @enum {string}
-         */
-        By: "label" | "source" | "day" | "week" | "model";
         /** CallIn */
         CallIn: {
             /** Item Digest */
@@ -2746,6 +2895,34 @@ export interface components {
              * @default cancelled by hand
              */
             reason?: string;
+        };
+        /** CapacityOut */
+        CapacityOut: {
+            /** Hours Had */
+            hours_had: number | null;
+            /**
+             * Hours Needed
+             * @description of reviewers together, a day
+             */
+            hours_needed: number | null;
+            /** Predictions A Day */
+            predictions_a_day: number;
+            /**
+             * Queue
+             * @description tasks that wait
+             */
+            queue: number;
+            /** Queue Hours */
+            queue_hours: number | null;
+            /** Says */
+            says: string;
+            /**
+             * Seconds
+             * @description of people's work for one item, of late
+             */
+            seconds: number | null;
+            /** Short */
+            short: boolean;
         };
         /** CheckIn */
         CheckIn: {
@@ -3025,6 +3202,22 @@ export interface components {
             /** Share */
             share: number;
         };
+        /** CurvePointOut */
+        CurvePointOut: {
+            /** Automation */
+            automation: number;
+            /** Bound */
+            bound: number;
+            /**
+             * Kept
+             * @description the bound is at most alpha
+             */
+            kept: boolean;
+            /** Passing */
+            passing: number;
+            /** Threshold */
+            threshold: number;
+        };
         /**
          * CycleIn
          * @description Settings of this cycle; what is left out comes from the configuration.
@@ -3150,6 +3343,11 @@ export interface components {
             stage: components["schemas"]["Stage"] | null;
             /** Threshold */
             threshold: number;
+            /**
+             * Threshold Version
+             * @description of the thresholds that keep the policy's promises, if it makes any
+             */
+            threshold_version: number | null;
         };
         /** DeliveryDetailOut */
         DeliveryDetailOut: {
@@ -3536,6 +3734,33 @@ export interface components {
          * @enum {string}
          */
         Durability: "before-answer" | "soon";
+        /**
+         * EconomicsOut
+         * @description Of 1,000 predictions.
+         */
+        EconomicsOut: {
+            /** Automation */
+            automation: number;
+            /** Cost */
+            cost: number;
+            /**
+             * Errors
+             * @description what passes costs
+             */
+            errors: number;
+            /** Hours Saved */
+            hours_saved: number | null;
+            /**
+             * Reviews
+             * @description what people's work costs
+             */
+            reviews: number;
+            /**
+             * Saved
+             * @description against reviewing everything
+             */
+            saved: number;
+        };
         /** EndIn */
         EndIn: {
             /**
@@ -3548,6 +3773,36 @@ export interface components {
         EpochIn: {
             /** Epoch */
             epoch: number;
+        };
+        /** ErrorCostsIn */
+        ErrorCostsIn: {
+            /**
+             * False Alarm
+             * @default 0
+             */
+            false_alarm?: number;
+            /** Missed */
+            missed?: number | null;
+            /** Review */
+            review?: number | null;
+        };
+        /**
+         * ErrorCostsOut
+         * @description In the currency of the project's rates (PUT .../cost/rates).
+         */
+        ErrorCostsOut: {
+            /** False Alarm */
+            false_alarm: number;
+            /**
+             * Missed
+             * @description of one missed object; null: not known
+             */
+            missed: number | null;
+            /**
+             * Review
+             * @description of one prediction; null: what reviewers' time costs
+             */
+            review: number | null;
         };
         /**
          * ErrorType
@@ -4114,6 +4369,192 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /** GroupThresholdOut */
+        GroupThresholdOut: {
+            /** Answered */
+            answered: number;
+            /**
+             * Audits
+             * @description of these, by lot alone
+             */
+            audits: number;
+            /**
+             * Automation
+             * @description share of the group below it
+             */
+            automation: number;
+            /**
+             * Bound
+             * @description at most, by the promise
+             */
+            bound: number;
+            /**
+             * Group
+             * @description all, source=…, label=…, nothing (shows nothing), or other (all other groups)
+             */
+            group: string;
+            /** Needed */
+            needed: components["schemas"]["NeededOut"][];
+            /**
+             * Passing
+             * @description rate that fails and passes, as estimated
+             */
+            passing: number;
+            /**
+             * Promise
+             * @description its place in the policy, from 1
+             */
+            promise: number;
+            /** Reasons */
+            reasons: components["schemas"]["ReasonOut"][];
+            /**
+             * Size
+             * @description predictions of the window
+             */
+            size: number;
+            /**
+             * Value
+             * @description from this risk on people look; 0: at everything
+             */
+            value: number;
+        };
+        /**
+         * GuaranteeCurveOut
+         * @description What each threshold would let pass, from the safest on.
+         */
+        GuaranteeCurveOut: {
+            /** Alpha */
+            alpha: number;
+            /**
+             * Cheapest
+             * @description the threshold with the lowest cost, whatever is promised
+             */
+            cheapest: number | null;
+            /** Currency */
+            currency: string;
+            /** Group */
+            group: string;
+            /** Groups */
+            groups: string[];
+            /** Points */
+            points: components["schemas"]["CurvePointOut"][];
+            /**
+             * Present
+             * @description the threshold that the answers of now give
+             */
+            present: number;
+            /**
+             * Priced
+             * @description empty where costs are not known
+             */
+            priced: components["schemas"]["PricedPointOut"][];
+            /** Promise */
+            promise: number;
+            /**
+             * Worth
+             * @description risk from which on a review costs less than the error that it prevents
+             */
+            worth: number | null;
+        };
+        /** GuaranteeOut */
+        GuaranteeOut: {
+            /** Audit Rate */
+            audit_rate: number;
+            capacity: components["schemas"]["CapacityOut"];
+            /** Currency */
+            currency: string;
+            /** @description null where the costs of a review and an error are not known */
+            economics: components["schemas"]["EconomicsOut"] | null;
+            /**
+             * Fewest
+             * @description for each promise: answers without a failure that allow anything to pass
+             */
+            fewest: number[];
+            /** Model Id */
+            model_id: string;
+            /** @description crawl: people look at everything; walk: enough to judge, but nothing or only some groups pass; run: people look at what is risky */
+            phase: components["schemas"]["Phase"];
+            /** Project Id */
+            project_id: string;
+            rules: components["schemas"]["GuaranteeRulesOut"];
+            /** @description null: none yet, people look at everything */
+            thresholds: components["schemas"]["ThresholdsOut"] | null;
+            /**
+             * Unmet
+             * @description a promise is broken, or not kept since people cannot do more
+             */
+            unmet: boolean;
+            /**
+             * Waits For
+             * @description what is missing; empty: nothing
+             */
+            waits_for: string;
+        };
+        /**
+         * GuaranteeRulesIn
+         * @description What is left out keeps its present value; promises that are given replace the present ones.
+         */
+        GuaranteeRulesIn: {
+            costs?: components["schemas"]["ErrorCostsIn"];
+            /**
+             * Evidence Share
+             * @default 0.5
+             */
+            evidence_share?: number;
+            /** Hours A Day */
+            hours_a_day?: number | null;
+            /** @default review */
+            on_alarm?: components["schemas"]["OnAlarm"];
+            /**
+             * Patience Days
+             * @default 2
+             */
+            patience_days?: number;
+            /** Promises */
+            promises?: components["schemas"]["PromiseIn"][];
+            /** @default hold */
+            when_short?: components["schemas"]["WhenShort"];
+            /**
+             * Window Audits
+             * @default 2000
+             */
+            window_audits?: number;
+            /**
+             * Window Days
+             * @default 30
+             */
+            window_days?: number;
+        };
+        /**
+         * GuaranteeRulesOut
+         * @description See docs/guarantee.md.
+         */
+        GuaranteeRulesOut: {
+            costs: components["schemas"]["ErrorCostsOut"];
+            /**
+             * Evidence Share
+             * @description of predictions that judge thresholds and teach nothing
+             */
+            evidence_share: number;
+            /**
+             * Hours A Day
+             * @description of all reviewers; null: as many as they worked of late
+             */
+            hours_a_day: number | null;
+            on_alarm: components["schemas"]["OnAlarm"];
+            /**
+             * Patience Days
+             * @description after which what nobody answered counts as a failure
+             */
+            patience_days: number;
+            /** Promises */
+            promises: components["schemas"]["PromiseOut"][];
+            when_short: components["schemas"]["WhenShort"];
+            /** Window Audits */
+            window_audits: number;
+            /** Window Days */
+            window_days: number;
+        };
         /** Health */
         Health: {
             /**
@@ -4636,6 +5077,13 @@ export interface components {
              */
             work: string | null;
         };
+        /**
+         * Loss
+         * @description What counts, of the promise's classes. COST: missed objects and false alarms, each with its weight, at most 1 for
+         *     a prediction.
+         * @enum {string}
+         */
+        Loss: "failure" | "missed" | "false_alarm" | "cost";
         /** LotDetailOut */
         LotDetailOut: {
             /**
@@ -5038,6 +5486,16 @@ export interface components {
             /** Why */
             why: string;
         };
+        /** NeededOut */
+        NeededOut: {
+            /**
+             * Audits
+             * @description how many more; 0: none; null: no number, too much fails below
+             */
+            audits: number | null;
+            /** Automation */
+            automation: number;
+        };
         /** NeighbourOut */
         NeighbourOut: {
             /** Item Digest */
@@ -5156,6 +5614,12 @@ export interface components {
             /** Neighbours */
             neighbours: components["schemas"]["ObjectNeighbourOut"][];
         };
+        /**
+         * OnAlarm
+         * @description While a promise is found broken.
+         * @enum {string}
+         */
+        OnAlarm: "review" | "tell";
         /**
          * OptionsIn
          * @description Options of a model that differ from the section `serving` of the settings; null takes one back.
@@ -5413,6 +5877,11 @@ export interface components {
             /** Token Id */
             token_id: string;
         };
+        /**
+         * Phase
+         * @enum {string}
+         */
+        Phase: "crawl" | "walk" | "run";
         /** PickOut */
         PickOut: {
             /**
@@ -5475,6 +5944,7 @@ export interface components {
         PolicyIn: {
             /** Audit Rate */
             audit_rate?: number | null;
+            audit_rates?: components["schemas"]["AuditRatesIn"] | null;
             durability?: components["schemas"]["Durability"] | null;
             /** Failure Iou */
             failure_iou?: number | null;
@@ -5484,6 +5954,7 @@ export interface components {
              */
             functions?: components["schemas"]["FunctionUseIO"][] | null;
             gate?: components["schemas"]["GateIn"] | null;
+            guarantee?: components["schemas"]["GuaranteeRulesIn"] | null;
             /** Lease Seconds */
             lease_seconds?: number | null;
             quality?: components["schemas"]["QualityIn"] | null;
@@ -5501,6 +5972,7 @@ export interface components {
         PolicyOut: {
             /** Audit Rate */
             audit_rate: number;
+            audit_rates: components["schemas"]["AuditRatesOut"];
             /** @description when an accepted prediction is durable */
             durability: components["schemas"]["Durability"];
             /** Failure Iou */
@@ -5508,6 +5980,7 @@ export interface components {
             /** Functions */
             functions: components["schemas"]["FunctionUseIO"][];
             gate: components["schemas"]["GateOut"];
+            guarantee: components["schemas"]["GuaranteeRulesOut"];
             /** Lease Seconds */
             lease_seconds: number;
             quality: components["schemas"]["QualityOut"];
@@ -5579,6 +6052,32 @@ export interface components {
             /** Predictions */
             predictions: components["schemas"]["PredictionOut"][];
         };
+        /** PricedPointOut */
+        PricedPointOut: {
+            /** Automation */
+            automation: number;
+            /** Cost */
+            cost: number;
+            /**
+             * Errors
+             * @description what passes costs
+             */
+            errors: number;
+            /** Hours Saved */
+            hours_saved: number | null;
+            /**
+             * Reviews
+             * @description what people's work costs
+             */
+            reviews: number;
+            /**
+             * Saved
+             * @description against reviewing everything
+             */
+            saved: number;
+            /** Threshold */
+            threshold: number;
+        };
         /** Problem */
         Problem: {
             /** Detail */
@@ -5605,8 +6104,8 @@ export interface components {
         /** ProductionOut */
         ProductionOut: {
             /** @description all: audits and reviewed predictions; audits: these alone, which no backlog biases */
-            basis: components["schemas"]["Basis"];
-            by: components["schemas"]["By"] | null;
+            basis: components["schemas"]["loop__domain__production_figures__Basis"];
+            by: components["schemas"]["loop__domain__production_figures__By"] | null;
             /**
              * Cut
              * @description it ends before what was asked for, since people are not further
@@ -5678,7 +6177,7 @@ export interface components {
         /** ProductionSeriesOut */
         ProductionSeriesOut: {
             /** @description all: audits and reviewed predictions; audits: these alone, which no backlog biases */
-            basis: components["schemas"]["Basis"];
+            basis: components["schemas"]["loop__domain__production_figures__Basis"];
             /**
              * Cut
              * @description it ends before what was asked for, since people are not further
@@ -5736,6 +6235,65 @@ export interface components {
             id: string;
             policy: components["schemas"]["PolicyOut"];
             recipe: components["schemas"]["RecipeOut"];
+        };
+        /** PromiseIn */
+        PromiseIn: {
+            /**
+             * Alpha
+             * @default 0.05
+             */
+            alpha?: number;
+            /** @default none */
+            by?: components["schemas"]["loop__domain__promises__By"];
+            /** Classes */
+            classes?: string[];
+            /**
+             * Delta
+             * @default 0.1
+             */
+            delta?: number;
+            /**
+             * False Alarm Weight
+             * @default 1
+             */
+            false_alarm_weight?: number;
+            /** @default failure */
+            loss?: components["schemas"]["Loss"];
+            /**
+             * Missed Weight
+             * @default 1
+             */
+            missed_weight?: number;
+            /** @default high-probability */
+            statement?: components["schemas"]["Statement"];
+        };
+        /** PromiseOut */
+        PromiseOut: {
+            /**
+             * Alpha
+             * @description the rate, of the predictions of each group, that may fail and pass
+             */
+            alpha: number;
+            /** @description for which groups it holds, each by itself */
+            by: components["schemas"]["loop__domain__promises__By"];
+            /**
+             * Classes
+             * @description that count; empty: all
+             */
+            classes: string[];
+            /**
+             * Delta
+             * @description how probable it may be that they are more
+             */
+            delta: number;
+            /** False Alarm Weight */
+            false_alarm_weight: number;
+            /** @description what counts: failure (anything), missed, false_alarm, or cost with its weights */
+            loss: components["schemas"]["Loss"];
+            /** Missed Weight */
+            missed_weight: number;
+            /** @description high-probability, or expected: on average, without a delta */
+            statement: components["schemas"]["Statement"];
         };
         /**
          * PromoteIn
@@ -7168,6 +7726,13 @@ export interface components {
             window: number;
         };
         /**
+         * Statement
+         * @description What is promised of the failures that pass: HIGH_PROBABILITY, that their rate is at most alpha, with a
+         *     probability of at least 1 - delta over all that the evidence could have been; EXPECTED, that it is on average.
+         * @enum {string}
+         */
+        Statement: "high-probability" | "expected";
+        /**
          * Step
          * @enum {string}
          */
@@ -7478,6 +8043,156 @@ export interface components {
              */
             task_ids: string[];
         };
+        /** ThresholdsDetailOut */
+        ThresholdsDetailOut: {
+            alarm: components["schemas"]["BrokenOut"] | null;
+            /** Answered */
+            answered: number;
+            /**
+             * Automation
+             * @description share of all predictions that pass
+             */
+            automation: number;
+            /** @description seen: all that came to people; audits: audits alone, while others still wait */
+            basis: components["schemas"]["loop__domain__thresholds__Basis"];
+            /**
+             * Closed
+             * @description nobody could say; they count as failures
+             */
+            closed: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Evidence
+             * @description ids of the predictions whose answers it rests on, oldest first
+             */
+            evidence: string[];
+            /** Groups */
+            groups: components["schemas"]["GroupThresholdOut"][];
+            /** Model Id */
+            model_id: string;
+            /**
+             * Overdue
+             * @description nobody has answered in time; they count as failures
+             */
+            overdue: number;
+            /** Policy Version */
+            policy_version: number;
+            /** Promises */
+            promises: components["schemas"]["PromiseOut"][];
+            /**
+             * Relaxed
+             * @description risk below which predictions pass in spite of the promises
+             */
+            relaxed: number | null;
+            /**
+             * Review Share
+             * @description share that people get, with audits
+             */
+            review_share: number;
+            /**
+             * Risk Key
+             * @description what was learned of the model; null: the heuristic
+             */
+            risk_key: string | null;
+            /** Size */
+            size: number;
+            /** Version */
+            version: number;
+            why: components["schemas"]["Why"];
+            /**
+             * Window From
+             * Format: date-time
+             */
+            window_from: string;
+            /**
+             * Window Until
+             * Format: date-time
+             */
+            window_until: string;
+        };
+        /**
+         * ThresholdsOut
+         * @description A record: routing by it names its version.
+         */
+        ThresholdsOut: {
+            alarm: components["schemas"]["BrokenOut"] | null;
+            /** Answered */
+            answered: number;
+            /**
+             * Automation
+             * @description share of all predictions that pass
+             */
+            automation: number;
+            /** @description seen: all that came to people; audits: audits alone, while others still wait */
+            basis: components["schemas"]["loop__domain__thresholds__Basis"];
+            /**
+             * Closed
+             * @description nobody could say; they count as failures
+             */
+            closed: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Groups */
+            groups: components["schemas"]["GroupThresholdOut"][];
+            /** Model Id */
+            model_id: string;
+            /**
+             * Overdue
+             * @description nobody has answered in time; they count as failures
+             */
+            overdue: number;
+            /** Policy Version */
+            policy_version: number;
+            /** Promises */
+            promises: components["schemas"]["PromiseOut"][];
+            /**
+             * Relaxed
+             * @description risk below which predictions pass in spite of the promises
+             */
+            relaxed: number | null;
+            /**
+             * Review Share
+             * @description share that people get, with audits
+             */
+            review_share: number;
+            /**
+             * Risk Key
+             * @description what was learned of the model; null: the heuristic
+             */
+            risk_key: string | null;
+            /** Size */
+            size: number;
+            /** Version */
+            version: number;
+            why: components["schemas"]["Why"];
+            /**
+             * Window From
+             * Format: date-time
+             */
+            window_from: string;
+            /**
+             * Window Until
+             * Format: date-time
+             */
+            window_until: string;
+        };
+        /** ThresholdsPage */
+        ThresholdsPage: {
+            /**
+             * Next
+             * @description pass as `before` for the next page
+             */
+            next: number | null;
+            /** Thresholds */
+            thresholds: components["schemas"]["ThresholdsOut"][];
+        };
         /** TokenIn */
         TokenIn: {
             /** Name */
@@ -7768,6 +8483,18 @@ export interface components {
             webhooks: components["schemas"]["WebhookOut"][];
         };
         /**
+         * WhenShort
+         * @description Where promises need more work than people can do.
+         * @enum {string}
+         */
+        WhenShort: "hold" | "best_effort";
+        /**
+         * Why
+         * @description What a record was made for.
+         * @enum {string}
+         */
+        Why: "begun" | "answers" | "risk" | "broken" | "over" | "accepted";
+        /**
          * WorkBy
          * @enum {string}
          */
@@ -7895,6 +8622,25 @@ export interface components {
             share: number;
         };
         /**
+         * Basis
+         * @description ALL: audits and what its risk, or a caller, sent to people. AUDITS: the lot alone, which a backlog of the others
+         *     does not touch.
+         * @enum {string}
+         */
+        loop__domain__production_figures__Basis: "all" | "audits";
+        /**
+         * By
+         * @description What makes a row.
+         * @enum {string}
+         */
+        loop__domain__production_figures__By: "label" | "source" | "day" | "week" | "model";
+        /**
+         * By
+         * @description For which groups a promise holds, each by itself.
+         * @enum {string}
+         */
+        loop__domain__promises__By: "none" | "source" | "label";
+        /**
          * Standing
          * @description Where an answer is on its way to the ground truth.
          * @enum {string}
@@ -7905,6 +8651,27 @@ export interface components {
          * @enum {string}
          */
         loop__domain__quality_rules__Standing: "new" | "qualified" | "warned" | "paused";
+        /**
+         * Basis
+         * @description Which answers speak.
+         * @enum {string}
+         */
+        loop__domain__thresholds__Basis: "seen" | "audits";
+        /** AcceptIn */
+        serving__api__schemas__guarantee__AcceptIn: {
+            /** Reason */
+            reason: string;
+        };
+        /** AcceptIn */
+        serving__api__schemas__lots__AcceptIn: {
+            /** Epoch */
+            epoch: number;
+            /**
+             * Note
+             * @default
+             */
+            note?: string;
+        };
         /** EstimateOut */
         serving__api__schemas__production__EstimateOut: {
             /**
@@ -9521,6 +10288,173 @@ export interface operations {
             };
         };
     };
+    get_guarantee_v1_projects__project_id__guarantee_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuaranteeOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    accept_guarantee_v1_projects__project_id__guarantee_accept_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["serving__api__schemas__guarantee__AcceptIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThresholdsOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_guarantee_curve_v1_projects__project_id__guarantee_curve_get: {
+        parameters: {
+            query?: {
+                /** @description its place in the policy, from 1 */
+                promise?: number;
+                group?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuaranteeCurveOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_thresholds_v1_projects__project_id__guarantee_thresholds_get: {
+        parameters: {
+            query?: {
+                before?: number | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThresholdsPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_thresholds_v1_projects__project_id__guarantee_thresholds__version__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThresholdsDetailOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     import_archive_v1_projects__project_id__imports_post: {
         parameters: {
             query?: {
@@ -10831,7 +11765,7 @@ export interface operations {
     get_quality_v1_projects__project_id__quality_get: {
         parameters: {
             query?: {
-                by?: components["schemas"]["By"] | null;
+                by?: components["schemas"]["loop__domain__production_figures__By"] | null;
                 /** @description a version; else the champion */
                 model?: string | null;
                 /** @description the newest audits; else the setting's */
@@ -12419,7 +13353,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["AcceptIn"];
+                "application/json": components["schemas"]["serving__api__schemas__lots__AcceptIn"];
             };
         };
         responses: {
