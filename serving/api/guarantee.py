@@ -11,7 +11,7 @@ from loop.domain.thresholds import SHARES, GroupThreshold, Thresholds
 from loop.guarantee import GuaranteeStatus
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.guarantee import (
-    AcceptIn,
+    AcceptGuaranteeIn,
     CapacityOut,
     CurvePointOut,
     EconomicsOut,
@@ -85,7 +85,7 @@ def get_guarantee_curve(
 
 
 @router.post("/accept", status_code=201)
-def accept_guarantee(project_id: str, body: AcceptIn, token: Operator, wired: Wired) -> ThresholdsOut:
+def accept_guarantee(project_id: str, body: AcceptGuaranteeIn, token: Operator, wired: Wired) -> ThresholdsOut:
     """An alarm is over, since you say so: routing goes on, and promises are watched anew from now on."""
     return ThresholdsOut.model_validate(_plain(wired.guarantee.accept(token, project_id, body.reason)))
 

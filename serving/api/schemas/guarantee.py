@@ -221,5 +221,5 @@ class GuaranteeCurveOut(Out):
     worth: float | None = Field(description="risk from which on a review costs less than the error that it prevents")
 
 
-class AcceptIn(In):
+class AcceptGuaranteeIn(In):
     reason: str = Field(min_length=1, max_length=1000)

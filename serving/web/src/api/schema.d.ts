@@ -2436,6 +2436,21 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AcceptGuaranteeIn */
+        AcceptGuaranteeIn: {
+            /** Reason */
+            reason: string;
+        };
+        /** AcceptIn */
+        AcceptIn: {
+            /** Epoch */
+            epoch: number;
+            /**
+             * Note
+             * @default
+             */
+            note?: string;
+        };
         /**
          * Action
          * @enum {string}
@@ -8657,21 +8672,6 @@ export interface components {
          * @enum {string}
          */
         loop__domain__thresholds__Basis: "seen" | "audits";
-        /** AcceptIn */
-        serving__api__schemas__guarantee__AcceptIn: {
-            /** Reason */
-            reason: string;
-        };
-        /** AcceptIn */
-        serving__api__schemas__lots__AcceptIn: {
-            /** Epoch */
-            epoch: number;
-            /**
-             * Note
-             * @default
-             */
-            note?: string;
-        };
         /** EstimateOut */
         serving__api__schemas__production__EstimateOut: {
             /**
@@ -10330,7 +10330,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["serving__api__schemas__guarantee__AcceptIn"];
+                "application/json": components["schemas"]["AcceptGuaranteeIn"];
             };
         };
         responses: {
@@ -13353,7 +13353,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["serving__api__schemas__lots__AcceptIn"];
+                "application/json": components["schemas"]["AcceptIn"];
             };
         };
         responses: {
