@@ -14,7 +14,7 @@ from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Store
 from loop.domain.prediction import Detection
 from loop.domain.truth import Shape
-from loop.judging import detections_told
+from loop.judging import detections_told, judged_by, left_out_of
 from training.calibration import calibration_of
 from training.evaluate import Evaluation, or_none
 from training.snapshot import Entry, Snapshot
@@ -94,14 +94,14 @@ class CycleReports:
                 hint=cycle.error or "Wait until it has (askance cycle list).",
                 cycle=cycle_id,
             )
-        snapshot = Snapshot.read(self.blobs.get(cycle.snapshot_digest))
+        snapshot = Snapshot.read(cycle.snapshot_digest, self.blobs.get)
         return self._report(cycle, candidate, snapshot)
 
     def _report(self, cycle: Cycle, candidate: ModelVersion | None, snapshot: Snapshot) -> CycleReport:
         after = self._evaluation(cycle, "candidate")
         before = self._evaluation(cycle, "champion")
         told = {name: self._told(cycle, name) for name in ("champion", "candidate")}
-        entries = snapshot.evaluation_entries
+        entries = judged_by(snapshot, left_out_of(cycle))
         train = snapshot.of_split(Split.TRAIN)
         classes = _classes(snapshot, before, after)
         errors = _errors(told)
@@ -113,7 +113,7 @@ class CycleReports:
             cycle=cycle,
             candidate=candidate,
             train_images=len(train),
-            reviewed=sum(bool(entry.submission_ids) for entry in train),
+            reviewed=int(train.corrected.sum()),
             judged_images=len(entries),
             evaluation_split=str(snapshot.evaluation_split),
             classes=classes,

@@ -242,6 +242,10 @@ class Items(Protocol):
         where somebody is to work on it still."""
         ...
 
+    def dropped(self, project_id: str) -> frozenset[str]:
+        """Items of the project whose image was dropped, ever."""
+        ...
+
     def left(self, limit: int) -> Mapping[str, bool]:
         """At most `limit` dropped images whose bytes may be there still, and whether an item of another project keeps
         them."""
@@ -849,6 +853,10 @@ class Cycles(Protocol):
         ...
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Cycle]: ...
+    def froze(self, project_id: str, snapshot_digest: str) -> list[Cycle]:
+        """Those of the project with this snapshot, newest first."""
+        ...
+
     def count_judged(self, project_id: str, evaluation_set: str) -> int:
         """How many cycles have come to a verdict of the gate on just this set of images (`evaluation["set"]`)."""
         ...
