@@ -44,6 +44,7 @@ from loop.rule_functions import RegisteredFunctions
 from loop.search import ReferenceSpaces, ServedIndex, ServedObjects
 from loop.selecting import Selector
 from loop.settings import Settings
+from loop.snapshots import Snapshots
 from loop.standings import Standings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
@@ -95,6 +96,7 @@ class Services:
     rework: Rework
     controller: Controller
     cycle_reports: CycleReports
+    snapshots: Snapshots
     triggers: Triggers
     succession: Succession
     served_index: ServedIndex
@@ -182,6 +184,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         checking=checking,
         controller=controller,
         cycle_reports=CycleReports(store, blobs),
+        snapshots=Snapshots(store, blobs),
         succession=Succession(store, blobs, administration, references, controller.registry, utc_now),
         served_index=served_index,
         duplicates=duplicates,

@@ -298,7 +298,7 @@ def test_a_head_that_names_other_columns_is_refused():
 richer = st.one_of(
     shapes,
     st.builds(
-        lambda label, points, id, value: drawn(Geometry.POLYGON, label, points, id=id, attributes={"a": value}),
+        lambda label, points, name, value: drawn(Geometry.POLYGON, label, points, id=name, attributes={"a": value}),
         st.sampled_from(LABELS),
         st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=5),
         st.sampled_from(["", "s1"]),

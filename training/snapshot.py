@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import pyarrow as pa
@@ -41,6 +41,7 @@ from training.snapshot_json import entries_of
 from training.snapshot_rows import NO_SPLIT, Rows
 
 FORMAT = "askance-snapshot/2"
+T = TypeVar("T")
 _TOGETHER = 1024  # entries that are made at once
 
 
@@ -81,6 +82,17 @@ class Head:
         if made.to_json() != head:
             raise ValueError("the head is not as it was written")
         return made
+
+
+def read_head(key: str, get: Callable[[str], bytes]) -> Head:
+    """Of the snapshot with this id, without its columns where it has its own head. Raises BadDataset."""
+
+    def read() -> Head:
+        document = _checked(key, get)
+        first = json.loads(document)["format"] == FIRST_FORMAT
+        return _from_first(document, key).head if first else Head.from_json(document)
+
+    return _genuine(read)
 
 
 def _fields(head: Head) -> dict[str, object]:
@@ -441,7 +453,7 @@ def _checked(key: str, get: Callable[[str], bytes]) -> bytes:
     return content
 
 
-def _genuine(read: Callable[[], Snapshot]) -> Snapshot:
+def _genuine(read: Callable[[], T]) -> T:
     try:
         return read()
     except (AttributeError, KeyError, TypeError, ValueError, pa.ArrowException, Invalid) as error:

@@ -23,8 +23,8 @@ def document_of(labels: tuple[str, ...], val_share: float, entries: list[Entry])
 
 
 def entries_of(document: bytes) -> tuple[tuple[str, ...], float, list[Entry]]:
-    """Labels, val_share and entries. Raises AttributeError, KeyError, TypeError or ValueError unless `document_of` would
-    write the same bytes."""
+    """Labels, val_share and entries. Raises AttributeError, KeyError, TypeError or ValueError unless `document_of`
+    would write the same bytes."""
     body = json.loads(document)
     labels, entries = tuple(body["labels"]), [_entry_from_json(entry) for entry in body["entries"]]
     if document_of(labels, body["val_share"], entries) != document:

@@ -17,6 +17,7 @@ import loop.cli.maps
 import loop.cli.drift
 import loop.cli.models
 import loop.cli.cycles
+import loop.cli.snapshots
 import loop.cli.annotations
 import loop.cli.clips
 import loop.cli.projects

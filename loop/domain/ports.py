@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -1227,6 +1228,11 @@ class Blobs(Protocol):
     def pieces(self, key: str) -> Iterator[bytes]:
         """The same bytes, a part at a time, so that large ones need not be held. Raises as `get`; damage is told only
         at the end, in place of the last part."""
+        ...
+
+    def place(self, key: str, path: Path, *, link: bool) -> None:
+        """The same bytes as the new file `path`, checked. link: as a hard link to the blob, where both are on one local
+        disk. Raises as `get`, and OSError where the file cannot be written."""
         ...
 
     def has(self, key: str) -> bool: ...

@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +38,8 @@ _NAMES = {Split.TRAIN: "train", Split.VAL: "val", Split.GOLDEN: "test"}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportReport:
     """snapshot: digest of what was exported; splits: images in each of train, val, test; boxes: shapes that were
-    written; left_out: what the format cannot hold, in words, and how often that was there."""
+    written; left_out: what the format cannot hold, in words, and how often that was there; dropped: images of the
+    snapshot that are not there any more."""
 
     project_id: str
     folder: Path
@@ -47,6 +48,7 @@ class ExportReport:
     boxes: int
     splits: Mapping[str, int]
     left_out: Mapping[str, int]
+    dropped: int = 0
 
     def lines(self) -> list[str]:
         """For a person."""
@@ -55,6 +57,7 @@ class ExportReport:
             f"exported {self.project_id} to {self.folder}: {self.images} images ({splits}), {self.boxes} boxes",
             f"snapshot {self.snapshot}",
             *(f"left out: {count} {what}, which this format cannot hold" for what, count in self.left_out.items()),
+            *([f"left out: {self.dropped} images that were dropped since"] if self.dropped else []),
         ]
 
     def __rich__(self) -> "Text":
@@ -89,20 +92,62 @@ def export_dataset(
             files = {entry.digest: f"images/{_file_name(entry)}" for entry in snapshot.entries}
             write_own(partial, recipe, ((item, truth, files[item.digest]) for item, truth in rows))
             clips.write(partial)
-        elif layout is Layout.COCO:
-            _write_coco(partial, snapshot, videos)
         else:
-            _write_yolo(partial, snapshot)
+            _write_for_others(partial, snapshot, layout, videos)
         _write_images(partial, snapshot, layout, blobs, on_progress)
-    splits = Counter(_NAMES[entry.split] for entry in snapshot.entries)
+    return _report(project_id, folder, layout, snapshot, videos)
+
+
+def export_snapshot(
+    store: Store,
+    blobs: Blobs,
+    snapshot: Snapshot,
+    *,
+    project_id: str,
+    format: Layout | str,  # noqa: A002 - the word that people use
+    folder: Path,
+    link: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ExportReport:
+    """Write a snapshot as it was to `folder`, as COCO or YOLO, without the images that were dropped since.
+
+    link: images as hard links where the disk allows it; whoever writes into one then damages what the service keeps.
+    Raises as `export_dataset`.
+    """
+    layout = _layout(format)
+    if layout is Layout.ASKANCE:
+        raise Invalid("a snapshot has no recipe, which Askance's own form needs.", hint="Use one of: coco, yolo.")
+    require_free(folder)
+    with store.read() as tx:
+        gone = snapshot.among(tx.items.dropped(project_id))
+        left = snapshot.only(~gone, {"dropped": int(gone.sum())})
+        videos = CocoVideos(ExportedClips.of(tx, project_id, left.entries.digests))
+    if not left.entries:
+        raise BadDataset("the snapshot has no image that is still there.", hint="Export another one.")
+    with new_folder(folder) as partial:
+        _write_for_others(partial, left, layout, videos)
+        _write_images(partial, left, layout, blobs, on_progress, link=link)
+    report = _report(project_id, folder, layout, left, videos)
+    return replace(report, snapshot=snapshot.digest, dropped=int(gone.sum()))
+
+
+def _write_for_others(folder: Path, snapshot: Snapshot, layout: Layout, videos: CocoVideos) -> None:
+    if layout is Layout.COCO:
+        _write_coco(folder, snapshot, videos)
+    else:
+        _write_yolo(folder, snapshot)
+
+
+def _report(project_id: str, folder: Path, layout: Layout, snapshot: Snapshot, videos: CocoVideos) -> ExportReport:
     written = _HELD[layout]
+    counts = snapshot.counts()
     return ExportReport(
         project_id=project_id,
         folder=folder,
         snapshot=snapshot.digest,
         images=len(snapshot.entries),
         boxes=sum(shape.type in written for entry in snapshot.entries for shape in entry.shapes),
-        splits={name: splits[name] for name in _NAMES.values()},
+        splits={name: counts[split].images for split, name in _NAMES.items()},
         left_out=_left_out(layout, snapshot, videos),
     )
 
@@ -190,14 +235,20 @@ def _file_name(entry: Entry) -> str:
 
 
 def _write_images(
-    folder: Path, snapshot: Snapshot, layout: Layout, blobs: Blobs, on_progress: Callable[[int, int], None]
+    folder: Path,
+    snapshot: Snapshot,
+    layout: Layout,
+    blobs: Blobs,
+    on_progress: Callable[[int, int], None],
+    *,
+    link: bool = False,
 ) -> None:
     total = len(snapshot.entries)
     on_progress(0, total)
     for done, entry in enumerate(snapshot.entries, start=1):
         place = folder / "images" / (_NAMES[entry.split] if layout is Layout.YOLO else "")
         place.mkdir(parents=True, exist_ok=True)
-        (place / _file_name(entry)).write_bytes(blobs.get(entry.digest))
+        blobs.place(entry.digest, place / _file_name(entry), link=link)
         on_progress(done, total)
 
 

@@ -33,6 +33,7 @@ from serving.api import (
     recipes,
     reviews,
     selections,
+    snapshots,
     tasks,
     triggers,
     webhooks,
@@ -84,7 +85,7 @@ def create_app(services: Services) -> FastAPI:
     for module in (
         # work before items: /items/ambiguous is no digest.
         predictions, reviews, tasks, work, items, objects, duplicates, label_errors, projects, recipes, models,
-        triggers, annotations, selections, drift, maps, people, golden, groups, lots, comments, webhooks, functions,
+        triggers, snapshots, annotations, selections, drift, maps, people, golden, groups, lots, comments, webhooks, functions,
         health,
     ):  # fmt: skip
         app.include_router(module.router)
