@@ -15,7 +15,7 @@ import numpy as np
 
 from loop.cycle_work import EVALUATION_FLOOR, Progress, RunRegistry, TrainedWeights, TrainingJob, Workshop
 from loop.domain.cycle import Cycle, CycleState, Step
-from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed
+from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed, Overloaded
 from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelVersion, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store
@@ -25,11 +25,13 @@ from loop.domain.recipe import Recipe
 from loop.judging import judged, judged_by, left_out_of
 from loop.projects import Administration
 from loop.references import References
+from selection.duplicates import Clusters
 from selection.seen import seen_in_evaluation
 from training.evaluate import Evaluation
 from training.gate_clauses import Circumstances, GateMode, GateSettings
 from training.promotion import decide
 from training.snapshot import Entries, Entry, Snapshot, detectable, freeze
+from training.snapshot_leaks import without_leaks
 
 log = logging.getLogger("askance.cycle")
 
@@ -59,6 +61,8 @@ class Controller:
     settings: CycleSettings
     clock: Clock
     entropy: Entropy
+    # Clusters among what a version has seen; None: nobody looks. Raises Overloaded where it has to be asked later.
+    near_duplicates: Callable[[ModelVersion], Clusters] | None = None
 
     # --- asking for a cycle -------------------------------------------------------------------------
 
@@ -132,6 +136,10 @@ class Controller:
             project = tx.projects.get(cycle.project_id)
             rows = detectable(tx.truths.all_current(cycle.project_id))
             snapshot = freeze(rows, labels=project.recipe.detected, val_share=self.settings.val_share)
+        try:
+            snapshot = self._without_leaks(self._model(cycle, project.champion_id), snapshot)
+        except Overloaded:
+            return cycle  # somebody else has them looked for: the step is done again
         # Both raise where a cycle could not end well, before anything is trained.
         log.info("snapshot: %d to train on, %d to judge by", *map(len, _sides(snapshot)))
         key = snapshot.keep(self.blobs.put)
@@ -144,6 +152,16 @@ class Controller:
                 champion_id=project.champion_id,
             )
         )
+
+    def _without_leaks(self, champion: ModelVersion | None, snapshot: Snapshot) -> Snapshot:
+        """Only what the champion has seen can be compared; without one nothing is."""
+        if champion is None or self.near_duplicates is None:
+            return snapshot
+        clusters = self.near_duplicates(champion)
+        snapshot = without_leaks(snapshot, clusters.items, clusters.group)
+        for why, images in snapshot.left_out.items():
+            log.info("snapshot: %d images are not trained on, %s", images, why)
+        return snapshot
 
     def _train(self, cycle: Cycle) -> Cycle:
         project, snapshot = self._project(cycle), self._frozen(cycle)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import quote
 
 import numpy as np
@@ -59,7 +59,8 @@ class Example:
 class CycleReport:
     """reviewed: images of the training set that people answered, the others were imported. reliability: (mean score,
     share right, detections) by bins, of each model. mended, broken: images that only the one, or only the other, of the
-    two models gets wrong. advice: what to label next, a sentence each."""
+    two models gets wrong. advice: what to label next, a sentence each.
+    left_out: images that are not trained on, by why."""
 
     cycle: Cycle
     candidate: ModelVersion | None
@@ -76,6 +77,7 @@ class CycleReport:
     mended_count: int
     broken_count: int
     advice: Sequence[str]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ class CycleReports:
             mended_count=len(mended),
             broken_count=len(broken),
             advice=advised(cycle, classes, errors, judged=len(entries)),
+            left_out=snapshot.left_out,
         )
 
     def _evaluation(self, cycle: Cycle, name: str) -> Evaluation | None:

@@ -159,7 +159,8 @@ class Entries(Sequence[Entry]):
 class Snapshot:
     """Items in the order of their digests. Class indices of a model trained on it are indices into `labels`.
 
-    items, shapes: columns as of training/snapshot_columns.py. left_out: see Head. kept_as: its id where it was read.
+    items, shapes: columns as of training/snapshot_columns.py. left_out: see Head. kept_as, known: its id, and its head
+    if it has one, where it was read.
     """
 
     labels: tuple[str, ...]
@@ -168,6 +169,7 @@ class Snapshot:
     shapes: pa.Table
     left_out: Mapping[str, int] = field(default_factory=dict)
     kept_as: str = ""
+    known: Head | None = None
 
     def __eq__(self, other: object) -> bool:
         """Whether both hold the same, however each was kept."""
@@ -201,12 +203,12 @@ class Snapshot:
         shapes = from_parquet(_checked(head.shapes, get), SHAPES)
         if int(column(items, "shapes").sum()) != len(shapes):
             raise ValueError("there are other shapes than the items have")
-        return cls(head.labels, head.val_share, items, shapes, head.left_out, key)
+        return cls(head.labels, head.val_share, items, shapes, head.left_out, key, head)
 
     @cached_property
     def head(self) -> Head:
-        """Without the keys of the Parquet files, which are not made for it."""
-        return Head(
+        """As it was read; else without the keys of the Parquet files, which are not made for it."""
+        return self.known or Head(
             labels=self.labels,
             val_share=self.val_share,
             counts=self.counts(),
@@ -222,6 +224,8 @@ class Snapshot:
     @cached_property
     def content(self) -> str:
         """SHA-256 of labels, items and shapes: equal where these are, whoever wrote the files."""
+        if self.known is not None:
+            return self.known.content
         told = {"labels": self.labels, "items": content_of(self.items), "shapes": content_of(self.shapes)}
         return digest_of(canonical(told).encode())
 
