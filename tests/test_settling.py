@@ -17,7 +17,7 @@ import pytest
 from loop.controller import Controller, CycleSettings
 from loop.cycle_work import TrainedWeights
 from loop.domain.cycle import CycleState, Step
-from loop.domain.errors import BadWeights, Conflict, Invalid, NotFound, Unavailable
+from loop.domain.errors import BadWeights, Conflict, Invalid, NotFound, Overloaded, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.item import Item, Split
 from loop.domain.model import BACKENDS, ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
@@ -31,10 +31,11 @@ from loop.references import References
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.succession import Succession
+from selection.duplicates import Clusters
 from serving.backends.load import load_detector
 from training.gate_clauses import GateSettings
 from training.head import head_json, read_head
-from training.snapshot import freeze
+from training.snapshot import Snapshot, freeze
 
 LABELS = ("circle", "square", "bar")
 POLICY = Policy(version=1, threshold=0.5, audit_rate=0.1, score_threshold=0.25, failure_iou=0.5, lease_seconds=60)
@@ -646,6 +647,32 @@ def test_a_cycle_that_goes_on_leaves_out_what_was_dropped_since(installed):
     ended = installed.controller.advance(gating)
     assert (ended.state, ended.error) == (CycleState.REFUSED, "")
     assert ended.evaluation["images"] == 2
+
+
+def test_a_cycle_leaves_out_what_is_nearly_the_same_as_what_judges(installed):
+    """By the clusters of what the champion has seen; the head of the snapshot says how many. While somebody else looks
+    for them the step waits, and without a champion nothing can be compared."""
+    train = installed.furnish()
+    near = another(installed, train, "near", Split.TRAIN)
+    golden = another(installed, train, "golden", Split.GOLDEN)
+    champion = installed.champion()
+    answers: list[Any] = [Overloaded("busy", hint="later"), {near: 0, golden: 0, train: 1}]
+
+    def clusters(model: ModelVersion) -> Clusters:
+        assert model.id == champion
+        answer = answers.pop(0)
+        if isinstance(answer, Overloaded):
+            raise answer
+        names = sorted(answer)
+        return Clusters.of(np.array(names, dtype="S64"), np.array([answer[name] for name in names]))
+
+    controller = replace(installed.controller, near_duplicates=clusters)
+    asked = controller.request("shapes", "ada", "try", {})
+    assert controller.advance(asked) == asked
+    begun = controller.advance(asked)
+    snapshot = Snapshot.read(str(begun.snapshot_digest), installed.blobs.get)
+    assert snapshot.of_split(Split.TRAIN).digests == [train]
+    assert snapshot.head.left_out == {"near-duplicates of images held out": 1}
 
 
 def test_a_cycle_whose_images_were_all_dropped_says_so(installed):

@@ -93,9 +93,9 @@ def export_dataset(
             write_own(partial, recipe, ((item, truth, files[item.digest]) for item, truth in rows))
             clips.write(partial)
         else:
-            _write_for_others(partial, snapshot, layout, videos)
+            _write_for_others(partial, snapshot, snapshot.digest, layout, videos)
         _write_images(partial, snapshot, layout, blobs, on_progress)
-    return _report(project_id, folder, layout, snapshot, videos)
+    return _report(project_id, folder, snapshot, snapshot.digest, layout, videos)
 
 
 def export_snapshot(
@@ -125,26 +125,29 @@ def export_snapshot(
     if not left.entries:
         raise BadDataset("the snapshot has no image that is still there.", hint="Export another one.")
     with new_folder(folder) as partial:
-        _write_for_others(partial, left, layout, videos)
+        _write_for_others(partial, left, snapshot.digest, layout, videos)
         _write_images(partial, left, layout, blobs, on_progress, link=link)
-    report = _report(project_id, folder, layout, left, videos)
-    return replace(report, snapshot=snapshot.digest, dropped=int(gone.sum()))
+    report = _report(project_id, folder, left, snapshot.digest, layout, videos)
+    return replace(report, dropped=int(gone.sum()))
 
 
-def _write_for_others(folder: Path, snapshot: Snapshot, layout: Layout, videos: CocoVideos) -> None:
+def _write_for_others(folder: Path, snapshot: Snapshot, digest: str, layout: Layout, videos: CocoVideos) -> None:
+    """digest: of the snapshot that is named; what is written may be a part of it."""
     if layout is Layout.COCO:
-        _write_coco(folder, snapshot, videos)
+        _write_coco(folder, snapshot, digest, videos)
     else:
-        _write_yolo(folder, snapshot)
+        _write_yolo(folder, snapshot, digest)
 
 
-def _report(project_id: str, folder: Path, layout: Layout, snapshot: Snapshot, videos: CocoVideos) -> ExportReport:
+def _report(
+    project_id: str, folder: Path, snapshot: Snapshot, digest: str, layout: Layout, videos: CocoVideos
+) -> ExportReport:
     written = _HELD[layout]
     counts = snapshot.counts()
     return ExportReport(
         project_id=project_id,
         folder=folder,
-        snapshot=snapshot.digest,
+        snapshot=digest,
         images=len(snapshot.entries),
         boxes=sum(shape.type in written for entry in snapshot.entries for shape in entry.shapes),
         splits={name: counts[split].images for split, name in _NAMES.items()},
@@ -255,7 +258,7 @@ def _write_images(
 # --- COCO: annotations/instances_{train,val,test}.json, images/ ------------------------------------------
 
 
-def _write_coco(folder: Path, snapshot: Snapshot, videos: CocoVideos) -> None:
+def _write_coco(folder: Path, snapshot: Snapshot, digest: str, videos: CocoVideos) -> None:
     (folder / "annotations").mkdir()
     categories = [{"id": number, "name": label} for number, label in enumerate(snapshot.labels, start=1)]
     for split, name in _NAMES.items():
@@ -263,7 +266,7 @@ def _write_coco(folder: Path, snapshot: Snapshot, videos: CocoVideos) -> None:
         if not entries:
             continue
         body = {
-            "info": {"description": f"Askance snapshot {snapshot.digest}"},
+            "info": {"description": f"Askance snapshot {digest}"},
             "categories": categories,
             "images": [
                 _coco_image(number, entry) | videos.image_fields(entry.digest)
@@ -321,7 +324,7 @@ def coco_box(box: Box) -> dict[str, object]:
 # --- YOLO: data.yaml, images/{train,val,test}, labels/{train,val,test} ------------------------------------
 
 
-def _write_yolo(folder: Path, snapshot: Snapshot) -> None:
+def _write_yolo(folder: Path, snapshot: Snapshot, digest: str) -> None:
     # ultralytics wants train and val even where they are empty; `path` is left out: it means the yaml's folder.
     splits = [name for split, name in _NAMES.items() if split is not Split.GOLDEN or snapshot.of_split(split)]
     for kind in ("images", "labels"):
@@ -329,7 +332,7 @@ def _write_yolo(folder: Path, snapshot: Snapshot) -> None:
             (folder / kind / name).mkdir(parents=True)
     described = {**{name: f"images/{name}" for name in splits}, "names": dict(enumerate(snapshot.labels))}
     text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
-    (folder / "data.yaml").write_text(f"# Askance snapshot {snapshot.digest}\n{text}", encoding="utf-8")
+    (folder / "data.yaml").write_text(f"# Askance snapshot {digest}\n{text}", encoding="utf-8")
     for entry in snapshot.entries:
         rows = "".join(
             yolo_row(snapshot.labels.index(shape.label), shape.box, entry.width, entry.height)

@@ -125,8 +125,13 @@ class FsspecBlobs:
             with suppress(OSError):  # another disk, or one without hard links
                 path.hardlink_to(source)
                 return
-        with path.open("wb") as file:
-            file.writelines(self.pieces(key))
+        pieces = self.pieces(key)
+        try:
+            with path.open("xb") as file:
+                file.writelines(pieces)
+        except Unavailable:
+            path.unlink()
+            raise
 
     def remove(self, key: str) -> None:
         """See `loop.domain.ports.Blobs`."""

@@ -85,8 +85,8 @@ def create_app(services: Services) -> FastAPI:
     for module in (
         # work before items: /items/ambiguous is no digest.
         predictions, reviews, tasks, work, items, objects, duplicates, label_errors, projects, recipes, models,
-        triggers, snapshots, annotations, selections, drift, maps, people, golden, groups, lots, comments, webhooks, functions,
-        health,
+        triggers, snapshots, annotations, selections, drift, maps, people, golden, groups, lots, comments, webhooks,
+        functions, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

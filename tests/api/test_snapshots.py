@@ -122,6 +122,7 @@ def test_an_old_snapshot_is_exported_without_what_was_dropped(service: Service, 
         assert (report.snapshot, report.images, report.boxes, report.dropped) == (key, 3, 3, 1)
         assert any("1 images that were dropped" in line for line in report.lines())
         body = json.loads((folder / "annotations" / "instances_train.json").read_text())
+        assert body["info"]["description"] == f"Askance snapshot {key}"
         names = {image["file_name"] for image in body["images"]}
         assert names == {path.name for path in (folder / "images").iterdir()}
         assert f"{item.digest}.png" in names and f"{dropped.digest}.png" not in names
