@@ -179,8 +179,10 @@ def test_any_change_changes_the_digest(change):
     """Two snapshots that differ in anything that matters have different digests."""
     rows = rows_of(3)
     changed = [change(*rows[0]), *rows[1:]]
-    digest = freeze(rows, labels=LABELS, val_share=0.2).digest
-    assert freeze(changed, labels=LABELS, val_share=0.2).digest != digest
+    frozen, other = (freeze(these, labels=LABELS, val_share=0.2) for these in (rows, changed))
+    digest = frozen.digest
+    assert other.digest != digest
+    assert other.content != frozen.content and other != frozen
     assert freeze(rows[1:], labels=LABELS, val_share=0.2).digest != digest
     assert freeze(rows, labels=(*LABELS, "pen"), val_share=0.2).digest != digest
     assert freeze(rows, labels=LABELS[::-1], val_share=0.2).digest != digest
@@ -322,6 +324,21 @@ def test_contents_are_equal_where_the_entries_are(rows, others, same):
     one = freeze(rows, labels=LABELS, val_share=0.25)
     two = freeze(rows if same else others, labels=LABELS, val_share=0.25)
     assert (one.content == two.content) == (list(one.entries) == list(two.entries))
+
+
+def test_where_one_value_ends_is_content():
+    """The same letters, divided otherwise between images or within one, are something else."""
+    item, truth = row("a")
+    other, its = row("b")
+
+    def content(one: tuple[str, ...], two: tuple[str, ...], group: str = "", its_group: str = "") -> str:
+        pair = (replace(item, group=group, split=Split.TRAIN), replace(truth, submission_ids=one))
+        its_pair = (replace(other, group=its_group, split=Split.TRAIN), replace(its, submission_ids=two))
+        return freeze([pair, its_pair], labels=LABELS, val_share=0.2).content
+
+    ways = [(("a", "b"), ()), (("a",), ("b",)), ((), ("a", "b")), (("ab",), ()), (("a", "b"), (), "cd"),
+            (("a", "b"), (), "c", "d"), (("a", "b"), (), "", "cd")]  # fmt: skip
+    assert len({content(*way) for way in ways}) == len(ways)
 
 
 @given(row_lists(), st.integers(1, 5), st.sampled_from(["zstd", "snappy", "none"]))
