@@ -76,7 +76,7 @@ class Head:
     def from_json(cls, head: bytes) -> "Head":
         """Raises AttributeError, KeyError, TypeError or ValueError unless `to_json` would write the same bytes."""
         body = json.loads(head)
-        counts = {Split(split): SplitCount(**count) for split, count in body["counts"].items()}
+        counts = {split: SplitCount(**body["counts"][str(split)]) for split in SPLITS}
         made = cls(**{name: value for name, value in body.items() if name != "format"} | {"counts": counts})
         made = replace(made, labels=tuple(made.labels))
         if made.to_json() != head:

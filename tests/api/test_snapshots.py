@@ -68,7 +68,7 @@ def test_a_snapshot_tells_what_is_in_it(service: Service, world: World, first_fo
     found = service.call("GET", f"{PATH}/{key}").json()
     assert (found["digest"], found["content"], found["cycles"]) == (key, snapshot.content, [cycle])
     assert found["counts"]["train"] == {"images": 4, "boxes": {"circle": 4, "square": 0, "bar": 0}}
-    assert found["labels"] == list(LABELS)
+    assert found["labels"] == list(LABELS) and list(found["counts"]) == ["train", "val", "golden"]
 
 
 def test_a_diff_tells_what_changed(service: Service, world: World) -> None:
