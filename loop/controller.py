@@ -132,16 +132,21 @@ class Controller:
             return self._failed(cycle, f"{type(error).__name__}: {error}")
 
     def _snapshot(self, cycle: Cycle) -> Cycle:
+        try:
+            clusters = self._clusters(cycle)
+        except Overloaded:
+            log.info("%s waits: near-duplicates are being looked for", cycle.id)
+            return cycle
         with self.store.read() as tx:
             project = tx.projects.get(cycle.project_id)
             rows = detectable(tx.truths.all_current(cycle.project_id))
             snapshot = freeze(rows, labels=project.recipe.detected, val_share=self.settings.val_share)
-        try:
-            snapshot = self._without_leaks(self._model(cycle, project.champion_id), snapshot)
-        except Overloaded:
-            return cycle  # somebody else has them looked for: the step is done again
+        if clusters is not None:
+            snapshot = without_leaks(snapshot, clusters.items, clusters.group)
         # Both raise where a cycle could not end well, before anything is trained.
         log.info("snapshot: %d to train on, %d to judge by", *map(len, _sides(snapshot)))
+        for why, images in snapshot.left_out.items():
+            log.info("snapshot: %d images are left out of training, %s", images, why)
         key = snapshot.keep(self.blobs.put)
         return self._save(
             replace(
@@ -153,15 +158,12 @@ class Controller:
             )
         )
 
-    def _without_leaks(self, champion: ModelVersion | None, snapshot: Snapshot) -> Snapshot:
+    def _clusters(self, cycle: Cycle) -> Clusters | None:
         """Only what the champion has seen can be compared; without one nothing is."""
+        champion = self._model(cycle, self._project(cycle).champion_id)
         if champion is None or self.near_duplicates is None:
-            return snapshot
-        clusters = self.near_duplicates(champion)
-        snapshot = without_leaks(snapshot, clusters.items, clusters.group)
-        for why, images in snapshot.left_out.items():
-            log.info("snapshot: %d images are not trained on, %s", images, why)
-        return snapshot
+            return None
+        return self.near_duplicates(champion)
 
     def _train(self, cycle: Cycle) -> Cycle:
         project, snapshot = self._project(cycle), self._frozen(cycle)
