@@ -15,21 +15,23 @@ import numpy as np
 
 from loop.cycle_work import EVALUATION_FLOOR, Progress, RunRegistry, TrainedWeights, TrainingJob, Workshop
 from loop.domain.cycle import Cycle, CycleState, Step
-from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed
+from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed, Overloaded
 from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelVersion, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store
 from loop.domain.prediction import Inference
 from loop.domain.project import Project
 from loop.domain.recipe import Recipe
-from loop.judging import judged
+from loop.judging import judged, judged_by, left_out_of
 from loop.projects import Administration
 from loop.references import References
+from selection.duplicates import Clusters
 from selection.seen import seen_in_evaluation
 from training.evaluate import Evaluation
 from training.gate_clauses import Circumstances, GateMode, GateSettings
 from training.promotion import decide
-from training.snapshot import Entry, Snapshot, detectable, freeze
+from training.snapshot import Entries, Entry, Snapshot, detectable, freeze
+from training.snapshot_leaks import without_leaks
 
 log = logging.getLogger("askance.cycle")
 
@@ -59,6 +61,8 @@ class Controller:
     settings: CycleSettings
     clock: Clock
     entropy: Entropy
+    # Clusters among what a version has seen; None: nobody looks. Raises Overloaded where it has to be asked later.
+    near_duplicates: Callable[[ModelVersion], Clusters] | None = None
 
     # --- asking for a cycle -------------------------------------------------------------------------
 
@@ -128,13 +132,22 @@ class Controller:
             return self._failed(cycle, f"{type(error).__name__}: {error}")
 
     def _snapshot(self, cycle: Cycle) -> Cycle:
+        try:
+            clusters = self._clusters(cycle)
+        except Overloaded:
+            log.info("%s waits: near-duplicates are being looked for", cycle.id)
+            return cycle
         with self.store.read() as tx:
             project = tx.projects.get(cycle.project_id)
-            rows = list(tx.truths.all_current(cycle.project_id))
-        snapshot = freeze(detectable(rows), labels=project.recipe.detected, val_share=self.settings.val_share)
+            rows = detectable(tx.truths.all_current(cycle.project_id))
+            snapshot = freeze(rows, labels=project.recipe.detected, val_share=self.settings.val_share)
+        if clusters is not None:
+            snapshot = without_leaks(snapshot, clusters.items, clusters.group)
         # Both raise where a cycle could not end well, before anything is trained.
         log.info("snapshot: %d to train on, %d to judge by", *map(len, _sides(snapshot)))
-        key = self.blobs.put(snapshot.manifest())
+        for why, images in snapshot.left_out.items():
+            log.info("snapshot: %d images are left out of training, %s", images, why)
+        key = snapshot.keep(self.blobs.put)
         return self._save(
             replace(
                 cycle,
@@ -144,6 +157,13 @@ class Controller:
                 champion_id=project.champion_id,
             )
         )
+
+    def _clusters(self, cycle: Cycle) -> Clusters | None:
+        """Only what the champion has seen can be compared; without one nothing is."""
+        champion = self._model(cycle, self._project(cycle).champion_id)
+        if champion is None or self.near_duplicates is None:
+            return None
+        return self.near_duplicates(champion)
 
     def _train(self, cycle: Cycle) -> Cycle:
         project, snapshot = self._project(cycle), self._frozen(cycle)
@@ -155,26 +175,30 @@ class Controller:
                 "champion": champion.digest if champion else "",
             }
             cycle = self._save(replace(cycle, mlflow_run_id=self.registry.start(cycle, params)))
-            self.registry.artifact(str(cycle.mlflow_run_id), "snapshot.json", snapshot.manifest())
+            self.registry.artifact(str(cycle.mlflow_run_id), "snapshot.json", self.blobs.get(snapshot.kept_as))
         job = TrainingJob(
             cycle_id=cycle.id,
             start_key=champion.digest if champion else None,
             labels=snapshot.labels,
             recipe=cycle.recipe,
-            train=self._training_entries(snapshot),
+            train=self._training_entries(cycle, snapshot),
             renamed=_renamed(champion, snapshot.labels, project.recipe) if champion else {},
         )
         trained = self.workshop.train(job, self._reporter(cycle))
         model = self._register(cycle, trained)
         return self._save(replace(cycle, step=Step.EVALUATE, candidate_id=model.id, progress=0.0))
 
-    def _training_entries(self, snapshot: Snapshot) -> tuple[Entry, ...]:
-        """All that people corrected, and as much replay of imported truth as the limit leaves room for,
-        chosen by digest, so that the same snapshot trains on the same images."""
-        corrected = [entry for entry in snapshot.training_entries if entry.submission_ids]
-        replay = [entry for entry in snapshot.training_entries if not entry.submission_ids]
-        room = max(self.settings.replay_limit - len(corrected), 0)
-        return tuple(sorted(corrected + replay[:room], key=lambda entry: entry.digest))
+    def _training_entries(self, cycle: Cycle, snapshot: Snapshot) -> tuple[Entry, ...]:
+        """All that people corrected, and as much replay of imported truth as the limit leaves room for; none whose
+        image was dropped since the snapshot was made."""
+        left = snapshot.training_entries.without(self._dropped(cycle))
+        if not left:
+            raise BadDataset("all images to train on were dropped since.", hint="Start another cycle.")
+        return tuple(left.most(self.settings.replay_limit))
+
+    def _dropped(self, cycle: Cycle) -> frozenset[str]:
+        with self.store.read() as tx:
+            return tx.items.dropped(cycle.project_id)
 
     def _register(self, cycle: Cycle, trained: TrainedWeights) -> ModelVersion:
         digest = self.blobs.put(trained.content)
@@ -208,7 +232,8 @@ class Controller:
     def _evaluate(self, cycle: Cycle) -> Cycle:
         """Both models on the same images, and the references of the candidate's anomaly test."""
         snapshot, recipe = self._frozen(cycle), self._project(cycle).recipe
-        entries, labels = snapshot.evaluation_entries, snapshot.labels
+        without = sorted(self._dropped(cycle).intersection(snapshot.evaluation_entries.digests))
+        entries, labels = judged_by(snapshot, without), snapshot.labels
         report = self._reporter(cycle)
         candidate = self._required(cycle, cycle.candidate_id)
         self.references.embed(candidate, lambda share, _: report(share / 3, {}), snapshot)
@@ -217,8 +242,9 @@ class Controller:
         judgement = judged(candidate, inferences, entries, labels, recipe)
         evaluation: dict[str, object] = {
             "images": len(entries),
-            "set": digest_of("".join(entry.digest for entry in entries).encode()),
-            "split": str(entries[0].split),
+            "set": digest_of("".join(entries.digests).encode()),
+            "split": str(snapshot.evaluation_split),
+            "without": without,
             "candidate": self.blobs.put(judgement.evaluation.to_bytes()),
             "candidate_told": self.blobs.put(judgement.told),
         }
@@ -229,17 +255,14 @@ class Controller:
             evaluation["champion_told"] = self.blobs.put(before.told)
         return self._save(replace(cycle, step=Step.GATE, evaluation=evaluation, progress=0.0))
 
-    def _inferred(self, model: ModelVersion, entries: Sequence[Entry], progress: Progress) -> list[Inference]:
-        return self.workshop.infer(model.digest, [entry.digest for entry in entries], progress)
+    def _inferred(self, model: ModelVersion, entries: Entries, progress: Progress) -> list[Inference]:
+        return self.workshop.infer(model.digest, entries.digests, progress)
 
-    def _keep_drift_reference(
-        self, model: ModelVersion, entries: Sequence[Entry], inferences: Sequence[Inference]
-    ) -> None:
+    def _keep_drift_reference(self, model: ModelVersion, entries: Entries, inferences: Sequence[Inference]) -> None:
         """What it said of the first images it is judged on (by digest: any). They are held out, as a model looks with
         other eyes at what it has learned from. Of too few nothing is kept, and its first predictions will serve."""
         kept = slice(self.settings.drift_reference)
-        blocks = [entry.group or entry.digest for entry in entries[kept]]
-        seen = seen_in_evaluation(inferences[kept], blocks, floor=EVALUATION_FLOOR)
+        seen = seen_in_evaluation(inferences[kept], entries[kept].blocks, floor=EVALUATION_FLOOR)
         if not seen.enough:
             return
         key = self.blobs.put(seen.to_bytes())
@@ -248,7 +271,7 @@ class Controller:
 
     def _gate(self, cycle: Cycle) -> Cycle:
         snapshot = self._frozen(cycle)
-        entries, labels = snapshot.evaluation_entries, snapshot.labels
+        entries, labels = judged_by(snapshot, left_out_of(cycle)), snapshot.labels
         candidate = Evaluation.read(self.blobs.get(str(cycle.evaluation["candidate"])))
         key = cycle.evaluation.get("champion")
         champion = Evaluation.read(self.blobs.get(str(key))) if key else None
@@ -257,7 +280,7 @@ class Controller:
             candidate,
             labels=labels,
             settings=replace(self.settings.gate, mode=GateMode(str(cycle.recipe["mode"]))),
-            groups=np.array([entry.group or entry.digest for entry in entries]),
+            groups=np.array(entries.blocks),
             rng=np.random.default_rng(self.settings.gate_seed),
             known=self._circumstances(cycle, entries),
         )
@@ -269,9 +292,9 @@ class Controller:
             return self._save(replace(cycle, step=Step.PROMOTE))
         return self._finished(cycle, CycleState.REFUSED)
 
-    def _circumstances(self, cycle: Cycle, entries: Sequence[Entry]) -> Circumstances:
+    def _circumstances(self, cycle: Cycle, entries: Entries) -> Circumstances:
         """Where the images come from, which of them failed before, and how often they have decided."""
-        digests = [entry.digest for entry in entries]
+        digests = entries.digests
         with self.store.read() as tx:
             sources = tx.items.sources(cycle.project_id, digests)
             failed = tx.submissions.failed_items(cycle.project_id, digests)
@@ -358,7 +381,7 @@ class Controller:
     def _frozen(self, cycle: Cycle) -> Snapshot:
         if cycle.snapshot_digest is None:
             raise BadDataset("the cycle has no snapshot.", hint="Start the cycle again.")
-        return Snapshot.read(self.blobs.get(cycle.snapshot_digest))
+        return Snapshot.read(cycle.snapshot_digest, self.blobs.get)
 
     def _model(self, cycle: Cycle, model_id: str | None) -> ModelVersion | None:
         if model_id is None:
@@ -373,7 +396,7 @@ class Controller:
         return model
 
 
-def _sides(snapshot: Snapshot) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+def _sides(snapshot: Snapshot) -> tuple[Entries, Entries]:
     return snapshot.training_entries, snapshot.evaluation_entries
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import quote
 
 import numpy as np
@@ -14,7 +14,7 @@ from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Store
 from loop.domain.prediction import Detection
 from loop.domain.truth import Shape
-from loop.judging import detections_told
+from loop.judging import detections_told, judged_by, left_out_of
 from training.calibration import calibration_of
 from training.evaluate import Evaluation, or_none
 from training.snapshot import Entry, Snapshot
@@ -59,7 +59,8 @@ class Example:
 class CycleReport:
     """reviewed: images of the training set that people answered, the others were imported. reliability: (mean score,
     share right, detections) by bins, of each model. mended, broken: images that only the one, or only the other, of the
-    two models gets wrong. advice: what to label next, a sentence each."""
+    two models gets wrong. advice: what to label next, a sentence each.
+    left_out: images that are not trained on, by why."""
 
     cycle: Cycle
     candidate: ModelVersion | None
@@ -76,6 +77,7 @@ class CycleReport:
     mended_count: int
     broken_count: int
     advice: Sequence[str]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +96,14 @@ class CycleReports:
                 hint=cycle.error or "Wait until it has (askance cycle list).",
                 cycle=cycle_id,
             )
-        snapshot = Snapshot.read(self.blobs.get(cycle.snapshot_digest))
+        snapshot = Snapshot.read(cycle.snapshot_digest, self.blobs.get)
         return self._report(cycle, candidate, snapshot)
 
     def _report(self, cycle: Cycle, candidate: ModelVersion | None, snapshot: Snapshot) -> CycleReport:
         after = self._evaluation(cycle, "candidate")
         before = self._evaluation(cycle, "champion")
         told = {name: self._told(cycle, name) for name in ("champion", "candidate")}
-        entries = snapshot.evaluation_entries
+        entries = judged_by(snapshot, left_out_of(cycle))
         train = snapshot.of_split(Split.TRAIN)
         classes = _classes(snapshot, before, after)
         errors = _errors(told)
@@ -113,7 +115,7 @@ class CycleReports:
             cycle=cycle,
             candidate=candidate,
             train_images=len(train),
-            reviewed=sum(bool(entry.submission_ids) for entry in train),
+            reviewed=int(train.corrected.sum()),
             judged_images=len(entries),
             evaluation_split=str(snapshot.evaluation_split),
             classes=classes,
@@ -125,6 +127,7 @@ class CycleReports:
             mended_count=len(mended),
             broken_count=len(broken),
             advice=advised(cycle, classes, errors, judged=len(entries)),
+            left_out=snapshot.left_out,
         )
 
     def _evaluation(self, cycle: Cycle, name: str) -> Evaluation | None:

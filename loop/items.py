@@ -22,6 +22,7 @@ from loop.domain.queries import (
     placed,
 )
 from loop.domain.query_text import parsed, printed
+from training.snapshot import holds
 
 # Further nobody counts: it would mean reading all of them.
 MOST_COUNTED = 10_000
@@ -29,7 +30,7 @@ MOST_COUNTED = 10_000
 MOST_TAGGED = 10_000
 # Of an item's predictions, events and so on, each.
 _MOST_ENTRIES = 500
-# Whose manifests are looked through for an item.
+# That are looked through for an item.
 _MOST_SNAPSHOTS = 20
 _DAY = timedelta(days=1)
 
@@ -197,10 +198,9 @@ class ItemData:
         return sorted([*found, *held], key=lambda entry: entry.at)
 
     def _holds(self, snapshot: str, digest: str) -> bool:
-        """By the text of the manifest, which names each image by its digest; reading its shapes takes much longer."""
         try:
-            return f'"digest":"{digest}"'.encode() in self.blobs.get(snapshot)
-        except AskanceError:  # the manifest is gone or damaged: what else is known is told all the same
+            return holds(snapshot, digest, self.blobs.get)
+        except AskanceError:  # it is gone or damaged: what else is known is told all the same
             return False
 
 

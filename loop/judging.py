@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from loop.domain.cycle import Cycle
+from loop.domain.errors import BadDataset
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Detection, Inference
 from loop.domain.recipe import Recipe
 from training.evaluate import Evaluation, Found, Truth, evaluate
-from training.snapshot import Entry
+from training.snapshot import Entries, Entry, Snapshot
 from training.tide import error_costs
 
 SHOWN = 0.25  # score from which a detection is kept for people to look at
@@ -22,6 +24,21 @@ class Judgement:
 
     evaluation: Evaluation
     told: bytes
+
+
+def judged_by(snapshot: Snapshot, without: Sequence[str]) -> Entries:
+    """The images that a cycle's models are compared on. without: items that were dropped after the snapshot was made
+    and before the models were. Raises BadDataset where none is left."""
+    entries = snapshot.evaluation_entries.without(without)
+    if not entries:
+        raise BadDataset("all images to evaluate on were dropped since.", hint="Start another cycle.")
+    return entries
+
+
+def left_out_of(cycle: Cycle) -> list[str]:
+    """`without`, as the step that evaluates has kept it: later steps must mean the same images."""
+    without = cycle.evaluation.get("without", [])
+    return list(without) if isinstance(without, list) else []
 
 
 def judged(

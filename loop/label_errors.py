@@ -168,24 +168,24 @@ class _Learned:
     def __init__(self, blobs: Blobs, models: Mapping[str, ModelVersion]) -> None:
         self._blobs = blobs
         self._models = models
-        self._known: dict[str, frozenset[str]] = {}
+        self._known: dict[str, Snapshot | None] = {}
 
     def has(self, model_id: str, digest: str) -> bool:
         if model_id not in self._known:
             self._known[model_id] = self._read(model_id)
-        return digest in self._known[model_id]
+        snapshot = self._known[model_id]
+        return snapshot is not None and snapshot.trains_on(digest)
 
-    def _read(self, model_id: str) -> frozenset[str]:
+    def _read(self, model_id: str) -> Snapshot | None:
         """Of a version that was registered from elsewhere nothing is known."""
         model = self._models.get(model_id)
         key = model.notes.get("snapshot") if model else None
         if not isinstance(key, str):
-            return frozenset()
+            return None
         try:
-            snapshot = Snapshot.read(self._blobs.get(key))
+            return Snapshot.read(key, self._blobs.get)
         except AskanceError:
-            return frozenset()
-        return frozenset(entry.digest for entry in snapshot.of_split(Split.TRAIN))
+            return None
 
 
 def _with_what_was_said(

@@ -31,7 +31,9 @@ class References:
         if model.reference_key is not None:
             return model
         snapshot = snapshot or self._present(model.project_id)
-        keys = [entry.digest for entry in snapshot.of_split(Split.TRAIN)[: self.limit]]
+        with self.store.read() as tx:
+            dropped = tx.items.dropped(model.project_id)
+        keys = snapshot.of_split(Split.TRAIN).without(dropped)[: self.limit].digests
         if not keys:
             return model
         inferences = self.workshop.infer(model.digest, keys, progress)
@@ -44,5 +46,5 @@ class References:
     def _present(self, project_id: str) -> Snapshot:
         with self.store.read() as tx:
             labels = tx.projects.get(project_id).recipe.detected
-            rows = list(tx.truths.all_current(project_id))
-        return freeze(detectable(rows), labels=labels, val_share=self.val_share)
+            rows = detectable(tx.truths.all_current(project_id))
+            return freeze(rows, labels=labels, val_share=self.val_share)

@@ -398,6 +398,7 @@ class TrainingSettings(Section):
     mosaic: Share
     scale: Annotated[float, Number, Field(ge=0, lt=1)]
     val_share: Inside
+    leak_cosine: Annotated[float, Number, Field(gt=0, le=1)] | None
     replay_limit: NotNegative
     workers: NotNegative
     num_cpus: Amount

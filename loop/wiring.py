@@ -49,6 +49,7 @@ from loop.rule_functions import RegisteredFunctions
 from loop.search import ReferenceSpaces, ServedIndex, ServedObjects
 from loop.selecting import Selector
 from loop.settings import Settings
+from loop.snapshots import Snapshots
 from loop.standings import Standings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
@@ -102,6 +103,7 @@ class Services:
     rework: Rework
     controller: Controller
     cycle_reports: CycleReports
+    snapshots: Snapshots
     triggers: Triggers
     succession: Succession
     served_index: ServedIndex
@@ -159,15 +161,15 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     references = References(
         store, blobs, workshop, val_share=settings.training.val_share, limit=settings.selection.reference_limit
     )
-    controller = _controller(settings, administration, references)
+    served_index = ServedIndex(store, settings.data_dir / "index")
+    duplicates = Duplicates(served_index.caught_up)
+    controller = _controller(settings, administration, references, duplicates)
     drift = DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom)
     rarity = Rarities(store).of
-    served_index = ServedIndex(store, settings.data_dir / "index")
     oversight = Oversight(store, utc_now)
     work = WorkReports(store, settings.cost.as_rates(), partial(oversight.reopen_item, experts=True), utc_now)
     functions = RegisteredFunctions()
     checking = Checking(store, functions, utc_now)
-    duplicates = Duplicates(served_index.caught_up)
     times = ReviewTimes(store, utc_now)
     router = Router(
         store, blobs, store.secret(), spaces.anomaly_p, risks.of, utc_now, os.urandom, rarity, times.usual, risks.key_of
@@ -204,6 +206,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         checking=checking,
         controller=controller,
         cycle_reports=CycleReports(store, blobs),
+        snapshots=Snapshots(store, blobs),
         succession=Succession(store, blobs, administration, references, controller.registry, utc_now),
         served_index=served_index,
         duplicates=duplicates,
@@ -273,8 +276,10 @@ def clips_of(settings: Settings, store: SqlStore, blobs: Blobs) -> Clips:
     return Clips(store, blobs, videos, video.max_frames, video.as_rules(), utc_now, os.urandom)
 
 
-def _controller(settings: Settings, administration: Administration, references: References) -> Controller:
-    training = settings.training
+def _controller(
+    settings: Settings, administration: Administration, references: References, duplicates: Duplicates
+) -> Controller:
+    training, cosine = settings.training, settings.training.leak_cosine
     recipe = training.model_dump(
         include={"epochs", "batch", "image_size", "seed", "optimizer", "learning_rate", "flip", "mosaic", "scale"}
     )
@@ -295,6 +300,7 @@ def _controller(settings: Settings, administration: Administration, references: 
         ),
         clock=utc_now,
         entropy=os.urandom,
+        near_duplicates=None if cosine is None else partial(duplicates.of, threshold=cosine),
     )
 
 

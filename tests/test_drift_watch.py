@@ -260,7 +260,7 @@ def test_a_cycle_keeps_what_the_candidate_said_of_held_out_images(site: Site) ->
     snapshot = freeze(rows, labels=LABELS, val_share=0.2)
     candidate, _ = site.administration.register_model(PROJECT, file_of(HEAD, 1), "ada")
     cycle = site.controller.request(PROJECT, "ada", "try", {})
-    frozen = site.blobs.put(snapshot.manifest())
+    frozen = snapshot.keep(site.blobs.put)
     begun = replace(
         cycle, state=CycleState.RUNNING, step=Step.EVALUATE, snapshot_digest=frozen, candidate_id=candidate.id
     )

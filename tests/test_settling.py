@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from loop.controller import Controller, CycleSettings
-from loop.domain.errors import BadWeights, Conflict, Invalid, NotFound, Unavailable
+from loop.cycle_work import TrainedWeights
+from loop.domain.cycle import CycleState, Step
+from loop.domain.errors import BadWeights, Conflict, Invalid, NotFound, Overloaded, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.item import Item, Split
 from loop.domain.model import BACKENDS, ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
@@ -29,10 +31,11 @@ from loop.references import References
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.succession import Succession
+from selection.duplicates import Clusters
 from serving.backends.load import load_detector
 from training.gate_clauses import GateSettings
 from training.head import head_json, read_head
-from training.snapshot import freeze
+from training.snapshot import Snapshot, freeze
 
 LABELS = ("circle", "square", "bar")
 POLICY = Policy(version=1, threshold=0.5, audit_rate=0.1, score_threshold=0.25, failure_iou=0.5, lease_seconds=60)
@@ -600,6 +603,86 @@ def test_references_come_from_the_snapshot_at_hand(installed):
     model = installed.version(installed.model(1))
     installed.succession.references.embed(model, lambda *_: None, snapshot)
     assert installed.bench.inferred == [(model.digest, (frozen,))]
+
+
+def dropping(installed: Installation, digest: str) -> None:
+    """Its image is not to be kept any more, and is gone."""
+    with installed.store.begin() as tx:
+        assert tx.items.drop("shapes", digest, by="redact", at=datetime(2026, 1, 2, tzinfo=UTC))
+    installed.blobs.remove(digest)
+
+
+def another(installed: Installation, like: str, name: str, split: Split) -> str:
+    digest = installed.blobs.put(name.encode())
+    with installed.store.begin() as tx:
+        tx.items.add(replace(tx.items.get("shapes", like), digest=digest, split=split))
+        tx.truths.add(replace(tx.truths.current("shapes", like), item_digest=digest))
+    return digest
+
+
+def test_a_cycle_that_goes_on_leaves_out_what_was_dropped_since(installed):
+    """Neither trained on, nor judged by, nor compared with: its snapshot is older than the wish to delete; and the gate
+    means the images that were judged by, though one more is dropped before it."""
+    train = installed.furnish()
+    gone = another(installed, train, "gone", Split.TRAIN)
+    judged = [another(installed, train, name, Split.GOLDEN) for name in ("a", "b", "c")]
+    begun = installed.controller.advance(installed.controller.request("shapes", "ada", "try", {}))
+    assert (begun.step, begun.error) == (Step.TRAIN, "")
+    dropping(installed, gone)
+    dropping(installed, judged[0])
+    trained: list[list[str]] = []
+
+    def train_on(job: Any, progress: Any) -> Any:
+        trained.append([entry.digest for entry in job.train])
+        return TrainedWeights(file_of(HEAD, 7), HEAD, {})
+
+    installed.bench.train = train_on
+    evaluating = installed.controller.advance(begun)
+    assert trained == [[train]]
+    gating = installed.controller.advance(evaluating)
+    assert (gating.step, gating.error) == (Step.GATE, "")
+    asked = {key for _, keys in installed.bench.inferred for key in keys}
+    assert asked == {train, *judged[1:]}
+    dropping(installed, judged[1])
+    ended = installed.controller.advance(gating)
+    assert (ended.state, ended.error) == (CycleState.REFUSED, "")
+    assert ended.evaluation["images"] == 2
+
+
+def test_a_cycle_leaves_out_what_is_nearly_the_same_as_what_judges(installed):
+    """By the clusters of what the champion has seen; the head of the snapshot says how many. While somebody else looks
+    for them the step waits, and without a champion nothing can be compared."""
+    train = installed.furnish()
+    near = another(installed, train, "near", Split.TRAIN)
+    golden = another(installed, train, "golden", Split.GOLDEN)
+    champion = installed.champion()
+    answers: list[Any] = [Overloaded("busy", hint="later"), {near: 0, golden: 0, train: 1}]
+
+    def clusters(model: ModelVersion) -> Clusters:
+        assert model.id == champion
+        answer = answers.pop(0)
+        if isinstance(answer, Overloaded):
+            raise answer
+        names = sorted(answer)
+        return Clusters.of(np.array(names, dtype="S64"), np.array([answer[name] for name in names]))
+
+    controller = replace(installed.controller, near_duplicates=clusters)
+    asked = controller.request("shapes", "ada", "try", {})
+    assert controller.advance(asked) == asked
+    begun = controller.advance(asked)
+    snapshot = Snapshot.read(str(begun.snapshot_digest), installed.blobs.get)
+    assert snapshot.of_split(Split.TRAIN).digests == [train]
+    assert snapshot.head.left_out == {"near-duplicates of images held out": 1}
+
+
+def test_a_cycle_whose_images_were_all_dropped_says_so(installed):
+    train = installed.furnish()
+    another(installed, train, "a", Split.GOLDEN)
+    begun = installed.controller.advance(installed.controller.request("shapes", "ada", "try", {}))
+    dropping(installed, train)
+    ended = installed.controller.advance(begun)
+    assert ended.state is CycleState.FAILED
+    assert "dropped" in ended.error
 
 
 # --- who is told -------------------------------------------------------------------------------------

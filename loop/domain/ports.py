@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -256,6 +257,10 @@ class Items(Protocol):
     def drop(self, project_id: str, digest: str, *, by: str, at: datetime) -> bool:
         """From now on its image is not to be kept, and its ground truth counts no more. False, and nothing is written,
         where somebody is to work on it still."""
+        ...
+
+    def dropped(self, project_id: str) -> frozenset[str]:
+        """Items of the project whose image was dropped, ever."""
         ...
 
     def left(self, limit: int) -> Mapping[str, bool]:
@@ -1029,6 +1034,10 @@ class Cycles(Protocol):
         ...
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Cycle]: ...
+    def froze(self, project_id: str, snapshot_digest: str) -> list[Cycle]:
+        """Those of the project with this snapshot, newest first."""
+        ...
+
     def count_judged(self, project_id: str, evaluation_set: str) -> int:
         """How many cycles have come to a verdict of the gate on just this set of images (`evaluation["set"]`)."""
         ...
@@ -1406,6 +1415,11 @@ class Blobs(Protocol):
     def pieces(self, key: str) -> Iterator[bytes]:
         """The same bytes, a part at a time, so that large ones need not be held. Raises as `get`; damage is told only
         at the end, in place of the last part."""
+        ...
+
+    def place(self, key: str, path: Path, *, link: bool) -> None:
+        """The same bytes as the new file `path`, checked. link: as a hard link to the blob, where both are on one local
+        disk. Raises as `get`, and OSError where the file cannot be written."""
         ...
 
     def has(self, key: str) -> bool: ...

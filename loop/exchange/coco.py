@@ -325,7 +325,7 @@ def write_coco(folder: Path, given: Exported) -> None:
     categories = [{"id": number + 1, "name": label} for label, number in given.label_numbers.items()]
     for name, entries in given.split_entries():
         body: dict[str, object] = {
-            "info": {"description": f"Askance snapshot {given.snapshot.digest}"},
+            "info": {"description": f"Askance snapshot {given.digest}"},
             "categories": categories,
             "images": [
                 _image_record(number, entry) | given.videos.image_fields(entry.digest)

@@ -5,10 +5,9 @@ What is exported is a snapshot, so the splits are those that a cycle started now
 
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,16 +21,19 @@ from loop.exchange.formats import FORMATS, layout_named
 from loop.exchange.reading import Layout
 from loop.exchange.texts import fits_xml
 from loop.exchange.writing import SPLIT_NAMES, Exported
-from training.snapshot import freeze
+from training.snapshot import Snapshot, freeze
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+_WITHOUT_RECIPE = (Layout.COCO, Layout.YOLO, Layout.YOLO_SEGMENT, Layout.VOC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportReport:
     """snapshot: digest of what was exported; splits: images in each of train, val, test; boxes: shapes that were
-    written; left_out: what the format cannot hold, in words, and how often that was there."""
+    written; left_out: what the format cannot hold, in words, and how often that was there; dropped: images of the
+    snapshot that are not there any more."""
 
     project_id: str
     folder: Path
@@ -41,6 +43,7 @@ class ExportReport:
     boxes: int
     splits: Mapping[str, int]
     left_out: Mapping[str, int]
+    dropped: int = 0
 
     def lines(self) -> list[str]:
         """For a person."""
@@ -49,6 +52,7 @@ class ExportReport:
             f"exported {self.project_id} to {self.folder}: {self.images} images ({splits}), {self.boxes} boxes",
             f"snapshot {self.snapshot}",
             *(f"left out: {count} {what}, which this format cannot hold" for what, count in self.left_out.items()),
+            *([f"left out: {self.dropped} images that were dropped since"] if self.dropped else []),
         ]
 
     def __rich__(self) -> "Text":
@@ -85,6 +89,42 @@ def export_dataset(
     return _report(project_id, folder, layout, given)
 
 
+def export_snapshot(
+    store: Store,
+    blobs: Blobs,
+    snapshot: Snapshot,
+    *,
+    project_id: str,
+    format: Layout | str,  # noqa: A002 - the word that people use
+    folder: Path,
+    link: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ExportReport:
+    """Write a snapshot as it was to `folder`, in a format that needs no recipe, without the images that were dropped
+    since.
+
+    link: images as hard links where the disk allows it; whoever writes into one then damages what the service keeps.
+    Raises as `export_dataset`.
+    """
+    layout = layout_named(format)
+    if layout not in _WITHOUT_RECIPE:
+        hint = f"Use one of: {', '.join(_WITHOUT_RECIPE)}."
+        raise Invalid(f"a snapshot has no recipe, which {FORMATS[layout].title} needs.", hint=hint)
+    require_free(folder)
+    with store.read() as tx:
+        recipe = tx.projects.get(project_id).recipe
+        gone = snapshot.among(tx.items.dropped(project_id))
+        left = snapshot.only(~gone, {"dropped": int(gone.sum())})
+        clips = ExportedClips.of(tx, project_id, left.entries.digests)
+    if not left.entries:
+        raise BadDataset("the snapshot has no image that is still there.", hint="Export another one.")
+    given = Exported(recipe, (), left, clips, FORMATS[layout].images, named=snapshot.digest)
+    with new_folder(folder) as partial:
+        FORMATS[layout].write(partial, given)
+        _write_images(partial, given, blobs, on_progress, link=link)
+    return replace(_report(project_id, folder, layout, given), dropped=int(gone.sum()))
+
+
 def preview_export(
     store: Store,
     *,
@@ -99,15 +139,15 @@ def preview_export(
 
 def _report(project_id: str, folder: Path, layout: Layout, given: Exported) -> ExportReport:
     snapshot, holds = given.snapshot, FORMATS[layout].holds
-    splits = Counter(SPLIT_NAMES[entry.split] for entry in snapshot.entries)
+    counts = snapshot.counts()
     return ExportReport(
         project_id=project_id,
         folder=folder,
         format=layout,
-        snapshot=snapshot.digest,
+        snapshot=given.digest,
         images=len(snapshot.entries),
         boxes=sum(shape.type in holds.shapes for entry in snapshot.entries for shape in entry.shapes),
-        splits={name: splits[name] for name in SPLIT_NAMES.values()},
+        splits={name: counts[split].images for split, name in SPLIT_NAMES.items()},
         left_out=holds.left_out(given),
     )
 
@@ -170,11 +210,13 @@ def _present(store: Store, project_id: str) -> tuple[Recipe, list[tuple[Item, Gr
     return project.recipe, rows, clips
 
 
-def _write_images(folder: Path, given: Exported, blobs: Blobs, on_progress: Callable[[int, int], None]) -> None:
+def _write_images(
+    folder: Path, given: Exported, blobs: Blobs, on_progress: Callable[[int, int], None], *, link: bool = False
+) -> None:
     total = len(given.snapshot.entries)
     on_progress(0, total)
     for done, entry in enumerate(given.snapshot.entries, start=1):
         place = folder / given.place(entry)
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(blobs.get(entry.digest))
+        blobs.place(entry.digest, place, link=link)
         on_progress(done, total)

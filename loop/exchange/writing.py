@@ -25,13 +25,19 @@ REGIONS = frozenset({Geometry.BOX, Geometry.POLYGON})
 @dataclass(frozen=True)
 class Exported:
     """A project's images with their ground truth, frozen. rows: those of the snapshot, before splits were drawn.
-    images: the folder of the image files, with {split} where it depends on it."""
+    images: the folder of the image files, with {split} where it depends on it. named: the digest of the whole snapshot,
+    where this is a part of it."""
 
     recipe: Recipe
     rows: Sequence[tuple[Item, GroundTruth]]
     snapshot: Snapshot
     clips: ExportedClips
     images: str
+    named: str = ""
+
+    @property
+    def digest(self) -> str:
+        return self.named or self.snapshot.digest
 
     @cached_property
     def videos(self) -> CocoVideos:
@@ -42,7 +48,7 @@ class Exported:
         """Each label's place among the snapshot's, from 0."""
         return {label: number for number, label in enumerate(self.snapshot.labels)}
 
-    def split_entries(self) -> Iterator[tuple[str, tuple[Entry, ...]]]:
+    def split_entries(self) -> Iterator[tuple[str, Sequence[Entry]]]:
         """The name of each split that has images, as other tools call it, and they."""
         for split, name in SPLIT_NAMES.items():
             if entries := self.snapshot.of_split(split):

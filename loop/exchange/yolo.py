@@ -244,7 +244,7 @@ def _write(folder: Path, given: Exported, rows: Mapping[str, str]) -> None:
             (folder / kind / name).mkdir(parents=True)
     described = {**{name: f"images/{name}" for name in splits}, "names": dict(enumerate(snapshot.labels))}
     text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
-    (folder / "data.yaml").write_text(f"# Askance snapshot {snapshot.digest}\n{text}", encoding="utf-8")
+    (folder / "data.yaml").write_text(f"# Askance snapshot {given.digest}\n{text}", encoding="utf-8")
     for entry in snapshot.entries:
         place = folder / "labels" / SPLIT_NAMES[entry.split] / f"{entry.digest}.txt"
         place.write_text(rows[entry.digest], encoding="utf-8")

@@ -42,6 +42,10 @@ class _Folder(Protocol):
     def read(self, name: str) -> bytes: ...
     def open(self, name: str) -> BinaryIO: ...
     def remove(self, name: str) -> None: ...
+    def path(self, name: str) -> Path | None:
+        """Of its file, where it is one of this machine's."""
+        ...
+
     def draft(self, content: bytes) -> _Draft: ...
     def settle(self, name: str) -> None:
         """Make a name durable that another process may have given a moment ago."""
@@ -111,6 +115,23 @@ class FsspecBlobs:
             raise _absent(key) from error
         except OSError as error:
             raise _unavailable("read", error) from error
+
+    def place(self, key: str, path: Path, *, link: bool) -> None:
+        """See `loop.domain.ports.Blobs`."""
+        source = self._folder.path(_name(key)) if link and self.has(key) else None
+        if source is not None:
+            for _ in self.pieces(key):
+                pass  # all of it is right when this ends
+            with suppress(OSError):  # another disk, or one without hard links
+                path.hardlink_to(source)
+                return
+        pieces = self.pieces(key)
+        try:
+            with path.open("xb") as file:
+                file.writelines(pieces)
+        except Unavailable:
+            path.unlink()
+            raise
 
     def remove(self, key: str) -> None:
         """See `loop.domain.ports.Blobs`."""
@@ -258,6 +279,9 @@ class _LocalFolder:
     def remove(self, name: str) -> None:
         (self._root / name).unlink()
 
+    def path(self, name: str) -> Path:
+        return self._root / name
+
     def draft(self, content: bytes) -> "_File":
         """A file of its own, whose bytes are durable."""
         path = self._root / _STAGED / secrets.token_hex(16)
@@ -367,6 +391,9 @@ class _RemoteFolder:
 
     def remove(self, name: str) -> None:
         self._call("rm_file", name)
+
+    def path(self, name: str) -> None:
+        return None
 
     def draft(self, content: bytes) -> "_Upload":
         return _Upload(self, content)

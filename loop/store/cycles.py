@@ -50,6 +50,14 @@ class SqlCycles:
         rows = newest_first(self._connection, cycles, key=cycles.c.id, project_id=project_id, after=after, limit=limit)
         return [Cycle(**row._mapping) for row in rows]
 
+    def froze(self, project_id: str, snapshot_digest: str) -> list[Cycle]:
+        rows = self._connection.execute(
+            select(cycles)
+            .where(cycles.c.project_id == project_id, cycles.c.snapshot_digest == snapshot_digest)
+            .order_by(cycles.c.created_at.desc(), cycles.c.id.desc())
+        )
+        return [Cycle(**row._mapping) for row in rows]
+
     def count_judged(self, project_id: str, evaluation_set: str) -> int:
         of_project = select(cycles.c.evaluation, cycles.c.decision).where(cycles.c.project_id == project_id)
         rows = self._connection.execute(of_project)

@@ -117,6 +117,10 @@ class SqlItems:
         self._connection.execute(ignoring_conflicts(self._connection, dropped_images).values(**row))
         return True
 
+    def dropped(self, project_id: str) -> frozenset[str]:
+        of_project = select(dropped_images.c.item_digest).where(dropped_images.c.project_id == project_id)
+        return frozenset(self._connection.scalars(of_project))
+
     def left(self, limit: int) -> dict[str, bool]:
         rows = self._connection.execute(
             select(dropped_images.c.item_digest).where(LEFT_IMAGE).distinct().limit(limit)

@@ -38,6 +38,7 @@ from serving.api import (
     recipes,
     reviews,
     selections,
+    snapshots,
     tasks,
     triggers,
     webhooks,
@@ -89,8 +90,8 @@ def create_app(services: Services) -> FastAPI:
     for module in (
         # work before items: /items/ambiguous is no digest.
         predictions, reviews, tasks, work, item_data, items, objects, duplicates, label_errors, projects, recipes,
-        models, triggers, annotations, selections, drift, guarantee, production, outcomes, maps, people, golden,
-        groups, lots, comments, webhooks, functions, exchange, health,
+        models, triggers, snapshots, annotations, selections, drift, guarantee, production, outcomes, maps, people,
+        golden, groups, lots, comments, webhooks, functions, exchange, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

@@ -13,6 +13,7 @@ from serving.api.schemas.models import (
     RolloutOut,
     RolloutsOut,
 )
+from serving.api.schemas.snapshots import DiffOut, SnapshotOut, SnapshotPage
 from serving.api.schemas.triggers import TriggersOut
 from serving.client.calls import Call, Steps, Stream, get, method, path, post, stream
 from serving.client.waiting import followed, polled
@@ -94,6 +95,19 @@ class ModelCalls:
     @method
     def cycle(self, project: str, cycle_id: str) -> Call[CycleOut]:
         return _cycle(project, cycle_id)
+
+    @method
+    def snapshots(self, project: str) -> Call[SnapshotPage]:
+        return get(SnapshotPage, path("projects", project, "snapshots"))
+
+    @method
+    def snapshot(self, project: str, digest: str) -> Call[SnapshotOut]:
+        return get(SnapshotOut, path("projects", project, "snapshots", digest))
+
+    @method
+    def snapshot_diff(self, project: str, before: str, after: str, *, limit: int = 100) -> Call[DiffOut]:
+        """limit: the most items of each list; they are counted in any case."""
+        return get(DiffOut, path("projects", project, "snapshots", before, "diff", after), limit=limit)
 
     @stream
     def follow_cycle(self, project: str, cycle_id: str, *, every_s: float = 0.5) -> Stream[CycleOut]:

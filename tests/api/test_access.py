@@ -46,7 +46,7 @@ def filled(path: str, project: str = "shapes") -> str:
         names
         | {"endpoint_id": "x", "message_id": "x"}
         | {"annotation_id": "x", "selection_id": "x", "cycle_id": "x", "token_id": "x", "rollout_id": "x", "number": 0}
-        | {"version": 1, "name": "x", "call_id": "x", "comment_id": "x", "group_id": "x", "lot_id": "x"}
+        | {"version": 1, "name": "x", "call_id": "x", "comment_id": "x", "group_id": "x", "lot_id": "x", "other": "x"}
         | {"format": "coco"}
     )
 

@@ -1,10 +1,15 @@
 """Items as data over HTTP: lists by a query, tags, saved views, history, and who may ask for what."""
 
+from dataclasses import replace
+
 import pytest
 
 from loop.domain.queries import FIELDS, Permission
+from loop.domain.truth import GroundTruth
 from tests.api.conftest import picture
 from tests.api.test_access import problem
+from tests.contract.records import a_cycle
+from training.snapshot import freeze
 
 ITEMS = "/v1/projects/shapes/items"
 VIEWS = "/v1/projects/shapes/views"
@@ -160,23 +165,26 @@ def test_an_items_history_says_what_happened(service, digests):
 
 
 def test_a_history_names_the_snapshots_that_hold_the_item(service, digests):
-    """By the manifests of the cycles that there were; one whose manifest is gone is left out."""
-    from tests.contract.records import a_cycle
-
+    """Of the cycles that there were; one that is gone is left out."""
     store, blobs = service.services.store, service.services.blobs
-    manifest = f'{{"entries":[{{"digest":"{digests[0]}","height":1}}]}}'.encode()
     now = service.services.clock()
+    with store.read() as tx:
+        item = tx.items.get("shapes", digests[0])
+    truth = GroundTruth(
+        project_id="shapes", item_digest=item.digest, version=1, shapes=(), submission_ids=(), origin="import",
+        created_at=now,
+    )  # fmt: skip
+    kept = freeze([(item, truth)], labels=("circle",), val_share=0.0).keep(blobs.put)
     with store.begin() as tx:
         cycle = a_cycle(project_id="shapes", at=now)
         tx.cycles.add(cycle)
-        object.__setattr__(cycle, "snapshot_digest", blobs.put(manifest))
-        tx.cycles.save(cycle)
+        tx.cycles.save(replace(cycle, snapshot_digest=kept))
     held = [
         [entry["id"] for entry in service.call("GET", f"{ITEMS}/{one}/history").json()["entries"]
          if entry["kind"] == "snapshot"]
         for one in digests[:2]
     ]  # fmt: skip
-    assert held == [[cycle.snapshot_digest], []]
-    blobs.remove(cycle.snapshot_digest)
+    assert held == [[kept], []]
+    blobs.remove(kept)
     kinds = [entry["kind"] for entry in service.call("GET", f"{ITEMS}/{digests[0]}/history").json()["entries"]]
     assert "snapshot" not in kinds

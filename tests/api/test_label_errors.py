@@ -61,7 +61,7 @@ class World:
             rows = [pair for pair in tx.truths.all_current("shapes") if pair[0].digest in digests]
             champion = tx.models.get("shapes", self.model)
         snapshot = freeze(rows, labels=("circle", "square", "bar"), val_share=0.0)
-        key = self.service.services.blobs.put(snapshot.manifest())
+        key = snapshot.keep(self.service.services.blobs.put)
         model = ModelVersion(
             id="model_trained", project_id="shapes", digest=digest_of(b"trained"), head=champion.head, origin="cycle",
             cycle_id=None, reference_key=None, created_at=self.service.services.clock(), notes={"snapshot": key},

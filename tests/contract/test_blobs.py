@@ -174,6 +174,38 @@ def test_bytes_are_synced_before_the_name_and_the_name_before_the_answer(
     assert calls == [folder]
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_a_blob_as_a_file(blobs: FsspecBlobs, tmp_path: Path, link: bool) -> None:
+    """With its bytes, wherever they lie; what is not there, or damaged, gives none."""
+    key = blobs.put(CONTENT)
+    blobs.place(key, tmp_path / "copy", link=link)
+    assert (tmp_path / "copy").read_bytes() == CONTENT
+    with pytest.raises(NotFound):
+        blobs.place("f" * 64, tmp_path / "absent", link=link)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_damaged_blob_is_no_file(root: Path, tmp_path: Path, link: bool) -> None:
+    blobs = FsspecBlobs.open(str(root))
+    key = blobs.put(CONTENT)
+    (root / key[:2] / key).write_bytes(b"other")
+    with pytest.raises(Unavailable, match="damaged"):
+        blobs.place(key, tmp_path / "copy", link=link)
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_linked_blob_takes_no_space(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the same file; on another disk it is copied."""
+    blobs = FsspecBlobs.open(str(root))
+    key = blobs.put(CONTENT)
+    blobs.place(key, tmp_path / "link", link=True)
+    assert (tmp_path / "link").samefile(root / key[:2] / key)
+    monkeypatch.setattr(Path, "hardlink_to", raising(OSError(errno.EXDEV, "Invalid cross-device link")))
+    blobs.place(key, tmp_path / "far", link=True)
+    assert (tmp_path / "far").read_bytes() == CONTENT
+    assert not (tmp_path / "far").samefile(root / key[:2] / key)
+
+
 def test_what_is_staged_has_no_key_before_it_is_kept(blobs: FsspecBlobs) -> None:
     """Then it is like any other; to keep it again changes nothing, and to drop it then neither."""
     staged = blobs.stage(CONTENT)

@@ -230,6 +230,8 @@ def test_a_dropped_image_has_no_truth_any_more(filled: Store) -> None:
         assert [item.digest for item, _ in tx.truths.all_current(PROJECT)] == [digest(1)]
         assert sum(tx.truths.label_counts(PROJECT).values()) == len(a_truth(item=1).shapes)
         assert tx.truths.current(PROJECT, digest(0)) == a_truth(item=0)
+        assert tx.items.dropped(PROJECT) == {digest(0)}
+        assert tx.items.dropped("other") == frozenset()
 
 
 def test_an_image_that_somebody_is_to_work_on_is_not_dropped(filled: Store) -> None:

@@ -255,6 +255,8 @@ def test_a_cycle_comes_back(furnished: SqlStore) -> None:
         tx.cycles.save(ended)
     with furnished.read() as tx:
         assert tx.cycles.get(PROJECT, ended.id) == ended
+        assert tx.cycles.froze(PROJECT, digest(5)) == [ended]
+        assert tx.cycles.froze(PROJECT, digest(6)) == tx.cycles.froze("other", digest(5)) == []
         assert tx.cycles.unfinished() == []
 
 
