@@ -47,6 +47,14 @@ class Succession:
         waiting: list[Promotion | Rollout] = [*promotions, *rollouts]
         return [asked for asked in waiting if asked.id not in under_way]
 
+    def mirror_champions(self) -> None:
+        """Tell the registry who serves: a process that was killed just after a flip has not."""
+        with self.store.read() as tx:
+            serving = [(project.id, project.champion_id) for project in tx.projects.all() if project.champion_id]
+            models = [tx.models.get(project_id, model_id) for project_id, model_id in serving]
+        for model in models:
+            self.registry.alias(model, "champion")
+
     def settle(
         self,
         promotion: Promotion,
@@ -163,8 +171,7 @@ class Succession:
                 tx.promotions.save(done)
         except Overtaken as error:
             return self._settled(replace(promotion, state=PromotionState.FAILED, error=str(error)))
-        if model.mlflow_version is not None:
-            self.registry.alias(model, "champion")
+        self.registry.alias(model, "champion")
         return done
 
     def _settled(self, promotion: Promotion) -> Promotion:
