@@ -202,7 +202,6 @@ class Controller:
             if known is None:
                 tx.models.add(model)
             tx.cycles.save(cycle)
-        self.registry.alias(model, "candidate")
         return cycle
 
     def _version_of(self, cycle: Cycle, trained: TrainedWeights, digest: str) -> ModelVersion:
@@ -230,6 +229,7 @@ class Controller:
         entries, labels = snapshot.evaluation_entries, snapshot.labels
         report = self._reporter(cycle)
         candidate = self._required(cycle, cycle.candidate_id)
+        self.registry.alias(candidate, "candidate")  # in a step that is done again where a kill comes before it
         self.references.embed(candidate, lambda share, _: report(share / 3, {}), snapshot)
         inferences = self._inferred(candidate, entries, lambda share, _: report((1 + share) / 3, {}))
         self._keep_drift_reference(candidate, entries, inferences)

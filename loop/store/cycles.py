@@ -47,8 +47,8 @@ class SqlCycles:
         return [Cycle(**row._mapping) for row in rows]
 
     def ended(self, cycle_ids: Collection[str]) -> list[Cycle]:
-        rows = self._connection.execute(select(cycles).where(cycles.c.id.in_(cycle_ids), ~UNFINISHED_CYCLE))
-        return [Cycle(**row._mapping) for row in rows]
+        rows = self._connection.execute(select(cycles).where(cycles.c.id.in_(cycle_ids)))
+        return [cycle for row in rows if (cycle := Cycle(**row._mapping)).state.finished]
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Cycle]:
         """Newest first; `after` is a cycle id."""
