@@ -24,9 +24,11 @@ from loop.controller import Controller, CycleSettings
 from loop.cycle_work import Progress, TrainedWeights, TrainingJob
 from loop.domain import ports
 from loop.domain.cycle import Cycle
+from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion, Promotion
 from loop.domain.prediction import Inference
 from loop.domain.routing import Policy
+from loop.domain.truth import GroundTruth, Shape
 from loop.projects import Administration
 from loop.references import References
 from loop.store.blobs import FsspecBlobs, StagedBlob
@@ -40,6 +42,7 @@ PROJECT = "shapes"
 POLICY = Policy(version=1, threshold=0.5, audit_rate=0.1, score_threshold=0.25, failure_iou=0.5, lease_seconds=60)
 BOX = (1.0, 1.0, 9.0, 9.0)
 EPOCHS, EPOCH_SECONDS = 5, 0.02
+GOLDEN, TRAIN = 24, 8
 BLIND, SEEING = 0, 1
 
 
@@ -298,6 +301,34 @@ def open_site(site: Site) -> Service:
     )  # fmt: skip
     succession = Succession(store, blobs, administration, references, registry, _now)
     return Service(site, store, blobs, administration, controller, succession)
+
+
+def furnished(url: str, folder: Path, weights: bytes) -> Service:
+    """A project with a champion that finds nothing, and images with ground truth. weights: of LABELS."""
+    site = Site(url, folder)
+    site.weights.write_bytes(weights)
+    made = open_site(site)
+    made.administration.create_project(PROJECT, LABELS)
+    for number in range(GOLDEN + TRAIN):
+        add_image(made, number, Split.GOLDEN if number < GOLDEN else Split.TRAIN)
+    made.administration.register_model(PROJECT, salted(weights, BLIND), "ada")
+    while made.step():
+        pass
+    return made
+
+
+def add_image(service: Service, number: int, split: Split, shapes: tuple[Shape, ...] = (Shape("circle", BOX),)) -> None:
+    digest = service.blobs.put(f"image {number}".encode())
+    item = Item(
+        project_id=PROJECT, digest=digest, media_type="image/png", width=64, height=64, created_at=_now(), split=split
+    )
+    truth = GroundTruth(
+        project_id=PROJECT, item_digest=digest, version=1, shapes=shapes, submission_ids=(), origin="import",
+        created_at=_now(),
+    )  # fmt: skip
+    with service.store.begin() as tx:
+        tx.items.add(item)
+        tx.truths.add(truth)
 
 
 def _now() -> datetime:

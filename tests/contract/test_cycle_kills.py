@@ -9,23 +9,19 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.identity import digest_of
-from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion, Promotion, PromotionState
-from loop.domain.truth import GroundTruth, Shape
-from tests.cycle_worker import BLIND, BOX, LABELS, PROJECT, Service, Site, open_site, salted, work
+from tests.cycle_worker import LABELS, PROJECT, Service, Site, furnished, work
 from tests.killable import Killable
 from tests.tiny_models import tiny_weights
 from training.snapshot import Snapshot
 
 KILLS = int(os.environ.get("CYCLE_KILLS", "30"))
-GOLDEN, TRAIN = 24, 8
 CYCLE_SECONDS = 60  # within which what was started again must have ended
 OUTCOMES = {"seeing": CycleState.PROMOTED, "blind": CycleState.REFUSED}
 
@@ -33,33 +29,9 @@ OUTCOMES = {"seeing": CycleState.PROMOTED, "blind": CycleState.REFUSED}
 @pytest.fixture
 def service(url: str, tmp_path: Path) -> Iterator[Service]:
     """A project whose champion finds nothing, seen from outside of the process that is killed."""
-    site = Site(url, tmp_path)
-    site.weights.write_bytes(tiny_weights(LABELS))
-    made = open_site(site)
-    made.administration.create_project(PROJECT, LABELS)
-    for number in range(GOLDEN + TRAIN):
-        _known(made, number, Split.GOLDEN if number < GOLDEN else Split.TRAIN)
-    made.administration.register_model(PROJECT, salted(tiny_weights(LABELS), BLIND), "ada")
-    while made.step():
-        pass
+    made = furnished(url, tmp_path, tiny_weights(LABELS))
     yield made
     made.store.close()
-
-
-def _known(service: Service, number: int, split: Split) -> None:
-    """An image with an object."""
-    digest = service.blobs.put(f"image {number}".encode())
-    now = datetime.now(UTC)
-    item = Item(
-        project_id=PROJECT, digest=digest, media_type="image/png", width=64, height=64, created_at=now, split=split
-    )
-    truth = GroundTruth(
-        project_id=PROJECT, item_digest=digest, version=1, shapes=(Shape("circle", BOX),), submission_ids=(),
-        origin="import", created_at=now,
-    )  # fmt: skip
-    with service.store.begin() as tx:
-        tx.items.add(item)
-        tx.truths.add(truth)
 
 
 def _asked(service: Service, kind: str) -> Cycle:
