@@ -367,7 +367,7 @@ class Controller:
         cycle = self._stored(cycle)
         if cycle.state.finished:
             return self._put_away(cycle)
-        if cycle.error != why:
+        if not cycle.error:
             log.warning("%s waits in step %s: %s", cycle.id, cycle.step, why)
         return self._save(replace(cycle, error=why))
 

@@ -50,10 +50,21 @@ class Succession:
     def mirror_champions(self) -> None:
         """Tell the registry who serves: a process that was killed just after a flip has not."""
         with self.store.read() as tx:
-            serving = [(project.id, project.champion_id) for project in tx.projects.all() if project.champion_id]
-            models = [tx.models.get(project_id, model_id) for project_id, model_id in serving]
-        for model in models:
-            self.registry.alias(model, "champion")
+            projects = tx.projects.all()
+        for project in projects:
+            self._mirror_champion(project.id)
+
+    def _mirror_champion(self, project_id: str) -> None:
+        """Until it has not changed meanwhile: several threads may tell of what they flipped."""
+        told = None
+        while (champion := self._champion(project_id)) is not None and champion.id != told:
+            self.registry.alias(champion, "champion")
+            told = champion.id
+
+    def _champion(self, project_id: str) -> ModelVersion | None:
+        with self.store.read() as tx:
+            champion_id = tx.projects.get(project_id).champion_id
+            return None if champion_id is None else tx.models.get(project_id, champion_id)
 
     def settle(
         self,
@@ -171,7 +182,7 @@ class Succession:
                 tx.promotions.save(done)
         except Overtaken as error:
             return self._settled(replace(promotion, state=PromotionState.FAILED, error=str(error)))
-        self.registry.alias(model, "champion")
+        self._mirror_champion(promotion.project_id)
         return done
 
     def _settled(self, promotion: Promotion) -> Promotion:

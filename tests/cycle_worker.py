@@ -61,7 +61,7 @@ def salt_of(weights: bytes) -> int:
 
 @dataclass(frozen=True)
 class Points:
-    """What the process passes on its way, a line each. stop_at: at the line of this number it kills itself; 0: never."""
+    """What the process passes on its way, a line each. stop_at: number of the line where it kills itself; 0: none."""
 
     file: Path
     stop_at: int = 0

@@ -23,7 +23,9 @@ class Killable:
 
     def start(self) -> None:
         """Returns at once."""
-        self._process = _CONTEXT.Process(target=_logged, args=(str(self._log), self._program, *self._given), daemon=True)
+        self._process = _CONTEXT.Process(
+            target=_logged, args=(str(self._log), self._program, *self._given), daemon=True
+        )
         self._process.start()
 
     @property

@@ -14,9 +14,8 @@ from loop.domain.errors import BadDataset, BadWeights, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion, PromotionState
 from loop.search import ReferenceSpaces
-from loop.store.blobs import FsspecBlobs
 from loop.workshop import infer_blobs
-from tests.cycle_worker import LABELS, PROJECT, SEEING, Service, furnished, salted
+from tests.cycle_worker import LABELS, PROJECT, Service, furnished
 from tests.tiny_models import tiny_weights
 from training.head import read_head
 from training.snapshot import Snapshot

@@ -1,6 +1,6 @@
 """SIGKILL at any point of a retrain cycle: a restart goes on, and one champion serves.
 
-A usual run kills some thirty times on each database; `make chaos` more often. Training, deployment and MLflow are files
+A usual run kills 20 to 40 times on each database; `make chaos` more often. Training, deployment and MLflow are files
 here (tests/cycle_worker.py); what decides and keeps is real.
 """
 
@@ -21,7 +21,7 @@ from tests.killable import Killable
 from tests.tiny_models import tiny_weights
 from training.snapshot import Snapshot
 
-KILLS = int(os.environ.get("CYCLE_KILLS", "30"))
+KILLS = int(os.environ.get("CYCLE_KILLS", "40"))
 CYCLE_SECONDS = 60  # within which what was started again must have ended
 OUTCOMES = {"seeing": CycleState.PROMOTED, "blind": CycleState.REFUSED}
 
@@ -100,12 +100,12 @@ def test_a_killed_cycle_goes_on_and_one_champion_serves(service: Service) -> Non
         cycle = _asked(service, kind)
         killed.append(_killed_at(service, point))
         steps.add(_step_of(service, cycle))
-        killed.append(_killed_about(service, rng.uniform(0, 0.4)))
+        killed.append(_killed_about(service, rng.uniform(0, 0.25)))
         _ended(service)
         _check(service, kind)
     dead = Counter(point for point in killed if point)
     print(f"{dead.total()} kills, the last point before them: {dict(dead)}")
-    assert dead.total() >= KILLS * 2 // 3
+    assert dead.total() >= KILLS // 2
     assert len(steps) >= 4, steps
 
 
