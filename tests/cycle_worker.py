@@ -41,7 +41,7 @@ LABELS = ("circle", "square", "bar")
 PROJECT = "shapes"
 POLICY = Policy(version=1, threshold=0.5, audit_rate=0.1, score_threshold=0.25, failure_iou=0.5, lease_seconds=60)
 BOX = (1.0, 1.0, 9.0, 9.0)
-EPOCHS, EPOCH_SECONDS = 5, 0.02
+EPOCHS, EPOCH_SECONDS = 3, 0.03
 GOLDEN, TRAIN = 24, 8
 BLIND, SEEING = 0, 1
 
