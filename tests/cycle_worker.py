@@ -47,16 +47,16 @@ BLIND, SEEING = 0, 1
 
 
 def salted(weights: bytes, salt: int) -> bytes:
-    """The same model in another file: spaces after the header, which safetensors ignores."""
+    """The same model in another file, for each salt below 2**64: blanks after the header, which safetensors ignores."""
     size = int.from_bytes(weights[:8], "little")
-    header = weights[8 : 8 + size].rstrip(b" ")
-    padding = -len(header) % 8 + 8 * salt
-    return (len(header) + padding).to_bytes(8, "little") + header + b" " * padding + weights[8 + size :]
+    header = weights[8 : 8 + size].rstrip()
+    padded = header + b" " * (-len(header) % 8) + f"{salt:064b}".translate({48: " ", 49: "\n"}).encode()
+    return len(padded).to_bytes(8, "little") + padded + weights[8 + size :]
 
 
 def salt_of(weights: bytes) -> int:
-    header = weights[8 : 8 + int.from_bytes(weights[:8], "little")]
-    return (len(header) - len(header.rstrip(b" "))) // 8
+    size = int.from_bytes(weights[:8], "little")
+    return int(weights[8 + size - 64 : 8 + size].decode().translate({32: "0", 10: "1"}), 2)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Bench:
         return TrainedWeights(content, read_head(content), {})
 
     def _drawn(self) -> int:
-        return 2 * random.SystemRandom().randrange(1, 5000) + (BLIND if self.site.blind.exists() else SEEING)
+        return 2 * random.SystemRandom().randrange(1, 2**60) + (BLIND if self.site.blind.exists() else SEEING)
 
     def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
         sees = salt_of(self.blobs.get(weights_key)) % 2 == SEEING
