@@ -47,8 +47,9 @@ bench-%: setup ## run a benchmark, e.g. bench-gate (QUICK=1: short)
 nightly-queue: setup ## the queue's state machine for a night: 10,000 runs on each database (RUNS=)
 	QUEUE_RUNS=$(or $(RUNS),10000) $(BIN)/python -m pytest tests/contract/test_queue_machine.py $(ARGS)
 
-chaos: setup ## kill the API under eight reviewers 500 times on each database, nothing may be lost (KILLS=)
-	CHAOS_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/contract/test_kills.py -s $(ARGS)
+chaos: setup ## kill the API and retrain cycles 500 times on each database, nothing may be lost (KILLS=)
+	CHAOS_KILLS=$(or $(KILLS),500) CYCLE_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest \
+		tests/contract/test_kills.py tests/contract/test_cycle_kills.py -s $(ARGS)
 
 clean: ## remove what was built and cached; keeps .venv and your data
 	rm -rf build dist serving/web/dist serving/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -9,11 +9,11 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
-from loop.cycle_work import EVALUATION_FLOOR, Progress, RunRegistry, TrainedWeights, TrainingJob, Workshop
+from loop.cycle_work import EVALUATION_FLOOR, Progress, RegistryAway, RunRegistry, TrainedWeights, TrainingJob, Workshop
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed, Overloaded
 from loop.domain.identity import digest_of, new_id
@@ -36,6 +36,7 @@ from training.snapshot_leaks import without_leaks
 log = logging.getLogger("askance.cycle")
 
 _LOOK_SECONDS = 3.0  # from one look whether a cycle was cancelled to the next
+_WAIT = timedelta(seconds=30)  # from one try of a cycle that waits to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,14 @@ class Controller:
             Step.GATE: self._gate,
             Step.PROMOTE: self._promote,
         }
+        if cycle.error and self.clock() - cycle.updated_at < _WAIT:
+            return cycle
         try:
             return steps[cycle.step](cycle)
         except Cancelled:
             return self._put_away(cycle)
+        except RegistryAway as error:
+            return self._waiting(cycle, str(error))
         except Exception as error:
             if stopping():
                 return cycle
@@ -130,6 +135,15 @@ class Controller:
                 return self._failed(cycle, str(error))
             log.exception("cycle %s failed in step %s", cycle.id, cycle.step)
             return self._failed(cycle, f"{type(error).__name__}: {error}")
+
+    def tidy(self) -> None:
+        """Put away cycles that have ended while nobody worked on them: the process was killed just then, or somebody
+        cancelled one between two steps. What works on cycles calls this between them."""
+        if left := self.workshop.left():
+            with self.store.read() as tx:
+                ended = tx.cycles.ended(left)
+            for cycle in ended:
+                self._put_away(cycle)
 
     def _snapshot(self, cycle: Cycle) -> Cycle:
         try:
@@ -174,8 +188,8 @@ class Controller:
                 "snapshot": cycle.snapshot_digest,
                 "champion": champion.digest if champion else "",
             }
-            cycle = self._save(replace(cycle, mlflow_run_id=self.registry.start(cycle, params)))
-            self.registry.artifact(str(cycle.mlflow_run_id), "snapshot.json", self.blobs.get(snapshot.kept_as))
+            cycle = self._save(replace(cycle, mlflow_run_id=self.registry.start(cycle, params), error=""))
+            self.registry.artifact(cycle.mlflow_run_id, "snapshot.json", self.blobs.get(snapshot.kept_as))
         job = TrainingJob(
             cycle_id=cycle.id,
             start_key=champion.digest if champion else None,
@@ -185,8 +199,7 @@ class Controller:
             renamed=_renamed(champion, snapshot.labels, project.recipe) if champion else {},
         )
         trained = self.workshop.train(job, self._reporter(cycle))
-        model = self._register(cycle, trained)
-        return self._save(replace(cycle, step=Step.EVALUATE, candidate_id=model.id, progress=0.0))
+        return self._register(cycle, trained)
 
     def _training_entries(self, cycle: Cycle, snapshot: Snapshot) -> tuple[Entry, ...]:
         """All that people corrected, and as much replay of imported truth as the limit leaves room for; none whose
@@ -200,12 +213,22 @@ class Controller:
         with self.store.read() as tx:
             return tx.items.dropped(cycle.project_id)
 
-    def _register(self, cycle: Cycle, trained: TrainedWeights) -> ModelVersion:
+    def _register(self, cycle: Cycle, trained: TrainedWeights) -> Cycle:
+        """The candidate, and that it is the cycle's, in one commit: a training that is done again may end in other
+        weights, and those of a cycle are one version."""
         digest = self.blobs.put(trained.content)
         with self.store.read() as tx:
             known = tx.models.by_digest(cycle.project_id, digest)
-        if known is not None:
-            return known
+        model = known or self._version_of(cycle, trained, digest)
+        now = self.clock()
+        cycle = replace(cycle, step=Step.EVALUATE, candidate_id=model.id, progress=0.0, error="", updated_at=now)
+        with self.store.begin() as tx:
+            if known is None:
+                tx.models.add(model)
+            tx.cycles.save(cycle)
+        return cycle
+
+    def _version_of(self, cycle: Cycle, trained: TrainedWeights, digest: str) -> ModelVersion:
         model = ModelVersion(
             id=new_id("model", self.clock(), self.entropy(10)),
             project_id=cycle.project_id,
@@ -222,12 +245,7 @@ class Controller:
                 "batch": trained.batch or cycle.recipe.get("batch"),
             },
         )
-        version = self.registry.register(str(cycle.mlflow_run_id), model, trained.content)
-        model = replace(model, mlflow_version=version)
-        with self.store.begin() as tx:
-            tx.models.add(model)
-        self.registry.alias(model, "candidate")
-        return model
+        return replace(model, mlflow_version=self.registry.register(cycle.mlflow_run_id, model, trained.content))
 
     def _evaluate(self, cycle: Cycle) -> Cycle:
         """Both models on the same images, and the references of the candidate's anomaly test."""
@@ -236,6 +254,7 @@ class Controller:
         entries, labels = judged_by(snapshot, without), snapshot.labels
         report = self._reporter(cycle)
         candidate = self._required(cycle, cycle.candidate_id)
+        self.registry.alias(candidate, "candidate")  # in a step that is done again where a kill comes before it
         self.references.embed(candidate, lambda share, _: report(share / 3, {}), snapshot)
         inferences = self._inferred(candidate, entries, lambda share, _: report((1 + share) / 3, {}))
         self._keep_drift_reference(candidate, entries, inferences)
@@ -322,7 +341,7 @@ class Controller:
         return cycle
 
     def _log_decision(self, cycle: Cycle, figures: Mapping[str, float], decision: Mapping[str, object]) -> None:
-        run_id = str(cycle.mlflow_run_id)
+        run_id = cycle.mlflow_run_id
         self.registry.metrics(run_id, {f"golden/{name}": value for name, value in figures.items()}, step=0)
         self.registry.artifact(run_id, "decision.json", json.dumps(decision, indent=1).encode())
 
@@ -335,7 +354,7 @@ class Controller:
                 looked_at = time.monotonic()
                 if self._stored(cycle).state.finished:
                     raise Cancelled("the cycle was cancelled.")
-            if figures and cycle.mlflow_run_id is not None:
+            if figures:
                 self.registry.metrics(cycle.mlflow_run_id, figures, step=round(share * 1000))
             if share - shown >= 0.02 or share >= 1.0:
                 shown = share
@@ -362,10 +381,18 @@ class Controller:
     def _put_away(self, cycle: Cycle) -> Cycle:
         """What a cycle leaves outside the database, when it has ended."""
         cycle = self._stored(cycle)
-        if cycle.mlflow_run_id is not None:
-            self.registry.finish(cycle.mlflow_run_id, cycle.state is not CycleState.FAILED)
+        self.registry.finish(cycle.mlflow_run_id, cycle.state is not CycleState.FAILED)
         self.workshop.clean(cycle.id)
         return cycle
+
+    def _waiting(self, cycle: Cycle, why: str) -> Cycle:
+        """It stays at its step, which says why it does not go on; said once."""
+        cycle = self._stored(cycle)
+        if cycle.state.finished:
+            return self._put_away(cycle)
+        if not cycle.error:
+            log.warning("%s waits in step %s: %s", cycle.id, cycle.step, why)
+        return self._save(replace(cycle, error=why))
 
     def _stored(self, cycle: Cycle) -> Cycle:
         with self.store.read() as tx:

@@ -1,10 +1,11 @@
 """What a cycle asks for outside the database: where the heavy work runs, and where its runs are recorded."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from loop.domain.cycle import Cycle
+from loop.domain.errors import Unavailable
 from loop.domain.model import ModelHead, ModelVersion
 from loop.domain.prediction import Inference
 from training.snapshot import Entry
@@ -53,17 +54,29 @@ class Workshop(Protocol):
         """The cycle is over: its scratch files may go."""
         ...
 
+    def left(self) -> Collection[str]:
+        """The ids of cycles that have scratch files here."""
+        ...
+
+
+class RegistryAway(Unavailable):
+    """What the registry must keep cannot be kept now; the cycle waits for it."""
+
 
 class RunRegistry(Protocol):
-    """Runs and model versions as MLflow keeps them; the database decides, this mirrors."""
+    """Runs and model versions as MLflow keeps them; the database decides, this mirrors.
+
+    `start` and `register` give None where the registry is away and may be missed, and raise RegistryAway where it may
+    not. For a run that is None nothing is kept.
+    """
 
     def open(self) -> None:
         """May be called ahead of the first use, which is slow."""
         ...
 
-    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str: ...
-    def metrics(self, run_id: str, figures: Mapping[str, float], step: int) -> None: ...
-    def artifact(self, run_id: str, name: str, content: bytes) -> None: ...
-    def register(self, run_id: str, model: ModelVersion, content: bytes) -> str: ...
+    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str | None: ...
+    def metrics(self, run_id: str | None, figures: Mapping[str, float], step: int) -> None: ...
+    def artifact(self, run_id: str | None, name: str, content: bytes) -> None: ...
+    def register(self, run_id: str | None, model: ModelVersion, content: bytes) -> str | None: ...
     def alias(self, model: ModelVersion, name: Literal["champion", "candidate"]) -> None: ...
-    def finish(self, run_id: str, succeeded: bool) -> None: ...
+    def finish(self, run_id: str | None, succeeded: bool) -> None: ...

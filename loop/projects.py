@@ -292,13 +292,14 @@ class Administration:
         return self._enqueue(tx, self._promotion(project, model, kind, actor, reason))
 
     def _enqueue(self, tx: Transaction, promotion: Promotion) -> Promotion:
-        if waiting := _queued(tx, promotion.project_id):
+        # Added first: from then on nobody else's can be, until this transaction ends.
+        tx.promotions.add(promotion)
+        if waiting := [other for other in _queued(tx, promotion.project_id) if other.id != promotion.id]:
             raise Conflict(
                 f"a promotion of {waiting[0].model_id} is under way.",
                 hint="Wait until it is done, then ask again.",
                 promotion=waiting[0].id,
             )
-        tx.promotions.add(promotion)
         return promotion
 
     def _promotion(

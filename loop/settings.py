@@ -146,6 +146,7 @@ class MlflowSettings(Section):
     tracking_uri: Annotated[str, Field(min_length=1)] | None = Field(repr=False)
     artifact_root: Location | None
     prefix: Word
+    required: bool
 
 
 class LimitSettings(Section):

@@ -47,6 +47,25 @@ class Succession:
         waiting: list[Promotion | Rollout] = [*promotions, *rollouts]
         return [asked for asked in waiting if asked.id not in under_way]
 
+    def mirror_champions(self) -> None:
+        """Tell the registry who serves: a process that was killed just after a flip has not."""
+        with self.store.read() as tx:
+            projects = tx.projects.all()
+        for project in projects:
+            self._mirror_champion(project.id)
+
+    def _mirror_champion(self, project_id: str) -> None:
+        """Until it has not changed meanwhile: several threads may tell of what they flipped."""
+        told = None
+        while (champion := self._champion(project_id)) is not None and champion.id != told:
+            self.registry.alias(champion, "champion")
+            told = champion.id
+
+    def _champion(self, project_id: str) -> ModelVersion | None:
+        with self.store.read() as tx:
+            champion_id = tx.projects.get(project_id).champion_id
+            return None if champion_id is None else tx.models.get(project_id, champion_id)
+
     def settle(
         self,
         promotion: Promotion,
@@ -163,8 +182,7 @@ class Succession:
                 tx.promotions.save(done)
         except Overtaken as error:
             return self._settled(replace(promotion, state=PromotionState.FAILED, error=str(error)))
-        if model.mlflow_version is not None:
-            self.registry.alias(model, "champion")
+        self._mirror_champion(promotion.project_id)
         return done
 
     def _settled(self, promotion: Promotion) -> Promotion:

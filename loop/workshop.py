@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.cycle_work import EVALUATION_FLOOR, Progress, TrainedWeights, TrainingJob
+from loop.cycle_work import EVALUATION_FLOOR, Progress, RegistryAway, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle
 from loop.domain.embedding_map import Drawn
 from loop.domain.errors import CycleFailed, MapFailed, OutOfMemory, Unavailable
@@ -110,8 +110,16 @@ class RayWorkshop:
     def clean(self, cycle_id: str) -> None:
         shutil.rmtree(self._folder(cycle_id), ignore_errors=True)
 
+    def left(self) -> list[str]:
+        cycles = self._folders
+        return [folder.name for folder in cycles.iterdir()] if cycles.is_dir() else []
+
+    @property
+    def _folders(self) -> Path:
+        return self.settings.data_dir / "cycles"
+
     def _folder(self, cycle_id: str) -> Path:
-        return self.settings.data_dir / "cycles" / cycle_id
+        return self._folders / cycle_id
 
     def _materialised(self, folder: Path, digest: str, media_type: str) -> Path:
         path = folder / "images" / f"{digest}{_SUFFIX[media_type]}"
@@ -209,43 +217,65 @@ def draw_map(*, settings: Settings, project_id: str, refit: bool, progress: Prog
 class MlflowRuns:
     """The cycle's runs and model versions in MLflow.
 
-    A cycle needs its run and its version to begin with. Figures, files and aliases mirror what the database and the
-    blob store hold anyway: where MLflow is away they are missed with a warning, and nothing else is.
+    All of it mirrors what the database and the blob store hold anyway: where MLflow is away it is missed with a
+    warning, and nothing else is. With `mlflow.required` a cycle waits for its run and for its version; figures, files
+    and aliases may still be missed.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._registry = Registry(
             settings.mlflow_tracking_uri, settings.mlflow_artifact_root, prefix=settings.mlflow.prefix
         )
+        self._required = settings.mlflow.required
 
     def open(self) -> None:
         """Connect now: the first time takes some seconds, which the first cycle need not wait for."""
         self._registry.open()
 
-    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str:
+    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str | None:
         tags = {"askance.cycle": cycle.id, "askance.project": cycle.project_id, "askance.actor": cycle.actor}
-        return self._registry.start_cycle_run(cycle.project_id, cycle.id, params, tags)
+        with self._awaited(f"all of {cycle.id}"):
+            return self._registry.start_cycle_run(cycle.project_id, cycle.id, params, tags)
+        return None
 
-    def metrics(self, run_id: str, figures: Mapping[str, float], step: int) -> None:
-        with _missed("figures"):
-            self._registry.log_metrics(run_id, figures, step)
+    def metrics(self, run_id: str | None, figures: Mapping[str, float], step: int) -> None:
+        if run_id is not None:
+            with _missed("figures"):
+                self._registry.log_metrics(run_id, figures, step)
 
-    def artifact(self, run_id: str, name: str, content: bytes) -> None:
-        with _missed(name):
-            self._registry.log_artifact_bytes(run_id, name, content)
+    def artifact(self, run_id: str | None, name: str, content: bytes) -> None:
+        if run_id is not None:
+            with _missed(name):
+                self._registry.log_artifact_bytes(run_id, name, content)
 
-    def register(self, run_id: str, model: ModelVersion, content: bytes) -> str:
+    def register(self, run_id: str | None, model: ModelVersion, content: bytes) -> str | None:
+        if run_id is None:
+            return None
         tags = {"askance.model": model.id, "askance.cycle": str(model.cycle_id)}
-        return self._registry.register(model.project_id, run_id, content, model.digest, tags)
+        with self._awaited(model.id):
+            return self._registry.register(model.project_id, run_id, content, model.digest, tags)
+        return None
 
     def alias(self, model: ModelVersion, name: Alias) -> None:
         if model.mlflow_version is not None:
             with _missed(f"the alias {name}"):
                 self._registry.alias(model.project_id, model.mlflow_version, name)
 
-    def finish(self, run_id: str, succeeded: bool) -> None:
-        with _missed("the end of a run"):
-            self._registry.finish(run_id, "FINISHED" if succeeded else "FAILED")
+    def finish(self, run_id: str | None, succeeded: bool) -> None:
+        if run_id is not None:
+            with _missed("the end of a run"):
+                self._registry.finish(run_id, "FINISHED" if succeeded else "FAILED")
+
+    def _awaited(self, what: str) -> AbstractContextManager[None]:
+        return _required() if self._required else _missed(what)
+
+
+@contextmanager
+def _required() -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        raise RegistryAway(error.detail, hint=error.hint) from error
 
 
 @contextmanager

@@ -238,6 +238,7 @@ class Worker:
     def _open_registry(self) -> None:
         try:
             self._services.controller.registry.open()
+            self._services.succession.mirror_champions()
         except AskanceError as error:
             log.warning("%s", error)
 
@@ -351,6 +352,7 @@ class Worker:
             if self._stop.is_set():
                 break
             controller.advance(cycle, self._stop.is_set)
+        controller.tidy()
         return bool(unfinished)
 
     def _annotations(self, _: Controller) -> bool:

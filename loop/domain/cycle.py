@@ -48,5 +48,5 @@ class Cycle:
     evaluation: Mapping[str, object] = field(default_factory=dict)
     decision: Mapping[str, object] = field(default_factory=dict)
     mlflow_run_id: str | None = None
-    error: str = ""
+    error: str = ""  # why it failed; while it is unfinished, what it waits for
     finished_at: datetime | None = None

@@ -1,6 +1,6 @@
 """What the use cases need of the world. Each is implemented once at the edge and named in `loop/wiring.py`."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -1031,6 +1031,10 @@ class Cycles(Protocol):
     def get(self, project_id: str, cycle_id: str) -> Cycle: ...
     def unfinished(self) -> list[Cycle]:
         """Of all projects, oldest first."""
+        ...
+
+    def ended(self, cycle_ids: Collection[str]) -> list[Cycle]:
+        """Those of these that have ended, of all projects."""
         ...
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Cycle]: ...

@@ -1,5 +1,6 @@
 """Cycles and their progress."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 
 from sqlalchemy import Connection, select, update
@@ -44,6 +45,10 @@ class SqlCycles:
             select(cycles).where(UNFINISHED_CYCLE).order_by(cycles.c.created_at, cycles.c.id)
         )
         return [Cycle(**row._mapping) for row in rows]
+
+    def ended(self, cycle_ids: Collection[str]) -> list[Cycle]:
+        rows = self._connection.execute(select(cycles).where(cycles.c.id.in_(cycle_ids)))
+        return [cycle for row in rows if (cycle := Cycle(**row._mapping)).state.finished]
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Cycle]:
         """Newest first; `after` is a cycle id."""

@@ -1,0 +1,194 @@
+"""SIGKILL at any point of a retrain cycle: a restart goes on, and one champion serves.
+
+A usual run kills at some of a cycle's points, on each database; `make chaos` at all of them, again and again. Training,
+deployment and MLflow are files here (tests/cycle_worker.py); what decides and keeps is real.
+"""
+
+import itertools
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from loop.domain.cycle import Cycle, CycleState
+from loop.domain.identity import digest_of
+from loop.domain.model import ModelVersion, Promotion, PromotionState
+from tests.cycle_worker import LABELS, PROJECT, Service, Site, furnished, work
+from tests.killable import Killable
+from tests.tiny_models import tiny_weights
+from training.snapshot import Snapshot
+
+KILLS = int(os.environ.get("CYCLE_KILLS", "45"))
+CRITICAL = {"registry: register", "deployed"}
+CYCLE_SECONDS = 60  # within which what was started again must have ended
+OUTCOMES = {"seeing": CycleState.PROMOTED, "blind": CycleState.REFUSED}
+
+
+@pytest.fixture
+def service(url: str, tmp_path: Path) -> Iterator[Service]:
+    """A project whose champion finds nothing, seen from outside of the process that is killed."""
+    made = furnished(url, tmp_path, tiny_weights(LABELS))
+    yield made
+    made.store.close()
+
+
+def _asked(service: Service, kind: str) -> Cycle:
+    service.site.blind.unlink(missing_ok=True)
+    if kind == "blind":
+        service.site.blind.touch()
+    cycle = service.controller.request(PROJECT, "ada", "kill it", {"mode": "non_inferior"})
+    service.site.points.file.unlink(missing_ok=True)
+    return cycle
+
+
+def _worker(service: Service, stop_at: int = 0) -> Killable:
+    site = service.site
+    return Killable(work, Site(site.url, site.folder, stop_at), log=site.folder / "worker.log")
+
+
+def _ended(service: Service) -> None:
+    """A worker that nobody kills does what is left, and ends."""
+    last = _worker(service)
+    last.start()
+    assert last.wait(CYCLE_SECONDS) == 0, last.told()
+
+
+def _passed(service: Service, kind: str) -> list[str]:
+    """The points of a cycle that nobody kills, in their order."""
+    _asked(service, kind)
+    _ended(service)
+    _check(service, kind)
+    return service.site.points.lines()
+
+
+def _killed_at(service: Service, point: int) -> None:
+    """The worker kills itself at this point."""
+    doomed = _worker(service, point)
+    doomed.start()
+    assert doomed.wait(CYCLE_SECONDS) == -9, doomed.told()
+    assert len(service.site.points.lines()) == point
+
+
+def _killed_about(service: Service, seconds: float) -> str:
+    """The last point that it passed when it was killed so long after it began to work, "" where it had ended."""
+    before = len(service.site.points.lines())
+    doomed = _worker(service)
+    doomed.start()
+    deadline = time.monotonic() + CYCLE_SECONDS
+    while len(service.site.points.lines()) == before and doomed.alive and time.monotonic() < deadline:
+        time.sleep(0.005)
+    if doomed.wait(seconds) is not None:
+        assert doomed.wait(0) == 0, doomed.told()
+        return ""
+    doomed.kill()
+    return service.site.points.lines()[-1]
+
+
+@pytest.mark.timeout(300 + 10 * KILLS)
+def test_a_killed_cycle_goes_on_and_one_champion_serves(service: Service) -> None:
+    """The worker kills itself at points of all steps (around each commit, each blob, each checkpoint, the
+    deployment, the flip), now and then the next one is killed at a random moment, and another does what is left. Then
+    the cycle has the end that it has without a kill; all that is kept fits together; and the next cycle begins."""
+    rng = random.Random(20261126)
+    points = _to_die_at({kind: _passed(service, kind) for kind in OUTCOMES}, rng)
+    about = []
+    for number, (kind, point) in enumerate(islice(itertools.cycle(points), KILLS)):
+        _asked(service, kind)
+        _killed_at(service, point)
+        if number % 4 == 0:
+            about.append(_killed_about(service, rng.uniform(0, 0.25)))
+        _ended(service)
+        _check(service, kind)
+    told = dict(Counter(filter(None, about)))
+    print(f"{KILLS} kills at {min(KILLS, len(points))} of {len(points)} points, and at random moments after {told}")
+
+
+def _to_die_at(passed: dict[str, list[str]], rng: random.Random) -> list[tuple[str, int]]:
+    """All points by their numbers (from 1), those of one kind of cycle and of the other what is not the same: first the
+    moments when a candidate becomes one and when a champion does, then all others in any order."""
+    first, second = passed
+    same = next(number for number, pair in enumerate(zip(*passed.values(), strict=False)) if pair[0] != pair[1])
+    points = [(first, number) for number in range(len(passed[first]))]
+    points += [(second, number) for number in range(same, len(passed[second]))]
+    rng.shuffle(points)
+    points.sort(key=lambda point: not CRITICAL & set(passed[point[0]][max(point[1] - 3, 0) : point[1] + 1]))
+    return [(kind, number + 1) for kind, number in points]
+
+
+# --- what must hold ---------------------------------------------------------------------------------------------
+
+
+def _check(service: Service, kind: str) -> None:
+    store = service.store
+    assert store.check() == []
+    with store.read() as tx:
+        cycles = tx.cycles.page(PROJECT, after=None, limit=10**4)
+        models = tx.models.all(PROJECT)
+        promotions = tx.promotions.of_project(PROJECT)
+        champion = tx.models.get(PROJECT, str(tx.projects.get(PROJECT).champion_id))
+        assert tx.cycles.unfinished() == [] and tx.promotions.queued() == []
+    assert (cycles[0].state, cycles[0].error) == (OUTCOMES[kind], "")
+    _check_events(service, cycles)
+    _check_models(service, cycles, models)
+    _check_promotions(cycles, promotions, champion)
+    _check_files(service, cycles, champion)
+    _check_registry(service, cycles, champion)
+
+
+def _check_events(service: Service, cycles: Sequence[Cycle]) -> None:
+    """Of each cycle: that it was asked for and how it ended, once; and each flip once."""
+    with service.store.read() as tx:
+        events = tx.events.after(PROJECT, 0, 10**5)
+    told = Counter((event.kind, event.body.get("cycle_id")) for event in events if event.kind.startswith("cycle."))
+    assert told == Counter((kind, cycle.id) for cycle in cycles for kind in ("cycle.queued", "cycle.finished"))
+    ends = {event.body["cycle_id"]: event.body["state"] for event in events if event.kind == "cycle.finished"}
+    assert ends == {cycle.id: cycle.state for cycle in cycles}
+    flips = [event.body["model_id"] for event in events if event.kind == "model.promoted"]
+    assert len(flips) == len(set(flips)) == 1 + sum(cycle.state is CycleState.PROMOTED for cycle in cycles)
+
+
+def _check_models(service: Service, cycles: Sequence[Cycle], models: Sequence[ModelVersion]) -> None:
+    """One candidate of each cycle, and all that is named is there and undamaged."""
+    made = {model.cycle_id: model.id for model in models if model.cycle_id}
+    assert made == {cycle.id: cycle.candidate_id for cycle in cycles} and len(models) == len(cycles) + 1
+    for model in models:
+        weights = service.blobs.get(model.digest)
+        assert digest_of(weights) == model.digest and service.administration.read_head(weights) == model.head
+        assert model.reference_key and service.blobs.has(model.reference_key)
+    for cycle in cycles:
+        Snapshot.read(str(cycle.snapshot_digest), service.blobs.get)
+        for name in ("candidate", "candidate_told", "champion", "champion_told"):
+            assert service.blobs.get(str(cycle.evaluation[name]))
+
+
+def _check_promotions(cycles: Sequence[Cycle], promotions: Sequence[Promotion], champion: ModelVersion) -> None:
+    """One for each cycle that promoted; each takes over from the one before, and the last is the champion's."""
+    oldest_first = list(reversed(promotions))
+    assert all(promotion.state is PromotionState.ACTIVE for promotion in oldest_first)
+    assert {p.actor: p.id for p in oldest_first[1:]} == {c.id: c.promotion_id for c in cycles if c.promotion_id}
+    assert len(oldest_first) == 1 + sum(cycle.state is CycleState.PROMOTED for cycle in cycles)
+    line = [None, *(promotion.model_id for promotion in oldest_first)]
+    assert [promotion.previous_id for promotion in oldest_first] == line[:-1] and line[-1] == champion.id
+
+
+def _check_files(service: Service, cycles: Sequence[Cycle], champion: ModelVersion) -> None:
+    """What serves is the champion, and no scratch file of a cycle is left."""
+    assert service.site.served.read_text().splitlines()[-1] == champion.id
+    assert list(service.controller.workshop.left()) == []
+
+
+def _check_registry(service: Service, cycles: Sequence[Cycle], champion: ModelVersion) -> None:
+    """The registry tells the same: one run of each cycle, ended; each version once; who serves."""
+    ledger = service.controller.registry
+    assert Counter(line["run"] for line in ledger.lines("start")) == Counter(cycle.mlflow_run_id for cycle in cycles)
+    assert {line["run"] for line in ledger.lines("finish") if line["succeeded"]} == {c.mlflow_run_id for c in cycles}
+    aliases = {line["name"]: line["version"] for line in ledger.lines("alias")}
+    assert aliases.get("champion", champion.mlflow_version) == champion.mlflow_version
+    with service.store.read() as tx:
+        candidate = tx.models.get(PROJECT, str(cycles[0].candidate_id))
+    assert aliases["candidate"] == candidate.mlflow_version

@@ -1,0 +1,311 @@
+"""Cycles that are asked for too much: data that is not there, a disk that is full, an MLflow that is away."""
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from loop import workshop
+from loop.controller import Controller
+from loop.cycle_work import Progress, TrainedWeights, TrainingJob
+from loop.domain.cycle import Cycle, CycleState, Step
+from loop.domain.errors import Unavailable
+from loop.domain.item import Split
+from loop.domain.truth import Shape
+from loop.settings import load_settings
+from loop.workshop import MlflowRuns
+from tests.cycle_worker import BOX, EPOCHS, LABELS, PROJECT, Bench, Service, Site, add_image, furnished, open_site
+from tests.tiny_models import tiny_weights
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+MODE = {"mode": "non_inferior"}
+
+
+@pytest.fixture
+def url(tmp_path: Path, sqlite_template: Path) -> str:
+    database = tmp_path / "askance.db"
+    database.write_bytes(sqlite_template.read_bytes())
+    return f"sqlite:///{database}"
+
+
+@pytest.fixture
+def service(url: str, tmp_path: Path) -> Iterator[Service]:
+    """A champion, and images with ground truth of one of three labels."""
+    made = furnished(url, tmp_path, tiny_weights(LABELS))
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def bare(url: str, tmp_path: Path) -> Iterator[Service]:
+    """A project, and nothing in it."""
+    made = open_site(Site(url, tmp_path))
+    made.site.weights.write_bytes(tiny_weights(LABELS))
+    made.administration.create_project(PROJECT, LABELS)
+    yield made
+    made.store.close()
+
+
+def cycled(service: Service) -> Cycle:
+    """A cycle that has ended."""
+    asked = service.controller.request(PROJECT, "ada", "try", MODE)
+    while service.step():
+        pass
+    return stored(service, asked)
+
+
+def stored(service: Service, cycle: Cycle) -> Cycle:
+    with service.store.read() as tx:
+        return tx.cycles.get(PROJECT, cycle.id)
+
+
+def champion(service: Service) -> str | None:
+    with service.store.read() as tx:
+        return tx.projects.get(PROJECT).champion_id
+
+
+# --- data -------------------------------------------------------------------------------------------------------
+
+TOO_LITTLE: dict[str, tuple[list[tuple[Split, tuple[Shape, ...]]], str]] = {
+    "no ground truth": ([], "there are no images to train on (0 images with ground truth in all)"),
+    "no image to judge by": (
+        [(Split.TRAIN, (Shape("circle", BOX),))] * 9,
+        "none of the 9 images with ground truth is there to evaluate on",
+    ),
+    "no image to train on": (
+        [(Split.GOLDEN, (Shape("circle", BOX),))] * 9,
+        "there are no images to train on (9 images",
+    ),
+    "no box to train on": (
+        [(Split.TRAIN, ()), (Split.TRAIN, ()), (Split.GOLDEN, (Shape("circle", BOX),))],
+        "there are 2 images and not one box to train on",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TOO_LITTLE)
+def test_a_cycle_of_too_little_ends_before_it_trains(bare: Service, case: str) -> None:
+    """It says what is missing and what to do about it; nothing was trained, and the next cycle may begin."""
+    images, why = TOO_LITTLE[case]
+    for number, (split, shapes) in enumerate(images):
+        add_image(bare, number, split, shapes)
+    ended = cycled(bare)
+    assert (ended.state, ended.step, ended.snapshot_digest) == (CycleState.FAILED, Step.SNAPSHOT, None)
+    assert why in ended.error and "mport" in ended.error and "eview" in ended.error
+    assert not any("training" in point for point in bare.site.points.lines())
+    for number in range(100, 130):
+        add_image(bare, number, Split.GOLDEN if number % 2 else Split.TRAIN)
+    assert cycled(bare).step is Step.DONE
+
+
+def test_one_class_is_enough(service: Service) -> None:
+    """All boxes are of one of three labels: the cycle goes on, and no clause speaks of the classes that nobody saw."""
+    ended = cycled(service)
+    assert (ended.state, ended.error) == (CycleState.PROMOTED, "")
+    clauses = [clause["name"] for clause in ended.decision["clauses"]]  # type: ignore[attr-defined]
+    assert not any("square" in name or "bar" in name for name in clauses)
+
+
+# --- a disk that is full ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FullDisk(Bench):
+    """There is room for an epoch or two."""
+
+    def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
+        def then_full(share: float, figures: object) -> None:
+            progress(share, {})
+            if share >= 0.4:
+                raise FULL
+
+        return super().train(job, then_full)
+
+
+def test_a_disk_that_fills_while_checkpoints_are_written_ends_the_cycle(service: Service) -> None:
+    """With a message that says so; what it wrote is gone, no model was made of it, the champion stays, and with room
+    the next cycle comes to its end."""
+    before = champion(service)
+    full = replace(service.controller, workshop=FullDisk(service.site, service.controller.workshop.blobs))
+    ended = cycled(replace(service, controller=full))
+    assert (ended.state, ended.step, ended.candidate_id) == (CycleState.FAILED, Step.TRAIN, None)
+    assert "No space left on device" in ended.error
+    assert list(service.controller.workshop.left()) == []
+    with service.store.read() as tx:
+        assert len(tx.models.all(PROJECT)) == 1
+    assert champion(service) == before
+    assert cycled(service).state is CycleState.PROMOTED
+
+
+def test_a_blob_store_that_is_full_leaves_nothing_half_written(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever blob of a cycle finds no room: the cycle says so, and all that rows name is there, whole."""
+    replaced: Callable[..., None] = os.replace
+    for room in range(20):
+        written = 0
+
+        def until_full(source: object, target: object, room: int = room) -> None:
+            nonlocal written
+            if "blobs" in str(target):
+                written += 1
+                if written > room:
+                    raise FULL
+            replaced(source, target)
+
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "replace", until_full)
+            ended = cycled(service)
+        check_whole(service)
+        if ended.state is CycleState.PROMOTED:
+            break
+        assert ended.state is CycleState.FAILED and "No space left on device" in ended.error, ended
+    assert ended.state is CycleState.PROMOTED and room >= 3
+
+
+def check_whole(service: Service) -> None:
+    with service.store.read() as tx:
+        cycles, models = tx.cycles.page(PROJECT, after=None, limit=100), tx.models.all(PROJECT)
+        assert tx.promotions.queued() == []
+    keys = [key for model in models for key in (model.digest, model.reference_key, model.drift_key)]
+    keys += [cycle.snapshot_digest for cycle in cycles]
+    keys += [str(cycle.evaluation.get(name, "")) for cycle in cycles for name in ("candidate", "champion")]
+    for key in filter(None, keys):
+        assert service.blobs.get(key)
+    assert list(service.blobs._folder._root.glob(".staged/*")) == []  # type: ignore[attr-defined]
+
+
+# --- an MLflow that is away ---------------------------------------------------------------------------------------
+
+
+class Mlflow:
+    """Stands for training.registry.Registry, which raises Unavailable where MLflow cannot be reached."""
+
+    def __init__(self) -> None:
+        self.away = True
+        self.kept: list[str] = []
+        self.asked = 0
+
+    def __call__(self, *_given: object, **_named: object) -> "Mlflow":
+        return self
+
+    def __getattr__(self, name: str) -> Callable[..., str]:
+        def call(*_given: object, **_named: object) -> str:
+            self.asked += 1
+            if self.away:
+                raise Unavailable("MLflow did not do as asked: connection refused", hint="Check mlflow.tracking_uri.")
+            self.kept.append(name)
+            return name
+
+        return call
+
+
+@pytest.fixture
+def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
+    made = Mlflow()
+    monkeypatch.setattr(workshop, "Registry", made)
+    return made
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def recorded(service: Service, required: bool, clock: Callable[[], datetime] | None = None) -> Service:
+    """With the registry of the service, by its settings."""
+    environ = {"ASKANCE_DATA_DIR": str(service.site.folder), "ASKANCE_MLFLOW__REQUIRED": str(required).lower()}
+    runs = MlflowRuns(load_settings(environ=environ))
+    controller: Controller = replace(service.controller, registry=runs, clock=clock or service.controller.clock)
+    return replace(service, controller=controller, succession=replace(service.succession, registry=runs))
+
+
+def test_a_cycle_goes_on_without_mlflow_and_says_so_once(
+    service: Service, mlflow: Mlflow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has no run and its model no version there; all else is as ever, and nothing asks MLflow again."""
+    with caplog.at_level(logging.WARNING, logger="askance.cycle"):
+        ended = cycled(recorded(service, required=False))
+    assert (ended.state, ended.error, ended.mlflow_run_id) == (CycleState.PROMOTED, "", None)
+    with service.store.read() as tx:
+        assert tx.models.get(PROJECT, str(ended.candidate_id)).mlflow_version is None
+    (line,) = caplog.messages
+    assert ended.id in line and "connection refused" in line and mlflow.asked == 1
+
+
+def test_an_mlflow_that_goes_away_during_a_training_costs_the_version(service: Service, mlflow: Mlflow) -> None:
+    """The run is there, the model is not; the candidate serves without it."""
+    mlflow.away = False
+    here = recorded(service, required=False)
+    cycle = here.controller.request(PROJECT, "ada", "try", MODE)
+    cycle = here.controller.advance(cycle)
+    train = here.controller.workshop.train
+
+    class Cut(Bench):
+        def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
+            mlflow.away = True
+            return train(job, progress)
+
+    cut = replace(here.controller, workshop=Cut(here.site, here.controller.workshop.blobs))  # type: ignore[attr-defined]
+    while replace(here, controller=cut).step():
+        pass
+    ended = stored(service, cycle)
+    assert (ended.state, ended.mlflow_run_id) == (CycleState.PROMOTED, "start_cycle_run")
+    with service.store.read() as tx:
+        assert tx.models.get(PROJECT, str(ended.candidate_id)).mlflow_version is None
+
+
+@pytest.mark.parametrize("away_at", ["run", "version"])
+def test_a_cycle_that_requires_mlflow_waits_for_it(
+    service: Service, mlflow: Mlflow, caplog: pytest.LogCaptureFixture, away_at: str
+) -> None:
+    """It stays at its step and says why, once; it asks again every half minute, not more often; when MLflow is back it
+    comes to its end, and a training that was done is not done again."""
+    clock = Clock()
+    here = recorded(service, required=True, clock=clock)
+    cycle = here.controller.request(PROJECT, "ada", "try", MODE)
+    cycle = here.controller.advance(cycle)
+    if away_at == "version":
+        with service.store.begin() as tx:
+            tx.cycles.save(replace(cycle, mlflow_run_id="begun before"))
+    with caplog.at_level(logging.WARNING, logger="askance.cycle"):
+        for _ in range(3):
+            waiting = here.controller.advance(stored(service, cycle))
+            assert (waiting.state, waiting.step) == (CycleState.RUNNING, Step.TRAIN)
+            assert "connection refused" in waiting.error
+            asked = mlflow.asked
+            here.controller.advance(stored(service, cycle))
+            assert mlflow.asked == asked
+            clock.now += timedelta(seconds=31)
+    assert len([line for line in caplog.messages if "waits" in line]) == 1
+    mlflow.away = False
+    epochs = service.site.points.lines().count("training: epoch done")
+    while here.step():
+        pass
+    ended = stored(service, cycle)
+    assert (ended.state, ended.error) == (CycleState.PROMOTED, "")
+    again = service.site.points.lines().count("training: epoch done") - epochs
+    assert again == (0 if away_at == "version" else EPOCHS)
+    assert "register" in mlflow.kept
+
+
+def test_a_cycle_that_waits_can_be_cancelled(service: Service, mlflow: Mlflow) -> None:
+    """Its scratch files go, though nothing works on it any more."""
+    clock = Clock()
+    here = recorded(service, required=True, clock=clock)
+    cycle = here.controller.request(PROJECT, "ada", "try", MODE)
+    for _ in range(2):
+        cycle = here.controller.advance(cycle)
+    (service.site.scratch / cycle.id).mkdir(parents=True)
+    here.controller.cancel(PROJECT, cycle.id, "ada", "MLflow is gone for good")
+    here.step()
+    assert "gone for good" in stored(service, cycle).error
+    assert list(service.controller.workshop.left()) == []
