@@ -1891,6 +1891,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Snapshots
+         * @description Those of the project's cycles, newest first. A page may hold fewer than `limit`: a cycle that failed early has
+         *     none.
+         */
+        get: operations["list_snapshots_v1_projects__project_id__snapshots_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/snapshots/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Snapshot
+         * @description Labels, and images and boxes of each side of the split.
+         */
+        get: operations["get_snapshot_v1_projects__project_id__snapshots__digest__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/snapshots/{digest}/diff/{other}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Diff Snapshots
+         * @description From `digest` to `other`: items that came, went, have another version of their ground truth or are on another
+         *     side of the split, and shapes of each label. Seconds for a million images.
+         */
+        get: operations["diff_snapshots_v1_projects__project_id__snapshots__digest__diff__other__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/summary": {
         parameters: {
             query?: never;
@@ -2765,6 +2827,13 @@ export interface components {
             /** Images */
             images: components["schemas"]["BadImageOut"][];
         };
+        /** BeforeAfterOut */
+        BeforeAfterOut: {
+            /** After */
+            after: number;
+            /** Before */
+            before: number;
+        };
         /** BiasOut */
         BiasOut: {
             /**
@@ -2938,6 +3007,18 @@ export interface components {
             seconds: number | null;
             /** Short */
             short: boolean;
+        };
+        /** ChangedOut */
+        ChangedOut: {
+            /** After */
+            after: number;
+            /**
+             * Before
+             * @description version of the ground truth
+             */
+            before: number;
+            /** Item */
+            item: string;
         };
         /** CheckIn */
         CheckIn: {
@@ -3459,6 +3540,47 @@ export interface components {
             label: string;
             /** Score */
             score: number;
+        };
+        /**
+         * DiffOut
+         * @description Lists hold the items with the smallest digests, at most `limit` each.
+         */
+        DiffOut: {
+            /** Added */
+            added: string[];
+            /** Added Count */
+            added_count: number;
+            /** Changed */
+            changed: components["schemas"]["ChangedOut"][];
+            /** Changed Count */
+            changed_count: number;
+            /**
+             * Equal
+             * @description both hold the same
+             */
+            equal: boolean;
+            /**
+             * Images
+             * @description by split
+             */
+            images: {
+                [key: string]: components["schemas"]["BeforeAfterOut"];
+            };
+            /** Moved */
+            moved: components["schemas"]["MovedOut"][];
+            /** Moved Count */
+            moved_count: number;
+            /** Removed */
+            removed: string[];
+            /** Removed Count */
+            removed_count: number;
+            /**
+             * Shapes
+             * @description by label
+             */
+            shapes: {
+                [key: string]: components["schemas"]["BeforeAfterOut"];
+            };
         };
         /** DoubtOut */
         DoubtOut: {
@@ -5467,6 +5589,13 @@ export interface components {
             promotions: components["schemas"]["PromotionOut"][];
             /** Rollouts */
             rollouts: components["schemas"]["RolloutOut"][];
+        };
+        /** MovedOut */
+        MovedOut: {
+            after: components["schemas"]["Split"];
+            before: components["schemas"]["Split"];
+            /** Item */
+            item: string;
         };
         /**
          * MyStandingOut
@@ -7638,6 +7767,62 @@ export interface components {
             /** Reason */
             reason: string;
         };
+        /** SnapshotOut */
+        SnapshotOut: {
+            /**
+             * Content
+             * @description equal for snapshots that hold the same, whatever wrote their files
+             */
+            content: string;
+            /** Counts */
+            counts: {
+                [key: string]: components["schemas"]["SplitCountOut"];
+            };
+            /**
+             * Cycles
+             * @description cycles with this snapshot, newest first
+             */
+            cycles: string[];
+            /** Digest */
+            digest: string;
+            /** Labels */
+            labels: string[];
+            /**
+             * Left Out
+             * @description images that could have been trained on, by why they are not there
+             */
+            left_out: {
+                [key: string]: number;
+            };
+            /** Val Share */
+            val_share: number;
+        };
+        /** SnapshotPage */
+        SnapshotPage: {
+            /**
+             * Next
+             * @description pass as `after` for the next page
+             */
+            next: string | null;
+            /**
+             * Snapshots
+             * @description newest first
+             */
+            snapshots: components["schemas"]["SnapshotRow"][];
+        };
+        /** SnapshotRow */
+        SnapshotRow: {
+            /**
+             * Created At
+             * Format: date-time
+             * @description of the cycle
+             */
+            created_at: string;
+            /** Cycle Id */
+            cycle_id: string;
+            /** Digest */
+            digest: string;
+        };
         /** SourceShiftOut */
         SourceShiftOut: {
             /** Images */
@@ -7681,6 +7866,18 @@ export interface components {
          * @enum {string}
          */
         Split: "train" | "val" | "golden";
+        /** SplitCountOut */
+        SplitCountOut: {
+            /**
+             * Boxes
+             * @description by label
+             */
+            boxes: {
+                [key: string]: number;
+            };
+            /** Images */
+            images: number;
+        };
         /**
          * Stage
          * @description Audits look like any other work to the reviewer. ADJUDICATE: people disagreed on an item, and another decides.
@@ -13031,6 +13228,109 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SelectionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_snapshots_v1_projects__project_id__snapshots_get: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before */
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_snapshot_v1_projects__project_id__snapshots__digest__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diff_snapshots_v1_projects__project_id__snapshots__digest__diff__other__get: {
+        parameters: {
+            query?: {
+                /** @description the most items of each list */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+                other: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DiffOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
