@@ -554,7 +554,7 @@ def _promising(tx: Transaction, project_id: str) -> tuple[Project, ModelVersion]
     if not project.policy.guarantee.promises:
         raise Invalid(
             f"{project_id} promises nothing; its policy's threshold routes.",
-            hint='PATCH its policy: {"guarantee": {"promises": [{"alpha": 0.05}]}} (docs/guarantee.md).',
+            hint="askance guarantee promise --alpha 0.05, or PATCH its policy (docs/guarantee.md).",
             project=project_id,
         )
     return project, loaded.champion(tx, project_id)

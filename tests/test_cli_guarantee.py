@@ -1,20 +1,26 @@
 """`askance guarantee`: what it asks the service for, and what it shows."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
 
 from loop.cli import app
+from loop.domain.project import Project, Recipe
 from loop.domain.promises import By, GuaranteeRules, Loss, Promise
+from loop.domain.routing import Policy
+from serving.api.presenters import project_out
 from serving.api.schemas.guarantee import (
     GuaranteeCurveOut,
     GuaranteeOut,
     GuaranteeRulesOut,
+    PromiseOut,
     ThresholdsOut,
     ThresholdsPage,
 )
+from serving.api.schemas.projects import PolicyOut, ProjectOut
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 PROMISE = Promise(alpha=0.05, loss=Loss.MISSED, classes=("car",), by=By.SOURCE)
@@ -128,3 +134,41 @@ def test_everything_can_be_had_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(shown(monkeypatch, Service(), "show", "--json"))["thresholds"]["version"] == 7
     assert len(json.loads(shown(monkeypatch, Service(), "history", "--json"))["thresholds"]) == 2
     assert json.loads(shown(monkeypatch, Service(), "curve", "--json"))["cheapest"] == 0.3
+
+
+def test_a_promise_is_made_beside_others_or_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent is the policy's whole list, since the service replaces it."""
+    given = Policy(version=1, threshold=0.5, audit_rate=0.02, score_threshold=0.25, failure_iou=0.5, lease_seconds=60)
+    sent: list[dict[str, object]] = []
+
+    class Policies(Service):
+        def project(self, project: str) -> ProjectOut:
+            recipe = Recipe(version=1, labels=(), guidelines="")
+            policy = replace(given, guarantee=RULES)
+            return project_out(Project(id=project, recipe=recipe, policy=policy, champion_id=None, created_at=NOW))
+
+        def change_policy(self, project: str, **changes: object) -> PolicyOut:
+            sent.append(changes)
+            promises = changes["guarantee"]["promises"]  # type: ignore[index]
+            policy = self.project(project).policy
+            rules = policy.guarantee.model_copy(update={"promises": [PromiseOut(**FILLED | one) for one in promises]})
+            return policy.model_copy(update={"guarantee": rules})
+
+    service = Policies()
+    said = shown(monkeypatch, service, "promise", "--alpha", "0.1", "--class", "bus", "--audit-rate", "0.1")
+    assert "at most 10.00%" in said and "promise 2" not in said
+    assert sent[-1]["audit_rate"] == 0.1
+    said = shown(monkeypatch, service, "promise", "--alpha", "0.1", "--beside")
+    assert "promise 1: at most 5.00%" in said and "promise 2: at most 10.00%" in said
+    assert "nothing is promised" in shown(monkeypatch, service, "promise", "--none")
+    assert sent[-1] == {"guarantee": {"promises": []}}
+    monkeypatch.setattr("loop.cli.guarantee.client_of", lambda *_: service)
+    for wrong in ([], ["--alpha", "0.1", "--none"]):
+        result = CliRunner().invoke(app, ["guarantee", "promise", "-p", "street", *wrong])
+        assert result.exit_code != 0 and "--alpha" in str(result.exception)
+
+
+FILLED = {
+    "statement": "high-probability", "missed_weight": 1.0, "false_alarm_weight": 1.0, "classes": [], "by": "none",
+    "loss": "failure", "delta": 0.1,
+}  # fmt: skip

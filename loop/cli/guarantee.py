@@ -7,6 +7,8 @@ import typer
 from rich.markup import escape
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.domain.errors import Invalid
+from loop.domain.promises import By, Loss
 
 if TYPE_CHECKING:
     from serving.api.schemas.guarantee import GuaranteeOut, PromiseOut
@@ -50,6 +52,37 @@ def show(
             f"{found.currency}; {money.saved:,.0f} less than reviewing everything.",
             markup=False,
         )
+
+
+@guarantee_app.command("promise")
+def promise(
+    project: ProjectOption,
+    alpha: Annotated[float | None, typer.Option(help="The rate that may fail and pass without a person.")] = None,
+    delta: Annotated[float, typer.Option(help="How probable it may be that they are more.")] = 0.1,
+    loss: Annotated[Loss, typer.Option(help="What counts as a failure.")] = Loss.FAILURE,
+    class_: Annotated[list[str] | None, typer.Option("--class", help="That counts; without any, all.")] = None,
+    by: Annotated[By, typer.Option(help="For which groups it holds, each by itself.")] = By.NONE,
+    audit_rate: Annotated[float | None, typer.Option(help="Of all predictions that people see by lot.")] = None,
+    beside: Annotated[bool, typer.Option("--beside", help="Beside the present promises, not in their place.")] = False,
+    none: Annotated[bool, typer.Option("--none", help="Promise nothing; the policy's threshold routes again.")] = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Promise that at most so many predictions fail and pass. Until there is evidence, people look at everything."""
+    if none == (alpha is not None):
+        raise Invalid("say what is promised.", hint="Name --alpha, for example 0.05, or --none.")
+    with client_of(config, url) as client:
+        present = client.project(project).policy.guarantee.promises if beside else []
+        asked = {"alpha": alpha, "delta": delta, "loss": loss, "classes": class_ or [], "by": by}
+        promises = [one.model_dump(mode="json") for one in present] + ([] if none else [asked])
+        changes: dict[str, object] = {"guarantee": {"promises": promises}}
+        if audit_rate is not None:
+            changes["audit_rate"] = audit_rate
+        policy = client.change_policy(project, **changes)
+    for number, one in enumerate(policy.guarantee.promises, start=1):
+        console.print(f"promise {number}: {_in_words(one)}", markup=False)
+    if not policy.guarantee.promises:
+        console.print(f"nothing is promised; people look from a risk of {policy.threshold:g} on")
 
 
 def _show_thresholds(found: "GuaranteeOut") -> None:
