@@ -34,7 +34,7 @@ const { left, top, right, bottom } = FRAME;
 export function Plot({ name, label, across, most, least = 0, told, children }: Props) {
   const { from, until } = across;
   const x = (value: number): number =>
-    left + ((Math.min(Math.max(value, from), until) - from) / (until - from || 1)) * (right - left);
+    left + ((Math.min(Math.max(value, from), until) - from) / (until - from)) * (right - left);
   const y = (value: number): number => bottom - (Math.min(value, most) / most) * (bottom - top);
   return (
     <svg className="plot" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label}>

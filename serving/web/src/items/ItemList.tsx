@@ -163,9 +163,7 @@ function Entry({ item, images, chosen, onChoose, onOpen }: EntryProps) {
       <span className="muted small ellipsis" title={source}>
         {source || "no source"}
       </span>
-      <span className="muted small ellipsis" title={standingOf(item)}>
-        {standingOf(item)}
-      </span>
+      <span className="muted small">{standingOf(item)}</span>
       {tags.length > 0 && (
         <span className="tags">
           {tags.map((one) => (

@@ -51,7 +51,7 @@ export function ViewsRow({ api, project, notify, asked, onAsk, readable }: Props
             onAsk(view ? { query: view.query, sort: view.sort } : { ...asked, query: "" });
           }}
         >
-          <option value="">{asked.query === "" ? "all items" : "none: clear the query"}</option>
+          <option value="">{present === null && asked.query !== "" ? "not kept" : "all items"}</option>
           {known.map(({ name }) => (
             <option key={name} value={name}>
               {name}

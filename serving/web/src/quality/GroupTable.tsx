@@ -20,56 +20,55 @@ export function GroupTable({ thresholds: { groups, promises } }: { readonly thre
             <th scope="col">At most (bound)</th>
             <th scope="col">Promised</th>
             <th scope="col">Answers</th>
-            <th scope="col" className="text">
-              More audits, for this much to pass
-            </th>
           </tr>
         </thead>
-        <tbody>
-          {groups.map((group) => (
-            <Row
-              key={`${group.promise}/${group.group}`}
-              group={group}
-              alpha={promises[group.promise - 1]?.alpha ?? null}
-              numbered={promises.length > 1}
-            />
-          ))}
-        </tbody>
+        {groups.map((group) => (
+          <Group
+            key={`${group.promise}/${group.group}`}
+            group={group}
+            alpha={promises[group.promise - 1]?.alpha ?? null}
+            numbered={promises.length > 1}
+          />
+        ))}
       </table>
     </div>
   );
 }
 
-interface RowProps {
+interface GroupProps {
   readonly group: GroupThreshold;
   readonly alpha: number | null;
   readonly numbered: boolean;
 }
 
-function Row({ group, alpha, numbered }: RowProps) {
+function Group({ group, alpha, numbered }: GroupProps) {
   const passes = group.value > 0;
   return (
-    <tr data-testid={`group-${group.group}`}>
-      {numbered && <td>{group.promise}</td>}
-      <th scope="row" className="text">
-        {groupInWords(group.group)}
-      </th>
-      <td>{thresholdInWords(group.value)}</td>
-      <td>{percent(group.automation)}</td>
-      <td>{passes ? percent(group.passing, 1) : "–"}</td>
-      <td className={passes && alpha !== null ? (group.bound <= alpha ? "up" : "down") : ""}>
-        {passes ? percent(group.bound, 1) : "–"}
-      </td>
-      <td>{alpha === null ? "–" : exactly(alpha)}</td>
-      <td>
-        {count(group.answered)} <span className="muted">({count(group.audits)} by lot)</span>
-      </td>
-      <td className="text wraps muted small">
-        {neededInWords(group.needed)}
-        {group.reasons.map(({ code, detail }) => (
-          <div key={code}>{detail}</div>
-        ))}
-      </td>
-    </tr>
+    <tbody data-testid={`group-${group.promise}-${group.group}`}>
+      <tr className="told-below">
+        {numbered && <td>{group.promise}</td>}
+        <th scope="row" className="text">
+          {groupInWords(group.group)}
+        </th>
+        <td>{thresholdInWords(group.value)}</td>
+        <td>{percent(group.automation)}</td>
+        <td>{passes ? percent(group.passing, 1) : "–"}</td>
+        <td className={passes && alpha !== null ? (group.bound <= alpha ? "up" : "down") : ""}>
+          {passes ? percent(group.bound, 1) : "–"}
+        </td>
+        <td>{alpha === null ? "–" : exactly(alpha)}</td>
+        <td>
+          {count(group.answered)} <span className="muted">({count(group.audits)} by lot)</span>
+        </td>
+      </tr>
+      <tr>
+        <td colSpan={numbered ? 8 : 7} className="text wraps muted small">
+          More audits for this much to pass: {neededInWords(group.needed)}
+          {group.reasons.map(({ code, detail }) => (
+            <div key={code}>{detail}</div>
+          ))}
+        </td>
+      </tr>
+    </tbody>
   );
 }

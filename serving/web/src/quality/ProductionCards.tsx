@@ -70,8 +70,7 @@ function Report({ report }: { readonly report: Production }) {
   return (
     <>
       <p className="muted small">
-        Version <code>{report.model_id}</code>, {moment(report.since)} to {moment(report.until)}
-        {report.cut && ", where people are not further"}: {counted(total.predictions, "prediction")},{" "}
+        Version <code>{report.model_id}</code>, {moment(report.since)} to {moment(report.until)}: {counted(total.predictions, "prediction")},{" "}
         {counted(total.answers, "answer")}, of which {counted(total.audits, "audit")}
         {total.unanswered > 0 && `, ${count(total.unanswered)} unanswered`}.{" "}
         {report.waiting > 0 && `${counted(report.waiting, "prediction waits", "predictions wait")} for people. `}

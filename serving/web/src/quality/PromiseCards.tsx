@@ -7,14 +7,14 @@ import { Card, Tile } from "../app/Card";
 import { Dialog } from "../app/Dialog";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
-import { exactly, fixed, moment, money } from "../app/figures";
+import { counted, exactly, moment, money } from "../app/figures";
 import { count, percent } from "../app/format";
 import type { ViewProps } from "../app/view";
 import { GuaranteeCurveCard } from "./GuaranteeCurveCard";
 import { GroupTable } from "./GroupTable";
 import { ThresholdHistory } from "./ThresholdHistory";
 import { acceptAlarm, guarantee } from "./calls";
-import { BASES, PHASES, groupInWords, promiseInWords, unseenInWords } from "./quality";
+import { BASES, PHASES, groupInWords, hours, promiseInWords, savedInWords, unseenInWords } from "./quality";
 
 const REFRESH_MS = 30_000;
 
@@ -80,6 +80,7 @@ export function PromiseCards({ api, project, notify }: Props) {
 
 function Promises({ status, onAccept }: { readonly status: Guarantee; readonly onAccept: () => void }) {
   const { phase, rules, thresholds, waits_for: waitsFor, fewest, audit_rate: auditRate } = status;
+  const stopped = thresholds?.alarm != null && rules.on_alarm === "review";
   return (
     <>
       {thresholds?.alarm && (
@@ -90,14 +91,14 @@ function Promises({ status, onAccept }: { readonly status: Guarantee; readonly o
           <p>
             Of what passed since {moment(thresholds.alarm.since)}, {count(thresholds.alarm.seen)} audits say that{" "}
             {percent(thresholds.alarm.rate, 1)} fails and passes. Found {moment(thresholds.alarm.found_at)}.{" "}
-            {rules.on_alarm === "review" ? "People look at everything until it is over." : "Routing goes on."}
+            {stopped ? "People look at everything until it is over." : "Routing goes on."}
           </p>
           <button data-testid="accept-alarm" onClick={onAccept}>
             Accept the alarm
           </button>
         </div>
       )}
-      <p>{PHASES[phase].words}</p>
+      {!stopped && <p>{PHASES[phase].words}</p>}
       {waitsFor && (
         <p className="muted" data-testid="waits-for">
           Missing: {waitsFor}
@@ -120,7 +121,7 @@ function Promises({ status, onAccept }: { readonly status: Guarantee; readonly o
         <p className="muted">There are no thresholds yet. They are made in the background, some seconds after a change.</p>
       ) : (
         <>
-          <GroupTable thresholds={thresholds} />
+          {thresholds.groups.length > 0 && <GroupTable thresholds={thresholds} />}
           <p className="muted small">
             Thresholds {thresholds.version} of {moment(thresholds.created_at)}, by {count(thresholds.answered)} answers
             to {count(thresholds.size)} predictions from {moment(thresholds.window_from)} to{" "}
@@ -146,17 +147,13 @@ function Tiles({ status: { thresholds, capacity, economics, currency } }: { read
       )}
       <Tile
         name="Reviewers' time a day"
-        value={
-          capacity.hours_needed === null
-            ? "–"
-            : `needs ${fixed(capacity.hours_needed, 1)} h, ${
-                capacity.hours_had === null ? "have –" : `have ${fixed(capacity.hours_had, 1)} h`
-              }`
-        }
+        value={`needs ${hours(capacity.hours_needed)}, have ${hours(capacity.hours_had)}`}
         testid="capacity"
         detail={
           <>
-            {capacity.short && <span className="badge bad">too little</span>} {capacity.says}
+            {capacity.short && <span className="badge bad">too little</span>}{" "}
+            {counted(capacity.queue, "task waits", "tasks wait")}
+            {capacity.queue_hours !== null && `, ${hours(capacity.queue_hours)} of work`}
           </>
         }
       />
@@ -165,7 +162,7 @@ function Tiles({ status: { thresholds, capacity, economics, currency } }: { read
           name="Cost of 1,000 predictions"
           value={money(economics.cost, currency)}
           testid="economics"
-          detail={`reviews ${money(economics.reviews, currency)}, errors ${money(economics.errors, currency)}; saves ${money(economics.saved, currency)}`}
+          detail={`reviews ${money(economics.reviews, currency)}, errors ${money(economics.errors, currency)}; ${savedInWords(economics.saved, currency)}`}
         />
       )}
       {thresholds?.relaxed != null && (

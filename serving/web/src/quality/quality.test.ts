@@ -1,6 +1,16 @@
 import { describe, expect, test } from "vitest";
 import type { Promised } from "../api/types";
-import { daysOf, groupInWords, neededInWords, promiseInWords, thresholdInWords, tooLittle, topOf, unseenInWords } from "./quality";
+import {
+  daysOf,
+  groupInWords,
+  neededInWords,
+  promiseInWords,
+  savedInWords,
+  thresholdInWords,
+  tooLittle,
+  topOf,
+  unseenInWords,
+} from "./quality";
 
 const PROMISE: Promised = {
   alpha: 0.05,
@@ -51,6 +61,11 @@ test("how many more audits are needed tells what none would do", () => {
   expect(neededInWords(needed)).toBe("10%: enough · 50%: 1,200 more · 90%: too much fails");
 });
 
+test("what costs more than reviewing everything saves nothing", () => {
+  expect(savedInWords(5, "EUR")).toBe("EUR 5.00 less than reviewing everything");
+  expect(savedInWords(-34.06, "EUR")).toBe("EUR 34.06 more than reviewing everything");
+});
+
 test("a threshold of 0 lets nothing pass", () => {
   expect([0, 0.25].map(thresholdInWords)).toEqual(["nothing passes", "0.250"]);
 });
@@ -76,10 +91,16 @@ describe("the axis of days", () => {
     expect(daysOf(days(31)).ticks.map(({ words }) => words)).toEqual(["1 Mar", "11 Mar", "21 Mar", "31 Mar"]);
   });
 
-  test.each([1, 2, 3])("of %i days names each once", (count) => {
+  test.each([2, 3])("of %i days names each once", (count) => {
     const axis = daysOf(days(count));
     expect(axis.ticks).toHaveLength(count);
-    expect(axis.until - axis.from).toBe((count - 1) * 86_400_000);
+    expect([axis.ticks[0]?.at, axis.ticks.at(-1)?.at]).toEqual([axis.from, axis.until]);
+  });
+
+  test("has a day that is alone in its middle", () => {
+    const { from, until, ticks } = daysOf(days(1));
+    expect(ticks.map(({ at }) => at)).toEqual([(from + until) / 2]);
+    expect(until).toBeGreaterThan(from);
   });
 });
 

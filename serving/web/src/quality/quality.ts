@@ -1,6 +1,6 @@
 /** Promises, thresholds and the quality of production, in words. */
 import type { Guarantee, GroupThreshold, ProductionSeries, Promised, Thresholds } from "../api/types";
-import { counted, exactly } from "../app/figures";
+import { NOTHING, counted, exactly, money } from "../app/figures";
 import { count } from "../app/format";
 
 export const PHASES: Record<Guarantee["phase"], { tone: string; words: string }> = {
@@ -79,6 +79,15 @@ export function tooLittle({ answers, predictions }: { answers: number; predictio
     : `Of ${counted(predictions, "prediction")} people have answered none that counts yet. Audits are drawn by audit_rate.`;
 }
 
+/** 3.25 → "3.3 h" */
+export const hours = (value: number | null): string => (value === null ? NOTHING : `${value.toFixed(1)} h`);
+
+/** Against reviewing everything. */
+export const savedInWords = (saved: number, currency: string): string =>
+  saved < 0
+    ? `${money(-saved, currency)} more than reviewing everything`
+    : `${money(saved, currency)} less than reviewing everything`;
+
 export interface Days {
   readonly from: number;
   readonly until: number;
@@ -86,8 +95,10 @@ export interface Days {
 }
 
 const MOST_DAYS_TOLD = 4;
+const HALF_A_DAY_MS = 43_200_000;
 
-/** The days of a series as an axis, in milliseconds: the first, the last, and some between them. */
+/** The days of a series as an axis, in milliseconds: the first, the last, and some between them. One alone is in the
+ *  middle. */
 export function daysOf(points: readonly Pick<ProductionSeries["points"][number], "day">[]): Days {
   const days = points.map(({ day }) => Date.parse(day));
   const [from = 0, until = from] = [days[0], days.at(-1)];
@@ -96,7 +107,8 @@ export function daysOf(points: readonly Pick<ProductionSeries["points"][number],
     steps === 0 ? 0 : Math.round((step * (days.length - 1)) / steps),
   );
   const ticks = [...new Set(places)].map((place) => ({ at: days[place] ?? 0, words: dayInWords(days[place] ?? 0) }));
-  return { from, until, ticks };
+  const aside = from === until ? HALF_A_DAY_MS : 0;
+  return { from: from - aside, until: until + aside, ticks };
 }
 
 const dayInWords = (time: number): string =>
