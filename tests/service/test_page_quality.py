@@ -1,5 +1,5 @@
-"""What the page tells of promises, of the quality of production and of items, and how long callers wait for reviewers.
-In a real browser against the API over a real store, without Ray."""
+"""What the page tells of promises, of the quality of production, of items and cycles, and how long callers wait. In a
+real browser against the API over a real store, without Ray."""
 
 import re
 from collections.abc import Iterator
@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from loop.domain.identity import digest_of
 from loop.domain.truth import Shape
+from tests.api.test_recipes import Bench, _working, cycled
 from tests.service.operating import Stage, staged
 from tests.test_dispatching import until
+from tests.tiny_models import tiny_weights
 
 SQUARE = Shape("square", (120.0, 120.0, 200.0, 190.0))
 OVER = "nobody waits any more; your answer still counts"
@@ -247,11 +250,39 @@ def test_9_a_reviewer_sees_how_long_a_caller_waits(stage: Stage) -> None:
     page.close()
 
 
+# --- cycles --------------------------------------------------------------------------------------------------
+
+
+def test_10_a_cycle_is_cancelled_with_a_reason_and_its_report_opened(stage: Stage) -> None:
+    """In a tab of its own; one that was not evaluated has none. What asks for cycles by itself stands beside."""
+    stage.call("PATCH", "projects/shapes/triggers", json={"reviewed": 100_000})
+    cycle = stage.call("POST", "projects/shapes/cycles", json={})
+    stage.show("overview")
+    expect(stage.there_is("trigger-reviewed")).to_contain_text("100,000 items reviewed")
+    expect(stage.there_is("triggers")).to_contain_text(stage.of_project("triggers")["waiting"])
+    stage.there_is("cancel-cycle").click()
+    dialog = stage.there_is("cancel-cycle-dialog")
+    expect(dialog.locator("[data-testid=confirm]")).to_be_disabled()
+    dialog.locator("[data-testid=reason]").fill("wrong data")
+    stage.page.keyboard.press("Enter")
+    stage.told("Cycle cancelled")
+    ended = stage.of_project(f"cycles/{cycle['id']}")
+    assert ended["state"] == "failed" and "wrong data" in ended["error"]
+    expect(stage.there_is("cycle-report")).to_have_count(0)
+    bench = Bench({digest_of(tiny_weights()): ("circle", "square", "bar")})
+    evaluated = cycled(_working(stage.service.services.controller, bench))
+    with stage.page.context.expect_page() as opened:
+        stage.there_is("cycle-report").click()
+    expect(opened.value.locator("body")).to_contain_text(evaluated.id)
+    assert opened.value.url.startswith("blob:")
+    opened.value.close()
+
+
 # --- who sees it, and where ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", ["reviewer", "producer"])
-def test_10_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
+def test_11_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
     """It tells of audits and golden items; nothing of these views is even loaded."""
     other = stage.browser.new_page()
     loaded: list[str] = []
@@ -265,7 +296,7 @@ def test_10_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 800])
-def test_11_nothing_is_cut_off(stage: Stage, width: int) -> None:
+def test_12_nothing_is_cut_off(stage: Stage, width: int) -> None:
     """At the width of a laptop and of half a screen the page itself never scrolls sideways."""
     stage.page.set_viewport_size({"width": width, "height": 800})
     for view in VIEWS:

@@ -124,3 +124,4 @@ export type SavedView = Schemas["ViewOut"];
 export type SavedViews = Schemas["ViewsOut"];
 export type ItemHistory = Schemas["ItemHistoryOut"];
 export type HistoryEntry = Schemas["HistoryEntryOut"];
+export type Triggers = Schemas["TriggersOut"];
