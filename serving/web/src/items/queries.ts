@@ -49,8 +49,8 @@ export interface Marked {
   readonly after: string;
 }
 
-/** The query in three parts, the middle of which cannot be read. The service counts characters, not UTF-16 units. At the
- *  end of the query the middle is empty. */
+/** The query in three parts, the middle of which cannot be read. The service counts characters, not UTF-16 units. At
+ *  the end of the query the middle is empty. */
 export function marked(query: string, { position, found }: Pick<BadQuery, "position" | "found">): Marked | null {
   if (position === null) return null;
   const characters = Array.from(query);
@@ -91,7 +91,8 @@ export function saidBy({ body }: Pick<HistoryEntry, "body">): string {
   return Object.entries(body)
     .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value) && value !== "")
     .slice(0, 6)
-    .map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? rounded(value) : String(value)}`)
+    .map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? rounded(value) : String(value)])
+    .map((pair) => pair.join(" "))
     .join(" · ");
 }
 

@@ -1,7 +1,7 @@
 /** What asks for cycles by itself, in words; calls of single cycles. */
 import { type Api, at } from "../api/client";
 import type { Cycle, Triggers } from "../api/types";
-import { exactly } from "../app/figures";
+import { exactly, moment } from "../app/figures";
 import { count } from "../app/format";
 
 export const cancelCycle = (api: Api, project: string, cycle: string, reason: string) =>
@@ -55,7 +55,7 @@ export function triggersInWords({ rules, situation }: Triggers): Trigger[] {
       : {
           name: "every_hours",
           asks: `${count(rules.every_hours)} h after the last cycle`,
-          now: situation.ended_at === null ? "no cycle has ended" : `ended ${new Date(situation.ended_at).toLocaleString()}`,
+          now: situation.ended_at === null ? "no cycle has ended" : `ended ${moment(situation.ended_at)}`,
         },
   ];
   return all.filter((one) => one !== null);

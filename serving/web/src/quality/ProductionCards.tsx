@@ -70,11 +70,13 @@ function Report({ report }: { readonly report: Production }) {
   return (
     <>
       <p className="muted small">
-        Version <code>{report.model_id}</code>, {moment(report.since)} to {moment(report.until)}: {counted(total.predictions, "prediction")},{" "}
-        {counted(total.answers, "answer")}, of which {counted(total.audits, "audit")}
+        Version <code>{report.model_id}</code>, {moment(report.since)} to {moment(report.until)}:{" "}
+        {counted(total.predictions, "prediction")}, {counted(total.answers, "answer")}, of which {counted(total.audits, "audit")}
         {total.unanswered > 0 && `, ${count(total.unanswered)} unanswered`}.{" "}
         {report.waiting > 0 && `${counted(report.waiting, "prediction waits", "predictions wait")} for people. `}
-        {report.basis === "audits" ? "By audits alone." : "By audits and reviewed predictions, each by its probability."}
+        {report.basis === "audits"
+          ? "By audits alone."
+          : "By audits and reviewed predictions, each by its probability."}
       </p>
       {notes.map((note) => (
         <p key={note} className="callout warn" data-testid="production-note">

@@ -118,7 +118,9 @@ function Promises({ status, onAccept }: { readonly status: Guarantee; readonly o
       </ol>
       <Tiles status={status} />
       {thresholds === null ? (
-        <p className="muted">There are no thresholds yet. They are made in the background, some seconds after a change.</p>
+        <p className="muted">
+          There are no thresholds yet. They are made in the background, some seconds after a change.
+        </p>
       ) : (
         <>
           {thresholds.groups.length > 0 && <GroupTable thresholds={thresholds} />}
@@ -162,7 +164,12 @@ function Tiles({ status: { thresholds, capacity, economics, currency } }: { read
           name="Cost of 1,000 predictions"
           value={money(economics.cost, currency)}
           testid="economics"
-          detail={`reviews ${money(economics.reviews, currency)}, errors ${money(economics.errors, currency)}; ${savedInWords(economics.saved, currency)}`}
+          detail={
+            <>
+              reviews {money(economics.reviews, currency)}, errors {money(economics.errors, currency)};{" "}
+              {savedInWords(economics.saved, currency)}
+            </>
+          }
         />
       )}
       {thresholds?.relaxed != null && (

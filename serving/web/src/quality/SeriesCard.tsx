@@ -19,7 +19,9 @@ export function SeriesCard({ api, project }: { readonly api: Api; readonly proje
       <Fetched asked={asked} what="the series">
         {(series) =>
           series.points.length === 0 ? (
-            <p className="muted">No audit of this version is answered yet; there is a point for each day with audits.</p>
+            <p className="muted">
+              No audit of this version is answered yet; there is a point for each day with audits.
+            </p>
           ) : (
             <Series series={series} />
           )

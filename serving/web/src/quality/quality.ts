@@ -76,7 +76,7 @@ export function tooLittle({ answers, predictions }: { answers: number; predictio
   if (answers > 0) return "";
   return predictions === 0
     ? "Nothing was predicted in this time, or nothing that had a chance to be audited."
-    : `Of ${counted(predictions, "prediction")} people have answered none that counts yet. Audits are drawn by audit_rate.`;
+    : `Of ${counted(predictions, "prediction")} people have answered none that counts yet.`;
 }
 
 /** 3.25 → "3.3 h" */
