@@ -291,7 +291,13 @@ def test_11_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
         other.goto(f"{stage.url}/#token={stage.service.tokens[role]}&/shapes/{view}")
         other.reload()
         expect(other.locator("nav .tab")).to_have_count(1)
-    assert [url for url in loaded if re.search("assets/(Quality|Items)Page", url)] == []
+    parts = re.compile(r"assets/(QualityPage|ItemsPage)[^/]*\.js")
+    assert [url for url in loaded if parts.search(url)] == []
+    for view in VIEWS:
+        other.goto(f"{stage.url}/#token={stage.service.tokens['operator']}&/shapes/{view}")
+        other.reload()
+        expect(other.locator("section.card").first).to_be_visible()
+    assert {found[1] for url in loaded if (found := parts.search(url))} == {"QualityPage", "ItemsPage"}
     other.close()
 
 
