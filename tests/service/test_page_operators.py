@@ -2,30 +2,16 @@
 comments. In a real browser against the API over a real store, without Ray; what was done is checked through the API."""
 
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
-from loop.demo.scenes import Pool, Scene, day_scenes
 from loop.domain.access import Role
 from loop.domain.truth import Shape
-from loop.outgoing import HttpSender
-from loop.wiring import utc_now
-from serving.api.app import create_app
-from serving.transport import free_ports
-from tests.api.conftest import Service, running_in
-from tests.receivers import Receiver, receiver
-from tests.requirements import require_chromium
-from tests.test_dispatching import dispatcher, running, until
+from tests.service.operating import Stage, staged
+from tests.test_dispatching import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -35,100 +21,10 @@ TRUSTED = [{"type": "box", "label": "circle", "box": [20, 20, 90, 90]}]
 VIEWS = ("lots", "reviewers", "work", "webhooks", "comments")
 
 
-@dataclass
-class Stage:
-    """A service with some work done, a receiver of its webhooks that refuses them, and a browser's page signed in as
-    the operator."""
-
-    service: Service
-    there: Receiver
-    url: str
-    browser: Browser
-    page: Page
-    scenes: Iterator[Scene]
-    people: dict[str, str] = field(default_factory=dict)  # token ids
-    golden: list[str] = field(default_factory=list)
-
-    def call(self, method: str, path: str, role: str = "operator", **request: Any) -> Any:
-        response = self.service.call(method, f"/v1/{path}", role, **request)
-        assert response.is_success, response.text
-        return response.json() if response.content else None
-
-    def of_project(self, path: str, **request: Any) -> Any:
-        return self.call("GET", f"projects/shapes/{path}", **request)
-
-    def policy(self, **parts: object) -> None:
-        self.call("PATCH", "projects/shapes/policy", json=parts)
-
-    def predict(self, count: int) -> list[str]:
-        """Digests of new items, each with a task."""
-        answers = [
-            self.service.predict(scene.jpeg(), params={"source": "line 1"}) for scene in islice(self.scenes, count)
-        ]
-        return [str(answer.json()["item_digest"]) for answer in answers]
-
-    def answer(self, name: str, seconds: float, *shapes: Shape) -> str:
-        """The person's next task, taken so long ago and answered now; gives its item."""
-        person = self.service.services.administration.authenticate(self.service.tokens[name])
-        desk = self.service.services.desk
-        early = replace(desk, clock=lambda: utc_now() - timedelta(seconds=seconds))
-        (taken,) = early.lease(person, "shapes", 1).assignments
-        desk.submit(person, taken.task.id, taken.task.epoch, shapes, "", active_seconds=seconds)
-        return taken.task.item_digest
-
-    def show(self, view: str) -> None:
-        self.page.locator(f"[data-testid=tab-{view}]").click()
-
-    def there_is(self, testid: str) -> Locator:
-        return self.page.locator(f"[data-testid={testid}]")
-
-    def told(self, words: str) -> None:
-        """What the page says of what was just done, which is then dismissed."""
-        expect(self.there_is("toast")).to_contain_text(words)
-        self.there_is("toast").get_by_label("Dismiss").click()
-
-
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Stage]:
-    with running_in(tmp_path_factory.mktemp("operators"), sqlite_template) as service, receiver() as there:
-        services = service.services
-        sender = HttpSender(allow_private=True, timeout_s=5.0, clock=services.clock)
-        webhooks = replace(services.webhooks, sender=sender, allow_private=True)
-        sending = dispatcher(services.store, sender, pauses=())
-        service.services = replace(services, webhooks=webhooks, dispatcher=sending)
-        service.client.app.state.services = service.services
-        with (
-            listening(service) as url,
-            running(sending),
-            sync_playwright() as playwright,
-        ):
-            browser = playwright.chromium.launch(
-                executable_path=require_chromium(),
-                args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-            )
-            page = browser.new_page(viewport={"width": 1280, "height": 800})
-            problems: list[str] = []
-            page.on("pageerror", lambda error: problems.append(str(error)))
-            page.goto(f"{url}/#token={service.tokens['operator']}&/shapes/lots")
-            scenes = day_scenes(0, 200, Pool.STREAM)
-            yield Stage(service, there, url, browser, page, scenes)
-            browser.close()
-            assert problems == []
-
-
-@contextmanager
-def listening(service: Service) -> Iterator[str]:
-    """The same services over HTTP; gives the address."""
-    port = free_ports(1)[0]
-    server = uvicorn.Server(uvicorn.Config(create_app(service.services), port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    until(lambda: server.started)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(timeout=30)
+    with staged(tmp_path_factory.mktemp("operators"), sqlite_template, "lots") as started:
+        yield started
 
 
 # --- nothing yet ---------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ const NAMES: Record<Tab, string> = {
   review: "Review",
   overview: "Overview",
   map: "Map",
+  items: "Items",
+  quality: "Quality",
   lots: "Lots",
   reviewers: "Reviewers",
   work: "Work",

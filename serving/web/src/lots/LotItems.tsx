@@ -1,6 +1,7 @@
 import { useState } from "react";
 import type { Api } from "../api/client";
 import type { LotItem } from "../api/types";
+import "../app/gallery.css";
 import { Card } from "../app/Card";
 import { count, short } from "../app/format";
 import { Thumbnail } from "../map/Thumbnail";

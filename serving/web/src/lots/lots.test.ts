@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { CurvePoint, Lot, LotRules } from "../api/types";
-import { judgedSize, limitsOf, planOf, shownUntil, standingOf, ticksOf, told, verdictOf, wilson } from "./lots";
+import { ticksOf } from "../app/ticks";
+import { judgedSize, limitsOf, planOf, shownUntil, standingOf, told, verdictOf, wilson } from "./lots";
 
 const RULES: LotRules = {
   size: 100, close_after_seconds: null, by: "project", plan: "share",

@@ -47,15 +47,6 @@ export function shownUntil(points: readonly CurvePoint[], seen = 0): number {
   return Math.min(Math.max(Math.ceil(Math.max(end, seen) * 20) / 20, 0.1), 1);
 }
 
-/** Round numbers from 0 to `most`, at most six. least: the smallest step. */
-export function ticksOf(most: number, least = 0): number[] {
-  const power = 10 ** Math.floor(Math.log10(most / 5));
-  const step = Math.max([1, 2, 5, 10].map((part) => part * power).find((size) => most / size <= 5) ?? most, least);
-  return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, number) =>
-    Number((number * step).toPrecision(6)),
-  );
-}
-
 const TOLD = [0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5];
 
 /** The points nearest to shares that people think in, each once. */

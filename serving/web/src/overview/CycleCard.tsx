@@ -8,18 +8,34 @@ const STEPS = ["snapshot", "train", "evaluate", "gate", "promote"] as const;
 interface Props {
   readonly cycle: Cycle | null;
   readonly now: number;
-  readonly start: { readonly disabled: boolean; readonly onStart: () => void } | null;
+  /** Null for who may not. */
+  readonly operate: {
+    readonly onStart: () => void;
+    readonly onCancel: (cycle: string) => void;
+    readonly onReport: (cycle: string) => void;
+  } | null;
 }
 
-export function CycleCard({ cycle, now, start }: Props) {
+export function CycleCard({ cycle, now, operate }: Props) {
+  const running = cycle !== null && cycle.finished_at === null;
   return (
     <section className="card" aria-label="Newest cycle" data-testid="cycle">
       <header>
         <h2>Newest cycle</h2>
         {cycle && <StateBadge state={cycle.state} />}
         <span className="grow" />
-        {start && (
-          <button className="primary" data-testid="start-cycle" disabled={start.disabled} onClick={start.onStart}>
+        {operate && cycle !== null && "candidate" in (cycle.evaluation ?? {}) && (
+          <button data-testid="cycle-report" onClick={() => operate.onReport(cycle.id)}>
+            Report
+          </button>
+        )}
+        {operate && running && (
+          <button data-testid="cancel-cycle" onClick={() => operate.onCancel(cycle.id)}>
+            Cancel it
+          </button>
+        )}
+        {operate && (
+          <button className="primary" data-testid="start-cycle" disabled={running} onClick={operate.onStart}>
             Start a cycle
           </button>
         )}

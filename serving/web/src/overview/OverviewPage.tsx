@@ -1,5 +1,6 @@
 /** For operators: how the project does, what the newest cycle found, which model serves. */
 import { useState } from "react";
+import { describe } from "../api/problem";
 import type { Promotion } from "../api/types";
 import { type Act, acting } from "../app/act";
 import { useNow } from "../app/hooks";
@@ -9,15 +10,21 @@ import { abilitiesOf } from "../session/abilities";
 import { Activity } from "./Activity";
 import { CycleCard } from "./CycleCard";
 import { CycleHistory } from "./CycleHistory";
+import { cancelCycle, openReport } from "./cycles";
 import { DriftCard } from "./DriftCard";
 import { ModelList } from "./ModelList";
-import { PromoteDialog, RollbackDialog, StartCycleDialog } from "./dialogs";
+import { CancelCycleDialog, PromoteDialog, RollbackDialog, StartCycleDialog } from "./dialogs";
 import { Tiles } from "./Tiles";
+import { TriggersCard } from "./TriggersCard";
 import { WebhooksCard } from "./WebhooksCard";
 import "./overview.css";
 import { useOverview } from "./useOverview";
 
-type Asking = { kind: "cycle" } | { kind: "rollback" } | { kind: "promote"; model: string };
+type Asking =
+  | { kind: "cycle" }
+  | { kind: "cancel"; cycle: string }
+  | { kind: "rollback" }
+  | { kind: "promote"; model: string };
 
 export default function OverviewPage({ api, me, project, notify }: ViewProps) {
   const operates = abilitiesOf(me.role).operate;
@@ -26,7 +33,6 @@ export default function OverviewPage({ api, me, project, notify }: ViewProps) {
   const now = useNow(1000);
   const { summary, cycles, models, promotions, problem } = overview;
   const newest = cycles[0] ?? null;
-  const running = newest !== null && newest.finished_at === null;
 
   const act: Act = (...what) => {
     setAsking(null);
@@ -61,8 +67,20 @@ export default function OverviewPage({ api, me, project, notify }: ViewProps) {
           <CycleCard
             cycle={newest}
             now={now}
-            start={operates ? { disabled: running, onStart: () => setAsking({ kind: "cycle" }) } : null}
+            operate={
+              operates
+                ? {
+                    onStart: () => setAsking({ kind: "cycle" }),
+                    onReport: (cycle) =>
+                      void openReport(api, project.id, cycle).catch((error: unknown) =>
+                        notify({ tone: "error", ...describe(error) }),
+                      ),
+                    onCancel: (cycle) => setAsking({ kind: "cancel", cycle }),
+                  }
+                : null
+            }
           />
+          {operates && <TriggersCard api={api} project={project.id} />}
           <CycleHistory cycles={cycles.slice(1)} now={now} />
           <DriftCard api={api} project={project.id} now={now} act={operates ? act : null} />
         </div>
@@ -88,6 +106,15 @@ export default function OverviewPage({ api, me, project, notify }: ViewProps) {
         <StartCycleDialog
           onClose={() => setAsking(null)}
           onStart={(body) => void act(api.startCycle(project.id, body), "Cycle started", "Its progress shows here.")}
+        />
+      )}
+      {asking?.kind === "cancel" && (
+        <CancelCycleDialog
+          cycle={asking.cycle}
+          onClose={() => setAsking(null)}
+          onCancel={(reason) =>
+            void act(cancelCycle(api, project.id, asking.cycle, reason), "Cycle cancelled", "The champion stays.")
+          }
         />
       )}
       {asking?.kind === "promote" && (

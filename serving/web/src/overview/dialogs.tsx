@@ -68,6 +68,30 @@ export function StartCycleDialog({ onStart, onClose }: StartProps) {
   );
 }
 
+interface CancelProps {
+  readonly cycle: string;
+  readonly onCancel: (reason: string) => void;
+  readonly onClose: () => void;
+}
+
+export function CancelCycleDialog({ cycle, onCancel, onClose }: CancelProps) {
+  const [reason, setReason] = useState("");
+  return (
+    <Dialog
+      title="Cancel this cycle"
+      onClose={onClose}
+      onSubmit={() => isReason(reason) && onCancel(reason.trim())}
+      testid="cancel-cycle-dialog"
+    >
+      <p>
+        <code>{cycle}</code> ends as failed, and what it has trained so far is lost. The champion stays.
+      </p>
+      <Reason value={reason} onChange={setReason} />
+      <Confirm name="Cancel the cycle" disabled={!isReason(reason)} onClose={onClose} />
+    </Dialog>
+  );
+}
+
 interface PromoteProps {
   readonly model: string;
   readonly onPromote: (reason: string) => void;

@@ -5,6 +5,7 @@ import type { Frame } from "../api/types";
 import type { Task } from "../api/types";
 import { ActionBar } from "./ActionBar";
 import { Banner } from "./Banner";
+import { CallerWaiting } from "./CallerWaiting";
 import { Canvas, type CanvasHandle } from "./Canvas";
 import { FrameStrip } from "./FrameStrip";
 import { HelpOverlay } from "./HelpOverlay";
@@ -364,6 +365,7 @@ export function Workspace({ api, session, current, next, images, notify }: Props
           onProblem={(what) => notify({ tone: "error", ...what })}
           onLeave={focusImage}
         />
+        <CallerWaiting key={task.id} answerBy={task.answer_by} clockOffset={api.clockOffset} />
         <ActionBar
           stage={scene.stage}
           shapes={scene.shapes.length}

@@ -1,6 +1,17 @@
 /** The page's address: "#/project/tab/place", so that a reload, a shared link and the back button show the same. */
 
-export const TABS = ["review", "overview", "map", "lots", "reviewers", "work", "webhooks", "comments"] as const;
+export const TABS = [
+  "review",
+  "overview",
+  "map",
+  "items",
+  "quality",
+  "lots",
+  "reviewers",
+  "work",
+  "webhooks",
+  "comments",
+] as const;
 export type Tab = (typeof TABS)[number];
 
 export interface Route {

@@ -2,12 +2,6 @@
 import type { AmbiguousItem, Bias, Everything, Rates, Requeued, Spent, WorkRow } from "../api/types";
 import { NOTHING, counted, duration, signed } from "../app/figures";
 
-const DAY_MS = 86_400_000;
-
-/** Since when, for so many days until now, on a whole minute, so that the same question is not another each second. */
-export const sinceOf = (days: number, now: number): string =>
-  new Date(Math.floor((now - days * DAY_MS) / 60_000) * 60_000).toISOString();
-
 /** "12.0 s (8.0 s to 18.0 s)": the median, and one robust standard deviation to both sides. */
 export const paceOf = ({ median_seconds, low_seconds, high_seconds }: WorkRow): string =>
   median_seconds === null

@@ -1,0 +1,32 @@
+/** Items as data: found by a query, tagged, kept as views; what happened to one. For operators. */
+import { useState } from "react";
+import "../app/cards.css";
+import type { ViewProps } from "../app/view";
+import { useItems } from "../map/items";
+import { ItemList } from "./ItemList";
+import { ItemView } from "./ItemView";
+import "./items.css";
+import { EVERYTHING } from "./queries";
+
+export default function ItemsPage(props: ViewProps) {
+  const { api, project, place, onPlace } = props;
+  // Kept while one item is looked at.
+  const [asked, setAsked] = useState(EVERYTHING);
+  const images = useItems(api, project.id);
+  return (
+    <div className="overview">
+      {place === null ? (
+        <ItemList {...props} images={images} asked={asked} onAsk={setAsked} />
+      ) : (
+        <ItemView
+          key={place}
+          api={api}
+          project={project.id}
+          images={images}
+          digest={place}
+          onBack={() => onPlace(null)}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,47 @@
+import type { Api } from "../api/client";
+import { Card } from "../app/Card";
+import { Fetched } from "../app/Fetched";
+import { useAsked } from "../app/asked";
+import { triggers, triggersInWords } from "./cycles";
+
+const REFRESH_MS = 30_000;
+
+/** What asks for a cycle by itself, and what is waited for. */
+export function TriggersCard({ api, project }: { readonly api: Api; readonly project: string }) {
+  const asked = useAsked(() => triggers(api, project), project, REFRESH_MS);
+  return (
+    <Card title="Cycles by themselves" testid="triggers">
+      <Fetched asked={asked} what="the triggers">
+        {(found) => {
+          const set = triggersInWords(found);
+          return set.length === 0 ? (
+            <p className="muted">
+              Nothing asks for cycles by itself. Set what does with <code>askance cycle triggers --set</code>.
+            </p>
+          ) : (
+            <>
+              <table className="figures">
+                <thead>
+                  <tr>
+                    <th scope="col">A cycle begins at</th>
+                    <th scope="col">Now</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {set.map(({ name, asks, now }) => (
+                    <tr key={name} data-testid={`trigger-${name}`}>
+                      <th scope="row">{asks}</th>
+                      <td>{now}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+              {found.reasons.length > 0 && <p>Asked for by: {found.reasons.join("; ")}.</p>}
+              {found.waiting && <p className="muted">Waits: {found.waiting}</p>}
+            </>
+          );
+        }}
+      </Fetched>
+    </Card>
+  );
+}

@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import type { Triggers } from "../api/types";
+import { triggersInWords } from "./cycles";
+
+const NONE: Triggers["rules"] = {
+  reviewed: null,
+  corrected: null,
+  failure_rate: null,
+  drift: false,
+  every_hours: null,
+  least_new: 20,
+  quiet_hours: 1,
+  failed_hours: 24,
+};
+const SITUATION: Triggers["situation"] = {
+  running: null,
+  ended_at: null,
+  ended_as: null,
+  reviewed: 120,
+  corrected: 3,
+  failure_rate: null,
+  drift: true,
+};
+const of = (rules: Partial<Triggers["rules"]>) =>
+  triggersInWords({ rules: { ...NONE, ...rules }, situation: SITUATION, reasons: [], waiting: "" });
+
+test("only triggers that are set are told, each with how far it is", () => {
+  expect(of({})).toEqual([]);
+  expect(of({ reviewed: 200, drift: true })).toEqual([
+    { name: "reviewed", asks: "200 items reviewed", now: "120" },
+    { name: "drift", asks: "the drift alarm", now: "on" },
+  ]);
+});
+
+test("a failure rate that is not known is not told as none", () => {
+  expect(of({ failure_rate: 0.05 })[0]).toMatchObject({ asks: "a failure rate surely above 5%", now: "not known" });
+});

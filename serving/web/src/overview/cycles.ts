@@ -1,0 +1,62 @@
+/** What asks for cycles by itself, in words; calls of single cycles. */
+import { type Api, at } from "../api/client";
+import type { Cycle, Triggers } from "../api/types";
+import { exactly, moment } from "../app/figures";
+import { count } from "../app/format";
+
+export const cancelCycle = (api: Api, project: string, cycle: string, reason: string) =>
+  api.json<Cycle>("POST", at(project, `/cycles/${encodeURIComponent(cycle)}/cancel`), { reason });
+
+const REPORT_KEPT_MS = 60_000;
+
+/** The cycle's report in a tab of its own. It is fetched, since a link would not carry the token; it runs no script. */
+export async function openReport(api: Api, project: string, cycle: string): Promise<void> {
+  const tab = window.open("", "_blank"); // at once: later it would be a pop-up that browsers keep shut
+  try {
+    const page = await api.send("GET", at(project, `/cycles/${encodeURIComponent(cycle)}/report`));
+    const address = URL.createObjectURL(new Blob([await page.text()], { type: "text/html" }));
+    if (tab === null) throw new Error("The browser keeps new tabs shut; allow them for this page.");
+    tab.opener = null;
+    tab.location.replace(address);
+    window.setTimeout(() => URL.revokeObjectURL(address), REPORT_KEPT_MS);
+  } catch (error) {
+    tab?.close();
+    throw error;
+  }
+}
+
+export const triggers = (api: Api, project: string) => api.json<Triggers>("GET", at(project, "/triggers"));
+
+export interface Trigger {
+  readonly name: string;
+  readonly asks: string;
+  readonly now: string;
+}
+
+/** Those that are set, each with when it asks for a cycle and how far it is. */
+export function triggersInWords({ rules, situation }: Triggers): Trigger[] {
+  const all: (Trigger | null)[] = [
+    rules.reviewed === null
+      ? null
+      : { name: "reviewed", asks: `${count(rules.reviewed)} items reviewed`, now: count(situation.reviewed) },
+    rules.corrected === null
+      ? null
+      : { name: "corrected", asks: `${count(rules.corrected)} items corrected`, now: count(situation.corrected) },
+    rules.failure_rate === null
+      ? null
+      : {
+          name: "failure_rate",
+          asks: `a failure rate surely above ${exactly(rules.failure_rate)}`,
+          now: situation.failure_rate === null ? "not known" : `at least ${exactly(situation.failure_rate)}`,
+        },
+    rules.drift ? { name: "drift", asks: "the drift alarm", now: situation.drift ? "on" : "off" } : null,
+    rules.every_hours === null
+      ? null
+      : {
+          name: "every_hours",
+          asks: `${count(rules.every_hours)} h after the last cycle`,
+          now: situation.ended_at === null ? "no cycle has ended" : `ended ${moment(situation.ended_at)}`,
+        },
+  ];
+  return all.filter((one) => one !== null);
+}
