@@ -28,6 +28,7 @@ from loop.domain.queries import (
     number_in,
 )
 
+COUNTING = 200  # characters of a text (docs/items.md)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 WORDS = ("cam", "cam-1", "Cam", "cam-2/x", "é", "🦉", "a b", "%", "_", "", "and", "5", "\ud7ff", "\U0010ffff")
 KEYS = ("k", "odd key", "", "and")
@@ -114,6 +115,8 @@ def _compared(has: object, op: Op, value: Value, now: datetime) -> bool:
     if isinstance(has, str) and isinstance(value, float):
         number = number_in(has)
         return number is not None and _ordered(number, op, value)
+    if isinstance(has, str) and isinstance(value, str) and op is not Op.CONTAINS:
+        return _ordered(has[:COUNTING], op, value[:COUNTING])
     return _ordered(has, op, value)
 
 
