@@ -72,7 +72,7 @@ class Plant:
         self.router = Router(
             self.store, Nowhere(),  # type: ignore[arg-type]
             self.store.secret(), lambda _model, _embedding: 1.0, self.risks.of, self.clock,
-            self.entropy, None, self.risks.key_of,
+            self.entropy, risk_key=self.risks.key_of,
         )  # fmt: skip
 
     def clock(self) -> datetime:

@@ -11,25 +11,16 @@ from tests.api.conftest import picture, service  # noqa: F401
 RUNNER = CliRunner()
 
 
-class AsOperator:
-    """Sends what the client sends to the application itself."""
-
-    def __init__(self, service) -> None:  # noqa: F811
-        self._service = service
-
-    def request(self, method: str, path: str, **request):
-        return self._service.call(method, path, **request)
-
-
 @pytest.fixture
 def predicted(service, monkeypatch: pytest.MonkeyPatch) -> list[str]:  # noqa: F811
     """Digests of three images; commands reach the service that predicted them."""
 
     class InProcessClient(Client):
         def __init__(self) -> None:
-            super().__init__("http://test", "")
-            self.close()
-            self._http = AsOperator(service)
+            super().__init__("http://testserver", service.tokens["operator"])
+            self._http.close()
+            self._http = service.client  # an httpx.Client that asks the application itself
+            self._http.headers.update(self._settings["headers"])
 
         def __exit__(self, *_: object) -> None:
             return

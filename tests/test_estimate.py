@@ -186,7 +186,7 @@ def test_half_an_interval_takes_about_four_times_as_much(seen: int, share: float
     values = (np.arange(seen) < share * seen).astype(float)
     now = rate_of(values, np.ones(seen))
     times = worth_of_half(now)
-    assert 1.5 < times < 8.0
+    assert 1.5 < times < (8.0 if seen > 5 else 16.0)  # Jeffreys' prior weighs as much as a few answers
     if seen > 50 and 0.2 < now.value < 0.8:
         many = np.tile(values, round(times))
         then = rate_of(many, np.ones(len(many)))
