@@ -13,8 +13,15 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-# The queue's state machine is here for both to take about as long.
-BESIDE = ("tests/service", "tests/contract/test_queue_machine.py")
+# Tests of priorities want the usual one. What kills processes, and the queue's state machine, are here for both to take
+# about as long.
+BESIDE = (
+    "tests/service",
+    "tests/test_priority.py",
+    "tests/contract/test_queue_machine.py",
+    "tests/contract/test_kills.py",
+    "tests/contract/test_cycle_kills.py",
+)
 _GIVES_WAY = ("nice", "-n", "5")
 
 
