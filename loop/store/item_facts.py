@@ -5,12 +5,14 @@ item several times, and who writes rows in one order never waits for who waits f
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     Connection,
     ScalarSelect,
     Table,
+    Update,
     and_,
     bindparam,
     case,
@@ -86,22 +88,34 @@ _THESE = and_(
 )
 # What was read before the lock may be old by the time it is given: the statement behind it reads anew.
 _LOCKED = select(item_facts.c.digest).where(_THESE).order_by(item_facts.c.digest).with_for_update()
-_REFRESHED = (
-    update(item_facts)
-    .where(_THESE)
-    .values(
-        model_id=_newest_prediction(predictions.c.model_id),
-        risk=_newest_prediction(predictions.c.risk),
-        routed=_newest_prediction(
+# What of the facts each kind of change can change.
+PREDICTED, ANSWERED, SETTLED, WORKED = "predicted", "answered", "settled", "worked"
+_CHANGED = {
+    PREDICTED: {
+        "model_id": _newest_prediction(predictions.c.model_id),
+        "risk": _newest_prediction(predictions.c.risk),
+        "routed": _newest_prediction(
             func.coalesce(func.substr(predictions.c.stage, 1), func.substr(predictions.c.action, 1))
         ),
-        truth_version=select(func.coalesce(func.max(ground_truths.c.version), 0))
+    },
+    ANSWERED: {"corrections": _CORRECTIONS},
+    SETTLED: {
+        "truth_version": select(func.coalesce(func.max(ground_truths.c.version), 0))
         .where(_same_item(ground_truths))
-        .scalar_subquery(),
-        work=_WORK,
-        corrections=_CORRECTIONS,
-    )
-)
+        .scalar_subquery()
+    },
+    WORKED: {"work": _WORK},
+}
+_THIS = and_(item_facts.c.project_id == bindparam("of_project"), item_facts.c.digest == bindparam("of_item"))
+
+
+@cache
+def _refreshed(changes: frozenset[str], *, one: bool) -> Update:
+    """Made once: each lease and each answer waits for one. one: of a single item, which is quicker to say."""
+    values = {name: value for change in sorted(changes) for name, value in _CHANGED[change].items()}
+    return update(item_facts).where(_THIS if one else _THESE).values(**values)
+
+
 _LABELLED = {
     DETECTION: select(
         item_facts.c.digest, item_facts.c.created_at, _newest_prediction(predictions.c.detections).label("labelled")
@@ -120,7 +134,7 @@ class ItemFacts:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._touched: dict[tuple[str, str], set[str]] = {}
+        self._touched: dict[tuple[str, str], set[str]] = {}  # changes, by project and item
 
     def add(self, new: Sequence[Item]) -> None:
         """Of items that were inserted just now."""
@@ -130,25 +144,30 @@ class ItemFacts:
         if terms := [term for item in new for term in _terms_of_meta(item)]:
             self._connection.execute(insert(item_terms), terms)
 
-    def touch(self, project_id: str, digest: str, *labels: str) -> None:
-        """Something that the facts repeat has changed; labels: which of DETECTION and SHAPE may have, too."""
-        self._touched.setdefault((project_id, digest), set()).update(labels)
+    def touch(self, project_id: str, digest: str, change: str) -> None:
+        """Something that the facts repeat has changed; change: PREDICTED, ANSWERED, SETTLED or WORKED."""
+        self._touched.setdefault((project_id, digest), set()).add(change)
 
     def write(self) -> None:
         """Before the rows that are numbered, whose lock is held until the commit."""
         touched, self._touched = self._touched, {}
         for project_id in sorted({project_id for project_id, _ in touched}):
-            of_project = {digest: labels for (project, digest), labels in touched.items() if project == project_id}
+            of_project = {digest: changes for (project, digest), changes in touched.items() if project == project_id}
             for part in in_parts(sorted(of_project)):
                 self._refresh(project_id, {digest: of_project[digest] for digest in part})
 
-    def _refresh(self, project_id: str, labels: Mapping[str, set[str]]) -> None:
-        these = {"of_project": project_id, "of_items": list(labels)}
+    def _refresh(self, project_id: str, changes: Mapping[str, set[str]]) -> None:
         if self._connection.dialect.name == "postgresql":
-            self._connection.execute(_LOCKED, these)
-        self._connection.execute(_REFRESHED, these)
-        for field in (DETECTION, SHAPE):
-            if changed := [digest for digest, which in labels.items() if field in which]:
+            self._connection.execute(_LOCKED, {"of_project": project_id, "of_items": list(changes)})
+        alike: dict[frozenset[str], list[str]] = {}
+        for digest, which in changes.items():
+            alike.setdefault(frozenset(which), []).append(digest)
+        for together, digests in alike.items():
+            one = len(digests) == 1
+            these = {"of_item": digests[0]} if one else {"of_items": digests}
+            self._connection.execute(_refreshed(together, one=one), {"of_project": project_id, **these})
+        for change, field in ((PREDICTED, DETECTION), (SETTLED, SHAPE)):
+            if changed := [digest for digest, which in changes.items() if change in which]:
                 self._relabel(project_id, field, changed)
 
     def _relabel(self, project_id: str, field: str, digests: list[str]) -> None:

@@ -13,7 +13,7 @@ from loop.domain.prediction import Detection, Prediction
 from loop.domain.routing import Action, Decision
 from loop.domain.stage import Stage
 from loop.store.appends import Appends
-from loop.store.item_facts import DETECTION, ItemFacts
+from loop.store.item_facts import PREDICTED, ItemFacts
 from loop.store.schema import (
     annotation_results,
     ground_truths,
@@ -62,7 +62,7 @@ class SqlPredictions:
     def _append(self, prediction: Prediction) -> None:
         named = {"prediction_id": prediction.id, "project_id": prediction.project_id, "model_id": prediction.model_id}
         self._appends.add(prediction_feed, named)
-        self._facts.touch(prediction.project_id, prediction.item_digest, DETECTION)
+        self._facts.touch(prediction.project_id, prediction.item_digest, PREDICTED)
 
     def get(self, project_id: str, prediction_id: str) -> Prediction:
         """Raises NotFound."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, func, select, update
 from loop.domain.errors import AlreadySubmitted
 from loop.domain.ports import Reviewed
 from loop.domain.review import Outcome, Submission
-from loop.store.item_facts import ItemFacts
+from loop.store.item_facts import ANSWERED, ItemFacts
 from loop.store.schema import predictions, submissions, tasks
 from loop.store.statements import columns, in_parts, inserted, newest_first
 
@@ -32,7 +32,7 @@ class SqlSubmissions:
             raise AlreadySubmitted(
                 f"task {submission.task_id} has its answer.", hint="Lease the next task.", task=submission.task_id
             )
-        self._facts.touch(submission.project_id, submission.item_digest)
+        self._facts.touch(submission.project_id, submission.item_digest, ANSWERED)
 
     def of_work(self, work_id: str) -> list[Submission]:
         return [Submission(**row._mapping) for row in self._connection.execute(_OF_WORK, {"work": work_id})]
@@ -62,7 +62,7 @@ class SqlSubmissions:
         settled = update(submissions).where(submissions.c.id == submission_id).values(settles=settles)
         of = settled.returning(submissions.c.project_id, submissions.c.item_digest)
         for project_id, item_digest in self._connection.execute(of).all():
-            self._facts.touch(project_id, item_digest)
+            self._facts.touch(project_id, item_digest, ANSWERED)
 
     def _all(self, statement: Select[Any]) -> list[Submission]:
         return [Submission(**row._mapping) for row in self._connection.execute(statement)]
