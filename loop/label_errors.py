@@ -6,21 +6,16 @@ from itertools import islice
 
 import numpy as np
 
+from loop.asking import ask_people
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import AskanceError, Conflict
-from loop.domain.events import task_created
-from loop.domain.identity import new_id
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Said, Store, Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project
 from loop.domain.review import Task
-from loop.domain.routing import asks_several
-from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape
-from loop.lots import add_members, in_lots
-from loop.proposals import seats_of
 from training.evaluate import Found, Truth
 from training.label_errors import Flaw, Suspicion, score_labels
 from training.snapshot import Snapshot
@@ -135,31 +130,13 @@ class LabelErrors:
             if tx.tasks.works_of_item(project_id, digest):
                 raise Conflict("somebody has just asked for it.", hint="Nothing to do.", item=digest)
             project = tx.projects.get(project_id)
-            task = self._task(tx, project, digest)
-            several = asks_several(secret, task.id, project.policy)
-            work = seats_of(tx, task, project, several=several)
-            tasks = in_lots(tx, project, work, task.created_at, self.entropy)
-            tx.tasks.add_all(tasks)
-            add_members(tx, tasks)
+            latest, now = tx.predictions.latest_of(project_id, digest), self.clock()
+            task = ask_people(
+                tx, project, digest, None if latest is None else latest.id, reason="its ground truth is doubted",
+                actor=operator.name, now=now, entropy=self.entropy, secret=secret,
+            )  # fmt: skip
             body = {"item_digest": digest, "task_id": task.id}
-            tx.events.add(Event("truth.doubted", project_id, operator.name, body, task.created_at))
-            tx.events.announce(task_created(one, operator.name) for one in tasks)
-
-    def _task(self, tx: Transaction, project: Project, digest: str) -> Task:
-        latest = tx.predictions.latest_of(project.id, digest)
-        now = self.clock()
-        return Task(
-            id=new_id("task", now, self.entropy(10)),
-            project_id=project.id,
-            item_digest=digest,
-            prediction_id=None if latest is None else latest.id,
-            stage=Stage.ANNOTATE,
-            priority=1.0,
-            policy_version=project.policy.version,
-            recipe_version=project.recipe.version,
-            created_at=now,
-            reason="its ground truth is doubted",
-        )
+            tx.events.add(Event("truth.doubted", project_id, operator.name, body, now))
 
 
 class _Learned:

@@ -3,18 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from loop.asking import ask_people
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Conflict, Invalid, NotFound
-from loop.domain.events import task_created
-from loop.domain.identity import new_id
 from loop.domain.outcomes import ReportedOutcome, Told, checked
 from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import Prediction
-from loop.domain.review import Task
-from loop.domain.routing import asks_several
-from loop.domain.stage import Stage
-from loop.lots import add_members, in_lots
-from loop.proposals import seats_of
 
 # In the same words for all: what a caller wrote would lead the eye.
 REPORTED_WRONG = "Reported as wrong"
@@ -114,22 +108,8 @@ class OutcomeDesk:
                 hint="Report it without send_to_review; the policy's `retain` says which images are kept.",
                 prediction=prediction.id,
             )
-        project, now = tx.projects.get(project_id), self.clock()
-        task = Task(
-            id=new_id("task", now, self.entropy(10)),
-            project_id=project_id,
-            item_digest=digest,
-            prediction_id=prediction.id,
-            stage=Stage.ANNOTATE,
-            priority=1.0,
-            policy_version=project.policy.version,
-            recipe_version=project.recipe.version,
-            created_at=now,
-            reason=REPORTED_WRONG,
-        )
-        several = asks_several(secret, task.id, project.policy)
-        tasks = in_lots(tx, project, seats_of(tx, task, project, several=several), now, self.entropy)
-        tx.tasks.add_all(tasks)
-        add_members(tx, tasks)
-        tx.events.announce(task_created(one, caller.name) for one in tasks)
+        task = ask_people(
+            tx, tx.projects.get(project_id), digest, prediction.id, reason=REPORTED_WRONG, actor=caller.name,
+            now=self.clock(), entropy=self.entropy, secret=secret,
+        )  # fmt: skip
         return task.id, ""

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 
+from tests.listening import listening
+
 # What becomes of a request: it is passed on; it is not, and the connection is reset; it is passed on, but the answer is
 # lost; nothing happens; or a status and headers are the answer.
 PASS, RESET, LOSE, HANG = "pass", "reset", "lose", "hang"
@@ -58,15 +60,8 @@ def flaky(upstream: str) -> Iterator[Flaky]:
     """Listens on a free port of this machine until the block ends."""
     server = _Server(("127.0.0.1", 0), _Handler)
     running = server.running = Flaky(upstream, server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(server, running.let_go):
         yield running
-    finally:
-        running.let_go.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Server(ThreadingHTTPServer):

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.listening import listening
+
 # What a receiver does: answer with a status, or
 RESET, HANG, DRIP, GARBAGE, STALL = "reset", "hang", "drip", "garbage", "stall"
 Conduct = int | str
@@ -75,15 +77,8 @@ def receiver() -> Iterator[Receiver]:
     """Listens on a free port of this machine until the block ends."""
     server = _Server(("127.0.0.1", 0), _Handler)
     running = server.running = Receiver(port=server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(server, running.let_go):
         yield running
-    finally:
-        running.let_go.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Server(ThreadingHTTPServer):

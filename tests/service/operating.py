@@ -1,7 +1,7 @@
 """The API over a real store, without Ray, and a browser that shows its page to an operator."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -119,3 +119,20 @@ def listening(service: Service) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(timeout=30)
+
+
+def nothing_is_cut_off(stage: "Stage", views: Iterable[str], width: int) -> None:
+    """At this width the page itself never scrolls sideways in any of the views, and every tab can be seen."""
+    stage.page.set_viewport_size({"width": width, "height": 800})
+    for view in views:
+        stage.show(view)
+        expect(stage.page.locator("section.card").first).to_be_visible()
+        expect(stage.page.get_by_text("Fetching")).to_have_count(0)
+        wide = stage.page.evaluate(
+            "() => [document.documentElement, document.querySelector('main')].map(e => e.scrollWidth - e.clientWidth)"
+        )
+        assert wide == [0, 0], view
+        for tab in stage.page.locator("nav .tab").all():
+            box = tab.bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= width

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from loop.domain.access import Role
 from loop.domain.truth import Shape
-from tests.service.operating import Stage, staged
+from tests.service.operating import Stage, nothing_is_cut_off, staged
 from tests.test_dispatching import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -406,19 +406,7 @@ def test_16_what_cannot_be_fetched_says_so_and_is_asked_for_again(stage: Stage) 
 @pytest.mark.parametrize("width", [1280, 800])
 def test_17_nothing_is_cut_off(stage: Stage, width: int) -> None:
     """At the width of a laptop and of half a screen the page itself never scrolls sideways, and all views are named."""
-    stage.page.set_viewport_size({"width": width, "height": 800})
-    for view in VIEWS:
-        stage.show(view)
-        expect(stage.page.locator("section.card").first).to_be_visible()
-        expect(stage.page.get_by_text("Fetching")).to_have_count(0)
-        wide = stage.page.evaluate(
-            "() => [document.documentElement, document.querySelector('main')].map(e => e.scrollWidth - e.clientWidth)"
-        )
-        assert wide == [0, 0], view
-        for tab in stage.page.locator("nav .tab").all():
-            box = tab.bounding_box()
-            assert box is not None
-            assert box["x"] + box["width"] <= width
+    nothing_is_cut_off(stage, VIEWS, width)
 
 
 # --- hands ---------------------------------------------------------------------------------------------------

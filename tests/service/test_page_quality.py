@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from loop.domain.identity import digest_of
 from loop.domain.truth import Shape
 from tests.api.test_recipes import Bench, _working, cycled
-from tests.service.operating import Stage, staged
+from tests.service.operating import Stage, nothing_is_cut_off, staged
 from tests.test_dispatching import until
 from tests.tiny_models import tiny_weights
 
@@ -304,18 +304,7 @@ def test_11_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
 @pytest.mark.parametrize("width", [1280, 800])
 def test_12_nothing_is_cut_off(stage: Stage, width: int) -> None:
     """At the width of a laptop and of half a screen the page itself never scrolls sideways."""
-    stage.page.set_viewport_size({"width": width, "height": 800})
-    for view in VIEWS:
-        stage.show(view)
-        expect(stage.page.locator("section.card").first).to_be_visible()
-        expect(stage.page.get_by_text("Fetching")).to_have_count(0)
-        wide = stage.page.evaluate(
-            "() => [document.documentElement, document.querySelector('main')].map(e => e.scrollWidth - e.clientWidth)"
-        )
-        assert wide == [0, 0], view
-        for tab in stage.page.locator("nav .tab").all():
-            box = tab.bounding_box()
-            assert box is not None and box["x"] + box["width"] <= width
+    nothing_is_cut_off(stage, VIEWS, width)
 
 
 # --- hands ---------------------------------------------------------------------------------------------------
