@@ -28,11 +28,26 @@ from training.snapshot import holds
 MOST_COUNTED = 10_000
 # Tagged by one call, in one transaction.
 MOST_TAGGED = 10_000
+# Items that have changed, of one transaction, so that others who write do not wait for long ...
+_CAUGHT_UP_AT_ONCE = 100
+# ... and of one call: who asks while millions come in is not kept waiting for all of them.
+_MOST_CAUGHT_UP = 10_000
 # Of an item's predictions, events and so on, each.
 _MOST_ENTRIES = 500
 # That are looked through for an item.
 _MOST_SNAPSHOTS = 20
 _DAY = timedelta(days=1)
+
+
+def catch_up(store: Store) -> None:
+    """Until lists of items know all that was committed before this call; but for the newest of very many changes."""
+    with store.read() as tx:
+        if not tx.item_queries.are_behind():
+            return
+    for _ in range(0, _MOST_CAUGHT_UP, _CAUGHT_UP_AT_ONCE):
+        with store.begin() as tx:
+            if tx.item_queries.catch_up(_CAUGHT_UP_AT_ONCE) < _CAUGHT_UP_AT_ONCE:
+                return
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,7 @@ class ItemData:
         wanted, order = asked(token, query), _sort(token, sort)
         place = None if after is None else placed(after, order)
         now = self.clock()
+        catch_up(self.store)
         with self.store.read() as tx:
             tx.projects.get(project_id)
             found = tx.item_queries.page(project_id, wanted, order, after=place, limit=limit, now=now)
@@ -117,6 +133,7 @@ class ItemData:
         _check_tags(add, remove)
         wanted, order = asked(token, query), Sort()
         place = None if after is None else placed(after, order)
+        catch_up(self.store)
         with self.store.begin() as tx:
             tx.projects.get(project_id)
             places = tx.item_queries.places(project_id, wanted, order, after=place, limit=MOST_TAGGED, now=self.clock())

@@ -26,6 +26,7 @@ from loop.domain.errors import AskanceError, Conflict, PortInUse, Unauthenticate
 from loop.domain.model import ModelVersion, Promotion, PromotionKind
 from loop.domain.ports import Store
 from loop.domain.rollout import Rollout
+from loop.items import catch_up
 from loop.settings import Settings, serving_of
 from loop.wiring import Services, wire
 from serving.hosts import hosts, require_shared_state
@@ -205,6 +206,7 @@ class Worker:
             ("triggers", _giving_way(self._pull_triggers), _DRIFT_SECONDS),
             ("figures of production", _giving_way(self._tell_production), _DRIFT_SECONDS),
             ("deadlines", _giving_way(self._sound_alarms), _DEADLINE_SECONDS),
+            ("lists of items", _giving_way(self._follow_items), _GATE_SECONDS),
             ("waiting callers", _giving_way(self._put_back), _GATE_SECONDS),
             ("answers", _giving_way(self._follow_answers), _DEADLINE_SECONDS),
             ("work to be done anew", _giving_way(self._do_anew), _DEADLINE_SECONDS),
@@ -312,6 +314,10 @@ class Worker:
     def _put_back(self, _: Controller) -> None:
         """What callers waited for until now, to where it is without them."""
         self._services.gates.put_back()
+
+    def _follow_items(self, _: Controller) -> None:
+        """For who asks for some not to wait while their lists learn what has changed."""
+        catch_up(self._services.store)
 
     def _follow_answers(self, _: Controller) -> None:
         """Through quality assurance and lots, also where nobody leases or answers."""

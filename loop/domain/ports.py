@@ -282,7 +282,15 @@ class Items(Protocol):
 
 
 class ItemQueries(Protocol):
-    """Items by what is known of them (loop/domain/queries.py)."""
+    """Items by what is known of them (loop/domain/queries.py): what was committed before they last caught up."""
+
+    def are_behind(self) -> bool:
+        """Whether something was committed since."""
+        ...
+
+    def catch_up(self, limit: int) -> int:
+        """With at most `limit` items that have changed, those that wait the longest; how many there were. Writes."""
+        ...
 
     def page(
         self, project_id: str, query: Query, sort: Sort, *, after: Place | None, limit: int, now: datetime

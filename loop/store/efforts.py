@@ -12,7 +12,7 @@ from loop.domain.efforts import Effort
 from loop.domain.review import Outcome
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
-from loop.store.item_facts import ANSWERED, ItemFacts
+from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import cost_rates, efforts, predictions, submissions, tasks
 from loop.store.statements import columns, first, replaced
 
@@ -25,13 +25,13 @@ _ORDER = (efforts.c.created_at, efforts.c.submission_id)
 class SqlEfforts:
     """Implements `loop.domain.ports.Efforts`."""
 
-    def __init__(self, connection: Connection, facts: ItemFacts) -> None:
+    def __init__(self, connection: Connection, changes: ItemChanges) -> None:
         self._connection = connection
-        self._facts = facts
+        self._changes = changes
 
     def add(self, effort: Effort) -> None:
         self._connection.execute(insert(efforts).values(columns(effort)))
-        self._facts.touch(effort.project_id, effort.item_digest, ANSWERED)
+        self._changes.note(effort.project_id, effort.item_digest, Change.ANSWERED)
 
     def between(self, project_id: str, since: datetime, until: datetime) -> Iterator[Effort]:
         wanted = _between(project_id, since, until).order_by(*_ORDER)

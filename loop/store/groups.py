@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Select, insert, select, update
 
 from loop.domain.clips import ClipWork, Frame, Group
 from loop.domain.item import Item
-from loop.store.item_facts import LONGEST
-from loop.store.schema import group_frames, group_works, item_facts, item_groups, items
+from loop.store.item_facts import Change, ItemChanges
+from loop.store.schema import group_frames, group_works, item_groups, items
 from loop.store.statements import columns, first, in_parts, inserted, newest_first, not_found, one
 
 _FRAME = tuple(group_frames.c[field.name].label(f"frame_{field.name}") for field in fields(Frame))
@@ -32,8 +32,9 @@ def works_of_frame(project_id: str, item_digest: str) -> Select[tuple[str]]:
 class SqlGroups:
     """Implements `loop.domain.ports.Groups`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, changes: ItemChanges) -> None:
         self._connection = connection
+        self._changes = changes
 
     def add(self, group: Group) -> bool:
         return inserted(self._connection, item_groups, columns(group))
@@ -117,14 +118,12 @@ class SqlGroups:
             own = (of_project, items.c.digest.in_(part))
             related.update(self._connection.scalars(select(items.c.group).where(*own).distinct()))
             self._connection.execute(update(items).where(*own).values(group=name))
-            shown = item_facts.c.project_id == project_id, item_facts.c.digest.in_(part)
-            self._connection.execute(update(item_facts).where(*shown).values(group=name[:LONGEST]))
+        moved = set(digests)
         for groups in in_parts(sorted(related - {"", name})):
             torn = update(items).where(of_project, items.c.group.in_(groups)).values(group=name)
-            moved = self._connection.scalars(torn.returning(items.c.digest)).all()
-            for part in in_parts(moved):
-                shown = item_facts.c.project_id == project_id, item_facts.c.digest.in_(part)
-                self._connection.execute(update(item_facts).where(*shown).values(group=name[:LONGEST]))
+            moved.update(self._connection.scalars(torn.returning(items.c.digest)))
+        for digest in moved:
+            self._changes.note(project_id, digest, Change.MOVED)
 
     def add_works(self, works: Sequence[ClipWork]) -> None:
         if works:

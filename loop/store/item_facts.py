@@ -1,14 +1,16 @@
 """What items are asked for by: a row of facts and some terms for each, which repeat what other tables say.
 
-Written in the transaction that changes what they repeat. At its end, not where it happens: a transaction changes an
-item several times, and who writes rows in one order never waits for who waits for it.
+Nobody who leases or answers waits for them: a transaction notes which items it changes (`ItemChanges`), and who asks
+brings the facts up to date first (`ItemFacts`), many changes of an item at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import IntFlag
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     ScalarSelect,
     Table,
@@ -28,10 +30,12 @@ from loop.domain.queries import META, captured_in, number_in
 from loop.domain.review import TaskState
 from loop.store.schema import (
     ORDINARY_TASK,
+    changed_items,
     efforts,
     ground_truths,
     item_facts,
     item_terms,
+    items,
     predictions,
     submissions,
     tasks,
@@ -43,11 +47,32 @@ LONGEST = 200
 LONGEST_KEY = 100
 
 DETECTION, SHAPE = "detection", "shape"
+
+# Any number that nothing else in this database locks; "askfacts" in ASCII.
+_FOLLOWING_LOCK = int.from_bytes(b"askfacts", "big")
+
+
+class Change(IntFlag):
+    """What is new of an item. Each kind can change some of its facts."""
+
+    ADDED = 1
+    MOVED = 2  # to another split or group
+    PREDICTED = 4
+    ANSWERED = 8
+    SETTLED = 16
+    WORKED = 32
+
+
 _OF_ITEM = ("media_type", "width", "height", "created_at", "split")
 
 
 def _same_item(table: Table) -> Any:
     return and_(table.c.project_id == item_facts.c.project_id, table.c.item_digest == item_facts.c.digest)
+
+
+def _of_item(wanted: ColumnElement[Any]) -> ScalarSelect[Any]:
+    mine = items.c.project_id == item_facts.c.project_id, items.c.digest == item_facts.c.digest
+    return select(wanted).where(*mine).scalar_subquery()
 
 
 def _newest_prediction(wanted: Any) -> ScalarSelect[Any]:
@@ -86,34 +111,32 @@ _SHAPES = (
 _THESE = and_(
     item_facts.c.project_id == bindparam("of_project"), item_facts.c.digest.in_(bindparam("of_items", expanding=True))
 )
-# What was read before the lock may be old by the time it is given: the statement behind it reads anew.
-_LOCKED = select(item_facts.c.digest).where(_THESE).order_by(item_facts.c.digest).with_for_update()
-# What of the facts each kind of change can change.
-PREDICTED, ANSWERED, SETTLED, WORKED = "predicted", "answered", "settled", "worked"
-_CHANGED = {
-    PREDICTED: {
+_CHANGED: Mapping[Change, Mapping[str, Any]] = {
+    Change.MOVED: {
+        "split": _of_item(items.c.split),
+        "group": _of_item(func.substr(items.c.group, 1, LONGEST)),
+    },
+    Change.PREDICTED: {
         "model_id": _newest_prediction(predictions.c.model_id),
         "risk": _newest_prediction(predictions.c.risk),
         "routed": _newest_prediction(
             func.coalesce(func.substr(predictions.c.stage, 1), func.substr(predictions.c.action, 1))
         ),
     },
-    ANSWERED: {"corrections": _CORRECTIONS},
-    SETTLED: {
+    Change.ANSWERED: {"corrections": _CORRECTIONS},
+    Change.SETTLED: {
         "truth_version": select(func.coalesce(func.max(ground_truths.c.version), 0))
         .where(_same_item(ground_truths))
         .scalar_subquery()
     },
-    WORKED: {"work": _WORK},
+    Change.WORKED: {"work": _WORK},
 }
-_THIS = and_(item_facts.c.project_id == bindparam("of_project"), item_facts.c.digest == bindparam("of_item"))
 
 
 @cache
-def _refreshed(changes: frozenset[str], *, one: bool) -> Update:
-    """Made once: each lease and each answer waits for one. one: of a single item, which is quicker to say."""
-    values = {name: value for change in sorted(changes) for name, value in _CHANGED[change].items()}
-    return update(item_facts).where(_THIS if one else _THESE).values(**values)
+def _refreshed(changes: Change) -> Update:
+    values = {name: value for change in changes for name, value in _CHANGED[change].items()}
+    return update(item_facts).where(_THESE).values(**values)
 
 
 _LABELLED = {
@@ -122,6 +145,7 @@ _LABELLED = {
     ).where(_THESE),
     SHAPE: select(item_facts.c.digest, item_facts.c.created_at, _SHAPES.label("labelled")).where(_THESE),
 }
+_NOTED = insert(changed_items)
 _FORGOTTEN = delete(item_terms).where(
     item_terms.c.project_id == bindparam("of_project"),
     item_terms.c.field == bindparam("of_field"),
@@ -129,48 +153,84 @@ _FORGOTTEN = delete(item_terms).where(
 )
 
 
-class ItemFacts:
-    """The items that this transaction adds, and those that it says something new of."""
+class ItemChanges:
+    """The items that this transaction says something new of."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._touched: dict[tuple[str, str], set[str]] = {}  # changes, by project and item
+        self._noted: dict[tuple[str, str], Change] = {}
 
-    def add(self, new: Sequence[Item]) -> None:
-        """Of items that were inserted just now."""
-        if not new:
-            return
-        self._connection.execute(insert(item_facts), [_facts(item) for item in new])
-        if terms := [term for item in new for term in _terms_of_meta(item)]:
-            self._connection.execute(insert(item_terms), terms)
-
-    def touch(self, project_id: str, digest: str, change: str) -> None:
-        """Something that the facts repeat has changed; change: PREDICTED, ANSWERED, SETTLED or WORKED."""
-        self._touched.setdefault((project_id, digest), set()).add(change)
+    def note(self, project_id: str, digest: str, change: Change) -> None:
+        key = project_id, digest
+        self._noted[key] = self._noted.get(key, Change(0)) | change
 
     def write(self) -> None:
-        """Before the rows that are numbered, whose lock is held until the commit."""
-        touched, self._touched = self._touched, {}
-        for project_id in sorted({project_id for project_id, _ in touched}):
-            of_project = {digest: changes for (project, digest), changes in touched.items() if project == project_id}
-            for part in in_parts(sorted(of_project)):
-                self._refresh(project_id, {digest: of_project[digest] for digest in part})
+        if not self._noted:
+            return
+        noted, self._noted = self._noted, {}
+        rows = [
+            {"project_id": project_id, "item_digest": digest, "changes": int(changes)}
+            for (project_id, digest), changes in noted.items()
+        ]
+        self._connection.execute(_NOTED, rows)
 
-    def _refresh(self, project_id: str, changes: Mapping[str, set[str]]) -> None:
+
+class ItemFacts:
+    """The facts of all items, made to follow what was noted."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def are_behind(self) -> bool:
+        return self._connection.execute(select(changed_items.c.sequence).limit(1)).first() is not None
+
+    def follow(self, limit: int) -> int:
+        """Take at most `limit` of the changes that are committed into the facts; how many there were.
+
+        One transaction at a time: who waited reads what is true after the other.
+        """
         if self._connection.dialect.name == "postgresql":
-            self._connection.execute(_LOCKED, {"of_project": project_id, "of_items": list(changes)})
-        alike: dict[frozenset[str], list[str]] = {}
-        for digest, which in changes.items():
-            alike.setdefault(frozenset(which), []).append(digest)
-        for together, digests in alike.items():
-            one = len(digests) == 1
-            these = {"of_item": digests[0]} if one else {"of_items": digests}
-            self._connection.execute(_refreshed(together, one=one), {"of_project": project_id, **these})
-        for change, field in ((PREDICTED, DETECTION), (SETTLED, SHAPE)):
-            if changed := [digest for digest, which in changes.items() if change in which]:
-                self._relabel(project_id, field, changed)
+            self._connection.execute(select(func.pg_advisory_xact_lock(_FOLLOWING_LOCK)))
+        oldest = select(changed_items.c.sequence).order_by(changed_items.c.sequence).limit(limit).scalar_subquery()
+        taken = delete(changed_items).where(changed_items.c.sequence.in_(oldest))
+        rows = self._connection.execute(
+            taken.returning(changed_items.c.project_id, changed_items.c.item_digest, changed_items.c.changes)
+        ).all()
+        by_project: dict[str, dict[str, Change]] = {}
+        for project_id, digest, changes in rows:
+            of_project = by_project.setdefault(project_id, {})
+            of_project[digest] = of_project.get(digest, Change(0)) | Change(changes)
+        for project_id, of_project in by_project.items():
+            for part in in_parts(sorted(of_project)):
+                self._take(project_id, {digest: of_project[digest] for digest in part})
+        return len(rows)
 
-    def _relabel(self, project_id: str, field: str, digests: list[str]) -> None:
+    def _take(self, project_id: str, changes: Mapping[str, Change]) -> None:
+        self._add(project_id, _having(Change.ADDED, changes))
+        alike: dict[Change, list[str]] = {}
+        for digest, which in changes.items():
+            alike.setdefault(which & ~Change.ADDED, []).append(digest)
+        for together, digests in alike.items():
+            if together:
+                these = {"of_project": project_id, "of_items": digests}
+                self._connection.execute(_refreshed(together), these)
+        self._relabel(project_id, DETECTION, _having(Change.PREDICTED, changes), new=_having(Change.ADDED, changes))
+        self._relabel(project_id, SHAPE, _having(Change.SETTLED, changes), new=_having(Change.ADDED, changes))
+
+    def _add(self, project_id: str, digests: Sequence[str]) -> None:
+        if not digests:
+            return
+        of_project = items.c.project_id == project_id
+        rows = self._connection.execute(select(items).where(of_project, items.c.digest.in_(digests)))
+        added = [Item(**row._mapping) for row in rows]
+        self._connection.execute(insert(item_facts), [_facts(item) for item in added])
+        if terms := [term for item in added for term in _terms_of_meta(item)]:
+            self._connection.execute(insert(item_terms), terms)
+
+    def _relabel(self, project_id: str, field: str, digests: Sequence[str], *, new: Collection[str]) -> None:
+        """new: of which there cannot be any label yet."""
+        if not digests:
+            return
         these = {"of_project": project_id, "of_items": digests}
         terms = [
             _term(project_id, row.digest, field, label, row.created_at)
@@ -178,9 +238,14 @@ class ItemFacts:
             for label in sorted({one.label[:LONGEST] for one in row.labelled or ()})
             if _storable(label)
         ]
-        self._connection.execute(_FORGOTTEN, {**these, "of_field": field})
+        if forgotten := sorted(set(digests) - set(new)):
+            self._connection.execute(_FORGOTTEN, {**these, "of_items": forgotten, "of_field": field})
         if terms:
             self._connection.execute(insert(item_terms), terms)
+
+
+def _having(change: Change, changes: Mapping[str, Change]) -> list[str]:
+    return [digest for digest, which in changes.items() if change in which]
 
 
 def _facts(item: Item) -> dict[str, Any]:

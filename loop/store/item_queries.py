@@ -56,7 +56,7 @@ from loop.domain.queries import (
     field_of,
     prefix_end,
 )
-from loop.store.item_facts import LONGEST
+from loop.store.item_facts import LONGEST, ItemFacts
 from loop.store.schema import golden_items, item_facts, item_terms, items, lot_items, lots
 from loop.store.statements import ignoring_conflicts, in_parts
 
@@ -92,6 +92,13 @@ class SqlItemQueries:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._facts = ItemFacts(connection)
+
+    def are_behind(self) -> bool:
+        return self._facts.are_behind()
+
+    def catch_up(self, limit: int) -> int:
+        return self._facts.follow(limit)
 
     def page(
         self, project_id: str, query: Query, sort: Sort, *, after: Place | None, limit: int, now: datetime
@@ -140,8 +147,8 @@ class SqlItemQueries:
     def tag(self, project_id: str, digests: Sequence[str], *, add: Sequence[str], remove: Sequence[str]) -> int:
         known = 0
         for part in in_parts(digests):
-            these = item_facts.c.project_id == project_id, item_facts.c.digest.in_(part)
-            rows = self._connection.execute(select(item_facts.c.digest, item_facts.c.created_at).where(*these)).all()
+            these = items.c.project_id == project_id, items.c.digest.in_(part)
+            rows = self._connection.execute(select(items.c.digest, items.c.created_at).where(*these)).all()
             known += len(rows)
             if remove:
                 of = item_terms.c.project_id == project_id, item_terms.c.item_digest.in_(part)

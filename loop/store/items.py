@@ -8,14 +8,13 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 from loop.domain.events import item_created
 from loop.domain.item import Item, Split
 from loop.store.function_calls import Triggers
-from loop.store.item_facts import LONGEST, ItemFacts
+from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import (
     LEFT_IMAGE,
     ORDINARY_TASK,
     UNFINISHED_TASK,
     dropped_images,
     ground_truths,
-    item_facts,
     items,
     projects,
     tasks,
@@ -26,15 +25,15 @@ from loop.store.statements import columns, ignoring_conflicts, in_parts, inserte
 class SqlItems:
     """Implements `loop.domain.ports.Items`."""
 
-    def __init__(self, connection: Connection, triggers: Triggers, facts: ItemFacts) -> None:
+    def __init__(self, connection: Connection, triggers: Triggers, changes: ItemChanges) -> None:
         self._connection = connection
         self._triggers = triggers
-        self._facts = facts
+        self._changes = changes
 
     def add(self, item: Item) -> bool:
         new = inserted(self._connection, items, columns(item))
         if new:
-            self._facts.add([item])
+            self._changes.note(item.project_id, item.digest, Change.ADDED)
             self._triggers.add(item_created(item))
         return new
 
@@ -48,8 +47,8 @@ class SqlItems:
         which = ignoring_conflicts(self._connection, items).returning(items.c.project_id, items.c.digest)
         keys = self._connection.execute(which, [columns(item) for item in first.values()]).all()
         new = [first[tuple(key)] for key in keys]
-        self._facts.add(new)
         for item in new:
+            self._changes.note(item.project_id, item.digest, Change.ADDED)
             if item.project_id in awaited:
                 self._triggers.add(item_created(item))
 
@@ -81,31 +80,23 @@ class SqlItems:
         )
         if done.rowcount == 0:
             raise not_found("item", project_id=project_id, digest=digest)
-        self._connection.execute(
-            update(item_facts)
-            .where(item_facts.c.project_id == project_id, item_facts.c.digest == digest)
-            .values(split=split, group=group[:LONGEST])
-        )
+        self._changes.note(project_id, digest, Change.MOVED)
 
     def set_splits(self, given: Sequence[Item]) -> None:
         if not given:
             return
-        for table, longest in ((items, None), (item_facts, LONGEST)):
-            statement = (
-                update(table)
-                .where(table.c.project_id == bindparam("of_project"), table.c.digest == bindparam("of_digest"))
-                .values(split=bindparam("new_split", type_=table.c.split.type), group=bindparam("new_group"))
-            )
-            rows = [
-                {
-                    "of_project": one.project_id,
-                    "of_digest": one.digest,
-                    "new_split": one.split,
-                    "new_group": one.group[:longest],
-                }
-                for one in given
-            ]
-            self._connection.execute(statement, rows)
+        moved = (
+            update(items)
+            .where(items.c.project_id == bindparam("of_project"), items.c.digest == bindparam("of_digest"))
+            .values(split=bindparam("new_split", type_=items.c.split.type), group=bindparam("new_group"))
+        )
+        rows = [
+            {"of_project": item.project_id, "of_digest": item.digest, "new_split": item.split, "new_group": item.group}
+            for item in given
+        ]
+        self._connection.execute(moved, rows)
+        for item in given:
+            self._changes.note(item.project_id, item.digest, Change.MOVED)
 
     def drop(self, project_id: str, digest: str, *, by: str, at: datetime) -> bool:
         unfinished = select(tasks.c.id).where(

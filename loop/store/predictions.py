@@ -13,7 +13,7 @@ from loop.domain.prediction import Detection, Prediction
 from loop.domain.routing import Action, Decision
 from loop.domain.stage import Stage
 from loop.store.appends import Appends
-from loop.store.item_facts import PREDICTED, ItemFacts
+from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import (
     annotation_results,
     ground_truths,
@@ -32,10 +32,10 @@ _DECISION = tuple(Decision.__dataclass_fields__)
 class SqlPredictions:
     """Implements `loop.domain.ports.Predictions`."""
 
-    def __init__(self, connection: Connection, appends: Appends, facts: ItemFacts) -> None:
+    def __init__(self, connection: Connection, appends: Appends, changes: ItemChanges) -> None:
         self._connection = connection
         self._appends = appends
-        self._facts = facts
+        self._changes = changes
 
     def add(self, prediction: Prediction) -> None:
         """Raises Conflict where the id is taken."""
@@ -62,7 +62,7 @@ class SqlPredictions:
     def _append(self, prediction: Prediction) -> None:
         named = {"prediction_id": prediction.id, "project_id": prediction.project_id, "model_id": prediction.model_id}
         self._appends.add(prediction_feed, named)
-        self._facts.touch(prediction.project_id, prediction.item_digest, PREDICTED)
+        self._changes.note(prediction.project_id, prediction.item_digest, Change.PREDICTED)
 
     def get(self, project_id: str, prediction_id: str) -> Prediction:
         """Raises NotFound."""

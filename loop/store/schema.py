@@ -286,6 +286,17 @@ for _name, _where in (("labelled", LABELLED_ITEM), ("failed", FAILED_ITEM)):
         postgresql_where=_where,
     )
 
+# Items that are said something new of, for the facts to follow: rows go as soon as they are taken. changes: of
+# loop/store/item_facts.py, added up.
+changed_items = Table(
+    "changed_items",
+    metadata,
+    Column("sequence", SEQUENCE, Identity(), primary_key=True, autoincrement=True),
+    Column("project_id", PlainText, nullable=False),
+    Column("item_digest", PlainText, nullable=False),
+    Column("changes", Integer, nullable=False),
+)
+
 # What an item has any number of. field: `tag`, which is kept here alone; `detection` and `shape`, labels of its newest
 # prediction and of its ground truth; `meta.KEY`. value: its beginning. created_at: of the item, so that what has a term
 # is read newest first.

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, func, select, update
 from loop.domain.errors import AlreadySubmitted
 from loop.domain.ports import Reviewed
 from loop.domain.review import Outcome, Submission
-from loop.store.item_facts import ANSWERED, ItemFacts
+from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import predictions, submissions, tasks
 from loop.store.statements import columns, in_parts, inserted, newest_first
 
@@ -23,16 +23,16 @@ _OF_WORK = (
 class SqlSubmissions:
     """Implements `loop.domain.ports.Submissions`."""
 
-    def __init__(self, connection: Connection, facts: ItemFacts) -> None:
+    def __init__(self, connection: Connection, changes: ItemChanges) -> None:
         self._connection = connection
-        self._facts = facts
+        self._changes = changes
 
     def add(self, submission: Submission) -> None:
         if not inserted(self._connection, submissions, columns(submission)):
             raise AlreadySubmitted(
                 f"task {submission.task_id} has its answer.", hint="Lease the next task.", task=submission.task_id
             )
-        self._facts.touch(submission.project_id, submission.item_digest, ANSWERED)
+        self._changes.note(submission.project_id, submission.item_digest, Change.ANSWERED)
 
     def of_work(self, work_id: str) -> list[Submission]:
         return [Submission(**row._mapping) for row in self._connection.execute(_OF_WORK, {"work": work_id})]
@@ -62,7 +62,7 @@ class SqlSubmissions:
         settled = update(submissions).where(submissions.c.id == submission_id).values(settles=settles)
         of = settled.returning(submissions.c.project_id, submissions.c.item_digest)
         for project_id, item_digest in self._connection.execute(of).all():
-            self._facts.touch(project_id, item_digest, ANSWERED)
+            self._changes.note(project_id, item_digest, Change.ANSWERED)
 
     def _all(self, statement: Select[Any]) -> list[Submission]:
         return [Submission(**row._mapping) for row in self._connection.execute(statement)]

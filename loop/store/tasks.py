@@ -33,7 +33,7 @@ from loop.domain.queueing import one_of_each_work
 from loop.domain.review import Outcome, Task, TaskState
 from loop.domain.stage import Stage
 from loop.store.groups import works_of_frame
-from loop.store.item_facts import WORKED, ItemFacts
+from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import (
     ALARMING_TASK,
     HANDED_TASK,
@@ -158,9 +158,9 @@ _WORKS_ANSWERED = select(submissions.c.work_id, submissions.c.round, submissions
 class SqlTasks:
     """Implements `loop.domain.ports.Tasks`."""
 
-    def __init__(self, connection: Connection, facts: ItemFacts) -> None:
+    def __init__(self, connection: Connection, changes: ItemChanges) -> None:
         self._connection = connection
-        self._facts = facts
+        self._changes = changes
 
     def add(self, task: Task) -> None:
         if not inserted(self._connection, tasks, columns(task)):
@@ -170,7 +170,7 @@ class SqlTasks:
                 task=task.id,
                 prediction=task.prediction_id,
             )
-        self._facts.touch(task.project_id, task.item_digest, WORKED)
+        self._changes.note(task.project_id, task.item_digest, Change.WORKED)
 
     def add_all(self, given: Sequence[Task]) -> None:
         """Raises Conflict where one is there already; the transaction is then spoilt."""
@@ -181,7 +181,7 @@ class SqlTasks:
         except IntegrityError as error:
             raise Conflict("one of these predictions has its task already.", hint="Keep the first.") from error
         for task in given:
-            self._facts.touch(task.project_id, task.item_digest, WORKED)
+            self._changes.note(task.project_id, task.item_digest, Change.WORKED)
 
     def get(self, task_id: str) -> Task:
         """Raises NotFound."""
@@ -321,7 +321,7 @@ class SqlTasks:
         done = self._connection.execute(fenced, {"of_id": task.id, **values})
         if done.rowcount == 0:
             raise _refused(self.get(task.id), task)
-        self._facts.touch(task.project_id, task.item_digest, WORKED)
+        self._changes.note(task.project_id, task.item_digest, Change.WORKED)
 
     def by_recipe(self, project_id: str) -> Mapping[int, int]:
         rows = self._connection.execute(

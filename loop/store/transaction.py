@@ -21,7 +21,7 @@ from loop.store.golden import SqlGolden
 from loop.store.groups import SqlGroups
 from loop.store.held_answers import SqlHeldAnswers
 from loop.store.idempotency import SqlIdempotencyKeys
-from loop.store.item_facts import ItemFacts
+from loop.store.item_facts import ItemChanges
 from loop.store.item_histories import SqlItemHistories
 from loop.store.item_queries import SqlItemQueries
 from loop.store.items import SqlItems
@@ -56,22 +56,22 @@ class SqlTransaction:
         self._appends = Appends(connection)
         self._outbox = Outbox(connection)
         self._triggers = Triggers(connection)
-        self._facts = ItemFacts(connection)
+        self._changes = ItemChanges(connection)
         self.projects: ports.Projects = SqlProjects(connection)
-        self.items: ports.Items = SqlItems(connection, self._triggers, self._facts)
+        self.items: ports.Items = SqlItems(connection, self._triggers, self._changes)
         self.item_queries: ports.ItemQueries = SqlItemQueries(connection)
         self.item_histories: ports.ItemHistories = SqlItemHistories(connection)
         self.views: ports.Views = SqlViews(connection)
-        self.predictions: ports.Predictions = SqlPredictions(connection, self._appends, self._facts)
+        self.predictions: ports.Predictions = SqlPredictions(connection, self._appends, self._changes)
         self.objects: ports.Objects = SqlObjects(connection, self._appends)
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)
-        self.tasks: ports.Tasks = SqlTasks(connection, self._facts)
-        self.submissions: ports.Submissions = SqlSubmissions(connection, self._facts)
+        self.tasks: ports.Tasks = SqlTasks(connection, self._changes)
+        self.submissions: ports.Submissions = SqlSubmissions(connection, self._changes)
         self.sampled: ports.SampledPredictions = SqlSampledPredictions(connection)
         self.outcomes: ports.Outcomes = SqlOutcomes(connection)
         self.production_figures: ports.ProductionFiguresKept = SqlProductionFigures(connection)
         self.thresholds: ports.ThresholdRecords = SqlThresholds(connection)
-        self.efforts: ports.Efforts = SqlEfforts(connection, self._facts)
+        self.efforts: ports.Efforts = SqlEfforts(connection, self._changes)
         self.comments: ports.Comments = SqlComments(connection)
         self.gates: ports.Gates = SqlGates(connection)
         self.drafts: ports.Drafts = SqlDrafts(connection)
@@ -81,7 +81,7 @@ class SqlTransaction:
         self.golden: ports.Golden = SqlGolden(connection)
         self.standings: ports.Standings = SqlStandings(connection)
         self.agreements: ports.Agreements = SqlAgreements(connection)
-        self.truths: ports.Truths = SqlTruths(connection, self._facts)
+        self.truths: ports.Truths = SqlTruths(connection, self._changes)
         self.models: ports.Models = SqlModels(connection)
         self.promotions: ports.Promotions = SqlPromotions(connection)
         self.rollouts: ports.Rollouts = SqlRollouts(connection)
@@ -90,7 +90,7 @@ class SqlTransaction:
         self.selections: ports.Selections = SqlSelections(connection)
         self.drift_reports: ports.DriftReports = SqlDriftReports(connection)
         self.maps: ports.Maps = SqlMaps(connection)
-        self.groups: ports.Groups = SqlGroups(connection)
+        self.groups: ports.Groups = SqlGroups(connection, self._changes)
         self.tokens: ports.Tokens = SqlTokens(connection)
         self.events: ports.Events = SqlEvents(connection, self._appends, self._outbox, self._triggers)
         self.reviews: ports.Reviews = SqlReviews(connection)
@@ -101,7 +101,7 @@ class SqlTransaction:
 
     def finish(self) -> None:
         """Write what is written last. The commit must follow at once: `appends` holds a lock that others wait for."""
-        self._facts.write()
+        self._changes.write()
         self._outbox.write()
         self._triggers.write()
         self._appends.write()

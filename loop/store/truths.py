@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from loop.domain.errors import Conflict
 from loop.domain.item import Item
 from loop.domain.truth import GroundTruth
-from loop.store.item_facts import SETTLED, ItemFacts
+from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import dropped_images, ground_truths, items
 from loop.store.statements import columns, each_once, in_parts, inserted
 
@@ -42,9 +42,9 @@ _NEWEST = select(func.max(ground_truths.c.version)).where(_OF_ITEM)
 class SqlTruths:
     """Implements `loop.domain.ports.Truths`."""
 
-    def __init__(self, connection: Connection, facts: ItemFacts) -> None:
+    def __init__(self, connection: Connection, changes: ItemChanges) -> None:
         self._connection = connection
-        self._facts = facts
+        self._changes = changes
 
     def add(self, truth: GroundTruth) -> None:
         # The primary key decides between two writers that both saw the same newest version.
@@ -55,7 +55,7 @@ class SqlTruths:
                 item=truth.item_digest,
                 version=truth.version,
             )
-        self._facts.touch(truth.project_id, truth.item_digest, SETTLED)
+        self._changes.note(truth.project_id, truth.item_digest, Change.SETTLED)
 
     def add_all(self, given: Sequence[GroundTruth]) -> None:
         if not given:
@@ -65,7 +65,7 @@ class SqlTruths:
         except IntegrityError as error:
             raise Conflict("one of these items has this version already.", hint="Read them again.") from error
         for truth in given:
-            self._facts.touch(truth.project_id, truth.item_digest, SETTLED)
+            self._changes.note(truth.project_id, truth.item_digest, Change.SETTLED)
 
     def current(self, project_id: str, item_digest: str) -> GroundTruth | None:
         row = self._connection.execute(_CURRENT, {"project": project_id, "digest": item_digest}).first()

@@ -2,7 +2,9 @@
 
 import json
 import random
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,6 +27,7 @@ from loop.domain.review import Task, TaskState
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.domain.workflow import LotRules
+from loop.items import catch_up
 from loop.store import item_queries
 from loop.store.database import SqlStore
 from loop.store.engine import engine_for
@@ -85,6 +88,9 @@ class Fill:
         self.rng.shuffle(order)
         for step in order:
             self._step(step, self.rng.choice(self.items))
+            if self.rng.random() < 0.2:  # between changes of one item, too
+                catch_up(self.store)
+        catch_up(self.store)
         return list(self.known.values())
 
     def _step(self, step: int, item: Item) -> None:
@@ -316,8 +322,13 @@ def test_what_the_store_keeps_is_what_the_migration_makes_of_the_tables(url: str
         tx.groups.keep_together(PROJECT, [digest(0)], "a" * 300)
         for body in ({"item_digest": digest(0)}, {"item_digest": None}, {"list": [1]}):
             tx.events.add(replace(an_event(), body=body))
-    kept = _kept(url)
+    catch_up(store)
     store.close()
+    assert _kept(url) == _made_anew(url)
+
+
+def _made_anew(url: str) -> list[str]:
+    """By the migration, of the tables that the facts repeat."""
     engine = engine_for(url)
     with engine.begin() as connection:
         for statement in (
@@ -331,7 +342,53 @@ def test_what_the_store_keeps_is_what_the_migration_makes_of_the_tables(url: str
     again = SqlStore.open(url)
     assert again.check() == []
     again.close()
-    assert _kept(url) == kept
+    return _kept(url)
+
+
+def test_lists_catch_up_with_the_oldest_changes_first(store: SqlStore) -> None:
+    """As many as they are given leave for, each once; what is not committed does not count."""
+    items = [Fill(store, seed=6)._item(number) for number in range(5)]
+    with store.begin() as tx:
+        tx.projects.add(a_project())
+    for item in items:
+        with store.begin() as tx:
+            tx.items.add(item)
+    with suppress(ZeroDivisionError), store.begin() as tx:
+        assert tx.item_queries.catch_up(3) == 3
+        raise ZeroDivisionError
+    for expected in (3, 5, 5):
+        with store.begin() as tx:
+            tx.item_queries.catch_up(3)
+        with store.read() as tx:
+            found = tx.item_queries.places(PROJECT, EVERYTHING, Sort(), after=None, limit=100, now=NOW)
+            assert tx.item_queries.are_behind() == (expected < 5)
+        assert {place.digest for place in found} == {item.digest for item in items[:expected]}
+
+
+def test_who_catches_up_beside_others_and_beside_who_writes_loses_nothing(url: str, store: SqlStore) -> None:
+    fill = Fill(store, seed=7)
+    ended, failed = threading.Event(), []
+
+    def follow() -> None:
+        try:
+            while not ended.is_set():
+                catch_up(store)
+        except Exception as error:
+            failed.append(error)
+
+    followers = [threading.Thread(target=follow) for _ in range(2)]
+    for follower in followers:
+        follower.start()
+    try:
+        fill.write()
+    finally:
+        ended.set()
+        for follower in followers:
+            follower.join()
+    catch_up(store)
+    store.close()
+    assert not failed
+    assert _kept(url) == _made_anew(url)
 
 
 def an_odd_item() -> Item:
@@ -351,6 +408,7 @@ def test_a_page_goes_on_where_it_ended_whatever_comes_meanwhile(store: SqlStore)
     with store.begin() as tx:
         moved = replace(a_prediction(9_999, at=NOW + timedelta(days=1)), item_digest=first[-1].digest)
         tx.predictions.add(replace(moved, decision=replace(moved.decision, risk=0.99)))
+    catch_up(store)
     with store.read() as tx:
         rest = tx.item_queries.places(PROJECT, EVERYTHING, sort, after=first[-1], limit=100, now=NOW)
     assert [one for one in rest if one.digest != first[-1].digest] == every[3:]
