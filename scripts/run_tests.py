@@ -13,15 +13,9 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-# Tests of priorities want the usual one. What kills processes, and the queue's state machine, are here for both to take
-# about as long.
-BESIDE = (
-    "tests/service",
-    "tests/test_priority.py",
-    "tests/contract/test_queue_machine.py",
-    "tests/contract/test_kills.py",
-    "tests/contract/test_cycle_kills.py",
-)
+# Tests of priorities want the usual one. Those of the store, which wait for discs and for processes that they kill, are
+# here for both to take about as long.
+BESIDE = ("tests/service", "tests/test_priority.py", "tests/contract")
 _GIVES_WAY = ("nice", "-n", "5")
 
 
@@ -43,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _pytest(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", *arguments]
+    return [sys.executable, "-m", "pytest", "--durations=15", *arguments]
 
 
 if __name__ == "__main__":
