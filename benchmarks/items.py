@@ -62,6 +62,7 @@ ASKED = {
     "model =": "model = model-{old}",
     "risk >": "risk > {n}",
     "decision =": "decision = review",
+    "decision =, of most": "decision = accept",
     "stage =": "stage = audit",
     "truth = yes": "truth = yes",
     "missing truth": "missing truth",
@@ -148,7 +149,7 @@ def _facts(number: int, at: datetime, luck: float, risk: float) -> dict[str, Any
     review = risk > 0.4
     answered = old and review
     return {
-        "captured_at": at - timedelta(hours=1) if luck < 0.7 else None,
+        "captured_at": _captured_at(at, luck),
         "model_id": f"model-{number * 10 // ITEMS}",
         "risk": risk,
         "routed": "audit" if luck < 0.01 else "annotate" if review else "accept",
@@ -156,6 +157,10 @@ def _facts(number: int, at: datetime, luck: float, risk: float) -> dict[str, Any
         "work": None if not review else "done" if answered else "open" if luck < 0.99 else "leased",
         "corrections": int(luck * 5) if answered else None,
     }
+
+
+def _captured_at(at: datetime, luck: float) -> datetime | None:
+    return at - timedelta(hours=1) if luck < 0.7 else None
 
 
 def _terms(
@@ -168,6 +173,7 @@ def _terms(
     for field, value, _ in has:
         yield {
             "project_id": PROJECT, "item_digest": digest, "field": field, "value": value, "created_at": at,
+            "captured_at": _captured_at(at, luck),
             "number": float(value) if field == "meta.speed" else None,
         }  # fmt: skip
 

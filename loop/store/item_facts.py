@@ -5,6 +5,7 @@ brings the facts up to date first (`ItemFacts`), many changes of an item at once
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import IntFlag
 from functools import cache
 from typing import Any
@@ -139,11 +140,10 @@ def _refreshed(changes: Change) -> Update:
     return update(item_facts).where(_THESE).values(**values)
 
 
+_TIMED = item_facts.c.digest, item_facts.c.created_at, item_facts.c.captured_at
 _LABELLED = {
-    DETECTION: select(
-        item_facts.c.digest, item_facts.c.created_at, _newest_prediction(predictions.c.detections).label("labelled")
-    ).where(_THESE),
-    SHAPE: select(item_facts.c.digest, item_facts.c.created_at, _SHAPES.label("labelled")).where(_THESE),
+    DETECTION: select(*_TIMED, _newest_prediction(predictions.c.detections).label("labelled")).where(_THESE),
+    SHAPE: select(*_TIMED, _SHAPES.label("labelled")).where(_THESE),
 }
 _NOTED = insert(changed_items)
 _FORGOTTEN = delete(item_terms).where(
@@ -224,7 +224,7 @@ class ItemFacts:
         rows = self._connection.execute(select(items).where(of_project, items.c.digest.in_(digests)))
         added = [Item(**row._mapping) for row in rows]
         self._connection.execute(insert(item_facts), [_facts(item) for item in added])
-        if terms := [term for item in added for term in _terms_of_meta(item)]:
+        if terms := [one for item in added for one in _terms_of_meta(item)]:
             self._connection.execute(insert(item_terms), terms)
 
     def _relabel(self, project_id: str, field: str, digests: Sequence[str], *, new: Collection[str]) -> None:
@@ -233,7 +233,7 @@ class ItemFacts:
             return
         these = {"of_project": project_id, "of_items": digests}
         terms = [
-            _term(project_id, row.digest, field, label, row.created_at)
+            term_row(project_id, row.digest, field, label, (row.created_at, row.captured_at))
             for row in self._connection.execute(_LABELLED[field], these)
             for label in sorted({one.label[:LONGEST] for one in row.labelled or ()})
             if _storable(label)
@@ -261,24 +261,30 @@ def _facts(item: Item) -> dict[str, Any]:
 
 
 def _terms_of_meta(item: Item) -> Iterable[dict[str, Any]]:
+    times = item.created_at, captured_in(item.meta)
     for key, value in item.meta.items():
         # JSON may hold texts that a column does not.
         if len(key) <= LONGEST_KEY and _storable(key + value):
-            yield _term(
-                item.project_id, item.digest, META + key, value[:LONGEST], item.created_at, number=number_in(value)
-            )
+            yield term_row(item.project_id, item.digest, META + key, value[:LONGEST], times, number=number_in(value))
 
 
-def _term(
-    project_id: str, digest: str, field: str, value: str, created_at: Any, number: float | None = None
+def term_row(
+    project_id: str,
+    digest: str,
+    field: str,
+    value: str,
+    times: tuple[datetime, datetime | None],
+    number: float | None = None,
 ) -> dict[str, Any]:
+    """times: when the item came, and when it was taken."""
     return {
         "project_id": project_id,
         "item_digest": digest,
         "field": field,
         "value": value,
         "number": number,
-        "created_at": created_at,
+        "created_at": times[0],
+        "captured_at": times[1],
     }
 
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
-    union,
+    union_all,
 )
 from sqlalchemy.sql import operators
 
@@ -53,10 +53,11 @@ from loop.domain.queries import (
     Sort,
     Value,
     all_of,
+    captured_in,
     field_of,
     prefix_end,
 )
-from loop.store.item_facts import LONGEST, ItemFacts
+from loop.store.item_facts import LONGEST, ItemFacts, term_row
 from loop.store.schema import golden_items, item_facts, item_terms, items, lot_items, lots
 from loop.store.statements import ignoring_conflicts, in_parts
 
@@ -112,7 +113,7 @@ class SqlItemQueries:
     ) -> list[Place]:
         self._plan_by_values()
         compiler = self._compiler(project_id, now)
-        few = self._few(compiler, query)
+        few = None if compiler.is_walked(query, sort) else self._few(compiler, query)
         found: list[Place] = []
         for without_key in self._stretches(sort, after):
             if len(found) < limit:
@@ -148,20 +149,19 @@ class SqlItemQueries:
         known = 0
         for part in in_parts(digests):
             these = items.c.project_id == project_id, items.c.digest.in_(part)
-            rows = self._connection.execute(select(items.c.digest, items.c.created_at).where(*these)).all()
+            rows = self._connection.execute(
+                select(items.c.digest, items.c.created_at, items.c.meta).where(*these)
+            ).all()
             known += len(rows)
             if remove:
                 of = item_terms.c.project_id == project_id, item_terms.c.item_digest.in_(part)
                 gone = delete(item_terms).where(*of, item_terms.c.field == "tag", item_terms.c.value.in_(remove))
                 self._connection.execute(gone)
             if new := [
-                {
-                    "project_id": project_id, "item_digest": digest, "field": "tag", "value": tag, "number": None,
-                    "created_at": created_at,
-                }
-                for digest, created_at in rows
+                term_row(project_id, digest, "tag", tag, (created_at, captured_in(meta)))
+                for digest, created_at, meta in rows
                 for tag in add
-            ]:  # fmt: skip
+            ]:
                 self._connection.execute(ignoring_conflicts(self._connection, item_terms), new)
         return known
 
@@ -173,7 +173,8 @@ class SqlItemQueries:
                 .where(
                     item_terms.c.project_id == project_id,
                     item_terms.c.item_digest.in_(part),
-                    item_terms.c.field == "tag",
+                    # Else it would look through all tags of the project.
+                    _fixed(item_terms.c.field, sqlite=self._connection.dialect.name == "sqlite") == "tag",
                 )
                 .order_by(item_terms.c.value)
             )
@@ -231,22 +232,28 @@ class _Compiler:
 
     # --- statements
 
+    def is_walked(self, query: Query, sort: Sort) -> bool:
+        """Whether an index has what meets it, and nothing else, in the order of the sort."""
+        return _leads(query, sort) or (sort.field in _TIMES and self._is_one_term(query))
+
     def page(
         self, query: Query, sort: Sort, few: Select[Any] | None, after: Place | None, *, without_key: bool
     ) -> Select[Any]:
         """(digest, key) in the order of the sort. without_key: those alone that have nothing to be sorted by."""
         if few is not None:
             return self._gathered(query, sort, few, after, without_key=without_key)
-        if sort.field == "created_at":
+        if sort.field in _TIMES:
             along = next((part for part in _parts(query) if self._is_one_term(part)), None)
             if along is not None:
-                return self._along_terms(query, along, sort, after)
+                return self._along_terms(query, along, sort, after, without_key=without_key)
         return self._walked(query, sort, after, without_key=without_key)
 
     def all(self, query: Query, few: Select[Any] | None) -> Select[Any]:
         """The digests, in no order."""
-        wanted = select(item_facts.c.digest).where(self._of_project, self.condition(query, free=few is None))
-        return wanted if few is None else wanted.where(item_facts.c.digest.in_(few))
+        wanted = select(item_facts.c.digest)
+        if few is None:
+            return wanted.where(self._of_project, self.condition(query, free=True))
+        return wanted.where(self._among(few), self.condition(query))
 
     def _gathered(
         self, query: Query, sort: Sort, few: Select[Any], after: Place | None, *, without_key: bool
@@ -254,16 +261,16 @@ class _Compiler:
         key = item_facts.c[sort.field]
         chosen = (
             select(item_facts.c.digest, key)
-            .where(self._of_project, item_facts.c.digest.in_(few), self.condition(query))
+            .where(self._among(few), self.condition(query))
             .where(self._has_key(self._fixed(key), without_key=without_key))
         )
         gathered = chosen.cte("few").prefix_with("MATERIALIZED")
         return _ordered(select(gathered), gathered.c[sort.field], gathered.c.digest, sort, after)
 
     def _walked(self, query: Query, sort: Sort, after: Place | None, *, without_key: bool) -> Select[Any]:
-        """Along the index of the sort; the newest first, one that begins with something that must hold."""
+        """Along the index of the sort; where there is one that begins with something that must hold, along that."""
         parts = _parts(query)
-        led = next((part for part in parts if _leads(part)), None) if sort.field == "created_at" else None
+        led = next((part for part in parts if _leads(part, sort)), None)
         key = item_facts.c[sort.field]
         wanted = select(item_facts.c.digest, key).where(
             self._of_project,
@@ -277,12 +284,15 @@ class _Compiler:
             return False
         return len(self._fields(part.field) or ()) == 1
 
-    def _along_terms(self, query: Query, part: Compare, sort: Sort, after: Place | None) -> Select[Any]:
-        """Those that have one term, in the order of created_at, which it repeats."""
+    def _along_terms(
+        self, query: Query, part: Compare, sort: Sort, after: Place | None, *, without_key: bool
+    ) -> Select[Any]:
+        """Those that have one term, in an order of time, which it repeats."""
         term = item_terms.alias()
+        key = term.c[sort.field]
         rest = [one for one in _parts(query) if one is not part]
         wanted = (
-            select(term.c.item_digest, term.c.created_at)
+            select(term.c.item_digest, key)
             .join(
                 item_facts,
                 and_(item_facts.c.project_id == term.c.project_id, item_facts.c.digest == term.c.item_digest),
@@ -290,10 +300,19 @@ class _Compiler:
             .where(
                 term.c.project_id == self.project_id,
                 self._term(term.c, part),
+                self._has_key(key, without_key=without_key),
                 *(self.condition(one) for one in rest),
             )
         )
-        return _ordered(wanted, term.c.created_at, term.c.item_digest, sort, after)
+        return _ordered(wanted, key, term.c.item_digest, sort, after)
+
+    def _among(self, few: Select[Any]) -> ColumnElement[bool]:
+        """Each is looked up by its key. By its digest alone SQLite's planner would rather look through all items of the
+        project, in the order of some sort."""
+        if not self.sqlite:
+            return and_(self._of_project, item_facts.c.digest.in_(few))
+        keys = select(literal(self.project_id), few.subquery().c[0])
+        return tuple_(item_facts.c.project_id, item_facts.c.digest).in_(keys)
 
     @property
     def _of_project(self) -> ColumnElement[bool]:
@@ -312,7 +331,8 @@ class _Compiler:
                 found = [self.seek(part) for part in parts]
                 if any(one is None for one in found):
                     return None
-                either = union(*(one for one in found if one is not None)).subquery()
+                # What two of them find is counted twice; to tell, they would be read in another order than is quick.
+                either = union_all(*(one for one in found if one is not None)).subquery()
                 return select(either.c[0])
             case Not() | And():
                 return None
@@ -349,6 +369,8 @@ class _Compiler:
                 return and_(true(), *(self.condition(part, free=free) for part in parts))
             case Or(parts):
                 return or_(false(), *(self.condition(part, free=free) for part in parts))
+            case Not(Has("truth")):
+                return self._fact(_WITHOUT_TRUTH, free=free)
             case Not(part):
                 return not_(self.condition(part))
         if query.field == "golden":
@@ -429,9 +451,12 @@ class _Compiler:
         return place > 0
 
     def _fixed(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        if not self.sqlite:
-            return column
-        return UnaryExpression(column, operator=operators.custom_op("+"), type_=column.type)
+        return _fixed(column, sqlite=self.sqlite)
+
+
+def _fixed(column: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[Any]:
+    """Not to be looked up."""
+    return UnaryExpression(column, operator=operators.custom_op("+"), type_=column.type) if sqlite else column
 
 
 def _parts(query: Query) -> tuple[Query, ...]:
@@ -439,17 +464,26 @@ def _parts(query: Query) -> tuple[Query, ...]:
     return query.parts if isinstance(query, And) else (query,)
 
 
-_LEADING = frozenset({"source", "group", "split", "model_id", "routed", "truth_version", "corrections", "work"})
+_TIMES = frozenset({"created_at", "captured_at"})
+
+# By what they begin with, the orders of indexes.
+_ORDERS = {
+    name: _TIMES | {"risk"} if name in ("routed", "work") else _TIMES
+    for name in ("source", "group", "split", "model_id", "routed", "truth_version", "corrections", "work")
+}
 
 
-def _leads(part: Query) -> bool:
-    """Whether an index has the items which meet it in the order of created_at."""
+_WITHOUT_TRUTH = Compare("truth", Op.EQUAL, False)
+
+
+def _leads(part: Query, sort: Sort) -> bool:
+    """Whether an index has the items which meet it in the order of the sort."""
     match part:
-        case Has("truth"):
-            return True
+        case Has("truth") | Not(Has("truth")):
+            return sort.field in _TIMES
         case Compare(field, Op.EQUAL, value):
             several = field == "decision" and value == "review"
-            return _COLUMNS.get(field, field) in _LEADING and not several
+            return sort.field in _ORDERS.get(_COLUMNS.get(field, field), ()) and not several
     return False
 
 

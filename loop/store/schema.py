@@ -270,21 +270,26 @@ item_facts = Table(
     ForeignKeyConstraint(["project_id", "digest"], ["items.project_id", "items.digest"]),
     CheckConstraint("truth_version >= 0 AND corrections >= 0", name="counts"),
 )
-# By these a list is sorted ...
+# By these a list is sorted, all of it ...
 for _name in ("created_at", "captured_at", "risk", "width", "height"):
     Index(None, item_facts.c.project_id, item_facts.c[_name], item_facts.c.digest)
-# ... and by these asked for, the newest first.
+# ... and by these asked for, in the orders of time, with which most things go.
 for _name in ("source", "group", "split", "model_id", "routed", "truth_version", "work", "corrections"):
     Index(None, item_facts.c.project_id, item_facts.c[_name], item_facts.c.created_at, item_facts.c.digest)
+    Index(None, item_facts.c.project_id, item_facts.c[_name], item_facts.c.captured_at, item_facts.c.digest)
 for _name, _where in (("labelled", LABELLED_ITEM), ("failed", FAILED_ITEM)):
-    Index(
-        f"ix_item_facts_{_name}",
-        item_facts.c.project_id,
-        item_facts.c.created_at,
-        item_facts.c.digest,
-        sqlite_where=_where,
-        postgresql_where=_where,
-    )
+    for _sort, _sorted in (("", "created_at"), ("_captured_at", "captured_at")):
+        Index(
+            f"ix_item_facts_{_name}{_sort}",
+            item_facts.c.project_id,
+            item_facts.c[_sorted],
+            item_facts.c.digest,
+            sqlite_where=_where,
+            postgresql_where=_where,
+        )
+# What is routed goes by risk, so that the least risky of those that people get are far from the least risky.
+for _name in ("routed", "work"):
+    Index(None, item_facts.c.project_id, item_facts.c[_name], item_facts.c.risk, item_facts.c.digest)
 
 # Items that are said something new of, for the facts to follow: rows go as soon as they are taken. changes: of
 # loop/store/item_facts.py, added up.
@@ -298,8 +303,8 @@ changed_items = Table(
 )
 
 # What an item has any number of. field: `tag`, which is kept here alone; `detection` and `shape`, labels of its newest
-# prediction and of its ground truth; `meta.KEY`. value: its beginning. created_at: of the item, so that what has a term
-# is read newest first.
+# prediction and of its ground truth; `meta.KEY`. value: its beginning. created_at, captured_at: of the item, so that
+# what has a term is read in their order.
 item_terms = Table(
     "item_terms",
     metadata,
@@ -309,17 +314,19 @@ item_terms = Table(
     Column("value", PlainText, nullable=False),
     Column("number", Double),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("captured_at", UtcDateTime),
     PrimaryKeyConstraint("project_id", "item_digest", "field", "value"),
     _item_key(),
 )
-Index(
-    None,
-    item_terms.c.project_id,
-    item_terms.c.field,
-    item_terms.c.value,
-    item_terms.c.created_at,
-    item_terms.c.item_digest,
-)
+for _name in ("created_at", "captured_at"):
+    Index(
+        None,
+        item_terms.c.project_id,
+        item_terms.c.field,
+        item_terms.c.value,
+        item_terms.c[_name],
+        item_terms.c.item_digest,
+    )
 Index(
     "ix_item_terms_numbers",
     item_terms.c.project_id,

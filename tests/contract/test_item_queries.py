@@ -31,7 +31,7 @@ from loop.items import catch_up
 from loop.store import item_queries
 from loop.store.database import SqlStore
 from loop.store.engine import engine_for
-from loop.store.migrations.versions import r0020_items_query
+from loop.store.migrations.versions import r0020_items_query, r0024_changed_items
 from tests.contract.records import (
     PROJECT,
     a_model,
@@ -333,11 +333,12 @@ def _made_anew(url: str) -> list[str]:
     with engine.begin() as connection:
         for statement in (
             "DROP INDEX ix_events_of_item", "ALTER TABLE events DROP COLUMN item_digest", "DROP TABLE item_views",
-            "DROP TABLE item_terms", "DROP TABLE item_facts",
+            "DROP TABLE item_terms", "DROP TABLE item_facts", "DROP TABLE changed_items",
         ):  # fmt: skip
             connection.exec_driver_sql(statement)
         with Operations.context(MigrationContext.configure(connection)):
             r0020_items_query.upgrade()
+            r0024_changed_items.upgrade()
     engine.dispose()
     again = SqlStore.open(url)
     assert again.check() == []
