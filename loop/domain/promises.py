@@ -4,7 +4,7 @@ Apart from what computes thresholds, which needs scipy: policies are read where 
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from math import isfinite
 from typing import Any
@@ -200,6 +200,13 @@ def guarantee_of(document: Mapping[str, Any]) -> GuaranteeRules:
     return GuaranteeRules(**known)
 
 
+def changed_guarantee(old: GuaranteeRules, changes: Mapping[str, Any]) -> GuaranteeRules:
+    """changes: plain values, as of `guarantee_of`; what is left out stays, of costs too. Raises Invalid."""
+    present = asdict(old)
+    costs = {**present["costs"], **changes.get("costs", {})}
+    return guarantee_of({**present, **changes, "costs": costs})
+
+
 def audit_rates_of(document: Mapping[str, Any]) -> AuditRates:
     """As `guarantee_of`."""
     known = dict(document)
@@ -224,4 +231,5 @@ def require_kept(rules: GuaranteeRules, rates: AuditRates, audit_rate: float, la
             f"the project has no label {unknown[0]!r}.",
             hint=f"Its labels are: {', '.join(sorted(labels))}.",
             label=unknown[0],
+            field="classes" if any(unknown[0] in promise.classes for promise in rules.promises) else "audit_rates",
         )

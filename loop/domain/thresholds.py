@@ -167,11 +167,11 @@ def phase_of(promises: Sequence[Promise], known: Thresholds | None) -> Phase:
         return Phase.CRAWL
     if all(one.value > 0.0 for one in known.groups):
         return Phase.RUN
-    judged = any(one.value > 0.0 or one.answered >= fewest(promises[one.promise], known) for one in known.groups)
+    among = len(known.groups)
+    judged = any(one.value > 0.0 or one.answered >= fewest(promises[one.promise], among) for one in known.groups)
     return Phase.WALK if judged else Phase.CRAWL
 
 
-def fewest(promise: Promise, known: Thresholds | None = None) -> int:
-    """Audits without a failure that allow anything to pass. known: among how many thresholds delta is shared."""
-    among = max(len(known.groups), 1) if known else 1
-    return max(ceil(log(among / promise.delta) / promise.alpha), 1)
+def fewest(promise: Promise, among: int) -> int:
+    """Audits without a failure that allow anything to pass. among: how many thresholds share delta; 0: none is made."""
+    return max(ceil(log(max(among, 1) / promise.delta) / promise.alpha), 1)

@@ -223,3 +223,27 @@ class GuaranteeCurveOut(Out):
 
 class AcceptGuaranteeIn(In):
     reason: str = Field(min_length=1, max_length=1000)
+
+
+class GuaranteePreviewIn(In):
+    """Changes of a policy, as PATCH …/policy takes them."""
+
+    guarantee: GuaranteeRulesIn
+    audit_rate: Unit | None = None
+
+
+class GuaranteePreviewOut(Out):
+    """What it would come to by the answers of now."""
+
+    model_id: str
+    promises: list[PromiseOut]
+    groups: list[GroupThresholdOut]
+    fewest: list[int] = Field(description="for each promise: answers without a failure that allow anything to pass")
+    automation: Unit = Field(description="share of all predictions that would pass")
+    review_share: Unit = Field(description="share that people would get, with audits")
+    size: int = Field(description="predictions of the window")
+    answered: int = Field(description="of them, by people")
+    anew: bool = Field(description="this audit rate begins a new window, so that no answer of before would count")
+    learned_from: bool = Field(
+        description="the risk was learned from these answers, so that they flatter it; it is learned again first"
+    )
