@@ -137,11 +137,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What promises would come to by the evidence of now. fewest: as of GuaranteeStatus. automation, review_share: of all
-    predictions, that would pass, and that people would get. size, answered: predictions of the window, and of them those
-    that people answered. anew: this change of the audit rate begins a new window, so nothing that there is would count.
-    learned_from: the present risk was learned from these answers, so that they flatter it; it would be learned again
-    without them first."""
+    """What promises would come to by the evidence of now. fewest: as of GuaranteeStatus. automation, review_share: of
+    all predictions, that would pass, and that people would get. size, answered: predictions of the window, and of them
+    those that people answered. anew: this change of the audit rate begins a new window, so that nothing of before would
+    count. learned_from: the present risk was learned from these answers, so that they flatter it; it would be learned
+    again without them first."""
 
     model_id: str
     promises: tuple[Promise, ...]
@@ -448,14 +448,15 @@ class Guarantee:
     def preview(
         self, operator: Token, project_id: str, changes: Mapping[str, Any], audit_rate: float | None = None
     ) -> Preview:
-        """Of rules changed so (`changed_guarantee`); nothing is written. audit_rate: None: the present one. Raises as the
-        change itself would, and NoChampion."""
+        """Of rules changed so (`changed_guarantee`); nothing is written. audit_rate: None: the present one. Raises what
+        the change itself would, and NoChampion."""
         require(operator, Permission.OPERATE, project_id)
         now = self._clock()
         with self._store.read() as tx:
             project = _as_changed(tx.projects.get(project_id), changes, audit_rate)
             model = loaded.champion(tx, project_id)
-            anew = audit_rate is not None and _begins_anew(_changes_of_rate(tx.events.newest(project_id, "policy.changed", limit=_HISTORY)))
+            changes_of_rate = _changes_of_rate(_policy_changes(tx, project_id))
+            anew = audit_rate is not None and _begins_anew(changes_of_rate)
             facts = self._facts(tx, project, model, now if anew else _counts_from(tx, project, model, now))
         judged = self._judged(project, model, facts, facts.since, now)
         promises = project.policy.guarantee.promises
@@ -623,12 +624,16 @@ def _counts_from(tx: Transaction, project: Project, model: ModelVersion, now: da
 
 def _began(tx: Transaction, project_id: str) -> datetime:
     """From when on predictions are made as now: with this score threshold, and with audits of all that passes."""
-    changes = tx.events.newest(project_id, "policy.changed", limit=_HISTORY)
+    changes = _policy_changes(tx, project_id)
     rates = _changes_of_rate(changes)
     for event in changes:
         if "score_threshold" in event.body or (event in rates and _begins_anew(rates[rates.index(event) + 1 :])):
             return event.at
     return datetime.fromtimestamp(0, UTC)
+
+
+def _policy_changes(tx: Transaction, project_id: str) -> list[Event]:
+    return tx.events.newest(project_id, "policy.changed", limit=_HISTORY)
 
 
 def _changes_of_rate(changes: Sequence[Event]) -> list[Event]:

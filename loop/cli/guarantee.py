@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
 from loop.domain.errors import Invalid
-from loop.domain.promises import By, Loss, Statement
+from loop.domain.promises import Loss, PromiseBy, Statement
 
 if TYPE_CHECKING:
     from serving.api.schemas.guarantee import GroupThresholdOut, GuaranteeOut, GuaranteePreviewOut, PromiseOut
@@ -67,7 +67,7 @@ def promise(
     ] = Statement.HIGH_PROBABILITY,
     missed_weight: Annotated[float, typer.Option(help="Of a missed object, where the loss is cost.")] = 1.0,
     false_alarm_weight: Annotated[float, typer.Option(help="Of a false alarm, where the loss is cost.")] = 1.0,
-    by: Annotated[By, typer.Option(help="For which groups it holds, each by itself.")] = By.NONE,
+    by: Annotated[PromiseBy, typer.Option(help="For which groups it holds, each by itself.")] = PromiseBy.NONE,
     audit_rate: Annotated[float | None, typer.Option(help="Of all predictions that people see by lot.")] = None,
     beside: Annotated[bool, typer.Option("--beside", help="Beside the present promises, not in their place.")] = False,
     none: Annotated[bool, typer.Option("--none", help="Promise nothing; the policy's threshold routes again.")] = False,

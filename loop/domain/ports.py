@@ -30,7 +30,7 @@ from loop.domain.people import Person
 from loop.domain.prediction import Detection, Inference, Prediction
 from loop.domain.production_figures import ProductionFigures
 from loop.domain.project import Project, Recipe
-from loop.domain.qa import HeldAnswer, Standing
+from loop.domain.qa import AnswerStanding, HeldAnswer
 from loop.domain.queries import HistoryEntry, ListedItem, Place, Query, Sort, View
 from loop.domain.review import Draft, Submission, Task, TaskState
 from loop.domain.review_feed import ReviewsAfter
@@ -745,7 +745,7 @@ class HeldAnswers(Protocol):
         """In place of that of an earlier round."""
         ...
 
-    def stand(self, work_id: str, standing: Standing) -> None: ...
+    def stand(self, work_id: str, standing: AnswerStanding) -> None: ...
     def drop(self, work_id: str) -> None: ...
 
 
@@ -810,7 +810,7 @@ class Lots(Protocol):
         """Lots of all projects that are not decided, or have answers which their verdict has not reached."""
         ...
 
-    def counts(self, lot_ids: Sequence[str]) -> Mapping[str, Mapping[Standing, int]]:
+    def counts(self, lot_ids: Sequence[str]) -> Mapping[str, Mapping[AnswerStanding, int]]:
         """Of the answers of each."""
         ...
 

@@ -33,7 +33,7 @@ class Loss(StrEnum):
     COST = "cost"
 
 
-class By(StrEnum):
+class PromiseBy(StrEnum):
     """For which groups a promise holds, each by itself."""
 
     NONE = "none"  # all predictions together
@@ -66,7 +66,7 @@ class Promise:
     statement: Statement = Statement.HIGH_PROBABILITY
     loss: Loss = Loss.FAILURE
     classes: tuple[str, ...] = ()
-    by: By = By.NONE
+    by: PromiseBy = PromiseBy.NONE
     missed_weight: float = 1.0
     false_alarm_weight: float = 1.0
 
@@ -182,7 +182,7 @@ class AuditRates:
 def promise_of(document: Mapping[str, Any]) -> Promise:
     """From plain values. Raises Invalid."""
     known = dict(document)
-    for name, kind in (("statement", Statement), ("loss", Loss), ("by", By)):
+    for name, kind in (("statement", Statement), ("loss", Loss), ("by", PromiseBy)):
         if name in known:
             known[name] = kind(known[name])
     return Promise(**known | {"classes": tuple(known.get("classes", ()))})

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from math import ceil, log
 
-from loop.domain.promises import By, GuaranteeRules, OnAlarm, Promise
+from loop.domain.promises import GuaranteeRules, OnAlarm, Promise, PromiseBy
 from loop.domain.reason import Reason
 from loop.domain.routing import Bar, Policy
 
@@ -18,7 +18,7 @@ SHARES = (0.1, 0.5, 0.9)  # of automation for which it is told how many audits i
 _EVERYTHING = 0.0  # no risk is below it
 
 
-class Basis(StrEnum):
+class EvidenceBasis(StrEnum):
     """Which answers speak."""
 
     SEEN = "seen"  # of all that came to people
@@ -97,7 +97,7 @@ class Thresholds:
     promises: tuple[Promise, ...]
     created_at: datetime
     why: Why
-    basis: Basis
+    basis: EvidenceBasis
     window_from: datetime
     window_until: datetime
     size: int
@@ -116,9 +116,9 @@ class Thresholds:
 
 def groups_of(promise: Promise, source: str, labels: Collection[str], named: Collection[str]) -> tuple[str, ...]:
     """The groups of a promise that a prediction is in. named: those that have thresholds; all others are OTHER."""
-    if promise.by is By.NONE:
+    if promise.by is PromiseBy.NONE:
         return (ALL,)
-    if promise.by is By.SOURCE:
+    if promise.by is PromiseBy.SOURCE:
         own = [f"source={source}"]
     else:
         own = [f"label={label}" for label in sorted(labels)] or [NOTHING]
