@@ -4808,6 +4808,11 @@ export interface components {
         /** HeartbeatOut */
         HeartbeatOut: {
             /**
+             * Answer By
+             * @description until when a caller waits now; another than the lease said where one came since
+             */
+            answer_by?: string | null;
+            /**
              * Expires At
              * Format: date-time
              */
