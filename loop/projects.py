@@ -39,14 +39,12 @@ class Administration:
 
     # --- projects ---------------------------------------------------------------------------------
 
-    def create_project(
-        self, project_id: str, labels: tuple[str, ...], guidelines: str = "", *, recipe: Recipe | None = None
-    ) -> Project:
+    def create_project(self, project_id: str, labels: tuple[str, ...] = (), *, recipe: Recipe | None = None) -> Project:
         """A new project without a model. recipe: instead of plain boxes with these labels. Raises Conflict where the id
         is taken."""
         project = Project(
             id=checked_slug(project_id),
-            recipe=recipe or Recipe(version=1, labels=labels_named(labels), guidelines=guidelines),
+            recipe=recipe or Recipe(version=1, labels=labels_named(labels), guidelines=""),
             policy=self.default_policy,
             champion_id=None,
             created_at=self.clock(),

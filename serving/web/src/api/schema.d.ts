@@ -228,7 +228,11 @@ export interface paths {
          */
         get: operations["list_projects_v1_projects_get"];
         put?: never;
-        /** Create Project */
+        /**
+         * Create Project
+         * @description A project without data or model, from its first recipe as a JSON or YAML document (docs/recipe.md) with an `id`;
+         *     plain names of labels are enough.
+         */
         post: operations["create_project_v1_projects_post"];
         delete?: never;
         options?: never;
@@ -6492,21 +6496,6 @@ export interface components {
              */
             waiting: number;
         };
-        /** ProjectIn */
-        ProjectIn: {
-            /**
-             * Guidelines
-             * @default
-             */
-            guidelines?: string;
-            /**
-             * Id
-             * @description 1 to 63 lower-case letters, digits and dashes
-             */
-            id: string;
-            /** Labels */
-            labels: string[];
-        };
         /** ProjectOut */
         ProjectOut: {
             /** Champion Id */
@@ -9360,7 +9349,682 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ProjectIn"];
+                "application/json": {
+                    /**
+                     * Guidelines
+                     * @description Markdown
+                     * @default
+                     */
+                    guidelines?: string;
+                    /**
+                     * Id
+                     * @description 1 to 63 lower-case letters, digits and dashes
+                     */
+                    id: string;
+                    /** Labels */
+                    labels: {
+                        /**
+                         * Attributes
+                         * @default []
+                         */
+                        attributes?: {
+                            /** Default */
+                            default?: string | boolean | number | string[] | null;
+                            /** Max */
+                            max?: number | null;
+                            /** Min */
+                            min?: number | null;
+                            /** Name */
+                            name: string;
+                            /**
+                             * Options
+                             * @default []
+                             */
+                            options?: string[];
+                            /**
+                             * Required
+                             * @default false
+                             */
+                            required?: boolean;
+                            /**
+                             * AttributeType
+                             * @enum {string}
+                             */
+                            type: "select" | "multiselect" | "text" | "number" | "boolean";
+                        }[];
+                        /**
+                         * Color
+                         * @description #rrggbb; left out: the next free
+                         */
+                        color?: string | null;
+                        /**
+                         * Formerly
+                         * @description names in earlier versions; kept by the service
+                         * @default []
+                         */
+                        formerly?: string[];
+                        /**
+                         * Geometry
+                         * @enum {string}
+                         */
+                        geometry?: "box" | "point" | "polygon" | "polyline";
+                        /**
+                         * Key
+                         * @description of the keyboard; left out: the next free
+                         */
+                        key?: string | null;
+                        /** Name */
+                        name: string;
+                    }[];
+                    /**
+                     * Links
+                     * @default []
+                     */
+                    links?: {
+                        /**
+                         * From
+                         * @description labels
+                         */
+                        from: string[];
+                        /** Max In */
+                        max_in?: number | null;
+                        /** Max Out */
+                        max_out?: number | null;
+                        /**
+                         * Min In
+                         * @default 0
+                         */
+                        min_in?: number;
+                        /**
+                         * Min Out
+                         * @default 0
+                         */
+                        min_out?: number;
+                        /** Name */
+                        name: string;
+                        /**
+                         * Required
+                         * @description the same as min_out: 1
+                         * @default false
+                         */
+                        required?: boolean;
+                        /**
+                         * To
+                         * @description labels
+                         */
+                        to: string[];
+                    }[];
+                    /**
+                     * Migration
+                     * @description What becomes of work that a change would orphan.
+                     */
+                    migrate?: {
+                        /**
+                         * Ground Truth
+                         * @description drop: a new version of the ground truth leaves the shapes out; the old one stays
+                         */
+                        ground_truth?: "drop" | null;
+                        /**
+                         * Open Tasks
+                         * @description keep: they are answered under the version they were made with; move: under the new one
+                         */
+                        open_tasks?: ("keep" | "move") | null;
+                    };
+                    /**
+                     * Renames
+                     * @description old name: new name; else the old one is removed
+                     * @default {}
+                     */
+                    renames?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * Rules
+                     * @default []
+                     */
+                    rules?: ({
+                        /** Attribute */
+                        attribute: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "required_attribute";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "count";
+                        /** Label */
+                        label: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "links";
+                        /** Label */
+                        label: string;
+                        /** Link */
+                        link: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Side
+                         * @enum {string}
+                         */
+                        side?: "out" | "in";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "size";
+                        /** Labels */
+                        labels: string[];
+                        /** Max Area */
+                        max_area?: number | null;
+                        /** Max Height */
+                        max_height?: number | null;
+                        /** Max Width */
+                        max_width?: number | null;
+                        /** Min Area */
+                        min_area?: number | null;
+                        /** Min Height */
+                        min_height?: number | null;
+                        /** Min Width */
+                        min_width?: number | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Unit
+                         * @enum {string}
+                         */
+                        unit?: "pixels" | "share";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "overlap";
+                        /** Label */
+                        label: string;
+                        /** Max Iou */
+                        max_iou: number;
+                        /**
+                         * Other
+                         * @description left out: the same label
+                         */
+                        other?: string | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "inside";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Share
+                         * @default 1
+                         */
+                        share?: number;
+                        /** Within */
+                        within: string[];
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "forbidden";
+                        /** Labels */
+                        labels: string[];
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /** Function */
+                        function: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "function";
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    })[];
+                    /**
+                     * Version
+                     * @description that it was made from; another one is newest: 409
+                     */
+                    version?: number | null;
+                };
+                "application/yaml": {
+                    /**
+                     * Guidelines
+                     * @description Markdown
+                     * @default
+                     */
+                    guidelines?: string;
+                    /**
+                     * Id
+                     * @description 1 to 63 lower-case letters, digits and dashes
+                     */
+                    id: string;
+                    /** Labels */
+                    labels: {
+                        /**
+                         * Attributes
+                         * @default []
+                         */
+                        attributes?: {
+                            /** Default */
+                            default?: string | boolean | number | string[] | null;
+                            /** Max */
+                            max?: number | null;
+                            /** Min */
+                            min?: number | null;
+                            /** Name */
+                            name: string;
+                            /**
+                             * Options
+                             * @default []
+                             */
+                            options?: string[];
+                            /**
+                             * Required
+                             * @default false
+                             */
+                            required?: boolean;
+                            /**
+                             * AttributeType
+                             * @enum {string}
+                             */
+                            type: "select" | "multiselect" | "text" | "number" | "boolean";
+                        }[];
+                        /**
+                         * Color
+                         * @description #rrggbb; left out: the next free
+                         */
+                        color?: string | null;
+                        /**
+                         * Formerly
+                         * @description names in earlier versions; kept by the service
+                         * @default []
+                         */
+                        formerly?: string[];
+                        /**
+                         * Geometry
+                         * @enum {string}
+                         */
+                        geometry?: "box" | "point" | "polygon" | "polyline";
+                        /**
+                         * Key
+                         * @description of the keyboard; left out: the next free
+                         */
+                        key?: string | null;
+                        /** Name */
+                        name: string;
+                    }[];
+                    /**
+                     * Links
+                     * @default []
+                     */
+                    links?: {
+                        /**
+                         * From
+                         * @description labels
+                         */
+                        from: string[];
+                        /** Max In */
+                        max_in?: number | null;
+                        /** Max Out */
+                        max_out?: number | null;
+                        /**
+                         * Min In
+                         * @default 0
+                         */
+                        min_in?: number;
+                        /**
+                         * Min Out
+                         * @default 0
+                         */
+                        min_out?: number;
+                        /** Name */
+                        name: string;
+                        /**
+                         * Required
+                         * @description the same as min_out: 1
+                         * @default false
+                         */
+                        required?: boolean;
+                        /**
+                         * To
+                         * @description labels
+                         */
+                        to: string[];
+                    }[];
+                    /**
+                     * Migration
+                     * @description What becomes of work that a change would orphan.
+                     */
+                    migrate?: {
+                        /**
+                         * Ground Truth
+                         * @description drop: a new version of the ground truth leaves the shapes out; the old one stays
+                         */
+                        ground_truth?: "drop" | null;
+                        /**
+                         * Open Tasks
+                         * @description keep: they are answered under the version they were made with; move: under the new one
+                         */
+                        open_tasks?: ("keep" | "move") | null;
+                    };
+                    /**
+                     * Renames
+                     * @description old name: new name; else the old one is removed
+                     * @default {}
+                     */
+                    renames?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * Rules
+                     * @default []
+                     */
+                    rules?: ({
+                        /** Attribute */
+                        attribute: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "required_attribute";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "count";
+                        /** Label */
+                        label: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "links";
+                        /** Label */
+                        label: string;
+                        /** Link */
+                        link: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Side
+                         * @enum {string}
+                         */
+                        side?: "out" | "in";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "size";
+                        /** Labels */
+                        labels: string[];
+                        /** Max Area */
+                        max_area?: number | null;
+                        /** Max Height */
+                        max_height?: number | null;
+                        /** Max Width */
+                        max_width?: number | null;
+                        /** Min Area */
+                        min_area?: number | null;
+                        /** Min Height */
+                        min_height?: number | null;
+                        /** Min Width */
+                        min_width?: number | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Unit
+                         * @enum {string}
+                         */
+                        unit?: "pixels" | "share";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "overlap";
+                        /** Label */
+                        label: string;
+                        /** Max Iou */
+                        max_iou: number;
+                        /**
+                         * Other
+                         * @description left out: the same label
+                         */
+                        other?: string | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "inside";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Share
+                         * @default 1
+                         */
+                        share?: number;
+                        /** Within */
+                        within: string[];
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "forbidden";
+                        /** Labels */
+                        labels: string[];
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /** Function */
+                        function: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "function";
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    })[];
+                    /**
+                     * Version
+                     * @description that it was made from; another one is newest: 409
+                     */
+                    version?: number | null;
+                };
             };
         };
         responses: {
