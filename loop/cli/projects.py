@@ -31,10 +31,9 @@ def project_create(
     if (labels is None) == (recipe is None):
         raise Invalid("say what people annotate.", hint="Name --labels car,person or --recipe FILE, one of them.")
     document = None if recipe is None else document_in(recipe)
+    names = [label.strip() for label in (labels or "").split(",")]
     with client_of(config, url) as client:
-        created = client.create_project(
-            project, [label.strip() for label in (labels or "").split(",")], recipe=document
-        )
+        created = client.create_project(project, names, recipe=document)
     console.print(f"created {created.id} with {len(created.recipe.labels)} labels")
 
 

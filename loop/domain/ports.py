@@ -21,7 +21,7 @@ from loop.domain.efforts import Effort
 from loop.domain.embedding_map import EmbeddingMap
 from loop.domain.function_calls import Asked, FunctionCall, Ran
 from loop.domain.gate import Ending
-from loop.domain.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Scored, Tally
+from loop.domain.golden import Decided, GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Scored, Tally
 from loop.domain.item import Item, Split
 from loop.domain.lot import Lot, LotState, Member
 from loop.domain.model import ModelVersion, Promotion
@@ -889,9 +889,9 @@ class Standings(Protocol):
         ...
 
     def save(self, known: KnownStanding) -> None: ...
-    def decided(self, project_id: str, reviewer: str, until: datetime) -> Mapping[str, tuple[str, datetime]]:
-        """Works that this person's answer alone decided, and that were not opened anew since: by the submission, the
-        work and when; oldest first."""
+    def decided(self, project_id: str, reviewer: str, until: datetime) -> list[Decided]:
+        """Works that this person's answer alone decided, or will with their lots, and that were not opened anew since;
+        oldest first. Without answers that QA is to look at."""
         ...
 
     def ask_again(self, redos: Sequence[Redo]) -> None:
