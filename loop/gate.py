@@ -11,7 +11,7 @@ from loop.domain.efforts import worked
 from loop.domain.ports import Clock, Store
 from loop.domain.project import Project
 from loop.domain.queueing import awaited
-from loop.domain.review import Task
+from loop.domain.review import Task, is_leasable
 
 _AT_ONCE = 200  # tasks of a transaction, so that reviewers do not wait for it
 _LOOKED_AT = 200  # answers whose times tell what is usual
@@ -54,9 +54,10 @@ def start_by(project: Project, answer_by: datetime, usual_seconds: float) -> dat
 
 
 def hurried(task: Task, project: Project, answer_by: datetime, usual_seconds: float, now: datetime) -> Task:
-    """The task before all others, where there is time enough for somebody to do it."""
+    """The task before all others, where there is time enough for somebody to do it, or somebody is at it already."""
     latest = start_by(project, answer_by, usual_seconds)
-    return awaited(task, answer_by=answer_by, start_by=latest) if latest > now else task
+    in_time = latest > now or not is_leasable(task, now)
+    return awaited(task, answer_by=answer_by, start_by=latest) if in_time else task
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ from loop.domain.guarantee import Point, curve_of
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.promises import OnAlarm, WhenShort
+from loop.domain.promises import OnAlarm, Promise, WhenShort, changed_guarantee, require_kept
 from loop.domain.review import TaskState
 from loop.domain.rollout import RolloutKind, RolloutState
 from loop.domain.routing import Policy, gives_evidence
@@ -133,6 +133,26 @@ class Curve:
     points: tuple[Point, ...]
     bargain: Bargain | None
     currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What promises would come to by the evidence of now. fewest: as of GuaranteeStatus. automation, review_share: of
+    all predictions, that would pass, and that people would get. size, answered: predictions of the window, and of them
+    those that people answered. anew: this change of the audit rate begins a new window, so that nothing of before would
+    count. learned_from: the present risk was learned from these answers, so that they flatter it; it would be learned
+    again without them first."""
+
+    model_id: str
+    promises: tuple[Promise, ...]
+    groups: tuple[GroupThreshold, ...]
+    fewest: tuple[int, ...]
+    automation: float
+    review_share: float
+    size: int
+    answered: int
+    anew: bool
+    learned_from: bool
 
 
 class Guarantee:
@@ -377,7 +397,7 @@ class Guarantee:
             policy=policy,
             record=record,
             waits_for=self._waits_for(project, model, record),
-            fewest=tuple(fewest(promise, record) for promise in promises),
+            fewest=tuple(fewest(promise, len(record.groups) if record else 0) for promise in promises),
             capacity=capacity_of(work.pace, review_share=share, queue=tasks.get(TaskState.OPEN, 0)),
             unmet=record is not None and (record.relaxed is not None or record.alarm is not None),
             currency=work.currency,
@@ -396,12 +416,9 @@ class Guarantee:
                 raise Invalid(
                     f"there is no promise {promise + 1}.", hint=f"There are {len(rules.promises)}.", promise=promise + 1
                 )
-            before = tx.thresholds.latest(project_id, model.id)
-            began = max(now - timedelta(days=rules.window_days), _began(tx, project_id))
-            facts = self._facts(tx, project, model, began)
+            facts = self._facts(tx, project, model, _counts_from(tx, project, model, now))
             work = self._work(tx, project)
-        not_before = before.not_before if before else None
-        judged = self._judged(project, model, facts, max(began, not_before or began), now)
+        judged = self._judged(project, model, facts, facts.since, now)
         own = {one.name: one for one in judged.groups if one.promise == promise}
         wanted = group or (ALL if ALL in own else next(iter(own), ALL))
         if wanted not in own:
@@ -426,6 +443,34 @@ class Guarantee:
             points=tuple(points),
             bargain=bargain,
             currency=work.currency,
+        )
+
+    def preview(
+        self, operator: Token, project_id: str, changes: Mapping[str, Any], audit_rate: float | None = None
+    ) -> Preview:
+        """Of rules changed so (`changed_guarantee`); nothing is written. audit_rate: None: the present one. Raises what
+        the change itself would, and NoChampion."""
+        require(operator, Permission.OPERATE, project_id)
+        now = self._clock()
+        with self._store.read() as tx:
+            project = _as_changed(tx.projects.get(project_id), changes, audit_rate)
+            model = loaded.champion(tx, project_id)
+            changes_of_rate = _changes_of_rate(_policy_changes(tx, project_id))
+            anew = audit_rate is not None and _begins_anew(changes_of_rate)
+            facts = self._facts(tx, project, model, now if anew else _counts_from(tx, project, model, now))
+        judged = self._judged(project, model, facts, facts.since, now)
+        promises = project.policy.guarantee.promises
+        return Preview(
+            model_id=model.id,
+            promises=promises,
+            groups=judged.thresholds,
+            fewest=tuple(fewest(promise, len(judged.thresholds)) for promise in promises),
+            automation=judged.automation,
+            review_share=_reviewed(judged, project.policy, None)[1],
+            size=len(judged.population),
+            answered=len(judged.window.answers),
+            anew=anew,
+            learned_from=not self._risks.may_be_judged(model, project.policy),
         )
 
     def history(self, operator: Token, project_id: str, *, before: int | None, limit: int) -> list[Thresholds]:
@@ -560,18 +605,45 @@ def _promising(tx: Transaction, project_id: str) -> tuple[Project, ModelVersion]
     return project, loaded.champion(tx, project_id)
 
 
+def _as_changed(project: Project, changes: Mapping[str, Any], audit_rate: float | None) -> Project:
+    """Raises Invalid for what could not be kept."""
+    old = project.policy
+    rate = old.audit_rate if audit_rate is None else audit_rate
+    policy = replace(old, guarantee=changed_guarantee(old.guarantee, changes), audit_rate=rate)
+    require_kept(policy.guarantee, policy.audit_rates, policy.audit_rate, project.recipe.label_names)
+    return replace(project, policy=policy)
+
+
+def _counts_from(tx: Transaction, project: Project, model: ModelVersion, now: datetime) -> datetime:
+    """From when on predictions count, by what is known now."""
+    before = tx.thresholds.latest(project.id, model.id)
+    period = timedelta(days=project.policy.guarantee.window_days)
+    began = max(now - period, _began(tx, project.id))
+    return max(began, (before and before.not_before) or began)
+
+
 def _began(tx: Transaction, project_id: str) -> datetime:
     """From when on predictions are made as now: with this score threshold, and with audits of all that passes."""
-    changes = tx.events.newest(project_id, "policy.changed", limit=_HISTORY)
-    rates = [event for event in changes if "audit_rate" in event.body]
+    changes = _policy_changes(tx, project_id)
+    rates = _changes_of_rate(changes)
     for event in changes:
-        if "score_threshold" in event.body:
+        if "score_threshold" in event.body or (event in rates and _begins_anew(rates[rates.index(event) + 1 :])):
             return event.at
-        if event in rates:
-            earlier = rates[rates.index(event) + 1 :]
-            if not earlier or not earlier[0].body["audit_rate"]:
-                return event.at
     return datetime.fromtimestamp(0, UTC)
+
+
+def _policy_changes(tx: Transaction, project_id: str) -> list[Event]:
+    return tx.events.newest(project_id, "policy.changed", limit=_HISTORY)
+
+
+def _changes_of_rate(changes: Sequence[Event]) -> list[Event]:
+    return [event for event in changes if "audit_rate" in event.body]
+
+
+def _begins_anew(earlier: Sequence[Event]) -> bool:
+    """Whether a change of the audit rate leaves what was predicted before without a chance of an audit that is known.
+    earlier: changes before it, newest first."""
+    return not earlier or not earlier[0].body["audit_rate"]
 
 
 def _population(seen: Sequence[Predicted], project: Project) -> Population:

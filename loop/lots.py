@@ -16,7 +16,7 @@ from loop.domain.identity import new_id
 from loop.domain.lot import Lot, LotState, Member, by_hand, by_sample, filled, inspection, is_due
 from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.qa import Standing, recalled
+from loop.domain.qa import AnswerStanding, recalled
 from loop.domain.review import QA_SEAT, Task, is_leasable
 from loop.domain.workflow import LotsBy, Qa, inspection_order
 
@@ -93,7 +93,7 @@ class LotFigures:
 
     lot: Lot
     unanswered: int
-    answers: Mapping[Standing, int]
+    answers: Mapping[AnswerStanding, int]
     void: int
 
 
@@ -194,7 +194,7 @@ def _inspected(tx: Transaction, lot: Lot, now: datetime) -> bool:
         return True
     if known != lot:
         tx.lots.save(known)
-    waiting = {member.work_id for member in members if member.standing is Standing.WAITING}
+    waiting = {member.work_id for member in members if member.standing is AnswerStanding.WAITING}
     wanted = [work_id for work_id in found.wanted if work_id in waiting]
     _call(tx, lot, sorted(wanted)[:_AT_ONCE], now)
     return len(wanted) > _AT_ONCE
@@ -216,7 +216,7 @@ def _call(tx: Transaction, lot: Lot, works: Sequence[str], now: datetime) -> Non
     for work_id in works:
         work = tx.tasks.work_for_update(work_id)
         held = tx.held_answers.find(work_id)  # somebody may have asked for the work again
-        if held is not None and held.standing is not Standing.IN_QA:
+        if held is not None and held.standing is not AnswerStanding.IN_QA:
             tx.submissions.settle(held.submission_id, settles=False)  # of a lot that was accepted before
             qa.call(tx, project, work, held, now)
 
@@ -225,11 +225,11 @@ def _let_through(tx: Transaction, work_id: str, now: datetime) -> None:
     """An answer of an accepted lot becomes the truth; what somebody is looking at is left to them."""
     work = tx.tasks.work_for_update(work_id)
     held = tx.held_answers.find(work_id)
-    if held is None or held.standing not in (Standing.WAITING, Standing.RECALLED):
+    if held is None or held.standing not in (AnswerStanding.WAITING, AnswerStanding.RECALLED):
         return
     judging = next((task for task in work if task.seat == QA_SEAT and not task.finished), None)
     if judging is not None and not is_leasable(judging, now):
-        tx.held_answers.stand(work_id, Standing.IN_QA)
+        tx.held_answers.stand(work_id, AnswerStanding.IN_QA)
         return
     if judging is not None:
         tx.tasks.save(recalled(judging))

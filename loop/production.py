@@ -23,7 +23,7 @@ from loop.domain.production import (
     thinned,
     window_of,
 )
-from loop.domain.production_figures import By, ProductionFigures, ProductionRules
+from loop.domain.production_figures import ProductionBy, ProductionFigures, ProductionRules
 from loop.domain.project import Project
 from loop.domain.sampled import Answering, Crowd, Sampled
 
@@ -89,7 +89,7 @@ class Production:
         *,
         since: datetime,
         until: datetime,
-        by: By | None = None,
+        by: ProductionBy | None = None,
         last: int | None = None,
         model_id: str | None = None,
     ) -> ProductionReport:
@@ -100,7 +100,7 @@ class Production:
             audits = last or self.rules.audits
             gathered = self._gathered(tx, project, model.id, since, until, audits)
             total = gathered.row
-            if by is By.MODEL:
+            if by is ProductionBy.MODEL:
                 rows = self._models(tx, project, since, until, audits)
             elif by is None:
                 rows = []

@@ -13,7 +13,7 @@ from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project, Recipe, checked_slug, labels_named
-from loop.domain.promises import GuaranteeRules, audit_rates_of, guarantee_of, require_kept
+from loop.domain.promises import audit_rates_of, changed_guarantee, require_kept
 from loop.domain.quality_rules import QualityPolicy, quality_of_document
 from loop.domain.queue_rules import QueueRules, checked_rules, require_known, rules_of
 from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState, checked_share
@@ -39,14 +39,12 @@ class Administration:
 
     # --- projects ---------------------------------------------------------------------------------
 
-    def create_project(
-        self, project_id: str, labels: tuple[str, ...], guidelines: str = "", *, recipe: Recipe | None = None
-    ) -> Project:
+    def create_project(self, project_id: str, labels: tuple[str, ...] = (), *, recipe: Recipe | None = None) -> Project:
         """A new project without a model. recipe: instead of plain boxes with these labels. Raises Conflict where the id
         is taken."""
         project = Project(
             id=checked_slug(project_id),
-            recipe=recipe or Recipe(version=1, labels=labels_named(labels), guidelines=guidelines),
+            recipe=recipe or Recipe(version=1, labels=labels_named(labels), guidelines=""),
             policy=self.default_policy,
             champion_id=None,
             created_at=self.clock(),
@@ -82,7 +80,7 @@ class Administration:
             policy = replace(
                 old, version=old.version + 1, queue=queue, workflow=workflow, quality=quality, functions=uses,
                 gate=gate_of({**asdict(old.gate), **(gate_changes or {})}),
-                guarantee=_changed_guarantee(old.guarantee, guarantee_changes or {}),
+                guarantee=changed_guarantee(old.guarantee, guarantee_changes or {}),
                 audit_rates=audit_rates_of({**asdict(old.audit_rates), **(audit_rates or {})}),
                 **changes,  # type: ignore[arg-type]
             )  # fmt: skip
@@ -348,12 +346,6 @@ def _changed_rules(tx: Transaction, old: QueueRules, changes: Mapping[str, Any])
 def _changed_quality(old: QualityPolicy, changes: Mapping[str, Mapping[str, Any]]) -> QualityPolicy:
     present = asdict(old)
     return quality_of_document({part: {**values, **changes.get(part, {})} for part, values in present.items()})
-
-
-def _changed_guarantee(old: GuaranteeRules, changes: Mapping[str, Any]) -> GuaranteeRules:
-    present = asdict(old)
-    costs = {**present["costs"], **changes.get("costs", {})}
-    return guarantee_of({**present, **changes, "costs": costs})
 
 
 def previous_champion(history: list[Promotion], champion_id: str | None) -> str:

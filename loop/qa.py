@@ -9,7 +9,7 @@ from loop.domain.events import task_created, told_of
 from loop.domain.lot import LotState
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.qa import HeldAnswer, Standing
+from loop.domain.qa import AnswerStanding, HeldAnswer
 from loop.domain.queueing import awaited_like, placed, quality_task
 from loop.domain.review import QA_SEAT, Outcome, Submission, Task
 from loop.domain.stage import Stage
@@ -21,17 +21,17 @@ from loop.subjects import add_truth
 _LAPSED_AT_ONCE = 100  # tasks of a transaction
 
 
-def standing_of(tx: Transaction, task: Task, workflow: Workflow, secret: bytes) -> Standing:
+def standing_of(tx: Transaction, task: Task, workflow: Workflow, secret: bytes) -> AnswerStanding:
     """Of the answer to the work of `task`, which closed it. A lot goes by its own rules, whatever the policy is now."""
     if task.stage is Stage.QA:
-        return Standing.SETTLED
+        return AnswerStanding.SETTLED
     if task.returns:
-        return Standing.IN_QA
+        return AnswerStanding.IN_QA
     if task.lot_id is not None:
-        by_verdict = {LotState.ACCEPTED: Standing.SETTLED, LotState.REJECTED: Standing.IN_QA}
-        return by_verdict.get(tx.lots.state(task.lot_id), Standing.WAITING)
+        by_verdict = {LotState.ACCEPTED: AnswerStanding.SETTLED, LotState.REJECTED: AnswerStanding.IN_QA}
+        return by_verdict.get(tx.lots.state(task.lot_id), AnswerStanding.WAITING)
     marked = workflow.qa is Qa.ALL or (workflow.qa is Qa.SHARE and drawn_for_qa(secret, task.work_id, workflow.share))
-    return Standing.IN_QA if marked else Standing.SETTLED
+    return AnswerStanding.IN_QA if marked else AnswerStanding.SETTLED
 
 
 def keep(
@@ -40,7 +40,7 @@ def keep(
     task: Task,
     answers: Sequence[Submission],
     shapes: Sequence[Shape],
-    standing: Standing,
+    standing: AnswerStanding,
     now: datetime,
 ) -> None:
     """Keep what a work came to, where it does not simply become the truth; call QA where it is to look at it.
@@ -48,7 +48,7 @@ def keep(
     task: that which closed the work. answers: those that `shapes` were made of, first that whose author is to hear of
     it.
     """
-    if standing is Standing.SETTLED and task.lot_id is None:
+    if standing is AnswerStanding.SETTLED and task.lot_id is None:
         return
     author = answers[0]
     held = HeldAnswer(
@@ -66,7 +66,7 @@ def keep(
         created_at=now,
     )
     tx.held_answers.save(held)
-    if standing is Standing.IN_QA:
+    if standing is AnswerStanding.IN_QA:
         call(tx, project, tx.tasks.work_for_update(task.work_id), held, now)
 
 
@@ -76,7 +76,7 @@ def call(tx: Transaction, project: Project, work: Sequence[Task], held: HeldAnsw
     labels = labels_proposed(tx, work[0])
     answered = next(task for task in work if task.id == held.task_id)
     earlier = next((task for task in work if task.seat == QA_SEAT), None)
-    tx.held_answers.stand(held.work_id, Standing.IN_QA)
+    tx.held_answers.stand(held.work_id, AnswerStanding.IN_QA)
     if earlier is None:
         task = quality_task(answered, rules, labels, now=now)
         tx.tasks.add(task)
@@ -119,7 +119,7 @@ def judged(tx: Transaction, project: Project, submission: Submission) -> tuple[s
         project.recipe.translated(submission.shapes),
         project.policy.failure_iou,
     )
-    tx.held_answers.stand(held.work_id, Standing.SETTLED)
+    tx.held_answers.stand(held.work_id, AnswerStanding.SETTLED)
     if held.lot_id is not None:
         tx.lots.inspected(held.work_id, defect=not right)
     return held.submission_ids if accepted else ()
@@ -188,7 +188,7 @@ def settle(tx: Transaction, held: HeldAnswer, now: datetime) -> None:
     truth = next_truth(tx, held.project_id, held.item_digest, held.shapes, held.submission_ids, now)
     add_truth(tx, task, truth)
     tx.submissions.settle(held.submission_id, settles=True)
-    tx.held_answers.stand(held.work_id, Standing.SETTLED)
+    tx.held_answers.stand(held.work_id, AnswerStanding.SETTLED)
     tx.events.add(
         Event(
             kind="task.settled",

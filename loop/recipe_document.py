@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, ValidationError
@@ -174,16 +174,19 @@ class RecipeDocument(_Part):
         return recipe
 
     def _labels(self) -> list[dict[str, Any]]:
-        """With colours and keys where there are none; keys that the document gives are given."""
-        plain = labels_named(tuple(f"{number}:" for number in range(len(self.labels))))
-        taken = {one.key for one in self.labels if one.key}
-        free = iter(label.key for label in plain if label.key and label.key not in taken)
+        """With colours and keys where there are none, as of `labels_named`; keys that the document gives are given."""
+        names = [one.name for one in self.labels]
+        distinct = (name if names.index(name) == at else f"{at}:" for at, name in enumerate(names))
+        plain = labels_named(tuple(distinct))
+        given = {one.key for one in self.labels if one.key}
+        own = {known.key for one, known in zip(self.labels, plain, strict=True) if one.key is None} & set(names) - given
+        free = iter(label.key for label in plain if label.key and label.key not in given | own)
         documents = [one.model_dump(mode="json", exclude_unset=True) for one in self.labels]
         for document, default in zip(documents, plain, strict=True):
             if document.get("color") is None:
                 document["color"] = default.color
             if document.get("key") is None:
-                document["key"] = next(free, "")
+                document["key"] = default.name if default.name in own else next(free, "")
         return documents
 
 
@@ -197,23 +200,53 @@ def _rule(one: RuleDocument, number: int) -> Any:
     return rule_from_json({"id": f"rule-{number}", **document})
 
 
+class ProjectDocument(RecipeDocument):
+    """A new project: its id, and its first recipe. What a change of a recipe is made from has no meaning here: a recipe
+    that was read from another project can be sent."""
+
+    id: StrictStr = Field(description="1 to 63 lower-case letters, digits and dashes")
+
+    def first_recipe(self, functions: Iterable[str] | None = None) -> Recipe:
+        """As `recipe`."""
+        if self.renames:
+            flaw = Flaw("renames", "a new project has nothing that could be renamed", "Leave it out.")
+            raise BadRecipe([flaw])
+        return self.recipe(1, functions)
+
+
+Document = TypeVar("Document", bound=RecipeDocument)
+
+
 # --- reading ---------------------------------------------------------------------------------------------
 
 
 def read_recipe(text: bytes) -> RecipeDocument:
     """The document in these bytes: JSON, or YAML without anchors. Raises BadRecipe, with a flaw for each error by its
     path; PayloadTooLarge beyond MOST_BYTES."""
+    return checked_document(_read(text))
+
+
+def read_project(text: bytes) -> ProjectDocument:
+    """As `read_recipe`."""
+    return _checked(ProjectDocument, _read(text))
+
+
+def _read(text: bytes) -> object:
     if len(text) > MOST_BYTES:
         raise PayloadTooLarge(
             f"the recipe is larger than {MOST_BYTES:,} bytes.", hint="Shorten the guidelines; link to pictures."
         )
-    return checked_document(_parsed(text))
+    return _parsed(text)
 
 
 def checked_document(body: object) -> RecipeDocument:
     """The same for what a JSON or YAML document says."""
+    return _checked(RecipeDocument, body)
+
+
+def _checked(kind: type[Document], body: object) -> Document:
     try:
-        return RecipeDocument.model_validate(body)
+        return kind.model_validate(body)
     except ValidationError as error:
         flaws = {flaw.path: flaw for flaw in map(_flaw, error.errors(include_url=False))}
         raise BadRecipe(list(flaws.values())) from error

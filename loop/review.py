@@ -19,7 +19,7 @@ from loop.domain.people import Person, allowance, tasks_a_day
 from loop.domain.ports import Clock, Entropy, Event, Queue, Store, Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project
-from loop.domain.qa import Standing, checked_issues, require_other, require_qa, require_returnable
+from loop.domain.qa import AnswerStanding, checked_issues, require_other, require_qa, require_returnable
 from loop.domain.queue_rules import QueueRules, lane_of
 from loop.domain.queueing import adjudication, awaited_first, awaited_like, in_turn, placed
 from loop.domain.recipe import Recipe
@@ -432,8 +432,8 @@ def _submitted(
     answers = [submission] if alone else [*_answers(earlier), submission]
     settlement = None if alone or len(answers) < closed.people else settle(tx, project, closed, answers)
     shapes = submission.shapes if alone else settlement.shapes if settlement else None
-    standing = Standing.WAITING if shapes is None else qa.standing_of(tx, closed, project.policy.workflow, secret)
-    settled = standing is Standing.SETTLED
+    standing = AnswerStanding.WAITING if shapes is None else qa.standing_of(tx, closed, project.policy.workflow, secret)
+    settled = standing is AnswerStanding.SETTLED
     submission = replace(submission, settles=settled)
     tx.submissions.add(submission)
     tx.tasks.save(closed)

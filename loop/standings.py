@@ -1,5 +1,6 @@
 """Who is trusted: standings after golden items and by hand, what follows from them, and what reviewers may know."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -7,11 +8,13 @@ from datetime import UTC, datetime
 from loop.domain import review
 from loop.domain.access import Permission, Token, may
 from loop.domain.errors import AlreadySubmitted, Conflict, Invalid, NotFound, StaleLease
-from loop.domain.golden import KnownStanding, Redo, checks_of
+from loop.domain.golden import Decided, KnownStanding, Redo, checks_of
+from loop.domain.lot import LotState
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
+from loop.domain.qa import AnswerStanding
 from loop.domain.quality_rules import QualityPolicy, Standing
-from loop.domain.review import Task
+from loop.domain.review import QA_SEAT, Task
 from loop.domain.reviewer_quality import Quality, quality_of
 from loop.domain.stage import Stage
 from loop.domain.standing import Check, StandingDecision, queued_again, standing_after
@@ -149,8 +152,9 @@ def _move(
     body: dict[str, object] = {"reviewer": reviewer, "before": known.standing.value, "why": why}
     if standing is Standing.PAUSED:
         _free_held(tx, project, reviewer, now)
-        works = _asked_again(tx, project, reviewer, now)
-        body |= {"works": works[:_TOLD_WORKS], "count": len(works)}
+        again = _asked_again(tx, project, reviewer, now)
+        works = [one.work_id for one in again]
+        body |= {"works": works[:_TOLD_WORKS], "count": len(works), "lots": _decided_lots(again)[:_TOLD_WORKS]}
     tx.events.add(Event(f"reviewer.{standing}", project.id, actor, body, now))
 
 
@@ -164,35 +168,55 @@ def _free_held(tx: Transaction, project: Project, reviewer: str, now: datetime) 
                 continue  # answered at this moment, before the pause
 
 
-def _asked_again(tx: Transaction, project: Project, reviewer: str, now: datetime) -> list[str]:
-    """Works that this person's answer alone decided since the last good golden item."""
-    decided = tx.standings.decided(project.id, reviewer, now)
-    again = queued_again(
-        {submission: at for submission, (_, at) in decided.items()},
+def _asked_again(tx: Transaction, project: Project, reviewer: str, now: datetime) -> list[Decided]:
+    """Works that this person's answer alone decided, or will with their lots, since the last good golden item."""
+    decided = {one.submission_id: one for one in tx.standings.decided(project.id, reviewer, now)}
+    names = queued_again(
+        {submission: one.created_at for submission, one in decided.items()},
         _checks(tx, project, reviewer),
         paused_at=now,
         rules=project.policy.quality.standing,
     )
-    redos = [
-        Redo(work_id=decided[one][0], project_id=project.id, submission_id=one, reviewer=reviewer) for one in again
+    again = [decided[name] for name in names]
+    tx.standings.ask_again(
+        [
+            Redo(work_id=one.work_id, project_id=project.id, submission_id=one.submission_id, reviewer=reviewer)
+            for one in again
+        ]
+    )
+    return again
+
+
+def _decided_lots(again: Sequence[Decided]) -> list[dict[str, object]]:
+    """Those whose verdict was there already, which rested on such answers: an operator may think otherwise of it."""
+    counts = Counter((one.lot_id, one.lot_state) for one in again if one.lot_state is not None)
+    return [
+        {"lot_id": lot_id, "state": state.value, "answers": count}
+        for (lot_id, state), count in counts.items()
+        if state.decided
     ]
-    tx.standings.ask_again(redos)
-    return [one.work_id for one in redos]
 
 
 def _redo(tx: Transaction, wanted: Redo, now: datetime) -> None:
-    """Only where that answer is still the truth: who did it anew meanwhile need not do it again."""
+    """Only where that answer still decides: who did it anew meanwhile need not do it again."""
     work = tx.tasks.work_for_update(wanted.work_id)
-    if _still_stands(tx, wanted, work):
+    said = next(one for one in tx.submissions.of_work(wanted.work_id) if one.id == wanted.submission_id)
+    if said.round == work[0].round and any(task.finished for task in work) and _still_stands(tx, wanted, work, now):
         reopen_work(tx, work, "service", now)
     tx.standings.done_again(wanted.submission_id)
 
 
-def _still_stands(tx: Transaction, wanted: Redo, work: Sequence[Task]) -> bool:
+def _still_stands(tx: Transaction, wanted: Redo, work: Sequence[Task], now: datetime) -> bool:
+    """As the truth, or on its way there with a lot: before its verdict, or let through by it. What somebody looks at,
+    or is to look at, is left to QA."""
     truth = tx.truths.current(wanted.project_id, work[0].item_digest)
-    said = next(one for one in tx.submissions.of_work(wanted.work_id) if one.id == wanted.submission_id)
-    decides = truth is not None and wanted.submission_id in truth.submission_ids
-    return decides and said.round == work[0].round and any(task.finished for task in work)
+    if truth is not None and wanted.submission_id in truth.submission_ids:
+        return True
+    held = tx.held_answers.find(wanted.work_id)
+    if held is None or held.lot_id is None or held.standing not in (AnswerStanding.WAITING, AnswerStanding.RECALLED):
+        return False
+    looked_at = any(task.seat == QA_SEAT and not task.finished and not review.is_leasable(task, now) for task in work)
+    return tx.lots.state(held.lot_id) is not LotState.REJECTED and not looked_at
 
 
 def _untouched(project: Project, reviewer: str) -> KnownStanding:

@@ -9,12 +9,13 @@ from typer.testing import CliRunner
 
 from loop.cli import app
 from loop.domain.project import Project, Recipe
-from loop.domain.promises import By, GuaranteeRules, Loss, Promise
+from loop.domain.promises import GuaranteeRules, Loss, Promise, PromiseBy
 from loop.domain.routing import Policy
 from serving.api.presenters import project_out
 from serving.api.schemas.guarantee import (
     GuaranteeCurveOut,
     GuaranteeOut,
+    GuaranteePreviewOut,
     GuaranteeRulesOut,
     PromiseOut,
     ThresholdsOut,
@@ -23,7 +24,7 @@ from serving.api.schemas.guarantee import (
 from serving.api.schemas.projects import PolicyOut, ProjectOut
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
-PROMISE = Promise(alpha=0.05, loss=Loss.MISSED, classes=("car",), by=By.SOURCE)
+PROMISE = Promise(alpha=0.05, loss=Loss.MISSED, classes=("car",), by=PromiseBy.SOURCE)
 
 
 def record(**changes: object) -> ThresholdsOut:
@@ -128,6 +129,28 @@ def test_records_curve_and_acceptance(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "48" in curve and "Cheapest: people from risk 0.3000 on" in curve
     assert "version 8" in shown(monkeypatch, service, "accept", "--reason", "a holiday")
     assert service.asked == [(2, "all"), "a holiday"]
+
+
+def test_a_preview_tells_what_would_come_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what makes it less than it seems. The promise is the one that would be made."""
+    asked: list[object] = []
+
+    class Previewing(Service):
+        def preview_guarantee(
+            self, project: str, promises: list[dict[str, object]], *, audit_rate: float | None
+        ) -> GuaranteePreviewOut:
+            asked.append((promises, audit_rate))
+            return GuaranteePreviewOut(
+                model_id="model_1", promises=[PromiseOut(**one) for one in promises], groups=record().groups,
+                fewest=[47], automation=0.64, review_share=0.4, size=900, answered=420, anew=False, learned_from=True,
+            )  # fmt: skip
+
+    cost = ("--loss", "cost", "--missed-weight", "0.5", "--false-alarm-weight", "0.1", "--statement", "expected")
+    said = shown(monkeypatch, Previewing(), "promise", "--alpha", "0.05", *cost, "--audit-rate", "0.2", "--preview")
+    assert "47 answers without a failure" in said and "source=[red]cam" in said and "learned again first" in said
+    assert "64.0% would pass" in said and "nothing was changed" in said
+    wanted = {"alpha": 0.05, "loss": "cost", "missed_weight": 0.5, "false_alarm_weight": 0.1, "statement": "expected"}
+    assert asked == [([FILLED | wanted], 0.2)]
 
 
 def test_everything_can_be_had_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,10 +23,10 @@ from loop.domain.evidence import (
     thresholds_of,
     window_of,
 )
-from loop.domain.promises import AuditRates, By, GuaranteeRules, Loss, Promise
+from loop.domain.promises import AuditRates, GuaranteeRules, Loss, Promise, PromiseBy
 from loop.domain.routing import Policy, audit_lottery, gives_evidence
 from loop.domain.sampled import Answering, Sampled
-from loop.domain.thresholds import ALL, NOTHING, OTHER, Basis, Thresholds, Why, bar_of, groups_of
+from loop.domain.thresholds import ALL, NOTHING, OTHER, EvidenceBasis, Thresholds, Why, bar_of, groups_of
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE = timedelta(days=2)
@@ -78,10 +78,10 @@ def test_audits_speak_alone_where_others_are_behind() -> None:
     risky = sampled(1, state=Answering.WAITING, audit=False, inclusion=1.0)
     drawn = [sampled(n, inclusion=1.0 if n == 4 else None) for n in (2, 3, 4)]
     found = window([risky, *drawn], now=100)
-    assert (found.basis, len(found.answers), found.until) == (Basis.AUDITS, 3, at(100))
+    assert (found.basis, len(found.answers), found.until) == (EvidenceBasis.AUDITS, 3, at(100))
     assert {found.inclusion(one) for one in found.answers} == {0.1}
     answered = window([replace(risky, answering=Answering.SETTLED), *drawn], now=100)
-    assert answered.basis is Basis.SEEN and len(answered.answers) == 4
+    assert answered.basis is EvidenceBasis.SEEN and len(answered.answers) == 4
 
 
 def test_audits_alone_reckon_with_the_smallest_rate_of_any() -> None:
@@ -90,8 +90,8 @@ def test_audits_alone_reckon_with_the_smallest_rate_of_any() -> None:
     drawn = [sampled(n, inclusion=1.0) for n in range(1, 20)]
     found = window([waits, *drawn], now=100)
     (group,) = evidence_of(found, population(np.linspace(0, 1, 20), np.ones(20)), [Promise()], lambda _: {})
-    assert (found.basis, group.evidence.least) == (Basis.AUDITS, 0.01)
-    assert window([replace(waits, audit_rate=0.0), *drawn], now=100).basis is Basis.SEEN
+    assert (found.basis, group.evidence.least) == (EvidenceBasis.AUDITS, 0.01)
+    assert window([replace(waits, audit_rate=0.0), *drawn], now=100).basis is EvidenceBasis.SEEN
 
 
 def test_no_more_audits_count_than_the_policy_says() -> None:
@@ -140,18 +140,18 @@ def test_what_counts_is_what_the_promise_says(promise: Promise, loss: float) -> 
 def test_a_prediction_is_in_a_group_of_its_source_and_one_of_each_label() -> None:
     named = {"source=day", "label=car"}
     assert groups_of(Promise(), "day", {"car"}, named) == (ALL,)
-    assert groups_of(Promise(by=By.SOURCE), "day", {"car"}, named) == ("source=day",)
-    assert groups_of(Promise(by=By.SOURCE), "night", {"car"}, named) == (OTHER,)
-    assert groups_of(Promise(by=By.LABEL), "day", {"car", "bus", "van"}, named) == ("label=car", OTHER)
-    assert groups_of(Promise(by=By.LABEL), "day", (), named) == (NOTHING,)
-    assert groups_of(Promise(by=By.LABEL), "day", {"nothing", "other"}, named) == (OTHER,)
+    assert groups_of(Promise(by=PromiseBy.SOURCE), "day", {"car"}, named) == ("source=day",)
+    assert groups_of(Promise(by=PromiseBy.SOURCE), "night", {"car"}, named) == (OTHER,)
+    assert groups_of(Promise(by=PromiseBy.LABEL), "day", {"car", "bus", "van"}, named) == ("label=car", OTHER)
+    assert groups_of(Promise(by=PromiseBy.LABEL), "day", (), named) == (NOTHING,)
+    assert groups_of(Promise(by=PromiseBy.LABEL), "day", {"nothing", "other"}, named) == (OTHER,)
 
 
 def test_groups_are_few_enough_to_share_a_promise() -> None:
     """Those with the most answers have thresholds of their own, the others one together; delta is shared by all."""
     names = [f"camera {n % 40}" for n in range(4000)]
     everybody = population(np.linspace(0, 1, 4000), np.ones(4000), source=names)
-    promise = Promise(by=By.SOURCE)
+    promise = Promise(by=PromiseBy.SOURCE)
     groups = evidence_of(
         window([sampled(n, inclusion=1.0) for n in range(4000)], now=4000), everybody, [promise], lambda _: {}
     )
@@ -165,7 +165,7 @@ def test_groups_are_few_enough_to_share_a_promise() -> None:
 @given(risk=unit, shown=st.sets(st.sampled_from(["a", "b", "c"])), values=st.lists(unit, min_size=3, max_size=3))
 def test_the_lowest_threshold_of_all_groups_holds(risk: float, shown: set[str], values: list[float]) -> None:
     """A prediction passes only if every group that it is in lets it pass; of a group without evidence nothing does."""
-    promise = Promise(by=By.LABEL)
+    promise = Promise(by=PromiseBy.LABEL)
     known = record([promise], {"label=a": values[0], "label=b": values[1], NOTHING: values[2]})
     bar = bar_of(policy(promise), known, source="", labels=shown)
     own = {"a": values[0], "b": values[1], "c": 0.0}
@@ -188,7 +188,7 @@ def record(promises: list[Promise], values: dict[str, float]) -> Thresholds:
     )[0]  # fmt: skip
     return Thresholds(
         project_id="p", version=3, model_id="m", risk_key=None, policy_version=2, promises=tuple(promises),
-        created_at=BEGIN, why=Why.ANSWERS, basis=Basis.SEEN, window_from=BEGIN, window_until=BEGIN, size=300,
+        created_at=BEGIN, why=Why.ANSWERS, basis=EvidenceBasis.SEEN, window_from=BEGIN, window_until=BEGIN, size=300,
         answered=300, closed=0, overdue=0,
         groups=tuple(replace(one, group=name, value=value) for name, value in values.items()), automation=0.5,
         review_share=0.5, relaxed=None, watched_since=BEGIN, not_before=None, reviews=300, alarm=None,
@@ -342,7 +342,7 @@ def test_the_first_that_pass_do_not_spoil_what_was_known_before() -> None:
 
 def test_predictions_pass_where_all_their_groups_let_them() -> None:
     """As many as routing would let pass."""
-    promises = [Promise(), Promise(by=By.SOURCE, loss=Loss.MISSED)]
+    promises = [Promise(), Promise(by=PromiseBy.SOURCE, loss=Loss.MISSED)]
     rng = np.random.default_rng(0)
     risk = rng.random(600)
     everybody = population(risk, np.ones(600), source=["day" if n % 3 else "night" for n in range(600)])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loop.domain.errors import Conflict, Invalid
 from loop.domain.lot import Inspection, Lot, LotState, Member, by_hand, by_sample, filled, inspection, is_due
-from loop.domain.qa import Standing
+from loop.domain.qa import AnswerStanding
 from loop.domain.sampling_plans import FixedShare, LotVerdict, Plan, Risks, Sequential, Single, curve_of
 from loop.domain.workflow import (
     LotRules,
@@ -41,7 +41,9 @@ def a_lot(**changes: object) -> Lot:
 
 def members(defects: Sequence[bool | None], void: Sequence[int] = ()) -> list[Member]:
     return [
-        Member(work_id=f"w{at}", item_digest="", place=at, defect=found, void=at in void, standing=Standing.WAITING)
+        Member(
+            work_id=f"w{at}", item_digest="", place=at, defect=found, void=at in void, standing=AnswerStanding.WAITING
+        )
         for at, found in enumerate(defects)
     ]
 

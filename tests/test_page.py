@@ -1,5 +1,6 @@
 """The page's own tests, and that it speaks the API as it is."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,12 @@ PAGE = ROOT / "serving" / "web"
 def test_the_published_openapi_is_the_applications():
     """openapi.json, from which the page's types are generated, is what the application serves (`make page`)."""
     assert (PAGE / "openapi.json").read_text() == document()
+
+
+def test_each_shape_of_the_openapi_document_has_a_name_of_its_own():
+    """Of two with one name FastAPI makes names of their modules, which nobody can read in the page's types."""
+    schemas = json.loads(document())["components"]["schemas"]
+    assert [name for name in schemas if "__" in name] == []
 
 
 def npm(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ from loop.domain.production import (
     thinned,
     window_of,
 )
-from loop.domain.production_figures import Basis, By
+from loop.domain.production_figures import ProductionBasis, ProductionBy
 from loop.domain.sampled import Answering, Crowd, Drawn, Sampled
 from loop.domain.truth import Shape
 
@@ -108,13 +108,13 @@ def test_a_backlog_of_reviews_leaves_the_audits_as_they_are() -> None:
     """People who answer the riskiest first leave the others: then the lot alone is asked, to its own end."""
     audits = [sampled(n, age=timedelta(hours=n + 1)) for n in range(50)]
     reviewed = [sampled(100 + n, age=timedelta(hours=n + 1), audit=False, inclusion=1.0, risk=0.9) for n in range(50)]
-    assert window(*audits, *reviewed).basis is Basis.ALL
+    assert window(*audits, *reviewed).basis is ProductionBasis.ALL
     backlog = [replace(one, answering=Answering.WAITING, truth=None) for one in reviewed[30:]]
     behind = window(*audits, *reviewed[:30], *backlog)
-    assert behind.basis is Basis.AUDITS
+    assert behind.basis is ProductionBasis.AUDITS
     assert behind.until == NOW and len(behind.members) == 50
     assert {behind.inclusion(one) for one in behind.members} == {0.1}
-    assert window(*audits, *reviewed, audits_alone=True).basis is Basis.AUDITS
+    assert window(*audits, *reviewed, audits_alone=True).basis is ProductionBasis.AUDITS
 
 
 def test_reviews_that_are_never_answered_leave_the_audits_too() -> None:
@@ -124,8 +124,8 @@ def test_reviews_that_are_never_answered_leave_the_audits_too() -> None:
         sampled(100 + n, age=timedelta(days=10, hours=n), audit=False, inclusion=1.0, answering=Answering.WAITING)
         for n in range(40)
     ]
-    assert window(*audits, *forgotten).basis is Basis.AUDITS
-    assert window(*audits, *forgotten[:4]).basis is Basis.ALL
+    assert window(*audits, *forgotten).basis is ProductionBasis.AUDITS
+    assert window(*audits, *forgotten[:4]).basis is ProductionBasis.ALL
 
 
 @given(
@@ -213,7 +213,7 @@ def test_neither_routing_by_risk_nor_a_backlog_biases_the_failure_rate(backlog: 
     off, held, naive = [], [], []
     for _ in range(100):
         of, _ = streams(rng, backlog=backlog)
-        assert of.basis is (Basis.AUDITS if backlog else Basis.ALL)
+        assert of.basis is (ProductionBasis.AUDITS if backlog else ProductionBasis.ALL)
         told = row(of).failure.plain
         assert told is not None
         truth = 0.5 / 3.5
@@ -233,7 +233,7 @@ def test_with_few_audits_a_group_rests_on_them_alone() -> None:
     ]
     of = window(*(sampled(n, age=timedelta(minutes=n + 1)) for n in range(20)), *reviewed)
     few = row(of)
-    assert (of.basis, few.seen, few.audits) == (Basis.ALL, 20, 20)
+    assert (of.basis, few.seen, few.audits) == (ProductionBasis.ALL, 20, 20)
     assert few.failure.plain is not None and few.failure.plain.high > 0.1
     many = row(window(*(sampled(n, age=timedelta(minutes=n + 1)) for n in range(1000, 1200)), *reviewed))
     assert (many.seen, many.audits) == (250, 200)
@@ -248,22 +248,27 @@ def test_rows_by_source_day_and_week_part_the_answers() -> None:
     of = window(*members)
     crowds = [crowd(NOW.date() - timedelta(days=n), source) for n in range(9) for source in ("north", "south")]
     parted = {
-        by: rows_by(by, found(of), found(of, answered=False), crowds, most=100) for by in By if by is not By.MODEL
+        by: rows_by(by, found(of), found(of, answered=False), crowds, most=100)
+        for by in ProductionBy
+        if by is not ProductionBy.MODEL
     }
-    assert [one.key for one in parted[By.SOURCE]] == ["north", "south"]
-    north, south = parted[By.SOURCE]
+    assert [one.key for one in parted[ProductionBy.SOURCE]] == ["north", "south"]
+    north, south = parted[ProductionBy.SOURCE]
     assert north.failure.plain is not None and south.failure.plain is not None
     assert (north.failure.plain.value, south.failure.plain.value) == (0.0, 1.0)
     assert (north.seen, south.seen, north.predictions) == (24, 12, 90)
-    assert [one.key for one in parted[By.DAY]] == [f"2026-03-{day}" for day in range(21, 30)]
-    assert [one.key for one in parted[By.WEEK]] == ["2026-03-16", "2026-03-23"]
-    for by in (By.SOURCE, By.DAY, By.WEEK):
+    assert [one.key for one in parted[ProductionBy.DAY]] == [f"2026-03-{day}" for day in range(21, 30)]
+    assert [one.key for one in parted[ProductionBy.WEEK]] == ["2026-03-16", "2026-03-23"]
+    for by in (ProductionBy.SOURCE, ProductionBy.DAY, ProductionBy.WEEK):
         assert sum(one.seen for one in parted[by]) == 36
         assert sum(one.predictions for one in parted[by]) == 180
-    (circle,) = parted[By.LABEL]
+    (circle,) = parted[ProductionBy.LABEL]
     assert circle.key == "circle" and circle.recall.plain is not None
     assert circle.recall.plain.value == pytest.approx(24 / 36)
-    assert [one.key for one in rows_by(By.DAY, found(of), found(of), crowds, most=2)] == ["2026-03-28", "2026-03-29"]
+    assert [one.key for one in rows_by(ProductionBy.DAY, found(of), found(of), crowds, most=2)] == [
+        "2026-03-28",
+        "2026-03-29",
+    ]
 
 
 def test_a_label_fails_alone() -> None:
@@ -272,7 +277,7 @@ def test_a_label_fails_alone() -> None:
     counts = [{"square": Counted(right=1, false_alarms=n % 2), "bar": Counted(right=1)} for n in range(4)]
     all_of_them = Found.of(of, list(zip(of.members, counts, strict=True)), ["square", "bar"])
     none = Found.of(of, [], ["square", "bar"])
-    square, bar = rows_by(By.LABEL, all_of_them, none, [], most=10)
+    square, bar = rows_by(ProductionBy.LABEL, all_of_them, none, [], most=10)
     total = row_of("", all_of_them, none, [])
     assert square.precision.plain is not None and bar.failure.plain is not None and total.failure.plain is not None
     assert square.key == "square" and square.precision.plain.value == pytest.approx(4 / 6)

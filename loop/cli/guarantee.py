@@ -1,6 +1,7 @@
 """`askance guarantee`: what is promised of predictions that pass, and what keeps it, for people."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,10 +9,10 @@ from rich.markup import escape
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
 from loop.domain.errors import Invalid
-from loop.domain.promises import By, Loss
+from loop.domain.promises import Loss, PromiseBy, Statement
 
 if TYPE_CHECKING:
-    from serving.api.schemas.guarantee import GuaranteeOut, PromiseOut
+    from serving.api.schemas.guarantee import GroupThresholdOut, GuaranteeOut, GuaranteePreviewOut, PromiseOut
 
 guarantee_app = typer.Typer(no_args_is_help=True, help="What may pass without a person, and the evidence for it.")
 app.add_typer(guarantee_app, name="guarantee")
@@ -61,10 +62,16 @@ def promise(
     delta: Annotated[float, typer.Option(help="How probable it may be that they are more.")] = 0.1,
     loss: Annotated[Loss, typer.Option(help="What counts as a failure.")] = Loss.FAILURE,
     class_: Annotated[list[str] | None, typer.Option("--class", help="That counts; without any, all.")] = None,
-    by: Annotated[By, typer.Option(help="For which groups it holds, each by itself.")] = By.NONE,
+    statement: Annotated[
+        Statement, typer.Option(help="With a probability of 1 - delta, or on average (delta counts for nothing).")
+    ] = Statement.HIGH_PROBABILITY,
+    missed_weight: Annotated[float, typer.Option(help="Of a missed object, where the loss is cost.")] = 1.0,
+    false_alarm_weight: Annotated[float, typer.Option(help="Of a false alarm, where the loss is cost.")] = 1.0,
+    by: Annotated[PromiseBy, typer.Option(help="For which groups it holds, each by itself.")] = PromiseBy.NONE,
     audit_rate: Annotated[float | None, typer.Option(help="Of all predictions that people see by lot.")] = None,
     beside: Annotated[bool, typer.Option("--beside", help="Beside the present promises, not in their place.")] = False,
     none: Annotated[bool, typer.Option("--none", help="Promise nothing; the policy's threshold routes again.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Only tell what it would come to now.")] = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -73,8 +80,14 @@ def promise(
         raise Invalid("say what is promised.", hint="Name --alpha, for example 0.05, or --none.")
     with client_of(config, url) as client:
         present = client.project(project).policy.guarantee.promises if beside else []
-        asked = {"alpha": alpha, "delta": delta, "loss": loss, "classes": class_ or [], "by": by}
+        asked = {
+            "alpha": alpha, "delta": delta, "statement": statement, "loss": loss, "classes": class_ or [], "by": by,
+            "missed_weight": missed_weight, "false_alarm_weight": false_alarm_weight,
+        }  # fmt: skip
         promises = [one.model_dump(mode="json") for one in present] + ([] if none else [asked])
+        if preview:
+            _show_preview(client.preview_guarantee(project, promises, audit_rate=audit_rate))
+            return
         changes: dict[str, object] = {"guarantee": {"promises": promises}}
         if audit_rate is not None:
             changes["audit_rate"] = audit_rate
@@ -85,20 +98,46 @@ def promise(
         console.print(f"nothing is promised; people look from a risk of {policy.threshold:g} on")
 
 
+def _show_preview(found: "GuaranteePreviewOut") -> None:
+    for number, (promise, count) in enumerate(zip(found.promises, found.fewest, strict=True), start=1):
+        console.print(
+            f"promise {number}: {_in_words(promise)}; {count} answers without a failure allow anything", markup=False
+        )
+    if found.anew:
+        console.print("This audit rate begins a new window: no answer of before would count.", markup=False)
+    if found.learned_from:
+        console.print("The risk learned from these answers and would be learned again first.", markup=False)
+    _show_groups(found.groups)
+    console.print(
+        f"{found.automation:.1%} would pass and people would get {found.review_share:.1%}, by {found.answered} answers "
+        f"to {found.size} predictions; nothing was changed",
+        markup=False,
+    )
+
+
 def _show_thresholds(found: "GuaranteeOut") -> None:
     if found.thresholds is None:
         return
     record = found.thresholds
+    _show_groups(record.groups)
+    console.print(
+        f"version {record.version}, made {record.created_at:%Y-%m-%d %H:%M} UTC of {record.answered} answers to "
+        f"{record.size} predictions ({record.closed} that nobody could say, {record.overdue} late)",
+        markup=False,
+    )
+
+
+def _show_groups(groups: "Sequence[GroupThresholdOut]") -> None:
     table = table_of(
         "promise", "group", "people from risk", "passes", "fails and passes", "at most", "answers", "audits"
     )
-    for shown in record.groups:
+    for shown in groups:
         table.add_row(
             str(shown.promise), escape(shown.group), f"{shown.value:.4f}", f"{shown.automation:.1%}",
             f"{shown.passing:.2%}", f"{shown.bound:.2%}", str(shown.answered), str(shown.audits),
         )  # fmt: skip
     console.print(table)
-    for shown in record.groups:
+    for shown in groups:
         needed = [
             f"{one.audits} for {one.automation:.0%}" if one.audits is not None else f"{one.automation:.0%} never"
             for one in shown.needed
@@ -107,11 +146,6 @@ def _show_thresholds(found: "GuaranteeOut") -> None:
         if needed:
             where = f"promise {shown.promise} ({shown.group})"
             console.print(f"{where}: more audits to let pass: {', '.join(needed)}", markup=False)
-    console.print(
-        f"version {record.version}, made {record.created_at:%Y-%m-%d %H:%M} UTC of {record.answered} answers to "
-        f"{record.size} predictions ({record.closed} that nobody could say, {record.overdue} late)",
-        markup=False,
-    )
 
 
 def _in_words(promise: "PromiseOut") -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
 from loop.cli.work import SinceOption, UntilOption
 from loop.domain.errors import Invalid
-from loop.domain.production_figures import By
+from loop.domain.production_figures import ProductionBy
 
 if TYPE_CHECKING:
     from serving.api.schemas.production import FigureOut, ProductionOut, ProductionRowOut, ProductionSeriesOut
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @app.command("quality")
 def quality(
     project: ProjectOption,
-    by: Annotated[By | None, typer.Option(help="What makes a row.")] = None,
+    by: Annotated[ProductionBy | None, typer.Option(help="What makes a row.")] = None,
     model: Annotated[str | None, typer.Option(help="A version; else the champion.")] = None,
     last: Annotated[int | None, typer.Option(min=1, max=10_000, help="The newest audits to look at.")] = None,
     series: Annotated[bool, typer.Option("--series", help="The failure rate as it was believed each day.")] = False,

@@ -1,6 +1,5 @@
 """`askance recipe`: what people annotate, version by version."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.documents import document_in
 from loop.domain.errors import Invalid
 from loop.domain.recipe import BadRecipe
 
@@ -74,7 +74,7 @@ def check(
     from loop.recipe_document import checked_document
 
     try:
-        body = _body(file, rename, None, None)
+        body = _body(file, rename)
         recipe = checked_document(body).recipe(1)
     except BadRecipe as error:
         for flaw in error.flaws:
@@ -106,18 +106,13 @@ def set_(
 
 
 def _body(
-    file: Path, renames: list[str] | None, open_tasks: OpenTasks | None, ground_truth: Truth | None
+    file: Path,
+    renames: list[str] | None,
+    open_tasks: OpenTasks | None = None,
+    ground_truth: Truth | None = None,
 ) -> dict[str, Any]:
     """The document of a file, with what the options say besides."""
-    from loop.recipe_document import read_recipe
-
-    try:
-        text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise Invalid(
-            f"{file} cannot be read ({error.strerror or error}).", hint="Examples are in configs/recipes/."
-        ) from error
-    body = read_recipe(text).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    body = document_in(file)
     for rename in renames or ():
         old, _, new = rename.partition("=")
         if not old or not new:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from loop.domain.corrections import Counted
 from loop.domain.evidence import Errors, Population, Window, evidence_of
 from loop.domain.guarantee import curve_of
-from loop.domain.promises import By, ErrorCosts, Loss, Promise
+from loop.domain.promises import ErrorCosts, Loss, Promise, PromiseBy
 from loop.domain.sampled import Sampled
 
 PREDICTIONS = 1000  # that all costs are of
@@ -69,7 +69,7 @@ def economics_at(prices: Prices, *, automation: float, audit_rate: float, error:
 def bargain_of(
     window: Window,
     population: Population,
-    by: By,
+    by: PromiseBy,
     group: str,
     errors: Callable[[Sampled], Errors],
     prices: Prices,
@@ -123,7 +123,7 @@ def money_of(costs: ErrorCosts, errors: Errors) -> float:
     return (costs.missed or 0.0) * missed + costs.false_alarm * false
 
 
-def _priced(costs: ErrorCosts, scale: float, by: By) -> Promise:
+def _priced(costs: ErrorCosts, scale: float, by: PromiseBy) -> Promise:
     return Promise(
         loss=Loss.COST, by=by, missed_weight=(costs.missed or 0.0) / scale, false_alarm_weight=costs.false_alarm / scale
     )

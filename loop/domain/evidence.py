@@ -14,7 +14,7 @@ from loop.domain.corrections import Counted
 from loop.domain.guarantee import Evidence, Threshold, audits_needed, threshold_for
 from loop.domain.promises import Loss, Promise
 from loop.domain.sampled import Answering, Sampled
-from loop.domain.thresholds import SHARES, Basis, Broken, GroupThreshold, groups_of
+from loop.domain.thresholds import SHARES, Broken, EvidenceBasis, GroupThreshold, groups_of
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -33,7 +33,7 @@ class Window:
     to people then, or all audits. closed, overdue: how many nobody could answer, or has answered in time. least: the
     smallest probability in (0, 1] by which one that came to people could have counted."""
 
-    basis: Basis
+    basis: EvidenceBasis
     since: datetime
     until: datetime
     answers: tuple[Sampled, ...]
@@ -42,7 +42,7 @@ class Window:
     least: float
 
     def inclusion(self, one: Sampled) -> float:
-        return one.inclusion if self.basis is Basis.SEEN else one.audit_rate
+        return one.inclusion if self.basis is EvidenceBasis.SEEN else one.audit_rate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,16 +87,16 @@ def window_of(
     if len(audits) > most_audits:
         since = audits[most_audits - 1].created_at
     of_the_time = [one for one in reversed(sampled) if one.created_at >= since]
-    windows = [_ended(Basis.SEEN, since, of_the_time, now, patience, 1.0)]
+    windows = [_ended(EvidenceBasis.SEEN, since, of_the_time, now, patience, 1.0)]
     rate = min((one.audit_rate for one in of_the_time), default=0.0)
     if rate > 0.0:  # else some could not have been audited
         drawn = [one for one in of_the_time if one.audit_drawn]
-        windows.append(_ended(Basis.AUDITS, since, drawn, now, patience, rate))
+        windows.append(_ended(EvidenceBasis.AUDITS, since, drawn, now, patience, rate))
     return max(windows, key=lambda window: len(window.answers))
 
 
 def _ended(
-    basis: Basis, since: datetime, members: Sequence[Sampled], now: datetime, patience: timedelta, least: float
+    basis: EvidenceBasis, since: datetime, members: Sequence[Sampled], now: datetime, patience: timedelta, least: float
 ) -> Window:
     until = _end(members, now, patience)
     answers = tuple(one for one in members if one.created_at < until)
@@ -165,7 +165,7 @@ def _evidence(answered: _Answered, population: Population, members: Places, wind
     """One audit in fifty tells nothing of a few predictions that have begun to pass, and a bound that reckons with it
     would be worse than none. So where few predictions have a small probability, those that nobody saw are taken for
     failures, and the bound reckons with the others' probability."""
-    least = _least(answered, population, members, delta) if window.basis is Basis.SEEN else 0.0
+    least = _least(answered, population, members, delta) if window.basis is EvidenceBasis.SEEN else 0.0
     inclusion = np.where(answered.inclusion < least, 1.0, answered.inclusion)
     unseen = members[(population.inclusion[members] < least) & ~np.isin(members, answered.rows)]
     reckoned = float(min([window.least, *population.inclusion[members], *answered.inclusion]))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from loop.domain.lot import LotState
 from loop.domain.quality_rules import Standing
 from loop.domain.recipe import Recipe
 from loop.domain.review import Submission
@@ -87,6 +88,18 @@ class Tally:
     given: int
     waiting: int
     known: KnownStanding | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A work that the submission `submission_id` of one person decided alone: it is the ground truth, or waits to
+    become it with its lot. lot_state: None where it is in no lot."""
+
+    submission_id: str
+    work_id: str
+    created_at: datetime
+    lot_id: str | None
+    lot_state: LotState | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from loop.domain.errors import Conflict
-from loop.domain.qa import Standing
+from loop.domain.qa import AnswerStanding
 from loop.domain.sampling_plans import Judgement, LotVerdict, Plan, Sequential, judged, numbers_of
 from loop.domain.workflow import LotRules
 
@@ -67,7 +67,7 @@ class Member:
     place: int | None
     defect: bool | None
     void: bool
-    standing: Standing | None = None
+    standing: AnswerStanding | None = None
 
     @property
     def counts(self) -> bool:

@@ -21,7 +21,7 @@ from loop.domain.efforts import Effort
 from loop.domain.embedding_map import EmbeddingMap
 from loop.domain.function_calls import Asked, FunctionCall, Ran
 from loop.domain.gate import Ending
-from loop.domain.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Scored, Tally
+from loop.domain.golden import Decided, GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Scored, Tally
 from loop.domain.item import Item, Split
 from loop.domain.lot import Lot, LotState, Member
 from loop.domain.model import ModelVersion, Promotion
@@ -30,7 +30,7 @@ from loop.domain.people import Person
 from loop.domain.prediction import Detection, Inference, Prediction
 from loop.domain.production_figures import ProductionFigures
 from loop.domain.project import Project, Recipe
-from loop.domain.qa import HeldAnswer, Standing
+from loop.domain.qa import AnswerStanding, HeldAnswer
 from loop.domain.queries import HistoryEntry, ListedItem, Place, Query, Sort, View
 from loop.domain.review import Draft, Submission, Task, TaskState
 from loop.domain.review_feed import ReviewsAfter
@@ -753,7 +753,7 @@ class HeldAnswers(Protocol):
         """In place of that of an earlier round."""
         ...
 
-    def stand(self, work_id: str, standing: Standing) -> None: ...
+    def stand(self, work_id: str, standing: AnswerStanding) -> None: ...
     def drop(self, work_id: str) -> None: ...
 
 
@@ -818,7 +818,7 @@ class Lots(Protocol):
         """Lots of all projects that are not decided, or have answers which their verdict has not reached."""
         ...
 
-    def counts(self, lot_ids: Sequence[str]) -> Mapping[str, Mapping[Standing, int]]:
+    def counts(self, lot_ids: Sequence[str]) -> Mapping[str, Mapping[AnswerStanding, int]]:
         """Of the answers of each."""
         ...
 
@@ -897,9 +897,9 @@ class Standings(Protocol):
         ...
 
     def save(self, known: KnownStanding) -> None: ...
-    def decided(self, project_id: str, reviewer: str, until: datetime) -> Mapping[str, tuple[str, datetime]]:
-        """Works that this person's answer alone decided, and that were not opened anew since: by the submission, the
-        work and when; oldest first."""
+    def decided(self, project_id: str, reviewer: str, until: datetime) -> list[Decided]:
+        """Works that this person's answer alone decided, or will with their lots, and that were not opened anew since;
+        oldest first. Without answers that QA is to look at."""
         ...
 
     def ask_again(self, redos: Sequence[Redo]) -> None:

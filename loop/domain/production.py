@@ -24,7 +24,7 @@ from loop.domain.estimate import (
     share_of,
     worth_of_half,
 )
-from loop.domain.production_figures import Basis, By
+from loop.domain.production_figures import ProductionBasis, ProductionBy
 from loop.domain.sampled import Answering, Crowd, Drawn, Sampled
 
 Floats = NDArray[np.float64]
@@ -81,7 +81,7 @@ class Window:
 
     since: datetime
     until: datetime
-    basis: Basis
+    basis: ProductionBasis
     members: tuple[Sampled, ...]
     kept: float
     waiting: int
@@ -89,7 +89,7 @@ class Window:
 
     def inclusion(self, one: Sampled) -> float:
         """With which it could be a member."""
-        if self.basis is Basis.AUDITS:
+        if self.basis is ProductionBasis.AUDITS:
             return one.audit_rate
         return one.audit_rate + (one.inclusion - one.audit_rate) * self.kept
 
@@ -110,23 +110,23 @@ def window_of(
     Basis.AUDITS, whatever else there is.
     """
     able = [one for one in sampled if one.audit_rate > 0.0]
-    every, audits = (_until_answered(able, basis, until, now - patience) for basis in Basis)
+    every, audits = (_until_answered(able, basis, until, now - patience) for basis in ProductionBasis)
     forgotten = sum(1.0 / kept for one in every[1] if not one.audit_drawn and one.answering is Answering.WAITING)
     whole = sum(1.0 / one.audit_rate for one in audits[1])
     enough = sum(one.audit_drawn for one in every[1]) >= _AUDITS_KEPT * len(audits[1])
     all_of_them = enough and forgotten <= _FORGOTTEN * whole and not audits_alone
-    basis = Basis.ALL if all_of_them else Basis.AUDITS
-    end, members = every if basis is Basis.ALL else audits
-    waiting = sum(one.answering is Answering.WAITING for one in able if basis is Basis.ALL or one.audit_drawn)
+    basis = ProductionBasis.ALL if all_of_them else ProductionBasis.AUDITS
+    end, members = every if basis is ProductionBasis.ALL else audits
+    waiting = sum(one.answering is Answering.WAITING for one in able if basis is ProductionBasis.ALL or one.audit_drawn)
     return Window(
         since=since, until=end, basis=basis, members=tuple(members), kept=kept, waiting=waiting, cut=end < until
     )  # fmt: skip
 
 
 def _until_answered(
-    able: Sequence[Sampled], basis: Basis, until: datetime, waits_since: datetime
+    able: Sequence[Sampled], basis: ProductionBasis, until: datetime, waits_since: datetime
 ) -> tuple[datetime, list[Sampled]]:
-    members = [one for one in able if basis is Basis.ALL or one.audit_drawn]
+    members = [one for one in able if basis is ProductionBasis.ALL or one.audit_drawn]
     awaited = (one.created_at for one in members if one.answering is Answering.WAITING and one.created_at > waits_since)
     end = min(awaited, default=until)
     return end, [one for one in members if one.created_at < end]
@@ -287,10 +287,10 @@ def row_of(key: str, found: Found, unanswered: Found, crowds: Sequence[Crowd]) -
     )
 
 
-def rows_by(by: By, found: Found, unanswered: Found, crowds: Sequence[Crowd], *, most: int) -> list[Row]:
+def rows_by(by: ProductionBy, found: Found, unanswered: Found, crowds: Sequence[Crowd], *, most: int) -> list[Row]:
     """Labels and sources by how many answers they have, at most `most`; days and weeks (their Mondays) in order, the
     newest `most`. by: not MODEL, of which each has a window of its own."""
-    if by is By.LABEL:
+    if by is ProductionBy.LABEL:
         often = found.right + found.false_alarms + found.missed
         order = np.argsort(-often.sum(axis=0), kind="stable")[:most]
         labels = [found.labels[column] for column in order]
@@ -308,16 +308,16 @@ def rows_by(by: By, found: Found, unanswered: Found, crowds: Sequence[Crowd], *,
     ]
 
 
-def _keys(by: By, days: Sequence[date], sources: Sequence[str]) -> list[str]:
-    if by is By.SOURCE:
+def _keys(by: ProductionBy, days: Sequence[date], sources: Sequence[str]) -> list[str]:
+    if by is ProductionBy.SOURCE:
         return list(sources)
-    if by is By.WEEK:
+    if by is ProductionBy.WEEK:
         days = [day - timedelta(days=day.weekday()) for day in days]
     return [day.isoformat() for day in days]
 
 
-def _shown(by: By, answers: Sequence[str], keys: Collection[str], most: int) -> list[str]:
-    if by is not By.SOURCE:
+def _shown(by: ProductionBy, answers: Sequence[str], keys: Collection[str], most: int) -> list[str]:
+    if by is not ProductionBy.SOURCE:
         return sorted(keys)[-most:]
     often = dict.fromkeys(keys, 0)
     for key in answers:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 
-class Basis(StrEnum):
+class ProductionBasis(StrEnum):
     """ALL: audits and what its risk, or a caller, sent to people. AUDITS: the lot alone, which a backlog of the others
     does not touch."""
 
@@ -13,7 +13,7 @@ class Basis(StrEnum):
     AUDITS = "audits"
 
 
-class By(StrEnum):
+class ProductionBy(StrEnum):
     """What makes a row."""
 
     LABEL = "label"

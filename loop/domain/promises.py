@@ -4,7 +4,7 @@ Apart from what computes thresholds, which needs scipy: policies are read where 
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from math import isfinite
 from typing import Any
@@ -33,7 +33,7 @@ class Loss(StrEnum):
     COST = "cost"
 
 
-class By(StrEnum):
+class PromiseBy(StrEnum):
     """For which groups a promise holds, each by itself."""
 
     NONE = "none"  # all predictions together
@@ -66,7 +66,7 @@ class Promise:
     statement: Statement = Statement.HIGH_PROBABILITY
     loss: Loss = Loss.FAILURE
     classes: tuple[str, ...] = ()
-    by: By = By.NONE
+    by: PromiseBy = PromiseBy.NONE
     missed_weight: float = 1.0
     false_alarm_weight: float = 1.0
 
@@ -182,7 +182,7 @@ class AuditRates:
 def promise_of(document: Mapping[str, Any]) -> Promise:
     """From plain values. Raises Invalid."""
     known = dict(document)
-    for name, kind in (("statement", Statement), ("loss", Loss), ("by", By)):
+    for name, kind in (("statement", Statement), ("loss", Loss), ("by", PromiseBy)):
         if name in known:
             known[name] = kind(known[name])
     return Promise(**known | {"classes": tuple(known.get("classes", ()))})
@@ -198,6 +198,13 @@ def guarantee_of(document: Mapping[str, Any]) -> GuaranteeRules:
     known["promises"] = tuple(promise_of(one) for one in known.get("promises", ()))
     known["costs"] = ErrorCosts(**known.get("costs", {}))
     return GuaranteeRules(**known)
+
+
+def changed_guarantee(old: GuaranteeRules, changes: Mapping[str, Any]) -> GuaranteeRules:
+    """changes: plain values, as of `guarantee_of`; what is left out stays, of costs too. Raises Invalid."""
+    present = asdict(old)
+    costs = {**present["costs"], **changes.get("costs", {})}
+    return guarantee_of({**present, **changes, "costs": costs})
 
 
 def audit_rates_of(document: Mapping[str, Any]) -> AuditRates:
@@ -224,4 +231,5 @@ def require_kept(rules: GuaranteeRules, rates: AuditRates, audit_rate: float, la
             f"the project has no label {unknown[0]!r}.",
             hint=f"Its labels are: {', '.join(sorted(labels))}.",
             label=unknown[0],
+            field="classes" if any(unknown[0] in promise.classes for promise in rules.promises) else "audit_rates",
         )

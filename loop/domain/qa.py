@@ -20,7 +20,7 @@ from loop.domain.truth import Shape
 QA_RULE = "qa"
 
 
-class Standing(StrEnum):
+class AnswerStanding(StrEnum):
     """Where an answer is on its way to the ground truth."""
 
     WAITING = "waiting"  # for the verdict on its lot
@@ -44,7 +44,7 @@ class HeldAnswer:
     submission_id: str
     submission_ids: tuple[str, ...]
     shapes: tuple[Shape, ...]
-    standing: Standing
+    standing: AnswerStanding
     created_at: datetime
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from math import ceil, log
 
-from loop.domain.promises import By, GuaranteeRules, OnAlarm, Promise
+from loop.domain.promises import GuaranteeRules, OnAlarm, Promise, PromiseBy
 from loop.domain.reason import Reason
 from loop.domain.routing import Bar, Policy
 
@@ -18,7 +18,7 @@ SHARES = (0.1, 0.5, 0.9)  # of automation for which it is told how many audits i
 _EVERYTHING = 0.0  # no risk is below it
 
 
-class Basis(StrEnum):
+class EvidenceBasis(StrEnum):
     """Which answers speak."""
 
     SEEN = "seen"  # of all that came to people
@@ -97,7 +97,7 @@ class Thresholds:
     promises: tuple[Promise, ...]
     created_at: datetime
     why: Why
-    basis: Basis
+    basis: EvidenceBasis
     window_from: datetime
     window_until: datetime
     size: int
@@ -116,9 +116,9 @@ class Thresholds:
 
 def groups_of(promise: Promise, source: str, labels: Collection[str], named: Collection[str]) -> tuple[str, ...]:
     """The groups of a promise that a prediction is in. named: those that have thresholds; all others are OTHER."""
-    if promise.by is By.NONE:
+    if promise.by is PromiseBy.NONE:
         return (ALL,)
-    if promise.by is By.SOURCE:
+    if promise.by is PromiseBy.SOURCE:
         own = [f"source={source}"]
     else:
         own = [f"label={label}" for label in sorted(labels)] or [NOTHING]
@@ -167,11 +167,11 @@ def phase_of(promises: Sequence[Promise], known: Thresholds | None) -> Phase:
         return Phase.CRAWL
     if all(one.value > 0.0 for one in known.groups):
         return Phase.RUN
-    judged = any(one.value > 0.0 or one.answered >= fewest(promises[one.promise], known) for one in known.groups)
+    among = len(known.groups)
+    judged = any(one.value > 0.0 or one.answered >= fewest(promises[one.promise], among) for one in known.groups)
     return Phase.WALK if judged else Phase.CRAWL
 
 
-def fewest(promise: Promise, known: Thresholds | None = None) -> int:
-    """Audits without a failure that allow anything to pass. known: among how many thresholds delta is shared."""
-    among = max(len(known.groups), 1) if known else 1
-    return max(ceil(log(among / promise.delta) / promise.alpha), 1)
+def fewest(promise: Promise, among: int) -> int:
+    """Audits without a failure that allow anything to pass. among: how many thresholds share delta; 0: none is made."""
+    return max(ceil(log(max(among, 1) / promise.delta) / promise.alpha), 1)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, update
 
-from loop.domain.qa import HeldAnswer, Standing
+from loop.domain.qa import AnswerStanding, HeldAnswer
 from loop.store.schema import held_answers
 from loop.store.statements import columns, first, not_found, replaced
 
@@ -26,7 +26,7 @@ class SqlHeldAnswers:
     def save(self, answer: HeldAnswer) -> None:
         replaced(self._connection, held_answers, columns(answer))
 
-    def stand(self, work_id: str, standing: Standing) -> None:
+    def stand(self, work_id: str, standing: AnswerStanding) -> None:
         self._connection.execute(
             update(held_answers).where(held_answers.c.work_id == work_id).values(standing=standing)
         )

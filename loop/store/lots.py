@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from loop.domain.lot import Lot, LotState, Member
-from loop.domain.qa import Standing
+from loop.domain.qa import AnswerStanding
 from loop.store.schema import FILLING_LOT, UNDECIDED_LOT, UNFOLLOWED_ANSWER, held_answers, lot_items, lots
 from loop.store.statements import columns, inserted, newest_first, not_found, one
 
@@ -88,17 +88,17 @@ class SqlLots:
     def recall(self, lot_id: str) -> None:
         self._connection.execute(
             update(held_answers)
-            .where(held_answers.c.lot_id == lot_id, held_answers.c.standing == Standing.IN_QA)
-            .values(standing=Standing.RECALLED)
+            .where(held_answers.c.lot_id == lot_id, held_answers.c.standing == AnswerStanding.IN_QA)
+            .values(standing=AnswerStanding.RECALLED)
         )
 
     def withdraw(self, lot_id: str) -> None:
         unseen = select(lot_items.c.work_id).where(lot_items.c.lot_id == lot_id, lot_items.c.defect.is_(None))
         self._connection.execute(
             update(held_answers)
-            .where(held_answers.c.lot_id == lot_id, held_answers.c.standing == Standing.SETTLED)
+            .where(held_answers.c.lot_id == lot_id, held_answers.c.standing == AnswerStanding.SETTLED)
             .where(held_answers.c.work_id.in_(unseen))
-            .values(standing=Standing.WAITING)
+            .values(standing=AnswerStanding.WAITING)
         )
 
     def unfollowed(self, lot_id: str, *, limit: int) -> list[str]:
@@ -116,13 +116,13 @@ class SqlLots:
         wanted = select(lots.c.id).where(or_(UNDECIDED_LOT, lots.c.id.in_(behind))).order_by(lots.c.id)
         return list(self._connection.scalars(wanted))
 
-    def counts(self, lot_ids: Sequence[str]) -> Mapping[str, Mapping[Standing, int]]:
+    def counts(self, lot_ids: Sequence[str]) -> Mapping[str, Mapping[AnswerStanding, int]]:
         rows = self._connection.execute(
             select(held_answers.c.lot_id, held_answers.c.standing, func.count())
             .where(held_answers.c.lot_id.in_(list(lot_ids)))
             .group_by(held_answers.c.lot_id, held_answers.c.standing)
         )
-        found: dict[str, dict[Standing, int]] = {lot_id: dict.fromkeys(Standing, 0) for lot_id in lot_ids}
+        found: dict[str, dict[AnswerStanding, int]] = {lot_id: dict.fromkeys(AnswerStanding, 0) for lot_id in lot_ids}
         for lot_id, standing, count in rows:
             found[lot_id][standing] = int(count)
         return found

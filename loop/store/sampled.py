@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, exists, func, literal, or_, select
 
-from loop.domain.qa import Standing
+from loop.domain.qa import AnswerStanding
 from loop.domain.review import TaskState
 from loop.domain.sampled import Answering, Crowd, Drawn, Predicted, Sampled
 from loop.domain.stage import ROUTED, Stage
@@ -155,7 +155,7 @@ def _unanswered() -> ColumnElement[bool]:
     held = (
         exists()
         .where(_of_the_prediction(), held_answers.c.work_id == tasks.c.work_id)
-        .where(held_answers.c.standing != Standing.SETTLED)
+        .where(held_answers.c.standing != AnswerStanding.SETTLED)
     )
     return or_(to_do.correlate(predictions), held.correlate(predictions), literal(False))
 

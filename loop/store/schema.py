@@ -40,13 +40,13 @@ from loop.domain.item import Split
 from loop.domain.lot import LotState
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.outcomes import TurnedOut
-from loop.domain.qa import Standing as AnswerStanding
+from loop.domain.qa import AnswerStanding
 from loop.domain.quality_rules import Standing
 from loop.domain.review import Outcome, TaskState, Urgency
 from loop.domain.rollout import RolloutKind, RolloutState
 from loop.domain.routing import Action, Durability, Retain
 from loop.domain.stage import ROUTED, Stage
-from loop.domain.thresholds import Basis, Why
+from loop.domain.thresholds import EvidenceBasis, Why
 from loop.domain.webhooks import DeliveryState
 from loop.store.documents import (
     AUDIT_RATES,
@@ -421,7 +421,7 @@ thresholds = Table(
     Column("promises", PROMISES, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("why", Choice(Why), nullable=False),
-    Column("basis", Choice(Basis), nullable=False),
+    Column("basis", Choice(EvidenceBasis), nullable=False),
     Column("window_from", UtcDateTime, nullable=False),
     Column("window_until", UtcDateTime, nullable=False),
     Column("size", Integer, nullable=False),
@@ -442,7 +442,7 @@ thresholds = Table(
     ForeignKeyConstraint(["project_id", "policy_version"], ["policies.project_id", "policies.version"]),
     CheckConstraint("answered <= size", name="answers_of_the_window"),
     _one_of("why", Why),
-    _one_of("basis", Basis),
+    _one_of("basis", EvidenceBasis),
 )
 Index(None, thresholds.c.project_id, thresholds.c.model_id, thresholds.c.policy_version, thresholds.c.version)
 

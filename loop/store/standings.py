@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy import Connection, and_, delete, or_, select
 
-from loop.domain.golden import KnownStanding, Redo
+from loop.domain.golden import Decided, KnownStanding, Redo
+from loop.domain.lot import LotState
+from loop.domain.qa import AnswerStanding
 from loop.domain.review import ADJUDICATION_SEAT, QA_SEAT, Outcome
-from loop.store.schema import redos, standings, submissions, tasks
+from loop.store.schema import held_answers, lots, redos, standings, submissions, tasks
 from loop.store.statements import columns, first, ignoring_conflicts, replaced
 
 
@@ -28,22 +30,35 @@ class SqlStandings:
     def save(self, known: KnownStanding) -> None:
         replaced(self._connection, standings, columns(known))
 
-    def decided(self, project_id: str, reviewer: str, until: datetime) -> Mapping[str, tuple[str, datetime]]:
+    def decided(self, project_id: str, reviewer: str, until: datetime) -> list[Decided]:
+        own = and_(held_answers.c.work_id == submissions.c.work_id, held_answers.c.submission_id == submissions.c.id)
+        waits = and_(
+            held_answers.c.standing.in_((AnswerStanding.WAITING, AnswerStanding.RECALLED)),
+            lots.c.state != LotState.REJECTED,
+        )
         rows = self._connection.execute(
-            select(submissions.c.id, submissions.c.work_id, submissions.c.created_at)
+            select(
+                submissions.c.id.label("submission_id"),
+                submissions.c.work_id,
+                submissions.c.created_at,
+                tasks.c.lot_id,
+                lots.c.state.label("lot_state"),
+            )
             .join(tasks, tasks.c.id == submissions.c.task_id)
+            .outerjoin(held_answers, own)
+            .outerjoin(lots, lots.c.id == tasks.c.lot_id)
             .where(
                 submissions.c.project_id == project_id,
                 submissions.c.reviewer == reviewer,
                 submissions.c.outcome == Outcome.SUBMITTED,
-                submissions.c.settles,
+                or_(submissions.c.settles, waits),
                 submissions.c.created_at <= until,
                 submissions.c.round == tasks.c.round,
                 or_(tasks.c.people == 1, tasks.c.seat.in_((ADJUDICATION_SEAT, QA_SEAT)), tasks.c.round > tasks.c.begun),
             )
             .order_by(submissions.c.created_at, submissions.c.id)
         )
-        return {row.id: (row.work_id, row.created_at) for row in rows}
+        return [Decided(**row._mapping) for row in rows]
 
     def ask_again(self, wanted: Sequence[Redo]) -> None:
         if wanted:

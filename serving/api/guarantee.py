@@ -17,6 +17,8 @@ from serving.api.schemas.guarantee import (
     EconomicsOut,
     GuaranteeCurveOut,
     GuaranteeOut,
+    GuaranteePreviewIn,
+    GuaranteePreviewOut,
     GuaranteeRulesOut,
     PricedPointOut,
     ThresholdsDetailOut,
@@ -82,6 +84,17 @@ def get_guarantee_curve(
         cheapest=bargain.cheapest if bargain else None,
         worth=bargain.worth if bargain else None,
     )
+
+
+@router.post("/preview")
+def preview_guarantee(project_id: str, body: GuaranteePreviewIn, token: Operator, wired: Wired) -> GuaranteePreviewOut:
+    """What promises would let pass by the answers of now, and what they lack; refused as the change of the policy would
+    be. Nothing is changed."""
+    found = wired.guarantee.preview(
+        token, project_id, body.guarantee.model_dump(exclude_unset=True), audit_rate=body.audit_rate
+    )
+    plain = asdict(found) | {"groups": [_plain_group(one) for one in found.groups]}
+    return GuaranteePreviewOut.model_validate(plain)
 
 
 @router.post("/accept", status_code=201)

@@ -7,7 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Query
 
 from loop.domain.lot import Lot
-from loop.domain.qa import Standing
+from loop.domain.qa import AnswerStanding
 from loop.domain.sampling_plans import curve_of, numbers_of
 from loop.domain.workflow import LARGEST_LOT, LotRules, PlanKind, lot_rules_of
 from loop.lots import LotFigures
@@ -116,9 +116,9 @@ def _fields(figures: LotFigures) -> dict[str, object]:
     answers = figures.answers
     return asdict(lot) | {
         "unanswered": figures.unanswered,
-        "waiting": answers[Standing.WAITING] + answers[Standing.RECALLED],
-        "in_qa": answers[Standing.IN_QA],
-        "settled": answers[Standing.SETTLED],
+        "waiting": answers[AnswerStanding.WAITING] + answers[AnswerStanding.RECALLED],
+        "in_qa": answers[AnswerStanding.IN_QA],
+        "settled": answers[AnswerStanding.SETTLED],
         "void": figures.void,
     }
 

@@ -16,13 +16,13 @@ from loop.domain.errors import Overloaded
 from loop.domain.estimate import Estimate
 from loop.domain.outcomes import TurnedOut
 from loop.domain.production import Figure, Row
-from loop.domain.production_figures import By
+from loop.domain.production_figures import ProductionBy
 from loop.production import MOST_AUDITS, ProductionReport, ProductionSeries
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.production import (
-    EstimateOut,
     FigureOut,
     PointOut,
+    ProductionEstimateOut,
     ProductionOut,
     ProductionRowOut,
     ProductionSeriesOut,
@@ -54,7 +54,7 @@ def get_quality(
     token: Operator,
     wired: Wired,
     span: AskedSpan,
-    by: By | None = None,
+    by: ProductionBy | None = None,
     model: Annotated[str | None, Query(max_length=200, description="a version; else the champion")] = None,
     last: Annotated[
         int | None, Query(ge=1, le=MOST_AUDITS, description="the newest audits; else the setting's")
@@ -112,7 +112,7 @@ def _as_csv(wanted: Format | None, accept: str) -> bool:
 # --- shapes -------------------------------------------------------------------------------------------
 
 
-def _report_out(project_id: str, by: By | None, report: ProductionReport) -> ProductionOut:
+def _report_out(project_id: str, by: ProductionBy | None, report: ProductionReport) -> ProductionOut:
     wrong, right = report.outcomes[TurnedOut.WRONG], report.outcomes[TurnedOut.RIGHT]
     return ProductionOut(
         **_told(project_id, report),
@@ -162,10 +162,10 @@ def _figure_out(figure: Figure) -> FigureOut:
     return FigureOut(plain=_estimate_out(figure.plain), assisted=_estimate_out(figure.assisted), worst=figure.worst)
 
 
-def _estimate_out(one: Estimate | None) -> EstimateOut | None:
+def _estimate_out(one: Estimate | None) -> ProductionEstimateOut | None:
     if one is None:
         return None
-    return EstimateOut(value=one.value, low=one.low, high=one.high, n=one.seen, effective_n=one.worth)
+    return ProductionEstimateOut(value=one.value, low=one.low, high=one.high, n=one.seen, effective_n=one.worth)
 
 
 # --- CSV ------------------------------------------------------------------------------------------------
@@ -178,8 +178,8 @@ def _row_cells(row: ProductionRowOut) -> dict[str, object]:
     for name in ("failure_rate", "perfect_rate", "precision", "recall"):
         figure: FigureOut = getattr(row, name)
         for kind in ("plain", "assisted"):
-            estimate: EstimateOut | None = getattr(figure, kind)
-            for part in EstimateOut.model_fields:
+            estimate: ProductionEstimateOut | None = getattr(figure, kind)
+            for part in ProductionEstimateOut.model_fields:
                 cells[f"{name}_{kind}_{part}"] = None if estimate is None else getattr(estimate, part)
         cells[f"{name}_worst_low"], cells[f"{name}_worst_high"] = figure.worst or (None, None)
     return cells

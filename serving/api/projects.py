@@ -7,7 +7,9 @@ from fastapi import APIRouter, Depends, Query
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Invalid
 from loop.domain.function_uses import use_from_json
+from loop.recipe_document import ProjectDocument
 from serving.api.auth import Anyone, Operator, Reader, Wired, needs
+from serving.api.documents import described, project_document
 from serving.api.presenters import cycle_out, project_out
 from serving.api.schemas.events import EventOut, EventPage
 from serving.api.schemas.projects import (
@@ -15,7 +17,6 @@ from serving.api.schemas.projects import (
     NewTokenOut,
     PolicyIn,
     PolicyOut,
-    ProjectIn,
     ProjectOut,
     Summary,
     TokenIn,
@@ -43,9 +44,14 @@ def list_projects(token: Anyone, wired: Wired) -> list[ProjectOut]:
     return [project_out(p) for p in projects if token.project_id in (None, p.id)]
 
 
-@router.post("/projects", status_code=201)
-def create_project(body: ProjectIn, token: GlobalOperator, wired: Wired) -> ProjectOut:
-    return project_out(wired.administration.create_project(body.id, tuple(body.labels), body.guidelines))
+@router.post("/projects", status_code=201, openapi_extra=described(ProjectDocument))
+def create_project(
+    token: GlobalOperator, wired: Wired, body: Annotated[ProjectDocument, Depends(project_document)]
+) -> ProjectOut:
+    """A project without data or model, from its first recipe as a JSON or YAML document (docs/recipe.md) with an `id`;
+    plain names of labels are enough."""
+    recipe = body.first_recipe(wired.recipes.functions())
+    return project_out(wired.administration.create_project(body.id, recipe=recipe))
 
 
 @router.get("/projects/{project_id}")

@@ -1,13 +1,13 @@
 """Recipes: what people annotate, version by version; and what is wrong with an answer by one."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query
 
-from loop.recipe_document import MOST_BYTES, RecipeDocument, read_recipe
+from loop.recipe_document import RecipeDocument
 from loop.recipes import RecipeOutcome
 from serving.api.auth import Anyone, Operator, Reader, Wired
-from serving.api.bodies import read_body
+from serving.api.documents import described, recipe_document
 from serving.api.presenters import recipe_out, shapes_in
 from serving.api.schemas.recipes import (
     RecipeChangeOut,
@@ -21,29 +21,6 @@ from serving.api.schemas.review import CheckIn, CheckOut
 router = APIRouter(prefix="/v1", tags=["recipes"])
 
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
-
-
-async def document(request: Request) -> RecipeDocument:
-    return read_recipe(await read_body(request, MOST_BYTES))
-
-
-def _described() -> dict[str, Any]:
-    """The body for the OpenAPI document, which would not learn of it from a request that is read by hand; definitions
-    in their places, since references would point into the whole document."""
-    schema = RecipeDocument.model_json_schema()
-    definitions = schema.pop("$defs")
-
-    def placed(part: Any) -> Any:
-        if isinstance(part, list):
-            return [placed(one) for one in part]
-        if not isinstance(part, dict):
-            return part
-        if "$ref" in part:
-            return placed(definitions[part["$ref"].rpartition("/")[2]])
-        return {name: placed(value) for name, value in part.items() if name != "discriminator"}
-
-    media = {"schema": placed(schema)}
-    return {"requestBody": {"required": True, "content": {"application/json": media, "application/yaml": media}}}
 
 
 @router.get("/projects/{project_id}/recipe")
@@ -64,12 +41,12 @@ def version(project_id: str, version: Version, token: Reader, wired: Wired) -> R
     return recipe_out(wired.recipes.version(project_id, version))
 
 
-@router.post("/projects/{project_id}/recipe", openapi_extra=_described())
+@router.post("/projects/{project_id}/recipe", openapi_extra=described(RecipeDocument))
 def change(
     project_id: str,
     token: Operator,
     wired: Wired,
-    body: Annotated[RecipeDocument, Depends(document)],
+    body: Annotated[RecipeDocument, Depends(recipe_document)],
     dry_run: Annotated[bool, Query(description="only tell what it would do")] = False,
 ) -> RecipeOutcomeOut:
     """The next version of the recipe, from a JSON or YAML document (docs/recipe.md)."""

@@ -3,6 +3,7 @@
 from serving.api.schemas.guarantee import (
     GuaranteeCurveOut,
     GuaranteeOut,
+    GuaranteePreviewOut,
     ThresholdsDetailOut,
     ThresholdsOut,
     ThresholdsPage,
@@ -29,6 +30,14 @@ class GuaranteeCalls:
     @method
     def guarantee_curve(self, project: str, *, promise: int = 1, group: str | None = None) -> Call[GuaranteeCurveOut]:
         return get(GuaranteeCurveOut, path("projects", project, "guarantee", "curve"), promise=promise, group=group)
+
+    @method
+    def preview_guarantee(
+        self, project: str, promises: list[dict[str, object]], *, audit_rate: float | None = None
+    ) -> Call[GuaranteePreviewOut]:
+        """What these promises would come to by the answers of now; nothing is changed."""
+        body = {"guarantee": {"promises": promises}, "audit_rate": audit_rate}
+        return post(GuaranteePreviewOut, path("projects", project, "guarantee", "preview"), body)
 
     @method
     def accept_guarantee(self, project: str, reason: str) -> Call[ThresholdsOut]:

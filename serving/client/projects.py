@@ -28,8 +28,11 @@ class ProjectCalls:
         return Call(method="GET", path=path("projects"), read=list_of(ProjectOut), repeatable=True)
 
     @method
-    def create_project(self, project: str, labels: Sequence[str]) -> Call[ProjectOut]:
-        return post(ProjectOut, path("projects"), {"id": project, "labels": list(labels)})
+    def create_project(
+        self, project: str, labels: Sequence[str] = (), *, recipe: Mapping[str, object] | None = None
+    ) -> Call[ProjectOut]:
+        """recipe: as docs/recipe.md says, in place of plain boxes with these labels."""
+        return post(ProjectOut, path("projects"), {**(recipe or {"labels": list(labels)}), "id": project})
 
     @method
     def project(self, project: str) -> Call[ProjectOut]:

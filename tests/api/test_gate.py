@@ -252,6 +252,23 @@ def test_a_retry_puts_the_task_in_a_hurry_again(gated, callers):
     assert call.result(LONG).json()["status"] == "final"
 
 
+def test_a_heartbeat_says_that_a_caller_waits_who_came_since(gated, callers):
+    """For work that was begun before anybody waited for it."""
+    key = {"Idempotency-Key": "one"}
+    gated.predict(picture(), headers=key)
+    (task,) = leased(gated)
+    assert task["answer_by"] is None
+    call = waiting(gated, callers, headers=key)
+
+    def told():
+        path = f"/v1/tasks/{task['id']}/heartbeat"
+        return gated.call("POST", path, "reviewer", json={"epoch": task["epoch"]}).json()["answer_by"]
+
+    until(lambda: told() is not None)
+    submit(gated, task, [])
+    assert call.result(LONG).json()["status"] == "final"
+
+
 # --- many, and those who leave --------------------------------------------------------------------------------
 
 

@@ -79,6 +79,8 @@ def test_it_is_for_operators(service: Service) -> None:
         for role in ("reviewer", "producer"):
             assert service.call("GET", GUARANTEE + path, role).status_code == 403
     assert service.call("POST", f"{GUARANTEE}/accept", "reviewer", json={"reason": "x"}).status_code == 403
+    body = {"guarantee": {}}
+    assert service.call("POST", f"{GUARANTEE}/preview", "reviewer", json=body).status_code == 403
 
 
 def test_what_there_is_not_is_told(service: Service) -> None:
@@ -89,3 +91,56 @@ def test_what_there_is_not_is_told(service: Service) -> None:
     assert "no promise 2" in service.call("GET", f"{GUARANTEE}/curve?promise=2").json()["detail"]
     assert service.call("GET", f"{GUARANTEE}/curve?group=none").status_code < 500
     assert service.call("POST", f"{GUARANTEE}/accept", json={"reason": "x"}).status_code == 409
+
+
+def preview(service: Service, **body: object):
+    return service.call("POST", f"{GUARANTEE}/preview", json={"guarantee": {"promises": [{"alpha": 0.3}]}} | body)
+
+
+def test_what_a_promise_would_come_to_is_told_before_it_is_made(service: Service) -> None:
+    """By the answers of now, as it then comes to; nothing is changed by asking."""
+    rules = {"promises": [{"alpha": 0.3}, {"alpha": 0.2, "by": "source", "loss": "missed"}], "evidence_share": 1.0}
+    service.call("PATCH", POLICY, json={"threshold": 0.0})
+    for seed in range(25):
+        service.predict(picture(seed))
+    answer_all(service, corrected=False)
+    asked = preview(service, guarantee=rules).json()
+    assert service.call("GET", "/v1/projects/shapes").json()["policy"]["guarantee"]["promises"] == []
+    assert (asked["size"], asked["answered"], asked["anew"], asked["learned_from"]) == (25, 25, False, False)
+    promise(service, promises=rules["promises"])
+    service.services.guarantee.look_due()
+    made = service.call("GET", GUARANTEE).json()
+    assert asked["groups"] == made["thresholds"]["groups"] and len(asked["groups"]) == 2
+    assert asked["fewest"] == made["fewest"] and asked["promises"] == made["rules"]["promises"]
+    assert asked["automation"] == made["thresholds"]["automation"] > 0.0
+    assert asked["review_share"] == made["thresholds"]["review_share"]
+
+
+def test_a_preview_with_the_first_audits_counts_no_answer_of_before(service: Service) -> None:
+    """As the promise itself would not, since some of those before had no chance to be audited."""
+    service.call("PATCH", POLICY, json={"threshold": 0.0})
+    for seed in range(10):
+        service.predict(picture(seed))
+    answer_all(service, corrected=False)
+    assert preview(service).json()["answered"] > 0
+    asked = preview(service, audit_rate=0.5).json()
+    assert asked["anew"] and asked["answered"] == asked["size"] == asked["automation"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"guarantee": {"promises": [{"alpha": 0}]}}, "alpha"),
+        ({"guarantee": {"promises": [{"delta": 1}]}}, "delta"),
+        ({"guarantee": {"promises": [{"classes": ["dragon"]}]}}, "classes"),
+        ({"guarantee": {"promises": [{"missed_weight": 2}]}}, "missed_weight"),
+        ({"guarantee": {"promises": [{}, {}]}}, "promises"),
+        ({"audit_rate": 0}, "audit_rate"),
+    ],
+)
+def test_a_preview_is_refused_as_the_change_would_be(service: Service, body: dict[str, object], field: str) -> None:
+    """With the field that is wrong."""
+    asked = preview(service, **body)
+    changed = service.call("PATCH", POLICY, json={"guarantee": {"promises": [{"alpha": 0.3}]}} | body)
+    assert asked.status_code == changed.status_code == 422
+    assert asked.json() == changed.json() and asked.json()["ids"]["field"] == field

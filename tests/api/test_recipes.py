@@ -379,3 +379,60 @@ def test_a_model_that_served_once_may_serve_again(service):
         assert tx.projects.get("shapes").champion_id == model.id
     with pytest.raises(Invalid, match="no label for"):
         service.services.administration.register_model("shapes", tiny_weights(("circle", "cat")), "test")
+
+
+# --- new projects --------------------------------------------------------------------------------------------
+
+
+def create(service, body: object, role: str = "operator"):
+    return service.call("POST", "/v1/projects", role, content=json.dumps(body))
+
+
+def test_a_project_begins_with_a_whole_recipe(service):
+    """As the next version of a recipe would be written, also one that was read from another project."""
+    made = create(service, FULL | {"id": "hands"})
+    assert made.status_code == 201, made.text
+    changed(service, FULL)
+    recipe = service.call("GET", PATH).json()
+    assert recipe["version"] == 2
+    assert made.json()["recipe"] == recipe | {"version": 1}
+    copied = create(service, recipe | {"id": "copied"}).json()
+    assert copied["recipe"] == recipe | {"version": 1}
+
+
+def test_plain_names_of_labels_are_enough(service):
+    """Those that are a key of the keyboard have it."""
+    labels = create(service, {"id": "digits", "labels": ["cat", "1", "7"]}).json()["recipe"]["labels"]
+    assert [(one["name"], one["key"], one["geometry"]) for one in labels] == [
+        ("cat", "2", "box"), ("1", "1", "box"), ("7", "7", "box"),
+    ]  # fmt: skip
+
+
+def test_a_project_may_be_written_as_yaml(service):
+    """By what it is, as a recipe may."""
+    made = service.call("POST", "/v1/projects", content="id: hands\nlabels: [left, right]\n")
+    assert [label["name"] for label in made.json()["recipe"]["labels"]] == ["left", "right"]
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        ({"labels": ["a"]}, ["id"]),
+        ({"id": 7, "labels": ["a"]}, ["id"]),
+        ({"id": "p"}, ["labels"]),
+        ({"id": "p", "labels": ["a"], "champion": "x"}, ["champion"]),
+        ({"id": "p", "labels": ["a", "a"]}, ["labels[1].name"]),
+        ({"id": "p", "labels": ["a"], "rules": [{"kind": "count", "label": "b"}]}, ["rules[0].label"]),
+        ({"id": "p", "labels": ["a"], "rules": [{"kind": "function", "function": "x"}]}, ["rules[0].function"]),
+        ({"id": "p", "labels": ["a"], "renames": {"b": "a"}}, ["renames"]),
+    ],
+)
+def test_a_project_is_refused_as_a_recipe_is(service, body, paths):
+    """Each error by its place; nothing is made."""
+    found = problem(create(service, body), 422, "bad-recipe")
+    assert [flaw["path"] for flaw in found["ids"]["flaws"]] == paths
+    assert all(flaw["hint"] for flaw in found["ids"]["flaws"])
+    repeated = service.call("POST", "/v1/projects", content='{"id": "p", "labels": ["a"], "id": "q"}')
+    assert "twice" in problem(repeated, 422, "bad-recipe")["detail"]
+    problem(create(service, {"id": "No Slug", "labels": ["a"]}), 422, "invalid")
+    assert [one["id"] for one in service.call("GET", "/v1/projects").json()] == ["shapes"]

@@ -227,6 +227,27 @@ def test_somebody_who_waits_again_brings_the_hurry_back(site: Site) -> None:
     assert site.task(0).answer_by == later(200)
 
 
+def test_who_is_at_it_learns_of_callers_with_the_next_heartbeat(site: Site) -> None:
+    """Of one that came since, even where the time were too short to begin; of one that waits longer, not of one that
+    waits less; and that nobody waits any more."""
+    prediction = site.asked(0)
+    (task,) = site.lease()
+    assert task.answer_by is None
+
+    def told() -> datetime | None:
+        return site.desk.heartbeat(ADA, task.id, task.epoch).answer_by
+
+    site.gates.wait_again(site.project, prediction, later(5))
+    assert told() == later(5)
+    site.gates.wait_again(site.project, prediction, later(100))
+    assert told() == later(100)
+    site.gates.wait_again(site.project, prediction, later(50))
+    assert told() == later(100)
+    site.now = later(101)
+    site.gates.put_back()
+    assert told() is None
+
+
 def test_no_golden_item_takes_its_place(store: SqlStore) -> None:
     """Where every task that a person is handed would be one."""
     site = a_site(store, quality=QualityPolicy(golden=GoldenRules(rate=1.0)))

@@ -10,7 +10,7 @@ import pytest
 from loop.domain.access import Role
 from loop.domain.errors import AskanceError, Conflict, Invalid
 from loop.domain.lot import LotState
-from loop.domain.qa import Standing
+from loop.domain.qa import AnswerStanding
 from loop.domain.review import Outcome
 from loop.domain.workflow import LotRules, Qa, Workflow
 from loop.lots import Lots, add_members, in_lots
@@ -94,7 +94,7 @@ def test_a_lot_is_judged_once_however_many_answer_at_once(store: SqlStore) -> No
         work(desk, number)
     (figures,) = Lots(store, lambda: NOW).page(PROJECT, after=None, limit=9)
     assert (figures.lot.state, figures.lot.defects) == (LotState.ACCEPTED, 0)
-    assert figures.answers[Standing.SETTLED] == 40
+    assert figures.answers[AnswerStanding.SETTLED] == 40
     with store.read() as tx:
         kinds = Counter(event.kind for event in tx.events.after(PROJECT, 0, 1000))
         truths = [tx.truths.current(PROJECT, an_item(number).digest) for number in range(40)]

@@ -7,7 +7,7 @@ import pytest
 
 from loop.domain.ports import Store
 from loop.domain.prediction import Detection
-from loop.domain.qa import HeldAnswer, Standing
+from loop.domain.qa import AnswerStanding, HeldAnswer
 from loop.domain.review import Outcome, TaskState
 from loop.domain.sampled import Answering, Crowd, Sampled
 from loop.domain.stage import Stage
@@ -95,7 +95,7 @@ def test_an_answer_that_waits_for_qa_is_not_closed(filled: Store) -> None:
     held = HeldAnswer(
         work_id=a_task(2).work_id, project_id=PROJECT, item_digest=digest(2), lot_id=None, round=1,
         task_id=a_task(2).id, author="tok", submission_id="sub_00002", submission_ids=("sub_00002",), shapes=(),
-        standing=Standing.IN_QA, created_at=NOW,
+        standing=AnswerStanding.IN_QA, created_at=NOW,
     )  # fmt: skip
     with filled.begin() as tx:
         tx.held_answers.save(held)

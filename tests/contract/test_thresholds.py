@@ -9,22 +9,24 @@ from loop.domain.errors import NotFound
 from loop.domain.ports import Store
 from loop.domain.promises import (
     AuditRates,
-    By,
     ErrorCosts,
     GuaranteeRules,
     Loss,
     OnAlarm,
     Promise,
+    PromiseBy,
     Statement,
     WhenShort,
 )
 from loop.domain.reason import Reason
-from loop.domain.thresholds import Basis, Broken, GroupThreshold, Thresholds, Why
+from loop.domain.thresholds import Broken, EvidenceBasis, GroupThreshold, Thresholds, Why
 from tests.contract.records import NOW, ODD, PROJECT, a_model, a_policy, a_prediction, furnish, same
 
 PROMISES = (
-    Promise(alpha=0.1 + 0.2, delta=1e-9, loss=Loss.COST, classes=(ODD, "seven"), by=By.LABEL, missed_weight=1 / 3),
-    Promise(statement=Statement.EXPECTED, by=By.SOURCE),
+    Promise(
+        alpha=0.1 + 0.2, delta=1e-9, loss=Loss.COST, classes=(ODD, "seven"), by=PromiseBy.LABEL, missed_weight=1 / 3
+    ),
+    Promise(statement=Statement.EXPECTED, by=PromiseBy.SOURCE),
 )
 UTC_NOW = NOW.astimezone(UTC)
 GROUP = GroupThreshold(
@@ -33,7 +35,7 @@ GROUP = GroupThreshold(
 )  # fmt: skip
 RECORD = Thresholds(
     project_id=PROJECT, version=0, model_id=a_model(0).id, risk_key=None, policy_version=1, promises=PROMISES,
-    created_at=UTC_NOW, why=Why.BROKEN, basis=Basis.AUDITS, window_from=UTC_NOW, window_until=UTC_NOW, size=10,
+    created_at=UTC_NOW, why=Why.BROKEN, basis=EvidenceBasis.AUDITS, window_from=UTC_NOW, window_until=UTC_NOW, size=10,
     answered=7, closed=1, overdue=2, groups=(GROUP,), automation=2 / 3, review_share=1 / 3, relaxed=None,
     watched_since=UTC_NOW, not_before=None, reviews=9, alarm=None,
 )  # fmt: skip

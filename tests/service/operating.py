@@ -1,7 +1,8 @@
 """The API over a real store, without Ray, and a browser that shows its page to an operator."""
 
+import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -119,6 +120,32 @@ def listening(service: Service) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(timeout=30)
+
+
+def others_load_none_of(stage: "Stage", views: Collection[str], role: str) -> None:
+    """Who asks for these views by their addresses without being an operator is shown another, and their browser loads
+    no part of them. An operator's does, at the same addresses: so it would be seen."""
+    parts = re.compile(r"/assets/(\w+)Page[^/]*\.js")
+    page = stage.browser.new_page()
+    loaded: set[str] = set()
+    page.on("request", lambda request: loaded.update(name.lower() for name in parts.findall(request.url)))
+    for view in views:
+        _opened(stage, page, view, role)
+        expect(page.locator("nav .tab")).to_have_count(1)
+        expect(page.locator(f"[data-testid=tab-{view}]")).to_have_count(0)
+        page.wait_for_load_state("networkidle")  # whatever it loads by itself has come
+    assert loaded.isdisjoint(views)
+    for view in views:
+        _opened(stage, page, view, "operator")
+        expect(page.locator("section.card").first).to_be_visible()
+    assert loaded.issuperset(views)
+    page.close()
+
+
+def _opened(stage: "Stage", page: Page, view: str, role: str) -> None:
+    """From the beginning, as the address alone says."""
+    page.goto("about:blank")
+    page.goto(f"{stage.url}/#token={stage.service.tokens[role]}&/shapes/{view}")
 
 
 def nothing_is_cut_off(stage: "Stage", views: Iterable[str], width: int) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from loop.domain.access import Role
 from loop.domain.truth import Shape
-from tests.service.operating import Stage, nothing_is_cut_off, staged
+from tests.service.operating import Stage, nothing_is_cut_off, others_load_none_of, staged
 from tests.test_dispatching import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -375,17 +375,7 @@ def test_14_a_question_is_answered_and_resolved(stage: Stage) -> None:
 @pytest.mark.parametrize("role", ["reviewer", "producer"])
 def test_15_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
     """Golden items, standings and lots would tell them what their work is; nothing of these views is even loaded."""
-    other = stage.browser.new_page()
-    loaded: list[str] = []
-    other.on("request", lambda request: loaded.append(request.url))
-    for view in VIEWS:
-        other.goto(f"{stage.url}/#token={stage.service.tokens[role]}&/shapes/{view}")
-        other.reload()
-        expect(other.locator("nav .tab")).to_have_count(1)
-        assert other.locator(f"[data-testid=tab-{view}]").count() == 0
-    views = re.compile("assets/(Lots|Reviewers|Work|Webhooks|Comments)Page")
-    assert [url for url in loaded if views.search(url)] == []
-    other.close()
+    others_load_none_of(stage, VIEWS, role)
 
 
 def test_16_what_cannot_be_fetched_says_so_and_is_asked_for_again(stage: Stage) -> None:

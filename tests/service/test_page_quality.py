@@ -4,6 +4,7 @@ real browser against the API over a real store, without Ray."""
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from playwright.sync_api import expect
 from loop.domain.identity import digest_of
 from loop.domain.truth import Shape
 from tests.api.test_recipes import Bench, _working, cycled
-from tests.service.operating import Stage, nothing_is_cut_off, staged
+from tests.service.operating import Stage, nothing_is_cut_off, others_load_none_of, staged
 from tests.test_dispatching import until
 from tests.tiny_models import tiny_weights
 
@@ -47,6 +48,69 @@ def test_1_with_nothing_to_tell_it_says_what_is_missing(stage: Stage) -> None:
 
 
 # --- promises ------------------------------------------------------------------------------------------------
+
+
+def test_2_a_promise_is_made_in_a_form(stage: Stage) -> None:
+    """Which tells before what it would come to, and at each field what is refused; it makes what the command makes."""
+    stage.policy(audit_rate=0.1)
+    stage.show("quality")
+    stage.there_is("make-promise").click()
+    form = stage.there_is("promise-dialog")
+    field, confirm = form.locator("input[data-testid=alpha]"), form.locator("[data-testid=confirm]")
+    expect(form.locator("[data-testid=promise-preview]")).to_contain_text("0 answers to 0 predictions")
+    for typed, says in (("some", "Give a number."), ("0", "alpha is 0. Use a rate above 0"), ("120", "alpha is 1.2.")):
+        field.fill(typed)
+        expect(form.locator("[data-testid=flaw-alpha]")).to_contain_text(says)
+        expect(confirm).to_be_disabled()
+    field.fill("7")
+    form.locator("[data-testid=audit_rate]").fill("0")
+    expect(form.locator("[data-testid=flaw-audit_rate]")).to_contain_text("without audits")
+    form.locator("[data-testid=audit_rate]").fill("20")
+    expect(form.locator("[role=alert]")).to_have_count(0)
+    form.locator("[data-testid=loss]").select_option("cost")
+    form.locator("[data-testid=false_alarm_weight]").fill("0.25")
+    form.locator("[data-testid=by]").select_option("source")
+    form.locator("[data-testid=statement]").select_option("expected")
+    form.locator("[data-testid=classes]").get_by_label("circle").check()
+    expect(form.locator("[data-testid=promise-words]")).to_contain_text("on average at most 7%")
+    confirm.click()
+    stage.told("It is promised")
+    policy = stage.call("GET", "projects/shapes")["policy"]
+    assert policy["audit_rate"] == 0.2
+    (made,) = policy["guarantee"]["promises"]
+    assert made == {
+        "alpha": 0.07, "delta": 0.1, "statement": "expected", "loss": "cost", "classes": ["circle"], "by": "source",
+        "missed_weight": 1.0, "false_alarm_weight": 0.25,
+    }  # fmt: skip
+
+
+def test_2_a_promise_is_changed_or_taken_back(stage: Stage) -> None:
+    """Each by itself; not over what somebody else promised meanwhile."""
+    (made,) = stage.call("GET", "projects/shapes")["policy"]["guarantee"]["promises"]
+    stage.there_is("make-promise").click()
+    form = stage.there_is("promise-dialog")
+    expect(form.locator("[data-testid=promise-preview]")).to_contain_text("All 2 promises share")
+    form.locator("[data-testid=confirm]").click()
+    stage.told("It is promised")
+    stage.there_is("change-promise-1").click()
+    expect(form.locator("[data-testid=alpha]")).to_have_value("7")
+    form.locator("[data-testid=alpha]").fill("9")
+    form.locator("[data-testid=confirm]").click()
+    stage.told("It is promised")
+    usual = {"alpha": 0.05, "statement": "high-probability", "loss": "failure", "classes": [], "by": "none"}
+    changed, beside = stage.call("GET", "projects/shapes")["policy"]["guarantee"]["promises"]
+    assert changed == made | {"alpha": 0.09} and beside == made | usual | {"false_alarm_weight": 1.0}
+    stage.there_is("take-back-promise-2").click()
+    stage.policy(guarantee={"promises": [beside]})
+    stage.there_is("take-back-dialog").locator("[data-testid=confirm]").click()
+    stage.told("Somebody changed the promises meanwhile")
+    assert stage.call("GET", "projects/shapes")["policy"]["guarantee"]["promises"] == [beside]
+    stage.page.reload()
+    stage.there_is("take-back-promise-1").click()
+    stage.there_is("take-back-dialog").locator("[data-testid=confirm]").click()
+    stage.told("Promise 1 is taken back")
+    expect(stage.there_is("nothing-promised")).to_be_visible()
+    stage.policy(audit_rate=0.0)
 
 
 def test_2_a_promise_is_told_with_what_is_missing(stage: Stage) -> None:
@@ -260,6 +324,11 @@ def test_10_a_cycle_is_cancelled_with_a_reason_and_its_report_opened(stage: Stag
     stage.show("overview")
     expect(stage.there_is("trigger-reviewed")).to_contain_text("100,000 items reviewed")
     expect(stage.there_is("triggers")).to_contain_text(stage.of_project("triggers")["waiting"])
+    why = stage.there_is("cycle-why")
+    expect(why).to_have_count(0)
+    _made_to_wait(stage, cycle["id"], "MLflow cannot be reached.")
+    expect(why).to_contain_text("It waits", timeout=15_000)
+    expect(why).to_contain_text("MLflow cannot be reached.")
     stage.there_is("cancel-cycle").click()
     dialog = stage.there_is("cancel-cycle-dialog")
     expect(dialog.locator("[data-testid=confirm]")).to_be_disabled()
@@ -268,6 +337,7 @@ def test_10_a_cycle_is_cancelled_with_a_reason_and_its_report_opened(stage: Stag
     stage.told("Cycle cancelled")
     ended = stage.of_project(f"cycles/{cycle['id']}")
     assert ended["state"] == "failed" and "wrong data" in ended["error"]
+    expect(why).to_contain_text("It stopped")
     expect(stage.there_is("cycle-report")).to_have_count(0)
     bench = Bench({digest_of(tiny_weights()): ("circle", "square", "bar")})
     evaluated = cycled(_working(stage.service.services.controller, bench))
@@ -284,21 +354,7 @@ def test_10_a_cycle_is_cancelled_with_a_reason_and_its_report_opened(stage: Stag
 @pytest.mark.parametrize("role", ["reviewer", "producer"])
 def test_11_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
     """It tells of audits and golden items; nothing of these views is even loaded."""
-    other = stage.browser.new_page()
-    loaded: list[str] = []
-    other.on("request", lambda request: loaded.append(request.url))
-    for view in VIEWS:
-        other.goto(f"{stage.url}/#token={stage.service.tokens[role]}&/shapes/{view}")
-        other.reload()
-        expect(other.locator("nav .tab")).to_have_count(1)
-    parts = re.compile(r"assets/(QualityPage|ItemsPage)[^/]*\.js")
-    assert [url for url in loaded if parts.search(url)] == []
-    for view in VIEWS:
-        other.goto(f"{stage.url}/#token={stage.service.tokens['operator']}&/shapes/{view}")
-        other.reload()
-        expect(other.locator("section.card").first).to_be_visible()
-    assert {found[1] for url in loaded if (found := parts.search(url))} == {"QualityPage", "ItemsPage"}
-    other.close()
+    others_load_none_of(stage, VIEWS, role)
 
 
 @pytest.mark.parametrize("width", [1280, 800])
@@ -329,6 +385,12 @@ def _break_the_promise(stage: Stage) -> None:
     stage.service.services.guarantee.look_due()
     _audited(stage, 50, wrong=50)
     stage.service.services.guarantee.look_due()
+
+
+def _made_to_wait(stage: Stage, cycle_id: str, error: str) -> None:
+    """As a cycle does for what must be reached and cannot be."""
+    with stage.service.services.store.begin() as tx:
+        tx.cycles.save(replace(tx.cycles.get("shapes", cycle_id), error=error))
 
 
 def _open_tasks(stage: Stage) -> int:

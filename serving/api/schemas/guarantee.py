@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from loop.domain.promises import By, Loss, OnAlarm, Statement, WhenShort
-from loop.domain.thresholds import Basis, Phase, Why
+from loop.domain.promises import Loss, OnAlarm, PromiseBy, Statement, WhenShort
+from loop.domain.thresholds import EvidenceBasis, Phase, Why
 from serving.api.schemas.predictions import ReasonOut
 from serving.api.schemas.wire import In, Out, Unit
 
@@ -19,7 +19,7 @@ class PromiseOut(Out):
     statement: Statement = Field(description="high-probability, or expected: on average, without a delta")
     loss: Loss = Field(description="what counts: failure (anything), missed, false_alarm, or cost with its weights")
     classes: list[str] = Field(description="that count; empty: all")
-    by: By = Field(description="for which groups it holds, each by itself")
+    by: PromiseBy = Field(description="for which groups it holds, each by itself")
     missed_weight: Unit
     false_alarm_weight: Unit
 
@@ -60,7 +60,7 @@ class PromiseIn(In):
     statement: Statement = Statement.HIGH_PROBABILITY
     loss: Loss = Loss.FAILURE
     classes: list[Name] = Field(default_factory=list, max_length=1000)
-    by: By = By.NONE
+    by: PromiseBy = PromiseBy.NONE
     missed_weight: float = 1.0
     false_alarm_weight: float = 1.0
 
@@ -130,7 +130,9 @@ class ThresholdsOut(Out):
     policy_version: int
     created_at: datetime
     why: Why
-    basis: Basis = Field(description="seen: all that came to people; audits: audits alone, while others still wait")
+    basis: EvidenceBasis = Field(
+        description="seen: all that came to people; audits: audits alone, while others still wait"
+    )
     window_from: datetime
     window_until: datetime
     size: int
@@ -223,3 +225,27 @@ class GuaranteeCurveOut(Out):
 
 class AcceptGuaranteeIn(In):
     reason: str = Field(min_length=1, max_length=1000)
+
+
+class GuaranteePreviewIn(In):
+    """Changes of a policy, as PATCH …/policy takes them."""
+
+    guarantee: GuaranteeRulesIn
+    audit_rate: Unit | None = None
+
+
+class GuaranteePreviewOut(Out):
+    """What it would come to by the answers of now."""
+
+    model_id: str
+    promises: list[PromiseOut]
+    groups: list[GroupThresholdOut]
+    fewest: list[int] = Field(description="for each promise: answers without a failure that allow anything to pass")
+    automation: Unit = Field(description="share of all predictions that would pass")
+    review_share: Unit = Field(description="share that people would get, with audits")
+    size: int = Field(description="predictions of the window")
+    answered: int = Field(description="of them, by people")
+    anew: bool = Field(description="this audit rate begins a new window, so that no answer of before would count")
+    learned_from: bool = Field(
+        description="the risk was learned from these answers, so that they flatter it; it is learned again first"
+    )

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from loop.domain.lot import LotState
-from loop.domain.qa import Standing
+from loop.domain.qa import AnswerStanding
 from serving.api.schemas.wire import In, Out, Unit
 from serving.api.schemas.workflow import LotRulesOut
 
@@ -69,7 +69,7 @@ class LotItemOut(Out):
     task_id: str = Field(description="the first of its work")
     item_digest: str
     place: int | None = Field(description="in the order of inspection, from 0; null until the lot is closed")
-    standing: Standing | None = Field(description="of its answer; null where there is none")
+    standing: AnswerStanding | None = Field(description="of its answer; null where there is none")
     defect: bool | None = Field(description="what QA found; null where it has not looked")
     void: bool
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from pydantic import Field
 
-from loop.domain.production_figures import Basis, By
+from loop.domain.production_figures import ProductionBasis, ProductionBy
 from serving.api.schemas.wire import Out
 
 OUTCOMES_ARE_BIASED = (
@@ -13,7 +13,7 @@ OUTCOMES_ARE_BIASED = (
 )
 
 
-class EstimateOut(Out):
+class ProductionEstimateOut(Out):
     value: float
     low: float = Field(description="of the 95 % interval")
     high: float
@@ -22,8 +22,12 @@ class EstimateOut(Out):
 
 
 class FigureOut(Out):
-    plain: EstimateOut | None = Field(description="weighted by the inverse of the probability; null without an answer")
-    assisted: EstimateOut | None = Field(description="with the risk of all predictions too; null below 100 answers")
+    plain: ProductionEstimateOut | None = Field(
+        description="weighted by the inverse of the probability; null without an answer"
+    )
+    assisted: ProductionEstimateOut | None = Field(
+        description="with the risk of all predictions too; null below 100 answers"
+    )
     worst: tuple[float, float] | None = Field(
         description="the ends of the interval were all unanswered ones as good, or as bad, as can be; null where none "
         "are, or nothing bounds it"
@@ -55,7 +59,7 @@ class ProductionWindowOut(Out):
     model_id: str
     since: datetime
     until: datetime
-    basis: Basis = Field(
+    basis: ProductionBasis = Field(
         description="all: audits and reviewed predictions; audits: these alone, which no backlog biases"
     )
     cut: bool = Field(description="it ends before what was asked for, since people are not further")
@@ -64,7 +68,7 @@ class ProductionWindowOut(Out):
 
 
 class ProductionOut(ProductionWindowOut):
-    by: By | None
+    by: ProductionBy | None
     total: ProductionRowOut
     rows: list[ProductionRowOut]
     outcomes: ReportedOut

@@ -86,12 +86,6 @@ class PolicyIn(In):
     audit_rates: AuditRatesIn | None = None
 
 
-class ProjectIn(In):
-    id: str = Field(description="1 to 63 lower-case letters, digits and dashes")
-    labels: list[str] = Field(min_length=1, max_length=1000)
-    guidelines: str = ""
-
-
 class ProjectOut(Out):
     id: str
     recipe: RecipeOut

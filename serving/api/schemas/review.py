@@ -108,6 +108,9 @@ class EpochIn(In):
 
 class HeartbeatOut(Out):
     expires_at: datetime
+    answer_by: datetime | None = Field(
+        default=None, description="until when a caller waits now; another than the lease said where one came since"
+    )
 
 
 ActiveSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)] | None

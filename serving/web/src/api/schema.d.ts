@@ -228,7 +228,11 @@ export interface paths {
          */
         get: operations["list_projects_v1_projects_get"];
         put?: never;
-        /** Create Project */
+        /**
+         * Create Project
+         * @description A project without data or model, from its first recipe as a JSON or YAML document (docs/recipe.md) with an `id`;
+         *     plain names of labels are enough.
+         */
         post: operations["create_project_v1_projects_post"];
         delete?: never;
         options?: never;
@@ -883,6 +887,27 @@ export interface paths {
         get: operations["get_guarantee_curve_v1_projects__project_id__guarantee_curve_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/guarantee/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Guarantee
+         * @description What promises would let pass by the answers of now, and what they lack; refused as the change of the policy would
+         *     be. Nothing is changed.
+         */
+        post: operations["preview_guarantee_v1_projects__project_id__guarantee_preview_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2708,6 +2733,12 @@ export interface components {
             /** Shapes */
             shapes: components["schemas"]["ShapeIO"][];
         };
+        /**
+         * AnswerStanding
+         * @description Where an answer is on its way to the ground truth.
+         * @enum {string}
+         */
+        AnswerStanding: "waiting" | "in_qa" | "recalled" | "settled";
         /** AskAgainIn */
         AskAgainIn: {
             /** Items */
@@ -3946,6 +3977,18 @@ export interface components {
          * @enum {string}
          */
         ErrorType: "missed" | "background" | "classification" | "localisation" | "both" | "duplicate";
+        /** EstimateOut */
+        EstimateOut: {
+            /** High */
+            high: number;
+            /**
+             * Low
+             * @description of 95 %
+             */
+            low: number;
+            /** Value */
+            value: number;
+        };
         /** EventOut */
         EventOut: {
             /** Actor */
@@ -4013,17 +4056,23 @@ export interface components {
             audits: boolean;
             /** Items */
             items: number;
-            minutes: components["schemas"]["serving__api__schemas__work__EstimateOut"];
-            money: components["schemas"]["serving__api__schemas__work__EstimateOut"] | null;
-            money_saved: components["schemas"]["serving__api__schemas__work__EstimateOut"] | null;
+            minutes: components["schemas"]["EstimateOut"];
+            money: components["schemas"]["EstimateOut"] | null;
+            money_saved: components["schemas"]["EstimateOut"] | null;
             /**
              * Sample
              * @description answers that it rests on
              */
             sample: number;
             /** @description minutes, less those that were spent */
-            saved: components["schemas"]["serving__api__schemas__work__EstimateOut"];
+            saved: components["schemas"]["EstimateOut"];
         };
+        /**
+         * EvidenceBasis
+         * @description Which answers speak.
+         * @enum {string}
+         */
+        EvidenceBasis: "seen" | "audits";
         /** ExportOut */
         ExportOut: {
             /**
@@ -4085,9 +4134,9 @@ export interface components {
         /** FigureOut */
         FigureOut: {
             /** @description with the risk of all predictions too; null below 100 answers */
-            assisted: components["schemas"]["serving__api__schemas__production__EstimateOut"] | null;
+            assisted: components["schemas"]["ProductionEstimateOut"] | null;
             /** @description weighted by the inverse of the probability; null without an answer */
-            plain: components["schemas"]["serving__api__schemas__production__EstimateOut"] | null;
+            plain: components["schemas"]["ProductionEstimateOut"] | null;
             /**
              * Worst
              * @description the ends of the interval were all unanswered ones as good, or as bad, as can be; null where none are, or nothing bounds it
@@ -4628,6 +4677,62 @@ export interface components {
             waits_for: string;
         };
         /**
+         * GuaranteePreviewIn
+         * @description Changes of a policy, as PATCH …/policy takes them.
+         */
+        GuaranteePreviewIn: {
+            /** Audit Rate */
+            audit_rate?: number | null;
+            guarantee: components["schemas"]["GuaranteeRulesIn"];
+        };
+        /**
+         * GuaranteePreviewOut
+         * @description What it would come to by the answers of now.
+         */
+        GuaranteePreviewOut: {
+            /**
+             * Anew
+             * @description this audit rate begins a new window, so that no answer of before would count
+             */
+            anew: boolean;
+            /**
+             * Answered
+             * @description of them, by people
+             */
+            answered: number;
+            /**
+             * Automation
+             * @description share of all predictions that would pass
+             */
+            automation: number;
+            /**
+             * Fewest
+             * @description for each promise: answers without a failure that allow anything to pass
+             */
+            fewest: number[];
+            /** Groups */
+            groups: components["schemas"]["GroupThresholdOut"][];
+            /**
+             * Learned From
+             * @description the risk was learned from these answers, so that they flatter it; it is learned again first
+             */
+            learned_from: boolean;
+            /** Model Id */
+            model_id: string;
+            /** Promises */
+            promises: components["schemas"]["PromiseOut"][];
+            /**
+             * Review Share
+             * @description share that people would get, with audits
+             */
+            review_share: number;
+            /**
+             * Size
+             * @description predictions of the window
+             */
+            size: number;
+        };
+        /**
          * GuaranteeRulesIn
          * @description What is left out keeps its present value; promises that are given replace the present ones.
          */
@@ -4706,6 +4811,11 @@ export interface components {
         };
         /** HeartbeatOut */
         HeartbeatOut: {
+            /**
+             * Answer By
+             * @description until when a caller waits now; another than the lease said where one came since
+             */
+            answer_by?: string | null;
             /**
              * Expires At
              * Format: date-time
@@ -5308,7 +5418,7 @@ export interface components {
              */
             place: number | null;
             /** @description of its answer; null where there is none */
-            standing: components["schemas"]["loop__domain__qa__Standing"] | null;
+            standing: components["schemas"]["AnswerStanding"] | null;
             /**
              * Task Id
              * @description the first of its work
@@ -5624,7 +5734,7 @@ export interface components {
              * @description null: from the beginning
              */
             since: string | null;
-            standing: components["schemas"]["loop__domain__quality_rules__Standing"];
+            standing: components["schemas"]["Standing"];
             /** Training */
             training: boolean;
             /** Why */
@@ -6245,11 +6355,46 @@ export interface components {
              */
             type: string;
         };
+        /**
+         * ProductionBasis
+         * @description ALL: audits and what its risk, or a caller, sent to people. AUDITS: the lot alone, which a backlog of the others
+         *     does not touch.
+         * @enum {string}
+         */
+        ProductionBasis: "all" | "audits";
+        /**
+         * ProductionBy
+         * @description What makes a row.
+         * @enum {string}
+         */
+        ProductionBy: "label" | "source" | "day" | "week" | "model";
+        /** ProductionEstimateOut */
+        ProductionEstimateOut: {
+            /**
+             * Effective N
+             * @description as how many predictions drawn with equal probability they tell
+             */
+            effective_n: number;
+            /** High */
+            high: number;
+            /**
+             * Low
+             * @description of the 95 % interval
+             */
+            low: number;
+            /**
+             * N
+             * @description answers that it is made from
+             */
+            n: number;
+            /** Value */
+            value: number;
+        };
         /** ProductionOut */
         ProductionOut: {
             /** @description all: audits and reviewed predictions; audits: these alone, which no backlog biases */
-            basis: components["schemas"]["loop__domain__production_figures__Basis"];
-            by: components["schemas"]["loop__domain__production_figures__By"] | null;
+            basis: components["schemas"]["ProductionBasis"];
+            by: components["schemas"]["ProductionBy"] | null;
             /**
              * Cut
              * @description it ends before what was asked for, since people are not further
@@ -6321,7 +6466,7 @@ export interface components {
         /** ProductionSeriesOut */
         ProductionSeriesOut: {
             /** @description all: audits and reviewed predictions; audits: these alone, which no backlog biases */
-            basis: components["schemas"]["loop__domain__production_figures__Basis"];
+            basis: components["schemas"]["ProductionBasis"];
             /**
              * Cut
              * @description it ends before what was asked for, since people are not further
@@ -6351,21 +6496,6 @@ export interface components {
              */
             waiting: number;
         };
-        /** ProjectIn */
-        ProjectIn: {
-            /**
-             * Guidelines
-             * @default
-             */
-            guidelines?: string;
-            /**
-             * Id
-             * @description 1 to 63 lower-case letters, digits and dashes
-             */
-            id: string;
-            /** Labels */
-            labels: string[];
-        };
         /** ProjectOut */
         ProjectOut: {
             /** Champion Id */
@@ -6380,6 +6510,12 @@ export interface components {
             policy: components["schemas"]["PolicyOut"];
             recipe: components["schemas"]["RecipeOut"];
         };
+        /**
+         * PromiseBy
+         * @description For which groups a promise holds, each by itself.
+         * @enum {string}
+         */
+        PromiseBy: "none" | "source" | "label";
         /** PromiseIn */
         PromiseIn: {
             /**
@@ -6388,7 +6524,7 @@ export interface components {
              */
             alpha?: number;
             /** @default none */
-            by?: components["schemas"]["loop__domain__promises__By"];
+            by?: components["schemas"]["PromiseBy"];
             /** Classes */
             classes?: string[];
             /**
@@ -6419,7 +6555,7 @@ export interface components {
              */
             alpha: number;
             /** @description for which groups it holds, each by itself */
-            by: components["schemas"]["loop__domain__promises__By"];
+            by: components["schemas"]["PromiseBy"];
             /**
              * Classes
              * @description that count; empty: all
@@ -7156,7 +7292,7 @@ export interface components {
              * @description null: from the beginning
              */
             since: string | null;
-            standing: components["schemas"]["loop__domain__quality_rules__Standing"];
+            standing: components["schemas"]["Standing"];
             /** Training */
             training: boolean;
             /**
@@ -7178,7 +7314,7 @@ export interface components {
              * @default
              */
             reason?: string;
-            standing?: components["schemas"]["Standing-Input"] | null;
+            standing?: components["schemas"]["Standing"] | null;
             /**
              * Training
              * @description null: as the project says
@@ -7223,7 +7359,7 @@ export interface components {
              * @description null: from the beginning
              */
             since: string | null;
-            standing: components["schemas"]["loop__domain__quality_rules__Standing"];
+            standing: components["schemas"]["Standing"];
             /** Training */
             training: boolean;
             /** Why */
@@ -7890,7 +8026,7 @@ export interface components {
          * Standing
          * @enum {string}
          */
-        "Standing-Input": "new" | "qualified" | "warned" | "paused";
+        Standing: "new" | "qualified" | "warned" | "paused";
         /** StandingRulesIn */
         StandingRulesIn: {
             /**
@@ -8266,7 +8402,7 @@ export interface components {
              */
             automation: number;
             /** @description seen: all that came to people; audits: audits alone, while others still wait */
-            basis: components["schemas"]["loop__domain__thresholds__Basis"];
+            basis: components["schemas"]["EvidenceBasis"];
             /**
              * Closed
              * @description nobody could say; they count as failures
@@ -8340,7 +8476,7 @@ export interface components {
              */
             automation: number;
             /** @description seen: all that came to people; audits: audits alone, while others still wait */
-            basis: components["schemas"]["loop__domain__thresholds__Basis"];
+            basis: components["schemas"]["EvidenceBasis"];
             /**
              * Closed
              * @description nobody could say; they count as failures
@@ -8833,76 +8969,6 @@ export interface components {
              */
             share: number;
         };
-        /**
-         * Basis
-         * @description ALL: audits and what its risk, or a caller, sent to people. AUDITS: the lot alone, which a backlog of the others
-         *     does not touch.
-         * @enum {string}
-         */
-        loop__domain__production_figures__Basis: "all" | "audits";
-        /**
-         * By
-         * @description What makes a row.
-         * @enum {string}
-         */
-        loop__domain__production_figures__By: "label" | "source" | "day" | "week" | "model";
-        /**
-         * By
-         * @description For which groups a promise holds, each by itself.
-         * @enum {string}
-         */
-        loop__domain__promises__By: "none" | "source" | "label";
-        /**
-         * Standing
-         * @description Where an answer is on its way to the ground truth.
-         * @enum {string}
-         */
-        loop__domain__qa__Standing: "waiting" | "in_qa" | "recalled" | "settled";
-        /**
-         * Standing
-         * @enum {string}
-         */
-        loop__domain__quality_rules__Standing: "new" | "qualified" | "warned" | "paused";
-        /**
-         * Basis
-         * @description Which answers speak.
-         * @enum {string}
-         */
-        loop__domain__thresholds__Basis: "seen" | "audits";
-        /** EstimateOut */
-        serving__api__schemas__production__EstimateOut: {
-            /**
-             * Effective N
-             * @description as how many predictions drawn with equal probability they tell
-             */
-            effective_n: number;
-            /** High */
-            high: number;
-            /**
-             * Low
-             * @description of the 95 % interval
-             */
-            low: number;
-            /**
-             * N
-             * @description answers that it is made from
-             */
-            n: number;
-            /** Value */
-            value: number;
-        };
-        /** EstimateOut */
-        serving__api__schemas__work__EstimateOut: {
-            /** High */
-            high: number;
-            /**
-             * Low
-             * @description of 95 %
-             */
-            low: number;
-            /** Value */
-            value: number;
-        };
     };
     responses: never;
     parameters: never;
@@ -9283,7 +9349,682 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ProjectIn"];
+                "application/json": {
+                    /**
+                     * Guidelines
+                     * @description Markdown
+                     * @default
+                     */
+                    guidelines?: string;
+                    /**
+                     * Id
+                     * @description 1 to 63 lower-case letters, digits and dashes
+                     */
+                    id: string;
+                    /** Labels */
+                    labels: {
+                        /**
+                         * Attributes
+                         * @default []
+                         */
+                        attributes?: {
+                            /** Default */
+                            default?: string | boolean | number | string[] | null;
+                            /** Max */
+                            max?: number | null;
+                            /** Min */
+                            min?: number | null;
+                            /** Name */
+                            name: string;
+                            /**
+                             * Options
+                             * @default []
+                             */
+                            options?: string[];
+                            /**
+                             * Required
+                             * @default false
+                             */
+                            required?: boolean;
+                            /**
+                             * AttributeType
+                             * @enum {string}
+                             */
+                            type: "select" | "multiselect" | "text" | "number" | "boolean";
+                        }[];
+                        /**
+                         * Color
+                         * @description #rrggbb; left out: the next free
+                         */
+                        color?: string | null;
+                        /**
+                         * Formerly
+                         * @description names in earlier versions; kept by the service
+                         * @default []
+                         */
+                        formerly?: string[];
+                        /**
+                         * Geometry
+                         * @enum {string}
+                         */
+                        geometry?: "box" | "point" | "polygon" | "polyline";
+                        /**
+                         * Key
+                         * @description of the keyboard; left out: the next free
+                         */
+                        key?: string | null;
+                        /** Name */
+                        name: string;
+                    }[];
+                    /**
+                     * Links
+                     * @default []
+                     */
+                    links?: {
+                        /**
+                         * From
+                         * @description labels
+                         */
+                        from: string[];
+                        /** Max In */
+                        max_in?: number | null;
+                        /** Max Out */
+                        max_out?: number | null;
+                        /**
+                         * Min In
+                         * @default 0
+                         */
+                        min_in?: number;
+                        /**
+                         * Min Out
+                         * @default 0
+                         */
+                        min_out?: number;
+                        /** Name */
+                        name: string;
+                        /**
+                         * Required
+                         * @description the same as min_out: 1
+                         * @default false
+                         */
+                        required?: boolean;
+                        /**
+                         * To
+                         * @description labels
+                         */
+                        to: string[];
+                    }[];
+                    /**
+                     * Migration
+                     * @description What becomes of work that a change would orphan.
+                     */
+                    migrate?: {
+                        /**
+                         * Ground Truth
+                         * @description drop: a new version of the ground truth leaves the shapes out; the old one stays
+                         */
+                        ground_truth?: "drop" | null;
+                        /**
+                         * Open Tasks
+                         * @description keep: they are answered under the version they were made with; move: under the new one
+                         */
+                        open_tasks?: ("keep" | "move") | null;
+                    };
+                    /**
+                     * Renames
+                     * @description old name: new name; else the old one is removed
+                     * @default {}
+                     */
+                    renames?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * Rules
+                     * @default []
+                     */
+                    rules?: ({
+                        /** Attribute */
+                        attribute: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "required_attribute";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "count";
+                        /** Label */
+                        label: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "links";
+                        /** Label */
+                        label: string;
+                        /** Link */
+                        link: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Side
+                         * @enum {string}
+                         */
+                        side?: "out" | "in";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "size";
+                        /** Labels */
+                        labels: string[];
+                        /** Max Area */
+                        max_area?: number | null;
+                        /** Max Height */
+                        max_height?: number | null;
+                        /** Max Width */
+                        max_width?: number | null;
+                        /** Min Area */
+                        min_area?: number | null;
+                        /** Min Height */
+                        min_height?: number | null;
+                        /** Min Width */
+                        min_width?: number | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Unit
+                         * @enum {string}
+                         */
+                        unit?: "pixels" | "share";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "overlap";
+                        /** Label */
+                        label: string;
+                        /** Max Iou */
+                        max_iou: number;
+                        /**
+                         * Other
+                         * @description left out: the same label
+                         */
+                        other?: string | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "inside";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Share
+                         * @default 1
+                         */
+                        share?: number;
+                        /** Within */
+                        within: string[];
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "forbidden";
+                        /** Labels */
+                        labels: string[];
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /** Function */
+                        function: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "function";
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    })[];
+                    /**
+                     * Version
+                     * @description that it was made from; another one is newest: 409
+                     */
+                    version?: number | null;
+                };
+                "application/yaml": {
+                    /**
+                     * Guidelines
+                     * @description Markdown
+                     * @default
+                     */
+                    guidelines?: string;
+                    /**
+                     * Id
+                     * @description 1 to 63 lower-case letters, digits and dashes
+                     */
+                    id: string;
+                    /** Labels */
+                    labels: {
+                        /**
+                         * Attributes
+                         * @default []
+                         */
+                        attributes?: {
+                            /** Default */
+                            default?: string | boolean | number | string[] | null;
+                            /** Max */
+                            max?: number | null;
+                            /** Min */
+                            min?: number | null;
+                            /** Name */
+                            name: string;
+                            /**
+                             * Options
+                             * @default []
+                             */
+                            options?: string[];
+                            /**
+                             * Required
+                             * @default false
+                             */
+                            required?: boolean;
+                            /**
+                             * AttributeType
+                             * @enum {string}
+                             */
+                            type: "select" | "multiselect" | "text" | "number" | "boolean";
+                        }[];
+                        /**
+                         * Color
+                         * @description #rrggbb; left out: the next free
+                         */
+                        color?: string | null;
+                        /**
+                         * Formerly
+                         * @description names in earlier versions; kept by the service
+                         * @default []
+                         */
+                        formerly?: string[];
+                        /**
+                         * Geometry
+                         * @enum {string}
+                         */
+                        geometry?: "box" | "point" | "polygon" | "polyline";
+                        /**
+                         * Key
+                         * @description of the keyboard; left out: the next free
+                         */
+                        key?: string | null;
+                        /** Name */
+                        name: string;
+                    }[];
+                    /**
+                     * Links
+                     * @default []
+                     */
+                    links?: {
+                        /**
+                         * From
+                         * @description labels
+                         */
+                        from: string[];
+                        /** Max In */
+                        max_in?: number | null;
+                        /** Max Out */
+                        max_out?: number | null;
+                        /**
+                         * Min In
+                         * @default 0
+                         */
+                        min_in?: number;
+                        /**
+                         * Min Out
+                         * @default 0
+                         */
+                        min_out?: number;
+                        /** Name */
+                        name: string;
+                        /**
+                         * Required
+                         * @description the same as min_out: 1
+                         * @default false
+                         */
+                        required?: boolean;
+                        /**
+                         * To
+                         * @description labels
+                         */
+                        to: string[];
+                    }[];
+                    /**
+                     * Migration
+                     * @description What becomes of work that a change would orphan.
+                     */
+                    migrate?: {
+                        /**
+                         * Ground Truth
+                         * @description drop: a new version of the ground truth leaves the shapes out; the old one stays
+                         */
+                        ground_truth?: "drop" | null;
+                        /**
+                         * Open Tasks
+                         * @description keep: they are answered under the version they were made with; move: under the new one
+                         */
+                        open_tasks?: ("keep" | "move") | null;
+                    };
+                    /**
+                     * Renames
+                     * @description old name: new name; else the old one is removed
+                     * @default {}
+                     */
+                    renames?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * Rules
+                     * @default []
+                     */
+                    rules?: ({
+                        /** Attribute */
+                        attribute: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "required_attribute";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "count";
+                        /** Label */
+                        label: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "links";
+                        /** Label */
+                        label: string;
+                        /** Link */
+                        link: string;
+                        /** Max */
+                        max?: number | null;
+                        /**
+                         * Min
+                         * @default 0
+                         */
+                        min?: number;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Side
+                         * @enum {string}
+                         */
+                        side?: "out" | "in";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "size";
+                        /** Labels */
+                        labels: string[];
+                        /** Max Area */
+                        max_area?: number | null;
+                        /** Max Height */
+                        max_height?: number | null;
+                        /** Max Width */
+                        max_width?: number | null;
+                        /** Min Area */
+                        min_area?: number | null;
+                        /** Min Height */
+                        min_height?: number | null;
+                        /** Min Width */
+                        min_width?: number | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Unit
+                         * @enum {string}
+                         */
+                        unit?: "pixels" | "share";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "overlap";
+                        /** Label */
+                        label: string;
+                        /** Max Iou */
+                        max_iou: number;
+                        /**
+                         * Other
+                         * @description left out: the same label
+                         */
+                        other?: string | null;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "inside";
+                        /** Label */
+                        label: string;
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                        /**
+                         * Share
+                         * @default 1
+                         */
+                        share?: number;
+                        /** Within */
+                        within: string[];
+                    } | {
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "forbidden";
+                        /** Labels */
+                        labels: string[];
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    } | {
+                        /** Function */
+                        function: string;
+                        /**
+                         * Id
+                         * @description unique; left out: rule-1 for the first
+                         */
+                        id?: string | null;
+                        /**
+                         * Kind
+                         * @constant
+                         */
+                        kind: "function";
+                        /**
+                         * Severity
+                         * @enum {string}
+                         */
+                        severity?: "error" | "warning";
+                    })[];
+                    /**
+                     * Version
+                     * @description that it was made from; another one is newest: 409
+                     */
+                    version?: number | null;
+                };
             };
         };
         responses: {
@@ -10573,6 +11314,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["GuaranteeCurveOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_guarantee_v1_projects__project_id__guarantee_preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GuaranteePreviewIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuaranteePreviewOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -11962,7 +12738,7 @@ export interface operations {
     get_quality_v1_projects__project_id__quality_get: {
         parameters: {
             query?: {
-                by?: components["schemas"]["loop__domain__production_figures__By"] | null;
+                by?: components["schemas"]["ProductionBy"] | null;
                 /** @description a version; else the champion */
                 model?: string | null;
                 /** @description the newest audits; else the setting's */

@@ -112,6 +112,7 @@ export type ThresholdsPage = Schemas["ThresholdsPage"];
 export type GroupThreshold = Schemas["GroupThresholdOut"];
 export type Broken = Schemas["BrokenOut"];
 export type Promised = Schemas["PromiseOut"];
+export type GuaranteePreview = Schemas["GuaranteePreviewOut"];
 export type Production = Schemas["ProductionOut"];
 export type ProductionRow = Schemas["ProductionRowOut"];
 export type ProductionFigure = Schemas["FigureOut"];

@@ -60,12 +60,7 @@ function Body({ cycle, now }: { cycle: Cycle; now: number }) {
         <code>{cycle.id}</code> · {cycle.reason} · by {cycle.actor} · {ago(cycle.created_at, now)}
       </p>
       <Steps cycle={cycle} />
-      {cycle.error && (
-        <div className="callout error" role="alert">
-          <strong>It stopped</strong>
-          <p>{cycle.error}</p>
-        </div>
-      )}
+      {cycle.error && <Why cycle={cycle} />}
       {figures.length > 0 && <Figures figures={figures} />}
       {verdict && (
         <>
@@ -92,6 +87,18 @@ function Body({ cycle, now }: { cycle: Cycle; now: number }) {
         </>
       )}
     </>
+  );
+}
+
+/** Why it stopped; of a cycle that goes on by itself later, what it waits for. */
+function Why({ cycle: { error, finished_at } }: { cycle: Cycle }) {
+  const waits = finished_at === null;
+  return (
+    <div className={waits ? "callout warn" : "callout error"} role={waits ? "status" : "alert"} data-testid="cycle-why">
+      <strong>{waits ? "It waits" : "It stopped"}</strong>
+      <p>{error}</p>
+      {waits && <p className="muted">It goes on by itself when it can.</p>}
+    </div>
   );
 }
 

@@ -3,8 +3,12 @@ import { exactly } from "../app/figures";
 import { count, percent } from "../app/format";
 import { groupInWords, neededInWords, thresholdInWords } from "./quality";
 
+interface Shown {
+  readonly thresholds: Pick<Thresholds, "groups" | "promises">;
+}
+
 /** Group by group: from which risk on people look, and what is known of what passes. */
-export function GroupTable({ thresholds: { groups, promises } }: { readonly thresholds: Thresholds }) {
+export function GroupTable({ thresholds: { groups, promises } }: Shown) {
   return (
     <div className="scroll">
       <table className="figures" data-testid="groups">

@@ -1,6 +1,6 @@
 import { useState } from "react";
-import { ProblemError } from "../api/problem";
-import type { Guarantee } from "../api/types";
+import { ProblemError, describe } from "../api/problem";
+import type { Guarantee, Project, Promised } from "../api/types";
 import { acting } from "../app/act";
 import { Confirm, Reason, isReason } from "../app/Asking";
 import { Card, Tile } from "../app/Card";
@@ -12,30 +12,54 @@ import { count, percent } from "../app/format";
 import type { ViewProps } from "../app/view";
 import { GuaranteeCurveCard } from "./GuaranteeCurveCard";
 import { GroupTable } from "./GroupTable";
+import { PromiseDialog } from "./PromiseDialog";
 import { ThresholdHistory } from "./ThresholdHistory";
-import { acceptAlarm, guarantee } from "./calls";
+import { acceptAlarm, changePromises, guarantee } from "./calls";
 import { BASES, PHASES, groupInWords, hours, promiseInWords, savedInWords, unseenInWords } from "./quality";
 
 const REFRESH_MS = 30_000;
 
-interface Props extends Pick<ViewProps, "api" | "notify"> {
-  readonly project: string;
-}
+type Props = Pick<ViewProps, "api" | "project" | "notify">;
+
+/** What an operator is about to do. place: of a promise. */
+type Doing =
+  | { readonly what: "accept" }
+  | { readonly what: "promise"; readonly place: number | null; readonly policy: Project["policy"] }
+  | { readonly what: "take-back"; readonly place: number };
 
 type Status = Guarantee | { readonly nothing: { readonly detail: string; readonly hint: string } };
 
 /** What is promised, what keeps it and what it asks of people; of a project without a promise how to make one. */
-export function PromiseCards({ api, project, notify }: Props) {
+export function PromiseCards({ api, project: { id: project, recipe }, notify }: Props) {
   const asked = useAsked<Status>(() => guarantee(api, project).catch(nothingPromised), project, REFRESH_MS);
-  const [accepting, setAccepting] = useState(false);
+  const [doing, setDoing] = useState<Doing | null>(null);
   const status = asked.value !== null && "phase" in asked.value ? asked.value : null;
+  const promises = status?.rules.promises ?? [];
+  const done = () => setDoing(null);
+  const act = acting(notify, asked.refresh);
 
   const accept = (reason: string) => {
-    setAccepting(false);
-    void acting(notify, asked.refresh)(
-      acceptAlarm(api, project, reason),
-      "The alarm is over",
-      "Promises are watched anew from now on.",
+    done();
+    void act(acceptAlarm(api, project, reason), "The alarm is over", "Promises are watched anew from now on.");
+  };
+  /** With the policy of now: what the page began with may be old. */
+  const promise = (place: number | null) =>
+    void api.project(project).then(
+      ({ policy }) => setDoing({ what: "promise", place, policy }),
+      (error: unknown) => notify({ tone: "error", ...describe(error) }),
+    );
+  const promised = () => {
+    done();
+    const detail = "Thresholds are made in the background, some seconds from now.";
+    void act(Promise.resolve(), "It is promised", detail);
+  };
+  const takeBack = (place: number) => {
+    done();
+    const left = promises.filter((_, at) => at !== place);
+    void act(
+      changePromises(api, project, promises, { guarantee: { promises: left } }),
+      `Promise ${place + 1} is taken back`,
+      left.length === 0 ? "The policy's threshold routes again." : "The others hold on.",
     );
   };
 
@@ -45,20 +69,26 @@ export function PromiseCards({ api, project, notify }: Props) {
         title="Promises"
         testid="promises"
         aside={
-          status && (
-            <>
+          <>
+            {status && (
               <span className={`badge ${PHASES[status.phase].tone}`} data-testid="phase">
                 {status.phase}
               </span>
-              {status.unmet && <span className="badge bad">not kept</span>}
-            </>
-          )
+            )}
+            {status?.unmet && <span className="badge bad">not kept</span>}
+            <span className="grow" />
+            {asked.value !== null && (
+              <button data-testid="make-promise" onClick={() => promise(null)}>
+                Make a promise
+              </button>
+            )}
+          </>
         }
       >
         <Fetched asked={asked} what="the promises">
           {(found) =>
             "phase" in found ? (
-              <Promises status={found} onAccept={() => setAccepting(true)} />
+              <Promises status={found} onDo={setDoing} onChange={promise} />
             ) : (
               <p className="muted" data-testid="nothing-promised">
                 {found.nothing.detail} {found.nothing.hint}
@@ -69,16 +99,37 @@ export function PromiseCards({ api, project, notify }: Props) {
       </Card>
       {status && (
         <>
-          <GuaranteeCurveCard api={api} project={project} promises={status.rules.promises} />
+          <GuaranteeCurveCard api={api} project={project} promises={promises} />
           <ThresholdHistory api={api} project={project} />
         </>
       )}
-      {accepting && <AcceptDialog onClose={() => setAccepting(false)} onAccept={accept} />}
+      {doing?.what === "accept" && <AcceptDialog onClose={done} onAccept={accept} />}
+      {doing?.what === "promise" && (
+        <PromiseDialog
+          api={api}
+          project={project}
+          labels={recipe.labels}
+          promises={doing.policy.guarantee.promises}
+          place={doing.place}
+          auditRate={doing.policy.audit_rate}
+          onDone={promised}
+          onClose={done}
+        />
+      )}
+      {doing?.what === "take-back" && (
+        <TakeBackDialog promises={promises} place={doing.place} onClose={done} onTakeBack={takeBack} />
+      )}
     </>
   );
 }
 
-function Promises({ status, onAccept }: { readonly status: Guarantee; readonly onAccept: () => void }) {
+interface PromisesProps {
+  readonly status: Guarantee;
+  readonly onDo: (doing: Doing) => void;
+  readonly onChange: (place: number) => void;
+}
+
+function Promises({ status, onDo, onChange }: PromisesProps) {
   const { phase, rules, thresholds, waits_for: waitsFor, fewest, audit_rate: auditRate } = status;
   const stopped = thresholds?.alarm != null && rules.on_alarm === "review";
   return (
@@ -93,7 +144,7 @@ function Promises({ status, onAccept }: { readonly status: Guarantee; readonly o
             {percent(thresholds.alarm.rate, 1)} fails and passes. Found {moment(thresholds.alarm.found_at)}.{" "}
             {stopped ? "People look at everything until it is over." : "Routing goes on."}
           </p>
-          <button data-testid="accept-alarm" onClick={onAccept}>
+          <button data-testid="accept-alarm" onClick={() => onDo({ what: "accept" })}>
             Accept the alarm
           </button>
         </div>
@@ -112,7 +163,19 @@ function Promises({ status, onAccept }: { readonly status: Guarantee; readonly o
               <span className="muted small">
                 Takes {count(fewest[number])} answers without a failure until anything may pass.
               </span>
-            )}
+            )}{" "}
+            <span className="promise-acts">
+              <button className="small" data-testid={`change-promise-${number + 1}`} onClick={() => onChange(number)}>
+                Change
+              </button>
+              <button
+                className="small"
+                data-testid={`take-back-promise-${number + 1}`}
+                onClick={() => onDo({ what: "take-back", place: number })}
+              >
+                Take back
+              </button>
+            </span>
           </li>
         ))}
       </ol>
@@ -199,6 +262,33 @@ function AcceptDialog(props: { readonly onClose: () => void; readonly onAccept: 
       </p>
       <Reason value={reason} onChange={setReason} />
       <Confirm name="It is over" disabled={!isReason(reason)} onClose={onClose} />
+    </Dialog>
+  );
+}
+
+interface TakeBackProps {
+  readonly promises: readonly Promised[];
+  readonly place: number;
+  readonly onClose: () => void;
+  readonly onTakeBack: (place: number) => void;
+}
+
+function TakeBackDialog({ promises, place, onClose, onTakeBack }: TakeBackProps) {
+  const promise = promises[place];
+  return (
+    <Dialog
+      title={`Take promise ${place + 1} back`}
+      onClose={onClose}
+      onSubmit={() => onTakeBack(place)}
+      testid="take-back-dialog"
+    >
+      {promise && <p>{promiseInWords(promise)}.</p>}
+      <p className="muted">
+        {promises.length > 1
+          ? "The others hold on, and share what may be wrong among fewer."
+          : "Nothing is promised then: the policy's threshold routes again."}
+      </p>
+      <Confirm name="Take it back" disabled={!promise} onClose={onClose} />
     </Dialog>
   );
 }

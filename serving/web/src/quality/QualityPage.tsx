@@ -15,7 +15,7 @@ export default function QualityPage({ api, project, notify }: ViewProps) {
   const now = useNow(300_000);
   return (
     <div className="overview">
-      <PromiseCards api={api} project={project.id} notify={notify} />
+      <PromiseCards api={api} project={project} notify={notify} />
       <SpanChooser name="Quality of production in" days={days} onDays={setDays} />
       <ProductionCards api={api} project={project.id} since={sinceOf(days, now)} />
       <SeriesCard api={api} project={project.id} />

@@ -1,5 +1,15 @@
 import { type Api, at } from "../api/client";
-import type { Guarantee, GuaranteeCurve, Production, ProductionSeries, Thresholds, ThresholdsPage } from "../api/types";
+import type {
+  Guarantee,
+  GuaranteeCurve,
+  GuaranteePreview,
+  Production,
+  ProductionSeries,
+  Promised,
+  Thresholds,
+  ThresholdsPage,
+} from "../api/types";
+import { type Asked, changedSince } from "./promising";
 
 export type ProductionBy = NonNullable<Production["by"]>;
 
@@ -22,6 +32,22 @@ export const thresholds = (api: Api, project: string, before: string | null) =>
 
 export const acceptAlarm = (api: Api, project: string, reason: string) =>
   api.json<Thresholds>("POST", at(project, `${GUARANTEE}/accept`), { reason });
+
+export const previewGuarantee = (api: Api, project: string, asked: Asked) =>
+  api.json<GuaranteePreview>("POST", at(project, `${GUARANTEE}/preview`), asked, { timeoutMs: TIMEOUT_MS });
+
+/** In place of the promises that were `seen`; refused where somebody changed them meanwhile. */
+export async function changePromises(
+  api: Api,
+  project: string,
+  seen: readonly Promised[],
+  asked: Asked,
+): Promise<void> {
+  if (changedSince(seen, await api.project(project))) {
+    throw new Error("Somebody changed the promises meanwhile. Go back and look at them first.");
+  }
+  await api.send("PATCH", at(project, "/policy"), asked);
+}
 
 /** since: an ISO time. */
 export const production = (api: Api, project: string, since: string, by: ProductionBy) =>

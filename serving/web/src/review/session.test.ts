@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { NetworkError } from "../api/problem";
 import { MemoryStorage } from "../testing/memoryStorage";
 import { QueueService, RECIPE, taskNamed } from "../testing/queueService";
 import { shapesOf } from "./editor";
@@ -205,6 +206,31 @@ describe("leases", () => {
     service.down = false;
     await later(session, 5);
     expect(session.snapshot().online).toBe(true);
+  });
+
+  test("a heartbeat says until when a caller waits who came since, or came again", async () => {
+    const session = await page();
+    const until = (): number => Date.parse(session.snapshot().current?.task.answer_by ?? "");
+    expect(until()).toBeNaN();
+    service.lease = () => Promise.reject(new NetworkError()); // what a lease says too
+    for (const waits of [service.now + 100_000, service.now + 300_000]) {
+      service.await("t1", waits);
+      await later(session, 21);
+      expect(until()).toBe(waits);
+    }
+  });
+
+  test("that nobody waits any more is still said when the service has forgotten it", async () => {
+    const session = await page();
+    const over = service.now + 5000;
+    service.await("t1", over);
+    await later(session, 21);
+    service.await("t1", null);
+    await later(session, 61);
+    expect(Date.parse(session.snapshot().current?.task.answer_by ?? "")).toBe(over);
+    session.submit();
+    await settle();
+    expect(session.snapshot().current?.task).toMatchObject({ id: "t2", answer_by: null });
   });
 
   test("a lost lease stops the answer, and leasing again restores the boxes", async () => {

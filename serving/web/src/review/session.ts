@@ -427,7 +427,7 @@ export class ReviewSession {
     const refused = this.returning.delete(task.id);
     const { current } = this.state;
     const known = this.mine().find((held) => held.task.id === task.id);
-    const fresh = this.hold(task);
+    const fresh = this.hold(stillAwaited(task, known?.task));
     // Asking again does not renew a lease, so the heartbeat is due no later than it was.
     const same = known?.task.epoch === task.epoch;
     const held = same ? { ...fresh, beatAt: Math.min(known.beatAt, fresh.beatAt) } : fresh;
@@ -483,8 +483,8 @@ export class ReviewSession {
   private async beat(task: Task): Promise<void> {
     this.beating.add(task.id);
     try {
-      const { expires_at } = await this.ports.api.heartbeat(task.id, task.epoch);
-      this.renewed({ ...task, expires_at });
+      const { expires_at, answer_by = null } = await this.ports.api.heartbeat(task.id, task.epoch);
+      this.renewed({ ...task, expires_at, answer_by });
       this.set({ online: true });
     } catch (error) {
       if (isPassing(error)) this.beatLater(task);
@@ -497,7 +497,7 @@ export class ReviewSession {
 
   private renewed(task: Task): void {
     const { current } = this.state;
-    const renewed = this.hold(task);
+    const renewed = this.hold(stillAwaited(task, this.mine().find((held) => held.task.id === task.id)?.task));
     if (current?.task.id === task.id && !current.lost) this.set({ current: { ...current, ...renewed } });
     this.setAhead(this.ahead.map((held) => (held.task.id === task.id ? renewed : held)));
   }
@@ -629,3 +629,7 @@ export class ReviewSession {
     for (const listener of this.listeners) listener();
   }
 }
+
+/** That nobody waits any more is still to be seen when the service has forgotten it. */
+const stillAwaited = (task: Task, known: Task | undefined): Task =>
+  task.answer_by == null && known?.epoch === task.epoch ? { ...task, answer_by: known.answer_by ?? null } : task;

@@ -13,6 +13,7 @@ interface Row {
   expiresAt: number;
   answer: unknown;
   draft: Task["draft"];
+  answerBy: string | null;
 }
 
 export class QueueService implements ReviewApi {
@@ -43,6 +44,7 @@ export class QueueService implements ReviewApi {
       expiresAt: 0,
       answer: null,
       draft: null,
+      answerBy: null,
     }));
   }
 
@@ -54,6 +56,11 @@ export class QueueService implements ReviewApi {
   tellDraft(task: string, at: number): void {
     const row = this.row(task);
     if (row.draft) row.draft = { ...row.draft, saved_at: new Date(at).toISOString() };
+  }
+
+  /** A caller waits for the answer until that time; null: nobody does any more. */
+  await(task: string, until: number | null): void {
+    this.row(task).answerBy = until === null ? null : new Date(until).toISOString();
   }
 
   /** The lease runs out, and somebody else takes the task (or nobody). */
@@ -87,7 +94,7 @@ export class QueueService implements ReviewApi {
     await this.arrive(`heartbeat ${task}`);
     const row = this.live(task, epoch);
     row.expiresAt = this.now + this.leaseSeconds * 1000;
-    return { expires_at: new Date(row.expiresAt).toISOString() };
+    return { expires_at: new Date(row.expiresAt).toISOString(), answer_by: row.answerBy };
   };
 
   submit = async (task: string, body: AnswerBody): Promise<Submission> => {
@@ -175,6 +182,7 @@ export class QueueService implements ReviewApi {
   private out = (row: Row): Task => ({
     ...row.task,
     draft: row.draft ?? row.task.draft,
+    answer_by: row.answerBy,
     epoch: row.epoch,
     lease_seconds: this.leaseSeconds,
     expires_at: new Date(row.expiresAt).toISOString(),
