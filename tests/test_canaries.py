@@ -86,7 +86,8 @@ class Site(Plant):
 
 
 @pytest.fixture
-def site(tmp_path: Path, sqlite_template: Path) -> Iterator[Site]:
+def site(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setattr(SqlStore, "secret", lambda _: b"s" * 32)  # the same lots in every run
     path = tmp_path / "askance.db"
     shutil.copy(sqlite_template, path)
     store = SqlStore.open(f"sqlite:///{path}")
