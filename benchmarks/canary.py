@@ -5,10 +5,10 @@
 
 A stream is predictions of a champion and a canary that takes a tenth of them, until people have answered 1,000 of the
 canary's. Audits see a tenth of all; with `routed`, four of five failures are reviewed for their risk besides. `hard`:
-half of the images of every other tenth of the stream make both models fail.
+half of the images of every other tenth of the stream make both models fail. `expected 0.3`: where 0.1 is true.
 
-false   streams of equal models (a failure rate of 0.1) in which the canary is ever found worse; beside the z test of two
-        proportions at the same level, looked at as often from the thirtieth answer of each on, and once at the end
+false   streams of equal models (a failure rate of 0.1) in which the canary is ever found worse; beside the z test of
+        two proportions at the same level, looked at as often from the thirtieth answer of each on, and once at the end
 power   the canary fails twice as often: how often that is found within 1,000 of its answers, and after how many
 passes  an equal canary is found not worse by 0.05, and after how many answers; and how often one that is worse by just
         that; one looks after each 25 answers of the canary
@@ -126,19 +126,19 @@ def false_figures() -> Iterator[Figure]:
     equal = [stream(seed, 0.0) for seed in range(STREAMS)]
     peeked = float(np.mean([found_by_z(one) < np.inf for one in equal]))
     once = float(np.mean([z_after_each(one)[-1] > MOST_Z for one in equal]))
-    yield reading("equal, audits: z test after each answer", peeked, "share", STREAMS)
-    yield reading("equal, audits: z test once, at the end", once, "share", STREAMS)
+    yield reading("equal: z test after each answer", peeked, "share", STREAMS)
+    yield reading("equal: z test once, at the end", once, "share", STREAMS)
 
 
 def power_figures() -> Iterator[Figure]:
     for name, routed in (("audits", 0.0), ("routed", 0.8)):
         twice = [found_worse(stream(seed, RATE, routed=routed)) for seed in range(STREAMS)]
         power = float(np.mean(np.isfinite(twice)))
-        yield at_least(f"twice as many fail, {name}: taken back", power, 0.95, "share", STREAMS)
-        yield reading(f"twice as many fail, {name}: after, median", float(np.median(twice)), "answers", STREAMS)
-        yield reading(f"twice as many fail, {name}: after, 95 %", float(np.quantile(twice, 0.95)), "answers", STREAMS)
+        yield at_least(f"twice, {name}: taken back", power, 0.95, "share", STREAMS)
+        yield reading(f"twice, {name}: after, median", float(np.median(twice)), "answers", STREAMS)
+        yield reading(f"twice, {name}: after, 95 %", float(np.quantile(twice, 0.95)), "answers", STREAMS)
     z = [found_by_z(stream(seed, RATE)) for seed in range(STREAMS)]
-    yield reading("twice as many fail, audits: z test, median", float(np.median(z)), "answers", STREAMS)
+    yield reading("twice: z test after, median", float(np.median(z)), "answers", STREAMS)
 
 
 def pass_figures() -> Iterator[Figure]:
