@@ -42,7 +42,8 @@ def _lines(canary: "RolloutOut") -> list[str]:
         return ["people's answers do not judge it."]
     if canary.standing is None:
         return ["nobody has looked at their answers yet."]
-    return [*_figures(canary.standing), _outlook(canary.judging, canary.standing)]
+    figures = _figures(canary.standing)
+    return figures if canary.state.finished else [*figures, _outlook(canary.judging, canary.standing)]
 
 
 def _figures(found: "CanaryStandingOut") -> list[str]:

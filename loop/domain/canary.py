@@ -6,7 +6,7 @@ going_on ──the difference is above 0──────────► worse 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import isfinite
@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 # Of the failure rate, where nobody knows it yet: a guess that costs few answers wherever the truth is.
 EXPECTED = 0.1
+_MISSING = "some predictions cannot come to people: a policy with audit_rate above 0 lets them"
 _MOMENTS = ("looked_at", "until", "passed_at")
 
 
@@ -161,24 +162,17 @@ def judge(
     worse, those of its share count as failures.
     """
     compared = _compared(rules, found)
-    seen = np.array([np.nan if one is None else float(one) for one in found.failed])
+    failed = np.array([np.nan if one is None else float(one) for one in found.failed])
     canary = np.array(found.canary, dtype=bool)
-    low, high, needed, worse = -1.0, 1.0, None, False
-    if compared is not None:
-        right, wrong = np.nan_to_num(seen, nan=0.0), np.where(np.isnan(seen), canary.astype(float), seen)
-        worse = bool((capital_for_worse(compared, right) >= 1.0 / (1.0 - rules.confidence)).any())
-        low = at_least(compared, right, confidence=rules.confidence)
-        high = at_most(compared, wrong, confidence=rules.confidence)
-        needed = answers_needed(compared, wrong, margin=rules.margin, confidence=rules.confidence)
-    arms = [_arm(seen, found, canary), _arm(seen, found, ~canary)]
+    bounds = _Bounds() if compared is None else _bounds(rules, compared, failed)
+    arms = [_arm(failed, found, canary), _arm(failed, found, ~canary)]
     over = now >= began + timedelta(hours=rules.max_hours) or arms[0].answers >= rules.max_answers
-    passed = before if before is not None and before.passed_at is not None else None
-    if worse:  # that it was proven once holds, whatever came after
-        low, high = max(low, 0.0), max(high, 0.0)
-    verdict = Verdict.WORSE if worse else _verdict(rules, high, over)
-    if passed is not None and verdict is not Verdict.WORSE:
-        verdict = passed.verdict
-    return CanaryStanding(
+    verdict = _verdict(rules, bounds, over)
+    passed_at = now if passes(rules, verdict) else None
+    if before is not None and before.passed_at is not None:
+        passed_at = before.passed_at
+        verdict = verdict if verdict is Verdict.WORSE else before.verdict
+    standing = CanaryStanding(
         verdict=verdict,
         looked_at=now,
         until=found.until,
@@ -187,12 +181,13 @@ def judge(
         predictions=found.predictions,
         waiting=found.waiting,
         unanswered=sum(one is None for one in found.failed),
-        low=low,
-        high=high,
-        needed=needed,
-        passed_at=passed.passed_at if passed is not None else now if passes(rules, verdict) else None,
-        words=_words(rules, verdict, arms[0], arms[1], low, high, known=compared is not None),
+        low=bounds.low,
+        high=bounds.high,
+        needed=bounds.needed,
+        passed_at=passed_at,
+        words="",
     )
+    return replace(standing, words=_words(rules, standing, known=compared is not None))
 
 
 def passes(rules: CanaryRules, verdict: Verdict) -> bool:
@@ -220,6 +215,30 @@ def _compared(rules: CanaryRules, found: Found) -> Compared | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Of the difference. worse: it was above 0 once, after whichever answer; that holds, whatever came after."""
+
+    low: float = -1.0
+    high: float = 1.0
+    needed: int | None = None
+    worse: bool = False
+
+
+def _bounds(rules: CanaryRules, compared: Compared, failed: Floats) -> _Bounds:
+    """failed: (n,) 0 or 1; NaN: nobody answers."""
+    right = np.nan_to_num(failed, nan=0.0)
+    wrong = np.where(np.isnan(failed), compared.canary.astype(float), failed)
+    worse = bool((capital_for_worse(compared, right) >= 1.0 / (1.0 - rules.confidence)).any())
+    least = 0.0 if worse else -1.0
+    return _Bounds(
+        low=max(at_least(compared, right, confidence=rules.confidence), least),
+        high=max(at_most(compared, wrong, confidence=rules.confidence), least),
+        needed=answers_needed(compared, wrong, margin=rules.margin, confidence=rules.confidence),
+        worse=worse,
+    )
+
+
 def _arm(seen: Floats, found: Found, rows: NDArray[np.bool_]) -> Arm:
     answered = rows & ~np.isnan(seen)
     if not answered.any():
@@ -232,27 +251,27 @@ def _arm(seen: Floats, found: Found, rows: NDArray[np.bool_]) -> Arm:
     )
 
 
-def _verdict(rules: CanaryRules, high: float, over: bool) -> Verdict:
-    if high < rules.margin:
+def _verdict(rules: CanaryRules, bounds: _Bounds, over: bool) -> Verdict:
+    if bounds.worse:
+        return Verdict.WORSE
+    if bounds.high < rules.margin:
         return Verdict.NOT_WORSE
     return Verdict.UNDECIDED if over else Verdict.GOING_ON
 
 
-def _words(
-    rules: CanaryRules, verdict: Verdict, canary: Arm, champion: Arm, low: float, high: float, *, known: bool
-) -> str:
-    seen = f"{_told(canary)} of its answers failed, {_told(champion)} of the champion's"
-    between = f"the difference is between {low:+.1%} and {high:+.1%} (confidence {rules.confidence:g} of each)"
-    if verdict is Verdict.WORSE:
-        return f"it fails more often than the champion: {seen}; {between}"
-    if verdict is Verdict.NOT_WORSE:
-        return f"it is not worse than the champion by {rules.margin:.1%}: {seen}; {between}"
+def _words(rules: CanaryRules, standing: CanaryStanding, *, known: bool) -> str:
+    seen = f"{_told(standing.canary)} of its answers failed, {_told(standing.champion)} of the champion's"
+    between = f"the difference is between {standing.low:+.1%} and {standing.high:+.1%}"
+    told = f"{seen}; {between} (confidence {rules.confidence:g} of each)"
     if not known:
-        missing = "some predictions cannot come to people, since the policy audits none of them"
-        seen, between = "nothing can be told", f"{missing} (audit_rate above 0 lets it), or none were made yet"
-    if verdict is Verdict.UNDECIDED:
-        return f"undecided after its time or its answers: {seen}; {between}"
-    return f"{seen}; {between}"
+        told = f"nothing can be told: {_MISSING if standing.predictions else 'no prediction counts yet'}"
+    if standing.verdict is Verdict.WORSE:
+        return f"it fails more often than the champion: {told}"
+    if standing.verdict is Verdict.NOT_WORSE:
+        return f"it is not worse than the champion by {rules.margin:.1%}: {told}"
+    if standing.verdict is Verdict.UNDECIDED:
+        return f"undecided after its time or its answers: {told}"
+    return told
 
 
 def _told(arm: Arm) -> str:
