@@ -127,8 +127,8 @@ class SqlSampledPredictions:
         return sorted(found, key=lambda crowd: (crowd.day, crowd.source))
 
     def reach(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> tuple[int, float]:
-        wanted: Select[Any] = select(func.count(), func.min(predictions.c.inclusion_probability))
-        of_callers = _between(_of(project_id, model_id, wanted), since, until).where(_of_callers())
+        wanted: list[ColumnElement[Any]] = [func.count(), func.min(predictions.c.inclusion_probability)]
+        of_callers = _between(_of(project_id, model_id, select(*wanted)), since, until).where(_of_callers())
         count, least = self._connection.execute(of_callers).one()
         return int(count), 1.0 if least is None else float(least)
 
