@@ -14,16 +14,18 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from loop.cycle_work import EVALUATION_FLOOR, Progress, RegistryAway, RunRegistry, TrainedWeights, TrainingJob, Workshop
+from loop.domain.canary import CanaryRules, OnPass
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed, Overloaded
 from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelVersion, PromotionState
-from loop.domain.ports import Blobs, Clock, Entropy, Event, Store
+from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import Inference
 from loop.domain.project import Project
 from loop.domain.recipe import Recipe
+from loop.domain.rollout import RolloutKind, RolloutLimits, RolloutState
 from loop.judging import judged, judged_by, left_out_of
-from loop.projects import Administration
+from loop.projects import Administration, finish_rollout
 from loop.references import References
 from selection.duplicates import Clusters
 from selection.seen import seen_in_evaluation
@@ -40,8 +42,19 @@ _WAIT = timedelta(seconds=30)  # from one try of a cycle that waits to the next
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryPlan:
+    """What passes the gate takes this share of the traffic first. wanted: where a cycle does not say otherwise."""
+
+    wanted: bool
+    share: float
+    limits: RolloutLimits
+    rules: CanaryRules
+
+
+@dataclass(frozen=True, slots=True)
 class CycleSettings:
-    """What a cycle takes from the configuration. training: default recipe, kept in the cycle once frozen."""
+    """What a cycle takes from the configuration. training: default recipe, kept in the cycle once frozen. canary: None:
+    there are none."""
 
     training: Mapping[str, object]
     gate: GateSettings
@@ -49,6 +62,7 @@ class CycleSettings:
     val_share: float
     replay_limit: int
     drift_reference: int
+    canary: CanaryPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +84,8 @@ class Controller:
     def request(self, project_id: str, actor: str, reason: str, overrides: Mapping[str, object]) -> Cycle:
         """Queue a cycle with the configured recipe and `overrides`. Raises CycleRunning."""
         now = self.clock()
-        recipe = {**self.settings.training, "mode": self.settings.gate.mode, **overrides}
+        canary = self.settings.canary is not None and self.settings.canary.wanted
+        recipe = {**self.settings.training, "mode": self.settings.gate.mode, "canary": canary, **overrides}
         cycle = Cycle(
             id=new_id("cycle", now, self.entropy(10)),
             project_id=project_id,
@@ -89,8 +104,8 @@ class Controller:
         return cycle
 
     def cancel(self, project_id: str, cycle_id: str, actor: str, reason: str) -> Cycle:
-        """The cycle ends as failed, with who ended it and why; what works on it stops within seconds. A promotion that
-        was asked for goes on. Raises NotFound, and Conflict where it has ended."""
+        """The cycle ends as failed, with who ended it and why; what works on it stops within seconds, and its canary
+        ends. A promotion that was asked for goes on. Raises NotFound, and Conflict where it has ended."""
         now = self.clock()
         with self.store.begin() as tx:
             cycle = tx.cycles.get(project_id, cycle_id)
@@ -100,6 +115,7 @@ class Controller:
                 cycle, state=CycleState.FAILED, error=f"cancelled by {actor}: {reason}", finished_at=now, updated_at=now
             )
             tx.cycles.save(cycle)
+            _end_canary(tx, cycle, actor, now)
             tx.events.add(_finished_event(cycle, actor, now))
         return cycle
 
@@ -326,12 +342,13 @@ class Controller:
         )
 
     def _promote(self, cycle: Cycle) -> Cycle:
-        """Ask for the promotion once, then follow it; the serving process deploys, warms and flips."""
+        """Ask for the promotion once, then follow it; the serving process deploys, warms and flips. Where it is wanted,
+        the candidate has been a canary before."""
         if cycle.promotion_id is None:
-            promotion = self.administration.promote_candidate(
-                cycle.project_id, str(cycle.candidate_id), cycle.id, judged_against=cycle.champion_id
-            )
-            return self._save(replace(cycle, promotion_id=promotion.id))
+            plan = self.settings.canary
+            if plan is not None and cycle.champion_id is not None and cycle.recipe.get("canary"):
+                return self._by_canary(cycle, plan)
+            return self._asked_to_serve(cycle)
         with self.store.read() as tx:
             promotion = tx.promotions.get(cycle.promotion_id)
         if promotion.state is PromotionState.FAILED:
@@ -339,6 +356,49 @@ class Controller:
         if promotion.state is PromotionState.ACTIVE:
             return self._finished(cycle, CycleState.PROMOTED)
         return cycle
+
+    def _asked_to_serve(self, cycle: Cycle) -> Cycle:
+        promotion = self.administration.promote_candidate(
+            cycle.project_id, str(cycle.candidate_id), cycle.id, judged_against=cycle.champion_id
+        )
+        return self._save(replace(cycle, promotion_id=promotion.id))
+
+    def _by_canary(self, cycle: Cycle, plan: CanaryPlan) -> Cycle:
+        """Start it once, then follow it: what was taken back or ended is refused, what passed is promoted, by the cycle
+        or by a person."""
+        with self.store.read() as tx:
+            champion_id = tx.projects.get(cycle.project_id).champion_id
+            canary = next((one for one in tx.rollouts.of_project(cycle.project_id) if one.cycle_id == cycle.id), None)
+            promoted = next((p for p in tx.promotions.of_project(cycle.project_id) if p.model_id == champion_id), None)
+        if champion_id == cycle.candidate_id and promoted is not None:
+            return self._save(replace(cycle, promotion_id=promoted.id, error=""))
+        if canary is None:
+            return self._start_canary(cycle, plan) if champion_id == cycle.champion_id else self._asked_to_serve(cycle)
+        if canary.state is RolloutState.FAILED:
+            raise CycleFailed(f"the candidate could not be served: {canary.error}", hint="The champion stays.")
+        if canary.state.finished:
+            return self._finished(cycle, CycleState.REFUSED, f"its canary has ended: {canary.error}")
+        passed = canary.standing is not None and canary.standing.passed_at is not None
+        if passed and canary.judging is not None and canary.judging.on_pass is OnPass.PROMOTE:
+            return self._asked_to_serve(cycle)
+        return cycle
+
+    def _start_canary(self, cycle: Cycle, plan: CanaryPlan) -> Cycle:
+        try:
+            self.administration.start_rollout(
+                cycle.project_id,
+                str(cycle.candidate_id),
+                kind=RolloutKind.CANARY,
+                share=plan.share,
+                limits=plan.limits,
+                actor=cycle.actor,
+                reason=f"{cycle.id} passed the gate",
+                judging=plan.rules,
+                cycle_id=cycle.id,
+            )
+        except Conflict as taken:  # by another canary
+            return self._waiting(cycle, str(taken))
+        return self._save(replace(cycle, error=""))
 
     def _log_decision(self, cycle: Cycle, figures: Mapping[str, float], decision: Mapping[str, object]) -> None:
         run_id = cycle.mlflow_run_id
@@ -375,6 +435,7 @@ class Controller:
             cycle = replace(cycle, step=Step.DONE)
         with self.store.begin() as tx:
             tx.cycles.save(cycle)
+            _end_canary(tx, cycle, cycle.actor, now)
             tx.events.add(_finished_event(cycle, cycle.actor, now))
         return self._put_away(cycle)
 
@@ -425,6 +486,14 @@ class Controller:
 
 def _sides(snapshot: Snapshot) -> tuple[Entries, Entries]:
     return snapshot.training_entries, snapshot.evaluation_entries
+
+
+def _end_canary(tx: Transaction, cycle: Cycle, actor: str, now: datetime) -> None:
+    """The one that the cycle has started, if it still runs."""
+    for rollout in tx.rollouts.unfinished():
+        if rollout.cycle_id == cycle.id:
+            why = cycle.error or f"its cycle was {cycle.state}"
+            finish_rollout(tx, rollout, RolloutState.ENDED, why, actor, now)
 
 
 class Cancelled(Conflict):

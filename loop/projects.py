@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from loop.domain.access import Role, Token, valid
+from loop.domain.canary import CanaryRules, checked_canary_rules
 from loop.domain.errors import Conflict, Invalid
 from loop.domain.function_uses import FunctionUse, checked_uses, use_to_json
 from loop.domain.gate import gate_of
@@ -220,11 +221,14 @@ class Administration:
         limits: RolloutLimits,
         actor: str,
         reason: str,
+        judging: CanaryRules | None = None,
+        cycle_id: str | None = None,
     ) -> Rollout:
-        """Ask for a model to take `share` of the predictions, in (0, 1], beside the champion.
+        """Ask for a model to take `share` of the predictions, in (0, 1], beside the champion. judging: how a canary is
+        judged by what people answer; what is expected of it is what is known of the champion.
 
-        Raises Invalid for the share or a model with foreign labels, NotFound, and Conflict where the project has no
-        champion, the model is the champion, or a rollout of this kind is unfinished.
+        Raises Invalid for the share, the rules or a model with foreign labels, NotFound, and Conflict where the project
+        has no champion, the model is the champion, or a rollout of this kind is unfinished.
         """
         now = self.clock()
         with self.store.begin() as tx:
@@ -243,6 +247,8 @@ class Administration:
                 reason=reason,
                 limits=limits,
                 created_at=now,
+                judging=None if judging is None else _expecting(tx, project, judging, kind, share),
+                cycle_id=cycle_id,
             )
             tx.rollouts.add(rollout)
             # Since `add` the champion stays until this transaction ends; before, another may have moved it.
@@ -390,6 +396,20 @@ def _champion_beside(project: Project, model: ModelVersion, kind: RolloutKind) -
             model=model.id,
         )
     return project.champion_id
+
+
+def _expecting(tx: Transaction, project: Project, judging: CanaryRules, kind: RolloutKind, share: float) -> CanaryRules:
+    """The rules with the champion's failure rate as it is known by now, which is before the canary has answered."""
+    if kind is not RolloutKind.CANARY:
+        raise Invalid("a shadow is not judged by answers.", hint="Nobody gets its answers: start a canary for that.")
+    if share >= 1.0:
+        raise Invalid(
+            "a canary that takes all predictions leaves none to compare it with.",
+            hint="Give a share below 1, or say that it is not to be judged.",
+        )
+    rates = (one.failure_rate for one in tx.production_figures.all() if one.project_id == project.id)
+    known = next((rate for rate in rates if rate is not None), judging.expected)
+    return checked_canary_rules(replace(judging, expected=known))
 
 
 def _require_at_rest(tx: Transaction, project_id: str, model_id: str) -> None:

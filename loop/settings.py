@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from loop.domain.canary import CanaryRules, OnPass, OnUndecided
 from loop.domain.cost import Rates
 from loop.domain.drift import DriftRules
 from loop.domain.errors import SettingsError
@@ -204,6 +205,22 @@ class RolloutSettings(Section):
     def as_limits(self) -> RolloutLimits:
         """What a new rollout is started with."""
         return RolloutLimits(**self.model_dump())
+
+
+class CanarySettings(Section):
+    after_gate: bool
+    share: Inside
+    margin: Inside
+    confidence: Annotated[float, Number, Field(ge=0.5, lt=1)]
+    max_hours: Annotated[float, Number, Field(gt=0, le=8760)]
+    max_answers: Annotated[int, Number, Field(ge=1, le=20_000)]
+    patience_hours: Annotated[float, Number, Field(gt=0, le=8760)]
+    on_pass: OnPass
+    on_undecided: OnUndecided
+
+    def as_rules(self) -> CanaryRules:
+        """What a new canary is judged by."""
+        return CanaryRules(**self.model_dump(exclude={"after_gate", "share"}))
 
 
 class ParitySettings(Section):
@@ -497,6 +514,7 @@ class Settings(BaseSettings):
     serving: ServingSettings
     parity: ParitySettings
     rollout: RolloutSettings
+    canary: CanarySettings
     policy: PolicySettings
     guarantee: GuaranteeSettings
     queue: QueueSettings

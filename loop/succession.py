@@ -109,7 +109,7 @@ class Succession:
             return failed or tx.rollouts.get(rollout.project_id, rollout.id)
 
     def _activated(self, rollout: Rollout, model: ModelVersion) -> Rollout:
-        active = replace(rollout, state=RolloutState.ACTIVE)
+        active = replace(rollout, state=RolloutState.ACTIVE, active_at=self.clock())
         with self.store.begin() as tx:
             if not tx.rollouts.save(active, expected=RolloutState.QUEUED):
                 raise Overtaken("it was ended while its model was deployed.")

@@ -10,10 +10,11 @@ from typing import Protocol
 
 from loop.agreement import Agreement
 from loop.annotation import Annotator, RouteTogether
+from loop.canaries import Canaries
 from loop.checking import Checking
 from loop.clips import Clips
 from loop.comments import Discussion
-from loop.controller import Controller, CycleSettings
+from loop.controller import CanaryPlan, Controller, CycleSettings
 from loop.cycle_reports import CycleReports
 from loop.dispatching import Dispatcher
 from loop.domain.model import ModelVersion
@@ -106,6 +107,7 @@ class Services:
     snapshots: Snapshots
     triggers: Triggers
     succession: Succession
+    canaries: Canaries
     served_index: ServedIndex
     served_objects: ServedObjects
     duplicates: Duplicates
@@ -208,6 +210,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         cycle_reports=CycleReports(store, blobs),
         snapshots=Snapshots(store, blobs),
         succession=Succession(store, blobs, administration, references, controller.registry, utc_now),
+        canaries=Canaries(store, administration, utc_now),
         served_index=served_index,
         duplicates=duplicates,
         label_errors=LabelErrors(store, blobs, oversight.reopen_item, utc_now, os.urandom),
@@ -297,6 +300,12 @@ def _controller(
             val_share=training.val_share,
             replay_limit=training.replay_limit,
             drift_reference=settings.drift.reference,
+            canary=CanaryPlan(
+                wanted=settings.canary.after_gate,
+                share=settings.canary.share,
+                limits=settings.rollout.as_limits(),
+                rules=settings.canary.as_rules(),
+            ),
         ),
         clock=utc_now,
         entropy=os.urandom,

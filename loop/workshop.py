@@ -35,6 +35,7 @@ log = logging.getLogger("askance.cycle")
 
 _SUFFIX = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 _BATCH = 16
+_OF_PROMOTION = ("mode", "canary")  # of what a cycle keeps with its training recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class RayWorkshop:
     def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
         """Where memory does not suffice, again with half as many images a step, in a process of its own each time."""
         settings = self.settings.training
-        given = {name: value for name, value in job.recipe.items() if name != "mode"}
+        given = {name: value for name, value in job.recipe.items() if name not in _OF_PROMOTION}
         recipe = TrainingRecipe.from_json(given | {"device": settings.device, "workers": settings.workers})
         while True:
             try:

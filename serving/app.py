@@ -201,6 +201,7 @@ class Worker:
             ("absent models", self._bring_back, _LOOK_AGAIN_SECONDS),
             ("risk", _giving_way(self._learn_risk), _LEARN_SECONDS),
             ("guarantee", _giving_way(self._keep_promises), _DEADLINE_SECONDS),
+            ("canaries", _giving_way(self._judge_canaries), _DEADLINE_SECONDS),
             ("webhooks", _giving_way(self._send_webhooks), _WORK_SECONDS),
             ("drift", _giving_way(self._look_for_drift), _DRIFT_SECONDS),
             ("triggers", _giving_way(self._pull_triggers), _DRIFT_SECONDS),
@@ -290,6 +291,10 @@ class Worker:
     def _keep_promises(self, _: Controller) -> None:
         """With what people have answered since."""
         self._services.guarantee.look_due()
+
+    def _judge_canaries(self, _: Controller) -> None:
+        """By what people have answered since."""
+        self._services.canaries.look()
 
     def _send_webhooks(self, _: Controller) -> None:
         """Until the service stops."""

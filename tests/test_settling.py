@@ -202,7 +202,9 @@ def test_a_rollout_is_queued_then_deployed_then_active(installed, kind):
     queued = installed.start(other, kind, share=1.0)
     assert (queued.state, queued.champion_id, installed.deployed) == (RolloutState.QUEUED, before, [])
     active = installed.succession.settle_rollout(queued, installed.deploy)
-    assert active == replace(queued, state=RolloutState.ACTIVE) == installed.rollout(queued)
+    assert active == installed.rollout(queued)
+    assert active == replace(queued, state=RolloutState.ACTIVE, active_at=active.active_at)
+    assert active.active_at is not None and active.active_at > queued.created_at
     assert [model.id for model in installed.deployed] == [other]
     assert installed.champion() == before
     assert installed.events()[-2:] == ["rollout.queued", "rollout.active"]

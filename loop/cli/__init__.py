@@ -18,6 +18,7 @@ import loop.cli.maps
 import loop.cli.drift
 import loop.cli.guarantee
 import loop.cli.models
+import loop.cli.canaries
 import loop.cli.cycles
 import loop.cli.snapshots
 import loop.cli.annotations

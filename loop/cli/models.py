@@ -1,16 +1,18 @@
 """`askance models`: versions, and which one serves."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.domain.canary import OnPass
 from loop.domain.errors import CycleFailed, Invalid, NotFound, Unavailable
 from loop.domain.rollout import RolloutKind, RolloutState
 
 if TYPE_CHECKING:
-    from serving.api.schemas.models import ModelsOut, PromotionOut
+    from serving.api.schemas.models import ModelsOut, PromotionOut, RolloutOut
 
 models_app = typer.Typer(no_args_is_help=True, help="Model versions of a project, and which one serves.")
 app.add_typer(models_app, name="models")
@@ -49,12 +51,16 @@ def models_status(project: ProjectOption, url: UrlOption = None, config: ConfigO
         found = client.models(project)
     promotions = [(p.created_at, p.kind, p.model_id, p.state, "", p.actor, p.reason, p.error) for p in found.promotions]
     rollouts = [
-        (r.created_at, r.kind, r.model_id, r.state, f"{r.share:.0%}", r.actor, r.reason, r.error)
+        (r.created_at, r.kind, r.model_id, r.state, f"{r.share:.0%}", r.actor, r.reason, r.error or _so_far(r))
         for r in found.rollouts
     ]
     for at, *columns in sorted([*promotions, *rollouts], key=lambda row: row[0], reverse=True):
         table.add_row(*(str(column).replace("_", " ") for column in columns), f"{at:%Y-%m-%d %H:%M:%S}")
     console.print(table)
+
+
+def _so_far(rollout: "RolloutOut") -> str:
+    return "" if rollout.standing is None else rollout.standing.words
 
 
 @models_app.command("add")
@@ -117,11 +123,24 @@ def models_canary(
     project: ProjectOption,
     share: Annotated[float, typer.Option(help="Of the predictions, above 0 and at most 1.")],
     reason: Annotated[str, typer.Option(help="Kept with your name.")] = "asked for",
+    margin: Annotated[float | None, typer.Option(help="How much more often it may fail and still pass.")] = None,
+    hours: Annotated[float | None, typer.Option(help="After which it ends undecided.")] = None,
+    promote: Annotated[
+        bool | None, typer.Option("--promote/--tell", help="When it has passed: promote it in your name, or tell.")
+    ] = None,
+    judged: Annotated[bool, typer.Option("--judged/--unjudged", help="By what people answer.")] = True,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Let a share of the callers get this version's answers; it is taken back when it errs or is slow."""
-    _roll_out(RolloutKind.CANARY, model, project, share, reason, url, config)
+    """Let a share of the callers get this version's answers; it is taken back when it errs, is slow, or people find it
+    worse than the champion. `askance models standing` says how far that is."""
+    on_pass = None if promote is None else OnPass.PROMOTE if promote else OnPass.TELL
+    given = {"margin": margin, "max_hours": hours, "on_pass": on_pass}
+    rules = {name: value for name, value in given.items() if value is not None}
+    if rules and not judged:
+        raise Invalid("rules for what is not judged.", hint="Leave out --unjudged, or the rules.")
+    judging = (rules or None) if judged else False
+    _roll_out(RolloutKind.CANARY, model, project, share, reason, url, config, judging)
 
 
 @models_app.command("shadow")
@@ -138,10 +157,17 @@ def models_shadow(
 
 
 def _roll_out(
-    kind: RolloutKind, model: str, project: str, share: float, reason: str, url: str | None, config: Path | None
+    kind: RolloutKind,
+    model: str,
+    project: str,
+    share: float,
+    reason: str,
+    url: str | None,
+    config: Path | None,
+    judging: Mapping[str, object] | bool | None = None,
 ) -> None:
     with client_of(config, url) as client:
-        asked = client.start_rollout(project, model, kind=kind, share=share, reason=reason)
+        asked = client.start_rollout(project, model, kind=kind, share=share, reason=reason, judging=judging)
         rollout = client.await_rollout(project, asked.id)
     if rollout.state is not RolloutState.ACTIVE:
         raise Unavailable(f"{model} does not run as a {kind}: {rollout.error}", hint="The champion answers alone.")

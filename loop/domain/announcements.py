@@ -123,8 +123,21 @@ EVENT_TYPES: Mapping[str, EventType] = {
         ),
         EventType(
             "rollout.rolled_back",
-            "A canary or a shadow broke its limits and was taken back by itself.",
+            "A canary or a shadow broke its limits, or a canary has not passed, and was taken back by itself.",
             {"rollout_id": "rollout_1", "kind": "canary", "model_id": "model_2", "share": 0.1, "why": "2 of 3 failed"},
+        ),
+        EventType(
+            "rollout.passed",
+            "People find a canary not worse than the champion by its margin, or it may be taken for that. promotes: "
+            "whether it becomes the champion by itself. verdict: not_worse or undecided.",
+            {
+                "rollout_id": "rollout_1",
+                "model_id": "model_2",
+                "share": 0.1,
+                "verdict": "not_worse",
+                "promotes": False,
+                "why": "it is not worse than the champion by 5.0%: 9.6% (32 of 334) of its answers failed",
+            },
         ),
         EventType(
             "drift.found",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from loop.domain.access import Token
 from loop.domain.annotation import AnnotationJob, AnnotationResult
+from loop.domain.canary import CanaryStanding
 from loop.domain.clips import ClipWork, Frame, Group
 from loop.domain.comments import Comment, CommentKind, CommentState, Part, Reply
 from loop.domain.cost import Rates
@@ -585,6 +586,11 @@ class SampledPredictions(Protocol):
         audits: of the lot alone."""
         ...
 
+    def first_drawn(self, project_id: str, model_id: str, *, since: datetime, limit: int) -> list[Drawn]:
+        """The first `limit` that routing or the audit lot sent to people, from `since` on, oldest first; of callers
+        alone, without bulk annotation."""
+        ...
+
     def named(self, project_id: str, prediction_ids: Sequence[str]) -> list[Sampled]:
         """Those of them that routing or the audit lot sent to people, in no order; without their signals."""
         ...
@@ -596,6 +602,11 @@ class SampledPredictions(Protocol):
     def crowds(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> list[Crowd]:
         """What predictions from `since` on, before `until`, come to, by day and source, oldest first; those that had no
         chance in the audit lot are not in it."""
+        ...
+
+    def reach(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> tuple[int, float]:
+        """How many predictions callers got from `since` on, before `until`, without bulk annotation, and the smallest
+        probability with which one of them could come to people; 1 where there are none."""
         ...
 
 
@@ -1022,7 +1033,11 @@ class Rollouts(Protocol):
         ...
 
     def save(self, rollout: Rollout, *, expected: RolloutState) -> bool:
-        """Compare and swap: write state, error and finished_at where the state is `expected`; False where not."""
+        """Compare and swap: write state, error and the times where the state is `expected`; False where not."""
+        ...
+
+    def stands(self, rollout_id: str, standing: CanaryStanding) -> None:
+        """Keep what the last look at a canary found."""
         ...
 
     def add_shadow_answer(self, answer: ShadowAnswer) -> None: ...

@@ -2,7 +2,7 @@
 
 queued ──deployed──► active ──end──► ended
   │  └─────────end/new champion──────┘
-  │                    └─breach──► rolled_back
+  │                    └─breach, or a canary that people find worse──► rolled_back
   └─cannot be served──► failed
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from loop.domain.canary import CanaryRules, CanaryStanding
 from loop.domain.errors import Invalid
 from loop.domain.prediction import Detection
 
@@ -25,7 +26,7 @@ class RolloutState(StrEnum):
     QUEUED = "queued"  # asked for; the serving process deploys and warms it
     ACTIVE = "active"  # takes its share
     ENDED = "ended"  # by a person, or by a new champion
-    ROLLED_BACK = "rolled_back"  # by itself: it erred or was slow
+    ROLLED_BACK = "rolled_back"  # by itself: it erred, was slow, or has not passed
     FAILED = "failed"  # could not be served; took no traffic
 
     @property
@@ -54,7 +55,9 @@ class RolloutLimits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """share: of the predictions, in (0, 1]. champion_id: the model that it was started beside.
-    error: why it failed, was rolled back or was ended, in words; empty while it runs."""
+    error: why it failed, was rolled back or was ended, in words; empty while it runs. active_at: since when it takes
+    its share. judging: how a canary is judged by what people answer; None: not at all. standing: what the last look
+    found. cycle_id: of the cycle whose winner it is."""
 
     id: str
     project_id: str
@@ -69,6 +72,10 @@ class Rollout:
     created_at: datetime
     finished_at: datetime | None = None
     error: str = ""
+    active_at: datetime | None = None
+    judging: CanaryRules | None = None
+    standing: CanaryStanding | None = None
+    cycle_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from loop.domain.canary import CanaryRules, CanaryStanding, canary_rules_of, standing_from_json, standing_to_json
 from loop.domain.drift import ClassShift, DriftTest, ScoreShift, SourceShift
 from loop.domain.function_uses import FunctionUse, use_from_json, use_to_json
 from loop.domain.gate import GateRules, gate_of
@@ -141,6 +142,8 @@ GATE: JsonOf[GateRules] = JsonOf(asdict, gate_of)
 WORKFLOW: JsonOf[Workflow] = JsonOf(asdict, workflow_of)
 LOT_RULES: JsonOf[LotRules] = JsonOf(asdict, lot_rules_of)
 LIMITS: JsonOf[RolloutLimits] = JsonOf(asdict, lambda document: RolloutLimits(**document))
+CANARY_RULES: JsonOf[CanaryRules] = JsonOf(asdict, canary_rules_of)
+CANARY_STANDING: JsonOf[CanaryStanding] = JsonOf(standing_to_json, standing_from_json)
 SECRETS: JsonOf[tuple[Secret, ...]] = JsonOf(
     lambda secrets: [{"value": s.value, "until": s.until.isoformat() if s.until else None} for s in secrets],
     lambda documents: tuple(

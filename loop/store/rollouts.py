@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, select, update
 
+from loop.domain.canary import CanaryStanding
 from loop.domain.errors import Conflict
 from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.store.configuration import raise_revision
@@ -59,9 +60,18 @@ class SqlRollouts:
             .where(
                 rollouts.c.project_id == rollout.project_id, rollouts.c.id == rollout.id, rollouts.c.state == expected
             )
-            .values(state=rollout.state, error=rollout.error, finished_at=rollout.finished_at)
+            .values(
+                state=rollout.state,
+                error=rollout.error,
+                finished_at=rollout.finished_at,
+                active_at=rollout.active_at,
+            )
         )
         return done.rowcount == 1
+
+    def stands(self, rollout_id: str, standing: CanaryStanding) -> None:
+        # Nothing that gateways follow: they need not read their configuration again.
+        self._connection.execute(update(rollouts).where(rollouts.c.id == rollout_id).values(standing=standing))
 
     def add_shadow_answer(self, answer: ShadowAnswer) -> None:
         """Raises Conflict where this shadow has answered for this prediction."""

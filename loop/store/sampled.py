@@ -10,7 +10,15 @@ from loop.domain.qa import AnswerStanding
 from loop.domain.review import TaskState
 from loop.domain.sampled import Answering, Crowd, Drawn, Predicted, Sampled
 from loop.domain.stage import ROUTED, Stage
-from loop.store.schema import SAMPLED_PREDICTION, ground_truths, held_answers, predictions, submissions, tasks
+from loop.store.schema import (
+    SAMPLED_PREDICTION,
+    annotation_results,
+    ground_truths,
+    held_answers,
+    predictions,
+    submissions,
+    tasks,
+)
 from loop.store.statements import in_parts
 
 # Rows fetched at a time while a whole window is read.
@@ -19,6 +27,8 @@ _READ = (
     "id", "project_id", "item_digest", "created_at", "source", "detections", "risk", "inclusion_probability",
     "audit_rate", "audit_drawn",
 )  # fmt: skip
+
+_DRAWN = [predictions.c[name] for name in ("id", "created_at", "inclusion_probability", "audit_rate", "audit_drawn")]
 
 
 class SqlSampledPredictions:
@@ -69,18 +79,20 @@ class SqlSampledPredictions:
     def drawn(
         self, project_id: str, model_id: str, *, since: datetime, until: datetime, audits: bool, limit: int
     ) -> list[Drawn]:
-        wanted = (
-            predictions.c.id,
-            predictions.c.created_at,
-            predictions.c.inclusion_probability,
-            predictions.c.audit_rate,
-            predictions.c.audit_drawn,
-        )
-        statement = _between(_of(project_id, model_id, select(*wanted)), since, until).where(SAMPLED_PREDICTION)
+        statement = _between(_of(project_id, model_id, select(*_DRAWN)), since, until).where(SAMPLED_PREDICTION)
         if audits:
             statement = statement.where(predictions.c.audit_drawn)
         newest = statement.order_by(predictions.c.created_at.desc(), predictions.c.id.desc()).limit(limit)
         return [Drawn(*row) for row in self._connection.execute(newest)]
+
+    def first_drawn(self, project_id: str, model_id: str, *, since: datetime, limit: int) -> list[Drawn]:
+        oldest = (
+            _of(project_id, model_id, select(*_DRAWN))
+            .where(SAMPLED_PREDICTION, predictions.c.created_at >= since, _of_callers())
+            .order_by(predictions.c.created_at, predictions.c.id)
+            .limit(limit)
+        )
+        return [Drawn(*row) for row in self._connection.execute(oldest)]
 
     def named(self, project_id: str, prediction_ids: Sequence[str]) -> list[Sampled]:
         return [sampled for part in in_parts(prediction_ids) for sampled in self._named(project_id, part)]
@@ -114,6 +126,12 @@ class SqlSampledPredictions:
         found = [Crowd(date.fromisoformat(str(of_day)), *more) for of_day, *more in rows]
         return sorted(found, key=lambda crowd: (crowd.day, crowd.source))
 
+    def reach(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> tuple[int, float]:
+        wanted: list[ColumnElement[Any]] = [func.count(), func.min(predictions.c.inclusion_probability)]
+        of_callers = _between(_of(project_id, model_id, select(*wanted)), since, until).where(_of_callers())
+        count, least = self._connection.execute(of_callers).one()
+        return int(count), 1.0 if least is None else float(least)
+
     def _utc_day(self) -> ColumnElement[Any]:
         """Of created_at; a date, or its ISO form."""
         if self._connection.dialect.name == "postgresql":
@@ -127,6 +145,10 @@ def _between(statement: Select[Any], since: datetime, until: datetime) -> Select
 
 def _of(project_id: str, model_id: str, statement: Select[Any]) -> Select[Any]:
     return statement.where(predictions.c.project_id == project_id, predictions.c.model_id == model_id)
+
+
+def _of_callers() -> ColumnElement[bool]:
+    return ~exists().where(annotation_results.c.prediction_id == predictions.c.id)
 
 
 def _since(moment: datetime | None) -> list[ColumnElement[bool]]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -13,11 +14,14 @@ from starlette.concurrency import run_in_threadpool
 
 from loop import loaded
 from loop.cycle_page import cycle_page
+from loop.domain.canary import CanaryRules
 from loop.domain.errors import NotFound
+from loop.domain.rollout import RolloutKind
 from loop.settings import changed_options
 from serving.api.auth import Operator, Reader, Wired
 from serving.api.bodies import read_body
 from serving.api.presenters import cycle_out, model_out, shadow_answer_out
+from serving.api.schemas.canaries import CanaryIn
 from serving.api.schemas.models import (
     CancelIn,
     ConfiguredOut,
@@ -117,7 +121,8 @@ def configure(project_id: str, model_id: str, body: OptionsIn, token: Operator, 
 def start_rollout(project_id: str, body: RolloutIn, token: Operator, wired: Wired) -> RolloutOut:
     """A model beside the champion, as canary or shadow; one of each kind at a time.
 
-    It takes its share once it is active, and is taken back by itself when it errs or is slow.
+    It takes its share once it is active, and is taken back by itself when it errs, is slow, or is a canary that people
+    find worse than the champion.
     """
     rollout = wired.administration.start_rollout(
         project_id,
@@ -127,8 +132,16 @@ def start_rollout(project_id: str, body: RolloutIn, token: Operator, wired: Wire
         limits=wired.settings.rollout.as_limits(),
         actor=token.name,
         reason=body.reason,
+        judging=_judging(wired, body),
     )
     return RolloutOut.model_validate(rollout)
+
+
+def _judging(wired: Wired, body: RolloutIn) -> CanaryRules | None:
+    if isinstance(body.judging, CanaryIn):
+        return replace(wired.settings.canary.as_rules(), **body.judging.model_dump(exclude_none=True))
+    judged = body.judging is None and body.kind is RolloutKind.CANARY and body.share < 1.0
+    return wired.settings.canary.as_rules() if judged else None
 
 
 @router.get("/rollouts")
@@ -138,6 +151,13 @@ def list_rollouts(project_id: str, token: Reader, wired: Wired) -> RolloutsOut:
         tx.projects.get(project_id)
         rollouts = tx.rollouts.of_project(project_id)
     return RolloutsOut(rollouts=[RolloutOut.model_validate(r) for r in rollouts])
+
+
+@router.get("/rollouts/{rollout_id}")
+def get_rollout(project_id: str, rollout_id: str, token: Reader, wired: Wired) -> RolloutOut:
+    """With how it stands, where it is a canary that people's answers judge."""
+    with wired.store.read() as tx:
+        return RolloutOut.model_validate(tx.rollouts.get(project_id, rollout_id))
 
 
 @router.get("/rollouts/{rollout_id}/answers")

@@ -58,16 +58,29 @@ class ModelCalls:
 
     @method
     def start_rollout(
-        self, project: str, model_id: str, *, kind: str, share: float, reason: str = "asked for"
+        self,
+        project: str,
+        model_id: str,
+        *,
+        kind: str,
+        share: float,
+        reason: str = "asked for",
+        judging: Mapping[str, object] | bool | None = None,
     ) -> Call[RolloutOut]:
-        """kind: canary or shadow; share: in (0, 1]."""
-        body = {"kind": kind, "model_id": model_id, "share": share, "reason": reason}
+        """kind: canary or shadow; share: in (0, 1]. judging: rules by which people's answers judge a canary, where they
+        differ from the settings; False: they do not."""
+        body = {"kind": kind, "model_id": model_id, "share": share, "reason": reason, "judging": judging}
         return post(RolloutOut, path("projects", project, "rollouts"), body)
 
     @method
     def rollouts(self, project: str) -> Call[list[RolloutOut]]:
         """Newest first."""
         return _rollouts(project).giving(lambda told: told.rollouts)
+
+    @method
+    def rollout(self, project: str, rollout_id: str) -> Call[RolloutOut]:
+        """With how it stands."""
+        return get(RolloutOut, path("projects", project, "rollouts", rollout_id))
 
     @method
     def end_rollout(self, project: str, rollout_id: str, reason: str = "ended by hand") -> Call[RolloutOut]:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
+from loop.domain.canary import Arm, CanaryRules, CanaryStanding, OnPass, OnUndecided, Verdict
 from loop.domain.cycle import CycleState
 from loop.domain.errors import Conflict, NotFound, Unavailable
 from loop.domain.model import PromotionKind, PromotionState
@@ -164,6 +165,34 @@ def test_a_save_moves_only_from_the_expected_state(furnished: SqlStore) -> None:
     with furnished.read() as tx:
         assert tx.rollouts.get(PROJECT, rollout.id) == back
         assert tx.rollouts.unfinished() == []
+
+
+JUDGING = CanaryRules(
+    margin=0.1 + 0.2, confidence=0.95, max_hours=1 / 3, max_answers=7, patience_hours=0.1, on_pass=OnPass.PROMOTE,
+    on_undecided=OnUndecided.ACCEPT, expected=1 / 7,
+)  # fmt: skip
+STANDING = CanaryStanding(
+    verdict=Verdict.NOT_WORSE, looked_at=later(2).astimezone(UTC), until=later(1).astimezone(UTC),
+    canary=Arm(3, 1, 1 / 3), champion=Arm(0, 0, None), predictions=99, waiting=2, unanswered=1, low=-1 / 3, high=0.1,
+    needed=None, passed_at=later(2).astimezone(UTC), words=ODD,
+)  # fmt: skip
+
+
+def test_how_a_canary_is_judged_and_stands_comes_back(furnished: SqlStore) -> None:
+    """To the last bit, with since when it is active and whose winner it is; a look changes nothing that gateways have
+    to read again."""
+    rollout = replace(a_rollout(), judging=JUDGING, cycle_id=ODD)
+    active = replace(rollout, state=RolloutState.ACTIVE, active_at=later(1))
+    with furnished.begin() as tx:
+        tx.rollouts.add(rollout)
+        assert tx.rollouts.save(active, expected=RolloutState.QUEUED)
+    before = furnished.revision()
+    with furnished.begin() as tx:
+        tx.rollouts.stands(rollout.id, replace(STANDING, passed_at=None))
+        tx.rollouts.stands(rollout.id, STANDING)
+    with furnished.read() as tx:
+        assert tx.rollouts.get(PROJECT, rollout.id) == replace(active, standing=STANDING)
+    assert furnished.revision() == before
 
 
 def test_racing_rollbacks_have_one_winner(furnished: SqlStore) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, date
 
 import pytest
 
+from loop.domain.annotation import AnnotationResult
 from loop.domain.ports import Store
 from loop.domain.prediction import Detection
 from loop.domain.qa import AnswerStanding, HeldAnswer
@@ -15,6 +16,7 @@ from tests.contract.records import (
     NOW,
     ODD,
     PROJECT,
+    a_job,
     a_model,
     a_prediction,
     a_submission,
@@ -163,3 +165,41 @@ def test_all_predictions_are_summed_up_by_utc_day_and_source(filled: Store) -> N
         Crowd(date(2026, 3, 29), "a", 2, 0.75, 0.3125, 0.1),
         Crowd(date(2026, 3, 29), "b", 1, 0.5, 0.25, 0.2),
     ]
+
+
+def test_the_first_that_came_to_people(filled: Store) -> None:
+    """Oldest first, so many of them, from a moment on; bulk annotation is not of callers."""
+
+    def first(since: float = 0.0, limit: int = 9) -> list[str]:
+        with filled.read() as tx:
+            drawn = tx.sampled.first_drawn(PROJECT, MODEL, since=later(since), limit=limit)
+        return [one.prediction_id for one in drawn]
+
+    names = [a_prediction(number).id for number in (0, 1, 2, 4)]
+    assert first() == names
+    assert first(since=1) == names[1:]
+    assert first(limit=2) == names[:2]
+    annotate(filled, a_prediction(1).id)
+    assert first() == [names[0], *names[2:]]
+
+
+def test_how_far_people_reach(filled: Store) -> None:
+    """How many predictions callers got, seen or not, and the least probability to be seen of any of them."""
+
+    def reach(since: float = 0.0, until: float = 9.0) -> tuple[int, float]:
+        with filled.read() as tx:
+            return tx.sampled.reach(PROJECT, MODEL, since=later(since), until=later(until))
+
+    assert reach() == (5, 1e-9)
+    assert reach(since=1, until=4) == (3, 1e-9)
+    assert reach(since=8) == (0, 1.0)
+    annotate(filled, a_prediction(3).id)
+    assert reach() == (4, 1e-9)
+
+
+def annotate(store: Store, prediction_id: str) -> None:
+    """As if it were of a folder."""
+    result = AnnotationResult(job_id="ann_0", position=0, url="/a", item_digest=digest(0), prediction_id=prediction_id)
+    with store.begin() as tx:
+        tx.annotations.add(a_job())
+        tx.annotations.record([result])

@@ -9,6 +9,7 @@ from loop.domain.corrections import ErrorType
 from loop.domain.cycle import CycleState, Step
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.rollout import RolloutKind, RolloutState
+from serving.api.schemas.canaries import CanaryIn, CanaryRulesOut, CanaryStandingOut
 from serving.api.schemas.predictions import DetectionOut
 from serving.api.schemas.wire import In, Out, Unit
 
@@ -60,7 +61,11 @@ class RolloutOut(Out):
     limits: RolloutLimitsOut = Field(description="what takes it back by itself")
     error: str = Field(description="why it failed, was rolled back or ended")
     created_at: datetime
+    active_at: datetime | None = Field(description="since when it takes its share")
     finished_at: datetime | None
+    judging: CanaryRulesOut | None = Field(description="how a canary is judged by what people answer; null: it is not")
+    standing: CanaryStandingOut | None = Field(description="what the last look at their answers found")
+    cycle_id: str | None = Field(description="of the cycle whose winner it is")
 
 
 class RolloutsOut(Out):
@@ -89,6 +94,11 @@ class RolloutIn(In):
     kind: RolloutKind
     model_id: str
     share: float = Field(description="of the predictions, above 0 and at most 1")
+    judging: CanaryIn | Literal[False] | None = Field(
+        default=None,
+        description="rules that differ from the section `canary` of the settings, by which people's answers judge a "
+        "canary; false: they do not. Without it every canary is judged whose share is below 1",
+    )
     reason: str = Field(default="asked for", min_length=3, max_length=1000)
 
 
@@ -135,6 +145,7 @@ class CycleIn(In):
     mosaic: Unit | None = Field(default=None, description="probability of composing an image from four")
     scale: Annotated[float, Field(ge=0, lt=1)] | None = Field(default=None, description="largest random zoom")
     mode: Literal["superior", "non_inferior"] | None = None
+    canary: bool | None = Field(default=None, description="whether what passes the gate is a canary first")
 
 
 class CancelIn(In):
