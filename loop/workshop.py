@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.cycle_work import EVALUATION_FLOOR, Progress, RegistryAway, TrainedWeights, TrainingJob
+from loop.cycle_work import CYCLE_ONLY, EVALUATION_FLOOR, Progress, RegistryAway, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle
 from loop.domain.embedding_map import Drawn
 from loop.domain.errors import CycleFailed, MapFailed, OutOfMemory, Unavailable
@@ -45,7 +45,7 @@ class RayWorkshop:
     def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
         """Where memory does not suffice, again with half as many images a step, in a process of its own each time."""
         settings = self.settings.training
-        given = {name: value for name, value in job.recipe.items() if name != "mode"}
+        given = {name: value for name, value in job.recipe.items() if name not in CYCLE_ONLY}
         recipe = TrainingRecipe.from_json(given | {"device": settings.device, "workers": settings.workers})
         while True:
             try:

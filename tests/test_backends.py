@@ -23,7 +23,7 @@ from loop.domain.ports import Detector
 from loop.domain.prediction import MOST_OBJECTS, OBJECT_DIM, Inference
 from serving.backends.candidates import MAX_DETECTIONS, NMS_IOU
 from serving.backends.graph import graph_of
-from serving.backends.letterbox import letterboxed
+from training.letterbox import letterboxed
 from serving.backends.load import load_detector
 from serving.backends.objects import box_means, projected
 from serving.backends.quantize import quantized

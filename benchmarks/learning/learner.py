@@ -20,7 +20,7 @@ from benchmarks.fod import coco_start
 from benchmarks.learning.pools import Picture
 from loop.domain.prediction import Inference
 from serving.backends.candidates import dense_inference
-from serving.backends.letterbox import Placement, letterboxed
+from training.letterbox import Placement, letterboxed
 from serving.backends.objects import with_objects
 from serving.backends.pooling import pooled
 from training.head import head_json, read_head

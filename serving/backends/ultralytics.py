@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from loop.domain.model import ModelHead
 from loop.domain.prediction import Inference
 from serving.backends.candidates import dense_inference
-from serving.backends.letterbox import letterboxed
+from training.letterbox import letterboxed
 from serving.backends.objects import with_objects
 from serving.backends.pooling import checked_dim, pooled
 from serving.backends.runtime import in_precision, on_device
