@@ -436,7 +436,11 @@ _CLASS_LAYERS = {
 
 
 def _relabelled(
-    network: nn.Module, state: Mapping[str, Tensor], rows: Mapping[str, ClassRows], old: Sequence[str], new: Sequence[str]
+    network: nn.Module,
+    state: Mapping[str, Tensor],
+    rows: Mapping[str, ClassRows],
+    old: Sequence[str],
+    new: Sequence[str],
 ) -> dict[str, Tensor]:
     """`state`, whose classes are `old`, for `network`, whose classes are `new`."""
     fresh, none = network.state_dict(), torch.empty(0)

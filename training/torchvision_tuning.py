@@ -151,10 +151,8 @@ class TorchvisionTuning:
         for images, targets in loader:
             with torch.inference_mode():
                 answers = self._average.network([pixels.to(self._device) for pixels in images])
-            found += [Found(*_arrays(one, "boxes", "scores", "labels")) for one in answers]
-            truth += [Truth(*_arrays(one, "boxes", "labels")) for one in targets]
-        found = [one._replace(classes=one.classes - 1) for one in found]
-        truth = [one._replace(classes=one.classes - 1) for one in truth]
+            found += [_found(one) for one in answers]
+            truth += [Truth(target["boxes"].numpy(), target["labels"].numpy() - 1) for target in targets]
         figures = evaluate(found, truth, n_classes=len(run.labels))
         return {"metrics/mAP50": figures.map50, "metrics/mAP50-95": figures.map50_95}
 
@@ -225,8 +223,8 @@ class _Average:
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:
     try:
         return network.to(device)
-    except AssertionError as error:  # torch says "not compiled with CUDA" so
-        raise RuntimeError(str(error)) from error
+    except (RuntimeError, AssertionError) as error:  # torch says "not compiled with CUDA" by assertion
+        raise RuntimeError(f"{device} cannot be used: {error}") from error
 
 
 def _norms(network: nn.Module) -> Iterator[nn.BatchNorm2d]:
@@ -266,7 +264,8 @@ def _optimizer(network: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimi
         decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((peak, decay), []).append(parameter)
     parameters = [{"params": one, "peak": peak, "weight_decay": decay} for (peak, decay), one in groups.items()]
-    return _OPTIMIZERS[recipe.optimizer](parameters, recipe)
+    made: torch.optim.Optimizer = _OPTIMIZERS[recipe.optimizer](parameters, recipe)
+    return made
 
 
 def _adaptive(kind: Any) -> Any:
@@ -285,8 +284,11 @@ _OPTIMIZERS: dict[str, Any] = {
 }
 
 
-def _arrays(values: Mapping[str, Tensor], *names: str) -> Iterator[Any]:
-    return (values[name].cpu().numpy() for name in names)
+def _found(answer: Mapping[str, Tensor]) -> Found:
+    """By labels counted from 0. RetinaNet and FCOS have scores of the background, too."""
+    kept = answer["labels"] > 0
+    boxes, scores, labels = (answer[name][kept].cpu().numpy() for name in ("boxes", "scores", "labels"))
+    return Found(boxes, scores, labels - 1)
 
 
 def _saved(value: object) -> bytes:

@@ -66,9 +66,7 @@ class UltralyticsTuning(DetectionTrainer):  # type: ignore[misc]  # ultralytics 
         }
 
     def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> Any:
-        dataset = _Images(
-            self._images[mode], self._run, self.args, self.data, batch_size, train=mode == "train"
-        )
+        dataset = _Images(self._images[mode], self._run, self.args, self.data, batch_size, train=mode == "train")
         return build_dataloader(
             dataset, batch_size, self.args.workers, shuffle=mode == "train", rank=rank, device=self.device
         )
