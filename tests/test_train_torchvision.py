@@ -17,6 +17,7 @@ from serving.backends.load import load_detector
 from tests.pictures import LABELS, SIZE, pictures
 from tests.test_train import RECIPE, run
 from tests.tiny_models import tiny_torchvision
+from training import networks
 from training.recipe import TrainingRecipe
 from training.torchvision_images import Change
 from training.training_image import TrainingImage
@@ -121,6 +122,24 @@ def test_a_step_of_one_image_learns_no_statistics_from_it(tmp_path: Path, images
     start = tiny_torchvision(LABELS)
     after = moved(start, run(tmp_path, images[:2], start=start, recipe=replace(ONCE, batch=1)).weights)
     assert after and not any("running_" in name for name in after)
+
+
+def test_labels_keep_what_is_known_of_them(tmp_path: Path, images: list[TrainingImage], trained: bytes) -> None:
+    """By the name that they have now; one that is new starts afresh, one that is gone is gone."""
+    shown = pictures(tmp_path / "shown", 4, ("green", "blue"))
+    recipe = replace(ONCE, learning_rate=1e-12)
+    labels = ("crimson", "blue")
+    shown = [replace(one, shapes=tuple(shape for shape in one.shapes if shape.label in labels)) for one in shown]
+    after = run(
+        tmp_path / "run", shown, start=trained, labels=labels, recipe=recipe, renamed={"red": "crimson"}
+    ).weights
+    (_, before), (head, state) = read_weights(trained), read_weights(after)
+    expected = networks.relabelled_torchvision(
+        "ssdlite320_mobilenet_v3_large", before, ("crimson", "green"), labels, SIZE
+    )
+    assert head.labels == labels
+    for name, tensor in expected.state_dict().items():
+        assert torch.allclose(state[name].float(), tensor.float(), atol=1e-5), name
 
 
 def test_a_run_that_was_cut_ends_in_the_weights_that_it_would_have_had(

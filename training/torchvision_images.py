@@ -23,6 +23,8 @@ from training.training_image import TrainingImage
 # (ultralytics' limits).
 _LEAST_SHARE = 0.1
 _LEAST_SIDE = 2.0
+# Of squares that are read once; of what is beyond, each look reads the file. 870 squares of 640 pixels.
+_KEPT_BYTES = 1 << 30
 
 Scene = tuple[tv_tensors.Image, tv_tensors.BoundingBoxes, Tensor]
 Sample = tuple[Tensor, dict[str, Tensor]]
@@ -30,20 +32,22 @@ Sample = tuple[Tensor, dict[str, Tensor]]
 
 class Scenes(Dataset[Sample]):
     """Of each image: (3, S, S) float RGB in [0, 1], and `boxes` (n, 4) `xyxy` in its pixels with `labels` (n,), from 1
-    on as 0 is the background. changed: anew at each look, as the recipe says; mosaic: by composing four, too."""
+    on as 0 is the background. changed: anew at each look, as the recipe says. mosaic: by composing four, too."""
 
-    def __init__(self, run: Tuning, images: Sequence[TrainingImage], *, changed: bool, mosaic: bool) -> None:
+    def __init__(self, run: Tuning, images: Sequence[TrainingImage], *, changed: bool) -> None:
         self._run = run
         self._images = list(images)
         self._index = {label: index for index, label in enumerate(run.labels, start=1)}
         self._change = Change(run.recipe) if changed else None
-        self._mosaic = run.recipe.mosaic if changed and mosaic else 0.0
+        self.mosaic = changed
+        kept = _KEPT_BYTES // (3 * run.image_size**2)
+        self._kept = [self._read(image) for image in self._images[:kept]]
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, index: int) -> Sample:
-        composed = self._mosaic > 0 and float(torch.rand(())) < self._mosaic
+        composed = self.mosaic and float(torch.rand(())) < self._run.recipe.mosaic
         scene = self._four(index) if composed else self._scene(index)
         if self._change is not None:
             scene = self._change(scene, self._run.image_size)
@@ -51,8 +55,10 @@ class Scenes(Dataset[Sample]):
         return pixels.float() / 255.0, {"boxes": boxes.as_subclass(Tensor), "labels": labels}
 
     def _scene(self, index: int) -> Scene:
-        image, size = self._images[index], self._run.image_size
-        (square,), (placement,) = letterboxed([decoded(image, self._run.decode)], size)
+        return self._kept[index] if index < len(self._kept) else self._read(self._images[index])
+
+    def _read(self, image: TrainingImage) -> Scene:
+        (square,), (placement,) = letterboxed([decoded(image, self._run.decode)], self._run.image_size)
         corners = np.array([shape.box for shape in image.shapes], dtype=np.float32).reshape(-1, 4)
         boxes = torch.from_numpy(placement.placed(corners))
         labels = torch.tensor([self._index[shape.label] for shape in image.shapes], dtype=torch.int64)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from training.evaluate import Found, Truth, evaluate
-from training.fine_tuning import BEST, LAST, Teller, Tuning, as_float32, with_epoch, write_whole
+from training.fine_tuning import BEST, LAST, Teller, Tuning, as_float32, finite, with_epoch, write_whole
 from training.networks import torchvision_body
 from training.recipe import TrainingRecipe
 from training.torchvision_images import Sample, Scenes, on, together
@@ -32,8 +32,6 @@ _BACKBONE_SHARE = 0.1
 _DECAY, _DECAY_STEPS = 0.9999, 2000
 _EVALUATION_FLOOR = 0.01  # score from which detections are validated
 _MOST_EPOCHS = 10_000  # of a recipe
-
-_Batch = tuple[list[Tensor], list[dict[str, Tensor]]]
 
 
 class TorchvisionTuning:
@@ -49,6 +47,8 @@ class TorchvisionTuning:
         self._kept_as_they_are = [*_frozen_layers(run.network, run.recipe.freeze), *_learned_norms(run.network)]
         for module in self._kept_as_they_are:
             module.requires_grad_(False)
+        self._scenes = Scenes(run, run.train, changed=True)
+        self._judged = Scenes(run, run.val if run.keeps_best else (), changed=False)
         self._optimizer = _optimizer(run.network, run.recipe)
         self._average = _Average(run.network)
         self._teller = Teller(run.progress)
@@ -68,9 +68,10 @@ class TorchvisionTuning:
             self._epoch += 1
             improved = False
             if self._run.keeps_best:
-                figures |= (validated := self._validated())
+                validated = self._validated()
                 improved = self._compare(validated)
-            self.curves = with_epoch(self.curves, figures)
+                figures |= validated
+            self.curves = with_epoch(self.curves, figures := finite(figures))
             self._save(improved)
             self._teller.epoch(self._epoch / self._run.recipe.epochs, figures)
 
@@ -83,15 +84,10 @@ class TorchvisionTuning:
     # --- one epoch -----------------------------------------------------------------------------------
 
     def _loader(self) -> DataLoader[Sample]:
-        run = self._run
-        mosaic = self._epoch < run.recipe.epochs - run.recipe.plain_epochs
-        return DataLoader(
-            Scenes(run, run.train, changed=True, mosaic=mosaic),
-            batch_size=run.recipe.batch,
-            shuffle=True,
-            num_workers=0 if self._device.type == "cpu" else run.recipe.workers,
-            collate_fn=together,
-        )
+        recipe = self._run.recipe
+        self._scenes.mosaic = self._epoch < recipe.epochs - recipe.plain_epochs
+        workers = 0 if self._device.type == "cpu" else recipe.workers
+        return DataLoader(self._scenes, recipe.batch, shuffle=True, num_workers=workers, collate_fn=together)
 
     def _learn(self, loader: DataLoader[Sample]) -> dict[str, float]:
         """All steps of an epoch; the means of its losses, and its last step size."""
@@ -114,8 +110,7 @@ class TorchvisionTuning:
         if not torch.isfinite(total):
             raise FloatingPointError("the loss is nan or infinite")
         self._optimizer.zero_grad(set_to_none=True)
-        if total.requires_grad:  # not where all that could learn is frozen
-            total.backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._network.parameters(), _CLIPPED)
         self._optimizer.step()
         self._average.follow(self._network)
@@ -145,10 +140,8 @@ class TorchvisionTuning:
 
     def _validated(self) -> dict[str, float]:
         run = self._run
-        scenes = Scenes(run, run.val, changed=False, mosaic=False)
-        loader = DataLoader(scenes, batch_size=run.recipe.batch, collate_fn=together)
         found, truth = [], []
-        for images, targets in loader:
+        for images, targets in DataLoader(self._judged, run.recipe.batch, collate_fn=together):
             with torch.inference_mode():
                 answers = self._average.network([pixels.to(self._device) for pixels in images])
             found += [_found(one) for one in answers]
