@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,16 +128,13 @@ def test_a_step_of_one_image_learns_no_statistics_from_it(tmp_path: Path, images
 def test_labels_keep_what_is_known_of_them(tmp_path: Path, images: list[TrainingImage], trained: bytes) -> None:
     """By the name that they have now; one that is new starts afresh, one that is gone is gone."""
     shown = pictures(tmp_path / "shown", 4, ("green", "blue"))
-    recipe = replace(ONCE, learning_rate=1e-12)
     labels = ("crimson", "blue")
     shown = [replace(one, shapes=tuple(shape for shape in one.shapes if shape.label in labels)) for one in shown]
-    after = run(
-        tmp_path / "run", shown, start=trained, labels=labels, recipe=recipe, renamed={"red": "crimson"}
-    ).weights
-    (_, before), (head, state) = read_weights(trained), read_weights(after)
-    expected = networks.relabelled_torchvision(
-        "ssdlite320_mobilenet_v3_large", before, ("crimson", "green"), labels, SIZE
-    )
+    given: dict[str, Any] = {"start": trained, "labels": labels, "renamed": {"red": "crimson"}}
+    after = run(tmp_path / "run", shown, recipe=replace(ONCE, learning_rate=1e-12), **given).weights
+    (before_head, before), (head, state) = read_weights(trained), read_weights(after)
+    builder = str(before_head.architecture["builder"])
+    expected = networks.relabelled_torchvision(builder, before, ("crimson", "green"), labels, SIZE)
     assert head.labels == labels
     for name, tensor in expected.state_dict().items():
         assert torch.allclose(state[name].float(), tensor.float(), atol=1e-5), name
