@@ -1,5 +1,6 @@
 """Where the heavy work of a cycle runs: Ray tasks in processes of their own, with images from the blob store."""
 
+import json
 import logging
 import os
 import shutil
@@ -27,6 +28,7 @@ from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from serving.images import decode_image
 from training.launch import run_in_ray
+from training.provenance import environment, git_commit
 from training.recipe import TrainingRecipe
 from training.registry import Alias, Registry
 from training.snapshot import Entry
@@ -227,6 +229,7 @@ class MlflowRuns:
             settings.mlflow_tracking_uri, settings.mlflow_artifact_root, prefix=settings.mlflow.prefix
         )
         self._required = settings.mlflow.required
+        self._device = settings.training.device
 
     def open(self) -> None:
         """Connect now: the first time takes some seconds, which the first cycle need not wait for."""
@@ -234,9 +237,14 @@ class MlflowRuns:
 
     def start(self, cycle: Cycle, params: Mapping[str, object]) -> str | None:
         tags = {"askance.cycle": cycle.id, "askance.project": cycle.project_id, "askance.actor": cycle.actor}
+        if (commit := git_commit()) is not None:
+            tags["mlflow.source.git.commit"] = commit
+        run_id = None
         with self._awaited(f"all of {cycle.id}"):
-            return self._registry.start_cycle_run(cycle.project_id, cycle.id, params, tags)
-        return None
+            run_id = self._registry.start_cycle_run(cycle.project_id, cycle.id, params, tags)
+        made_with = {**environment(), "device": self._device}
+        self.artifact(run_id, "environment.json", json.dumps(made_with, indent=1).encode())
+        return run_id
 
     def metrics(self, run_id: str | None, figures: Mapping[str, float], step: int) -> None:
         if run_id is not None:
@@ -253,7 +261,7 @@ class MlflowRuns:
             return None
         tags = {"askance.model": model.id, "askance.cycle": str(model.cycle_id)}
         with self._awaited(model.id):
-            return self._registry.register(model.project_id, run_id, content, model.digest, tags)
+            return self._registry.register(model.project_id, run_id, content, model.digest, model.head, tags)
         return None
 
     def alias(self, model: ModelVersion, name: Alias) -> None:

@@ -22,7 +22,7 @@ from loop.recipe_document import checked_document
 from loop.recipes import Recipes
 from loop.settings import load_settings
 from loop.workshop import RayWorkshop
-from serving.backends.load import load_fastest
+from serving.backends.load import load_detector
 from tests.cycle_worker import PROJECT, Service, Site, open_site
 from tests.pictures import LABELS, SIZE, picture
 from tests.tiny_models import tiny_torchvision, tiny_weights
@@ -95,8 +95,8 @@ def cycled(service: Service, **overrides: object) -> tuple[Cycle, ModelVersion]:
         return cycle, tx.models.get(PROJECT, str(cycle.candidate_id))
 
 
-def test_a_registered_detector_is_trained_judged_promoted_and_served(service: Service, tmp_path: Path) -> None:
-    """With labels that came and were renamed since; a runtime other than torch serves it, too."""
+def test_a_registered_detector_is_trained_judged_promoted_and_served(service: Service) -> None:
+    """With labels that came and were renamed since."""
     service.administration.register_model(PROJECT, tiny_torchvision(LABELS), "ada")
     while service.step():
         pass
@@ -112,7 +112,7 @@ def test_a_registered_detector_is_trained_judged_promoted_and_served(service: Se
     assert candidate.reference_key and service.blobs.has(candidate.reference_key)
     assert service.site.served.read_text().splitlines()[-1] == candidate.id
     assert list(service.controller.workshop.left()) == []
-    detector = load_fastest(service.blobs.get(candidate.digest), cache=tmp_path / "choices", runtime="onnx", threads=1)
+    detector = load_detector(service.blobs.get(candidate.digest), threads=1)
     (answer,) = detector.predict([picture(7)[0]], score_floor=0.01)
     assert detector.labels == candidate.head.labels and len(answer.scores)
     assert np.isfinite(answer.embedding).all() and len(answer.embedding) == candidate.head.embedding_dim
