@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from loop.domain.errors import BadWeights
 from loop.domain.model import TORCHVISION_BUILDERS, ModelHead
+from training.class_rows import ClassRows, carried
 
 _MAX_LAYERS = 1000
 _MAX_NUMBER = 1_000_000
@@ -223,7 +224,7 @@ def relabelled_network(
     from `seed`, with the low initial score that ultralytics gives to unseen classes. Everything else stays.
     """
     network = _shaped(architecture, len(new), state, seed)
-    _load(network, _relabelled(network, state, dict.fromkeys(class_keys(network), ClassRows()), old, new))
+    _load(network, carried(network.state_dict(), state, dict.fromkeys(class_keys(network), ClassRows()), old, new))
     return network.eval()
 
 
@@ -351,6 +352,14 @@ def _with_counters(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str,
     return {**counters, **state}
 
 
+# Rows of Faster R-CNN's boxes are four for each class; SSD and RetinaNet have rows of all classes for each anchor.
+_CLASS_LAYERS = {
+    re.compile(r"^roi_heads\.box_predictor\.cls_score\."): ClassRows(before=1),
+    re.compile(r"^roi_heads\.box_predictor\.bbox_pred\."): ClassRows(before=1, each=4),
+    re.compile(r"^head\.classification_head\.(cls_logits|module_list\.\d+\.1)\."): ClassRows(before=1),
+}
+
+
 def relabelled_torchvision(
     builder: str,
     state: Mapping[str, Tensor],
@@ -363,7 +372,7 @@ def relabelled_torchvision(
     """See `relabelled_network`; the background keeps its rows, and new labels get those that the builder draws."""
     network = torchvision_network(builder, len(new), image_size, seed=seed)
     rows = {name: rows for name in network.state_dict() for layer, rows in _CLASS_LAYERS.items() if layer.match(name)}
-    _load(network, _relabelled(network, _with_counters(network, state), rows, old, new))
+    _load(network, carried(network.state_dict(), _with_counters(network, state), rows, old, new))
     return network
 
 
@@ -400,51 +409,6 @@ def relabelled(
         return replace(head, embedding_dim=embedding_dim(head, network)), network
     network = relabelled_network(head.architecture, state, known, labels, seed=seed)
     return replace(head, architecture={**checked_architecture(head.architecture), "nc": len(labels)}), network
-
-
-@dataclass(frozen=True, slots=True)
-class ClassRows:
-    """How the rows of a tensor are its classes: as often as they fit, `before` classes that are no labels, then the
-    labels, `each` rows of every class together."""
-
-    before: int = 0
-    each: int = 1
-
-    def carried(self, fresh: Tensor, trained: Tensor, old: Sequence[str], new: Sequence[str]) -> Tensor:
-        """`fresh` (of `new`) with the rows of `trained` (of `old`) for what is no label and for labels that are in
-        both. Raises BadWeights."""
-        width, height = (self.before + len(old)) * self.each, (self.before + len(new)) * self.each
-        times = fresh.shape[0] // height
-        if trained.shape != (times * width, *fresh.shape[1:]):
-            raise BadWeights(f"the weights are not for {len(old)} labels.", hint="Check the labels of the model.")
-        index = {label: place for place, label in enumerate(old, start=self.before)}
-        kept = [(place, place) for place in range(self.before)]
-        kept += [(place, index[label]) for place, label in enumerate(new, start=self.before) if label in index]
-        made, row = fresh.clone(), fresh.shape[1:]
-        blocks = made.view(times, -1, self.each, *row)
-        known = trained.to(fresh.dtype).reshape(times, -1, self.each, *row)
-        blocks[:, [to for to, _ in kept]] = known[:, [of for _, of in kept]]
-        return made
-
-
-# Rows of Faster R-CNN's boxes are four for each class; SSD and RetinaNet have rows of all classes for each anchor.
-_CLASS_LAYERS = {
-    re.compile(r"^roi_heads\.box_predictor\.cls_score\."): ClassRows(before=1),
-    re.compile(r"^roi_heads\.box_predictor\.bbox_pred\."): ClassRows(before=1, each=4),
-    re.compile(r"^head\.classification_head\.(cls_logits|module_list\.\d+\.1)\."): ClassRows(before=1),
-}
-
-
-def _relabelled(
-    network: nn.Module,
-    state: Mapping[str, Tensor],
-    rows: Mapping[str, ClassRows],
-    old: Sequence[str],
-    new: Sequence[str],
-) -> dict[str, Tensor]:
-    """`state`, whose classes are `old`, for `network`, whose classes are `new`."""
-    fresh, none = network.state_dict(), torch.empty(0)
-    return {**state, **{name: one.carried(fresh[name], state.get(name, none), old, new) for name, one in rows.items()}}
 
 
 def embedding_dim(head: ModelHead, network: nn.Module) -> int:
