@@ -204,3 +204,13 @@ def test_nothing_changes_where_nothing_is_asked_to() -> None:
     before = scene((5, 6, 30, 40), 64)
     pixels, boxes, _ = Change(none)(before, 64)
     assert torch.equal(pixels, before[0]) and torch.equal(boxes, before[1])
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (108, 0), (0, 108), (108, 108)])
+def test_any_part_of_a_larger_scene_comes_into_the_square(corner: tuple[int, int]) -> None:
+    """Of four images side by side, too, no corner is always cut away."""
+    torch.manual_seed(0)
+    change = Change(TrainingRecipe(scale=0.0, translate=0.0))
+    x, y = corner
+    seen = [len(change(scene((x, y, x + 20, y + 20), 128), 64)[1]) for _ in range(40)]
+    assert 2 <= sum(seen) <= 30
