@@ -28,10 +28,10 @@ from benchmarks.report import QUICK, Figure, at_least, publish, reading
 from benchmarks.routing import NEIGHBOURS, detector_of, stream_of, trained_on
 from selection.duplicates import NEAR_DUPLICATE
 from selection.embeddings import units
-from serving.backends.letterbox import letterboxed
 from serving.backends.pooling import pooled
 from serving.backends.ultralytics import UltralyticsForward
 from serving.images import decode_image
+from training.letterbox import letterboxed
 from training.networks import body_layer, detect_head
 from training.weights import read_weights
 

@@ -206,13 +206,14 @@ class Controller:
             }
             cycle = self._save(replace(cycle, mlflow_run_id=self.registry.start(cycle, params), error=""))
             self.registry.artifact(cycle.mlflow_run_id, "snapshot.json", self.blobs.get(snapshot.kept_as))
+        start = None if cycle.recipe.get("start") == "scratch" else champion
         job = TrainingJob(
             cycle_id=cycle.id,
-            start_key=champion.digest if champion else None,
+            start_key=start.digest if start else None,
             labels=snapshot.labels,
             recipe=cycle.recipe,
             train=self._training_entries(cycle, snapshot),
-            renamed=_renamed(champion, snapshot.labels, project.recipe) if champion else {},
+            renamed=_renamed(start, snapshot.labels, project.recipe) if start else {},
         )
         trained = self.workshop.train(job, self._reporter(cycle))
         return self._register(cycle, trained)

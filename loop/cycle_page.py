@@ -20,7 +20,7 @@ _TEMPLATE = Path(__file__).with_name("cycle_page.html")
 _WIDTH = 360  # pixels of an example
 _TRUTH, _FOUND = "#009e73", "#d55e00"  # Okabe and Ito's, which colour-blind people tell apart
 _CHANGES = (("mAP50-95", "map50_95"), ("mAP50", "map50"))
-_CURVES = ("train/box_loss", "train/cls_loss", "train/dfl_loss", "metrics/mAP50", "metrics/mAP50-95")
+_LOSSES, _METRICS = "train/", ("metrics/mAP50", "metrics/mAP50-95")  # which losses there are, the network decides
 
 # An image by its digest, (height, width, 3) RGB. Raises AskanceError where it is not kept, or none.
 Pixels = Callable[[str], NDArray[np.uint8]]
@@ -51,7 +51,8 @@ def _template() -> Template:
 
 
 def _figures(curves: Sequence[Mapping[str, float]]) -> list[tuple[str, list[float]]]:
-    found = [(name, [float(epoch[name]) for epoch in curves if name in epoch]) for name in _CURVES]
+    losses = {name: None for epoch in curves for name in epoch if name.startswith(_LOSSES)}
+    found = [(name, [float(epoch[name]) for epoch in curves if name in epoch]) for name in (*losses, *_METRICS)]
     return [(name, values) for name, values in found if len(values) > 1]
 
 

@@ -13,6 +13,9 @@ from training.snapshot import Entry
 # What a long step calls as it goes: share done in [0, 1], and the figures of the moment.
 Progress = Callable[[float, Mapping[str, float]], None]
 
+# Of a cycle's recipe, what its training does not take: the gate's mode, the canary's rules, and what weights it starts from.
+CYCLE_ONLY = frozenset({"mode", "canary", "start"})
+
 # Candidates of a detector that are kept for evaluation: low enough that average precision sees the whole curve.
 EVALUATION_FLOOR = 0.01
 

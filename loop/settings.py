@@ -28,6 +28,7 @@ from loop.domain.drift import DriftRules
 from loop.domain.errors import SettingsError
 from loop.domain.gate import Fallback, GateRules
 from loop.domain.linking import LinkingRules
+from loop.domain.model import TORCHVISION_BUILDERS
 from loop.domain.production_figures import ProductionRules
 from loop.domain.promises import GuaranteeRules, OnAlarm, WhenShort
 from loop.domain.quality_rules import ConsensusRules, GoldenRules, QualityPolicy, QualityRules
@@ -110,6 +111,13 @@ def _prefixes(text: object) -> object:
     if not all(Path(prefix).is_absolute() or "://" in prefix for prefix in prefixes) or "::" in text:
         raise PydanticCustomError("prefixes", "Input should be absolute folders and URL prefixes, comma-separated")
     return prefixes
+
+
+def _architecture(name: str) -> str:
+    if name in TORCHVISION_BUILDERS or re.fullmatch(r"\S.*\.yaml", name):
+        return name
+    known = ", ".join(TORCHVISION_BUILDERS)
+    raise PydanticCustomError("architecture", f"Input should be an ultralytics model file (.yaml) or one of: {known}")
 
 
 Number = BeforeValidator(_no_bool)
@@ -418,11 +426,12 @@ class TrainingSettings(Section):
     val_share: Inside
     leak_cosine: Annotated[float, Number, Field(gt=0, le=1)] | None
     replay_limit: NotNegative
+    freeze: Annotated[int, Number, Field(ge=0, le=1000)]
     workers: NotNegative
     num_cpus: Amount
     num_gpus: Amount
     device: Device
-    base: Annotated[str, Field(pattern=r"^\S.*\.yaml$")]
+    base: Annotated[str, AfterValidator(_architecture)]
 
 
 class AnnotationSettings(Section):

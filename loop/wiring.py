@@ -284,8 +284,10 @@ def _controller(
 ) -> Controller:
     training, cosine = settings.training, settings.training.leak_cosine
     recipe = training.model_dump(
-        include={"epochs", "batch", "image_size", "seed", "optimizer", "learning_rate", "flip", "mosaic", "scale"}
-    )
+        include={
+            "epochs", "batch", "image_size", "seed", "optimizer", "learning_rate", "freeze", "flip", "mosaic", "scale"
+        }
+    )  # fmt: skip
     return Controller(
         store=references.store,
         blobs=references.blobs,

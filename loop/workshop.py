@@ -1,5 +1,6 @@
 """Where the heavy work of a cycle runs: Ray tasks in processes of their own, with images from the blob store."""
 
+import json
 import logging
 import os
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.cycle_work import EVALUATION_FLOOR, Progress, RegistryAway, TrainedWeights, TrainingJob
+from loop.cycle_work import CYCLE_ONLY, EVALUATION_FLOOR, Progress, RegistryAway, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle
 from loop.domain.embedding_map import Drawn
 from loop.domain.errors import CycleFailed, MapFailed, OutOfMemory, Unavailable
@@ -27,6 +28,7 @@ from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from serving.images import decode_image
 from training.launch import run_in_ray
+from training.provenance import environment, git_commit
 from training.recipe import TrainingRecipe
 from training.registry import Alias, Registry
 from training.snapshot import Entry
@@ -35,7 +37,6 @@ log = logging.getLogger("askance.cycle")
 
 _SUFFIX = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 _BATCH = 16
-_OF_PROMOTION = ("mode", "canary")  # of what a cycle keeps with its training recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class RayWorkshop:
     def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
         """Where memory does not suffice, again with half as many images a step, in a process of its own each time."""
         settings = self.settings.training
-        given = {name: value for name, value in job.recipe.items() if name not in _OF_PROMOTION}
+        given = {name: value for name, value in job.recipe.items() if name not in CYCLE_ONLY}
         recipe = TrainingRecipe.from_json(given | {"device": settings.device, "workers": settings.workers})
         while True:
             try:
@@ -228,6 +229,7 @@ class MlflowRuns:
             settings.mlflow_tracking_uri, settings.mlflow_artifact_root, prefix=settings.mlflow.prefix
         )
         self._required = settings.mlflow.required
+        self._device = settings.training.device
 
     def open(self) -> None:
         """Connect now: the first time takes some seconds, which the first cycle need not wait for."""
@@ -235,9 +237,14 @@ class MlflowRuns:
 
     def start(self, cycle: Cycle, params: Mapping[str, object]) -> str | None:
         tags = {"askance.cycle": cycle.id, "askance.project": cycle.project_id, "askance.actor": cycle.actor}
+        if (commit := git_commit()) is not None:
+            tags["mlflow.source.git.commit"] = commit
+        run_id = None
         with self._awaited(f"all of {cycle.id}"):
-            return self._registry.start_cycle_run(cycle.project_id, cycle.id, params, tags)
-        return None
+            run_id = self._registry.start_cycle_run(cycle.project_id, cycle.id, params, tags)
+        made_with = {**environment(), "device": self._device}
+        self.artifact(run_id, "environment.json", json.dumps(made_with, indent=1).encode())
+        return run_id
 
     def metrics(self, run_id: str | None, figures: Mapping[str, float], step: int) -> None:
         if run_id is not None:
@@ -254,7 +261,7 @@ class MlflowRuns:
             return None
         tags = {"askance.model": model.id, "askance.cycle": str(model.cycle_id)}
         with self._awaited(model.id):
-            return self._registry.register(model.project_id, run_id, content, model.digest, tags)
+            return self._registry.register(model.project_id, run_id, content, model.digest, model.head, tags)
         return None
 
     def alias(self, model: ModelVersion, name: Alias) -> None:

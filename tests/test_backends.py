@@ -23,7 +23,6 @@ from loop.domain.ports import Detector
 from loop.domain.prediction import MOST_OBJECTS, OBJECT_DIM, Inference
 from serving.backends.candidates import MAX_DETECTIONS, NMS_IOU
 from serving.backends.graph import graph_of
-from serving.backends.letterbox import letterboxed
 from serving.backends.load import load_detector
 from serving.backends.objects import box_means, projected
 from serving.backends.quantize import quantized
@@ -32,6 +31,7 @@ from tests.requirements import require_data
 from tests.tiny_models import ARCHITECTURE, tiny_weights
 from training import networks
 from training.head import read_head
+from training.letterbox import letterboxed
 from training.weights import adopt, read_weights, write_weights
 
 Image = NDArray[np.uint8]

@@ -10,9 +10,17 @@ import pytest
 
 from loop.domain.errors import Unavailable
 from loop.domain.identity import digest_of
+from loop.domain.model import ModelHead
 from training.registry import Registry
 
 WEIGHTS = b"weights of a model"
+HEAD = ModelHead(
+    backend="torchvision",
+    architecture={"builder": "fcos_resnet50_fpn"},
+    labels=("car", "größer"),
+    image_size=640,
+    embedding_dim=16,
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +81,9 @@ def test_a_cycle_that_is_started_again_goes_on_in_its_run(registry: Registry) ->
 def test_a_model_is_registered_once_with_its_bytes_and_carries_its_aliases(registry: Registry, folder: Path) -> None:
     run = registry.start_cycle_run("cells", "cycle_4", {}, {})
     digest = digest_of(WEIGHTS)
-    version = registry.register("cells", run, WEIGHTS, digest, {"model": "m1"})
-    assert registry.register("cells", run, WEIGHTS, digest, {"model": "m1"}) == version
-    other = registry.register("cells", run, b"other", digest_of(b"other"), {})
+    version = registry.register("cells", run, WEIGHTS, digest, HEAD, {"model": "m1"})
+    assert registry.register("cells", run, WEIGHTS, digest, HEAD, {"model": "m1"}) == version
+    other = registry.register("cells", run, b"other", digest_of(b"other"), HEAD, {})
     assert other != version
     registry.alias("cells", version, "champion")
     registry.alias("cells", other, "candidate")
@@ -88,7 +96,23 @@ def test_a_model_is_registered_once_with_its_bytes_and_carries_its_aliases(regis
 def test_weights_that_are_not_those_of_their_digest_are_not_registered(registry: Registry) -> None:
     run = registry.start_cycle_run("cells", "cycle_5", {}, {})
     with pytest.raises(Unavailable, match="digest"):
-        registry.register("cells", run, b"tampered", digest_of(WEIGHTS), {})
+        registry.register("cells", run, b"tampered", digest_of(WEIGHTS), HEAD, {})
+
+
+def test_a_model_says_what_it_takes_and_gives(registry: Registry, folder: Path) -> None:
+    """In the form that MLflow reads: images of any size, and of each the boxes, scores, classes and the embedding."""
+    run = registry.start_cycle_run("cars", "cycle_6", {}, {})
+    registry.register("cars", run, WEIGHTS, digest_of(WEIGHTS), HEAD, {})
+    from mlflow.models import Model
+
+    (written,) = (folder / "artifacts" / "cars").rglob("MLmodel")
+    read = Model.load(str(written))
+    assert read.run_id == run and read.flavors["askance"]["labels"] == ["car", "größer"]
+    assert [(one.name, str(one.type), one.shape) for one in read.signature.inputs] == [
+        ("images", "uint8", (-1, -1, -1, 3))
+    ]
+    shapes = {one.name: one.shape for one in read.signature.outputs}
+    assert (shapes["boxes"], shapes["class_scores"], shapes["embedding"]) == ((-1, 4), (-1, 2), (16,))
 
 
 def test_an_unknown_run_is_an_error_of_ours(registry: Registry) -> None:

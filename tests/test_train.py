@@ -15,16 +15,16 @@ import pytest
 import torch
 from PIL import Image
 
-from loop.domain.errors import BadDataset, BadWeights, CycleFailed, Invalid, UnknownLabel
+from loop.domain.errors import BadDataset, CycleFailed, Invalid, UnknownLabel
 from loop.domain.truth import Shape
 from serving.backends.load import load_detector
 from tests.pictures import LABELS, SIZE, picture, pictures
-from tests.tiny_models import tiny_weights
+from tests.tiny_models import tiny_torchvision, tiny_weights
 from training.head import read_head
 from training.recipe import TrainingRecipe
 from training.train import TrainedModel, train
 from training.training_image import TrainingImage
-from training.weights import read_weights, write_weights
+from training.weights import read_weights
 
 # One thread: the fastest for networks this small, and the same sums on every machine.
 RECIPE = TrainingRecipe(epochs=2, batch=4, flip=0.0, threads=1)
@@ -45,6 +45,13 @@ def run(workdir: Path, images: list[TrainingImage], **changes: Any) -> TrainedMo
         "progress": silent,
     }
     return train(**{**arguments, **changes})
+
+
+@pytest.fixture(params=[tiny_weights, tiny_torchvision], ids=["ultralytics", "torchvision"])
+def start(request: pytest.FixtureRequest) -> bytes:
+    """The rules hold for the networks of both libraries."""
+    content: bytes = request.param(LABELS)
+    return content
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +87,9 @@ def _share_found(content: bytes) -> float:
     return found / total
 
 
-def test_equal_inputs_give_equal_weights(tmp_path: Path, images: list[TrainingImage]) -> None:
-    one = run(tmp_path / "one", images)
-    other = run(tmp_path / "other", images)
+def test_equal_inputs_give_equal_weights(tmp_path: Path, start: bytes, images: list[TrainingImage]) -> None:
+    one = run(tmp_path / "one", images, start=start)
+    other = run(tmp_path / "other", images, start=start)
     assert one.weights == other.weights
     assert one.curves == other.curves
 
@@ -94,13 +101,14 @@ def test_another_seed_gives_other_weights(tmp_path: Path, images: list[TrainingI
     assert one.weights != other.weights
 
 
-def test_a_trained_model_describes_itself(tmp_path: Path, images: list[TrainingImage]) -> None:
-    trained = run(tmp_path, images)
+def test_a_trained_model_describes_itself(tmp_path: Path, start: bytes, images: list[TrainingImage]) -> None:
+    trained = run(tmp_path, images, start=start)
     assert trained.head == read_head(trained.weights)
     assert (trained.head.labels, trained.head.image_size) == (LABELS, SIZE)
     assert [row["epoch"] for row in trained.curves] == [1.0, 2.0]
     assert trained.metrics == trained.curves[-1]
-    assert {"train/box_loss", "train/cls_loss", "lr"} <= trained.metrics.keys()
+    losses = [name for name in trained.metrics if name.startswith("train/")]
+    assert len(losses) >= 2 and 0 < trained.metrics["lr"] <= RECIPE.learning_rate
 
 
 # --- labels --------------------------------------------------------------------------------------
@@ -141,18 +149,18 @@ def test_shapes_with_a_label_that_the_model_shall_not_know_are_refused(tmp_path:
 # --- images --------------------------------------------------------------------------------------
 
 
-def test_images_without_shapes_are_background(tmp_path: Path, images: list[TrainingImage]) -> None:
-    trained = run(tmp_path, [*images[:3], replace(images[3], shapes=())], recipe=replace(RECIPE, epochs=1))
+def test_images_without_shapes_are_background(tmp_path: Path, start: bytes, images: list[TrainingImage]) -> None:
+    trained = run(tmp_path, [*images[:3], replace(images[3], shapes=())], recipe=replace(RECIPE, epochs=1), start=start)
     assert trained.curves
 
 
-def test_images_of_other_sizes_and_formats_are_taken(tmp_path: Path) -> None:
+def test_images_of_other_sizes_and_formats_are_taken(tmp_path: Path, start: bytes) -> None:
     shown = []
     for index, (width, height, kind) in enumerate([(30, 90, "JPEG"), (200, 50, "WEBP"), (64, 64, "PNG")]):
         path = tmp_path / str(index)
         Image.new("L", (width, height), 90).save(path, format=kind)
         shown.append(TrainingImage(path, (Shape("red", (2.0, 2.0, 20.0, 20.0)),), width, height))
-    assert run(tmp_path / "run", shown, recipe=replace(RECIPE, epochs=1)).curves
+    assert run(tmp_path / "run", shown, recipe=replace(RECIPE, epochs=1), start=start).curves
 
 
 def test_an_image_counts_as_upright_where_its_boxes_do(tmp_path: Path) -> None:
@@ -184,9 +192,11 @@ def test_an_unreadable_image_is_named(tmp_path: Path, images: list[TrainingImage
         run(tmp_path / "run", [*images, TrainingImage(tmp_path / "broken", (), SIZE, SIZE)])
 
 
-def test_an_image_of_another_size_than_its_boxes_is_refused(tmp_path: Path, images: list[TrainingImage]) -> None:
+def test_an_image_of_another_size_than_its_boxes_is_refused(
+    tmp_path: Path, start: bytes, images: list[TrainingImage]
+) -> None:
     with pytest.raises(BadDataset, match=r"64 x 64 pixels, but 65 x 64"):
-        run(tmp_path, [replace(images[0], width=65)])
+        run(tmp_path, [replace(images[0], width=65)], start=start)
 
 
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
@@ -213,8 +223,10 @@ def test_images_are_left_as_they_are_and_nothing_is_written_beside_them(tmp_path
 # --- validation ----------------------------------------------------------------------------------
 
 
-def test_validation_images_give_metrics_and_the_best_epoch(tmp_path: Path, images: list[TrainingImage]) -> None:
-    trained = run(tmp_path, images, val=images[:2], recipe=replace(RECIPE, keep="best"))
+def test_validation_images_give_metrics_and_the_best_epoch(
+    tmp_path: Path, start: bytes, images: list[TrainingImage]
+) -> None:
+    trained = run(tmp_path, images, val=images[:2], recipe=replace(RECIPE, keep="best"), start=start)
     assert all("metrics/mAP50" in row for row in trained.curves)
     assert load_detector(trained.weights).labels == LABELS
 
@@ -222,15 +234,17 @@ def test_validation_images_give_metrics_and_the_best_epoch(tmp_path: Path, image
 # --- progress and interruption --------------------------------------------------------------------
 
 
-def test_progress_rises_to_one_with_the_figures_of_each_epoch(tmp_path: Path, images: list[TrainingImage]) -> None:
+def test_progress_rises_to_one_with_the_figures_of_each_epoch(
+    tmp_path: Path, start: bytes, images: list[TrainingImage]
+) -> None:
     heard: list[tuple[float, dict[str, float]]] = []
-    trained = run(tmp_path, images, progress=lambda share, figures: heard.append((share, dict(figures))))
+    trained = run(tmp_path, images, progress=lambda share, figures: heard.append((share, dict(figures))), start=start)
     shares = [share for share, _ in heard]
     assert shares == sorted(shares) and shares[-1] == 1.0 and 0 < shares[0] <= 0.5
     assert [figures for _, figures in heard if figures] == trained.curves
 
 
-def test_what_progress_raises_ends_the_run(tmp_path: Path, images: list[TrainingImage]) -> None:
+def test_what_progress_raises_ends_the_run(tmp_path: Path, start: bytes, images: list[TrainingImage]) -> None:
     class Cancelled(Exception):
         pass
 
@@ -238,7 +252,7 @@ def test_what_progress_raises_ends_the_run(tmp_path: Path, images: list[Training
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        run(tmp_path, images, progress=cancel)
+        run(tmp_path, images, progress=cancel, start=start)
 
 
 KILLED = """
@@ -248,31 +262,38 @@ from dataclasses import replace
 from tests.test_train import RECIPE, run
 from tests.pictures import pictures
 
-folder = Path(sys.argv[1])
+folder, start = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes()
 
 def die(share, figures):
     if share >= 0.5 and figures:
         os.kill(os.getpid(), signal.SIGKILL)
 
 recipe = replace(RECIPE, epochs=4)
-run(folder / "run", pictures(folder / "pictures", 8), recipe=recipe, progress=die, checkpoint_seconds=0.0)
+shown = pictures(folder / "pictures", 8)
+run(folder / "run", shown, start=start, recipe=recipe, progress=die, checkpoint_seconds=0.0)
 """
 
 
-def test_a_killed_run_goes_on_at_its_last_checkpoint(tmp_path: Path) -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, capture_output=True, text=True)
+def test_a_killed_run_goes_on_at_its_last_checkpoint(tmp_path: Path, start: bytes) -> None:
+    weights = tmp_path / "start"
+    weights.write_bytes(start)
+    command = [sys.executable, "-c", KILLED, str(tmp_path), str(weights)]
+    killed = subprocess.run(command, check=False, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (killed.stdout, killed.stderr) == ("", "")
     shown, recipe, heard = pictures(tmp_path / "pictures", 8), replace(RECIPE, epochs=4), list[float]()
-    trained = run(
-        tmp_path / "run", shown, recipe=recipe, resume=True, progress=lambda share, figures: heard.append(share)
-    )
+
+    def hear(share: float, figures: Mapping[str, float]) -> None:
+        heard.append(share)
+
+    trained = run(tmp_path / "run", shown, start=start, recipe=recipe, resume=True, progress=hear)
     assert min(heard) > 0.5
     assert [row["epoch"] for row in trained.curves] == [1.0, 2.0, 3.0, 4.0]
 
 
-def test_a_finished_run_is_answered_from_its_folder(tmp_path: Path, images: list[TrainingImage]) -> None:
-    first, heard = run(tmp_path, images), list[float]()
-    again = run(tmp_path, images, resume=True, progress=lambda share, figures: heard.append(share))
+def test_a_finished_run_is_answered_from_its_folder(tmp_path: Path, start: bytes, images: list[TrainingImage]) -> None:
+    first, heard = run(tmp_path, images, start=start), list[float]()
+    again = run(tmp_path, images, resume=True, progress=lambda share, figures: heard.append(share), start=start)
     assert (again.weights, again.curves, again.head) == (first.weights, first.curves, first.head)
     assert heard == [1.0]
 
@@ -286,25 +307,20 @@ def test_a_run_of_other_inputs_does_not_go_on_as_this_one(tmp_path: Path, images
 # --- what goes wrong -------------------------------------------------------------------------------
 
 
-def test_a_torchvision_model_is_not_trained(tmp_path: Path, images: list[TrainingImage]) -> None:
-    head, state = read_weights(tiny_weights(LABELS))
-    start = write_weights(replace(head, backend="torchvision"), state)
-    with pytest.raises(BadWeights, match="not trained"):
-        run(tmp_path, images, start=start)
-
-
-def test_too_little_memory_says_what_to_lower(tmp_path: Path, images: list[TrainingImage]) -> None:
+def test_too_little_memory_says_what_to_lower(tmp_path: Path, start: bytes, images: list[TrainingImage]) -> None:
     def decode(content: bytes) -> Any:
         raise MemoryError
 
     with pytest.raises(CycleFailed, match="out of memory") as caught:
-        run(tmp_path, images, decode=decode)
+        run(tmp_path, images, decode=decode, start=start)
     assert "training.batch" in caught.value.hint
 
 
-def test_a_device_that_is_not_there_fails_in_one_line(tmp_path: Path, images: list[TrainingImage]) -> None:
+def test_a_device_that_is_not_there_fails_in_one_line(
+    tmp_path: Path, start: bytes, images: list[TrainingImage]
+) -> None:
     with pytest.raises(CycleFailed, match=r"(?i)cuda"):
-        run(tmp_path, images, recipe=replace(RECIPE, device="cuda:7"))
+        run(tmp_path, images, recipe=replace(RECIPE, device="cuda:7"), start=start)
 
 
 QUIET = """

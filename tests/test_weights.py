@@ -382,3 +382,81 @@ def test_relabelling_to_the_same_labels_changes_nothing(tiny: bytes) -> None:
     head, state = read_weights(tiny)
     same = networks.relabelled_network(head.architecture, state, LABELS, LABELS).state_dict()
     assert all(torch.equal(same[key], state[key]) for key in state)
+
+
+# One of each way in which torchvision's detectors lay out their classes.
+FAMILIES = ("ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn", "retinanet_resnet50_fpn")
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> tuple[str, dict[str, torch.Tensor]]:
+    """A torchvision builder, and weights of it for a, b and c."""
+    builder: str = request.param
+    state, generator = networks.torchvision_network(builder, 3, SIZE).state_dict(), torch.Generator().manual_seed(0)
+    for name, tensor in state.items():
+        if "classification_head" in name and name.endswith("bias"):  # else all classes have one score
+            tensor += torch.randn(tensor.shape, generator=generator)
+    return builder, state
+
+
+def found(network: Any, labels: tuple[str, ...]) -> list[tuple[float, list[float], str]]:
+    """All that it says of a picture, by label."""
+    getattr(network, "roi_heads", network).score_thresh = 0.0
+    with torch.inference_mode():
+        (answer,) = network([torch.rand(3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))])
+    names = ["background", *labels]  # of which RetinaNet has scores, too
+    classes = [names[index] for index in answer["labels"].tolist()]
+    return sorted(zip(answer["scores"].tolist(), answer["boxes"].tolist(), classes, strict=True))
+
+
+def test_a_torchvision_detector_finds_the_same_where_labels_only_change_places(
+    family: tuple[str, dict[str, torch.Tensor]],
+) -> None:
+    """Scores, boxes (which Faster R-CNN has for each class) and what the background is go along."""
+    builder, state = family
+    moved = networks.relabelled_torchvision(builder, state, ("a", "b", "c"), ("c", "a", "b"), SIZE)
+    before = found(networks.torchvision_network(builder, 3, SIZE, state), ("a", "b", "c"))
+    after = found(moved, ("c", "a", "b"))
+    assert len(before) > 10 and len({name for _, _, name in before}) > 2
+    for (score, box, name), (other_score, other_box, other_name) in zip(before, after, strict=True):
+        assert name == other_name
+        assert score == pytest.approx(other_score, abs=1e-5) and box == pytest.approx(other_box, abs=1e-2)
+
+
+def test_a_torchvision_detector_forgets_a_label_that_came_and_went(
+    family: tuple[str, dict[str, torch.Tensor]],
+) -> None:
+    """As if it had never been there; while it is, it has rows of its own, by the seed."""
+    builder, state = family
+    with_new = networks.relabelled_torchvision(builder, state, ("a", "b", "c"), ("c", "new", "a"), SIZE).state_dict()
+    again = networks.relabelled_torchvision(builder, with_new, ("c", "new", "a"), ("a", "c"), SIZE).state_dict()
+    direct = networks.relabelled_torchvision(builder, state, ("a", "b", "c"), ("a", "c"), SIZE).state_dict()
+    assert all(torch.equal(again[name], direct[name]) for name in direct)
+    seeded = networks.relabelled_torchvision(builder, state, ("a", "b", "c"), ("c", "new", "a"), SIZE, seed=1)
+    assert any(not torch.equal(tensor, with_new[name]) for name, tensor in seeded.state_dict().items())
+
+
+def test_weights_for_another_number_of_labels_are_refused(family: tuple[str, dict[str, torch.Tensor]]) -> None:
+    builder, state = family
+    with pytest.raises(BadWeights, match="not for 2 labels"):
+        networks.relabelled_torchvision(builder, state, ("a", "b"), ("a", "b"), SIZE)
+
+
+def test_what_torchvisions_own_script_has_trained_is_taken(tmp_path: Path) -> None:
+    """Its normalisation is frozen, and saved without the counters that ours has."""
+    builder = "fasterrcnn_mobilenet_v3_large_320_fpn"
+    state = networks.torchvision_network(builder, len(LABELS), SIZE).state_dict()
+    theirs = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    head, ours = read_weights(adopt(saved(tmp_path / "model_25.pth", theirs), builder=builder, labels=LABELS))
+    assert len(theirs) < len(state) and head.labels == LABELS
+    assert all(torch.equal(ours[name], state[name]) for name in theirs)
+
+
+def test_a_torchvision_function_gives_untrained_weights() -> None:
+    one = adopt("ssdlite320_mobilenet_v3_large", labels=LABELS)
+    head = read_head(one)
+    assert (head.backend, head.labels, head.image_size) == ("torchvision", LABELS, 320)
+    assert one == adopt("ssdlite320_mobilenet_v3_large", labels=LABELS)
+    assert one != adopt("ssdlite320_mobilenet_v3_large", labels=LABELS, seed=1)
+    with pytest.raises(BadWeights, match="without labels"):
+        adopt("ssdlite320_mobilenet_v3_large")

@@ -1,263 +1,116 @@
-"""ultralytics' training loop on images and boxes that are in memory.
+"""What every fine-tuning is given and gives, whichever library its network is of, and what such loops share.
 
-Import this module only after `networks.import_ultralytics()`: importing ultralytics by itself looks for the
-network and writes into the user's home. Training changes settings of the whole process (random state, torch
-threads), so it belongs into a process of its own.
-
-Nothing of a data set is written: ultralytics would scan label files, repair JPEG files in place, which are
-originals here, and fetch a font. Left out as well are its reports, plots and integrations.
+The loops are in training/ultralytics_tuning.py and training/torchvision_tuning.py.
 """
 
-import collections
-import copy
-import json
 import math
-import shutil
-import time
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from ultralytics.data.build import build_dataloader
-from ultralytics.data.dataset import YOLODataset
-from ultralytics.models.yolo.detect import DetectionTrainer
-from ultralytics.nn.tasks import load_checkpoint
 
 from loop.domain.errors import BadDataset
 from training.recipe import TrainingRecipe
 from training.training_image import Decode, Progress, TrainingImage
 
+LAST = Path("weights") / "last.pt"  # the checkpoint that a run goes on from
+BEST = Path("weights") / "best.pt"
 
-class FineTuning(DetectionTrainer):  # type: ignore[misc]  # ultralytics is untyped
-    """One run. `network` is trained in place; checkpoints go to `folder`, at most one in `checkpoint_seconds`."""
 
-    last: Path
-    best: Path
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """One run. network: trained in place. image_size: side of its square input, pixels. folder: for checkpoints, at
+    most one in `checkpoint_seconds` seconds. resume: go on from the checkpoint in `folder`, which is there. decode:
+    how images are read; None: OpenCV's way."""
 
-    def __init__(
-        self,
-        network: nn.Module,
-        labels: Sequence[str],
-        train: Sequence[TrainingImage],
-        val: Sequence[TrainingImage],
-        recipe: TrainingRecipe,
-        image_size: int,
-        folder: Path,
-        *,
-        resume: bool,
-        checkpoint_seconds: float,
-        progress: Progress,
-        decode: Decode | None,
-    ) -> None:
-        self._labels = tuple(labels)
-        self._images = {"train": list(train), "val": list(val) or list(train[:1])}
-        self._validated = bool(val)
-        self._keep_best = recipe.keep == "best" and bool(val)
-        self._checkpoint_seconds = checkpoint_seconds
-        self._saved_at = -math.inf
-        self._progress = progress
-        self._decode = decode
-        self._reported = 0
-        self._batches = 0
-        self.curves = _curves(folder) if resume else []
-        threads = recipe.threads or torch.get_num_threads()
-        super().__init__(
-            overrides=_settings(recipe, image_size, folder, self._keep_best, resume),
-            _callbacks=collections.defaultdict(list),
-        )
-        torch.set_num_threads(threads)  # ultralytics has set its own choice
-        if not self.resume:
-            self.model = network
-        self.add_callback("on_train_epoch_start", lambda _: self._start_epoch())
-        self.add_callback("on_train_batch_end", lambda _: self._count_batch())
-        self.add_callback("on_fit_epoch_end", lambda _: self._end_epoch())
+    network: nn.Module
+    labels: tuple[str, ...]
+    train: Sequence[TrainingImage]
+    val: Sequence[TrainingImage]
+    recipe: TrainingRecipe
+    image_size: int
+    folder: Path
+    resume: bool
+    checkpoint_seconds: float
+    progress: Progress
+    decode: Decode | None
 
-    # --- data ----------------------------------------------------------------------------------------
+    @property
+    def keeps_best(self) -> bool:
+        return self.recipe.keep == "best" and bool(self.val)
 
-    def get_dataset(self) -> dict[str, Any]:
-        return {
-            "train": "train",
-            "val": "val",
-            "names": dict(enumerate(self._labels)),
-            "nc": len(self._labels),
-            "channels": 3,
-            "path": self.save_dir,
-        }
 
-    def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> Any:
-        dataset = _Images(
-            self._images[mode], self._labels, self.args, self.data, batch_size, self._decode, train=mode == "train"
-        )
-        return build_dataloader(
-            dataset, batch_size, self.args.workers, shuffle=mode == "train", rank=rank, device=self.device
-        )
+class FineTuning(Protocol):
+    """A loop around one network, made from a `Tuning`. curves: see training.train.TrainedModel."""
 
-    # --- checkpoints ---------------------------------------------------------------------------------
+    curves: list[dict[str, float]]
 
-    def save_model(self) -> bool:
-        """As ultralytics does, but each file appears whole or not at all, and not after every short epoch."""
-        best = self._keep_best and self.fitness is not None and self.best_fitness == self.fitness
-        now = time.monotonic()
-        if not best and now - self._saved_at < self._checkpoint_seconds:
-            return False
-        self._saved_at = now
-        (self.save_dir / "curves.json").write_text(json.dumps([*self.curves, self._figures()]), encoding="ascii")
-        partial = self.wdir / "partial.pt"
-        last, self.last, kept, self.best = self.last, partial, self.best, partial
-        try:
-            super().save_model()
-        finally:
-            self.last, self.best = last, kept
-        if best:
-            shutil.copyfile(partial, self.wdir / "partial.best.pt")
-            (self.wdir / "partial.best.pt").replace(self.best)
-        partial.replace(self.last)
-        return True
-
-    def read_results_csv(self) -> dict[str, Any]:
-        return {}
-
-    def save_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Not into a file: see `curves`."""
-
-    # --- validation ----------------------------------------------------------------------------------
-
-    def validate(self) -> tuple[dict[str, float], float | None]:
-        if not self._validated:
-            return {}, None
-        metrics, fitness = super().validate()
-        return metrics, fitness
-
-    def final_eval(self) -> None:
-        """Nothing: the weights are taken from memory, and whoever asked for them evaluates them."""
+    def train(self) -> None:
+        """All epochs that are left. Raises BadDataset for an image that cannot be used, MemoryError, RuntimeError and
+        the like for what goes wrong in the library, and what `progress` raises."""
+        ...
 
     def kept_state(self) -> dict[str, Tensor]:
-        """The state dict that the recipe keeps: the best checkpoint's, or the moving average's, float32."""
-        if self._keep_best and self.best.exists():
-            model, _ = load_checkpoint(str(self.best))
-        else:
-            model = self.ema.ema
-        return {
-            name: tensor.float() if tensor.is_floating_point() else tensor
-            for name, tensor in model.state_dict().items()
-        }
-
-    # --- progress ------------------------------------------------------------------------------------
-
-    def _start_epoch(self) -> None:
-        self._batches = 0
-
-    def _count_batch(self) -> None:
-        """Tell of each further hundredth of the whole run, for epochs that take long."""
-        self._batches += 1
-        share = (self.epoch + self._batches / len(self.train_loader)) / self.epochs
-        if self._batches < len(self.train_loader) and int(share * 100) > self._reported:
-            self._reported = int(share * 100)
-            self._progress(share, {})
-
-    def _end_epoch(self) -> None:
-        share = (self.epoch + 1) / self.epochs
-        figures = self._figures()
-        # A resumed run does the epochs after its checkpoint again.
-        self.curves = [earlier for earlier in self.curves if earlier["epoch"] < figures["epoch"]] + [figures]
-        self._reported = int(share * 100)
-        self._progress(share, figures)
-
-    def _figures(self) -> dict[str, float]:
-        figures = {"epoch": float(self.epoch + 1), "lr": float(self.optimizer.param_groups[0]["lr"])}
-        figures |= {str(name): float(value) for name, value in self.label_loss_items(self.tloss).items()}
-        if self._validated:
-            # ultralytics marks figures of boxes by "(B)", which MLflow does not take in a name.
-            figures |= {str(name).removesuffix("(B)"): float(value) for name, value in self.metrics.items()}
-        return {name: value for name, value in figures.items() if math.isfinite(value)}
+        """The state dict that the recipe keeps, float32."""
+        ...
 
 
-def _curves(folder: Path) -> list[dict[str, float]]:
-    try:
-        curves: list[dict[str, float]] = json.loads((folder / "curves.json").read_bytes())
-    except (OSError, ValueError):
-        return []  # cut while it was written: only what a resumed run reports of its past
-    return curves
+@dataclass(slots=True)
+class Teller:
+    """Tells `progress` of each further hundredth of the whole run, for epochs that take long, and of each epoch."""
+
+    progress: Progress
+    _hundredths: int = field(default=0, init=False)
+
+    def within_epoch(self, share: float) -> None:
+        if int(share * 100) > self._hundredths:
+            self._hundredths = int(share * 100)
+            self.progress(share, {})
+
+    def epoch(self, share: float, figures: Mapping[str, float]) -> None:
+        self._hundredths = int(share * 100)
+        self.progress(share, figures)
 
 
-class _Images(YOLODataset):  # type: ignore[misc]  # ultralytics is untyped
-    def __init__(
-        self,
-        images: Sequence[TrainingImage],
-        labels: Sequence[str],
-        settings: Any,
-        data: dict[str, Any],
-        batch: int,
-        decode: Decode | None,
-        *,
-        train: bool,
-    ) -> None:
-        self._images = list(images)
-        self._decode = decode
-        self._index = {label: index for index, label in enumerate(labels)}
-        super().__init__(
-            img_path="",
-            imgsz=settings.imgsz,
-            cache="ram",
-            augment=train,
-            hyp=copy.copy(settings),
-            rect=False,
-            batch_size=batch,
-            data=data,
-            task="detect",
-        )
-
-    def get_img_files(self, img_path: object) -> list[str]:
-        return [str(image.path) for image in self._images]
-
-    def get_labels(self) -> list[dict[str, Any]]:
-        return [self._label(image) for image in self._images]
-
-    def _label(self, image: TrainingImage) -> dict[str, Any]:
-        corners = np.array([shape.box for shape in image.shapes], dtype=np.float32).reshape(-1, 4)
-        boxes = np.concatenate([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], axis=1)
-        boxes /= np.array([image.width, image.height, image.width, image.height], dtype=np.float32)
-        return {
-            "im_file": str(image.path),
-            "shape": (image.height, image.width),
-            "cls": np.array([[self._index[shape.label]] for shape in image.shapes], dtype=np.float32).reshape(-1, 1),
-            "bboxes": boxes,
-            "segments": [],
-            "keypoints": None,
-            "normalized": True,
-            "bbox_format": "xywh",
-        }
-
-    def cache_images(self) -> None:
-        """Decode all images, without the progress bar of ultralytics."""
-        for i in range(self.ni):
-            self.ims[i], self.im_hw0[i], self.im_hw[i] = self.load_image(i)
-
-    def load_image(self, i: int, rect_mode: bool = True, resize_short: bool = False) -> Any:
-        """As ultralytics does, but the pixels are decoded the way up in which the boxes were drawn."""
-        if self.ims[i] is not None:
-            return self.ims[i], self.im_hw0[i], self.im_hw[i]
-        pixels = _decoded(self._images[i], self._decode)
-        height, width = pixels.shape[:2]
-        scale = self.imgsz / max(height, width)
-        if scale != 1:
-            size = (min(math.ceil(width * scale), self.imgsz), min(math.ceil(height * scale), self.imgsz))
-            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-        return pixels, (height, width), pixels.shape[:2]
+def with_epoch(curves: Sequence[dict[str, float]], figures: Mapping[str, float]) -> list[dict[str, float]]:
+    """`curves` and this epoch, in place of what a run that was cut has told of it and of later ones."""
+    return [earlier for earlier in curves if earlier["epoch"] < figures["epoch"]] + [dict(figures)]
 
 
-def _decoded(image: TrainingImage, decode: Decode | None) -> NDArray[np.uint8]:
-    """(H, W, 3) BGR. Raises BadDataset where the file is no image of the size that its boxes were drawn on."""
+def finite(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in figures.items() if math.isfinite(value)}
+
+
+def as_float32(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Whole or not at all, whatever ends the process."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+# --- images ----------------------------------------------------------------------------------------
+
+
+def decoded(image: TrainingImage, decode: Decode | None) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB. Raises BadDataset where the file is no image of the size that its boxes were drawn on."""
     try:
         content = image.path.read_bytes()
     except OSError as error:
         raise BadDataset(f"the image {image.path} cannot be read: {error.strerror}.", path=str(image.path)) from error
-    pixels = np.ascontiguousarray(decode(content)[:, :, ::-1]) if decode else _opencv(content, image)
+    pixels = decode(content) if decode else _opencv(content, image)
     if pixels is not None and pixels.shape[:2] == (image.height, image.width):
         return pixels
     found = "not an image" if pixels is None else f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
@@ -275,54 +128,4 @@ def _opencv(content: bytes, image: TrainingImage) -> NDArray[np.uint8] | None:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
         if pixels is not None and pixels.shape[:2] == (image.height, image.width):
             break
-    return pixels  # type: ignore[no-any-return]
-
-
-_ADAPTIVE = ("AdamW", "Adam", "NAdam", "RAdam")
-
-
-def _settings(recipe: TrainingRecipe, image_size: int, folder: Path, keep_best: bool, resume: bool) -> dict[str, Any]:
-    settings = {
-        "task": "detect",
-        "mode": "train",
-        "model": "from memory",
-        "save_dir": str(folder),
-        "exist_ok": True,
-        "epochs": recipe.epochs,
-        "imgsz": image_size,
-        "batch": recipe.batch,
-        # An optimiser step per batch: ultralytics gathers 64 images first, too few steps for short fine-tuning.
-        "nbs": recipe.batch,
-        "seed": recipe.seed,
-        "deterministic": True,
-        "optimizer": "RMSprop" if recipe.optimizer == "RMSProp" else recipe.optimizer,
-        "lr0": recipe.learning_rate,
-        "lrf": recipe.final_learning_rate,
-        "momentum": 0.9 if recipe.optimizer in _ADAPTIVE else 0.937,
-        "weight_decay": recipe.weight_decay,
-        "warmup_epochs": recipe.warmup_epochs,
-        # The default of 0.1 is meant for SGD from random weights; it would wreck a trained head.
-        "warmup_bias_lr": 0.0,
-        "freeze": recipe.freeze or None,
-        "patience": recipe.patience if keep_best else 0,
-        "mosaic": recipe.mosaic,
-        "close_mosaic": min(10, recipe.epochs // 3),
-        "fliplr": recipe.flip,
-        "scale": recipe.scale,
-        "translate": recipe.translate,
-        "degrees": recipe.degrees,
-        "hsv_h": recipe.hue,
-        "hsv_s": recipe.saturation,
-        "hsv_v": recipe.brightness,
-        "device": recipe.device.removeprefix("cuda:") if recipe.device != "cuda" else "0",
-        "workers": recipe.workers,
-        "cache": "ram",
-        "val": keep_best,
-        "amp": False,  # the check for it downloads a model
-        "plots": False,
-        "verbose": False,
-        "save": True,
-    }
-    if resume:
-        settings["resume"] = str(folder / "weights" / "last.pt")
-    return settings
+    return None if pixels is None else np.ascontiguousarray(pixels[:, :, ::-1])

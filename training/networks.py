@@ -16,13 +16,15 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from loop.domain.errors import BadWeights
-from loop.domain.model import ModelHead
+from loop.domain.model import TORCHVISION_BUILDERS, ModelHead
+from training.class_rows import ClassRows, carried
 
 _MAX_LAYERS = 1000
 _MAX_NUMBER = 1_000_000
@@ -42,17 +44,6 @@ _OTHER_TASKS = (
     ("Depth", "depth"),
 )
 _ACTIVATION = re.compile(r"(?:torch\.)?(nn\.[A-Z]\w*)")
-
-TORCHVISION_BUILDERS: tuple[str, ...] = (
-    "fasterrcnn_mobilenet_v3_large_320_fpn",
-    "fasterrcnn_mobilenet_v3_large_fpn",
-    "fasterrcnn_resnet50_fpn",
-    "fasterrcnn_resnet50_fpn_v2",
-    "fcos_resnet50_fpn",
-    "retinanet_resnet50_fpn",
-    "retinanet_resnet50_fpn_v2",
-    "ssdlite320_mobilenet_v3_large",
-)
 
 # ultralytics keeps building state in class attributes (Conv.default_act, Detect.legacy).
 _building = threading.Lock()
@@ -233,17 +224,7 @@ def relabelled_network(
     from `seed`, with the low initial score that ultralytics gives to unseen classes. Everything else stays.
     """
     network = _shaped(architecture, len(new), state, seed)
-    fresh = network.state_dict()
-    rows = {label: index for index, label in enumerate(old)}
-    target = [index for index, label in enumerate(new) if label in rows]
-    source = [rows[new[index]] for index in target]
-    merged = dict(state)
-    for key in class_keys(network):
-        if key not in state or state[key].shape[0] != len(old):
-            raise BadWeights(f"the weights are not for {len(old)} labels.", hint="Check the labels of the model.")
-        merged[key] = fresh[key].clone()
-        merged[key][target] = state[key][source].to(fresh[key].dtype)
-    _load(network, merged)
+    _load(network, carried(network.state_dict(), state, dict.fromkeys(class_keys(network), ClassRows()), old, new))
     return network.eval()
 
 
@@ -360,8 +341,39 @@ def torchvision_network(
     transform: Any = network.transform
     transform.min_size, transform.max_size, transform.fixed_size = (image_size,), image_size, (image_size, image_size)
     if state is not None:
-        _load(network, state)
+        _load(network, _with_counters(network, state))
     return network.eval()
+
+
+def _with_counters(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`state`, with the counters of batches that torchvision's frozen normalisation leaves out: its own detectors, and
+    all that its reference script has fine-tuned, are saved without them."""
+    counters = {name: t for name, t in network.state_dict().items() if name.endswith(".num_batches_tracked")}
+    return {**counters, **state}
+
+
+# Rows of Faster R-CNN's boxes are four for each class; SSD and RetinaNet have rows of all classes for each anchor.
+_CLASS_LAYERS = {
+    re.compile(r"^roi_heads\.box_predictor\.cls_score\."): ClassRows(before=1),
+    re.compile(r"^roi_heads\.box_predictor\.bbox_pred\."): ClassRows(before=1, each=4),
+    re.compile(r"^head\.classification_head\.(cls_logits|module_list\.\d+\.1)\."): ClassRows(before=1),
+}
+
+
+def relabelled_torchvision(
+    builder: str,
+    state: Mapping[str, Tensor],
+    old: Sequence[str],
+    new: Sequence[str],
+    image_size: int,
+    *,
+    seed: int = 0,
+) -> nn.Module:
+    """See `relabelled_network`; the background keeps its rows, and new labels get those that the builder draws."""
+    network = torchvision_network(builder, len(new), image_size, seed=seed)
+    rows = {name: rows for name in network.state_dict() for layer, rows in _CLASS_LAYERS.items() if layer.match(name)}
+    _load(network, carried(network.state_dict(), _with_counters(network, state), rows, old, new))
+    return network
 
 
 def feature_levels(maps: Mapping[str, Tensor]) -> list[Tensor]:
@@ -383,6 +395,20 @@ def torchvision_embedding_dim(network: nn.Module, image_size: int) -> int:
 
 
 # --- both ------------------------------------------------------------------------------------------
+
+
+def relabelled(
+    head: ModelHead, state: Mapping[str, Tensor], known: Sequence[str], labels: tuple[str, ...], size: int, *, seed: int
+) -> tuple[ModelHead, nn.Module]:
+    """The model that `head` and `state` are, whose labels are now called `known`, as one for `labels` and square images
+    of `size` pixels, by name. Raises BadWeights."""
+    head = replace(head, labels=labels, image_size=size)
+    if head.backend == "torchvision":
+        builder = str(head.architecture.get("builder"))
+        network = relabelled_torchvision(builder, state, known, labels, size, seed=seed)
+        return replace(head, embedding_dim=embedding_dim(head, network)), network
+    network = relabelled_network(head.architecture, state, known, labels, seed=seed)
+    return replace(head, architecture={**checked_architecture(head.architecture), "nc": len(labels)}), network
 
 
 def embedding_dim(head: ModelHead, network: nn.Module) -> int:

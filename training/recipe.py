@@ -77,6 +77,16 @@ class TrainingRecipe:
         if not isinstance(self.device, str) or not self.device:
             raise _refused("device", self.device, "cpu, mps, cuda or cuda:N")
 
+    @property
+    def momentum(self) -> float:
+        """Of the optimiser: the first beta of the adaptive ones."""
+        return 0.9 if self.optimizer in _ADAPTIVE else 0.937
+
+    @property
+    def plain_epochs(self) -> int:
+        """The last epochs, in which no image is composed from four."""
+        return min(10, self.epochs // 3)
+
     def to_json(self) -> dict[str, object]:
         """Plain values; `TrainingRecipe.from_json` gives the same recipe back."""
         return dataclasses.asdict(self)
@@ -98,6 +108,7 @@ class TrainingRecipe:
         return cls(**chosen)
 
 
+_ADAPTIVE = ("AdamW", "Adam", "NAdam", "RAdam")
 _RANGES: dict[str, tuple[type, float, float]] = {
     "epochs": (int, 1, 10_000),
     "batch": (int, 1, 1_024),

@@ -4,6 +4,7 @@ MLflow is imported at the first use, and its SQLite file is made then: together 
 """
 
 import contextlib
+import json
 import logging
 import math
 import os
@@ -15,8 +16,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
 from loop.domain.errors import Unavailable
 from loop.domain.identity import digest_of
+from loop.domain.model import ModelHead
 
 Alias = Literal["champion", "candidate"]
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
@@ -82,8 +86,11 @@ class Registry:
         with self._reachable() as client:
             self._put(client, run_id, name, content)
 
-    def register(self, project: str, run_id: str, weights: bytes, digest: str, tags: Mapping[str, str]) -> str:
-        """Keep `weights` (SHA-256 `digest`) with the run and as a version of the project's model; its number."""
+    def register(
+        self, project: str, run_id: str, weights: bytes, digest: str, head: ModelHead, tags: Mapping[str, str]
+    ) -> str:
+        """Keep `weights` (SHA-256 `digest`) with the run and as a version of the project's model; its number. Beside
+        them lies what they take and give (`signature`), as MLflow reads it."""
         if digest_of(weights) != digest:
             raise Unavailable(f"the weights are not those of the digest {digest}.", hint="Run the cycle again.")
         name = self._model_name(project)
@@ -93,6 +100,7 @@ class Registry:
                 if version.tags.get(_DIGEST) == digest:
                     return str(version.version)
             self._put(client, run_id, "model/weights.safetensors", weights)
+            self._put(client, run_id, "model/MLmodel", _description(run_id, head).encode())
             source = f"{client.get_run(run_id).info.artifact_uri}/model"
             created = client.create_model_version(
                 name, source, run_id, tags={**tags, _DIGEST: digest}, await_creation_for=0
@@ -200,6 +208,32 @@ class Registry:
             file = Path(scratch) / file_name
             file.write_bytes(content)
             client.log_artifact(run_id, str(file), folder or None)
+
+
+def _description(run_id: str, head: ModelHead) -> str:
+    """An MLmodel file (mlflow.models.Model). It names no flavor of MLflow's own, as MLflow could not run the model."""
+    signature = {
+        "inputs": [_tensor("images", "uint8", -1, -1, -1, 3)],
+        "outputs": [
+            _tensor("boxes", "float32", -1, 4),
+            _tensor("scores", "float32", -1),
+            _tensor("classes", "int64", -1),
+            _tensor("class_scores", "float32", -1, len(head.labels)),
+            _tensor("embedding", "float32", head.embedding_dim),
+        ],
+    }
+    flavor = {"data": "weights.safetensors", "backend": head.backend, "image_size": head.image_size}
+    description = {
+        "artifact_path": "model",
+        "run_id": run_id,
+        "flavors": {"askance": {**flavor, "labels": list(head.labels)}},
+        "signature": {side: json.dumps(tensors) for side, tensors in signature.items()},
+    }
+    return yaml.safe_dump(description, allow_unicode=True, sort_keys=False)
+
+
+def _tensor(name: str, dtype: str, *shape: int) -> dict[str, object]:
+    return {"name": name, "type": "tensor", "tensor-spec": {"dtype": dtype, "shape": list(shape)}}
 
 
 def _plain(name: str) -> str:

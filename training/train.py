@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-import os
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
-from loop.domain.errors import AskanceError, BadDataset, BadWeights, CycleFailed, OutOfMemory, UnknownLabel
+from loop.domain.errors import AskanceError, BadDataset, CycleFailed, OutOfMemory, UnknownLabel
 from loop.domain.model import ModelHead
 from training import networks
+from training.fine_tuning import LAST, FineTuning, Tuning, write_whole
 from training.head import checked_image_size, checked_labels
 from training.recipe import TrainingRecipe
 from training.training_image import Decode, Progress, TrainingImage
@@ -45,7 +43,7 @@ def train(
     decode: Decode | None = None,
     renamed: Mapping[str, str] | None = None,
 ) -> TrainedModel:
-    """Fine-tune the model file `start` (ultralytics) on `images`, for `labels`, which may differ from its own.
+    """Fine-tune the model file `start` on `images`, for `labels`, which may differ from its own.
 
     Equal inputs give equal weights on one machine and thread count. Labels keep what the model knows of them by
     name, or by the name that `renamed` says they had. `val` may be empty; then nothing is validated and the recipe's
@@ -60,12 +58,6 @@ def train(
     suffice, CycleFailed where the training diverges. What `progress` raises ends the run.
     """
     head, state = read_weights(start)
-    if head.backend != "ultralytics":
-        raise BadWeights(
-            f"a {head.backend} model can be served, but not trained here.",
-            hint="Start from an ultralytics model, for example yolo11n.pt.",
-            backend=head.backend,
-        )
     labels = checked_labels(labels)
     _check(images, labels)
     _check(val, labels)
@@ -78,10 +70,21 @@ def train(
         progress(1.0, done.metrics)
         return done
     known = tuple((renamed or {}).get(label, label) for label in head.labels)
-    network = networks.relabelled_network(head.architecture, state, known, labels, seed=recipe.seed)
-    architecture = {**networks.checked_architecture(head.architecture), "nc": len(labels)}
-    head = replace(head, architecture=architecture, labels=labels, image_size=size)
-    trained = _fine_tuned(head, network, images, val, recipe, folder, progress, checkpoint_seconds, decode)
+    head, network = networks.relabelled(head, state, known, labels, size, seed=recipe.seed)
+    run = Tuning(
+        network=network,
+        labels=labels,
+        train=images,
+        val=val,
+        recipe=recipe,
+        image_size=size,
+        folder=folder.run,
+        resume=folder.resumable,
+        checkpoint_seconds=checkpoint_seconds,
+        progress=progress,
+        decode=decode,
+    )
+    trained = _fine_tuned(head, run)
     folder.keep(trained)
     return trained
 
@@ -113,43 +116,30 @@ def _identity(
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _fine_tuned(
-    head: ModelHead,
-    network: nn.Module,
-    images: Sequence[TrainingImage],
-    val: Sequence[TrainingImage],
-    recipe: TrainingRecipe,
-    folder: "_Folder",
-    progress: Progress,
-    checkpoint_seconds: float,
-    decode: Decode | None,
-) -> TrainedModel:
-    from training.fine_tuning import FineTuning
-
+def _fine_tuned(head: ModelHead, run: Tuning) -> TrainedModel:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch on operations without a deterministic form
-            run = FineTuning(
-                network,
-                head.labels,
-                images,
-                val,
-                recipe,
-                head.image_size,
-                folder.run,
-                resume=folder.resumable,
-                checkpoint_seconds=checkpoint_seconds,
-                progress=progress,
-                decode=decode,
-            )
-            run.train()
-            state = run.kept_state()
+            tuning = _tuning(head.backend, run)
+            tuning.train()
+            state = tuning.kept_state()
     except AskanceError:
         raise
     except (MemoryError, RuntimeError, ValueError, FloatingPointError) as error:
-        raise _failure(error, recipe, head.image_size) from error
+        raise _failure(error, run.recipe, run.image_size) from error
     weights = write_weights(head, state)
-    return TrainedModel(weights, head, run.curves[-1] if run.curves else {}, run.curves)
+    return TrainedModel(weights, head, tuning.curves[-1] if tuning.curves else {}, tuning.curves)
+
+
+def _tuning(backend: str, run: Tuning) -> FineTuning:
+    if backend == "torchvision":
+        from training.torchvision_tuning import TorchvisionTuning
+
+        return TorchvisionTuning(run)
+    networks.import_ultralytics()
+    from training.ultralytics_tuning import UltralyticsTuning
+
+    return UltralyticsTuning(run)
 
 
 def _failure(error: Exception, recipe: TrainingRecipe, size: int) -> CycleFailed:
@@ -185,7 +175,7 @@ class _Folder:
         if not (resume and same):
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True, exist_ok=True)
-            _write(owner, identity.encode())
+            write_whole(owner, identity.encode())
         return folder
 
     @property
@@ -194,11 +184,11 @@ class _Folder:
 
     @property
     def resumable(self) -> bool:
-        return (self.run / "weights" / "last.pt").is_file()
+        return (self.run / LAST).is_file()
 
     def keep(self, trained: TrainedModel) -> None:
-        _write(self.path / "curves.json", json.dumps(trained.curves).encode())
-        _write(self.path / "result.safetensors", trained.weights)
+        write_whole(self.path / "curves.json", json.dumps(trained.curves).encode())
+        write_whole(self.path / "result.safetensors", trained.weights)
         shutil.rmtree(self.run, ignore_errors=True)
 
     def result(self) -> TrainedModel | None:
@@ -209,13 +199,3 @@ class _Folder:
         head, _ = read_weights(weights)
         curves = json.loads((self.path / "curves.json").read_bytes())
         return TrainedModel(weights, head, curves[-1] if curves else {}, curves)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, whatever ends the process."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -23,7 +23,7 @@ import yaml
 from torch import Tensor
 
 from loop.domain.errors import BadWeights
-from loop.domain.model import ModelHead
+from loop.domain.model import TORCHVISION_BUILDERS, ModelHead
 from training import networks
 from training.head import (
     HEAD_KEY,
@@ -96,15 +96,18 @@ def adopt(
 
     path: an ultralytics detection checkpoint (.pt; its moving average where it has one), an ultralytics model
     description (a .yaml file, or the name of one that ultralytics ships; its weights are untrained), a
-    torchvision state dict (.pth, .safetensors; needs `builder`), or a file of our own.
+    torchvision state dict (.pth, .safetensors; needs `builder`), the name of a torchvision function (untrained), or
+    a file of our own.
     labels: names in the order of the classes; needed where the file has none, replaces the file's otherwise.
     image_size: side of the square input in pixels; the default is the one the checkpoint was trained at.
-    builder: name of the torchvision function (networks.TORCHVISION_BUILDERS).
+    builder: name of the torchvision function (loop.domain.model.TORCHVISION_BUILDERS).
     half: store float16, half the size. seed: of the untrained weights of a description.
     download: fetch `path` from ultralytics' releases where it is the name of one and no such file is here.
     """
     if Path(path).suffix in (".yaml", ".yml"):
         return _adopt_description(str(path), labels, image_size, half, seed)
+    if str(path) in TORCHVISION_BUILDERS:
+        return _adopt_untrained(str(path), labels, image_size, half, seed)
     content = _content(path, download)
     try:
         return _adopt_content(content, labels, image_size, builder, half)
@@ -353,7 +356,7 @@ def _model_of(checkpoint: Any) -> _Record:
     if fields and all(isinstance(value, Tensor) for value in fields.values()):
         raise BadWeights(
             "the file is a bare state dict and does not say which network it is for.",
-            hint="Name the torchvision builder: " + ", ".join(networks.TORCHVISION_BUILDERS) + ".",
+            hint="Name the torchvision builder: " + ", ".join(TORCHVISION_BUILDERS) + ".",
         )
     raise BadWeights("the file holds no ultralytics model.", hint="Give a detection checkpoint of ultralytics (.pt).")
 
@@ -421,11 +424,29 @@ def _state_dict(content: bytes) -> dict[str, Tensor]:
 def _adopt_torchvision(
     state: dict[str, Tensor], builder: str, labels: tuple[str, ...] | None, image_size: int | None, half: bool
 ) -> bytes:
-    image_size = checked_image_size(image_size or (320 if "320" in builder else _DEFAULT_IMAGE_SIZE))
+    labels = checked_labels(_coco_labels(state) if labels is None else labels)
+    size = _torchvision_size(builder, image_size)
+    network = networks.torchvision_network(builder, len(labels), size, state)
+    return _torchvision_file(builder, network, labels, size, half)
+
+
+def _adopt_untrained(
+    builder: str, labels: tuple[str, ...] | None, image_size: int | None, half: bool, seed: int
+) -> bytes:
     if labels is None:
-        labels = _coco_labels(state)
-    labels = checked_labels(labels)
-    network = networks.torchvision_network(builder, len(labels), image_size, state)
+        raise BadWeights(f"{builder} is a model without labels.", hint="Give the labels it shall have.")
+    labels, size = checked_labels(labels), _torchvision_size(builder, image_size)
+    network = networks.torchvision_network(builder, len(labels), size, seed=seed)
+    return _torchvision_file(builder, network, labels, size, half)
+
+
+def _torchvision_size(builder: str, image_size: int | None) -> int:
+    return checked_image_size(image_size or (320 if "320" in builder else _DEFAULT_IMAGE_SIZE))
+
+
+def _torchvision_file(
+    builder: str, network: torch.nn.Module, labels: tuple[str, ...], image_size: int, half: bool
+) -> bytes:
     head = ModelHead(
         backend="torchvision",
         architecture={"builder": builder},

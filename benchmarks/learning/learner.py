@@ -20,10 +20,10 @@ from benchmarks.fod import coco_start
 from benchmarks.learning.pools import Picture
 from loop.domain.prediction import Inference
 from serving.backends.candidates import dense_inference
-from serving.backends.letterbox import Placement, letterboxed
 from serving.backends.objects import with_objects
 from serving.backends.pooling import pooled
 from training.head import head_json, read_head
+from training.letterbox import Placement, letterboxed
 from training.networks import body_layer, detect_head, import_ultralytics, ultralytics_network
 from training.weights import read_weights
 

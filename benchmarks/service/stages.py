@@ -11,7 +11,7 @@ from benchmarks.service.detection import Ours
 from benchmarks.service.systems import Askance, Setup
 from loop.domain.prediction import Inference
 from serving.backends import graph_detector
-from serving.backends.letterbox import Placement
+from training.letterbox import Placement
 
 _LINE = re.compile(r"^askance_stage_seconds_(sum|count)\{([^}]*)\} (\S+)$", re.MULTILINE)
 _STAGE = re.compile(r'stage="([^"]+)"')

@@ -33,6 +33,9 @@ def cycle_run(
     reason: Annotated[str, typer.Option(help="Kept with the cycle.")] = "asked for",
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     mode: Annotated[str | None, typer.Option(help="superior or non_inferior.")] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Fresh weights of training.base, not the champion's.")
+    ] = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -41,8 +44,9 @@ def cycle_run(
 
     from serving.api.schemas.models import CycleIn
 
+    start = "scratch" if from_scratch else None
     try:
-        wish = CycleIn.model_validate({"reason": reason, "epochs": epochs, "mode": mode})
+        wish = CycleIn.model_validate({"reason": reason, "epochs": epochs, "mode": mode, "start": start})
     except ValidationError as error:
         raise typer.BadParameter("; ".join(e["msg"] for e in error.errors())) from None
     with client_of(config, url) as client, progress_bar() as bar:

@@ -7,6 +7,17 @@ from enum import StrEnum
 
 # What a head may name as its backend: the libraries whose networks can be built and run here.
 BACKENDS = ("torchvision", "ultralytics")
+# The functions of torchvision.models.detection whose networks are served and trained.
+TORCHVISION_BUILDERS = (
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "fasterrcnn_mobilenet_v3_large_fpn",
+    "fasterrcnn_resnet50_fpn",
+    "fasterrcnn_resnet50_fpn_v2",
+    "fcos_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2",
+    "ssdlite320_mobilenet_v3_large",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from loop.domain.errors import Unavailable
 from loop.domain.prediction import Inference
-from serving.backends.letterbox import Placement
+from training.letterbox import Placement
 
 # Two boxes of one class that overlap more than this are one object. Between ultralytics' 0.7, which leaves
 # duplicates for a later score threshold, and the 0.5 of the VOC days, which loses neighbours in crowds.

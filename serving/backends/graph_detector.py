@@ -12,8 +12,8 @@ from loop.domain.errors import Unavailable
 from loop.domain.model import ModelHead
 from loop.domain.prediction import Inference
 from serving.backends.candidates import dense_inference, sparse_inference
-from serving.backends.letterbox import Placement, letterboxed
 from serving.backends.objects import with_objects
+from training.letterbox import Placement, letterboxed
 
 # The graph of a torchvision model takes the score floor with the image, and answers after its own NMS.
 SPARSE_BACKENDS = ("torchvision",)

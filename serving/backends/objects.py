@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.prediction import MOST_OBJECTS, OBJECT_DIM, Inference
-from serving.backends.letterbox import Placement
+from training.letterbox import Placement
 
 _NARROWEST = 1e-3  # cells: a box is at least so wide, or it would have no average
 

@@ -12,7 +12,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from loop.domain.errors import BadWeights
 from serving.backends.graph_detector import inputs_of
-from serving.backends.letterbox import letterboxed
+from training.letterbox import letterboxed
 
 _LAYER = re.compile(r"/network/model\.(\d+)/")
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from loop.domain.model import ModelHead
 from loop.domain.prediction import Inference
 from serving.backends.candidates import dense_inference
-from serving.backends.letterbox import letterboxed
 from serving.backends.objects import with_objects
 from serving.backends.pooling import checked_dim, pooled
 from serving.backends.runtime import in_precision, on_device
+from training.letterbox import letterboxed
 from training.networks import body_layer, detect_head, level_of_8_pixels, ultralytics_network
 
 

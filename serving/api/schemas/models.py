@@ -144,6 +144,12 @@ class CycleIn(In):
     flip: Unit | None = Field(default=None, description="probability of mirroring; 0 for digits and text")
     mosaic: Unit | None = Field(default=None, description="probability of composing an image from four")
     scale: Annotated[float, Field(ge=0, lt=1)] | None = Field(default=None, description="largest random zoom")
+    freeze: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="layers that stay as they are"
+    )
+    start: Literal["champion", "scratch"] | None = Field(
+        default=None, description="scratch: fresh weights of the configured architecture; else the champion's"
+    )
     mode: Literal["superior", "non_inferior"] | None = None
     canary: bool | None = Field(default=None, description="whether what passes the gate is a canary first")
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_GREY = 114  # the padding that ultralytics trains with
+GREY = 114  # the padding that ultralytics trains with
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _place(image: NDArray[np.uint8], canvas: NDArray[np.uint8]) -> Placement:
     if (new_width, new_height) != (width, height):
         # Linear, as in training: another filter would be a shift of its own.
         image = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-    canvas[:top] = canvas[top + new_height :] = _GREY
-    canvas[:, :left] = canvas[:, left + new_width :] = _GREY
+    canvas[:top] = canvas[top + new_height :] = GREY
+    canvas[:, :left] = canvas[:, left + new_width :] = GREY
     canvas[top : top + new_height, left : left + new_width] = image
     return Placement(width, height, new_width / width, new_height / height, left, top)

@@ -1,0 +1,133 @@
+"""A project whose champion is a detector of torchvision, through a whole cycle: registered, trained on, judged,
+promoted, served. Only Ray and MLflow are stood in for: what would run in a task of Ray runs here."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from loop import workshop
+from loop.cycle_work import Progress
+from loop.domain.cycle import Cycle, CycleState
+from loop.domain.item import Item, Split
+from loop.domain.model import ModelVersion
+from loop.domain.truth import GroundTruth
+from loop.recipe_document import checked_document
+from loop.recipes import Recipes
+from loop.settings import load_settings
+from loop.workshop import RayWorkshop
+from serving.backends.load import load_detector
+from tests.cycle_worker import PROJECT, Service, Site, open_site
+from tests.pictures import LABELS, SIZE, picture
+from tests.tiny_models import tiny_torchvision, tiny_weights
+from training.snapshot import Snapshot
+
+GOLDEN, TRAIN = 20, 6  # 20 is the least that the gate decides on
+
+
+def run_here(function: Any, /, *, on_progress: Progress, num_cpus: float, num_gpus: float, **given: Any) -> Any:
+    """`training.launch.run_in_ray` without Ray."""
+    return function(progress=on_progress, **given)
+
+
+@pytest.fixture
+def service(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """A project with images, whose cycles train."""
+    monkeypatch.setattr(workshop, "run_in_ray", run_here)
+    database = tmp_path / "askance.db"
+    database.write_bytes(sqlite_template.read_bytes())
+    settings = load_settings(
+        environ={
+            "ASKANCE_DATA_DIR": str(tmp_path),
+            "ASKANCE_DATABASE__URL": f"sqlite:///{database}",
+            "ASKANCE_TRAINING__BASE": "ssdlite320_mobilenet_v3_large",
+        }
+    )
+    made = open_site(Site(settings.database_url, tmp_path))
+    trains = RayWorkshop(settings, made.blobs)
+    references = replace(made.controller.references, workshop=trains)
+    recipe = {"epochs": 1, "batch": 4, "image_size": SIZE, "flip": 0.0, "learning_rate": 1e-4}
+    controller = replace(
+        made.controller,
+        workshop=trains,
+        references=references,
+        settings=replace(made.controller.settings, training=recipe),
+    )
+    made = replace(made, controller=controller, succession=replace(made.succession, references=references))
+    made.administration.create_project(PROJECT, LABELS)
+    for number in range(GOLDEN + TRAIN):
+        add_picture(made, number, Split.GOLDEN if number < GOLDEN else Split.TRAIN)
+    yield made
+    made.store.close()
+
+
+def add_picture(service: Service, number: int, split: Split, labels: tuple[str, ...] = LABELS) -> None:
+    pixels, shapes = picture(number, labels)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, format="PNG")
+    digest, now = service.blobs.put(content.getvalue()), datetime.now(UTC)
+    item = Item(
+        project_id=PROJECT, digest=digest, media_type="image/png", width=SIZE, height=SIZE, created_at=now, split=split
+    )
+    truth = GroundTruth(
+        project_id=PROJECT, item_digest=digest, version=1, shapes=shapes, submission_ids=(), origin="import",
+        created_at=now,
+    )  # fmt: skip
+    with service.store.begin() as tx:
+        tx.items.add(item)
+        tx.truths.add(truth)
+
+
+def cycled(service: Service, **overrides: object) -> tuple[Cycle, ModelVersion]:
+    """A cycle that has ended, and its candidate."""
+    asked = service.controller.request(PROJECT, "ada", "try", {"mode": "non_inferior", **overrides})
+    while service.step():
+        pass
+    with service.store.read() as tx:
+        cycle = tx.cycles.get(PROJECT, asked.id)
+        assert cycle.state is CycleState.PROMOTED, cycle.error or cycle.decision
+        return cycle, tx.models.get(PROJECT, str(cycle.candidate_id))
+
+
+def test_a_registered_detector_is_trained_judged_promoted_and_served(service: Service) -> None:
+    """With labels that came and were renamed since."""
+    service.administration.register_model(PROJECT, tiny_torchvision(LABELS), "ada")
+    while service.step():
+        pass
+    recipes = Recipes(service.store, lambda: (), lambda: datetime.now(UTC))
+    body = {"labels": ["green", "crimson", "blue"], "renames": {"red": "crimson"}}
+    recipes.change(PROJECT, checked_document(body), "ada")
+    for number in range(100, 104):
+        add_picture(service, number, Split.TRAIN, ("green", "blue"))
+    cycle, candidate = cycled(service)
+    assert candidate.head.labels == Snapshot.read(str(cycle.snapshot_digest), service.blobs.get).labels
+    assert set(candidate.head.labels) == {"green", "crimson", "blue"} and candidate.head.backend == "torchvision"
+    assert [row["epoch"] for row in candidate.notes["curves"]] == [1.0]  # type: ignore[attr-defined]
+    assert candidate.reference_key and service.blobs.has(candidate.reference_key)
+    assert service.site.served.read_text().splitlines()[-1] == candidate.id
+    assert list(service.controller.workshop.left()) == []
+    detector = load_detector(service.blobs.get(candidate.digest), threads=1)
+    (answer,) = detector.predict([picture(7)[0]], score_floor=0.01)
+    assert detector.labels == candidate.head.labels and len(answer.scores)
+    assert np.isfinite(answer.embedding).all() and len(answer.embedding) == candidate.head.embedding_dim
+
+
+def test_a_project_without_a_model_begins_with_the_one_that_is_configured(service: Service) -> None:
+    _, candidate = cycled(service)
+    assert candidate.head.architecture == {"builder": "ssdlite320_mobilenet_v3_large"}
+    assert set(candidate.head.labels) == set(LABELS)
+
+
+def test_a_cycle_from_scratch_leaves_the_champion_aside(service: Service) -> None:
+    """That is how a project comes to a network of the other library."""
+    service.administration.register_model(PROJECT, tiny_weights(LABELS), "ada")
+    while service.step():
+        pass
+    _, candidate = cycled(service, start="scratch")
+    assert candidate.head.backend == "torchvision"
