@@ -41,6 +41,15 @@ class TrainedWeights:
     batch: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of a model on the runtime that would serve it. median, p90: seconds for one image."""
+
+    runtime: str
+    median: float
+    p90: float
+
+
 class Workshop(Protocol):
     """Where the heavy work runs: Ray tasks, on a GPU where there is one."""
 
@@ -48,6 +57,13 @@ class Workshop(Protocol):
 
     def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
         """One inference per image, in their order, with the candidates above EVALUATION_FLOOR."""
+        ...
+
+    def latency(
+        self, models: Sequence[ModelVersion], image_keys: Sequence[str], choose_by: Sequence[str], progress: Progress
+    ) -> list[Latency]:
+        """Of each model, in their order, in one run on the images. choose_by: images that the runtimes are chosen by.
+        Raises what keeps one of them from being served."""
         ...
 
     def clean(self, cycle_id: str) -> None:

@@ -292,11 +292,17 @@ def _controller(
         registry=MlflowRuns(settings),
         settings=CycleSettings(
             training=recipe,
-            gate=GateSettings(**settings.gate.model_dump(exclude={"seed", "mode"}), mode=GateMode(settings.gate.mode)),
+            gate=GateSettings(
+                **settings.gate.model_dump(exclude={"seed", "mode", "slice_images", "latency_images"}),
+                mode=GateMode(settings.gate.mode),
+            ),
             gate_seed=settings.gate.seed,
             val_share=training.val_share,
             replay_limit=training.replay_limit,
             drift_reference=settings.drift.reference,
+            slice_images=settings.gate.slice_images,
+            latency_images=settings.gate.latency_images,
+            runtime_images=settings.parity.calibration_images,
         ),
         clock=utc_now,
         entropy=os.urandom,

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.cycle_work import EVALUATION_FLOOR, Progress, RegistryAway, TrainedWeights, TrainingJob
+from loop.cycle_work import EVALUATION_FLOOR, Latency, Progress, RegistryAway, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle
 from loop.domain.embedding_map import Drawn
 from loop.domain.errors import CycleFailed, MapFailed, OutOfMemory, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
-from loop.domain.ports import Blobs
+from loop.domain.ports import Blobs, Detector
 from loop.domain.prediction import Inference
-from loop.settings import Settings
+from loop.settings import Settings, serving_of
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from serving.images import decode_image
@@ -90,6 +90,23 @@ class RayWorkshop:
             on_progress=progress,
         )
         return found
+
+    def latency(
+        self, models: Sequence[ModelVersion], image_keys: Sequence[str], choose_by: Sequence[str], progress: Progress
+    ) -> list[Latency]:
+        """See `loop.cycle_work.Workshop`."""
+        training = self.settings.training
+        measured: list[Latency] = run_in_ray(
+            time_models,
+            settings=self.settings,
+            models=[(model.digest, dict(model.serving)) for model in models],
+            image_keys=list(image_keys),
+            choose_by=list(choose_by),
+            num_cpus=training.num_cpus,
+            num_gpus=training.num_gpus,
+            on_progress=progress,
+        )
+        return measured
 
     def draw_map(self, project_id: str, *, refit: bool, stopping: Callable[[], bool]) -> Drawn:
         """See `loop.maps.Cartographer`."""
@@ -191,6 +208,56 @@ def infer_blobs(
         found += detector.predict(chunk, score_floor=EVALUATION_FLOOR)
         progress(len(found) / len(image_keys), {})
     return found
+
+
+def time_models(
+    *,
+    settings: Settings,
+    models: list[tuple[str, dict[str, object]]],
+    image_keys: list[str],
+    choose_by: list[str],
+    progress: Progress,
+) -> list[Latency]:
+    """models: the digest of each, and its own serving options. Runtimes are chosen and remembered as for serving, so
+    that a candidate that is promoted starts with its own known."""
+    from serving.backends.latency import interleaved
+
+    blobs, max_pixels = FsspecBlobs.open(settings.blobs_url), settings.limits.max_image_pixels
+    chosen_by = [_pixels(blobs.get(key), max_pixels=max_pixels) for key in choose_by]
+    opened = [_served(settings, blobs.get(digest), options, chosen_by) for digest, options in models]
+    progress(0.5, {})
+    seconds = interleaved(
+        [detector for detector, _ in opened],
+        [_pixels(blobs.get(key), max_pixels=max_pixels) for key in image_keys],
+        score_floor=settings.serving.score_floor,
+        went_on=lambda share: progress(0.5 + share / 2, {}),
+    )
+    return [
+        Latency(runtime, float(np.median(taken)), float(np.quantile(taken, 0.9)))
+        for (_, runtime), taken in zip(opened, seconds, strict=True)
+    ]
+
+
+def _served(
+    settings: Settings, weights: bytes, options: dict[str, object], images: Sequence[NDArray[np.uint8]]
+) -> tuple[Detector, str]:
+    """As serving/detectors.py opens it, and the runtime that was chosen."""
+    from serving.backends.choice import said
+    from serving.runtimes import fastest_detector
+
+    serving = serving_of(settings, options)
+    with said() as lines:
+        detector = fastest_detector(
+            settings.model_copy(update={"serving": serving}),
+            weights,
+            device=serving.device,
+            max_batch_size=serving.max_batch_size,
+            consistency=serving.consistency,
+            objects=serving.object_embeddings,
+            images=images,
+        )
+    told = [line.removeprefix("serving by ").split(",")[0] for line in lines if line.startswith("serving by ")]
+    return detector, told[-1] if told else "torch fp32"  # which nothing is said of, since nothing is chosen
 
 
 def draw_map(*, settings: Settings, project_id: str, refit: bool, progress: Progress) -> Drawn:

@@ -33,7 +33,7 @@ def test_the_gate_and_the_report_mean_the_same_ap(seed: int, images: int, junk: 
 
 
 def test_sizes_are_coco_s() -> None:
-    """An object of 31 x 31 pixels is small, one of 95 x 95 medium, one of 97 x 97 large; a size nobody has says nothing."""
+    """An object of 31 x 31 pixels is small, one of 95 x 95 medium, one of 97 x 97 large; a size nobody has is None."""
     truth = one((0, 0, 31, 31), (100, 100, 195, 195))
     figures = CocoScores([found(truth, 0.9)], [truth], n_classes=1).of(np.arange(1)).whole
     assert (figures.ap_small, figures.ap_medium, figures.ap_large) == (pytest.approx(1.0), 0.0, None)

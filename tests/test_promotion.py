@@ -297,7 +297,7 @@ def test_a_slice_may_have_a_margin_of_its_own():
 
 
 def test_slices_and_mended_failures_look_at_more_images_than_those_that_decide():
-    """What only the images beside the golden set show stops a candidate, and moves neither the bound nor the evidence."""
+    """What only the images beside the golden set show stops a candidate; bound and evidence are as without them."""
     before, after = images(*[(0, True)] * 30), images(*[(0, i >= 12) for i in range(30)])
     beside = Beside(before, after, np.array([str(i) for i in range(30)]))
     late = np.arange(90) >= 60

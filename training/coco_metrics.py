@@ -1,7 +1,7 @@
-"""COCO's figures of a detector, by faster-coco-eval: of all images, of each class, of small, medium and large objects.
+"""COCO's figures of a detector, by faster-coco-eval: of all images, of each class, by the size of objects.
 
-What the gate decides on is computed by training/evaluate.py, whose statistics a bootstrap can weigh again; these are for
-people, as papers report them. Both give the same AP (tests/test_coco_metrics.py).
+What the gate decides on is computed by training/evaluate.py, whose statistics a bootstrap can weigh again; these are
+for people, as papers report them. Both give the same AP (tests/test_coco_metrics.py).
 """
 
 import logging
@@ -17,8 +17,8 @@ from training.evaluate import Found, Truth
 
 log = logging.getLogger("askance.cycle")
 
-# COCO's, in the order of its arrays: square pixels of the image as it came, from and below. Of boxes, since that is what
-# is found; COCO's own images count the area of the object's outline.
+# COCO's, in the order of its arrays: square pixels of the image as it came, from and below. Of boxes, since that is
+# what is found; COCO's own images count the area of the object's outline.
 AREAS: Mapping[str, tuple[float, float]] = {
     "all": (0.0, 1e5**2),
     "small": (0.0, 32.0**2),

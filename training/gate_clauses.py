@@ -85,11 +85,11 @@ class Beside:
 class Circumstances:
     """What is known beside the two evaluations of n images.
 
-    beside: m more images. slices: (n + m,) bool by name, which images belong to it. margins: of slices that have one of
-    their own. said: slices that somebody waits for, and why one cannot be judged where that is known; they are spoken of
-    where they are too small, too. mended: (n + m,) bool, images on which a model failed in production. seconds: an image
-    takes with the champion, and with the candidate, on the runtimes that serve; unmeasured: why that is not known. uses:
-    how often the n images have decided, this time included.
+    beside: m more images. slices: (n + m,) bool by name, which images belong to it. margins: of slices that have one
+    of their own. said: slices that somebody waits for, and why one cannot be judged where that is known; they are
+    spoken of where they are too small, too. mended: (n + m,) bool, images on which a model failed in production.
+    seconds: an image takes with the champion, and with the candidate, on the runtimes that serve; unmeasured: why that
+    is not known. uses: how often the n images have decided, this time included.
     """
 
     beside: Beside | None = None

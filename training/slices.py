@@ -28,6 +28,11 @@ class SliceKind(StrEnum):
     FAILURES = "past failures"
 
     @property
+    def gated(self) -> bool:
+        """Whether a candidate may not get worse on it. Of past failures that is asked image by image."""
+        return self in (SliceKind.SOURCE, SliceKind.VIEW, SliceKind.AUDITS)
+
+    @property
     def named(self) -> bool:
         """Whether somebody waits for it: then it is said where there is too little of it to judge by."""
         return self in (SliceKind.VIEW, SliceKind.AUDITS)
@@ -35,8 +40,8 @@ class SliceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """images: places, ascending. margin: by how much its mAP50-95 may get worse; None: as the gate's settings say. note:
-    why it has no images, in words."""
+    """images: places, ascending. margin: by how much its mAP50-95 may get worse; None: as the gate's settings say.
+    note: why it has no images, in words."""
 
     kind: SliceKind
     name: str
@@ -101,22 +106,24 @@ def by_source(sources: Sequence[str]) -> list[Slice]:
     return [Slice(kind=SliceKind.SOURCE, name=name, images=tuple(places[name])) for name in sorted(places)]
 
 
-def by_time(taken: Sequence[datetime]) -> list[Slice]:
+def by_time(taken: Sequence[datetime | None]) -> list[Slice]:
     """Quarters of the judged images, the oldest first, named by their days; what was taken at one moment is in one of
-    them. None where all were. taken: (n,) in UTC."""
-    if not taken:
+    them. None where all were. taken: (n,) in UTC; None where it is not known."""
+    known = {place: moment for place, moment in enumerate(taken) if moment is not None}
+    if not known:
         return []
-    seconds = np.array([moment.timestamp() for moment in taken])
+    places = np.array(list(known))
+    seconds = np.array([moment.timestamp() for moment in known.values()])
     edges = np.unique(np.quantile(seconds, np.arange(1, _QUARTERS) / _QUARTERS, method="lower"))
     quarter = np.searchsorted(edges, seconds, side="left")
-    groups = [np.flatnonzero(quarter == number) for number in np.unique(quarter)]
+    groups = [places[quarter == number].tolist() for number in np.unique(quarter)]
     if len(groups) < 2:
         return []
     made = []
     for number, images in enumerate(groups, start=1):
-        days = [taken[place].date().isoformat() for place in images]
+        days = [known[place].date().isoformat() for place in images]
         name = f"{number}: {min(days)} to {max(days)}"
-        made.append(Slice(kind=SliceKind.TIME, name=name, images=tuple(images.tolist())))
+        made.append(Slice(kind=SliceKind.TIME, name=name, images=tuple(images)))
     return made
 
 

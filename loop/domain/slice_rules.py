@@ -1,0 +1,36 @@
+"""Which saved views are slices of a project's evaluation: what a candidate may not get worse at."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loop.domain.errors import Invalid
+
+MOST_SLICES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRule:
+    """view: the name of a saved view. margin: by how much mAP50-95 may get worse on its images, in [0, 1); None: as
+    gate.slice_margin says."""
+
+    view: str
+    margin: float | None = None
+
+
+def checked_slices(rules: Iterable[SliceRule]) -> tuple[SliceRule, ...]:
+    """By name. Raises Invalid."""
+    ordered = tuple(sorted(rules, key=lambda rule: rule.view))
+    names = [rule.view for rule in ordered]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Invalid(f"the view {twice!r} is there twice.", hint="Name each view once.", view=twice)
+    if len(ordered) > MOST_SLICES:
+        raise Invalid(f"{len(ordered)} slices are too many.", hint=f"Name at most {MOST_SLICES} views.")
+    for rule in ordered:
+        if rule.margin is not None and not 0.0 <= rule.margin < 1.0:
+            raise Invalid(
+                f"the margin of {rule.view!r} is {rule.margin:g}.",
+                hint="A margin is a part of mAP50-95, at least 0 and below 1; 0.05 is usual.",
+                view=rule.view,
+            )
+    return ordered
