@@ -22,6 +22,7 @@ from loop.domain.ports import Blobs, Clock, Entropy, Event, Store
 from loop.domain.prediction import Inference
 from loop.domain.project import Project
 from loop.domain.recipe import Recipe
+from loop.domain.slice_rules import SliceKind
 from loop.judging import HeldOut, Judgement, held_out, judged, left_out_of
 from loop.latency import Stopwatch, seconds_of
 from loop.projects import Administration
@@ -33,7 +34,7 @@ from training.coco_findings import CocoFindings
 from training.evaluate import Evaluation, or_none
 from training.gate_clauses import Beside, Circumstances, GateMode, GateSettings
 from training.promotion import decide
-from training.slices import SliceKind, Slices
+from training.slices import Slices
 from training.snapshot import Entries, Entry, Snapshot, detectable, freeze
 from training.snapshot_leaks import without_leaks
 

@@ -11,8 +11,8 @@ from loop.domain.item import Item, Split
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.queries import OneOf, Query, Sort, View, all_of, captured_in
 from loop.domain.query_text import parsed
-from loop.domain.slice_rules import SliceRule, checked_slices
-from training.slices import Slice, SliceKind, Slices, at, by_source, by_time
+from loop.domain.slice_rules import SliceKind, SliceRule, checked_slices
+from training.slices import Slice, Slices, at, by_source, by_time
 from training.snapshot import Snapshot
 
 _TOGETHER = 500  # images that a query is asked of at once

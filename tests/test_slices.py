@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import BadDataset
-from training.slices import Slice, SliceKind, Slices, at, by_source, by_time
+from loop.domain.slice_rules import SliceKind
+from training.slices import Slice, Slices, at, by_source, by_time
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 NIGHT = Slice(kind=SliceKind.VIEW, name="night", images=(0, 2, 4), margin=0.02)

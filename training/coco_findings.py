@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import BadDataset
+from loop.domain.slice_rules import SliceKind
 from training.coco_metrics import CocoFigures, CocoScores
 from training.evaluate import or_none
-from training.slices import SliceKind, Slices
+from training.slices import Slices
 
 FORMAT = "askance-coco/1"
 MOST_OF_A_KIND = 50  # slices; of more, those with the most images

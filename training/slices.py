@@ -9,33 +9,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import BadDataset
+from loop.domain.slice_rules import SliceKind
 
 FORMAT = "askance-slices/1"
 _QUARTERS = 4
-
-
-class SliceKind(StrEnum):
-    SOURCE = "source"
-    TIME = "time"
-    VIEW = "view"
-    AUDITS = "audits"
-    FAILURES = "past failures"
-
-    @property
-    def gated(self) -> bool:
-        """Whether a candidate may not get worse on it. Of past failures that is asked image by image."""
-        return self in (SliceKind.SOURCE, SliceKind.VIEW, SliceKind.AUDITS)
-
-    @property
-    def named(self) -> bool:
-        """Whether somebody waits for it: then it is said where there is too little of it to judge by."""
-        return self in (SliceKind.VIEW, SliceKind.AUDITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

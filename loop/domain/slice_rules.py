@@ -1,11 +1,30 @@
-"""Which saved views are slices of a project's evaluation: what a candidate may not get worse at."""
+"""Slices of a project's evaluation, and which saved views are: what a candidate may not get worse at."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from loop.domain.errors import Invalid
 
 MOST_SLICES = 50
+
+
+class SliceKind(StrEnum):
+    SOURCE = "source"
+    TIME = "time"
+    VIEW = "view"
+    AUDITS = "audits"
+    FAILURES = "past failures"
+
+    @property
+    def gated(self) -> bool:
+        """Whether a candidate may not get worse on it. Of past failures that is asked image by image."""
+        return self in (SliceKind.SOURCE, SliceKind.VIEW, SliceKind.AUDITS)
+
+    @property
+    def named(self) -> bool:
+        """Whether somebody waits for it: then it is said where there is too little of it to judge by."""
+        return self in (SliceKind.VIEW, SliceKind.AUDITS)
 
 
 @dataclass(frozen=True, slots=True)
