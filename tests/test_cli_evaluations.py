@@ -4,8 +4,8 @@ import pytest
 import typer
 
 from loop.domain.errors import NotFound
-from serving.client import ApiError, Client
-from tests.api.conftest import Service, service  # noqa: F401
+from serving.client import ApiError
+from tests.api.conftest import Service, client_within, service  # noqa: F401
 from tests.api.test_evaluations import BURNT, Forgetful, furnished  # noqa: F401
 from tests.api.test_evaluations import run as run_cycle
 from tests.test_cli_items import run
@@ -15,17 +15,7 @@ from tests.test_cli_items import run
 def reached(furnished: Service, monkeypatch: pytest.MonkeyPatch) -> Service:  # noqa: F811
     """Commands reach the service."""
 
-    class InProcessClient(Client):
-        def __init__(self) -> None:
-            super().__init__("http://testserver", furnished.tokens["operator"])
-            self._http.close()
-            self._http = furnished.client
-            self._http.headers.update(self._settings["headers"])
-
-        def __exit__(self, *_: object) -> None:
-            return
-
-    client = InProcessClient()
+    client = client_within(furnished)
     monkeypatch.setattr("loop.cli.evaluations.client_of", lambda *_: client)
     return furnished
 
@@ -53,7 +43,7 @@ def test_rubbish_is_one_line(reached: Service) -> None:
 
 
 def test_a_cycle_is_shown_with_its_figures(reached: Service) -> None:
-    """The newest that was evaluated, or the one that is named: clauses, labels, slices, latency; lower is seen at once."""
+    """The newest that was evaluated, or the one that is named: clauses, labels, slices, latency."""
     cycle = run_cycle(reached, Forgetful(BURNT))
     shown = run("cycle", "show")
     assert shown == run("cycle", "show", cycle.id)
