@@ -30,7 +30,7 @@ from loop.references import References
 from loop.slicing import Slicing
 from selection.duplicates import Clusters
 from selection.seen import seen_in_evaluation
-from training.coco_findings import CocoFindings
+from training.coco_findings import CocoFindings, SliceFigures
 from training.evaluate import Evaluation, or_none
 from training.gate_clauses import Beside, Circumstances, GateMode, GateSettings
 from training.promotion import decide
@@ -407,7 +407,7 @@ class Controller:
         told = {f"golden/{name}": value for name, value in figures.items()}
         if coco is not None:
             told |= {f"class/{label}/ap": one.ap for label, one in coco.classes.items()}
-            told |= {f"{one.kind}/{one.name}/ap": one.figures.ap for one in coco.slices}
+            told |= {f"{_lasting(one)}/ap": one.figures.ap for one in coco.slices}
             self.registry.artifact(run_id, "coco.json", coco.to_bytes())
         self.registry.metrics(run_id, {name: value for name, value in told.items() if value is not None}, step=0)
         self.registry.artifact(run_id, "decision.json", json.dumps(decision, indent=1).encode())
@@ -492,6 +492,12 @@ class Controller:
 
 def _sides(snapshot: Snapshot) -> tuple[Entries, Entries]:
     return snapshot.training_entries, snapshot.evaluation_entries
+
+
+def _lasting(one: SliceFigures) -> str:
+    """A name that is the same from cycle to cycle, so that runs can be compared: quarters of time move."""
+    name = one.name.partition(":")[0] if one.kind is SliceKind.TIME else one.name
+    return f"{one.kind}/{name}"
 
 
 def _quarter(report: Progress, number: int) -> Progress:

@@ -20,7 +20,8 @@ class Compared:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceRow:
     """note: why it has no images, in words. failed_before, failed_after: share of its images that a person would have
-    to correct; None where that cannot be said."""
+    to correct; None where that cannot be said. calibration_before, calibration_after: D-ECE there. errors: by kind, how
+    much higher the candidate's AP50 would be without them; of views, audits and past failures."""
 
     kind: SliceKind
     name: str
@@ -29,6 +30,15 @@ class SliceRow:
     figures: Compared
     failed_before: float | None
     failed_after: float | None
+    calibration_before: float | None
+    calibration_after: float | None
+    errors: Mapping[str, float]
+
+    @property
+    def worst(self) -> tuple[str, float] | None:
+        """The kind of error that costs the most, and what; None where none costs anything."""
+        kind = max(self.errors, key=lambda name: self.errors[name], default="")
+        return (kind, self.errors[kind]) if kind and self.errors[kind] > 0.0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +63,14 @@ class LatencyRows:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleFigures:
     """images: judged by; beside: that only slices look at. classes: by label. left_out: slices that are too many to be
-    shown, by kind."""
+    shown, by kind. calibration_before, calibration_after: D-ECE on the judged images."""
 
     images: int
     beside: int
     split: str
     whole: Compared
+    calibration_before: float | None
+    calibration_after: float | None
     classes: Mapping[str, Compared]
     slices: Sequence[SliceRow]
     left_out: Mapping[str, int]
@@ -77,6 +89,8 @@ def figures_of(cycle: Cycle, get: Callable[[str], bytes]) -> CycleFigures | None
         beside=_count(cycle.evaluation.get("beside")),
         split=str(cycle.evaluation.get("split", "")),
         whole=Compared(None if before is None else before.whole, after.whole),
+        calibration_before=None if before is None else before.calibration_error,
+        calibration_after=after.calibration_error,
         classes={label: Compared(classes.get(label), one) for label, one in after.classes.items()},
         slices=[_row(slices.get((one.kind, one.name)), one) for one in after.slices],
         left_out=after.left_out,
@@ -98,6 +112,9 @@ def _row(before: SliceFigures | None, after: SliceFigures) -> SliceRow:
         figures=Compared(None if before is None else before.figures, after.figures),
         failed_before=None if before is None else before.failure_rate,
         failed_after=after.failure_rate,
+        calibration_before=None if before is None else before.calibration_error,
+        calibration_after=after.calibration_error,
+        errors=after.errors,
     )
 
 

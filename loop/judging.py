@@ -12,8 +12,7 @@ from loop.domain.errors import BadDataset
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Detection, Inference
 from loop.domain.recipe import Recipe
-from training.coco_findings import CocoFindings, findings
-from training.coco_metrics import CocoScores
+from training.coco_findings import Answers, CocoFindings, findings
 from training.evaluate import Evaluation, Found, Truth, evaluate
 from training.slices import Slices
 from training.snapshot import Entries, Entry, Snapshot
@@ -92,8 +91,7 @@ def judged(
     }
     evaluation = evaluate(found[:n], truth[:n], n_classes=classes)
     beside = evaluate(found[n:], truth[n:], n_classes=classes)
-    failed = np.concatenate([evaluation.failed, beside.failed])
-    coco = findings(CocoScores(found, truth, n_classes=classes), held.slices, failed, labels)
+    coco = findings(Answers(found, truth, evaluation.followed_by(beside)), held.slices, labels)
     return Judgement(evaluation, beside, coco, json.dumps(told).encode())
 
 

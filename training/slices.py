@@ -104,7 +104,7 @@ def by_time(taken: Sequence[datetime | None]) -> list[Slice]:
     made = []
     for number, images in enumerate(groups, start=1):
         days = [known[place].date().isoformat() for place in images]
-        name = f"{number}: {min(days)} to {max(days)}"
+        name = f"{number}: {min(days)}" if min(days) == max(days) else f"{number}: {min(days)} to {max(days)}"
         made.append(Slice(kind=SliceKind.TIME, name=name, images=tuple(images)))
     return made
 

@@ -11,7 +11,7 @@ from loop.domain.errors import NotFound
 if TYPE_CHECKING:
     from serving.api.schemas.evaluations import ComparedOut, EvaluationOut, LatencyOut
 
-_FIGURES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar100")
+_FIGURES = ("ap", "ap50", "ap_small", "ap_medium", "ap_large")  # what a terminal has room for
 _NO_CHANGE = 0.0005  # what the three digits do not show
 
 

@@ -39,6 +39,12 @@ class SliceFiguresOut(Out):
     figures: ComparedOut
     failed_before: float | None = Field(description="share of its images that a person would have to correct")
     failed_after: float | None
+    calibration_before: float | None = Field(description="D-ECE: how far scores are from the share of right detections")
+    calibration_after: float | None
+    errors: dict[str, float] = Field(
+        description="by kind, how much higher the candidate's AP50 would be without them; of views, audits and past "
+        "failures"
+    )
 
 
 class LatencyOut(Out):
@@ -59,6 +65,8 @@ class EvaluationOut(Out):
     beside: int = Field(description="further held-out ones, which only slices look at")
     split: str
     whole: ComparedOut
+    calibration_before: float | None = Field(description="D-ECE on the judged images")
+    calibration_after: float | None
     classes: dict[str, ComparedOut] = Field(description="by label")
     slices: list[SliceFiguresOut]
     left_out: dict[str, int] = Field(description="slices beyond the largest fifty of a kind, by kind")
