@@ -1,6 +1,6 @@
 """What a cycle measures of both models, on all images and on slices; and which saved views are slices."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,7 +15,7 @@ from loop.domain.truth import Shape
 from tests.api.conftest import Service
 from tests.api.test_cycle_reports import read, report
 from tests.api.test_predictions import problem
-from tests.api.test_recipes import Bench, _working
+from tests.api.test_recipes import Bench, Silent, _working
 from tests.contract.records import a_submission, a_task, a_truth, an_item, digest, later
 from tests.tiny_models import tiny_weights
 
@@ -76,9 +76,9 @@ def furnished(service: Service) -> Service:
     return service
 
 
-def run(service: Service, bench: Bench, **request: object) -> Cycle:
-    controller = _working(service.services.controller, bench)
-    cycle = controller.request("shapes", "op", "test", {"mode": "non_inferior", **request})
+def run(service: Service, bench: Bench, registry: object = None) -> Cycle:
+    controller = replace(_working(service.services.controller, bench), registry=registry or Silent())
+    cycle = controller.request("shapes", "op", "test", {"mode": "non_inferior"})
     while not cycle.state.finished and cycle.step != "promote":
         cycle = controller.advance(cycle)
     assert cycle.error == ""
@@ -194,6 +194,30 @@ def test_what_was_measured_is_told_by_label_and_slice(furnished: Service) -> Non
     shown = ("view dark", "past failures", "source <b>cam</b>", "time 1: ", "1.000 → 0.168", "missed, 0.832", "30.0 ms")
     for words in shown:
         assert words in page
+
+
+class Runs(Silent):
+    """An experiment registry that remembers."""
+
+    def __init__(self) -> None:
+        self.figures: dict[str, float] = {}
+        self.files: list[str] = []
+
+    def metrics(self, run_id: str | None, figures: Mapping[str, float], step: int) -> None:
+        self.figures |= figures
+
+    def artifact(self, run_id: str | None, name: str, content: bytes) -> None:
+        self.files.append(name)
+
+
+def test_the_figures_are_with_the_run(furnished: Service) -> None:
+    """By label and slice, under names that stay the same from cycle to cycle; what cannot be said is left out."""
+    runs = Runs()
+    run(furnished, Forgetful(range(10)), registry=runs)
+    assert runs.figures["golden/ap"] == runs.figures["class/circle/ap"] == pytest.approx(20 / 30, abs=0.02)
+    assert runs.figures["past failures/past failures/ap"] == pytest.approx(1)
+    assert (runs.figures["time/1/ap"], runs.figures["time/4/ap"]) == (0, pytest.approx(1))
+    assert "class/bar/ap" not in runs.figures and "coco.json" in runs.files
 
 
 def test_a_latency_that_cannot_be_measured_fails_no_cycle(furnished: Service) -> None:
