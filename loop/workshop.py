@@ -26,6 +26,7 @@ from loop.settings import Settings, serving_of
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from serving.images import decode_image
+from training.head import read_head
 from training.launch import run_in_ray
 from training.recipe import TrainingRecipe
 from training.registry import Alias, Registry
@@ -146,9 +147,9 @@ class RayWorkshop:
         return path
 
 
-def _pixels(content: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
-    """As the service decodes an image, so that training sees what serving sees."""
-    return decode_image(content, max_pixels=max_pixels)[1]
+def _pixels(content: bytes, *, max_pixels: int, enough: int | None = None) -> NDArray[np.uint8]:
+    """As the service decodes an image, so that training sees what serving sees. enough: see `decode_image`."""
+    return decode_image(content, max_pixels=max_pixels, enough=enough)[1]
 
 
 # The functions below run in Ray's processes. They import torch and numba themselves, so that the processes which only
@@ -223,12 +224,19 @@ def time_models(
     from serving.backends.latency import interleaved
 
     blobs, max_pixels = FsspecBlobs.open(settings.blobs_url), settings.limits.max_image_pixels
-    chosen_by = [_pixels(blobs.get(key), max_pixels=max_pixels) for key in choose_by]
-    opened = [_served(settings, blobs.get(digest), options, chosen_by) for digest, options in models]
+
+    def decoded(keys: Sequence[str], enough: int) -> list[NDArray[np.uint8]]:
+        return [_pixels(blobs.get(key), max_pixels=max_pixels, enough=enough) for key in keys]
+
+    opened, sizes = [], []
+    for digest, options in models:
+        weights = blobs.get(digest)
+        sizes.append(read_head(weights).image_size)
+        opened.append(_served(settings, weights, options, decoded(choose_by, sizes[-1])))
     progress(0.5, {})
     seconds = interleaved(
         [detector for detector, _ in opened],
-        [_pixels(blobs.get(key), max_pixels=max_pixels) for key in image_keys],
+        decoded(image_keys, max(sizes)),
         score_floor=settings.serving.score_floor,
         went_on=lambda share: progress(0.5 + share / 2, {}),
     )

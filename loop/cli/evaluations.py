@@ -31,6 +31,7 @@ def cycle_show(
     console.print(f"{found.id}: {found.state}, {figures.images} images ({figures.split})", markup=False)
     show_clauses(found)
     table = table_of("", "images", "boxes", *(name.replace("_", " ") for name in _FIGURES))
+    table.columns[0].no_wrap = True
     table.add_row("all", str(figures.images), *_cells(figures.whole))
     for label, compared in figures.classes.items():
         table.add_row(f"label {label}", "", *_cells(compared))
