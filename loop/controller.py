@@ -7,7 +7,7 @@ a process that dies in between does that step again and nothing else.
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -24,14 +24,19 @@ from loop.domain.prediction import Inference
 from loop.domain.project import Project
 from loop.domain.recipe import Recipe
 from loop.domain.rollout import RolloutKind, RolloutLimits, RolloutState
-from loop.judging import judged, judged_by, left_out_of
+from loop.domain.slice_rules import SliceKind
+from loop.judging import HeldOut, Judgement, held_out, judged, left_out_of
+from loop.latency import Stopwatch, seconds_of
 from loop.projects import Administration, finish_rollout
 from loop.references import References
+from loop.slicing import Slicing
 from selection.duplicates import Clusters
 from selection.seen import seen_in_evaluation
-from training.evaluate import Evaluation
-from training.gate_clauses import Circumstances, GateMode, GateSettings
+from training.coco_findings import CocoFindings, SliceFigures
+from training.evaluate import Evaluation, or_none
+from training.gate_clauses import Beside, Circumstances, GateMode, GateSettings
 from training.promotion import decide
+from training.slices import Slices
 from training.snapshot import Entries, Entry, Snapshot, detectable, freeze
 from training.snapshot_leaks import without_leaks
 
@@ -54,7 +59,8 @@ class CanaryPlan:
 @dataclass(frozen=True, slots=True)
 class CycleSettings:
     """What a cycle takes from the configuration. training: default recipe, kept in the cycle once frozen. canary: None:
-    there are none."""
+    there are none. slice_images: beside the judged ones, of one slice. latency_images: that are timed. runtime_images:
+    that runtimes are chosen by."""
 
     training: Mapping[str, object]
     gate: GateSettings
@@ -63,6 +69,9 @@ class CycleSettings:
     replay_limit: int
     drift_reference: int
     canary: CanaryPlan | None = None
+    slice_images: int = 500
+    latency_images: int = 0
+    runtime_images: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +186,7 @@ class Controller:
         log.info("snapshot: %d to train on, %d to judge by", *map(len, _sides(snapshot)))
         for why, images in snapshot.left_out.items():
             log.info("snapshot: %d images are left out of training, %s", images, why)
+        slices = self.slicing.frozen(cycle.project_id, snapshot)
         key = snapshot.keep(self.blobs.put)
         return self._save(
             replace(
@@ -185,6 +195,7 @@ class Controller:
                 step=Step.TRAIN,
                 snapshot_digest=key,
                 champion_id=project.champion_id,
+                evaluation={"slices": self.blobs.put(slices.to_bytes())},
             )
         )
 
@@ -267,32 +278,53 @@ class Controller:
     def _evaluate(self, cycle: Cycle) -> Cycle:
         """Both models on the same images, and the references of the candidate's anomaly test."""
         snapshot, recipe = self._frozen(cycle), self._project(cycle).recipe
-        without = sorted(self._dropped(cycle).intersection(snapshot.evaluation_entries.digests))
-        entries, labels = judged_by(snapshot, without), snapshot.labels
+        held, labels = self._held_out(cycle, snapshot, self._dropped(cycle)), snapshot.labels
         report = self._reporter(cycle)
-        candidate = self._required(cycle, cycle.candidate_id)
+        candidate, champion = self._required(cycle, cycle.candidate_id), self._model(cycle, cycle.champion_id)
         self.registry.alias(candidate, "candidate")  # in a step that is done again where a kill comes before it
-        self.references.embed(candidate, lambda share, _: report(share / 3, {}), snapshot)
-        inferences = self._inferred(candidate, entries, lambda share, _: report((1 + share) / 3, {}))
-        self._keep_drift_reference(candidate, entries, inferences)
-        judgement = judged(candidate, inferences, entries, labels, recipe)
+        self.references.embed(candidate, _quarter(report, 0), snapshot)
+        models = {"candidate": candidate} | ({} if champion is None else {"champion": champion})
         evaluation: dict[str, object] = {
-            "images": len(entries),
-            "set": digest_of("".join(entries.digests).encode()),
+            **cycle.evaluation,
+            "images": len(held.judged),
+            "beside": len(held.beside),
+            "set": digest_of("".join(held.judged.digests).encode()),
             "split": str(snapshot.evaluation_split),
-            "without": without,
-            "candidate": self.blobs.put(judgement.evaluation.to_bytes()),
-            "candidate_told": self.blobs.put(judgement.told),
+            "without": list(held.without),
         }
-        if (champion := self._model(cycle, cycle.champion_id)) is not None:
-            inferences = self._inferred(champion, entries, lambda share, _: report((2 + share) / 3, {}))
-            before = judged(champion, inferences, entries, labels, recipe)
-            evaluation["champion"] = self.blobs.put(before.evaluation.to_bytes())
-            evaluation["champion_told"] = self.blobs.put(before.told)
+        for quarter, (part, model) in enumerate(models.items(), start=1):
+            inferences = self.workshop.infer(model.digest, held.digests, _quarter(report, quarter))
+            if model is candidate:
+                self._keep_drift_reference(model, held.judged, inferences[: len(held.judged)])
+            evaluation |= self._kept(part, judged(model, inferences, held, labels, recipe))
+        evaluation["latency"] = self._stopwatch.of(models, held.judged.digests, _quarter(report, 3))
         return self._save(replace(cycle, step=Step.GATE, evaluation=evaluation, progress=0.0))
 
-    def _inferred(self, model: ModelVersion, entries: Entries, progress: Progress) -> list[Inference]:
-        return self.workshop.infer(model.digest, entries.digests, progress)
+    def _held_out(self, cycle: Cycle, snapshot: Snapshot, dropped: Collection[str]) -> HeldOut:
+        key = cycle.evaluation.get("slices")
+        if key:
+            return held_out(snapshot, Slices.read(self.blobs.get(str(key))), dropped)
+        # Frozen by an earlier version: without images that only slices look at, which its evaluation does not have.
+        return held_out(snapshot, self.slicing.frozen(cycle.project_id, snapshot, beside=False), dropped)
+
+    def _kept(self, part: str, judgement: Judgement) -> dict[str, object]:
+        """By the names under which a cycle keeps what it found of one model."""
+        kept = {
+            part: judgement.evaluation.to_bytes(),
+            f"{part}_beside": judgement.beside.to_bytes(),
+            f"{part}_coco": judgement.coco.to_bytes(),
+            f"{part}_told": judgement.told,
+        }
+        return {name: self.blobs.put(content) for name, content in kept.items()}
+
+    @property
+    def slicing(self) -> Slicing:
+        return Slicing(self.store, self.clock, self.settings.slice_images)
+
+    @property
+    def _stopwatch(self) -> Stopwatch:
+        settings = self.settings
+        return Stopwatch(self.store, self.blobs, self.workshop, settings.latency_images, settings.runtime_images)
 
     def _keep_drift_reference(self, model: ModelVersion, entries: Entries, inferences: Sequence[Inference]) -> None:
         """What it said of the first images it is judged on (by digest: any). They are held out, as a model looks with
@@ -307,40 +339,63 @@ class Controller:
 
     def _gate(self, cycle: Cycle) -> Cycle:
         snapshot = self._frozen(cycle)
-        entries, labels = judged_by(snapshot, left_out_of(cycle)), snapshot.labels
-        candidate = Evaluation.read(self.blobs.get(str(cycle.evaluation["candidate"])))
-        key = cycle.evaluation.get("champion")
-        champion = Evaluation.read(self.blobs.get(str(key))) if key else None
+        held, labels = self._held_out(cycle, snapshot, left_out_of(cycle)), snapshot.labels
+        champion, candidate = self._evaluation(cycle, "champion"), self._evaluation(cycle, "candidate")
+        if candidate is None:
+            raise CycleFailed("the candidate was not evaluated.", hint="Start the cycle again.")
         decision = decide(
             champion,
             candidate,
             labels=labels,
             settings=replace(self.settings.gate, mode=GateMode(str(cycle.recipe["mode"]))),
-            groups=np.array(entries.blocks),
+            groups=np.array(held.judged.blocks),
             rng=np.random.default_rng(self.settings.gate_seed),
-            known=self._circumstances(cycle, entries),
+            known=self._circumstances(cycle, held),
         )
-        after = _figures(candidate)
-        self._log_decision(cycle, after, decision.to_json())
-        evaluation = {**cycle.evaluation, "before": _figures(champion), "after": after}
+        found = {part: self._coco(cycle, part) for part in ("champion", "candidate")}
+        after = _figures(candidate, found["candidate"])
+        self._log_decision(cycle, after, decision.to_json(), found["candidate"])
+        evaluation = {**cycle.evaluation, "before": _figures(champion, found["champion"]), "after": after}
         cycle = replace(cycle, evaluation=evaluation, decision=decision.to_json(), progress=0.0)
         if decision.promoted:
             return self._save(replace(cycle, step=Step.PROMOTE))
         return self._finished(cycle, CycleState.REFUSED)
 
-    def _circumstances(self, cycle: Cycle, entries: Entries) -> Circumstances:
-        """Where the images come from, which of them failed before, and how often they have decided."""
-        digests = entries.digests
+    def _circumstances(self, cycle: Cycle, held: HeldOut) -> Circumstances:
+        """Which slices the images make, which of them failed before, and how often they have decided."""
         with self.store.read() as tx:
-            sources = tx.items.sources(cycle.project_id, digests)
-            failed = tx.submissions.failed_items(cycle.project_id, digests)
             judged_before = tx.cycles.count_judged(cycle.project_id, str(cycle.evaluation.get("set", "")))
-        of = np.array([sources.get(digest, "") for digest in digests])
+        total = len(held.judged) + len(held.beside)
+        gated = [one for one in held.slices.slices if one.kind.gated]
+        past = [one.among(total) for one in held.slices.slices if one.kind is SliceKind.FAILURES]
+        latency = cycle.evaluation.get("latency")
+        latency = latency if isinstance(latency, Mapping) else {}
         return Circumstances(
-            slices={f"source {source}": of == source for source in sorted(set(of.tolist()) - {""})},
-            mended=np.array([digest in failed for digest in digests]),
+            beside=self._beside(cycle, held),
+            slices={one.title: one.among(total) for one in gated},
+            margins={one.title: one.margin for one in gated if one.margin is not None},
+            said={one.title: one.note for one in gated if one.kind.named},
+            mended=past[0] if past else None,
+            seconds=seconds_of(latency),
+            unmeasured=str(latency.get("unmeasured", "")),
             uses=judged_before + 1,
         )
+
+    def _beside(self, cycle: Cycle, held: HeldOut) -> Beside | None:
+        champion, candidate = (self._evaluation(cycle, f"{part}_beside") for part in ("champion", "candidate"))
+        if candidate is None or not len(held.beside):
+            return None
+        before = candidate.without_detections() if champion is None else champion
+        return Beside(before, candidate, np.array(held.beside.blocks))
+
+    def _evaluation(self, cycle: Cycle, name: str) -> Evaluation | None:
+        key = cycle.evaluation.get(name)
+        return Evaluation.read(self.blobs.get(str(key))) if key else None
+
+    def _coco(self, cycle: Cycle, part: str) -> CocoFindings | None:
+        """None where an earlier version evaluated, or there was no champion."""
+        key = cycle.evaluation.get(f"{part}_coco")
+        return CocoFindings.read(self.blobs.get(str(key))) if key else None
 
     def _promote(self, cycle: Cycle) -> Cycle:
         """Ask for the promotion once, then follow it; the serving process deploys, warms and flips. Where it is wanted,
@@ -401,9 +456,20 @@ class Controller:
             return self._waiting(cycle, str(taken))
         return self._save(replace(cycle, error=""))
 
-    def _log_decision(self, cycle: Cycle, figures: Mapping[str, float], decision: Mapping[str, object]) -> None:
+    def _log_decision(
+        self,
+        cycle: Cycle,
+        figures: Mapping[str, float | None],
+        decision: Mapping[str, object],
+        coco: CocoFindings | None,
+    ) -> None:
         run_id = cycle.mlflow_run_id
-        self.registry.metrics(run_id, {f"golden/{name}": value for name, value in figures.items()}, step=0)
+        told = {f"golden/{name}": value for name, value in figures.items()}
+        if coco is not None:
+            told |= {f"class/{label}/ap": one.ap for label, one in coco.classes.items()}
+            told |= {f"{_lasting(one)}/ap": one.figures.ap for one in coco.slices}
+            self.registry.artifact(run_id, "coco.json", coco.to_bytes())
+        self.registry.metrics(run_id, {name: value for name, value in told.items() if value is not None}, step=0)
         self.registry.artifact(run_id, "decision.json", json.dumps(decision, indent=1).encode())
 
     def _reporter(self, cycle: Cycle) -> Progress:
@@ -497,6 +563,17 @@ def _end_canary(tx: Transaction, cycle: Cycle, actor: str, now: datetime) -> Non
             finish_rollout(tx, rollout, RolloutState.ENDED, why, actor, now)
 
 
+def _lasting(one: SliceFigures) -> str:
+    """A name that is the same from cycle to cycle, so that runs can be compared: quarters of time move."""
+    name = one.name.partition(":")[0] if one.kind is SliceKind.TIME else one.name
+    return f"{one.kind}/{name}"
+
+
+def _quarter(report: Progress, number: int) -> Progress:
+    """For one of the four parts of a step, from 0 on."""
+    return lambda share, _figures: report((number + share) / 4, {})
+
+
 class Cancelled(Conflict):
     """Somebody ended the cycle while a step of it was under way."""
 
@@ -508,11 +585,13 @@ def _finished_event(cycle: Cycle, actor: str, now: datetime) -> Event:
     return Event("cycle.finished", cycle.project_id, actor, body, now)
 
 
-def _figures(evaluation: Evaluation | None) -> dict[str, float]:
-    """A project without a champion is judged against a detector that finds nothing."""
+def _figures(evaluation: Evaluation | None, coco: CocoFindings | None) -> dict[str, float | None]:
+    """COCO's beside those that the gate decides on. A project without a champion is judged against a detector that
+    finds nothing. None where there is no box to judge by."""
     if evaluation is None:
         return {"map50": 0.0, "map50_95": 0.0}
-    return {"map50": evaluation.map50, "map50_95": evaluation.map50_95}
+    own = {"map50": or_none(evaluation.map50), "map50_95": or_none(evaluation.map50_95)}
+    return own if coco is None else {**coco.whole.to_json(), **own}
 
 
 def _renamed(champion: ModelVersion, labels: tuple[str, ...], recipe: Recipe) -> dict[str, str]:

@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined, Template, select_autoescape
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from loop.cycle_figures import Compared
 from loop.cycle_reports import CycleReport, Example
 from loop.domain.errors import AskanceError
 from loop.domain.geometry import Box
@@ -21,6 +22,10 @@ _WIDTH = 360  # pixels of an example
 _TRUTH, _FOUND = "#009e73", "#d55e00"  # Okabe and Ito's, which colour-blind people tell apart
 _CHANGES = (("mAP50-95", "map50_95"), ("mAP50", "map50"))
 _LOSSES, _METRICS = "train/", ("metrics/mAP50", "metrics/mAP50-95")  # which losses there are, the network decides
+_COCO = (
+    ("AP", "ap"), ("AP50", "ap50"), ("AP75", "ap75"), ("small", "ap_small"), ("medium", "ap_medium"),
+    ("large", "ap_large"), ("AR1", "ar1"), ("AR10", "ar10"), ("AR100", "ar100"),
+)  # fmt: skip
 
 # An image by its digest, (height, width, 3) RGB. Raises AskanceError where it is not kept, or none.
 Pixels = Callable[[str], NDArray[np.uint8]]
@@ -36,8 +41,15 @@ def cycle_page(report: CycleReport, pixels: Pixels) -> str:
         mended=[_pictured(one, pixels) for one in report.mended],
         broken=[_pictured(one, pixels) for one in report.broken],
         curves=[(name, _line(values)) for name, values in _figures(report.curves)],
+        coco=_COCO,
+        rows=_rows(report),
         reliability={name: _reliability(bins) for name, bins in report.reliability.items()},
     )
+
+
+def _rows(report: CycleReport) -> list[tuple[str, Compared]]:
+    figures = report.figures
+    return [] if figures is None else [("all labels", figures.whole), *figures.classes.items()]
 
 
 @cache

@@ -7,6 +7,7 @@ from shlex import quote
 
 import numpy as np
 
+from loop.cycle_figures import CycleFigures, figures_of
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.errors import AskanceError, Conflict
 from loop.domain.item import Split
@@ -60,7 +61,7 @@ class CycleReport:
     """reviewed: images of the training set that people answered, the others were imported. reliability: (mean score,
     share right, detections) by bins, of each model. mended, broken: images that only the one, or only the other, of the
     two models gets wrong. advice: what to label next, a sentence each.
-    left_out: images that are not trained on, by why."""
+    left_out: images that are not trained on, by why. figures: None of cycles of before they were kept."""
 
     cycle: Cycle
     candidate: ModelVersion | None
@@ -78,6 +79,7 @@ class CycleReport:
     broken_count: int
     advice: Sequence[str]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    figures: CycleFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,19 @@ class CycleReports:
             )
         snapshot = Snapshot.read(cycle.snapshot_digest, self.blobs.get)
         return self._report(cycle, candidate, snapshot)
+
+    def figures(self, project_id: str, cycle_id: str) -> CycleFigures:
+        """Raises NotFound; Conflict for a cycle that has not been evaluated, or by a version that kept no figures."""
+        with self.store.read() as tx:
+            cycle = tx.cycles.get(project_id, cycle_id)
+        found = figures_of(cycle, self.blobs.get)
+        if found is None:
+            raise Conflict(
+                f"{cycle_id} has no figures: it has not been evaluated, or by an earlier version.",
+                hint=cycle.error or "Wait until it has (askance cycle list).",
+                cycle=cycle_id,
+            )
+        return found
 
     def _report(self, cycle: Cycle, candidate: ModelVersion | None, snapshot: Snapshot) -> CycleReport:
         after = self._evaluation(cycle, "candidate")
@@ -128,6 +143,7 @@ class CycleReports:
             broken_count=len(broken),
             advice=advised(cycle, classes, errors, judged=len(entries)),
             left_out=snapshot.left_out,
+            figures=figures_of(cycle, self.blobs.get),
         )
 
     def _evaluation(self, cycle: Cycle, name: str) -> Evaluation | None:

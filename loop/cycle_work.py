@@ -13,7 +13,7 @@ from training.snapshot import Entry
 # What a long step calls as it goes: share done in [0, 1], and the figures of the moment.
 Progress = Callable[[float, Mapping[str, float]], None]
 
-# Of a cycle's recipe, what its training does not take: the gate's mode, the canary's rules, and what weights it starts from.
+# Of a cycle's recipe, what its training does not take: the mode of the gate, the rules of a canary, where it starts.
 CYCLE_ONLY = frozenset({"mode", "canary", "start"})
 
 # Candidates of a detector that are kept for evaluation: low enough that average precision sees the whole curve.
@@ -44,6 +44,15 @@ class TrainedWeights:
     batch: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of a model on the runtime that would serve it. median, p90: seconds for one image."""
+
+    runtime: str
+    median: float
+    p90: float
+
+
 class Workshop(Protocol):
     """Where the heavy work runs: Ray tasks, on a GPU where there is one."""
 
@@ -51,6 +60,13 @@ class Workshop(Protocol):
 
     def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
         """One inference per image, in their order, with the candidates above EVALUATION_FLOOR."""
+        ...
+
+    def latency(
+        self, models: Sequence[ModelVersion], image_keys: Sequence[str], choose_by: Sequence[str], progress: Progress
+    ) -> list[Latency]:
+        """Of each model, in their order, in one run on the images. choose_by: images that the runtimes are chosen by.
+        Raises what keeps one of them from being served."""
         ...
 
     def clean(self, cycle_id: str) -> None:

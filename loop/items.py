@@ -39,15 +39,16 @@ _MOST_SNAPSHOTS = 20
 _DAY = timedelta(days=1)
 
 
-def catch_up(store: Store) -> None:
-    """Until lists of items know all that was committed before this call; but for the newest of very many changes."""
+def catch_up(store: Store) -> bool:
+    """Until lists of items know all that was committed before this call; whether they do, or were many changes behind."""
     with store.read() as tx:
         if not tx.item_queries.are_behind():
-            return
+            return True
     for _ in range(0, _MOST_CAUGHT_UP, _CAUGHT_UP_AT_ONCE):
         with store.begin() as tx:
             if tx.item_queries.catch_up(_CAUGHT_UP_AT_ONCE) < _CAUGHT_UP_AT_ONCE:
-                return
+                return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What a model version finds on the images of a snapshot, and how good that is."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, compress
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from loop.domain.errors import BadDataset
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Detection, Inference
 from loop.domain.recipe import Recipe
+from training.coco_findings import Answers, CocoFindings, findings
 from training.evaluate import Evaluation, Found, Truth, evaluate
+from training.slices import Slices
 from training.snapshot import Entries, Entry, Snapshot
 from training.tide import error_costs
 
@@ -19,11 +22,40 @@ SHOWN = 0.25  # score from which a detection is kept for people to look at
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The images of a cycle that no model was trained on. judged: those that models are compared on. beside: those that
+    only slices look at. slices: of both, in this order. without: items that were dropped since."""
+
+    judged: Entries
+    beside: Entries
+    slices: Slices
+    without: Sequence[str]
+
+    @property
+    def digests(self) -> list[str]:
+        return [*self.judged.digests, *self.beside.digests]
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
-    """evaluation: its statistics. told: JSON, what each kind of error costs, and the detections of each image."""
+    """evaluation: its statistics on the judged images; beside: on those that only slices look at. coco: its figures.
+    told: JSON, what each kind of error costs, and the detections of each judged image."""
 
     evaluation: Evaluation
+    beside: Evaluation
+    coco: CocoFindings
     told: bytes
+
+
+def held_out(snapshot: Snapshot, slices: Slices, dropped: Collection[str]) -> HeldOut:
+    """dropped: items whose images went after the snapshot was made and before the models were. Raises BadDataset where
+    none is left to judge by."""
+    digests = [*snapshot.evaluation_entries.digests, *slices.beside]
+    gone = np.array([digest in dropped for digest in digests], dtype=bool)
+    without = sorted(compress(digests, gone))
+    left = slices.without(gone)
+    beside = snapshot.entries.only(left.beside)
+    return HeldOut(judged_by(snapshot, without), beside, left, without)
 
 
 def judged_by(snapshot: Snapshot, without: Sequence[str]) -> Entries:
@@ -44,18 +76,23 @@ def left_out_of(cycle: Cycle) -> list[str]:
 def judged(
     model: ModelVersion,
     inferences: Sequence[Inference],
-    entries: Sequence[Entry],
+    held: HeldOut,
     labels: tuple[str, ...],
     recipe: Recipe,
 ) -> Judgement:
+    """inferences: of the judged images, then of those beside."""
     found = [_found_by(model, one, labels, recipe) for one in inferences]
-    truth = [_truth_of(entry, labels) for entry in entries]
-    costs = error_costs(found, truth, n_classes=len(labels))
+    truth = [_truth_of(entry, labels) for entry in chain(held.judged, held.beside)]
+    n, classes = len(held.judged), len(labels)
+    costs = error_costs(found[:n], truth[:n], n_classes=classes)
     told = {
         "errors": {str(kind): asdict(cost) for kind, cost in costs.items()},
-        "detections": [_shown(one, labels) for one in found],
+        "detections": [_shown(one, labels) for one in found[:n]],
     }
-    return Judgement(evaluate(found, truth, n_classes=len(labels)), json.dumps(told).encode())
+    evaluation = evaluate(found[:n], truth[:n], n_classes=classes)
+    beside = evaluate(found[n:], truth[n:], n_classes=classes)
+    coco = findings(Answers(found, truth, evaluation.followed_by(beside)), held.slices, labels)
+    return Judgement(evaluation, beside, coco, json.dumps(told).encode())
 
 
 def detections_told(told: bytes) -> list[list[Detection]]:

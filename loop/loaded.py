@@ -1,11 +1,12 @@
-"""Which model versions have to be loaded: those that answer, those that will, and those that may have to again."""
+"""Which model versions have to be loaded: those that answer, those that will, and those that may have to again; and by
+which images their runtimes are chosen."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loop.domain.errors import NoChampion
 from loop.domain.model import ModelVersion, PromotionKind, PromotionState
-from loop.domain.ports import Transaction
+from loop.domain.ports import Blobs, Store, Transaction
 from loop.domain.rollout import RolloutState
 
 
@@ -28,6 +29,14 @@ def needed(tx: Transaction, now: datetime, standby: timedelta) -> list[ModelVers
     """Those that serve; what waits to be settled, with the options that it will have; and the champions that were
     replaced less than `standby` ago, by a promotion or a rollback."""
     return [*serving(tx), *_waiting(tx), *(_on_standby(tx, now - standby) if standby else ())]
+
+
+def newest_images(store: Store, blobs: Blobs, project_id: str, wanted: int) -> list[str]:
+    """Blobs of at most `wanted` of the newest images of a project that are kept: to compare a model's runtimes on, and
+    to calibrate with."""
+    with store.read() as tx:
+        items = tx.items.page(project_id, after=None, limit=2 * wanted)
+    return [item.digest for item in items if blobs.has(item.digest)][:wanted]
 
 
 def _waiting(tx: Transaction) -> list[ModelVersion]:

@@ -507,6 +507,8 @@ class GateSettings(Section):
     resamples: Annotated[int, Number, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Number, Field(ge=0.5, lt=1)]
     seed: Seed
+    slice_images: NotNegative
+    latency_images: Annotated[int, Number, Field(ge=0, le=10_000)]
 
 
 class Settings(BaseSettings):

@@ -297,7 +297,10 @@ def _controller(
         registry=MlflowRuns(settings),
         settings=CycleSettings(
             training=recipe,
-            gate=GateSettings(**settings.gate.model_dump(exclude={"seed", "mode"}), mode=GateMode(settings.gate.mode)),
+            gate=GateSettings(
+                **settings.gate.model_dump(exclude={"seed", "mode", "slice_images", "latency_images"}),
+                mode=GateMode(settings.gate.mode),
+            ),
             gate_seed=settings.gate.seed,
             val_share=training.val_share,
             replay_limit=training.replay_limit,
@@ -308,6 +311,9 @@ def _controller(
                 limits=settings.rollout.as_limits(),
                 rules=settings.canary.as_rules(),
             ),
+            slice_images=settings.gate.slice_images,
+            latency_images=settings.gate.latency_images,
+            runtime_images=settings.parity.calibration_images,
         ),
         clock=utc_now,
         entropy=os.urandom,

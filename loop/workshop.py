@@ -15,18 +15,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.cycle_work import CYCLE_ONLY, EVALUATION_FLOOR, Progress, RegistryAway, TrainedWeights, TrainingJob
+from loop.cycle_work import CYCLE_ONLY, EVALUATION_FLOOR, Latency, Progress, RegistryAway, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle
 from loop.domain.embedding_map import Drawn
 from loop.domain.errors import CycleFailed, MapFailed, OutOfMemory, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
-from loop.domain.ports import Blobs
+from loop.domain.ports import Blobs, Detector
 from loop.domain.prediction import Inference
-from loop.settings import Settings
+from loop.settings import Settings, serving_of
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from serving.images import decode_image
+from training.head import read_head
 from training.launch import run_in_ray
 from training.provenance import environment, git_commit
 from training.recipe import TrainingRecipe
@@ -93,6 +94,23 @@ class RayWorkshop:
         )
         return found
 
+    def latency(
+        self, models: Sequence[ModelVersion], image_keys: Sequence[str], choose_by: Sequence[str], progress: Progress
+    ) -> list[Latency]:
+        """See `loop.cycle_work.Workshop`."""
+        training = self.settings.training
+        measured: list[Latency] = run_in_ray(
+            time_models,
+            settings=self.settings,
+            models=[(model.digest, dict(model.serving)) for model in models],
+            image_keys=list(image_keys),
+            choose_by=list(choose_by),
+            num_cpus=training.num_cpus,
+            num_gpus=training.num_gpus,
+            on_progress=progress,
+        )
+        return measured
+
     def draw_map(self, project_id: str, *, refit: bool, stopping: Callable[[], bool]) -> Drawn:
         """See `loop.maps.Cartographer`."""
 
@@ -131,9 +149,9 @@ class RayWorkshop:
         return path
 
 
-def _pixels(content: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
-    """As the service decodes an image, so that training sees what serving sees."""
-    return decode_image(content, max_pixels=max_pixels)[1]
+def _pixels(content: bytes, *, max_pixels: int, enough: int | None = None) -> NDArray[np.uint8]:
+    """As the service decodes an image, so that training sees what serving sees. enough: see `decode_image`."""
+    return decode_image(content, max_pixels=max_pixels, enough=enough)[1]
 
 
 # The functions below run in Ray's processes. They import torch and numba themselves, so that the processes which only
@@ -193,6 +211,63 @@ def infer_blobs(
         found += detector.predict(chunk, score_floor=EVALUATION_FLOOR)
         progress(len(found) / len(image_keys), {})
     return found
+
+
+def time_models(
+    *,
+    settings: Settings,
+    models: list[tuple[str, dict[str, object]]],
+    image_keys: list[str],
+    choose_by: list[str],
+    progress: Progress,
+) -> list[Latency]:
+    """models: the digest of each, and its own serving options. Runtimes are chosen and remembered as for serving, so
+    that a candidate that is promoted starts with its own known."""
+    from serving.backends.latency import interleaved
+
+    blobs, max_pixels = FsspecBlobs.open(settings.blobs_url), settings.limits.max_image_pixels
+
+    def decoded(keys: Sequence[str], enough: int) -> list[NDArray[np.uint8]]:
+        return [_pixels(blobs.get(key), max_pixels=max_pixels, enough=enough) for key in keys]
+
+    opened, sizes = [], []
+    for digest, options in models:
+        weights = blobs.get(digest)
+        sizes.append(read_head(weights).image_size)
+        opened.append(_served(settings, weights, options, decoded(choose_by, sizes[-1])))
+    progress(0.5, {})
+    seconds = interleaved(
+        [detector for detector, _ in opened],
+        decoded(image_keys, max(sizes)),
+        score_floor=settings.serving.score_floor,
+        went_on=lambda share: progress(0.5 + share / 2, {}),
+    )
+    return [
+        Latency(runtime, float(np.median(taken)), float(np.quantile(taken, 0.9)))
+        for (_, runtime), taken in zip(opened, seconds, strict=True)
+    ]
+
+
+def _served(
+    settings: Settings, weights: bytes, options: dict[str, object], images: Sequence[NDArray[np.uint8]]
+) -> tuple[Detector, str]:
+    """As serving/detectors.py opens it, and the runtime that was chosen."""
+    from serving.backends.choice import said
+    from serving.runtimes import fastest_detector
+
+    serving = serving_of(settings, options)
+    with said() as lines:
+        detector = fastest_detector(
+            settings.model_copy(update={"serving": serving}),
+            weights,
+            device=serving.device,
+            max_batch_size=serving.max_batch_size,
+            consistency=serving.consistency,
+            objects=serving.object_embeddings,
+            images=images,
+        )
+    told = [line.removeprefix("serving by ").split(",")[0] for line in lines if line.startswith("serving by ")]
+    return detector, told[-1] if told else "torch fp32"  # which nothing is said of, since nothing is chosen
 
 
 def draw_map(*, settings: Settings, project_id: str, refit: bool, progress: Progress) -> Drawn:

@@ -421,11 +421,8 @@ class Worker:
             return self._locks.setdefault(application, threading.Lock())
 
     def _images_of(self, project_id: str) -> list[str]:
-        """Blobs of the newest images of a project, to compare runtimes on and to calibrate with."""
         wanted = self._settings.parity.calibration_images
-        with self._services.store.read() as tx:
-            items = tx.items.page(project_id, after=None, limit=2 * wanted)
-        return [item.digest for item in items if self._services.blobs.has(item.digest)][:wanted]
+        return loaded.newest_images(self._services.store, self._services.blobs, project_id, wanted)
 
     def _retire_unused(self, _: Controller) -> None:
         """Stop detectors that are of no use any more, once requests that hold their handle are answered. In a thread of

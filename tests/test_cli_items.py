@@ -5,8 +5,8 @@ from typer.testing import CliRunner
 
 from loop.cli import app
 from loop.domain.errors import Invalid
-from serving.client import ApiError, Client
-from tests.api.conftest import picture, service  # noqa: F401
+from serving.client import ApiError
+from tests.api.conftest import client_within, picture, service  # noqa: F401
 
 RUNNER = CliRunner()
 
@@ -15,17 +15,7 @@ RUNNER = CliRunner()
 def predicted(service, monkeypatch: pytest.MonkeyPatch) -> list[str]:  # noqa: F811
     """Digests of three images; commands reach the service that predicted them."""
 
-    class InProcessClient(Client):
-        def __init__(self) -> None:
-            super().__init__("http://testserver", service.tokens["operator"])
-            self._http.close()
-            self._http = service.client  # an httpx.Client that asks the application itself
-            self._http.headers.update(self._settings["headers"])
-
-        def __exit__(self, *_: object) -> None:
-            return
-
-    client = InProcessClient()
+    client = client_within(service)
     monkeypatch.setattr("loop.cli.items.client_of", lambda *_: client)
     return [service.predict(picture(seed), params={"source": f"cam-{seed}"}).json()["item_digest"] for seed in range(3)]
 

@@ -249,3 +249,13 @@ def test_mean_over_classes_leaves_out_the_absent():
     means = mean_over_classes(np.array([[0.2, np.nan, 0.4], [np.nan] * 3]))
     assert means[0] == pytest.approx(0.3)
     assert np.isnan(means[1])
+
+
+def test_images_after_images_are_all_of_them():
+    """Two evaluations one after the other are the evaluation of both sets of images."""
+    predictions, truths = scene(11, 25)
+    parts = [evaluate(predictions[part], truths[part], n_classes=C) for part in (slice(0, 9), slice(9, 25))]
+    whole = evaluate(predictions, truths, n_classes=C)
+    both = parts[0].followed_by(parts[1])
+    for name in Evaluation.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(both, name), getattr(whole, name))

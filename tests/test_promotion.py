@@ -10,7 +10,7 @@ from scipy import stats
 from benchmarks.simulated_detectors import Pool, Skill, pool
 from loop.domain.errors import BadDataset, SettingsError
 from training.evaluate import Evaluation, Found, Truth, evaluate
-from training.gate_clauses import WORN, Circumstances, GateMode, GateSettings, holm
+from training.gate_clauses import WORN, Beside, Circumstances, GateMode, GateSettings, holm
 from training.promotion import GateDecision, decide
 
 LABELS = ("bolt", "nut", "pen")
@@ -270,6 +270,44 @@ def test_a_slice_of_few_images_does_not_decide():
     assert "slice night" not in names
 
 
+def test_a_slice_that_is_waited_for_is_spoken_of_whatever_there_is_of_it():
+    """Too small, without a box, or gone: a clear line that stops nothing."""
+    night, empty = np.arange(60) >= 45, np.zeros(60, dtype=bool)
+    known = Circumstances(
+        slices={"view night": night, "view none": empty, "source a": night},
+        said={"view night": "", "view none": "", "view gone": "the view 'gone' was removed."},
+    )
+    decision = gate(BAD, GOOD, known=known)
+    told = {clause.name: clause.detail for clause in decision.clauses if clause.name.startswith("slice")}
+    assert decision.promoted and set(told) == {"slice view night", "slice view none", "slice view gone"}
+    assert "15 images in 15 independent groups are too few: 20" in told["slice view night"]
+    assert "removed" in told["slice view gone"] and "0 images" in told["slice view none"]
+
+
+def test_a_slice_may_have_a_margin_of_its_own():
+    """Where a slice may get worse by more than others, it does not stop what would stop them."""
+    before = images(*[(0, i % 4 == 0) for i in range(90)], *[(0, True)] * 30)
+    after = images(*[(0, True)] * 90, *[(0, i % 3 > 0) for i in range(30)])
+    night = np.arange(120) >= 90
+    strict = gate(before, after, known=Circumstances(slices={"view night": night}))
+    loose = gate(before, after, known=Circumstances(slices={"view night": night}, margins={"view night": 0.9}))
+    assert failed(strict) == ["slice view night"] and loose.promoted
+    (clause,) = [c for c in loose.clauses if c.name == "slice view night"]
+    assert clause.numbers["margin"] == 0.9
+
+
+def test_slices_and_mended_failures_look_at_more_images_than_those_that_decide():
+    """What only the images beside the golden set show stops a candidate; bound and evidence are as without them."""
+    before, after = images(*[(0, True)] * 30), images(*[(0, i >= 12) for i in range(30)])
+    beside = Beside(before, after, np.array([str(i) for i in range(30)]))
+    late = np.arange(90) >= 60
+    plain = gate(BAD, GOOD)
+    dark = gate(BAD, GOOD, known=Circumstances(beside=beside, slices={"view dark": late}))
+    again = gate(BAD, GOOD, known=Circumstances(beside=beside, mended=late))
+    assert (failed(plain), failed(dark), failed(again)) == ([], ["slice view dark"], ["mended failures"])
+    assert dark.lower_bound == plain.lower_bound and dark.images == plain.images == 60
+
+
 def test_mended_failures_stay_mended():
     """Of images that failed in production and that the champion gets right now, more than a tenth fail again."""
     before = images(*[(0, i % 4 == 0) for i in range(60)], *[(0, True)] * 20)
@@ -306,6 +344,13 @@ def test_a_model_that_takes_too_long_is_refused():
     slow = gate(BAD, GOOD, known=Circumstances(seconds=(0.010, 0.016)))
     assert failed(slow) == ["latency"]
     assert gate(BAD, GOOD, known=Circumstances(seconds=(0.010, 0.016)), latency_ratio=2.0).promoted
+
+
+def test_a_latency_that_could_not_be_measured_is_said_to_be_so():
+    """It stops nothing; where nobody wanted it measured there is no clause."""
+    (clause,) = [c for c in gate(BAD, GOOD, known=Circumstances(unmeasured="no GPU")).clauses if c.name == "latency"]
+    assert clause.passed and "no GPU" in clause.detail
+    assert all(c.name != "latency" for c in gate(BAD, GOOD).clauses)
 
 
 def test_images_that_are_asked_again_prove_less():

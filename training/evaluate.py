@@ -143,6 +143,17 @@ class Evaluation:
             place, self.label[rows], self.score[rows], self.hits[rows], self.boxes[images], self.failed[images]
         )
 
+    def followed_by(self, other: "Evaluation") -> "Evaluation":
+        """The evaluation on these images, then on those of `other`, of the same classes."""
+        return _ordered(
+            np.concatenate([self.image, other.image + np.int32(self.n_images)]),
+            np.concatenate([self.label, other.label]),
+            np.concatenate([self.score, other.score]),
+            np.concatenate([self.hits, other.hits]),
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.failed, other.failed]),
+        )
+
     def without_detections(self) -> "Evaluation":
         """A detector that finds nothing, on the same images: what a project's first model is compared to."""
         return Evaluation(

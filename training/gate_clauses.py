@@ -72,18 +72,33 @@ class GateSettings:
                 )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """Further m images that were held out, which only slices and mended failures look at. groups: (m,)."""
+
+    champion: Evaluation
+    candidate: Evaluation
+    groups: NDArray[np.generic]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Circumstances:
     """What is known beside the two evaluations of n images.
 
-    slices: (n,) bool by name, which images belong to it. mended: (n,) bool, images on which a model failed in
-    production. seconds: an image takes with the champion, and with the candidate, on the runtimes that serve. uses: how
-    often these images have decided, this time included.
+    beside: m more images. slices: (n + m,) bool by name, which images belong to it. margins: of slices that have one
+    of their own. said: slices that somebody waits for, and why one cannot be judged where that is known; they are
+    spoken of where they are too small, too. mended: (n + m,) bool, images on which a model failed in production.
+    seconds: an image takes with the champion, and with the candidate, on the runtimes that serve; unmeasured: why that
+    is not known. uses: how often the n images have decided, this time included.
     """
 
+    beside: Beside | None = None
     slices: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    margins: Mapping[str, float] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
     mended: NDArray[np.bool_] | None = None
     seconds: tuple[float, float] | None = None
+    unmeasured: str = ""
     uses: int = 1
 
 
@@ -160,38 +175,59 @@ def _class_clause(
 def slice_clauses(
     champion: Evaluation,
     candidate: Evaluation,
-    slices: Mapping[str, NDArray[np.bool_]],
+    known: Circumstances,
     unit_of: NDArray[np.intp],
     counts: NDArray[np.int32],
     settings: GateSettings,
 ) -> list[Clause]:
-    """One clause for each slice with enough independent images. counts: (R, n) the draws."""
-    guarded = [
-        (name, np.flatnonzero(chosen))
-        for name, chosen in sorted(slices.items())
-        if len(np.unique(unit_of[chosen])) >= settings.min_units and champion.boxes[chosen].sum() > 0
-    ]
+    """One clause for each slice with enough independent images, and for those that are waited for. Of all held-out
+    images: unit_of (n + m,), counts (R, n + m) the draws."""
+    guarded, small = [], {}
+    for name, chosen in sorted(known.slices.items()):
+        units = len(np.unique(unit_of[chosen]))
+        if units >= settings.min_units and champion.boxes[chosen].sum() > 0:
+            guarded.append((name, np.flatnonzero(chosen)))
+        else:
+            small[name] = _too_little(chosen, units, champion, settings)
     told, p_values = [], []
-    for _, images in guarded:
+    for name, images in guarded:
         before, after = champion.take(images), candidate.take(images)
         drawn = counts[:, images]
         deltas = mean_over_classes(after.resampled(drawn).mean(axis=2) - before.resampled(drawn).mean(axis=2))
-        p_values.append(_p_worse(deltas, settings.slice_margin))
+        p_values.append(_p_worse(deltas, known.margins.get(name, settings.slice_margin)))
         told.append((before.map50_95, after.map50_95))
     worse = holm(np.array(p_values), 1.0 - settings.confidence)
-    return [
-        _slice_clause(name, len(images), *figures, p, settings, shown_worse=bool(bad))
+    judged = [
+        _slice_clause(
+            name, len(images), *figures, p, known.margins.get(name, settings.slice_margin), shown_worse=bool(bad)
+        )
         for (name, images), figures, p, bad in zip(guarded, told, p_values, worse, strict=True)
     ]
+    return judged + [
+        _unjudged(name, why or small[name], known.slices) for name, why in sorted(known.said.items())
+        if why or name in small
+    ]  # fmt: skip
+
+
+def _too_little(chosen: NDArray[np.bool_], units: int, champion: Evaluation, settings: GateSettings) -> str:
+    images = int(chosen.sum())
+    if units >= settings.min_units:
+        return f"{images} images, and no box on them"
+    return f"{images} images in {units} independent groups are too few: {settings.min_units} can be judged"
+
+
+def _unjudged(name: str, why: str, slices: Mapping[str, NDArray[np.bool_]]) -> Clause:
+    images = int(slices[name].sum()) if name in slices else 0
+    return Clause(f"slice {name}", True, f"not judged: {why}", {"images": float(images)})
 
 
 def _slice_clause(
-    name: str, images: int, before: float, after: float, p: float, settings: GateSettings, *, shown_worse: bool
+    name: str, images: int, before: float, after: float, p: float, margin: float, *, shown_worse: bool
 ) -> Clause:
     verdict = "is worse" if shown_worse else "is not shown to be worse"
     detail = (
         f"mAP50-95 {before:.3f} → {after:.3f} ({after - before:+.3f}) on {images} images {verdict} by more than "
-        f"{settings.slice_margin:g} (p = {p:.4f}, Holm)"
+        f"{margin:g} (p = {p:.4f}, Holm)"
     )
     numbers = {
         "champion": before,
@@ -199,7 +235,7 @@ def _slice_clause(
         "delta": after - before,
         "images": float(images),
         "p": p,
-        "margin": settings.slice_margin,
+        "margin": margin,
     }
     return Clause(f"slice {name}", not shown_worse, detail, numbers)
 
@@ -244,11 +280,11 @@ def calibration_clauses(
     return [Clause("calibration", passed, detail, numbers)]
 
 
-def latency_clauses(seconds: tuple[float, float] | None, settings: GateSettings) -> list[Clause]:
-    """None where it was not measured."""
-    if seconds is None:
-        return []
-    before, after = seconds
+def latency_clauses(known: Circumstances, settings: GateSettings) -> list[Clause]:
+    """None where nobody wanted it measured."""
+    if known.seconds is None:
+        return [Clause("latency", True, f"not judged: {known.unmeasured}", {})] if known.unmeasured else []
+    before, after = known.seconds
     passed = after <= settings.latency_ratio * before
     detail = (
         f"an image takes {1000 * before:.1f} → {1000 * after:.1f} ms on the runtime that serves; at most "

@@ -136,10 +136,9 @@ def decide(
             evidence,
             _overall_clause(overall, settings, level),
             *class_clauses(compared, candidate, changes.mean(axis=2), labels, settings),
-            *slice_clauses(compared, candidate, known.slices, unit_of, counts, settings),
-            *mended_clauses(compared, candidate, known.mended, settings),
+            *_held_out_clauses(compared, candidate, known, (unit_of, counts), settings, rng),
             *([] if champion is None else calibration_clauses(champion, candidate, counts, settings)),
-            *latency_clauses(known.seconds, settings),
+            *latency_clauses(known, settings),
         )
     else:
         overall = _unproven(compared.map50_95, candidate.map50_95)
@@ -155,6 +154,28 @@ def decide(
         map50=at50,
         clauses=clauses,
     )
+
+
+def _held_out_clauses(
+    champion: Evaluation,
+    candidate: Evaluation,
+    known: Circumstances,
+    drawn: tuple[NDArray[np.intp], NDArray[np.int32]],
+    settings: GateSettings,
+    rng: np.random.Generator,
+) -> list[Clause]:
+    """What all held-out images are asked for. drawn: units and draws of the judged ones, which do where there are no
+    more."""
+    unit_of, counts = drawn
+    if known.beside is not None:
+        beside = known.beside
+        champion, candidate = champion.followed_by(beside.champion), candidate.followed_by(beside.candidate)
+        unit_of = np.concatenate([unit_of, _units(len(beside.groups), beside.groups) + unit_of.max(initial=-1) + 1])
+        counts = _draws(unit_of, settings.resamples, rng)
+    return [
+        *slice_clauses(champion, candidate, known, unit_of, counts, settings),
+        *mended_clauses(champion, candidate, known.mended, settings),
+    ]
 
 
 def _require_same_images(

@@ -152,6 +152,9 @@ class Entries(Sequence[Entry]):
         """(n,) whether people have answered it; the truth of the others was imported."""
         return self._snapshot.corrected[self._rows]
 
+    def only(self, digests: Collection[str]) -> "Entries":
+        return Entries(self._snapshot, self._rows[self._snapshot.among(digests)[self._rows]])
+
     def without(self, digests: Collection[str]) -> "Entries":
         kept = ~self._snapshot.among(digests)[self._rows]
         return Entries(self._snapshot, self._rows[kept])

@@ -20,6 +20,7 @@ import loop.cli.guarantee
 import loop.cli.models
 import loop.cli.canaries
 import loop.cli.cycles
+import loop.cli.evaluations
 import loop.cli.snapshots
 import loop.cli.annotations
 import loop.cli.clips

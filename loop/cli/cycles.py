@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from loop.cli.command_line import (
     ConfigOption,
@@ -82,7 +83,7 @@ def cycle_report(
 ) -> None:
     """One HTML page: what a cycle learned, why its candidate was promoted or not, and what to label next."""
     with client_of(config, url) as client:
-        known = cycle or _newest_evaluated(client.cycles(project).cycles, project)
+        known = cycle or newest_evaluated(client.cycles(project).cycles, project)
         page = client.cycle_report(project, known)
     path = out or Path(f"{known}.html")
     with writing("the report", path):
@@ -149,18 +150,22 @@ def _change(text: str) -> tuple[str, object]:
     return name, int(number) if number.is_integer() and not name.endswith("hours") else number
 
 
-def _newest_evaluated(cycles: "Sequence[CycleOut]", project: str) -> str:
+def newest_evaluated(cycles: "Sequence[CycleOut]", project: str) -> str:
     for cycle in cycles:
         if cycle.decision:
             return cycle.id
     raise NotFound(f"{project} has no cycle that was evaluated.", hint="Run one: askance cycle run.")
 
 
+def show_clauses(cycle: "CycleOut") -> None:
+    for clause in cycle.decision.get("clauses", []):
+        mark = "[green]passed[/]" if clause["passed"] else "[red]failed[/]"
+        console.print(f"  {mark}  {escape(clause['name'])}: {escape(clause['detail'])}")
+
+
 def _report_cycle(cycle: "CycleOut") -> None:
     if cycle.state == "failed":
         raise CycleFailed(f"{cycle.id} failed: {cycle.error}", hint="Mend the cause and run it again.")
-    for clause in cycle.decision.get("clauses", []):
-        mark = "[green]passed[/]" if clause["passed"] else "[red]failed[/]"
-        console.print(f"  {mark}  {clause['name']}: {clause['detail']}")
+    show_clauses(cycle)
     outcome = "[bold green]promoted[/]" if cycle.state == "promoted" else "[bold yellow]refused[/]"
     console.print(f"{cycle.candidate_id} was {outcome}")

@@ -41,6 +41,7 @@ from loop.domain.rules import Scene
 from loop.domain.sampled import Crowd, Drawn, Predicted, Sampled
 from loop.domain.selection import PickedItem, Selection
 from loop.domain.settling import WorkAgreement
+from loop.domain.slice_rules import SliceRule
 from loop.domain.thresholds import Thresholds
 from loop.domain.triggers import TriggerRules
 from loop.domain.truth import GroundTruth, Shape
@@ -436,6 +437,10 @@ class Tasks(Protocol):
 
     def work_for_update(self, task_id: str) -> list[Task]:
         """All tasks of the work that this one is of, by seat, locked until the transaction ends. Raises NotFound."""
+        ...
+
+    def audited(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
+        """Those of the items that were drawn for an audit, ever."""
         ...
 
     def works_of_item(self, project_id: str, item_digest: str) -> list[str]:
@@ -1074,6 +1079,13 @@ class Cycles(Protocol):
         ...
 
     def save_triggers(self, project_id: str, rules: TriggerRules) -> None: ...
+    def slices(self, project_id: str) -> tuple[SliceRule, ...]:
+        """Which views are slices of its evaluation, by name; none where nobody has set any."""
+        ...
+
+    def save_slices(self, project_id: str, rules: Sequence[SliceRule]) -> None:
+        """In place of those that there are."""
+        ...
 
     def save(self, cycle: Cycle) -> None: ...
 

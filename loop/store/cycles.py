@@ -1,15 +1,16 @@
 """Cycles and their progress."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import Connection, select, update
 
 from loop.domain.cycle import Cycle
 from loop.domain.errors import Conflict, CycleRunning
+from loop.domain.slice_rules import SliceRule
 from loop.domain.triggers import TriggerRules
 from loop.store.configuration import raise_revision
-from loop.store.schema import UNFINISHED_CYCLE, cycles, triggers
+from loop.store.schema import UNFINISHED_CYCLE, cycles, slices, triggers
 from loop.store.statements import columns, first, inserted, newest_first, one, replaced
 
 # What a cycle is from its first row on.
@@ -74,6 +75,14 @@ class SqlCycles:
 
     def save_triggers(self, project_id: str, rules: TriggerRules) -> None:
         replaced(self._connection, triggers, {"project_id": project_id, "rules": asdict(rules)})
+
+    def slices(self, project_id: str) -> tuple[SliceRule, ...]:
+        row = first(self._connection, slices, project_id=project_id)
+        return () if row is None else tuple(SliceRule(view, margin) for view, margin in sorted(row.margins.items()))
+
+    def save_slices(self, project_id: str, rules: Sequence[SliceRule]) -> None:
+        margins = {rule.view: rule.margin for rule in rules}
+        replaced(self._connection, slices, {"project_id": project_id, "margins": margins})
 
     def save(self, cycle: Cycle) -> None:
         """Write how far an unfinished cycle is; actor, reason and recipe never change.

@@ -709,6 +709,14 @@ triggers = Table(
     Column("rules", OBJECT, nullable=False),
 )
 
+# Saved views that are slices of the evaluation; margins: by view, null where it has none of its own.
+slices = Table(
+    "slices",
+    metadata,
+    Column("project_id", PlainText, ForeignKey("projects.id"), primary_key=True),
+    Column("margins", OBJECT, nullable=False),
+)
+
 comments = Table(
     "comments",
     metadata,

@@ -47,7 +47,7 @@ from loop.store.schema import (
     tasks,
     tokens,
 )
-from loop.store.statements import columns, each_once, inserted, not_found, one
+from loop.store.statements import columns, each_once, in_parts, inserted, not_found, one
 
 _URGENCY = (tasks.c.rank, tasks.c.created_at, tasks.c.id)
 # How far one query looks for tasks that a person may take, past those that the person has had a part in.
@@ -198,6 +198,15 @@ class SqlTasks:
         if not found:
             raise not_found("task", id=task_id)
         return found
+
+    def audited(self, project_id: str, digests: Sequence[str]) -> frozenset[str]:
+        found: set[str] = set()
+        for part in in_parts(digests):
+            drawn = select(tasks.c.item_digest).where(
+                tasks.c.project_id == project_id, tasks.c.item_digest.in_(part), tasks.c.stage == Stage.AUDIT
+            )
+            found.update(self._connection.scalars(drawn))
+        return frozenset(found)
 
     def works_of_item(self, project_id: str, item_digest: str) -> list[str]:
         of_item = select(tasks.c.work_id).where(

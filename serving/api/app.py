@@ -17,6 +17,7 @@ from serving.api import (
     drift,
     duplicates,
     errors,
+    evaluations,
     exchange,
     functions,
     golden,
@@ -90,8 +91,8 @@ def create_app(services: Services) -> FastAPI:
     for module in (
         # work before items: /items/ambiguous is no digest.
         predictions, reviews, tasks, work, item_data, items, objects, duplicates, label_errors, projects, recipes,
-        models, triggers, snapshots, annotations, selections, drift, guarantee, production, outcomes, maps, people,
-        golden, groups, lots, comments, webhooks, functions, exchange, health,
+        models, triggers, evaluations, snapshots, annotations, selections, drift, guarantee, production, outcomes, maps,
+        people, golden, groups, lots, comments, webhooks, functions, exchange, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

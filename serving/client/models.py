@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from serving.api.schemas.evaluations import EvaluationOut, SlicesOut
 from serving.api.schemas.models import (
     ConfiguredOut,
     CycleIn,
@@ -137,6 +138,22 @@ class ModelCalls:
         """One HTML page."""
         where = path("projects", project, "cycles", cycle_id, "report")
         return Call(method="GET", path=where, read=bytes.decode, repeatable=True)
+
+    @method
+    def cycle_evaluation(self, project: str, cycle_id: str) -> Call[EvaluationOut]:
+        """COCO's figures before and after, of all images and of each slice, and latency."""
+        return get(EvaluationOut, path("projects", project, "cycles", cycle_id, "evaluation"))
+
+    @method
+    def slices(self, project: str) -> Call[SlicesOut]:
+        """Which saved views a candidate may not get worse on."""
+        return get(SlicesOut, path("projects", project, "slices"))
+
+    @method
+    def change_slices(self, project: str, margins: Mapping[str, float | None]) -> Call[SlicesOut]:
+        """In place of those that there are. margins: by the name of the view; None: as the settings say."""
+        body = {"slices": [{"view": view, "margin": margin} for view, margin in margins.items()]}
+        return post(SlicesOut, path("projects", project, "slices"), body, repeatable=True, method="PUT")
 
     @method
     def triggers(self, project: str) -> Call[TriggersOut]:

@@ -26,6 +26,7 @@ from loop.settings import load_settings
 from loop.wiring import Services, wire
 from serving.api.app import create_app
 from serving.backends.load import load_detector
+from serving.client import Client
 from serving.image_queue import ImageQueue
 from serving.images import decode_image
 from tests.tiny_models import tiny_weights
@@ -110,6 +111,23 @@ def listening(service: Service) -> Iterator[str]:
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
         server.should_exit = True
         thread.join(10)
+
+
+def client_within(service: Service) -> Client:
+    """A client of the service's operator that asks the application itself; it stays open where it is used as a
+    context."""
+
+    class Within(Client):
+        def __init__(self) -> None:
+            super().__init__("http://testserver", service.tokens["operator"])
+            self._http.close()
+            self._http = service.client
+            self._http.headers.update(self._settings["headers"])
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+    return Within()
 
 
 def files_of_images(service: Service) -> list[str]:
