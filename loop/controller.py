@@ -182,17 +182,19 @@ class Controller:
     def _train(self, cycle: Cycle) -> Cycle:
         project, snapshot = self._project(cycle), self._frozen(cycle)
         champion = self._model(cycle, cycle.champion_id)
+        start = champion or self._base(cycle)
         if cycle.mlflow_run_id is None:
             params = {
                 **cycle.recipe,
                 "snapshot": cycle.snapshot_digest,
                 "champion": champion.digest if champion else "",
+                "start": start.digest if start else "",
             }
             cycle = self._save(replace(cycle, mlflow_run_id=self.registry.start(cycle, params), error=""))
             self.registry.artifact(cycle.mlflow_run_id, "snapshot.json", self.blobs.get(snapshot.kept_as))
         job = TrainingJob(
             cycle_id=cycle.id,
-            start_key=champion.digest if champion else None,
+            start_key=start.digest if start else None,
             labels=snapshot.labels,
             recipe=cycle.recipe,
             train=self._training_entries(cycle, snapshot),
@@ -415,6 +417,12 @@ class Controller:
             return None
         with self.store.read() as tx:
             return tx.models.get(cycle.project_id, model_id)
+
+    def _base(self, cycle: Cycle) -> ModelVersion | None:
+        """The newest version that was added for a first training to start from."""
+        with self.store.read() as tx:
+            models = tx.models.all(cycle.project_id)
+        return next((model for model in models if model.is_base), None)
 
     def _required(self, cycle: Cycle, model_id: str | None) -> ModelVersion:
         model = self._model(cycle, model_id)
