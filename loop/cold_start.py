@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +74,8 @@ class Descriptors:
         try:
             with np.load(self._path(project_id), allow_pickle=False) as file:
                 digests, rows = file["digests"], file["rows"]
-        except (OSError, ValueError, KeyError, EOFError):
-            return {}  # none yet, or cut off: it is a cache
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return {}  # none yet, or damaged: it is a cache
         return dict(zip(map(str, digests), rows, strict=True)) if rows.shape[1:] == (DIM,) else {}
 
     def _keep(self, project_id: str, known: Mapping[str, NDArray[np.float32]]) -> None:

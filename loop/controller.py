@@ -181,8 +181,7 @@ class Controller:
 
     def _train(self, cycle: Cycle) -> Cycle:
         project, snapshot = self._project(cycle), self._frozen(cycle)
-        champion = self._model(cycle, cycle.champion_id)
-        start = champion or self._base(cycle)
+        champion, start = self._model(cycle, cycle.champion_id), self._start(cycle)
         if cycle.mlflow_run_id is None:
             params = {
                 **cycle.recipe,
@@ -418,8 +417,11 @@ class Controller:
         with self.store.read() as tx:
             return tx.models.get(cycle.project_id, model_id)
 
-    def _base(self, cycle: Cycle) -> ModelVersion | None:
-        """The newest version that was added for a first training to start from."""
+    def _start(self, cycle: Cycle) -> ModelVersion | None:
+        """Whose weights the training starts from: the champion's; before there is one, those of the newest version that
+        was added for that; None where there is none either."""
+        if cycle.champion_id is not None:
+            return self._model(cycle, cycle.champion_id)
         with self.store.read() as tx:
             models = tx.models.all(cycle.project_id)
         return next((model for model in models if model.is_base), None)

@@ -16,7 +16,8 @@ DIM = 40
 
 _HUES, _SATURATIONS, _LEVELS = 8, 4, 8
 _SIDE = 64  # pixels of the longer side that are looked at
-_KEPT = 32  # directions that are compared
+_MOST = 32  # directions that are compared
+_SHARE = 0.9  # of the spread that these have; what is left is noise, which whitening would make as loud
 
 
 def described(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -39,13 +40,16 @@ def compared(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Each colour counts by its spread, directions that vary together count once. Of the same images always the same.
     """
+    if not len(descriptors):
+        return np.empty((0, 1), dtype=np.float32)
     centred = descriptors.astype(np.float64) - descriptors.mean(axis=0)
     scaled = centred / np.maximum(centred.std(axis=0), 1e-6)
-    spread, directions = np.linalg.eigh(scaled.T @ scaled / max(len(scaled), 1))
-    kept = [at for at in range(len(spread) - 1, -1, -1) if spread[at] > 1e-6][:_KEPT]
-    if not kept:  # all alike
+    spread, directions = np.linalg.eigh(scaled.T @ scaled / len(scaled))
+    if spread[-1] < 1e-6:  # all alike
         return np.ones((len(descriptors), 1), dtype=np.float32)
-    return units(scaled @ (directions[:, kept] / np.sqrt(spread[kept])))
+    spread, directions = spread[::-1], directions[:, ::-1]  # the largest first
+    kept = min(_MOST, 1 + int(np.searchsorted(np.cumsum(spread) / spread.sum(), _SHARE)))
+    return units(scaled @ (directions[:, :kept] / np.sqrt(spread[:kept])))
 
 
 def _bin(values: NDArray[np.float32], bins: int) -> NDArray[np.intp]:

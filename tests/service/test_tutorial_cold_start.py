@@ -150,7 +150,11 @@ def test_every_command_does_what_the_page_says(shell: Shell, tmp_path: Path) -> 
             continue
         if step.command.startswith("kill"):
             check_end(desk)
-        import time; t0 = time.time(); printed = shell.type(step.command); print(f"T {time.time()-t0:.1f} {step.command[:60]!r}", file=sys.stderr, flush=True)
+        import time
+
+        t0 = time.time()
+        printed = shell.type(step.command)
+        print(f"T {time.time() - t0:.1f} {step.command[:60]!r}", file=sys.stderr, flush=True)
         assert fits(step.told, printed), f"line {step.at}: $ {step.command}\n{printed}"
     assert answered[0] == 72
     assert answered[1] > 0
