@@ -99,8 +99,9 @@ class Selector:
         """
         with self.store.read() as tx:
             project = tx.projects.get(project_id)
-            if project.champion_id is None:
-                return self._first(project, wish, actor=actor, dry_run=dry_run)
+        if project.champion_id is None:
+            return self._first(project, wish, actor=actor, dry_run=dry_run)
+        with self.store.read() as tx:
             model = tx.models.get(project.id, project.champion_id)
             named, failures = _to_resemble(tx, project_id, wish)
         failures += self._ambiguous(project_id, wish.ambiguous)

@@ -1,13 +1,14 @@
-"""A folder of JPEGs to follow docs/tutorial-cold-start.md with: scenes of handwritten digits, without their truth.
+"""Folders of JPEGs to follow docs/tutorial-cold-start.md with: scenes of handwritten digits, without their truth.
 
-python -m loop.demo.photos photos 160
+python -m loop.demo.photos photos 120 later 40
 """
 
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from loop.demo.scenes import KNOWN, Pool, Scene, day_scenes
+from loop.demo.scenes import Pool, Scene, day_scenes
 
 _SEED = 5
 _SIDE = 160  # pixels
@@ -18,13 +19,16 @@ def tutorial_scenes(count: int) -> Iterator[Scene]:
     return day_scenes(_SEED, count, Pool.STREAM, size=_SIDE)
 
 
-def write_photos(folder: Path, count: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, scene in enumerate(tutorial_scenes(count)):
-        (folder / f"photo-{number:04}.jpg").write_bytes(scene.jpeg())
+def write_photos(folders: dict[Path, int]) -> None:
+    """So many scenes into each folder, one after the other."""
+    scenes = tutorial_scenes(sum(folders.values()))
+    for folder, count in folders.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, scene in enumerate(islice(scenes, count)):
+            (folder / f"{folder.name}-{number:04}.jpg").write_bytes(scene.jpeg())
 
 
 if __name__ == "__main__":
-    _, into, wanted = sys.argv
-    write_photos(Path(into), int(wanted))
-    sys.stdout.write(f"{wanted} photos of the digits {', '.join(KNOWN)} are in {into}\n")
+    wanted = {Path(folder): int(count) for folder, count in zip(sys.argv[1::2], sys.argv[2::2], strict=True)}
+    write_photos(wanted)
+    sys.stdout.write("".join(f"{folder}: {count} photos\n" for folder, count in wanted.items()))

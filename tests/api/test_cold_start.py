@@ -123,7 +123,7 @@ def test_people_begin_with_an_empty_image_and_the_same_words(bare: Service) -> N
 
 
 def test_what_has_a_task_counts_as_labelled(bare: Service) -> None:
-    """The next choice takes none of it, and goes where nothing is labelled: of kinds with one task each to the fifth."""
+    """The next choice takes none of it, and goes where nothing is labelled: to a fifth kind, which has no task."""
     kind = filled(bare)
     first = {pick["item_digest"] for pick in select(bare, random_share=0.0).json()["picks"]}
     for seed in range(12):

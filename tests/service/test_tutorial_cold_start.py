@@ -1,9 +1,10 @@
-"""docs/tutorial-cold-start.md, run as it is written: from a folder of images and a list of labels to the second cycle."""
+"""docs/tutorial-cold-start.md, run as it is written: from a folder of images and some labels to the second cycle."""
 
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from loop.domain.identity import digest_of
 from serving.transport import free_ports
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial-cold-start.md"
-PROJECT, PHOTOS = "digits", 150
+PROJECT, PHOTOS = "digits", 160
 PEOPLE = "<!-- people label -->"
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(600)]
@@ -56,9 +57,7 @@ def steps_of(document: str) -> list[Typed | None]:
 def fits(told: list[str], printed: str) -> bool:
     """Whether what was printed is what the page says: `…` stands for anything in a line, alone for any lines; spaces
     between words are any."""
-    lines = [
-        r"(?:.*\n)*?" if line.strip() == "…" else r"\s*" + _pattern(line) + r"\s*\n" for line in told
-    ]  # fmt: skip
+    lines = [r"(?:.*\n)*?" if line.strip() == "…" else r"\s*" + _pattern(line) + r"\s*\n" for line in told]
     return re.fullmatch("".join(lines), printed) is not None
 
 
@@ -89,7 +88,13 @@ class Shell:
         )  # fmt: skip
 
     def type(self, command: str) -> str:
-        """What it prints, until the next prompt."""
+        """What it prints, until the next prompt; also told to whoever runs the test with -s, with its time."""
+        begun = time.monotonic()
+        printed = self._typed(command)
+        print(f"$ {command}\n{printed}[{time.monotonic() - begun:.1f} s]")
+        return printed
+
+    def _typed(self, command: str) -> str:
         assert self._bash.stdin is not None and self._bash.stdout is not None
         self._bash.stdin.write(command.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}") + "\necho prompt-$?\n")
         self._bash.stdin.flush()
@@ -150,11 +155,7 @@ def test_every_command_does_what_the_page_says(shell: Shell, tmp_path: Path) -> 
             continue
         if step.command.startswith("kill"):
             check_end(desk)
-        import time
-
-        t0 = time.time()
         printed = shell.type(step.command)
-        print(f"T {time.time() - t0:.1f} {step.command[:60]!r}", file=sys.stderr, flush=True)
         assert fits(step.told, printed), f"line {step.at}: $ {step.command}\n{printed}"
     assert answered[0] == 72
     assert answered[1] > 0
