@@ -32,6 +32,7 @@ def cycle_run(
     project: ProjectOption,
     reason: Annotated[str, typer.Option(help="Kept with the cycle.")] = "asked for",
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Larger from random weights, e.g. 0.01.")] = None,
     mode: Annotated[str | None, typer.Option(help="superior or non_inferior.")] = None,
     url: UrlOption = None,
     config: ConfigOption = None,
@@ -42,7 +43,8 @@ def cycle_run(
     from serving.api.schemas.models import CycleIn
 
     try:
-        wish = CycleIn.model_validate({"reason": reason, "epochs": epochs, "mode": mode})
+        given = {"reason": reason, "epochs": epochs, "learning_rate": learning_rate, "mode": mode}
+        wish = CycleIn.model_validate(given)
     except ValidationError as error:
         raise typer.BadParameter("; ".join(e["msg"] for e in error.errors())) from None
     with client_of(config, url) as client, progress_bar() as bar:

@@ -54,7 +54,9 @@ class SelectionSummary(Out):
     id: str
     project_id: str
     model_id: str | None = Field(description="in whose embedding space it chose; null before there is a model")
-    space: str = Field(description="of the descriptor that stands for a model where there is none; else empty")
+    space: str = Field(
+        default="", description="of the descriptor that stands for a model where there is none; else empty"
+    )
     mix: dict[str, float] = Field(description="shares of the budget by strategy, together 1")
     budget: int
     seed: int
