@@ -208,12 +208,13 @@ class Controller:
 
     def _train(self, cycle: Cycle) -> Cycle:
         project, snapshot = self._project(cycle), self._frozen(cycle)
-        champion = self._model(cycle, cycle.champion_id)
+        champion, start = self._model(cycle, cycle.champion_id), self._start(cycle)
         if cycle.mlflow_run_id is None:
             params = {
                 **cycle.recipe,
                 "snapshot": cycle.snapshot_digest,
                 "champion": champion.digest if champion else "",
+                "start": start.digest if start else "",
             }
             cycle = self._save(replace(cycle, mlflow_run_id=self.registry.start(cycle, params), error=""))
             self.registry.artifact(cycle.mlflow_run_id, "snapshot.json", self.blobs.get(snapshot.kept_as))
@@ -543,6 +544,15 @@ class Controller:
             return None
         with self.store.read() as tx:
             return tx.models.get(cycle.project_id, model_id)
+
+    def _start(self, cycle: Cycle) -> ModelVersion | None:
+        """Whose weights the training starts from: the champion's; before there is one, those of the newest version that
+        was added for that; None where there is none either."""
+        if cycle.champion_id is not None:
+            return self._model(cycle, cycle.champion_id)
+        with self.store.read() as tx:
+            models = tx.models.all(cycle.project_id)
+        return next((model for model in models if model.is_base), None)
 
     def _required(self, cycle: Cycle, model_id: str | None) -> ModelVersion:
         model = self._model(cycle, model_id)

@@ -40,7 +40,7 @@ _DAY = timedelta(days=1)
 
 
 def catch_up(store: Store) -> bool:
-    """Until lists of items know all that was committed before this call; whether they do, or were many changes behind."""
+    """Until lists of items know all that was committed before this call; whether they do, or were far behind."""
     with store.read() as tx:
         if not tx.item_queries.are_behind():
             return True

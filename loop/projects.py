@@ -132,8 +132,11 @@ class Administration:
 
     # --- models -----------------------------------------------------------------------------------
 
-    def register_model(self, project_id: str, weights: bytes, actor: str) -> tuple[ModelVersion, Promotion | None]:
-        """Keep weights as a model version; a project's first model is asked to serve at once.
+    def register_model(
+        self, project_id: str, weights: bytes, actor: str, *, base: bool = False
+    ) -> tuple[ModelVersion, Promotion | None]:
+        """Keep weights as a model version; a project's first model is asked to serve at once. base: only for training
+        to start from, as long as the project has no champion; its labels may be any.
 
         The same weights again give the same version back. Raises BadWeights, and Invalid for a label that
         the project does not have.
@@ -142,13 +145,14 @@ class Administration:
         digest = self.blobs.put(weights)
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
-            require_known_labels(project, head)
+            if not base:
+                require_known_labels(project, head)
             model = tx.models.by_digest(project_id, digest)
             if model is None:
-                model = self._version_of(project_id, digest, head)
+                model = self._version_of(project_id, digest, head, base=base)
                 tx.models.add(model)
                 tx.events.add(Event("model.registered", project_id, actor, {"model_id": model.id}, self.clock()))
-            first = project.champion_id is None and not _queued(tx, project_id)
+            first = not base and project.champion_id is None and not _queued(tx, project_id)
             if not first:
                 return model, None
             return model, self._queue(tx, project, model, PromotionKind.FIRST, actor, "the project's first model")
@@ -322,7 +326,7 @@ class Administration:
             created_at=self.clock(),
         )
 
-    def _version_of(self, project_id: str, digest: str, head: ModelHead) -> ModelVersion:
+    def _version_of(self, project_id: str, digest: str, head: ModelHead, *, base: bool) -> ModelVersion:
         now = self.clock()
         return ModelVersion(
             id=new_id("model", now, self.entropy(10)),
@@ -333,6 +337,7 @@ class Administration:
             cycle_id=None,
             reference_key=None,
             created_at=now,
+            notes={"base": True} if base else {},
         )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.errors import Invalid, NoChampion, NotFound
+from loop.cold_start import STRATEGIES, Beginning, ColdStart
+from loop.domain.errors import Invalid, NotFound
 from loop.domain.events import task_created
 from loop.domain.identity import new_id
 from loop.domain.model import ModelVersion
@@ -23,6 +24,7 @@ from loop.lots import add_members, in_lots
 from loop.objects import embedding_of
 from loop.proposals import seats_of
 from selection.choosing import Chosen, choose, mixed
+from selection.colours import SPACE
 from selection.duplicates import Clusters
 from selection.embeddings import units
 from selection.pool import Objects, Pick, Pool
@@ -85,16 +87,22 @@ class Selector:
     random_share: float
     clock: Clock
     entropy: Entropy
+    cold_start: ColdStart
+    cold_parts: Mapping[str, float]
     ambiguous: AmbiguousOf = _none_ambiguous
 
     def select(self, project_id: str, wish: Wish, *, actor: str, dry_run: bool = False) -> Selected:
-        """Choose, and make a task for each pick; none where it is a dry run.
+        """Choose, and make a task for each pick; none where it is a dry run. Before there is a model, from all images
+        of the project by their colours (loop/cold_start.py).
 
-        Raises Invalid for what cannot be chosen by or from, NoChampion, NotFound.
+        Raises Invalid for what cannot be chosen by or from, NotFound.
         """
         with self.store.read() as tx:
             project = tx.projects.get(project_id)
-            model = _champion(tx, project)
+        if project.champion_id is None:
+            return self._first(project, wish, actor=actor, dry_run=dry_run)
+        with self.store.read() as tx:
+            model = tx.models.get(project.id, project.champion_id)
             named, failures = _to_resemble(tx, project_id, wish)
         failures += self._ambiguous(project_id, wish.ambiguous)
         alike = bool(named or failures or wish.like_boxes)
@@ -102,7 +110,7 @@ class Selector:
         if alike and LIKE_THIS not in parts:
             raise Invalid(f"{', '.join(parts)} does not look at what items are like.", hint=f"Add {LIKE_THIS}=1.")
         gathered = self._gathered(model, wish.conditions, objects=bool(wish.like_boxes or COMPARE_OBJECTS & set(parts)))
-        seed = int.from_bytes(self.entropy(4), "big") if wish.seed is None else wish.seed
+        seed = self._seed(wish)
         shown = self._with_images(gathered)
         kept = _one_of_each(gathered, shown, self.duplicates(model), seed) if wish.no_duplicates else shown
         pool = _pool_of(gathered, kept, model, self.references(model), self._class_quality(model))
@@ -114,13 +122,36 @@ class Selector:
         _require_choice(gathered, len(shown), pool, wish)
         chosen = choose(pool, mix, wish.budget, seed=seed, also=also)
         like = (*names, *(f"{digest}:{number}" for digest, number in wish.like_boxes))
-        selection = self._selection(model, wish, mix, seed, like, pool=len(pool), picked=len(chosen), actor=actor)
+        selection = self._selection(
+            project_id, model.id, wish, mix, seed, like, pool=len(pool), picked=len(chosen), actor=actor
+        )
         notes = _notes(gathered, len(shown), pool, wish)
         picks = tuple(_picked(selection.id, rank, one, gathered, kept) for rank, one in enumerate(chosen, start=1))
         if dry_run:
             return Selected(selection=selection, picks=picks, notes=notes)
         facts = [_facts(pool, one.pick.row) for one in chosen]
         return self._committed(project, selection, picks, facts, notes)
+
+    def _first(self, project: Project, wish: Wish, *, actor: str, dry_run: bool) -> Selected:
+        """Before there is a model."""
+        parts = wish.parts or self.cold_parts
+        _require_cold(wish, parts)
+        seed = self._seed(wish)
+        found = self.cold_start.beginning(project.id, project.recipe.label_names, wish.conditions, seed)
+        mix = mixed(parts, self.random_share if wish.random_share is None else wish.random_share)
+        chosen = choose(found.pool, mix, wish.budget, seed=seed)
+        selection = self._selection(
+            project.id, None, wish, mix, seed, (), pool=len(found.pool), picked=len(chosen), actor=actor
+        )
+        picks = tuple(_first_picked(selection.id, rank, one, found) for rank, one in enumerate(chosen, start=1))
+        notes = _first_notes(found, wish)
+        if dry_run:
+            return Selected(selection=selection, picks=picks, notes=notes)
+        facts = [(float(found.pool.risk[one.pick.row]), _WITHOUT_MODEL) for one in chosen]
+        return self._committed(project, selection, picks, facts, notes)
+
+    def _seed(self, wish: Wish) -> int:
+        return int.from_bytes(self.entropy(4), "big") if wish.seed is None else wish.seed
 
     def _gathered(self, model: ModelVersion, conditions: Conditions, *, objects: bool) -> "_Gathered":
         """Page by page into arrays: a million candidates as objects would fill memory."""
@@ -171,7 +202,8 @@ class Selector:
 
     def _selection(
         self,
-        model: ModelVersion,
+        project_id: str,
+        model_id: str | None,
         wish: Wish,
         mix: Mapping[str, float],
         seed: int,
@@ -184,8 +216,9 @@ class Selector:
         now = self.clock()
         return Selection(
             id=new_id("sel", now, self.entropy(10)),
-            project_id=model.project_id,
-            model_id=model.id,
+            project_id=project_id,
+            model_id=model_id,
+            space=SPACE if model_id is None else "",
             mix=mix,
             budget=wish.budget,
             seed=seed,
@@ -366,13 +399,50 @@ def _labels(candidate: Candidate) -> frozenset[str]:
     return frozenset(detection.label for detection in candidate.detections)
 
 
-def _champion(tx: Transaction, project: Project) -> ModelVersion:
-    if project.champion_id is None:
-        raise NoChampion(
-            f"{project.id} has no model, so nothing is known of its images.",
-            hint="Add one (askance models add), and predict the images with it (askance annotate).",
+# What reviewers read of it, whatever chose it.
+_WITHOUT_MODEL = "Selected: there is no model yet; draw everything that is there"
+
+
+def _require_cold(wish: Wish, parts: Mapping[str, float]) -> None:
+    """Raises Invalid for what only a model can answer."""
+    if wish.like_items or wish.like_boxes or wish.failures or wish.ambiguous or wish.no_duplicates:
+        raise Invalid(
+            "without a model nothing is known of what images are like.",
+            hint="Leave --like, --like-box, --failures, --ambiguous and --no-duplicates out until there is one.",
         )
-    return tx.models.get(project.id, project.champion_id)
+    foreign = [name for name in parts if name not in STRATEGIES]
+    if foreign:
+        raise Invalid(
+            f"{', '.join(foreign)} cannot choose before there is a model.",
+            hint=f"Until then there are: {', '.join(STRATEGIES)}. Or add a model (askance models add), and predict the "
+            "images with it (askance annotate).",
+        )
+
+
+def _first_picked(selection_id: str, rank: int, chosen: Chosen, found: Beginning) -> PickedItem:
+    probability = chosen.inclusion_probability
+    return PickedItem(
+        selection_id=selection_id,
+        rank=rank,
+        item_digest=found.pool.keys[chosen.pick.row],
+        prediction_id=None,
+        task_id=None,
+        strategy=chosen.strategy,
+        score=chosen.pick.score,
+        reason=chosen.pick.reason,
+        inclusion_probability=None if probability is None else probability * found.share,
+    )
+
+
+def _first_notes(found: Beginning, wish: Wish) -> tuple[str, ...]:
+    notes = ["There is no model yet: these were chosen by their colours, and people begin with an empty image."]
+    if found.unread:
+        notes.append(f"{found.unread} images could not be chosen, since they are not kept or cannot be read.")
+    if found.share < 1.0:
+        notes.append(f"It chose from {found.share:.0%} of the images, drawn at random.")
+    if wish.budget > len(found.pool):
+        notes.append(f"There are {len(found.pool)} images, fewer than the budget of {wish.budget}: all were chosen.")
+    return tuple(notes)
 
 
 def _to_resemble(tx: Transaction, project_id: str, wish: Wish) -> tuple[list[str], list[str]]:

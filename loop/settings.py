@@ -372,6 +372,7 @@ class SelectionSettings(Section):
     neighbours: Positive
     reference_limit: Positive
     mix: Annotated[str, Field(min_length=1)]
+    cold_mix: Annotated[str, Field(min_length=1)]
     random_share: Share
     learn_risk: bool
 
@@ -504,6 +505,8 @@ class GateSettings(Section):
     latency_ratio: Annotated[float, Number, Field(gt=0)]
     min_class_boxes: Positive
     min_units: Positive
+    first_floor: Annotated[float, Number, Field(ge=0, lt=1)]
+    first_units: Annotated[int, Number, Field(ge=2)]
     resamples: Annotated[int, Number, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Number, Field(ge=0.5, lt=1)]
     seed: Seed

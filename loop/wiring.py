@@ -8,15 +8,21 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from loop.agreement import Agreement
 from loop.annotation import Annotator, RouteTogether
 from loop.canaries import Canaries
 from loop.checking import Checking
 from loop.clips import Clips
+from loop.cold_start import ColdStart, Descriptors
+from loop.collecting import Collecting
 from loop.comments import Discussion
 from loop.controller import CanaryPlan, Controller, CycleSettings
 from loop.cycle_reports import CycleReports
 from loop.dispatching import Dispatcher
+from loop.domain.item import ImageFacts
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock
 from loop.domain.prediction import Timed
@@ -61,10 +67,14 @@ from loop.webhooks import Deliverer, DeliverySettings, Webhooks
 from loop.work import WorkReports
 from loop.workshop import MlflowRuns, RayWorkshop
 from selection.choosing import parts_of
+from selection.colours import described
 from selection.duplicates import NEAR_DUPLICATE
 from serving.bulk import RayBulk
+from serving.images import decode_image
 from training.gate_clauses import GateMode, GateSettings
 from training.head import read_sound_head
+
+_LOOKED_AT = 64  # pixels of the longer side: all that colours need, and a JPEG has them cheaply
 
 
 class Inferencer(Protocol):
@@ -112,6 +122,7 @@ class Services:
     served_objects: ServedObjects
     duplicates: Duplicates
     label_errors: LabelErrors
+    collecting: Collecting
     selector: Selector
     risks: Risks
     guarantee: Guarantee
@@ -173,6 +184,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     functions = RegisteredFunctions()
     checking = Checking(store, functions, utc_now)
     times = ReviewTimes(store, utc_now)
+    look = _Look(settings.limits.max_image_pixels)
     router = Router(
         store, blobs, store.secret(), spaces.anomaly_p, risks.of, utc_now, os.urandom, rarity, times.usual, risks.key_of
     )
@@ -226,6 +238,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         ),
         production=Production(store, settings.production.as_rules(), utc_now),
         outcomes=OutcomeDesk(store, blobs.has, utc_now, os.urandom),
+        collecting=Collecting(store, blobs, look.facts, utc_now),
         selector=Selector(
             store,
             blobs,
@@ -235,6 +248,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
             settings.selection.random_share,
             utc_now,
             os.urandom,
+            ColdStart(store, Descriptors(blobs, settings.data_dir / "descriptors", look.descriptor)),
+            parts_of(settings.selection.cold_mix),
             work.to_resemble,
         ),
         webhooks=Webhooks(store, sender, settings.webhooks.allow_private, utc_now, os.urandom),
@@ -256,6 +271,19 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         ),
         inferencer=inferencer,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is said of an encoded image without a model. Raises BadImage, PayloadTooLarge."""
+
+    max_pixels: int
+
+    def facts(self, content: bytes) -> ImageFacts:
+        return decode_image(content, max_pixels=self.max_pixels, enough=_LOOKED_AT)[0]
+
+    def descriptor(self, content: bytes) -> NDArray[np.float32]:
+        return described(decode_image(content, max_pixels=self.max_pixels, enough=_LOOKED_AT)[1])
 
 
 def administer(

@@ -105,14 +105,36 @@ def test_a_class_may_lose_its_margin():
     assert failed(gate(before, after, class_margin=0.0)) == ["class nut"]
 
 
-def test_the_first_model_is_compared_to_finding_nothing():
-    """Without a champion the same clauses hold, against a detector that finds nothing."""
-    decision = gate(None, GOOD)
-    assert decision.first_model
-    assert decision.promoted
-    assert (decision.map50_95.champion, decision.delta) == (0.0, GOOD.map50_95)
+def test_the_first_model_has_to_reach_a_floor():
+    """Without a champion nothing is compared: the lower bound of mAP50 must be above the floor, whatever the mode."""
+    for mode in GateMode:
+        decision = gate(None, GOOD, mode=mode)
+        assert decision.first_model
+        assert decision.promoted
+        assert [clause.name for clause in decision.clauses] == ["evidence", "first model"]
+        assert (decision.map50_95.champion, decision.delta) == (0.0, GOOD.map50_95)
     useless = images(*[(0, False)] * 60)
-    assert failed(gate(None, useless)) == ["better"]
+    assert failed(gate(None, useless)) == ["first model"]
+
+
+def test_the_floor_of_a_first_model_is_met_by_its_lower_bound():
+    """Half of the objects are found: that is above a floor of 0.4 only where enough images show it."""
+    few, many = (images(*[(0, i % 2 == 0) for i in range(n)]) for n in (12, 400))
+    assert failed(gate(None, few, first_floor=0.4)) == ["first model"]
+    decision = gate(None, many, first_floor=0.4)
+    assert decision.promoted
+    (told,) = [clause for clause in decision.clauses if clause.name == "first model"]
+    assert 0.4 < told.numbers["lower_bound"] < told.numbers["map50"] < 0.6
+    assert "no champion to compare with" in told.detail
+    assert "by a floor" in decision.explain()[0]
+
+
+def test_a_floor_takes_fewer_images_than_a_comparison():
+    """Ten images judge a first model, nine do not; a successor takes twenty."""
+    ten, nine = (images(*[(0, True)] * n) for n in (10, 9))
+    assert gate(None, ten).promoted
+    assert failed(gate(None, nine)) == ["evidence"]
+    assert failed(gate(images(*[(0, False)] * 10), ten)) == ["evidence"]
 
 
 TOO_LITTLE: dict[str, Evaluation] = {
@@ -130,7 +152,7 @@ TOO_LITTLE: dict[str, Evaluation] = {
 def test_too_little_evidence_refuses(candidate, mode):
     """Too few images, or no boxes: refused by the evidence clause, with nothing claimed and nothing raised."""
     for champion in (None, candidate):
-        decision = gate(champion, candidate, mode=mode)
+        decision = gate(champion, candidate, mode=mode, first_units=20)
         assert not decision.promoted
         assert failed(decision) == ["evidence"]
         assert decision.interval is decision.lower_bound is None

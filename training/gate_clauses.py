@@ -33,7 +33,9 @@ class GateSettings:
     groups. failure_margin: of the images that failed in production and that the champion gets right now, the share that
     may fail again. calibration_margin: by how much the calibration error may be larger. latency_ratio: how much slower
     an image may be than with the champion. confidence: of the one-sided bounds, and of the intervals shown. min_units:
-    fewer independent images (or groups of them) say too little for a bootstrap to be honest.
+    fewer independent images (or groups of them) say too little for a bootstrap to be honest. first_floor: what the
+    lower bound of a first model's mAP50 must be above, since there is no champion to compare with; first_units: its
+    min_units.
     """
 
     mode: GateMode = GateMode.SUPERIOR
@@ -47,6 +49,8 @@ class GateSettings:
     confidence: float = 0.95
     resamples: int = 2000
     min_units: int = 20
+    first_floor: float = 0.05
+    first_units: int = 10
 
     def __post_init__(self) -> None:
         """Raises SettingsError, naming the setting."""
@@ -61,13 +65,15 @@ class GateSettings:
             "confidence": not 0.5 <= self.confidence < 1.0,
             "resamples": self.resamples < 100,
             "min_units": self.min_units < 2,
+            "first_floor": not 0.0 <= self.first_floor < 1.0,
+            "first_units": self.first_units < 2,
         }
         for name, bad in wrong.items():
             if bad:
                 raise SettingsError(
                     f"the gate's {name} is {getattr(self, name)}.",
-                    hint="Margins lie in [0, 1), confidence in [0.5, 1), latency_ratio is above 0, min_class_boxes at "
-                    "least 1, resamples at least 100, min_units at least 2.",
+                    hint="Margins and first_floor lie in [0, 1), confidence in [0.5, 1), latency_ratio is above 0, "
+                    "min_class_boxes at least 1, resamples at least 100, min_units and first_units at least 2.",
                     setting=name,
                 )
 

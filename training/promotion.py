@@ -81,8 +81,8 @@ class GateDecision:
     def explain(self) -> list[str]:
         """Lines for a person: the verdict, the changes, and each clause with its figures."""
         verdict = "Promoted" if self.promoted else "Not promoted"
-        against = "no champion yet" if self.first_model else "against the champion"
-        lines = [f"{verdict} ({self.settings.mode}, {against}, {self.images} images)."]
+        asked = "the first model, by a floor" if self.first_model else f"{self.settings.mode}, against the champion"
+        lines = [f"{verdict} ({asked}, {self.images} images)."]
         for name, change in (("mAP50-95", self.map50_95), ("mAP50", self.map50)):
             if change.delta is not None and change.interval is not None:
                 low, high = change.interval
@@ -106,7 +106,7 @@ def decide(
     groups: NDArray[np.generic] | None = None,
     known: Circumstances | None = None,
 ) -> GateDecision:
-    """Whether `candidate` may serve instead of `champion` (None: compared to finding nothing at all).
+    """Whether `candidate` may serve instead of `champion` (None: as the first model, by a floor).
 
     Both were evaluated on the same images in the same order; `groups` (n,) names what belongs together
     (clip, source): images of a group are drawn together, "" stands alone. labels: (C,) names of the classes.
@@ -117,6 +117,9 @@ def decide(
     Holm 1979 over the classes, and over the slices); what failed in production and was mended stays so; scores are not
     shown to be worse calibrated; an image does not take too long. Too little evidence refuses; it never raises.
 
+    A first model has nothing to be compared with. Its clauses: there is evidence (`first_units`), and the one-sided
+    lower bound of its mAP50 is above `first_floor`. Changes are told against finding nothing.
+
     Raises BadDataset where the two evaluations are not of the same images.
     """
     compared = champion if champion is not None else candidate.without_detections()
@@ -124,26 +127,28 @@ def decide(
     unit_of = _units(candidate.n_images, groups)
     units = int(unit_of.max(initial=-1)) + 1
     known = known or Circumstances()
-    evidence = _evidence(candidate, units, settings, known.uses)
+    least = settings.min_units if champion is not None else settings.first_units
+    evidence = _evidence(candidate, units, least, known.uses)
     level = (1.0 - settings.confidence) / known.uses
+    clauses: tuple[Clause, ...] = (evidence,)
+    overall = _unproven(compared.map50_95, candidate.map50_95)
+    at50 = _unproven(compared.map50, candidate.map50)
     if evidence.passed:
         counts = _draws(unit_of, settings.resamples, rng)
         changes = candidate.resampled(counts) - compared.resampled(counts)
         tail = _widened(level, units), _widened((1.0 - settings.confidence) / 2, units)
         overall = _change(compared.class_ap, candidate.class_ap, changes.mean(axis=2), tail)
         at50 = _change(compared.class_ap50, candidate.class_ap50, changes[:, :, 0], tail)
-        clauses = (
-            evidence,
-            _overall_clause(overall, settings, level),
-            *class_clauses(compared, candidate, changes.mean(axis=2), labels, settings),
-            *_held_out_clauses(compared, candidate, known, (unit_of, counts), settings, rng),
-            *([] if champion is None else calibration_clauses(champion, candidate, counts, settings)),
-            *latency_clauses(known, settings),
-        )
-    else:
-        overall = _unproven(compared.map50_95, candidate.map50_95)
-        at50 = _unproven(compared.map50, candidate.map50)
-        clauses = (evidence,)
+        if champion is None:
+            clauses += (_first_clause(at50, settings, level), *latency_clauses(known, settings))
+        else:
+            clauses += (
+                _overall_clause(overall, settings, level),
+                *class_clauses(champion, candidate, changes.mean(axis=2), labels, settings),
+                *_held_out_clauses(champion, candidate, known, (unit_of, counts), settings, rng),
+                *calibration_clauses(champion, candidate, counts, settings),
+                *latency_clauses(known, settings),
+            )
     return GateDecision(
         promoted=all(clause.passed for clause in clauses),
         settings=settings,
@@ -202,12 +207,12 @@ def _units(n_images: int, groups: NDArray[np.generic] | None) -> NDArray[np.intp
     return np.asarray(np.unique(np.array(names, dtype=np.str_), return_inverse=True)[1], dtype=np.intp)
 
 
-def _evidence(candidate: Evaluation, units: int, settings: GateSettings, uses: int) -> Clause:
+def _evidence(candidate: Evaluation, units: int, min_units: int, uses: int) -> Clause:
     boxes = int(candidate.class_boxes.sum())
-    enough = units >= settings.min_units and boxes > 0
+    enough = units >= min_units and boxes > 0
     detail = f"{candidate.n_images} images in {units} independent groups with {boxes} boxes"
-    if units < settings.min_units:
-        detail += f"; fewer than {settings.min_units} cannot tell two models apart: review or import more of them"
+    if units < min_units:
+        detail += f"; fewer than {min_units} say too little of a model: review or import more of them"
     elif not boxes:
         detail += "; without a single box no model can be told from another: add images that show objects"
     if uses > 1:
@@ -215,7 +220,7 @@ def _evidence(candidate: Evaluation, units: int, settings: GateSettings, uses: i
     if uses >= WORN:
         detail += ": it is time for fresh ones"
     numbers = {"images": float(candidate.n_images), "units": float(units), "boxes": float(boxes), "uses": float(uses)}
-    return Clause("evidence", enough, detail, {**numbers, "min_units": float(settings.min_units)})
+    return Clause("evidence", enough, detail, {**numbers, "min_units": float(min_units)})
 
 
 def _draws(unit_of: NDArray[np.intp], resamples: int, rng: np.random.Generator) -> NDArray[np.int32]:
@@ -249,6 +254,18 @@ def _change(
 
 def _unproven(champion: float, candidate: float) -> Change:
     return Change(or_none(champion), or_none(candidate), or_none(candidate - champion), None, None)
+
+
+def _first_clause(change: Change, settings: GateSettings, level: float) -> Clause:
+    """change: of mAP50, from finding nothing."""
+    bound = change.lower_bound
+    passed = bound is not None and bound > settings.first_floor
+    detail = (
+        f"there is no champion to compare with: mAP50 {change.candidate:.3f}, one-sided {1.0 - level:.4g} lower bound "
+        f"{bound:.3f}, must be above {settings.first_floor:g}"
+    )
+    numbers = {"map50": change.candidate, "lower_bound": bound, "required": settings.first_floor}
+    return Clause("first model", passed, detail, numbers)
 
 
 def _overall_clause(change: Change, settings: GateSettings, level: float) -> Clause:

@@ -12,6 +12,7 @@ from rich.console import Console
 import loop.cli.service
 import loop.cli.data
 import loop.cli.items
+import loop.cli.collecting
 import loop.cli.selections
 import loop.cli.duplicates
 import loop.cli.maps

@@ -33,6 +33,7 @@ def cycle_run(
     project: ProjectOption,
     reason: Annotated[str, typer.Option(help="Kept with the cycle.")] = "asked for",
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Larger from random weights, e.g. 0.01.")] = None,
     mode: Annotated[str | None, typer.Option(help="superior or non_inferior.")] = None,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Fresh weights of training.base, not the champion's.")
@@ -47,7 +48,8 @@ def cycle_run(
 
     start = "scratch" if from_scratch else None
     try:
-        wish = CycleIn.model_validate({"reason": reason, "epochs": epochs, "mode": mode, "start": start})
+        given = {"reason": reason, "epochs": epochs, "learning_rate": learning_rate, "mode": mode, "start": start}
+        wish = CycleIn.model_validate(given)
     except ValidationError as error:
         raise typer.BadParameter("; ".join(e["msg"] for e in error.errors())) from None
     with client_of(config, url) as client, progress_bar() as bar:

@@ -71,6 +71,7 @@ def models_add(
     builder: Annotated[str | None, typer.Option(help="torchvision builder, e.g. retinanet_resnet50_fpn.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the network's input, pixels.")] = None,
     download: Annotated[bool, typer.Option(help="Let ultralytics fetch a file that is not here.")] = False,
+    base: Annotated[bool, typer.Option("--base", help="Only for the first training to start from.")] = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -82,10 +83,10 @@ def models_add(
     content = adopt(weights, labels=names, image_size=image_size, builder=builder, download=download)
     head = read_head(content)
     with client_of(config, url) as client:
-        if project not in {known.id for known in client.projects()}:
+        if not base and project not in {known.id for known in client.projects()}:
             client.create_project(project, head.labels)
             console.print(f"created the project {project} with the model's {len(head.labels)} labels")
-        model = client.add_model(project, content)
+        model = client.add_model(project, content, base=base)
         console.print(f"added {model.id} ({model.digest[:12]})")
         first = next((p for p in client.models(project).promotions if p.model_id == model.id), None)
         if first is not None:

@@ -58,6 +58,11 @@ class ModelVersion:
     notes: Mapping[str, object] = field(default_factory=dict)
     serving: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def is_base(self) -> bool:
+        """Whether it was added for training to start from, whatever it predicts, and never to serve by itself."""
+        return bool(self.notes.get("base"))
+
 
 class PromotionState(StrEnum):
     QUEUED = "queued"  # asked for; the serving process deploys and warms it

@@ -12,11 +12,12 @@ from loop.domain.item import Item
 class Selection:
     """mix: shares of the budget by strategy, in (0, 1], together 1. pool: how many items it could choose from; budget:
     how many were wanted, picked: how many were chosen. conditions: of the filter. like_items: digests of what items
-    were to resemble, with `:NUMBER` behind where it was one detection of it."""
+    were to resemble, with `:NUMBER` behind where it was one detection of it. model_id: in whose embedding space; None
+    before there is a model, and `space` is then that of the descriptor (selection/colours.py)."""
 
     id: str
     project_id: str
-    model_id: str
+    model_id: str | None
     mix: Mapping[str, float]
     budget: int
     seed: int
@@ -26,17 +27,19 @@ class Selection:
     picked: int
     actor: str
     created_at: datetime
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickedItem:
     """One choice. rank: from 1, over the whole selection. score: what its strategy ranked by. reason: for the person
-    who looks. inclusion_probability: of the draw at random; None for what a strategy chose."""
+    who looks. inclusion_probability: of the draw at random; None for what a strategy chose. prediction_id: None where
+    no model has seen it."""
 
     selection_id: str
     rank: int
     item_digest: str
-    prediction_id: str
+    prediction_id: str | None
     task_id: str | None
     strategy: str
     score: float

@@ -1151,7 +1151,7 @@ selections = Table(
     metadata,
     Column("id", PlainText, primary_key=True),
     _project(),
-    Column("model_id", PlainText, nullable=False),
+    Column("model_id", PlainText),
     Column("mix", NUMBERS, nullable=False),
     Column("budget", Integer, nullable=False),
     Column("seed", BigInteger, nullable=False),
@@ -1161,8 +1161,10 @@ selections = Table(
     Column("picked", Integer, nullable=False),
     Column("actor", PlainText, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("space", PlainText, nullable=False, server_default=""),
     _model_key("model_id"),
     CheckConstraint("picked >= 0 AND picked <= budget AND picked <= pool", name="picked_fits"),
+    CheckConstraint("(model_id IS NULL) = (space <> '')", name="one_space"),
 )
 _newest_first(selections)
 
@@ -1172,7 +1174,7 @@ selection_picks = Table(
     Column("selection_id", PlainText, ForeignKey("selections.id"), nullable=False),
     Column("rank", Integer, nullable=False),
     Column("item_digest", PlainText, nullable=False),
-    Column("prediction_id", PlainText, ForeignKey("predictions.id"), nullable=False),
+    Column("prediction_id", PlainText, ForeignKey("predictions.id")),
     Column("task_id", PlainText, ForeignKey("tasks.id")),
     Column("strategy", PlainText, nullable=False),
     Column("score", Double, nullable=False),

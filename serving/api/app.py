@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from loop.wiring import Services
 from serving.api import (
     annotations,
+    collecting,
     comments,
     drift,
     duplicates,
@@ -90,8 +91,9 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, limit=_JSON_BYTES)
     for module in (
         # work before items: /items/ambiguous is no digest.
-        predictions, reviews, tasks, work, item_data, items, objects, duplicates, label_errors, projects, recipes,
-        models, triggers, evaluations, snapshots, annotations, selections, drift, guarantee, production, outcomes, maps,
+        predictions, reviews, tasks, work, item_data, collecting, items, objects, duplicates, label_errors, projects,
+        recipes, models, triggers, evaluations, snapshots, annotations, selections, drift, guarantee, production,
+        outcomes, maps,
         people, golden, groups, lots, comments, webhooks, functions, exchange, health,
     ):  # fmt: skip
         app.include_router(module.router)

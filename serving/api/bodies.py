@@ -130,4 +130,4 @@ class BodyLimit:
         await answer(scope, receive, send)
 
 
-_OWN_LIMITS = ("/predictions", "/models", "/clips", "/imports")
+_OWN_LIMITS = ("/predictions", "/models", "/clips", "/imports", "/items")

@@ -73,14 +73,17 @@ def get_risk(project_id: str, token: Operator, wired: Wired) -> RiskOut:
 
 
 @router.post("/models", status_code=201)
-async def add_model(project_id: str, request: Request, token: Operator, wired: Wired) -> ModelOut:
+async def add_model(
+    project_id: str, request: Request, token: Operator, wired: Wired, base: Annotated[bool, Query()] = False
+) -> ModelOut:
     """Weights as a safetensors file with Askance's head (`askance models add` makes one of what you have).
 
     Pickles are not accepted: the service never unpickles what a caller sends. A project's first model serves
-    at once; a later one waits to be promoted.
+    at once; a later one waits to be promoted. base: only for the project's first training to start from, whatever its
+    labels.
     """
     content = await read_body(request, wired.settings.limits.max_model_bytes)
-    model, _ = await run_in_threadpool(wired.administration.register_model, project_id, content, token.name)
+    model, _ = await run_in_threadpool(wired.administration.register_model, project_id, content, token.name, base=base)
     return await run_in_threadpool(_present, wired, project_id, model.id)
 
 

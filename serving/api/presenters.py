@@ -232,7 +232,7 @@ def model_out(model: ModelVersion, champion_id: str | None) -> ModelOut:
         backend=model.head.backend,
         labels=list(model.head.labels),
         image_size=model.head.image_size,
-        origin=model.origin,
+        origin="base" if model.is_base else model.origin,
         cycle_id=model.cycle_id,
         mlflow_version=model.mlflow_version,
         champion=model.id == champion_id,

@@ -1,19 +1,47 @@
 """Items: the images, what is like them."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
+from serving.api.schemas.collecting import CollectedOut
 from serving.api.schemas.item_data import ItemHistoryOut, ItemPage, TaggedOut, ViewOut, ViewsOut
 from serving.api.schemas.items import ItemDetailOut, NeighboursOut
 from serving.api.schemas.label_errors import AskedAgainOut, LabelErrorsOut
 from serving.api.schemas.maps import MapIn, MapOut
 from serving.api.schemas.objects import DuplicatesOut, ObjectNeighboursOut
-from serving.client.calls import Call, Give, Steps, Stream, delete, get, given, method, path, post, stream
+from serving.client.calls import Call, Give, Steps, Stream, Work, delete, get, given, method, path, post, stream
+from serving.client.pictures import encoded
 from serving.client.waiting import polled
+
+if TYPE_CHECKING:
+    from serving.client.pictures import Picture, Pixels
 
 _DUPLICATES_SECONDS = 900.0  # of a pool of millions
 
 
 class ItemCalls:
+    @method
+    def add_item(
+        self, project: str, image: "Picture | Pixels", *, source: str = "", group: str = "", name: str = ""
+    ) -> Steps[CollectedOut]:
+        """Keep an image without a prediction, as a project without a model begins; again, it changes nothing.
+
+        image: as `predict` takes it. name: of the file, to find it again.
+        """
+        content = image if isinstance(image, bytes) else (yield from Work(partial(encoded, image)))
+        return (
+            yield from Call(
+                method="POST",
+                path=path("projects", project, "items"),
+                read=CollectedOut.model_validate_json,
+                params=given(source=source or None, group=group or None, path=name or None),
+                content=content,
+                headers={"Content-Type": "application/octet-stream"},
+                repeatable=True,
+            )
+        )
+
     @method
     def items(
         self,

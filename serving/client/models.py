@@ -16,7 +16,7 @@ from serving.api.schemas.models import (
 )
 from serving.api.schemas.snapshots import DiffOut, SnapshotOut, SnapshotPage
 from serving.api.schemas.triggers import TriggersOut
-from serving.client.calls import Call, Steps, Stream, get, method, path, post, stream
+from serving.client.calls import Call, Steps, Stream, get, given, method, path, post, stream
 from serving.client.waiting import followed, polled
 
 
@@ -26,10 +26,12 @@ class ModelCalls:
         return _models(project)
 
     @method
-    def add_model(self, project: str, weights: bytes) -> Call[ModelOut]:
+    def add_model(self, project: str, weights: bytes, *, base: bool = False) -> Call[ModelOut]:
+        """base: only for the project's first training to start from."""
         return Call(
             method="POST",
             path=path("projects", project, "models"),
+            params=given(base=base or None),
             read=ModelOut.model_validate_json,
             content=weights,
         )

@@ -1,6 +1,7 @@
 """Model versions, promotions and cycles over HTTP: who serves, and how that may change."""
 
 import pickle
+from dataclasses import replace
 
 from loop.domain.errors import Unavailable
 from tests.api.conftest import LABELS, picture
@@ -61,6 +62,35 @@ def test_a_model_with_foreign_labels_is_refused(service):
     """A model that predicts what the project has no label for would break its reviewers' page."""
     body = problem(add(service, tiny_weights(("circle", "cow", "bar"))), 422, "invalid")
     assert body["ids"]["labels"] == ["cow"]
+
+
+def test_a_base_may_have_any_labels_and_does_not_serve(service):
+    """Weights to start from are kept beside the versions, of whatever labels, and are not asked to serve; to promote
+    them is refused for the labels that nobody here knows."""
+    service.call("POST", "/v1/projects", json={"id": "bare", "labels": ["circle"]})
+    path = "/v1/projects/bare/models"
+    added = service.call("POST", path, content=tiny_weights(("cow", "circle")), params={"base": True})
+    assert added.status_code == 201
+    assert (added.json()["origin"], added.json()["champion"]) == ("base", False)
+    assert service.call("GET", path).json()["promotions"] == []
+    asked = service.call("POST", f"{path}/{added.json()['id']}/promote", json={"reason": "why not"})
+    assert asked.status_code == 202
+    (settled,) = settle(service)
+    assert (settled.state, "cow" in settled.error) == ("failed", True)
+
+
+def test_the_first_training_starts_from_the_newest_base(service):
+    """Until there is a champion, and then from that."""
+    administration, controller = service.services.administration, service.services.controller
+    administration.create_project("bare", ("circle",))
+    cycle = controller.request("bare", "ann", "first", {})
+    assert controller._start(cycle) is None
+    for seed in (2, 3):
+        base, _ = administration.register_model("bare", tiny_weights(("cow",), seed=seed), "ann", base=True)
+    assert controller._start(cycle) == base
+    later = controller.request("shapes", "ann", "later", {})
+    administration.register_model("shapes", tiny_weights(("cow",), seed=2), "ann", base=True)
+    assert controller._start(replace(later, champion_id=champion(service))).id == champion(service)
 
 
 def test_an_override_needs_a_reason_and_keeps_it(service):

@@ -170,12 +170,6 @@ def test_images_that_were_not_kept_cannot_be_chosen(service: Service, pool: list
     assert "7 items could not be chosen, since their images were not kept" in body["notes"][0]
 
 
-def test_a_project_without_a_model_cannot_select(service: Service) -> None:
-    assert service.call("POST", "/v1/projects", json={"id": "bare", "labels": ["a"]}).is_success
-    answer = service.call("POST", "/v1/projects/bare/selections", json={"budget": 1})
-    problem(answer, 503, "no-champion")
-
-
 def test_an_item_that_got_its_task_meanwhile_gets_no_second_one(service: Service, pool: list[str]) -> None:
     """The pool is read before the tasks are written; what is queued in between is left out, and told."""
     selector = service.services.selector

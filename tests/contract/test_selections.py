@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import NotFound
 from loop.domain.item import Item
@@ -136,6 +137,23 @@ def test_a_selection_comes_back_as_it_was(filled: Store) -> None:
         assert tx.selections.page(PROJECT, after="sel_00001", limit=9) == [a_selection()]
         with pytest.raises(NotFound):
             tx.selections.get("other", "sel_00000")
+
+
+def test_a_selection_before_there_is_a_model_names_the_space_of_its_descriptor(filled: Store) -> None:
+    """Neither a version nor predictions; one with both, or with neither, is not kept."""
+    first = replace(a_selection(), model_id=None, space="colours-1")
+    pick = PickedItem(
+        selection_id=first.id, rank=1, item_digest=digest(3), prediction_id=None, task_id=None, strategy="typiclust",
+        score=2.0, reason=ODD, inclusion_probability=None,
+    )  # fmt: skip
+    with filled.begin() as tx:
+        tx.selections.add(first, [pick])
+    with filled.read() as tx:
+        assert tx.selections.get(PROJECT, first.id) == first
+        assert tx.selections.picks(first.id) == [pick]
+    for wrong in (replace(a_selection(1), model_id=None), replace(a_selection(1), space="colours-1")):
+        with pytest.raises(IntegrityError), filled.begin() as tx:
+            tx.selections.add(wrong, [])
 
 
 def test_conditions_hold_all_together() -> None:

@@ -40,7 +40,7 @@ class SelectionIn(In):
 class PickOut(Out):
     rank: int
     item_digest: str
-    prediction_id: str
+    prediction_id: str | None = Field(description="null before there is a model")
     task_id: str | None = Field(description="null in a dry run")
     strategy: str
     score: float = Field(description="what the strategy ranked by; comparable within one strategy only")
@@ -53,7 +53,10 @@ class PickOut(Out):
 class SelectionSummary(Out):
     id: str
     project_id: str
-    model_id: str
+    model_id: str | None = Field(description="in whose embedding space it chose; null before there is a model")
+    space: str = Field(
+        default="", description="of the descriptor that stands for a model where there is none; else empty"
+    )
     mix: dict[str, float] = Field(description="shares of the budget by strategy, together 1")
     budget: int
     seed: int
