@@ -147,8 +147,9 @@ def may_be_sent(task: Task) -> bool:
 
 
 def author_of(email: str, now: datetime) -> Token:
-    """As whom an answer is kept: a token of its own for each person there. It is revoked from the first moment, so that
-    nobody can come in with it; `reserved` work of its author goes to others at once."""
+    """As whom an answer is kept: a token for each person there, of which there is no secret. It is revoked from the
+    first moment, so that what QA returns goes to others at once. "": the bridge's own, which is not: operators give it
+    groups and skills as anybody's."""
     name = f"{BRIDGE}:{email}" if email else BRIDGE
     return Token(
         id=name,
@@ -157,7 +158,7 @@ def author_of(email: str, now: datetime) -> Token:
         secret_digest=f"none:{name}",  # the digest of nothing
         project_id=None,
         created_at=now,
-        revoked_at=now,
+        revoked_at=now if email else None,
     )
 
 
