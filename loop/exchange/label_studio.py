@@ -282,7 +282,7 @@ def answer_read(result: Sequence[Any], recipe: Recipe, width: int, height: int) 
 
 def _is_known(one: Mapping[str, Any]) -> bool:
     """Whether `_Regions` looks at it, if only to tell that it is left out."""
-    kind = one.get("type")
+    kind = str(one.get("type"))
     region = isinstance(one.get("value"), dict) and _is_other_region(one)
     return kind in _REGIONS or kind == "relation" or kind in _SAID or region
 
@@ -436,12 +436,12 @@ class _Regions:
 
     def shapes(self) -> tuple[Shape, ...]:
         for number, one in enumerate(self._results):
-            if one.get("type") in _REGIONS or (isinstance(one.get("value"), dict) and _is_other_region(one)):
+            if str(one.get("type")) in _REGIONS or (isinstance(one.get("value"), dict) and _is_other_region(one)):
                 self._region(one, number)
         for one in self._results:
             if one.get("type") == "relation":
                 self._relation(one)
-            elif one.get("type") in _SAID:
+            elif str(one.get("type")) in _SAID:
                 self._attribute(one)
         return tuple(self._found.values())
 
@@ -484,7 +484,10 @@ class _Regions:
         if source not in self._found or target not in self._found:
             self._skip("link", "leads from or to no shape that is kept")
             return
-        names = [name for name in one.get("labels") or ["relation"] if isinstance(name, str)]
+        listed = one.get("labels")
+        names = (
+            [name for name in listed if isinstance(name, str)] if isinstance(listed, list) and listed else ["relation"]
+        )
         ways = {"left": [(target, source)], "bi": [(source, target), (target, source)]}
         for begin, end in ways.get(str(one.get("direction")), [(source, target)]):
             shape = self._found[begin]
