@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from loop.domain import review
 from loop.domain.access import Permission, Token, require
-from loop.domain.errors import AlreadySubmitted, AskanceError, Conflict, Invalid, RulesBroken, StaleLease
+from loop.domain.errors import AlreadySubmitted, AskanceError, Conflict, Invalid, NotFound, RulesBroken, StaleLease
 from loop.domain.label_studio import (
     BRIDGE,
     LIVE,
@@ -34,7 +34,7 @@ from loop.people import reopen_work
 from loop.review import Desk
 from loop.subjects import subject_of
 
-AT_ONCE = 50  # tasks that one call of `release` looks at
+AT_ONCE = 50  # tasks that one call looks at, each by calls of its own
 _AFTER = "Correct it in Label Studio, and pull again."
 
 
@@ -90,17 +90,23 @@ class LabelStudioPull:
         if not places:
             return Pulled((), None)
         cursor = _Cursor(places[0]) if after is None else _cursor(after)
-        listed, last = self.server.tasks(cursor.place, cursor.page)
+        try:
+            listed, last = self.server.tasks(cursor.place, cursor.page)
+        except NotFound as error:  # what it holds is not given up: the token may be another person's
+            why = f"{error.detail} {error.hint}"
+            told = Told(what=What.PROBLEM, place=cursor.place, remote=None, task_id="", why=why)
+            return Pulled((told,), _following(cursor, places, None))
         with self.store.read() as tx:
             links = tx.label_studio.of_project(project_id, server=self.server.address, place=cursor.place)
         by_key = {link.id: link for link in links}
-        told: list[Told] = []
+        found: list[Told] = []
         for remote in listed:
             if link := by_key.get(remote.key):
-                told += self._looked_at(operator, link, remote, take_edits)
-        there, upto = {remote.id for remote in listed}, None if last else listed[-1].id
-        told += [one for link in links for one in self._missing(link, there, cursor.behind, upto)]
-        return Pulled(tuple(told), _following(cursor, places, upto))
+                found += self._looked_at(operator, link, remote, take_edits)
+        upto = None if last else listed[-1].id
+        missing = [link for link in links if _should_be_there(link, listed, cursor.behind, upto)]
+        found += [one for link in missing[:AT_ONCE] for one in self._missing(link)]
+        return Pulled(tuple(found), _following(cursor, places, upto))
 
     def release(self, operator: Token, project_id: str, task_ids: Sequence[str] | None) -> tuple[list[Told], bool]:
         """Call tasks back: they are deleted there, and in the queue here again. None: all that wait there. Also says
@@ -109,7 +115,8 @@ class LabelStudioPull:
         with self.store.read() as tx:
             live = tx.label_studio.of_project(project_id, server=self.server.address, states=LIVE)
         wanted = [link for link in live if task_ids is None or link.task_id in task_ids]
-        fresh = [link for link in wanted if task_ids is not None or not link.problem]
+        answered = [link for link in wanted if link.state is LinkState.OUT and link.problem]
+        fresh = wanted if task_ids is not None else [link for link in wanted if link not in answered]
         return [self._released(link) for link in fresh[:AT_ONCE]], len(fresh) > AT_ONCE
 
     # --- one task ---------------------------------------------------------------------------------
@@ -123,7 +130,7 @@ class LabelStudioPull:
         if link.remote not in (None, remote.id):
             return self._copy(link, remote)
         if link.state is LinkState.OUT and remote.answers == 0:
-            return self._held_on(link)
+            return self._waits(link)
         if link.seen == remote.changed or remote.answers == 0:
             return []
         annotation = the_answer(self.server.annotations(remote.id) or [])
@@ -132,7 +139,7 @@ class LabelStudioPull:
         if link.state in (LinkState.ANSWERED, LinkState.SKIPPED):
             return self._changed(operator, link, remote, annotation, take_edits)
         if link.state is LinkState.OUT:
-            return [self._taken(link, remote, annotation)]
+            return [self._taken(self._held(link) or link, remote, annotation)]
         return [self._late(link, remote, annotation, f"The task was {link.state} here before.")]
 
     def _adopted(self, given: Link, remote: RemoteTask) -> Link | None:
@@ -202,27 +209,37 @@ class LabelStudioPull:
         self._save(link, replace(link, state=state, seen=remote.changed, problem=problem))
         return _told(What.LATE, link, remote, annotation, problem)
 
-    def _held_on(self, link: Link) -> list[Told]:
-        """The hold of what waits there begins anew. Where it was lost, nothing that comes back can count."""
-        now = self.clock()
-        with self.store.read() as tx:
-            task = tx.tasks.get(link.task_id)
+    def _waits(self, link: Link) -> list[Told]:
+        """Nobody has answered it there: its hold begins anew. Where it was lost, nothing that comes back can count."""
         if link.problem:  # of an answer that is not there any more
             link = self._kept(link, problem="")
-        if task.epoch == link.epoch and task.expires_at is not None and task.expires_at - now > self.hold / 2:
+        held = self._held(link)
+        if held is not None:
             return []
-        problem = ""
+        why = f"The task went on here. Delete task {link.remote} in Label Studio: no answer to it can count."
+        self._save(link, replace(link, state=LinkState.REFUSED, problem=why))
+        return [Told(what=What.LATE, place=link.place, remote=link.remote, task_id=link.task_id, why=why)]
+
+    def _held(self, given: Link) -> Link | None:
+        """The link of a task that is held for long enough still, or anew; None where somebody else has it, or had it.
+        Where the hold ran out and nobody took the task, it is held under another epoch, so that no answer is lost."""
+        now, seconds = self.clock(), int(self.hold.total_seconds())
+        with self.store.read() as tx:
+            task = tx.tasks.get(given.task_id)
+        if task.epoch == given.epoch and task.expires_at is not None and task.expires_at - now > self.hold / 2:
+            return given
         with self.store.begin() as tx:
-            task = tx.tasks.for_update(link.task_id)
-            try:
-                seconds = int(self.hold.total_seconds())
-                tx.tasks.save(review.renewed(task, owner=BRIDGE, epoch=link.epoch, now=now, seconds=seconds))
-            except (AlreadySubmitted, StaleLease) as error:
-                problem = f"{error.detail} Delete task {link.remote} in Label Studio: no answer to it can count."
-        if not problem:
-            return []
-        self._save(link, replace(link, state=LinkState.REFUSED, problem=problem))
-        return [Told(what=What.LATE, place=link.place, remote=link.remote, task_id=link.task_id, why=problem)]
+            link, task = tx.label_studio.for_update(given.id), tx.tasks.for_update(given.task_id)
+            if task.finished or (task.owner, task.epoch) != (BRIDGE, link.epoch):
+                return None
+            if review.is_leasable(task, now):
+                task = review.leased(task, owner=BRIDGE, now=now, seconds=seconds)
+            else:
+                task = review.renewed(task, owner=BRIDGE, epoch=task.epoch, now=now, seconds=seconds)
+            tx.tasks.save(task)
+            link = replace(link, epoch=task.epoch)
+            tx.label_studio.save(link)
+        return link
 
     def _copy(self, link: Link, remote: RemoteTask) -> list[Told]:
         why = f"It is a copy of task {link.remote}, which counts."
@@ -231,16 +248,13 @@ class LabelStudioPull:
             why += " It was deleted."
         return [Told(what=What.COPY, place=link.place, remote=remote.id, task_id=link.task_id, why=why)]
 
-    def _missing(self, link: Link, there: set[int], behind: int, upto: int | None) -> list[Told]:
-        """What waits there by our account, and is not in the stretch of numbers where it should be."""
-        remote = link.remote
-        if link.state is not LinkState.OUT or remote is None or remote in there or remote <= behind:
-            return []
-        if (upto is not None and remote > upto) or self.server.annotations(remote) is not None:
+    def _missing(self, link: Link) -> list[Told]:
+        """What should be on a page and was not: it may have been made after the page was read."""
+        if link.remote is None or self.server.annotations(link.remote) is not None:
             return []
         why = "It was deleted in Label Studio; people get it here again."
         self._freed(link)
-        return [Told(what=What.GONE, place=link.place, remote=remote, task_id=link.task_id, why=why)]
+        return [Told(what=What.GONE, place=link.place, remote=link.remote, task_id=link.task_id, why=why)]
 
     # --- what was changed after it was taken --------------------------------------------------------
 
@@ -355,6 +369,14 @@ def _why(error: AskanceError) -> str:
         said = [str(issue.get("message")) for issue in error.ids.get("issues", ()) if isinstance(issue, dict)]  # type: ignore[attr-defined]
         return f"It breaks the recipe's rules: {'; '.join(said) or error.detail}. {_AFTER}"
     return f"{error.detail} {error.hint if isinstance(error, Conflict) else _AFTER}"
+
+
+def _should_be_there(link: Link, listed: Sequence[RemoteTask], behind: int, upto: int | None) -> bool:
+    """Whether it waits there by our account, in the stretch of numbers of a page, and is not on it."""
+    number = link.remote
+    if link.state is not LinkState.OUT or number is None or number <= behind or (upto is not None and number > upto):
+        return False
+    return all(remote.id != number for remote in listed)
 
 
 def _following(cursor: _Cursor, places: Sequence[int], upto: int | None) -> str | None:

@@ -104,8 +104,13 @@ class HttpLabelStudio:
         asked = {"project": place, "page": page, "page_size": PAGE, "fields": "task_only", "query": _BY_NUMBER}
         try:
             answer = self._json("GET", "/api/tasks/", params=asked)
-        except NotFound:  # there is no such page, or none any more
-            return [], True
+        except NotFound as error:
+            if page == 1:
+                raise NotFound(
+                    f"Label Studio has no project {place} that the token may see.",
+                    hint="Where it was deleted, call its tasks back: askance label-studio release --all.",
+                ) from error
+            return [], True  # there is no such page any more
         listed = _listed(answer, "tasks")
         return [_remote(one) for one in listed], page * PAGE >= int(answer.get("total") or 0) or not listed
 

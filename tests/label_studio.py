@@ -70,6 +70,7 @@ class StandIn:
     changes: dict[int, int] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     refuses: bool = False
+    hidden: set[int] = field(default_factory=set)  # projects
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def project(self, title: str, interface: str) -> RemoteProject:
@@ -98,6 +99,8 @@ class StandIn:
         return [n for n, body in self.bodies.items() if body["data"][KEY] == key and self.places[n] == place]
 
     def tasks(self, place: int, page: int) -> tuple[list[RemoteTask], bool]:
+        if place in self.hidden:
+            raise NotFound("Label Studio has no such project.", hint="Look there.")
         mine = sorted(number for number, its in self.places.items() if its == place)
         shown = mine[(page - 1) * PAGE : page * PAGE]
         listed = [

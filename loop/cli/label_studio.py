@@ -121,7 +121,7 @@ def _print_told(told: "Sequence[ToldOut]", counted: Counter[What]) -> None:
 
 def _print_problem(task_id: str, remote: int | None, why: str) -> None:
     there = "not there" if remote is None else f"{remote} there"
-    console.print(f"{task_id} ({there}): {why}", markup=False, soft_wrap=True)
+    console.print(f"{task_id} ({there}): {why}" if task_id else why, markup=False, soft_wrap=True)
 
 
 def _counts(counted: Counter[What]) -> str:

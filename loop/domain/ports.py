@@ -1329,7 +1329,8 @@ class LabelStudio(Protocol):
         ...
 
     def tasks(self, place: int, page: int) -> tuple[list[RemoteTask], bool]:
-        """A page, from 1, of a project's tasks, oldest first; and whether it is the last."""
+        """A page, from 1, of a project's tasks, oldest first; and whether it is the last. Raises NotFound for a project
+        that is not to be seen."""
         ...
 
     def annotations(self, remote: int) -> list[Annotation] | None:

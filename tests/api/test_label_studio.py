@@ -190,6 +190,8 @@ def test_what_label_studio_does_not_take_is_told_and_stops_nothing(service, ther
     there.refuses = True
     pushed = _push(service)
     assert (len(pushed["problems"]), pushed["more"]) == (2, False)
+    assert _what(lead(service, "release")["told"]) == {"released": 2}
+    assert len(_push(service, 1)["problems"]) == 1
     there.refuses = False
     assert len(_push(service)["sent"]) == 2
 
@@ -353,6 +355,37 @@ def test_what_was_opened_here_meanwhile_takes_no_answer_from_there(service, ther
 
 def _token(service, role: str):
     return service.services.administration.authenticate(service.tokens[role])
+
+
+def test_a_hold_that_ran_out_harms_nobody_unless_the_task_was_taken(service, there):
+    """What nobody here took in the meantime is answered from there all the same."""
+    _predicted(service, 2)
+    _push(service)
+    first, second = there.bodies
+    there.annotate(first, region("circle", 0, 0, 50, 50))
+    _later(service, there, days=40)
+    assert _what(_pulled(service)) == {"answered": 1}
+    there.annotate(second, region("dog", 0, 0, 50, 50))
+    for days in (60, 80, 100):  # an answer that waits to be corrected is held too
+        _later(service, there, days=days)
+        assert _what(_pulled(service)) == {"problem": 1}
+    there.change(second, region("bar", 0, 0, 50, 50))
+    assert _what(_pulled(service)) == {"answered": 1}
+    assert len(_submissions(service)) == 2
+
+
+def test_a_project_there_that_is_not_to_be_seen_gives_nothing_up(service, there):
+    """The token may be another person's: what waits there stays held, and other projects are pulled all the same."""
+    _predicted(service, 2)
+    _push(service, 1)
+    lead(service, "push", title="Another", count=1)
+    first, second = sorted(there.bodies, key=lambda number: there.places[number])
+    there.annotate(second, region("circle", 0, 0, 50, 50))
+    there.hidden.add(there.places[first])
+    assert _what(_pulled(service)) == {"problem": 1, "answered": 1}
+    assert [link.state for link in _links(service)] == [LinkState.OUT, LinkState.ANSWERED]
+    there.hidden.clear()
+    assert _pulled(service) == []
 
 
 def test_a_pull_renews_the_hold(service, there):

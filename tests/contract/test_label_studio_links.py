@@ -79,8 +79,8 @@ def test_a_link_is_saved_whole(tasks: SqlStore) -> None:
         tx.label_studio.save(taken)
     with tasks.read() as tx:
         assert tx.label_studio.of_project(PROJECT) == [taken]
-        with pytest.raises(NotFound):
-            tx.label_studio.for_update("ls_999")
+    with pytest.raises(NotFound), tasks.begin() as tx:
+        tx.label_studio.for_update("ls_999")
 
 
 def test_a_task_lies_there_once(tasks: SqlStore) -> None:

@@ -50,7 +50,7 @@ class ToldOut(Out):
     what: What
     place: int = Field(description="the project's number in Label Studio")
     remote: int | None = Field(description="the task's number in Label Studio")
-    task_id: str
+    task_id: str = Field(description="empty where it is about the whole project")
     author: str = Field(description="who answered there")
     why: str = Field(description="and what to do; empty where there is nothing to say")
 
