@@ -14,10 +14,10 @@ PACKAGES := askance loop selection training serving
 SOURCES := $(wildcard pyproject.toml hatch_build.py serving/web/package-lock.json)
 STAMP := $(VENV)/.setup-$(shell cat $(SOURCES) | cksum | tr ' ' '-')
 
-.PHONY: help setup demo test check page nightly-queue chaos clean
+.PHONY: help setup demo test test-label-studio check page nightly-queue chaos clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## make .venv, install Askance and build the page; as root also Chromium and PostgreSQL for tests
 
@@ -31,6 +31,9 @@ demo: setup ## the whole loop on drifting digit scenes, then the service stays u
 
 test: setup ## all tests, in two processes at once; with ARGS="-k routing -x" in one
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
+
+test-label-studio: setup ## the bridge against a real Label Studio, killed in the middle (LABEL_STUDIO_KILLS=)
+	$(BIN)/python -m pytest tests/label_studio_real.py -o timeout=900 $(ARGS)
 
 check: setup ## lint, format, types and the import contract
 	$(BIN)/ruff check .

@@ -13,17 +13,13 @@ less urgent task was handed out before a more urgent one was asked for.
 """
 
 import argparse
-import json
 import os
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +28,8 @@ import httpx
 import numpy as np
 from rich.console import Console
 
+from benchmarks.queue_peers.label_studio import LabelStudio
+from benchmarks.queue_peers.processes import served
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
 from benchmarks.serving_peers.environments import LABEL_STUDIO
 from loop.domain.access import Role
@@ -260,67 +258,15 @@ def figures_of(who: str, worked: Worked, count: int) -> Iterator[Figure]:
     )
 
 
-@contextmanager
-def served(command: Sequence[str], health: str, folder: Path, environ: dict[str, str] | None = None) -> Iterator[str]:
-    """A server of its own process on a free port, the last argument; its URL once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--port", str(port)], stdout=log, stderr=log, env={**os.environ, **(environ or {})}
-        )
-    try:
-        _answers(url + health, process, folder)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _answers(url: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError((folder / "server.log").read_text()[-2000:])
-        try:
-            if httpx.get(url, trust_env=False).status_code < 500:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.2)
-    raise TimeoutError(f"{url} does not answer")
-
-
 # --- Label Studio ------------------------------------------------------------------------------------------
 
 
 def peer_figures(folder: Path, console: Console) -> Iterator[Figure]:
-    python = LABEL_STUDIO.python(console)
     place = folder / "label-studio"
-    place.mkdir()
-    environ = {
-        "LABEL_STUDIO_BASE_DATA_DIR": str(place), "COLLECT_ANALYTICS": "false", "DJANGO_DB": "sqlite",
-        "LATEST_VERSION_CHECK": "false", "PYTHONPATH": "",
-    }  # fmt: skip
-    program = str(Path(python).with_name("label-studio"))
-    command = [program, "start", "--no-browser", "--data-dir", str(place), "--internal-host", "127.0.0.1"]
-    with served(command, "/health", place, environ):
+    peer = LabelStudio(LABEL_STUDIO.python(console), place)
+    with peer.served():
         pass  # makes its database
-    script = Path(__file__).parent / "queue_peers" / "label_studio_users.py"
-    core = next(Path(python).parents[1].glob("lib/python*/site-packages/label_studio"))
-    made = subprocess.run(
-        [python, str(script), str(REVIEWERS), str(PEER_TASKS)],
-        env={**os.environ, **environ, "PYTHONPATH": str(core)},
-        cwd=core,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode:
-        raise RuntimeError(made.stderr[-2000:])
-    told = json.loads(made.stdout.strip().splitlines()[-1])
+    told = peer.populated(users=REVIEWERS, tasks=PEER_TASKS)
     headers = [{"Authorization": f"Token {token}"} for token in told["tokens"]]
 
     def next_task(client: httpx.Client) -> "tuple[str, object] | None":
@@ -335,7 +281,7 @@ def peer_figures(folder: Path, console: Console) -> Iterator[Figure]:
         box = {"from_name": "label", "to_name": "image", "type": "rectanglelabels", "value": value}
         client.post(f"/api/tasks/{task_id}/annotations/", json={"result": [box], "lead_time": 1}).raise_for_status()
 
-    with served(command, "/health", place, environ) as url:
+    with peer.served() as url:
         worked = reviewed(url, headers, next_task, annotate)
     if worked.errors:
         console.log(worked.errors[0])

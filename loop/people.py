@@ -59,6 +59,12 @@ class Oversight:
         with self.store.begin() as tx:
             token = tx.tokens.get(token_id)
             require(operator, Permission.OPERATE, token.project_id)
+            if token.revoked_at is not None:
+                raise Invalid(
+                    f"{token.name!r} was revoked, and gets no work any more.",
+                    hint="Name one that is not (askance people list).",
+                    token=token_id,
+                )
             if not may(token, Permission.REVIEW):
                 raise Invalid(
                     f"{token.name!r} is a {token.role}, who does not review.",

@@ -121,7 +121,7 @@ class Desk:
             else:
                 free = golden.mixed(_taken(tx, project, person, now, allowed.tasks), allowed.tasks)
             taken = [
-                _drawn(
+                drawn(
                     secret,
                     project,
                     review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds),
@@ -134,7 +134,7 @@ class Desk:
             # A first lease finds no draft.
             drafts = tx.drafts.of([task.id for task in held[:count] + [t for t in taken if t.epoch > 1]], token.id)
             return Leased(
-                [_assignment(tx, project, task, drafts.get(task.id)) for task in tasks],
+                [assignment(tx, project, task, drafts.get(task.id)) for task in tasks],
                 _told_open(tx.tasks.count_open(project_id, now, at_most=_MOST_COUNTED), exact=not golden.mixes),
                 allowed.why or golden.why(len(tasks)),
             )
@@ -183,21 +183,34 @@ class Desk:
         note: str,
         *,
         active_seconds: float | None = None,
+        held_by: str | None = None,
     ) -> Submission:
         """An answer; with those of all people that the policy asks for, it becomes ground truth. Sending the same
         answer again gives the same submission back.
 
         It is judged by the recipe that the task was made with. active_seconds: as of Submission, at least 0; it counts
-        up to the time of the lease. Raises UnknownLabel, BadShape, RulesBroken.
+        up to the time of the lease. held_by: who leased the task for whoever answers; None: `token` itself. Raises
+        UnknownLabel, BadShape, RulesBroken.
         """
         found = self.function_issues(token, task_id, shapes)  # before the transaction: they may take their time
-        return self._close(token, task_id, epoch, Outcome.SUBMITTED, tuple(shapes), note, found, active_seconds)
+        return self._close(
+            token, task_id, epoch, Outcome.SUBMITTED, tuple(shapes), note, found, active_seconds, held_by=held_by
+        )
 
     def skip(
-        self, token: Token, task_id: str, epoch: int, reason: str, *, active_seconds: float | None = None
+        self,
+        token: Token,
+        task_id: str,
+        epoch: int,
+        reason: str,
+        *,
+        active_seconds: float | None = None,
+        held_by: str | None = None,
     ) -> Submission:
         """The reviewer cannot say; the reason is kept, and others get the task, as the policy says."""
-        return self._close(token, task_id, epoch, Outcome.SKIPPED, (), reason, active_seconds=active_seconds)
+        return self._close(
+            token, task_id, epoch, Outcome.SKIPPED, (), reason, active_seconds=active_seconds, held_by=held_by
+        )
 
     def accept(self, token: Token, task_id: str, epoch: int, note: str = "") -> Submission:
         """Of a QA task: the answer stands, and becomes ground truth. Raises Conflict for other tasks."""
@@ -221,9 +234,12 @@ class Desk:
         issues: tuple[Issue, ...] = (),
         active_seconds: float | None = None,
         said: Sequence[tuple[str, Sequence[str]]] = (),
+        held_by: str | None = None,
     ) -> Submission:
         """said: what QA says of the answer that it returns."""
-        submission, lot_id = self._closed(token, task_id, epoch, outcome, shapes, note, issues, active_seconds, said)
+        submission, lot_id = self._closed(
+            token, task_id, epoch, outcome, shapes, note, issues, active_seconds, said, held_by
+        )
         if lot_id is not None:
             Lots(self.store, self.clock).try_advance(lot_id)
         return submission
@@ -239,6 +255,7 @@ class Desk:
         issues: tuple[Issue, ...],
         active_seconds: float | None,
         objections: Sequence[tuple[str, Sequence[str]]],
+        held_by: str | None,
     ) -> tuple[Submission, str | None]:
         """Also gives the lot that may have something to do now."""
         content = _content_digest(outcome, shapes, note, objections)
@@ -253,6 +270,10 @@ class Desk:
                 same = _same_or_conflict(earlier[0], token, epoch, content)
                 return (golden_told(tx, tx.projects.get(task.project_id), same) if golden else same), None
             now = self.clock()
+            if held_by is not None:
+                task = review.handed_over(
+                    task, holder=held_by, owner=token.id, epoch=epoch, now=now, seconds=active_seconds
+                )
             closed = review.closed(task, owner=token.id, epoch=epoch, now=now, outcome=outcome)
             project = tx.projects.get(task.project_id)
             if outcome is Outcome.SUBMITTED:
@@ -306,7 +327,7 @@ class Desk:
         return task
 
 
-def _drawn(secret: bytes, project: Project, task: Task) -> Task:
+def drawn(secret: bytes, project: Project, task: Task) -> Task:
     """At its first lease, with whether the lot hides the prediction: it stays so, whoever gets it later."""
     first = task.epoch == 1 and task.proposal_shown is None
     if not (first and project.policy.queue.blind_share and task.prediction_id) or task.stage is Stage.ADJUDICATE:
@@ -384,7 +405,7 @@ def _window(
     return awaited_first([*mine, *(task for task in window if task.id not in ids)])[:limit]
 
 
-def _assignment(tx: Transaction, project: Project, task: Task, draft: Draft | None) -> Assignment:
+def assignment(tx: Transaction, project: Project, task: Task, draft: Draft | None) -> Assignment:
     recipe = _recipe_of(tx, project, task)
     hidden = task.proposal_shown is False or project.policy.workflow.proposals is Proposals.HIDDEN
     proposal = () if hidden else _proposal(tx, task, recipe)

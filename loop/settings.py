@@ -18,7 +18,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -485,6 +494,14 @@ class WebhookSettings(Section):
     keep_dead_days: Annotated[float, Number, Field(gt=0, le=3650)]
 
 
+class LabelStudioSettings(Section):
+    url: str
+    token: SecretStr
+    allow_private: bool
+    timeout_s: Annotated[float, Number, Field(gt=0, le=600)]
+    hold_days: Annotated[float, Number, Field(gt=0, le=3650)]
+
+
 class FunctionSettings(Section):
     button_seconds: Annotated[float, Number, Field(gt=0, le=120)]
     seconds: Annotated[float, Number, Field(gt=0, le=3600)]
@@ -546,6 +563,7 @@ class Settings(BaseSettings):
     annotation: AnnotationSettings
     video: VideoSettings
     webhooks: WebhookSettings
+    label_studio: LabelStudioSettings
     functions: FunctionSettings
     gate: GateSettings
 

@@ -38,6 +38,9 @@ from loop.golden import GoldenItems
 from loop.guarantee import Guarantee
 from loop.items import ItemData
 from loop.label_errors import LabelErrors
+from loop.label_studio_pull import LabelStudioPull
+from loop.label_studio_push import LabelStudioPush
+from loop.label_studio_server import HttpLabelStudio
 from loop.lots import Lots
 from loop.maps import Maps
 from loop.outcomes import OutcomeDesk
@@ -128,6 +131,8 @@ class Services:
     guarantee: Guarantee
     webhooks: Webhooks
     dispatcher: Dispatcher
+    label_studio_push: LabelStudioPush
+    label_studio_pull: LabelStudioPull
     drift: DriftWatch
     production: Production
     outcomes: OutcomeDesk
@@ -185,6 +190,9 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     checking = Checking(store, functions, utc_now)
     times = ReviewTimes(store, utc_now)
     look = _Look(settings.limits.max_image_pixels)
+    desk = Desk(store, utc_now, os.urandom, checking.function_issues)
+    there, hold = _label_studio(settings), timedelta(days=settings.label_studio.hold_days)
+    claim = timedelta(seconds=4 * settings.label_studio.timeout_s)
     router = Router(
         store, blobs, store.secret(), spaces.anomaly_p, risks.of, utc_now, os.urandom, rarity, times.usual, risks.key_of
     )
@@ -203,7 +211,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
             RouteTogether(router),
             utc_now,
         ),
-        desk=Desk(store, utc_now, os.urandom, checking.function_issues),
+        desk=desk,
         oversight=oversight,
         discussion=Discussion(store, utc_now, os.urandom),
         item_data=ItemData(store, blobs, utc_now),
@@ -254,6 +262,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         ),
         webhooks=Webhooks(store, sender, settings.webhooks.allow_private, utc_now, os.urandom),
         dispatcher=Dispatcher(_deliverer(settings, store), sender, utc_now),
+        label_studio_push=LabelStudioPush(store, blobs, there, hold, claim, utc_now, os.urandom),
+        label_studio_pull=LabelStudioPull(store, desk, there, hold, utc_now),
         maps=Maps(store, blobs, workshop, utc_now),
         functions=Functions(store, blobs, custom, settings.functions.button_seconds, utc_now, os.urandom),
         function_queue=FunctionQueue(
@@ -347,6 +357,11 @@ def _controller(
         entropy=os.urandom,
         near_duplicates=None if cosine is None else partial(duplicates.of, threshold=cosine),
     )
+
+
+def _label_studio(settings: Settings) -> HttpLabelStudio:
+    given = settings.label_studio
+    return HttpLabelStudio(given.url, given.token.get_secret_value(), given.allow_private, given.timeout_s)
 
 
 def _deliverer(settings: Settings, store: SqlStore) -> Deliverer:

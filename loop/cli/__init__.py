@@ -36,7 +36,8 @@ import loop.cli.lots
 import loop.cli.production
 import loop.cli.outcomes
 import loop.cli.gate
-import loop.cli.quality  # noqa: F401
+import loop.cli.quality
+import loop.cli.label_studio  # noqa: F401
 
 # isort: on
 from loop.cli.command_line import app

@@ -206,6 +206,14 @@ def released(task: Task, *, owner: str, epoch: int, now: datetime) -> Task:
     return _free(task)
 
 
+def handed_over(task: Task, *, holder: str, owner: str, epoch: int, now: datetime, seconds: float | None) -> Task:
+    """The lease of `holder` in the hands of who answers, under the same epoch. seconds: that the work took, by which
+    the lease counts as begun; None: it is not known. Raises as `require_live`."""
+    require_live(task, holder, epoch, now)
+    begun = task.leased_at if seconds is None else now - timedelta(seconds=seconds)
+    return replace(task, owner=owner, leased_at=max(begun or now, task.leased_at or now))
+
+
 def closed(task: Task, *, owner: str, epoch: int, now: datetime, outcome: Outcome) -> Task:
     """Answered or skipped by the holder of the lease."""
     require_live(task, owner, epoch, now)

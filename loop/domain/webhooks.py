@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from loop.domain.addresses import is_public
+from loop.domain.addresses import is_inside
 from loop.domain.announcements import EVENT_TYPES
 from loop.domain.errors import Conflict, Invalid
 
@@ -156,21 +155,9 @@ def checked_url(url: str, *, allow_private: bool) -> str:
             "the URL is not https, so anybody on the way could read the events.",
             hint="Use https; for a receiver on your own machine set webhooks.allow_private to true.",
         )
-    if not allow_private and _is_inside(host):
+    if not allow_private and is_inside(host):
         raise private_refused(host)
     return url
-
-
-def _is_inside(host: str) -> bool:
-    """A name or a literal address that cannot be public; other names are not looked up here."""
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return not is_public(name)
 
 
 def private_refused(host: str) -> Invalid:

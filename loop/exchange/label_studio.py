@@ -27,6 +27,7 @@ from loop.domain.prediction import Detection
 from loop.domain.recipe import Recipe
 from loop.domain.truth import Geometry, Link, Shape, Value, drawn
 from loop.exchange.json_records import begins_with, records
+from loop.exchange.markup import of_text
 from loop.exchange.reading import (
     Dataset,
     Known,
@@ -40,7 +41,7 @@ from loop.exchange.reading import (
     shown,
     split_named,
 )
-from loop.exchange.texts import as_text, fits_xml
+from loop.exchange.texts import as_text, fits_xml, typed
 from loop.exchange.turned import corners_of_turned
 from loop.exchange.writing import Exported, Holds
 from training.snapshot import Entry
@@ -63,11 +64,18 @@ def task(
 ) -> dict[str, object]:
     """One image. file: relative to the exported folder. score: how sure the model is of the whole image, in [0, 1];
     Label Studio sorts by it. data: further columns of the task."""
-    regions = [_region(index, one, width, height) for index, one in enumerate(detections)]
     return {
         "data": {"image": f"/data/local-files/?d={file}", **data},
-        "predictions": [{"model_version": model, "score": score, "result": regions}],
+        "predictions": [prediction(detections, width=width, height=height, model=model, score=score)],
     }
+
+
+def prediction(
+    detections: Sequence[Detection], *, width: int, height: int, model: str, score: float
+) -> dict[str, object]:
+    """What a model says of one image, as a pre-annotation."""
+    regions = [_region(index, one, width, height) for index, one in enumerate(detections)]
+    return {"model_version": model, "score": score, "result": regions}
 
 
 def _region(index: int, detection: Detection, width: int, height: int) -> dict[str, object]:
@@ -133,6 +141,20 @@ def _ask(view: Element, label: Label, attribute: Attribute) -> None:
 def _control(label: str, attribute: str) -> str:
     """Controls have names of their own, while two labels may have attributes of one name."""
     return f"{attribute}@{label}"
+
+
+def controls_of(interface: str) -> dict[str, frozenset[str]]:
+    """By the name of each control of a labelling interface (XML), the labels or choices that it has. Raises BadDataset
+    for what is no XML; a DOCTYPE is refused, so that nothing in it is expanded."""
+    found: dict[str, set[str]] = {}
+    named = ""
+    for element in of_text(interface).iter():
+        if element.get("toName"):
+            named = element.get("name") or ""
+            found[named] = set()
+        elif element.tag in ("Label", "Choice") and named:
+            found[named].add(element.get("value") or "")
+    return {name: frozenset(values) for name, values in found.items()}
 
 
 # --- writing: tasks.json, label_config.xml, images/ ----------------------------------------------------------
@@ -244,6 +266,34 @@ def read_label_studio(folder: Path, known: Known = nothing_known) -> Dataset:
     for path in paths:
         reading.read(path)
     return Dataset(folder, tuple(sorted(reading.used)), tuple(reading.images), tuple(reading.skipped), untyped=True)
+
+
+def answer_read(result: Sequence[Any], recipe: Recipe, width: int, height: int) -> tuple[tuple[Shape, ...], list[str]]:
+    """The shapes of one annotation, of an image of this size, with attributes typed as the recipe has them; and what
+    of it cannot be kept, in words. Places are in percent, so that the size which the browser saw does not matter."""
+    known = [one for one in result if isinstance(one, dict)]
+    skipped: list[Remark] = []
+    sized = [{**one, "original_width": width, "original_height": height} for one in known]
+    shapes = _Regions(sized, "", skipped).shapes()
+    lost = [f"{remark.what}: {remark.why}" for remark in skipped if remark.what != "rotation"]
+    lost += [f"a result of the kind {one.get('type')!r} has no place here" for one in known if not _is_known(one)]
+    return tuple(_typed(shape, recipe) for shape in shapes), lost
+
+
+def _is_known(one: Mapping[str, Any]) -> bool:
+    """Whether `_Regions` looks at it, if only to tell that it is left out."""
+    kind = str(one.get("type"))
+    region = isinstance(one.get("value"), dict) and _is_other_region(one)
+    return kind in _REGIONS or kind == "relation" or kind in _SAID or region
+
+
+def _typed(shape: Shape, recipe: Recipe) -> Shape:
+    label = recipe.label_of(shape.label)
+    if label is None:
+        return shape
+    types = {attribute.name: attribute.type for attribute in label.attributes}
+    meant = {n: typed(value, types[n]) if n in types else value for n, value in shape.attributes.items()}
+    return replace(shape, attributes=meant)
 
 
 def looks_like_label_studio(folder: Path) -> bool:
@@ -373,6 +423,9 @@ def _size(result: Sequence[Any]) -> tuple[int | None, int | None]:
     return None, None
 
 
+_SAID = ("choices", "textarea", "number", "rating")  # of a region
+
+
 class _Regions:
     """The results of one answer: regions first, then what is said of them."""
 
@@ -383,12 +436,12 @@ class _Regions:
 
     def shapes(self) -> tuple[Shape, ...]:
         for number, one in enumerate(self._results):
-            if one.get("type") in _REGIONS or (isinstance(one.get("value"), dict) and _is_other_region(one)):
+            if str(one.get("type")) in _REGIONS or (isinstance(one.get("value"), dict) and _is_other_region(one)):
                 self._region(one, number)
         for one in self._results:
             if one.get("type") == "relation":
                 self._relation(one)
-            elif one.get("type") in ("choices", "textarea", "number", "rating"):
+            elif str(one.get("type")) in _SAID:
                 self._attribute(one)
         return tuple(self._found.values())
 
@@ -431,7 +484,10 @@ class _Regions:
         if source not in self._found or target not in self._found:
             self._skip("link", "leads from or to no shape that is kept")
             return
-        names = [name for name in one.get("labels") or ["relation"] if isinstance(name, str)]
+        listed = one.get("labels")
+        names = (
+            [name for name in listed if isinstance(name, str)] if isinstance(listed, list) and listed else ["relation"]
+        )
         ways = {"left": [(target, source)], "bi": [(source, target), (target, source)]}
         for begin, end in ways.get(str(one.get("direction")), [(source, target)]):
             shape = self._found[begin]

@@ -23,6 +23,14 @@ def document(path: Path) -> Element:
     return found[0][1]
 
 
+def of_text(text: str) -> Element:
+    """The root of a document that is held already, with all below it. Raises BadDataset."""
+    try:
+        return _Reader(0, "").feed(text.encode(), last=True)[0][1]
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise BadDataset(f"cannot be read as XML ({error}).") from error
+
+
 def children(path: Path, root: str) -> Iterator[tuple[int, Element]]:
     """The elements below the root one after the other, each with its line; only one is held at a time. Raises
     BadDataset, also in the middle, and for another root than `root`."""

@@ -25,6 +25,7 @@ from loop.store.item_facts import ItemChanges
 from loop.store.item_histories import SqlItemHistories
 from loop.store.item_queries import SqlItemQueries
 from loop.store.items import SqlItems
+from loop.store.label_studio import SqlLabelStudioLinks
 from loop.store.lots import SqlLots
 from loop.store.maps import SqlMaps
 from loop.store.models import SqlModels
@@ -97,6 +98,7 @@ class SqlTransaction:
         self.endpoints: ports.Endpoints = SqlEndpoints(connection)
         self.deliveries: ports.Deliveries = SqlDeliveries(connection)
         self.function_calls: ports.FunctionCalls = SqlFunctionCalls(connection)
+        self.label_studio: ports.LabelStudioLinks = SqlLabelStudioLinks(connection)
         self.configuration: ports.Configuration = SqlConfiguration(connection)
 
     def finish(self) -> None:

@@ -28,6 +28,7 @@ from serving.api import (
     item_data,
     items,
     label_errors,
+    label_studio,
     lots,
     maps,
     models,
@@ -93,8 +94,7 @@ def create_app(services: Services) -> FastAPI:
         # work before items: /items/ambiguous is no digest.
         predictions, reviews, tasks, work, item_data, collecting, items, objects, duplicates, label_errors, projects,
         recipes, models, triggers, evaluations, snapshots, annotations, selections, drift, guarantee, production,
-        outcomes, maps,
-        people, golden, groups, lots, comments, webhooks, functions, exchange, health,
+        outcomes, maps, people, golden, groups, lots, comments, label_studio, webhooks, functions, exchange, health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

@@ -13,6 +13,7 @@ from serving.client.functions import FunctionCalls
 from serving.client.groups import GroupCalls
 from serving.client.guarantee import GuaranteeCalls
 from serving.client.items import ItemCalls
+from serving.client.label_studio import LabelStudioCalls
 from serving.client.lots import LotCalls
 from serving.client.models import ModelCalls
 from serving.client.people import PeopleCalls
@@ -39,6 +40,7 @@ class _Calls(
     AnnotationCalls,
     GroupCalls,
     LotCalls,
+    LabelStudioCalls,
     PeopleCalls,
     WorkCalls,
     FunctionCalls,

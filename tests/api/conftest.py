@@ -81,11 +81,12 @@ def service(tmp_path: Path, sqlite_template: Path) -> Iterator[Service]:
 
 
 @contextmanager
-def running_in(folder: Path, template: Path) -> Iterator[Service]:
+def running_in(folder: Path, template: Path, **environ: str) -> Iterator[Service]:
     """A project `shapes` whose champion is a tiny detector; every prediction is risky enough to be routed. template: a
-    migrated database."""
+    migrated database. environ: further settings."""
     shutil.copyfile(template, folder / "askance.db")
-    settings = load_settings(environ={"ASKANCE_DATA_DIR": str(folder), "ASKANCE_POLICY__THRESHOLD": "0.0"})
+    here = {"ASKANCE_DATA_DIR": str(folder), "ASKANCE_POLICY__THRESHOLD": "0.0"}
+    settings = load_settings(environ=here | environ)
     inferencer = InProcess()
     services = wire(settings, inferencer)
     with TestClient(create_app(services), raise_server_exceptions=False) as client:
