@@ -113,7 +113,8 @@ def shape_to_json(shape: Shape) -> dict[str, Any]:
         }
     if shape.links:
         document["links"] = [{"type": link.type, "to": link.to} for link in shape.links]
-    document |= {name: text for name in ("id", "group", "track") if (text := getattr(shape, name))}
+    if shape.id or shape.group or shape.track:
+        document |= {name: text for name in ("id", "group", "track") if (text := getattr(shape, name))}
     if shape.frame is not None:
         document["frame"] = shape.frame
     if not shape.keyframe:
@@ -222,6 +223,8 @@ def _clipped_points(shape: Shape, index: int, width: int, height: int) -> tuple[
 
 def _require_bounded(shape: Shape, index: int) -> None:
     """What could fill a database, or could not be written as JSON."""
+    if not (shape.links or shape.attributes or shape.id or shape.group or shape.track):
+        return  # a plain box, as nearly all of a data set
     for name, count, most in (
         ("links", len(shape.links), MOST_LINKS),
         ("attributes", len(shape.attributes), MOST_ATTRIBUTES),
