@@ -67,7 +67,7 @@ class FineTuning(DetectionTrainer):  # type: ignore[misc]  # ultralytics is unty
         self.curves = _curves(folder) if resume else []
         threads = recipe.threads or torch.get_num_threads()
         super().__init__(
-            overrides=_settings(recipe, image_size, folder, self._keep_best, resume),
+            overrides=trainer_settings(recipe, image_size, folder, self._keep_best, resume),
             _callbacks=collections.defaultdict(list),
         )
         torch.set_num_threads(threads)  # ultralytics has set its own choice
@@ -281,7 +281,10 @@ def _opencv(content: bytes, image: TrainingImage) -> NDArray[np.uint8] | None:
 _ADAPTIVE = ("AdamW", "Adam", "NAdam", "RAdam")
 
 
-def _settings(recipe: TrainingRecipe, image_size: int, folder: Path, keep_best: bool, resume: bool) -> dict[str, Any]:
+def trainer_settings(
+    recipe: TrainingRecipe, image_size: int, folder: Path, keep_best: bool, resume: bool
+) -> dict[str, Any]:
+    """The recipe in ultralytics' words."""
     settings = {
         "task": "detect",
         "mode": "train",
