@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 ITEMS = 1_000
 SERVING_RUNS = 1 if QUICK else 3
 SERVING_BAR = 20.0  # seconds
-IMPORTED = 5_000 if QUICK else 100_000  # images
+IMPORTED = 1_000 if QUICK else 100_000  # images
 STEPS = 60 if QUICK else 250  # of a learner
 SEEDS = 1 if QUICK else 3
 CYCLE_POOLS = ("bccd",) if QUICK else ("bccd", "fod-sequences")
@@ -149,7 +149,9 @@ def retraining(console: Console) -> Iterator[Figure]:
 def _everywhere(work: Callable[..., Result], runs: Sequence[tuple[Any, ...]]) -> list[Result]:
     """In as many processes as there are cores, one thread each."""
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as workers:
-        list(workers.map(look_at, dict.fromkeys(run[0] for run in runs)))  # once each, before two need the same
+        list(
+            workers.map(look_at, *zip(*dict.fromkeys(run[:2] for run in runs), strict=True))
+        )  # before two need the same
         return list(workers.map(work, *zip(*runs, strict=True)))
 
 

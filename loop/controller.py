@@ -255,8 +255,12 @@ class Controller:
         report = self._reporter(cycle)
         candidate = self._required(cycle, cycle.candidate_id)
         self.registry.alias(candidate, "candidate")  # in a step that is done again where a kill comes before it
-        self.references.embed(candidate, lambda share, _: report(share / 3, {}), snapshot)
-        inferences = self._inferred(candidate, entries, lambda share, _: report((1 + share) / 3, {}))
+        # Both in one go, since what infers takes seconds to start.
+        wanted = self.references.wanted(candidate, snapshot)
+        said = self._inferred(candidate, [*wanted, *entries.digests], lambda share, _: report(2 * share / 3, {}))
+        if wanted:
+            self.references.keep(candidate, said[: len(wanted)])
+        inferences = said[len(wanted) :]
         self._keep_drift_reference(candidate, entries, inferences)
         judgement = judged(candidate, inferences, entries, labels, recipe)
         evaluation: dict[str, object] = {
@@ -268,14 +272,14 @@ class Controller:
             "candidate_told": self.blobs.put(judgement.told),
         }
         if (champion := self._model(cycle, cycle.champion_id)) is not None:
-            inferences = self._inferred(champion, entries, lambda share, _: report((2 + share) / 3, {}))
+            inferences = self._inferred(champion, entries.digests, lambda share, _: report((2 + share) / 3, {}))
             before = judged(champion, inferences, entries, labels, recipe)
             evaluation["champion"] = self.blobs.put(before.evaluation.to_bytes())
             evaluation["champion_told"] = self.blobs.put(before.told)
         return self._save(replace(cycle, step=Step.GATE, evaluation=evaluation, progress=0.0))
 
-    def _inferred(self, model: ModelVersion, entries: Entries, progress: Progress) -> list[Inference]:
-        return self.workshop.infer(model.digest, entries.digests, progress)
+    def _inferred(self, model: ModelVersion, digests: Sequence[str], progress: Progress) -> list[Inference]:
+        return self.workshop.infer(model.digest, digests, progress)
 
     def _keep_drift_reference(self, model: ModelVersion, entries: Entries, inferences: Sequence[Inference]) -> None:
         """What it said of the first images it is judged on (by digest: any). They are held out, as a model looks with

@@ -34,9 +34,9 @@ def task_of(pool: str, steps: int) -> Task:
     return replace(task, pool=replace(task.pool, budgets=tuple(round(count * tenth / 10) for tenth in TENTHS)))
 
 
-def look_at(pool: str) -> None:
+def look_at(pool: str, steps: int) -> None:
     """Its features into the cache."""
-    task_of(pool, steps=1)
+    task_of(pool, steps)
 
 
 def cycles(pool: str, steps: int, strategy: str | None, seed: int) -> list[Mapping[str, float]]:

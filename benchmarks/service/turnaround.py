@@ -25,6 +25,7 @@ PROJECT = "pavement"
 SIZE = 160
 _LOOK = 0.05  # seconds from one look at the cycle to the next
 _PATIENCE = 1800.0
+_PREPARED = 3  # epochs of the champion
 # It is asked what a cycle takes, not whether a training of one epoch is worth a promotion.
 _PROMOTES = {
     "ASKANCE_GATE__MODE": "non_inferior",
@@ -41,7 +42,6 @@ class Turnaround:
     whole: float
     training: float
     steps: dict[Step, float]
-    trained_on: int
 
     @property
     def rest(self) -> float:
@@ -59,18 +59,30 @@ def turnaround(items: int, epochs: int) -> Turnaround:
         with _running(ServiceProcess(settings.data_dir, _PROMOTES)) as service:
             operator = service.operator()
             operator.add_model(PROJECT, coco_start(labels, SIZE))
-            before = operator.await_champion(PROJECT, timeout_s=_PATIENCE)
+            fresh = operator.await_champion(PROJECT, timeout_s=_PATIENCE)
+            # A champion that finds nothing yet would leave the gate nothing to resample.
+            _cycle(store, operator, _PREPARED, fresh)
+            before = operator.await_champion(PROJECT)
             content = chosen[0].path.read_bytes()
             operator.predict(PROJECT, content, review="always")
             _correct(service, operator, labels[0])
             started = time.perf_counter()
-            cycle = operator.start_cycle(PROJECT, CycleIn(epochs=epochs, reason="the benchmark"))
-            watch = _Watch(store, cycle.id, started)
-            watch.follow()
+            watch = _cycle(store, operator, epochs, before)
             while operator.predict(PROJECT, content, review="never").model_id == before:
                 time.sleep(_LOOK)
             whole = time.perf_counter() - started
-        return Turnaround(whole, watch.training, watch.steps, items)
+        return Turnaround(whole, watch.training, watch.steps)
+
+
+def _cycle(store: SqlStore, operator: Client, epochs: int, before: str) -> "_Watch":
+    """Until another model than `before` is the champion."""
+    started = time.perf_counter()
+    cycle = operator.start_cycle(PROJECT, CycleIn(epochs=epochs, reason="the benchmark"))
+    watch = _Watch(store, cycle.id, started)
+    watch.follow()
+    if operator.await_champion(PROJECT) == before:
+        raise RuntimeError("the champion is still the old one")
+    return watch
 
 
 def _filled(folder: Path, paths: list[Path]) -> SqlStore:

@@ -127,6 +127,8 @@ def shape_to_json(shape: Shape) -> dict[str, Any]:
 def shape_from_json(document: Mapping[str, Any]) -> Shape:
     """Undoes `shape_to_json`. Raises KeyError, TypeError or ValueError for what that never gives."""
     x1, y1, x2, y2 = map(float, document["box"])
+    if len(document) == 2:  # a plain labelled box, as nearly all
+        return Shape(document["label"], (x1, y1, x2, y2))
     return Shape(
         label=document["label"],
         box=(x1, y1, x2, y2),
