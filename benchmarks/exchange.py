@@ -1,9 +1,10 @@
-"""Import and export: annotations a second from COCO's JSON into SQLite, and out again, beside other loaders of COCO.
+"""Import and export: annotations a second from COCO's JSON into a database, and out again, beside other loaders.
 
     python -m benchmarks.exchange            some minutes
     QUICK=1 python -m benchmarks.exchange    a short look, 2,000 images
 
-annotations   a COCO file whose images the project has: parsed, checked, and written as ground truth
+annotations   a COCO file whose images the project has: parsed, checked, and written as ground truth; into SQLite and
+              into PostgreSQL
 again         the same once more: compared, and nothing written
 images        a COCO data set with its image files (PNG of 64 x 48 pixels): read, hashed, inspected, stored
 read          the reader alone, beside pycocotools, supervision and datumaro, which check nothing and write nothing
@@ -38,6 +39,7 @@ from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.wiring import administer
 from serving.images import inspect_image
+from tests.postgres import postgres_cluster
 
 IMAGES = 2_000 if QUICK else 100_000
 WITH_FILES = 500 if QUICK else 10_000
@@ -75,12 +77,12 @@ def coco_file(path: Path, images: int, *, digests: bool, size: tuple[int, int] =
 
 
 class Place:
-    """A migrated SQLite and blobs in a new folder."""
+    """A migrated database and blobs in a new folder. url: None is SQLite in the same folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
         folder.mkdir()
         self.settings = load_settings(environ={"ASKANCE_DATA_DIR": str(folder)})
-        self.store = SqlStore.open(f"sqlite:///{folder / 'askance.db'}")
+        self.store = SqlStore.open(url or f"sqlite:///{folder / 'askance.db'}")
         self.store.migrate()
         self.blobs = FsspecBlobs.open(str(folder / "blobs"))
         self.projects = administer(self.settings, self.store, self.blobs)
@@ -96,22 +98,24 @@ def _facts(content: bytes) -> ImageFacts:
     return inspect_image(content, max_pixels=40_000_000)
 
 
-def annotations(place: Place, folder: Path) -> list[Figure]:
-    count = coco_file(folder / "instances_train.json", IMAGES, digests=True)
+def into(database: str, place: Place, folder: Path, images: int) -> list[Figure]:
+    """Annotations of so many images that the project has, at first and once more. folder: of the COCO file, which is
+    made where it is not there."""
+    file = folder / "instances_train.json"
+    count = images * BOXES if file.exists() else coco_file(file, images, digests=True)
     place.projects.create_project("known", LABELS)
     with place.store.begin() as tx:
-        for start in range(0, IMAGES, 5_000):
-            tx.items.add_all([_item(number) for number in range(start, min(start + 5_000, IMAGES))])
+        for start in range(0, images, 5_000):
+            tx.items.add_all([_item(number) for number in range(start, min(start + 5_000, images))])
     found = []
     for name in ("annotations", "again"):
         started, used = time.perf_counter(), time.process_time()
         report = place.load(folder, "known")
         seconds, cpu = time.perf_counter() - started, time.process_time() - used
         done = report.updated if name == "annotations" else report.unchanged
-        assert done == IMAGES, (name, report.lines(5))
-        found.append(at_least(f"{name}: a second into SQLite", count / seconds, BAR, "1/s", count))
-        found.append(reading(f"{name}: for a second of CPU", count / cpu, "1/s", count))
-    found.append(reading("annotations: peak memory", peak_megabytes(), "MB", count))
+        assert done == images, (name, report.lines(5))
+        found.append(at_least(f"{name}: a second into {database}", count / seconds, BAR, "1/s", count))
+        found.append(reading(f"{name}: into {database}, for a second of CPU here", count / cpu, "1/s", count))
     return found
 
 
@@ -214,7 +218,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="askance-exchange-") as made:
         folder = Path(made)
         place = Place(folder / "data")
-        found = annotations(place, folder / "known")
+        found = into("SQLite", place, folder / "known", IMAGES)
+        found.append(reading("annotations: peak memory", peak_megabytes(), "MB", IMAGES * BOXES))
+        with postgres_cluster() as cluster:
+            other = Place(folder / "other", cluster.url(cluster.new_database()))
+            found += into("PostgreSQL", other, folder / "known", IMAGES)
+            other.store.close()
         found += outgoing(place, folder / "out")
         found += with_files(place, folder / "files")
         found += readers(folder / "read", console, peers=not options.no_peers)

@@ -283,8 +283,14 @@ class Controller:
         report = self._reporter(cycle)
         candidate, champion = self._required(cycle, cycle.candidate_id), self._model(cycle, cycle.champion_id)
         self.registry.alias(candidate, "candidate")  # in a step that is done again where a kill comes before it
-        self.references.embed(candidate, _quarter(report, 0), snapshot)
         models = {"candidate": candidate} | ({} if champion is None else {"champion": champion})
+        # With what is judged, since what infers takes seconds to start.
+        wanted = self.references.wanted(candidate, snapshot)
+        said = self.workshop.infer(candidate.digest, [*wanted, *held.digests], _third(report, 0))
+        if wanted:
+            self.references.keep(candidate, said[: len(wanted)])
+        said = said[len(wanted) :]
+        self._keep_drift_reference(candidate, held.judged, said[: len(held.judged)])
         evaluation: dict[str, object] = {
             **cycle.evaluation,
             "images": len(held.judged),
@@ -293,12 +299,11 @@ class Controller:
             "split": str(snapshot.evaluation_split),
             "without": list(held.without),
         }
-        for quarter, (part, model) in enumerate(models.items(), start=1):
-            inferences = self.workshop.infer(model.digest, held.digests, _quarter(report, quarter))
-            if model is candidate:
-                self._keep_drift_reference(model, held.judged, inferences[: len(held.judged)])
-            evaluation |= self._kept(part, judged(model, inferences, held, labels, recipe))
-        evaluation["latency"] = self._stopwatch.of(models, held.judged.digests, _quarter(report, 3))
+        evaluation |= self._kept("candidate", judged(candidate, said, held, labels, recipe))
+        if champion is not None:
+            said = self.workshop.infer(champion.digest, held.digests, _third(report, 1))
+            evaluation |= self._kept("champion", judged(champion, said, held, labels, recipe))
+        evaluation["latency"] = self._stopwatch.of(models, held.judged.digests, _third(report, 2))
         return self._save(replace(cycle, step=Step.GATE, evaluation=evaluation, progress=0.0))
 
     def _held_out(self, cycle: Cycle, snapshot: Snapshot, dropped: Collection[str]) -> HeldOut:
@@ -579,9 +584,9 @@ def _lasting(one: SliceFigures) -> str:
     return f"{one.kind}/{name}"
 
 
-def _quarter(report: Progress, number: int) -> Progress:
-    """For one of the four parts of a step, from 0 on."""
-    return lambda share, _figures: report((number + share) / 4, {})
+def _third(report: Progress, number: int) -> Progress:
+    """For one of the three parts of a step, from 0 on."""
+    return lambda share, _figures: report((number + share) / 3, {})
 
 
 class Cancelled(Conflict):

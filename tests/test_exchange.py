@@ -1,5 +1,6 @@
 """Import and export: what is read, what is left out and told, and that doing it twice changes nothing."""
 
+import gc
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -520,6 +521,18 @@ def test_a_killed_import_is_finished_by_the_next(world, tmp_path, monkeypatch, s
     assert (report.imported, report.unchanged) == (7 - kept, kept)
     assert world.load(folder, "voc", "other").imported == 7
     assert world.contents("p") == world.contents("other")
+
+
+def test_an_import_leaves_the_collector_as_it_was(world, tmp_path):
+    """An import does without the garbage collector; afterwards, also after an error, it is on as before."""
+    seen: list[bool] = []
+    world.load(
+        voc(tmp_path / "set", {"a": voc_xml("a.jpg", BOLT)}), "voc", on_progress=lambda *_: seen.append(gc.isenabled())
+    )
+    with pytest.raises(BadDataset):
+        world.load(tmp_path / "nothing", "voc")
+    assert seen and not any(seen)
+    assert gc.isenabled()
 
 
 def test_boxes_beyond_repair_are_skipped_and_told(world, tmp_path):

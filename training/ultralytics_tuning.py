@@ -27,7 +27,8 @@ from ultralytics.data.dataset import YOLODataset
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import load_checkpoint
 
-from training.fine_tuning import LAST, Teller, Tuning, as_float32, decoded, finite, with_epoch
+
+from training.recipe import TrainingRecipefrom training.fine_tuning import LAST, Teller, Tuning, as_float32, decoded, finite, with_epoch
 from training.training_image import TrainingImage
 
 
@@ -45,7 +46,7 @@ class UltralyticsTuning(DetectionTrainer):  # type: ignore[misc]  # ultralytics 
         self._batches = 0
         self.curves = _curves(run.folder) if run.resume else []
         threads = run.recipe.threads or torch.get_num_threads()
-        super().__init__(overrides=_settings(run), _callbacks=collections.defaultdict(list))
+        super().__init__(overrides=_overrides(run), _callbacks=collections.defaultdict(list))
         torch.set_num_threads(threads)  # ultralytics has set its own choice
         if not self.resume:
             self.model = run.network
@@ -215,16 +216,23 @@ class _Images(YOLODataset):  # type: ignore[misc]  # ultralytics is untyped
         return pixels, (height, width), pixels.shape[:2]
 
 
-def _settings(run: Tuning) -> dict[str, Any]:
-    recipe = run.recipe
-    settings = {
+def _overrides(run: Tuning) -> dict[str, Any]:
+    settings = trainer_settings(run.recipe, run.image_size, run.folder, keeps_best=run.keeps_best)
+    return settings | ({"resume": str(run.folder / LAST)} if run.resume else {})
+
+
+def trainer_settings(
+    recipe: TrainingRecipe, image_size: int, folder: Path, *, keeps_best: bool = False
+) -> dict[str, Any]:
+    """The recipe in ultralytics' words. keeps_best: of the epochs, as validation tells."""
+    return {
         "task": "detect",
         "mode": "train",
         "model": "from memory",
-        "save_dir": str(run.folder),
+        "save_dir": str(folder),
         "exist_ok": True,
         "epochs": recipe.epochs,
-        "imgsz": run.image_size,
+        "imgsz": image_size,
         "batch": recipe.batch,
         # An optimiser step per batch: ultralytics gathers 64 images first, too few steps for short fine-tuning.
         "nbs": recipe.batch,
@@ -239,7 +247,7 @@ def _settings(run: Tuning) -> dict[str, Any]:
         # The default of 0.1 is meant for SGD from random weights; it would wreck a trained head.
         "warmup_bias_lr": 0.0,
         "freeze": recipe.freeze or None,
-        "patience": recipe.patience if run.keeps_best else 0,
+        "patience": recipe.patience if keeps_best else 0,
         "mosaic": recipe.mosaic,
         "close_mosaic": recipe.plain_epochs,
         "fliplr": recipe.flip,
@@ -252,12 +260,9 @@ def _settings(run: Tuning) -> dict[str, Any]:
         "device": recipe.device.removeprefix("cuda:") if recipe.device != "cuda" else "0",
         "workers": recipe.workers,
         "cache": "ram",
-        "val": run.keeps_best,
+        "val": keeps_best,
         "amp": False,  # the check for it downloads a model
         "plots": False,
         "verbose": False,
         "save": True,
     }
-    if run.resume:
-        settings["resume"] = str(run.folder / LAST)
-    return settings

@@ -42,7 +42,7 @@ class BenchModel:
 
 def bench_model() -> BenchModel:
     """From the cache, or made now."""
-    images = list(_training_images())
+    images = list(training_images())
     identity = json.dumps([BASE, LABELS, RECIPE.to_json(), [i.path.name for i in images]], sort_keys=True)
     folder = CACHE / "models" / hashlib.sha256(identity.encode()).hexdigest()[:16]
     files = {size: folder / f"{BASE.removesuffix('.yaml')}-{size}.safetensors" for size in SIZES}
@@ -85,7 +85,7 @@ def _unseen(share: float, figures: Mapping[str, float]) -> None:
     return None
 
 
-def _training_images() -> Iterator[TrainingImage]:
+def training_images() -> Iterator[TrainingImage]:
     """Those that no list holds out; none where the data set is missing."""
     folder = DATA / DATA_SET
     if not folder.is_dir():

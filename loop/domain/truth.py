@@ -113,7 +113,8 @@ def shape_to_json(shape: Shape) -> dict[str, Any]:
         }
     if shape.links:
         document["links"] = [{"type": link.type, "to": link.to} for link in shape.links]
-    document |= {name: text for name in ("id", "group", "track") if (text := getattr(shape, name))}
+    if shape.id or shape.group or shape.track:
+        document |= {name: text for name in ("id", "group", "track") if (text := getattr(shape, name))}
     if shape.frame is not None:
         document["frame"] = shape.frame
     if not shape.keyframe:
@@ -126,6 +127,8 @@ def shape_to_json(shape: Shape) -> dict[str, Any]:
 def shape_from_json(document: Mapping[str, Any]) -> Shape:
     """Undoes `shape_to_json`. Raises KeyError, TypeError or ValueError for what that never gives."""
     x1, y1, x2, y2 = map(float, document["box"])
+    if len(document) == 2:  # a plain labelled box, as nearly all
+        return Shape(document["label"], (x1, y1, x2, y2))
     return Shape(
         label=document["label"],
         box=(x1, y1, x2, y2),
@@ -222,6 +225,8 @@ def _clipped_points(shape: Shape, index: int, width: int, height: int) -> tuple[
 
 def _require_bounded(shape: Shape, index: int) -> None:
     """What could fill a database, or could not be written as JSON."""
+    if not (shape.links or shape.attributes or shape.id or shape.group or shape.track):
+        return  # a plain box, as nearly all of a data set
     for name, count, most in (
         ("links", len(shape.links), MOST_LINKS),
         ("attributes", len(shape.attributes), MOST_ATTRIBUTES),

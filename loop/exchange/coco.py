@@ -179,8 +179,10 @@ def _annotation(record: Record) -> _Annotation:
 
 def _not_kept(record: Record, polygon: Collection[Point]) -> str:
     """What is written of the object beyond its box and has no place here, in words."""
-    lost = "an outline that is not one polygon" if record.get("segmentation") and not polygon else ""
-    return ", ".join(filter(None, [lost, "keypoints" if record.get("num_keypoints") else ""]))
+    outline, keypoints = not polygon and record.get("segmentation"), record.get("num_keypoints")
+    if not outline and not keypoints:
+        return ""
+    return ", ".join(["an outline that is not one polygon"] * bool(outline) + ["keypoints"] * bool(keypoints))
 
 
 def _read_file(file: _File, folder: Path, known: Known) -> Iterator[tuple[ReadImage | None, list[Remark]]]:

@@ -14,7 +14,8 @@ from loop.domain.errors import BadDataset
 from loop.exchange.reading import MAX_ANNOTATION_BYTES
 
 _PIECE = 1 << 20
-_SPACE = re.compile(r"[ \t\n\r]*")
+_SPACES = " \t\n\r"
+_SPACE = re.compile(f"[{_SPACES}]*")
 # Characters that must follow a value in the window: a number may go on behind it, after `5.` or `5e-`.
 _AHEAD = 3
 _DECODER = json.JSONDecoder()
@@ -89,6 +90,8 @@ class _Window:
 
     def _next(self) -> str:
         """The next character that is no space; it is not passed over. "" at the end."""
+        if (here := self._text[self._at : self._at + 1]) and here not in _SPACES:
+            return here  # nearly always
         while True:
             match = _SPACE.match(self._text, self._at)
             self._at = match.end() if match else self._at

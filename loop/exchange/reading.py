@@ -122,6 +122,10 @@ class ReadImage:
     exact: bool = False
     digest: str = ""
 
+    def labels(self) -> set[str]:
+        """Of its boxes and shapes."""
+        return {box.label for box in self.boxes} | {shape.label for shape in self.shapes}
+
     def counts(self) -> Counter[str]:
         """How many boxes and shapes have each label."""
         return Counter([box.label for box in self.boxes] + [shape.label for shape in self.shapes])
@@ -240,7 +244,8 @@ def fitted(image: ReadImage, *, width: int, height: int, recipe: Recipe, name: s
     """
     _require_size(image, width, height)
     fit = _Fit(recipe, width, height, name)
-    fit.leave_out_unknown(image.counts())
+    if not image.labels() <= fit.labels.keys():
+        fit.leave_out_unknown(image.counts())
     boxes = fit.allowed(fit.boxes(image.boxes, image.relative), "box")
     given = [shape for shape in image.shapes if shape.label in fit.labels]
     if not image.exact:
@@ -282,12 +287,12 @@ class _Fit:
     def _drawn(self, read: ReadBox, label: Label, relative: bool) -> Shape:
         """Raises BadDataset."""
         attributes = self._attributes(read.attributes, label)
-        more = {"attributes": attributes, "track": read.track, "keyframe": read.keyframe}
         if label.geometry is Geometry.POLYGON and read.polygon:
+            more = {"attributes": attributes, "track": read.track, "keyframe": read.keyframe}
             across, down = (self._width, self._height) if relative else (1, 1)
             return drawn(Geometry.POLYGON, read.label, [(x * across, y * down) for x, y in read.polygon], **more)
-        is_more = bool(read.polygon) and not _is_its_box(read.polygon, read.box)
-        self.outlines[read.label] += is_more and label.geometry is Geometry.BOX
+        if read.polygon and label.geometry is Geometry.BOX and not _is_its_box(read.polygon, read.box):
+            self.outlines[read.label] += 1
         box = _in_pixels(read.box, relative, self._width, self._height)
         return Shape(read.label, self._clipped(read.label, box), attributes=attributes, track=read.track,
                      keyframe=read.keyframe)  # fmt: skip

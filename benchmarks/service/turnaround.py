@@ -1,0 +1,160 @@
+"""From the last correction to the new model serving: a cycle of the service as its users start it."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from askance.client import Client
+from benchmarks.fod import FOLDER, coco_start, frames
+from loop.domain.access import Role
+from loop.domain.cycle import Cycle, CycleState, Step
+from loop.exchange.importer import import_dataset
+from loop.settings import load_settings
+from loop.store.database import SqlStore
+from loop.wiring import administer, open_blobs
+from serving.api.schemas.models import CycleIn
+from serving.api.schemas.shapes import ShapeIO
+from serving.images import inspect_image
+from tests.service.running import ServiceProcess
+
+PROJECT = "pavement"
+SIZE = 160
+_LOOK = 0.05  # seconds from one look at the cycle to the next
+_PATIENCE = 1800.0
+_PREPARED = 3  # epochs of the champion
+# It is asked what a cycle takes, not whether a training of one epoch is worth a promotion.
+_PROMOTES = {
+    "ASKANCE_GATE__MODE": "non_inferior",
+    **{f"ASKANCE_GATE__{name}_MARGIN": "0.99" for name in ("CLASS", "SLICE", "FAILURE", "CALIBRATION")},
+    "ASKANCE_GATE__MARGIN": "0.99",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Turnaround:
+    """Seconds. whole: from the answer to the last correction until a prediction is the new model's. training: by the
+    pace that was reported. steps: each step of the cycle; that of the training includes `training`."""
+
+    whole: float
+    training: float
+    steps: dict[Step, float]
+
+    @property
+    def rest(self) -> float:
+        return self.whole - self.training
+
+
+def turnaround(items: int, epochs: int) -> Turnaround:
+    """Of a project with so many labelled images of FOD-A and a YOLOv5n at 160 pixels as its champion."""
+    with tempfile.TemporaryDirectory(prefix="askance-turnaround-") as made:
+        folder = Path(made)
+        chosen = [frame.image for frame in frames()[::2][:items]]
+        labels = tuple(sorted({shape.label for image in chosen for shape in image.shapes}))
+        settings = load_settings(environ={"ASKANCE_DATA_DIR": str(folder / "data")})
+        store = _filled(folder, [image.path for image in chosen])
+        with _running(ServiceProcess(settings.data_dir, _PROMOTES)) as service:
+            operator = service.operator()
+            operator.add_model(PROJECT, coco_start(labels, SIZE))
+            fresh = operator.await_champion(PROJECT, timeout_s=_PATIENCE)
+            # A champion that finds nothing yet would leave the gate nothing to resample.
+            _cycle(store, operator, _PREPARED, fresh)
+            before = operator.await_champion(PROJECT)
+            content = chosen[0].path.read_bytes()
+            operator.predict(PROJECT, content, review="always")
+            _correct(service, operator, labels[0])
+            started = time.perf_counter()
+            watch = _cycle(store, operator, epochs, before)
+            while operator.predict(PROJECT, content, review="never").model_id == before:
+                time.sleep(_LOOK)
+            whole = time.perf_counter() - started
+        return Turnaround(whole, watch.training, watch.steps)
+
+
+def _cycle(store: SqlStore, operator: Client, epochs: int, before: str) -> "_Watch":
+    """Until another model than `before` is the champion."""
+    started = time.perf_counter()
+    cycle = operator.start_cycle(PROJECT, CycleIn(epochs=epochs, reason="the benchmark"))
+    watch = _Watch(store, cycle.id, started)
+    watch.follow()
+    if operator.await_champion(PROJECT) == before:
+        raise RuntimeError("the champion is still the old one")
+    return watch
+
+
+def _filled(folder: Path, paths: list[Path]) -> SqlStore:
+    for kind in ("Annotations", "JPEGImages"):
+        (folder / "set" / kind).mkdir(parents=True)
+    for path in paths:
+        (folder / "set" / "JPEGImages" / path.name).symlink_to(path)
+        annotation = f"{path.stem}.xml"
+        (folder / "set" / "Annotations" / annotation).symlink_to(FOLDER / "Annotations" / annotation)
+    settings = load_settings(environ={"ASKANCE_DATA_DIR": str(folder / "data")})
+    settings.data_dir.mkdir()
+    store, blobs = SqlStore.open(settings.database_url), open_blobs(settings)
+    store.migrate()
+    import_dataset(
+        store, blobs, administer(settings, store, blobs), project_id=PROJECT, format="voc", folder=folder / "set",
+        inspect_image=lambda content: inspect_image(content, max_pixels=40_000_000), clock=lambda: datetime.now(UTC),
+    )  # fmt: skip
+    return store
+
+
+@contextmanager
+def _running(service: ServiceProcess) -> Iterator[ServiceProcess]:
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()
+
+
+def _correct(service: ServiceProcess, operator: Client, label: str) -> None:
+    """The correction that the cycle is asked for behind."""
+    secret = operator.create_token("reviewer", Role.REVIEWER.value, PROJECT).secret
+    with Client(service.url, secret) as reviewer:
+        (task,) = reviewer.lease(PROJECT).tasks
+        reviewer.submit(task.id, task.epoch, [ShapeIO(label=label, box=[10.0, 10.0, 60.0, 60.0])])
+
+
+class _Watch:
+    """What is seen of a cycle while it goes on."""
+
+    def __init__(self, store: SqlStore, cycle_id: str, started: float) -> None:
+        self._store, self._id = store, cycle_id
+        self.steps: dict[Step, float] = {}
+        self._begun, self._step = started, Step.SNAPSHOT
+        self._told: list[tuple[float, float]] = []  # when, and which share of the training was done
+
+    def follow(self) -> None:
+        """Until it was promoted; raises where it was not."""
+        self._await(lambda cycle: cycle.state.finished)
+        if (cycle := self._cycle()).state is not CycleState.PROMOTED:
+            raise RuntimeError(f"the cycle was {cycle.state}: {cycle.error or cycle.decision}")
+
+    @property
+    def training(self) -> float:
+        """From the first share that was told to the end, and the same pace before."""
+        (first, share), (last, _) = self._told[0], self._told[-1]
+        return (last - first) / (1.0 - share) if share < 1.0 else 0.0
+
+    def _await(self, there: Callable[[Cycle], bool]) -> None:
+        deadline = time.perf_counter() + _PATIENCE
+        while time.perf_counter() < deadline:
+            cycle, now = self._cycle(), time.perf_counter()
+            if cycle.step is not self._step:
+                self.steps[self._step] = now - self._begun
+                self._begun, self._step = now, cycle.step
+            if cycle.step is Step.TRAIN and cycle.progress and cycle.progress not in [s for _, s in self._told]:
+                self._told.append((now, cycle.progress))
+            if there(cycle):
+                return
+            time.sleep(_LOOK)
+        raise RuntimeError(f"the cycle was still at {self._step} after {_PATIENCE:.0f} s")
+
+    def _cycle(self) -> Cycle:
+        with self._store.read() as tx:
+            return tx.cycles.get(PROJECT, self._id)
