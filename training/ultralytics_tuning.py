@@ -27,8 +27,8 @@ from ultralytics.data.dataset import YOLODataset
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import load_checkpoint
 
-
-from training.recipe import TrainingRecipefrom training.fine_tuning import LAST, Teller, Tuning, as_float32, decoded, finite, with_epoch
+from training.fine_tuning import LAST, Teller, Tuning, as_float32, decoded, finite, with_epoch
+from training.recipe import TrainingRecipe
 from training.training_image import TrainingImage
 
 

@@ -524,6 +524,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/cycles/{cycle_id}/evaluation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Evaluation
+         * @description COCO's figures of champion and candidate: of all images, by label, source, time, saved view, audits and past
+         *     failures; and how long an image takes.
+         */
+        get: operations["evaluation_v1_projects__project_id__cycles__cycle_id__evaluation_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/cycles/{cycle_id}/events": {
         parameters: {
             query?: never;
@@ -989,7 +1010,12 @@ export interface paths {
          */
         get: operations["list_items_v1_projects__project_id__items_get"];
         put?: never;
-        post?: never;
+        /**
+         * Add Item
+         * @description Keep a JPEG, PNG or WebP image (the body, or a multipart file) that no model looks at: what a project without one
+         *     begins with. Sent again, it changes nothing.
+         */
+        post: operations["add_item_v1_projects__project_id__items_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1260,6 +1286,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/label-studio": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Label Studio Status
+         * @description What waits there, what came back, and what kept answers from being taken.
+         */
+        get: operations["label_studio_status_v1_projects__project_id__label_studio_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/label-studio/interface": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Labelling Interface
+         * @description For labelling by the project's recipe in Label Studio.
+         */
+        get: operations["labelling_interface_v1_projects__project_id__label_studio_interface_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/label-studio/pull": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pull Answers
+         * @description Take what was answered there, a page of tasks at a time; what was taken before is left alone.
+         */
+        post: operations["pull_answers_v1_projects__project_id__label_studio_pull_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/label-studio/push": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Push Tasks
+         * @description Make some tasks in Label Studio; nobody gets them here while they wait there.
+         */
+        post: operations["push_tasks_v1_projects__project_id__label_studio_push_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/label-studio/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Release Tasks
+         * @description Delete tasks there that nobody has answered, and put them back into the queue here.
+         */
+        post: operations["release_tasks_v1_projects__project_id__label_studio_release_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/lots": {
         parameters: {
             query?: never;
@@ -1443,7 +1569,8 @@ export interface paths {
          * @description Weights as a safetensors file with Askance's head (`askance models add` makes one of what you have).
          *
          *     Pickles are not accepted: the service never unpickles what a caller sends. A project's first model serves
-         *     at once; a later one waits to be promoted.
+         *     at once; a later one waits to be promoted. base: only for the project's first training to start from, whatever its
+         *     labels.
          */
         post: operations["add_model_v1_projects__project_id__models_post"];
         delete?: never;
@@ -1823,9 +1950,30 @@ export interface paths {
          * Start Rollout
          * @description A model beside the champion, as canary or shadow; one of each kind at a time.
          *
-         *     It takes its share once it is active, and is taken back by itself when it errs or is slow.
+         *     It takes its share once it is active, and is taken back by itself when it errs, is slow, or is a canary that people
+         *     find worse than the champion.
          */
         post: operations["start_rollout_v1_projects__project_id__rollouts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/rollouts/{rollout_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Rollout
+         * @description With how it stands, where it is a canary that people's answers judge.
+         */
+        get: operations["get_rollout_v1_projects__project_id__rollouts__rollout_id__get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1909,6 +2057,30 @@ export interface paths {
          */
         get: operations["get_selection_v1_projects__project_id__selections__selection_id__get"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/slices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Slices
+         * @description Which saved views a candidate may not get worse on.
+         */
+        get: operations["slices_v1_projects__project_id__slices_get"];
+        /**
+         * Put Slices
+         * @description In place of those that there are; from the next cycle on. Their images are found when its snapshot is made.
+         */
+        put: operations["put_slices_v1_projects__project_id__slices_put"];
         post?: never;
         delete?: never;
         options?: never;
@@ -2739,6 +2911,21 @@ export interface components {
          * @enum {string}
          */
         AnswerStanding: "waiting" | "in_qa" | "recalled" | "settled";
+        /** ArmOut */
+        ArmOut: {
+            /** Answers */
+            answers: number;
+            /**
+             * Failed
+             * @description of them, that people had to correct
+             */
+            failed: number;
+            /**
+             * Rate
+             * @description of failures, weighted by the inverse of the inclusion probabilities
+             */
+            rate: number | null;
+        };
         /** AskAgainIn */
         AskAgainIn: {
             /** Items */
@@ -3003,6 +3190,114 @@ export interface components {
          * @enum {string}
          */
         CallState: "pending" | "done" | "failed";
+        /**
+         * CanaryIn
+         * @description Rules of this canary; what is left out comes from the section `canary` of the settings.
+         */
+        CanaryIn: {
+            /** Confidence */
+            confidence?: number | null;
+            /**
+             * Margin
+             * @description how much more often than the champion it may fail and still pass
+             */
+            margin?: number | null;
+            /**
+             * Max Answers
+             * @description of the canary, after which it ends undecided
+             */
+            max_answers?: number | null;
+            /**
+             * Max Hours
+             * @description after which it ends undecided
+             */
+            max_hours?: number | null;
+            /** @description promote: in the name of who starts it */
+            on_pass?: components["schemas"]["OnPass"] | null;
+            on_undecided?: components["schemas"]["OnUndecided"] | null;
+            /**
+             * Patience Hours
+             * @description how long an answer is waited for
+             */
+            patience_hours?: number | null;
+        };
+        /** CanaryRulesOut */
+        CanaryRulesOut: {
+            /** Confidence */
+            confidence: number;
+            /**
+             * Expected
+             * @description failure rate that was expected before it began
+             */
+            expected: number;
+            /** Margin */
+            margin: number;
+            /** Max Answers */
+            max_answers: number;
+            /** Max Hours */
+            max_hours: number;
+            on_pass: components["schemas"]["OnPass"];
+            on_undecided: components["schemas"]["OnUndecided"];
+            /** Patience Hours */
+            patience_hours: number;
+        };
+        /**
+         * CanaryStandingOut
+         * @description What a look found. The two bounds of the difference hold at all looks together.
+         */
+        CanaryStandingOut: {
+            canary: components["schemas"]["ArmOut"];
+            champion: components["schemas"]["ArmOut"];
+            /**
+             * High
+             * @description the most; below the margin: it is not worse
+             */
+            high: number;
+            /**
+             * Looked At
+             * Format: date-time
+             */
+            looked_at: string;
+            /**
+             * Low
+             * @description the least by which its failure rate is higher; above 0: it is worse
+             */
+            low: number;
+            /**
+             * Needed
+             * @description answers of the canary that are missing, about, to say that it is not worse, where it is as good; null where nothing can be told
+             */
+            needed: number | null;
+            /**
+             * Passed At
+             * @description since when it may be promoted
+             */
+            passed_at: string | null;
+            /**
+             * Predictions
+             * @description of both, whether or not a person saw them
+             */
+            predictions: number;
+            /**
+             * Unanswered
+             * @description that nobody could answer, or has in time
+             */
+            unanswered: number;
+            /**
+             * Until
+             * Format: date-time
+             * @description end of the predictions that count: where the oldest waits for people
+             */
+            until: string;
+            verdict: components["schemas"]["loop__domain__canary__Verdict"];
+            /**
+             * Waiting
+             * @description that people are to look at still
+             */
+            waiting: number;
+            /** Words */
+            words: string;
+        };
         /** CancelIn */
         CancelIn: {
             /**
@@ -3092,6 +3387,26 @@ export interface components {
             items: string[];
             /** Size */
             size: number;
+        };
+        /** CollectedOut */
+        CollectedOut: {
+            /** Digest */
+            digest: string;
+            /** Group */
+            group: string;
+            /** Height */
+            height: number;
+            /** Media Type */
+            media_type: string;
+            /**
+             * New
+             * @description false where the project had the image already, which then stays as it was
+             */
+            new: boolean;
+            /** Source */
+            source: string;
+            /** Width */
+            width: number;
         };
         /** CommentIn */
         CommentIn: {
@@ -3184,6 +3499,13 @@ export interface components {
              * @description oldest first; for reviewers, those that they may read
              */
             comments: components["schemas"]["CommentOut"][];
+        };
+        /** ComparedOut */
+        ComparedOut: {
+            /** @description of the candidate */
+            after: components["schemas"]["FiguresOut"];
+            /** @description of the champion; null where there was none */
+            before: components["schemas"]["FiguresOut"] | null;
         };
         /** ConfiguredOut */
         ConfiguredOut: {
@@ -3350,6 +3672,11 @@ export interface components {
          * @description Settings of this cycle; what is left out comes from the configuration.
          */
         CycleIn: {
+            /**
+             * Canary
+             * @description whether what passes the gate is a canary first
+             */
+            canary?: boolean | null;
             /** Epochs */
             epochs?: number | null;
             /**
@@ -3357,6 +3684,11 @@ export interface components {
              * @description probability of mirroring; 0 for digits and text
              */
             flip?: number | null;
+            /**
+             * Freeze
+             * @description layers that stay as they are
+             */
+            freeze?: number | null;
             /** Image Size */
             image_size?: number | null;
             /** Learning Rate */
@@ -3380,6 +3712,11 @@ export interface components {
             scale?: number | null;
             /** Seed */
             seed?: number | null;
+            /**
+             * Start
+             * @description scratch: fresh weights of the configured architecture; else the champion's
+             */
+            start?: ("champion" | "scratch") | null;
         };
         /** CycleOut */
         CycleOut: {
@@ -3799,7 +4136,7 @@ export interface components {
              * @description digests of the items that are most unlike the reference, first
              */
             unlike: string[];
-            verdict: components["schemas"]["Verdict"];
+            verdict: components["schemas"]["loop__domain__drift__Verdict"];
             /**
              * Window From
              * Format: date-time
@@ -3989,6 +4326,46 @@ export interface components {
             /** Value */
             value: number;
         };
+        /** EvaluationOut */
+        EvaluationOut: {
+            /**
+             * Beside
+             * @description further held-out ones, which only slices look at
+             */
+            beside: number;
+            /** Calibration After */
+            calibration_after: number | null;
+            /**
+             * Calibration Before
+             * @description D-ECE on the judged images
+             */
+            calibration_before: number | null;
+            /**
+             * Classes
+             * @description by label
+             */
+            classes: {
+                [key: string]: components["schemas"]["ComparedOut"];
+            };
+            /**
+             * Images
+             * @description that the models are judged by
+             */
+            images: number;
+            latency: components["schemas"]["LatenciesOut"];
+            /**
+             * Left Out
+             * @description slices beyond the largest fifty of a kind, by kind
+             */
+            left_out: {
+                [key: string]: number;
+            };
+            /** Slices */
+            slices: components["schemas"]["SliceFiguresOut"][];
+            /** Split */
+            split: string;
+            whole: components["schemas"]["ComparedOut"];
+        };
         /** EventOut */
         EventOut: {
             /** Actor */
@@ -4145,6 +4522,47 @@ export interface components {
                 number,
                 number
             ] | null;
+        };
+        /**
+         * FiguresOut
+         * @description COCO's, in [0, 1]; null where there is no box to judge by. Sizes: below 32 x 32 pixels, below 96 x 96, above.
+         */
+        FiguresOut: {
+            /**
+             * Ap
+             * @description over IoU 0.50 to 0.95
+             */
+            ap: number | null;
+            /** Ap50 */
+            ap50: number | null;
+            /** Ap75 */
+            ap75: number | null;
+            /** Ap Large */
+            ap_large: number | null;
+            /** Ap Medium */
+            ap_medium: number | null;
+            /** Ap Small */
+            ap_small: number | null;
+            /**
+             * Ar1
+             * @description recall with at most one detection of a class in an image
+             */
+            ar1: number | null;
+            /** Ar10 */
+            ar10: number | null;
+            /** Ar100 */
+            ar100: number | null;
+            /** Ar Large */
+            ar_large: number | null;
+            /** Ar Medium */
+            ar_medium: number | null;
+            /** Ar Small */
+            ar_small: number | null;
+            /**
+             * Boxes
+             * @description true ones
+             */
+            boxes: number;
         };
         /**
          * Flaw
@@ -4978,6 +5396,11 @@ export interface components {
             /** Functions */
             functions: components["schemas"]["InstalledFunctionOut"][];
         };
+        /** InterfaceOut */
+        InterfaceOut: {
+            /** Xml */
+            xml: string;
+        };
         /** IssueOut */
         IssueOut: {
             /**
@@ -5140,6 +5563,49 @@ export interface components {
             recall: components["schemas"]["RateOut"];
         };
         /**
+         * LabelStudioStatusOut
+         * @description Of what this service knows; Label Studio is not asked.
+         */
+        LabelStudioStatusOut: {
+            /** Places */
+            places: components["schemas"]["PlaceOut"][];
+            /**
+             * Problems
+             * @description the newest 200
+             */
+            problems: components["schemas"]["ProblemOut"][];
+        };
+        /** LatenciesOut */
+        LatenciesOut: {
+            after: components["schemas"]["LatencyOut"] | null;
+            before: components["schemas"]["LatencyOut"] | null;
+            /**
+             * Images
+             * @description that both were timed on by turns
+             */
+            images: number;
+            /**
+             * Unmeasured
+             * @description why it could not be measured
+             */
+            unmeasured: string;
+        };
+        /** LatencyOut */
+        LatencyOut: {
+            /**
+             * Median
+             * @description seconds for one image
+             */
+            median: number;
+            /** P90 */
+            p90: number;
+            /**
+             * Runtime
+             * @description what would serve it, with its precision
+             */
+            runtime: string;
+        };
+        /**
          * Layout
          * @description How a data set lies in its folder.
          * @enum {string}
@@ -5200,6 +5666,13 @@ export interface components {
             /** Type */
             type: string;
         };
+        /**
+         * LinkState
+         * @description SENDING: held here; whether it is there is not known yet. REFUSED: no answer of it can count any more. RELEASED:
+         *     called back.
+         * @enum {string}
+         */
+        LinkState: "sending" | "out" | "answered" | "skipped" | "refused" | "released";
         /** LinkTypeDocument */
         LinkTypeDocument: {
             /**
@@ -5875,6 +6348,17 @@ export interface components {
          */
         OnAlarm: "review" | "tell";
         /**
+         * OnPass
+         * @description What a canary that is not worse comes to.
+         * @enum {string}
+         */
+        OnPass: "tell" | "promote";
+        /**
+         * OnUndecided
+         * @enum {string}
+         */
+        OnUndecided: "roll_back" | "accept";
+        /**
          * OptionsIn
          * @description Options of a model that differ from the section `serving` of the settings; null takes one back.
          */
@@ -6145,8 +6629,11 @@ export interface components {
             inclusion_probability: number | null;
             /** Item Digest */
             item_digest: string;
-            /** Prediction Id */
-            prediction_id: string;
+            /**
+             * Prediction Id
+             * @description null before there is a model
+             */
+            prediction_id: string | null;
             /** Rank */
             rank: number;
             /** Reason */
@@ -6163,6 +6650,15 @@ export interface components {
              * @description null in a dry run
              */
             task_id: string | null;
+        };
+        /** PlaceOut */
+        PlaceOut: {
+            /** Address */
+            address: string;
+            /** Counts */
+            counts: {
+                [key: string]: number;
+            };
         };
         /**
          * PlanKind
@@ -6354,6 +6850,18 @@ export interface components {
              * @description stable identifier, e.g. /problems/stale-lease
              */
             type: string;
+        };
+        /** ProblemOut */
+        ProblemOut: {
+            /**
+             * Remote
+             * @description the task's number in Label Studio, null where it is not there
+             */
+            remote: number | null;
+            /** Task Id */
+            task_id: string;
+            /** Why */
+            why: string;
         };
         /**
          * ProductionBasis
@@ -6623,6 +7131,86 @@ export interface components {
          * @enum {string}
          */
         Proposals: "shown" | "hidden";
+        /** PullIn */
+        PullIn: {
+            /**
+             * After
+             * @description `next` of the call before
+             */
+            after?: string | null;
+            /**
+             * Take Edits
+             * @description answers that were changed there after they were taken become the next version
+             * @default false
+             */
+            take_edits?: boolean;
+        };
+        /** PullOut */
+        PullOut: {
+            /**
+             * Next
+             * @description where the next call goes on; null where this was the last
+             */
+            next: string | null;
+            /** Told */
+            told: components["schemas"]["ToldOut"][];
+        };
+        /**
+         * PushIn
+         * @description What a call does not do, the next one does: call until `more` is false.
+         */
+        PushIn: {
+            /**
+             * Count
+             * @description how many tasks shall wait there for an answer
+             * @default 100
+             */
+            count?: number;
+            /**
+             * Query
+             * @description of items that meet it; without either the most urgent
+             */
+            query?: string | null;
+            /**
+             * Selection
+             * @description picks of this selection
+             */
+            selection?: string | null;
+            /** @description annotate or audit alone */
+            stage?: components["schemas"]["Stage"] | null;
+            /**
+             * Title
+             * @description of the project in Label Studio; it is made where there is none
+             */
+            title: string;
+        };
+        /** PushOut */
+        PushOut: {
+            /**
+             * Address
+             * @description of the project in Label Studio
+             */
+            address: string;
+            /**
+             * In Hand
+             * @description that another push is sending, or was sending when it died
+             */
+            in_hand: number;
+            /**
+             * More
+             * @description whether another call would do more
+             */
+            more: boolean;
+            /** Problems */
+            problems: components["schemas"]["ProblemOut"][];
+            /** Sent */
+            sent: components["schemas"]["SentTaskOut"][];
+            /**
+             * Waiting
+             * @description tasks that wait there for an answer, with those that are being sent
+             */
+            waiting: number;
+        };
         /**
          * Qa
          * @description Which answers another person looks at.
@@ -6983,6 +7571,21 @@ export interface components {
             prediction_id: string;
             /** Why */
             why: string;
+        };
+        /** ReleaseIn */
+        ReleaseIn: {
+            /**
+             * Tasks
+             * @description null: all that wait there
+             */
+            tasks?: string[] | null;
+        };
+        /** ReleaseOut */
+        ReleaseOut: {
+            /** More */
+            more: boolean;
+            /** Told */
+            told: components["schemas"]["ToldOut"][];
         };
         /** RemarkOut */
         RemarkOut: {
@@ -7443,6 +8046,11 @@ export interface components {
          *     callers get the champion's answers.
          */
         RolloutIn: {
+            /**
+             * Judging
+             * @description rules that differ from the section `canary` of the settings, by which people's answers judge a canary; false: they do not. Without it every canary is judged whose share is below 1
+             */
+            judging?: components["schemas"]["CanaryIn"] | false | null;
             kind: components["schemas"]["RolloutKind"];
             /** Model Id */
             model_id: string;
@@ -7477,6 +8085,11 @@ export interface components {
         };
         /** RolloutOut */
         RolloutOut: {
+            /**
+             * Active At
+             * @description since when it takes its share
+             */
+            active_at: string | null;
             /** Actor */
             actor: string;
             /**
@@ -7490,6 +8103,11 @@ export interface components {
              */
             created_at: string;
             /**
+             * Cycle Id
+             * @description of the cycle whose winner it is
+             */
+            cycle_id: string | null;
+            /**
              * Error
              * @description why it failed, was rolled back or ended
              */
@@ -7498,6 +8116,8 @@ export interface components {
             finished_at: string | null;
             /** Id */
             id: string;
+            /** @description how a canary is judged by what people answer; null: it is not */
+            judging: components["schemas"]["CanaryRulesOut"] | null;
             kind: components["schemas"]["RolloutKind"];
             /** @description what takes it back by itself */
             limits: components["schemas"]["RolloutLimitsOut"];
@@ -7507,6 +8127,8 @@ export interface components {
             reason: string;
             /** Share */
             share: number;
+            /** @description what the last look at their answers found */
+            standing: components["schemas"]["CanaryStandingOut"] | null;
             state: components["schemas"]["RolloutState"];
         };
         /**
@@ -7643,8 +8265,11 @@ export interface components {
             mix: {
                 [key: string]: number;
             };
-            /** Model Id */
-            model_id: string;
+            /**
+             * Model Id
+             * @description in whose embedding space it chose; null before there is a model
+             */
+            model_id: string | null;
             /**
              * Notes
              * @description what to know of it, a sentence each
@@ -7664,6 +8289,12 @@ export interface components {
             project_id: string;
             /** Seed */
             seed: number;
+            /**
+             * Space
+             * @description of the descriptor that stands for a model where there is none; else empty
+             * @default
+             */
+            space?: string;
         };
         /** SelectionPage */
         SelectionPage: {
@@ -7701,8 +8332,11 @@ export interface components {
             mix: {
                 [key: string]: number;
             };
-            /** Model Id */
-            model_id: string;
+            /**
+             * Model Id
+             * @description in whose embedding space it chose; null before there is a model
+             */
+            model_id: string | null;
             /** Picked */
             picked: number;
             /**
@@ -7714,6 +8348,22 @@ export interface components {
             project_id: string;
             /** Seed */
             seed: number;
+            /**
+             * Space
+             * @description of the descriptor that stands for a model where there is none; else empty
+             * @default
+             */
+            space?: string;
+        };
+        /** SentTaskOut */
+        SentTaskOut: {
+            /**
+             * Remote
+             * @description the task's number in Label Studio
+             */
+            remote: number | null;
+            /** Task Id */
+            task_id: string;
         };
         /**
          * Severity
@@ -7902,6 +8552,86 @@ export interface components {
             epoch: number;
             /** Reason */
             reason: string;
+        };
+        /** SliceFiguresOut */
+        SliceFiguresOut: {
+            /** Calibration After */
+            calibration_after: number | null;
+            /**
+             * Calibration Before
+             * @description D-ECE: how far scores are from the share of right detections
+             */
+            calibration_before: number | null;
+            /**
+             * Errors
+             * @description by kind, how much higher the candidate's AP50 would be without them; of views, audits and past failures
+             */
+            errors: {
+                [key: string]: number;
+            };
+            /** Failed After */
+            failed_after: number | null;
+            /**
+             * Failed Before
+             * @description share of its images that a person would have to correct
+             */
+            failed_before: number | null;
+            figures: components["schemas"]["ComparedOut"];
+            /** Images */
+            images: number;
+            kind: components["schemas"]["SliceKind"];
+            /** Name */
+            name: string;
+            /**
+             * Note
+             * @description why it has no images
+             */
+            note: string;
+        };
+        /**
+         * SliceIn
+         * @description A saved view whose held-out images a candidate may not get worse on.
+         */
+        SliceIn: {
+            /**
+             * Margin
+             * @description by how much mAP50-95 may get worse; null: gate.slice_margin
+             */
+            margin?: number | null;
+            /** View */
+            view: string;
+        };
+        /**
+         * SliceKind
+         * @enum {string}
+         */
+        SliceKind: "source" | "time" | "view" | "audits" | "past failures";
+        /** SliceOut */
+        SliceOut: {
+            /** Margin */
+            margin: number | null;
+            /**
+             * Query
+             * @description of the view; null where it was removed since
+             */
+            query: string | null;
+            /** View */
+            view: string;
+        };
+        /** SlicesIn */
+        SlicesIn: {
+            /** Slices */
+            slices: components["schemas"]["SliceIn"][];
+        };
+        /** SlicesOut */
+        SlicesOut: {
+            /**
+             * Margin
+             * @description of those that have none of their own
+             */
+            margin: number;
+            /** Slices */
+            slices: components["schemas"]["SliceOut"][];
         };
         /** SnapshotOut */
         SnapshotOut: {
@@ -8566,6 +9296,35 @@ export interface components {
             revoked_at: string | null;
             role: components["schemas"]["Role"];
         };
+        /** ToldOut */
+        ToldOut: {
+            /**
+             * Author
+             * @description who answered there
+             */
+            author: string;
+            /**
+             * Place
+             * @description the project's number in Label Studio
+             */
+            place: number;
+            /**
+             * Remote
+             * @description the task's number in Label Studio
+             */
+            remote: number | null;
+            /**
+             * Task Id
+             * @description empty where it is about the whole project
+             */
+            task_id: string;
+            what: components["schemas"]["What"];
+            /**
+             * Why
+             * @description and what to do; empty where there is nothing to say
+             */
+            why: string;
+        };
         /** TriggerRulesOut */
         TriggerRulesOut: {
             /**
@@ -8684,11 +9443,6 @@ export interface components {
          * @enum {string}
          */
         Unit: "pixels" | "share";
-        /**
-         * Verdict
-         * @enum {string}
-         */
-        Verdict: "same" | "drift";
         /** ViewIn */
         ViewIn: {
             /** Query */
@@ -8831,6 +9585,14 @@ export interface components {
             webhooks: components["schemas"]["WebhookOut"][];
         };
         /**
+         * What
+         * @description What became of a task there that a pull looked at. PROBLEM: its answer is not taken, for a reason that a person
+         *     can mend there; LATE: it can not be taken any more; CHANGED: what was taken is another there now; COPY: a second of
+         *     one task; GONE: it was deleted there.
+         * @enum {string}
+         */
+        What: "answered" | "skipped" | "problem" | "late" | "changed" | "copy" | "gone" | "released";
+        /**
          * WhenShort
          * @description Where promises need more work than people can do.
          * @enum {string}
@@ -8969,6 +9731,16 @@ export interface components {
              */
             share: number;
         };
+        /**
+         * Verdict
+         * @enum {string}
+         */
+        loop__domain__canary__Verdict: "going_on" | "worse" | "not_worse" | "undecided";
+        /**
+         * Verdict
+         * @enum {string}
+         */
+        loop__domain__drift__Verdict: "same" | "drift";
     };
     responses: never;
     parameters: never;
@@ -10625,6 +11397,38 @@ export interface operations {
             };
         };
     };
+    evaluation_v1_projects__project_id__cycles__cycle_id__evaluation_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                cycle_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     follow_v1_projects__project_id__cycles__cycle_id__events_get: {
         parameters: {
             query?: never;
@@ -11509,6 +12313,44 @@ export interface operations {
             };
         };
     };
+    add_item_v1_projects__project_id__items_post: {
+        parameters: {
+            query?: {
+                /** @description where the image comes from, e.g. camera-3 */
+                source?: string;
+                /** @description clip or scene that must not be split */
+                group?: string;
+                /** @description the file it was, to find it again; kept as meta.path */
+                path?: string;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectedOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     ambiguous_v1_projects__project_id__items_ambiguous_get: {
         parameters: {
             query?: {
@@ -12013,6 +12855,173 @@ export interface operations {
             };
         };
     };
+    label_studio_status_v1_projects__project_id__label_studio_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelStudioStatusOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    labelling_interface_v1_projects__project_id__label_studio_interface_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InterfaceOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pull_answers_v1_projects__project_id__label_studio_pull_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PullIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PullOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    push_tasks_v1_projects__project_id__label_studio_push_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PushIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    release_tasks_v1_projects__project_id__label_studio_release_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReleaseIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReleaseOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_lots_v1_projects__project_id__lots_get: {
         parameters: {
             query?: {
@@ -12370,7 +13379,9 @@ export interface operations {
     };
     add_model_v1_projects__project_id__models_post: {
         parameters: {
-            query?: never;
+            query?: {
+                base?: boolean;
+            };
             header?: never;
             path: {
                 project_id: string;
@@ -13845,6 +14856,38 @@ export interface operations {
             };
         };
     };
+    get_rollout_v1_projects__project_id__rollouts__rollout_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                rollout_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     shadow_answers_v1_projects__project_id__rollouts__rollout_id__answers_get: {
         parameters: {
             query?: {
@@ -14004,6 +15047,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SelectionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    slices_v1_projects__project_id__slices_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlicesOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_slices_v1_projects__project_id__slices_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SlicesIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlicesOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
