@@ -9,15 +9,15 @@ import typer
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, client_of, console, progress_bar, settings_of
 from loop.cli.items import items_app
-from loop.domain.errors import BadImage, PayloadTooLarge
+from loop.domain.errors import BadImage, Conflict, PayloadTooLarge
 
 if TYPE_CHECKING:
     from loop.domain.annotation import SourceEntry
 
 _SENDERS = 4
 _SHOWN = 20
-# Problems of one image, which leave the others as they are: the last for one that was dropped.
-_OF_THE_IMAGE = ("/problems/bad-image", "/problems/payload-too-large", "/problems/conflict")
+# Problems of one image, which leave the others as they are; a conflict: it was dropped before.
+_OF_THE_IMAGE = frozenset(f"/problems/{error.code}" for error in (BadImage, PayloadTooLarge, Conflict))
 
 
 @items_app.command("add")
