@@ -9,13 +9,15 @@ import typer
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, client_of, console, progress_bar, settings_of
 from loop.cli.items import items_app
-from loop.domain.errors import BadImage, PayloadTooLarge
+from loop.domain.errors import BadImage, Conflict, PayloadTooLarge
 
 if TYPE_CHECKING:
     from loop.domain.annotation import SourceEntry
 
 _SENDERS = 4
 _SHOWN = 20
+# Problems of one image, which leave the others as they are; a conflict: it was dropped before.
+_OF_THE_IMAGE = frozenset(f"/problems/{error.code}" for error in (BadImage, PayloadTooLarge, Conflict))
 
 
 @items_app.command("add")
@@ -28,6 +30,7 @@ def items_add(
 ) -> None:
     """Send every image of SRC that the project does not have; no model looks at them. Again, it changes nothing."""
     from loop.exchange.sources import FsspecSources, read_bytes
+    from serving.client import ApiError
 
     limit = settings_of(config).limits.max_image_bytes
     place = images if "://" in images else os.path.abspath(Path(images).expanduser())  # noqa: PTH100 - `..` goes too
@@ -45,6 +48,10 @@ def items_add(
                 about = {"source": entry.source or said, "group": entry.group, "name": entry.url[-1000:]}
                 return client.add_item(project, content, **about).new
             except (BadImage, PayloadTooLarge) as error:
+                return f"{entry.url}: {error.detail}"
+            except ApiError as error:
+                if error.type not in _OF_THE_IMAGE:
+                    raise
                 return f"{entry.url}: {error.detail}"
 
         for told in bar.track(senders.map(sent, entries), total=len(entries), description=f"sending {said}"):

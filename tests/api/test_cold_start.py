@@ -1,15 +1,20 @@
 """Before there is a model: images are added, typical ones chosen for people, who begin with an empty image."""
 
 import io
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from loop import cold_start
+from loop.cli import app
+from loop.domain.errors import BadDataset
 from selection.colours import SPACE
-from tests.api.conftest import Service, picture
+from serving.client import ApiError
+from tests.api.conftest import Service, listening, picture
 from tests.api.test_predictions import problem
 
 PROJECT = "/v1/projects/bare"
@@ -82,6 +87,31 @@ def test_what_is_no_image_is_refused(bare: Service) -> None:
     problem(bare.call("POST", "/v1/projects/none/items", "producer", content=picture()), 404, "not-found")
     problem(add(bare, picture(), role="reviewer"), 403, "forbidden")
     assert bare.call("GET", f"{PROJECT}/items").json()["items"] == []
+
+
+def test_a_folder_is_added_from_the_command_line(
+    bare: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every image of it and below it, by the folder's name; what is none is told and left out."""
+    folder = tmp_path / "camera 3"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.png").write_bytes(picture(1))
+    (folder / "deep" / "b.png").write_bytes(picture(2))
+    (folder / "c.jpg").write_bytes(b"no image")
+    monkeypatch.setenv("ASKANCE_TOKEN", bare.tokens["producer"])
+    with listening(bare) as url:
+        for told in ("2 images added, 0 there already, 1 bad", "0 images added, 2 there already, 1 bad"):
+            done = CliRunner().invoke(app, ["items", "add", str(folder), "-p", "bare", "--url", url])
+            assert (done.exit_code, told in done.output, "c.jpg" in done.output) == (0, True, True), done.output
+        missing = CliRunner().invoke(app, ["items", "add", str(tmp_path / "none"), "-p", "bare", "--url", url])
+        assert isinstance(missing.exception, BadDataset)
+        foreign = CliRunner().invoke(app, ["items", "add", str(folder), "-p", "none", "--url", url])
+        assert isinstance(foreign.exception, ApiError)
+        assert foreign.exception.type == "/problems/not-found"
+    listed = bare.call("GET", f"{PROJECT}/items").json()["items"]
+    assert {(one["source"], one["meta"]["path"]) for one in listed} == {
+        ("camera 3", str(folder / name)) for name in ("a.png", "deep/b.png")
+    }
 
 
 def test_an_image_that_was_dropped_is_not_kept_again(bare: Service) -> None:

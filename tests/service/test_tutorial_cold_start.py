@@ -23,7 +23,7 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial-cold-start.md"
 PROJECT, PHOTOS = "digits", 160
 PEOPLE = "<!-- people label -->"
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.service, pytest.mark.timeout(1200)]
 
 
 @dataclass
