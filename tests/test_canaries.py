@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from loop.canaries import Canaries
-from loop.domain.canary import CanaryRules, CanaryStanding, OnPass, OnUndecided, Verdict
+from loop.domain.canary import CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
 from loop.domain.errors import Invalid
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.prediction import Prediction
@@ -108,7 +108,7 @@ def test_a_canary_that_people_find_worse_is_taken_back(site):
     site.traffic(400)
     site.answer()
     standing = site.look()
-    assert standing.verdict is Verdict.WORSE
+    assert standing.verdict is CanaryVerdict.WORSE
     rollout = site.rollout
     assert (rollout.state, rollout.error, rollout.standing) == (RolloutState.ROLLED_BACK, standing.words, standing)
     (event,) = site.events("rollout.rolled_back")
@@ -123,7 +123,7 @@ def test_a_canary_that_is_not_worse_is_told_of_once(site):
     site.traffic(600)
     site.answer()
     standing = site.look()
-    assert standing.verdict is Verdict.NOT_WORSE
+    assert standing.verdict is CanaryVerdict.NOT_WORSE
     (event,) = site.events("rollout.passed")
     assert (event.body["promotes"], event.body["why"]) == (False, standing.words)
     again = site.look()
@@ -155,9 +155,9 @@ def test_a_canary_whose_time_is_over_comes_to_what_its_rules_say(site, rule):
     site.start(on_undecided=rule)
     site.traffic(20)
     site.answer()
-    assert site.look().verdict is Verdict.GOING_ON
+    assert site.look().verdict is CanaryVerdict.GOING_ON
     site.wait(2.0)
-    assert site.look().verdict is Verdict.UNDECIDED
+    assert site.look().verdict is CanaryVerdict.UNDECIDED
     taken_back = rule is OnUndecided.ROLL_BACK
     assert site.rollout.state is (RolloutState.ROLLED_BACK if taken_back else RolloutState.ACTIVE)
     assert len(site.events("rollout.passed")) == (0 if taken_back else 1)
@@ -212,7 +212,7 @@ def test_predictions_from_before_do_not_count(site):
     site.answer()
     standing = site.look()
     assert standing.predictions == 100
-    assert standing.verdict is Verdict.GOING_ON
+    assert standing.verdict is CanaryVerdict.GOING_ON
 
 
 def test_without_audits_it_says_what_is_missing(site):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loop.controller import CanaryPlan
-from loop.domain.canary import Arm, CanaryRules, CanaryStanding, OnPass, OnUndecided, Verdict
+from loop.domain.canary import Arm, CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.model import PromotionKind
 from loop.domain.rollout import Rollout, RolloutKind, RolloutState
@@ -22,7 +22,7 @@ RULES = CanaryRules(
     on_undecided=OnUndecided.ROLL_BACK,
 )  # fmt: skip
 PASSED = CanaryStanding(
-    verdict=Verdict.NOT_WORSE, looked_at=NOW, until=NOW, canary=Arm(9, 0, 0.0), champion=Arm(9, 1, 0.1), predictions=99,
+    verdict=CanaryVerdict.NOT_WORSE, looked_at=NOW, until=NOW, canary=Arm(9, 0, 0.0), champion=Arm(9, 1, 0.1), predictions=99,
     waiting=0, unanswered=0, low=-0.2, high=0.01, needed=0, passed_at=NOW, words="it is not worse",
 )  # fmt: skip
 

@@ -8,10 +8,10 @@ import pytest
 
 from loop.domain.canary import (
     CanaryRules,
+    CanaryVerdict,
     Found,
     OnPass,
     OnUndecided,
-    Verdict,
     canary_rules_of,
     is_taken_back,
     judge,
@@ -61,15 +61,15 @@ CLOSE = found((100, 500), (80, 500))
 @pytest.mark.parametrize(
     ("evidence", "now", "verdict"),
     [
-        (FEW, SOON, Verdict.GOING_ON),
-        (FEW, LATE, Verdict.UNDECIDED),
-        (WORSE, SOON, Verdict.WORSE),
-        (WORSE, LATE, Verdict.WORSE),
-        (EQUAL, SOON, Verdict.NOT_WORSE),
-        (EQUAL, LATE, Verdict.NOT_WORSE),
-        (CLOSE, SOON, Verdict.UNDECIDED),
-        (found((0, 0), (0, 0)), SOON, Verdict.GOING_ON),
-        (found((0, 0), (0, 0)), LATE, Verdict.UNDECIDED),
+        (FEW, SOON, CanaryVerdict.GOING_ON),
+        (FEW, LATE, CanaryVerdict.UNDECIDED),
+        (WORSE, SOON, CanaryVerdict.WORSE),
+        (WORSE, LATE, CanaryVerdict.WORSE),
+        (EQUAL, SOON, CanaryVerdict.NOT_WORSE),
+        (EQUAL, LATE, CanaryVerdict.NOT_WORSE),
+        (CLOSE, SOON, CanaryVerdict.UNDECIDED),
+        (found((0, 0), (0, 0)), SOON, CanaryVerdict.GOING_ON),
+        (found((0, 0), (0, 0)), LATE, CanaryVerdict.UNDECIDED),
     ],
     ids=[
         "few",
@@ -87,7 +87,7 @@ def test_each_look_has_one_verdict(evidence, now, verdict):
     """Worse where that is proven; not worse where that is; else it goes on until its time or its answers are up."""
     standing = judge(RULES, evidence, began=BEGAN, before=None, now=now)
     assert standing.verdict is verdict
-    assert (standing.passed_at == now) is (verdict is Verdict.NOT_WORSE)
+    assert (standing.passed_at == now) is (verdict is CanaryVerdict.NOT_WORSE)
 
 
 def test_a_look_tells_its_numbers():
@@ -117,7 +117,7 @@ def test_what_nobody_answers_proves_nothing():
     """It takes no canary back, and lets none pass: there, those of its share count as failures."""
     silent = found((20, 400), (20, 400), unanswered=(200, 200))
     standing = judge(RULES, silent, began=BEGAN, before=None, now=SOON)
-    assert (standing.verdict, standing.unanswered) == (Verdict.GOING_ON, 400)
+    assert (standing.verdict, standing.unanswered) == (CanaryVerdict.GOING_ON, 400)
     assert standing.canary.answers == 400
 
 
@@ -125,29 +125,29 @@ def test_nothing_is_told_where_some_cannot_come_to_people():
     """Without audits, what passes is never seen: the sentence says what to do, and in the end it is undecided."""
     blind = replace(WORSE, least=0.0)
     standing = judge(RULES, blind, began=BEGAN, before=None, now=SOON)
-    assert (standing.verdict, standing.low, standing.high, standing.needed) == (Verdict.GOING_ON, -1.0, 1.0, None)
+    assert (standing.verdict, standing.low, standing.high, standing.needed) == (CanaryVerdict.GOING_ON, -1.0, 1.0, None)
     assert "audit_rate" in standing.words
-    assert judge(RULES, blind, began=BEGAN, before=None, now=LATE).verdict is Verdict.UNDECIDED
+    assert judge(RULES, blind, began=BEGAN, before=None, now=LATE).verdict is CanaryVerdict.UNDECIDED
 
 
 def test_what_has_passed_ends_only_where_it_is_worse():
     """Neither time nor another margin takes it away, and the moment stays; a proof against it does."""
     passed = judge(RULES, EQUAL, began=BEGAN, before=None, now=SOON)
     later = judge(RULES, CLOSE, began=BEGAN, before=passed, now=LATE)
-    assert (later.verdict, later.passed_at) == (Verdict.NOT_WORSE, SOON)
-    assert judge(RULES, WORSE, began=BEGAN, before=later, now=LATE).verdict is Verdict.WORSE
+    assert (later.verdict, later.passed_at) == (CanaryVerdict.NOT_WORSE, SOON)
+    assert judge(RULES, WORSE, began=BEGAN, before=later, now=LATE).verdict is CanaryVerdict.WORSE
 
 
 def test_an_undecided_one_comes_to_what_its_rules_say():
     """Taken back, or accepted as if it were not worse; and then it stays accepted."""
-    assert is_taken_back(RULES, Verdict.UNDECIDED) and not passes(RULES, Verdict.UNDECIDED)
+    assert is_taken_back(RULES, CanaryVerdict.UNDECIDED) and not passes(RULES, CanaryVerdict.UNDECIDED)
     kind = replace(RULES, on_undecided=OnUndecided.ACCEPT)
-    assert passes(kind, Verdict.UNDECIDED) and not is_taken_back(kind, Verdict.UNDECIDED)
-    assert is_taken_back(kind, Verdict.WORSE)
+    assert passes(kind, CanaryVerdict.UNDECIDED) and not is_taken_back(kind, CanaryVerdict.UNDECIDED)
+    assert is_taken_back(kind, CanaryVerdict.WORSE)
     accepted = judge(kind, FEW, began=BEGAN, before=None, now=LATE)
-    assert (accepted.verdict, accepted.passed_at) == (Verdict.UNDECIDED, LATE)
+    assert (accepted.verdict, accepted.passed_at) == (CanaryVerdict.UNDECIDED, LATE)
     again = judge(kind, FEW, began=BEGAN, before=accepted, now=LATE + timedelta(hours=1))
-    assert (again.verdict, again.passed_at) == (Verdict.UNDECIDED, LATE)
+    assert (again.verdict, again.passed_at) == (CanaryVerdict.UNDECIDED, LATE)
 
 
 def test_a_proof_once_is_a_proof():
@@ -158,7 +158,7 @@ def test_a_proof_once_is_a_proof():
         predictions=1100,
     )  # fmt: skip
     standing = judge(RULES, both, began=BEGAN, before=None, now=SOON)
-    assert standing.verdict is Verdict.WORSE
+    assert standing.verdict is CanaryVerdict.WORSE
     assert standing.low == 0.0 <= standing.high
 
 

@@ -26,7 +26,7 @@ _MISSING = "some predictions cannot come to people: a policy with audit_rate abo
 _MOMENTS = ("looked_at", "until", "passed_at")
 
 
-class Verdict(StrEnum):
+class CanaryVerdict(StrEnum):
     GOING_ON = "going_on"
     WORSE = "worse"  # it fails more often than the champion
     NOT_WORSE = "not_worse"  # not more often by the margin
@@ -80,7 +80,7 @@ class CanaryStanding:
     passed_at: since when it may be promoted. words: what this comes to, a sentence.
     """
 
-    verdict: Verdict
+    verdict: CanaryVerdict
     looked_at: datetime
     until: datetime
     canary: Arm
@@ -131,7 +131,7 @@ def standing_to_json(standing: CanaryStanding) -> dict[str, Any]:
 def standing_from_json(document: Mapping[str, Any]) -> CanaryStanding:
     moments = {name: document[name] and datetime.fromisoformat(document[name]) for name in _MOMENTS}
     arms = {name: Arm(**document[name]) for name in ("canary", "champion")}
-    return CanaryStanding(**{**document, **moments, **arms, "verdict": Verdict(document["verdict"])})
+    return CanaryStanding(**{**document, **moments, **arms, "verdict": CanaryVerdict(document["verdict"])})
 
 
 def checked_canary_rules(rules: CanaryRules) -> CanaryRules:
@@ -171,7 +171,7 @@ def judge(
     passed_at = now if passes(rules, verdict) else None
     if before is not None and before.passed_at is not None:
         passed_at = before.passed_at
-        verdict = verdict if verdict is Verdict.WORSE else before.verdict
+        verdict = verdict if verdict is CanaryVerdict.WORSE else before.verdict
     standing = CanaryStanding(
         verdict=verdict,
         looked_at=now,
@@ -190,15 +190,15 @@ def judge(
     return replace(standing, words=_words(rules, standing, known=compared is not None))
 
 
-def passes(rules: CanaryRules, verdict: Verdict) -> bool:
+def passes(rules: CanaryRules, verdict: CanaryVerdict) -> bool:
     """Whether it may be promoted."""
-    undecided = verdict is Verdict.UNDECIDED and rules.on_undecided is OnUndecided.ACCEPT
-    return verdict is Verdict.NOT_WORSE or undecided
+    undecided = verdict is CanaryVerdict.UNDECIDED and rules.on_undecided is OnUndecided.ACCEPT
+    return verdict is CanaryVerdict.NOT_WORSE or undecided
 
 
-def is_taken_back(rules: CanaryRules, verdict: Verdict) -> bool:
-    undecided = verdict is Verdict.UNDECIDED and rules.on_undecided is OnUndecided.ROLL_BACK
-    return verdict is Verdict.WORSE or undecided
+def is_taken_back(rules: CanaryRules, verdict: CanaryVerdict) -> bool:
+    undecided = verdict is CanaryVerdict.UNDECIDED and rules.on_undecided is OnUndecided.ROLL_BACK
+    return verdict is CanaryVerdict.WORSE or undecided
 
 
 def _compared(rules: CanaryRules, found: Found) -> Compared | None:
@@ -251,12 +251,12 @@ def _arm(seen: Floats, found: Found, rows: NDArray[np.bool_]) -> Arm:
     )
 
 
-def _verdict(rules: CanaryRules, bounds: _Bounds, over: bool) -> Verdict:
+def _verdict(rules: CanaryRules, bounds: _Bounds, over: bool) -> CanaryVerdict:
     if bounds.worse:
-        return Verdict.WORSE
+        return CanaryVerdict.WORSE
     if bounds.high < rules.margin:
-        return Verdict.NOT_WORSE
-    return Verdict.UNDECIDED if over else Verdict.GOING_ON
+        return CanaryVerdict.NOT_WORSE
+    return CanaryVerdict.UNDECIDED if over else CanaryVerdict.GOING_ON
 
 
 def _words(rules: CanaryRules, standing: CanaryStanding, *, known: bool) -> str:
@@ -265,11 +265,11 @@ def _words(rules: CanaryRules, standing: CanaryStanding, *, known: bool) -> str:
     told = f"{seen}; {between} (confidence {rules.confidence:g} of each)"
     if not known:
         told = f"nothing can be told: {_MISSING if standing.predictions else 'no prediction counts yet'}"
-    if standing.verdict is Verdict.WORSE:
+    if standing.verdict is CanaryVerdict.WORSE:
         return f"it fails more often than the champion: {told}"
-    if standing.verdict is Verdict.NOT_WORSE:
+    if standing.verdict is CanaryVerdict.NOT_WORSE:
         return f"it is not worse than the champion by {rules.margin:.1%}: {told}"
-    if standing.verdict is Verdict.UNDECIDED:
+    if standing.verdict is CanaryVerdict.UNDECIDED:
         return f"undecided after its time or its answers: {told}"
     return told
 

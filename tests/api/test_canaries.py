@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from askance.client import Client
-from loop.domain.canary import Arm, CanaryStanding, Verdict
+from loop.domain.canary import Arm, CanaryStanding, CanaryVerdict
 from loop.domain.errors import AskanceError
 from loop.wiring import utc_now
 from tests.api.conftest import picture
@@ -18,7 +18,7 @@ from tests.api.test_review import leased, submit
 from tests.api.test_rollouts import OTHER, ROLLOUTS, askance, settle_rollouts, start, url  # noqa: F401
 
 STANDING = CanaryStanding(
-    verdict=Verdict.GOING_ON, looked_at=utc_now(), until=utc_now(), canary=Arm(40, 4, 0.1), champion=Arm(400, 40, 0.1),
+    verdict=CanaryVerdict.GOING_ON, looked_at=utc_now(), until=utc_now(), canary=Arm(40, 4, 0.1), champion=Arm(400, 40, 0.1),
     predictions=9000, waiting=3, unanswered=2, low=-0.08, high=0.12, needed=260, passed_at=None,
     words="so far, so good",
 )  # fmt: skip
@@ -94,7 +94,7 @@ def test_how_it_stands_from_the_command_line(service, askance):  # noqa: F811
     assert "3 wait for people; 2 are without an answer" in told
     assert "so far, so good" in askance("models", "status")
     assert json.loads(askance("models", "standing", "--json"))["standing"]["needed"] == 260
-    stands(service, rollout["id"], verdict=Verdict.NOT_WORSE, passed_at=utc_now())
+    stands(service, rollout["id"], verdict=CanaryVerdict.NOT_WORSE, passed_at=utc_now())
     assert "promoted by itself" in askance("models", "standing")
     askance("models", "end", "canary")
     ended = askance("models", "standing")

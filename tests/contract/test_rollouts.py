@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-from loop.domain.canary import Arm, CanaryRules, CanaryStanding, OnPass, OnUndecided, Verdict
+from loop.domain.canary import Arm, CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
 from loop.domain.cycle import CycleState
 from loop.domain.errors import Conflict, NotFound, Unavailable
 from loop.domain.model import PromotionKind, PromotionState
@@ -172,7 +172,7 @@ JUDGING = CanaryRules(
     on_undecided=OnUndecided.ACCEPT, expected=1 / 7,
 )  # fmt: skip
 STANDING = CanaryStanding(
-    verdict=Verdict.NOT_WORSE, looked_at=later(2).astimezone(UTC), until=later(1).astimezone(UTC),
+    verdict=CanaryVerdict.NOT_WORSE, looked_at=later(2).astimezone(UTC), until=later(1).astimezone(UTC),
     canary=Arm(3, 1, 1 / 3), champion=Arm(0, 0, None), predictions=99, waiting=2, unanswered=1, low=-1 / 3, high=0.1,
     needed=None, passed_at=later(2).astimezone(UTC), words=ODD,
 )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from loop.domain.canary import OnPass, OnUndecided, Verdict
+from loop.domain.canary import CanaryVerdict, OnPass, OnUndecided
 from serving.api.schemas.wire import In, Out, Unit
 
 _Hours = Annotated[float, Field(gt=0, le=8760)]
@@ -47,7 +47,7 @@ class ArmOut(Out):
 class CanaryStandingOut(Out):
     """What a look found. The two bounds of the difference hold at all looks together."""
 
-    verdict: Verdict
+    verdict: CanaryVerdict
     looked_at: datetime
     until: datetime = Field(description="end of the predictions that count: where the oldest waits for people")
     canary: ArmOut

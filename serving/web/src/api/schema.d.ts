@@ -3289,7 +3289,7 @@ export interface components {
              * @description end of the predictions that count: where the oldest waits for people
              */
             until: string;
-            verdict: components["schemas"]["loop__domain__canary__Verdict"];
+            verdict: components["schemas"]["CanaryVerdict"];
             /**
              * Waiting
              * @description that people are to look at still
@@ -3298,6 +3298,11 @@ export interface components {
             /** Words */
             words: string;
         };
+        /**
+         * CanaryVerdict
+         * @enum {string}
+         */
+        CanaryVerdict: "going_on" | "worse" | "not_worse" | "undecided";
         /** CancelIn */
         CancelIn: {
             /**
@@ -4136,7 +4141,7 @@ export interface components {
              * @description digests of the items that are most unlike the reference, first
              */
             unlike: string[];
-            verdict: components["schemas"]["loop__domain__drift__Verdict"];
+            verdict: components["schemas"]["Verdict"];
             /**
              * Window From
              * Format: date-time
@@ -9443,6 +9448,11 @@ export interface components {
          * @enum {string}
          */
         Unit: "pixels" | "share";
+        /**
+         * Verdict
+         * @enum {string}
+         */
+        Verdict: "same" | "drift";
         /** ViewIn */
         ViewIn: {
             /** Query */
@@ -9731,16 +9741,6 @@ export interface components {
              */
             share: number;
         };
-        /**
-         * Verdict
-         * @enum {string}
-         */
-        loop__domain__canary__Verdict: "going_on" | "worse" | "not_worse" | "undecided";
-        /**
-         * Verdict
-         * @enum {string}
-         */
-        loop__domain__drift__Verdict: "same" | "drift";
     };
     responses: never;
     parameters: never;
