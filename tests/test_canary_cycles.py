@@ -22,8 +22,8 @@ RULES = CanaryRules(
     on_undecided=OnUndecided.ROLL_BACK,
 )  # fmt: skip
 PASSED = CanaryStanding(
-    verdict=CanaryVerdict.NOT_WORSE, looked_at=NOW, until=NOW, canary=Arm(9, 0, 0.0), champion=Arm(9, 1, 0.1), predictions=99,
-    waiting=0, unanswered=0, low=-0.2, high=0.01, needed=0, passed_at=NOW, words="it is not worse",
+    verdict=CanaryVerdict.NOT_WORSE, looked_at=NOW, until=NOW, canary=Arm(9, 0, 0.0), champion=Arm(9, 1, 0.1),
+    predictions=99, waiting=0, unanswered=0, low=-0.2, high=0.01, needed=0, passed_at=NOW, words="it is not worse",
 )  # fmt: skip
 
 
