@@ -19,7 +19,8 @@ from tests.api.test_rollouts import OTHER, ROLLOUTS, askance, settle_rollouts, s
 
 STANDING = CanaryStanding(
     verdict=CanaryVerdict.GOING_ON, looked_at=utc_now(), until=utc_now(), canary=Arm(40, 4, 0.1),
-    champion=Arm(400, 40, 0.1), predictions=9000, waiting=3, unanswered=2, low=-0.08, high=0.12, needed=260, passed_at=None,
+    champion=Arm(400, 40, 0.1), predictions=9000, waiting=3, unanswered=2, low=-0.08, high=0.12,
+    needed=260, passed_at=None,
     words="so far, so good",
 )  # fmt: skip
 
