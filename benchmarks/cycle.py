@@ -40,6 +40,7 @@ SERVING_RUNS = 1 if QUICK else 3
 SERVING_BAR = 20.0  # seconds
 IMPORTED = 1_000 if QUICK else 100_000  # images
 STEPS = 60 if QUICK else 250  # of a learner
+LABEL_STEPS = 150 if QUICK else 250  # of those that doubt labels: who knows little doubts at random
 SEEDS = 1 if QUICK else 3
 CYCLE_POOLS = ("bccd",) if QUICK else ("bccd", "fod-sequences")
 CHOSEN = "hybrid"
@@ -100,10 +101,10 @@ def chosen_cycles(console: Console) -> Iterator[Figure]:
 
 
 def label_errors(console: Console) -> Iterator[Figure]:
-    runs = [(pool, STEPS, seed) for pool in LABEL_POOLS for seed in range(SEEDS)]
+    runs = [(pool, LABEL_STEPS, seed) for pool in LABEL_POOLS for seed in range(SEEDS)]
     found = dict(zip(runs, _everywhere(mending, runs), strict=True))
     for pool in LABEL_POOLS:
-        every = [found[pool, STEPS, seed] for seed in range(SEEDS)]
+        every = [found[pool, LABEL_STEPS, seed] for seed in range(SEEDS)]
         yield from _told(f"{pool}, {WRONG:.0%} of boxes wrong", every, barred=pool == BARRED)
 
 
@@ -149,9 +150,8 @@ def retraining(console: Console) -> Iterator[Figure]:
 def _everywhere(work: Callable[..., Result], runs: Sequence[tuple[Any, ...]]) -> list[Result]:
     """In as many processes as there are cores, one thread each."""
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as workers:
-        list(
-            workers.map(look_at, *zip(*dict.fromkeys(run[:2] for run in runs), strict=True))
-        )  # before two need the same
+        # Once each, before two need the same.
+        list(workers.map(look_at, *zip(*dict.fromkeys(run[:2] for run in runs), strict=True)))
         return list(workers.map(work, *zip(*runs, strict=True)))
 
 
