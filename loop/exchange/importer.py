@@ -124,7 +124,7 @@ class _Prepared:
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
     """A data set lives on to the end and has no cycles; while it grows to millions of objects, the collector would walk
-    through them again and again, for a third of the time. Of the whole process, which should be the import's own."""
+    through them again and again, for a quarter of the CPU. Of the whole process, which should be the import's own."""
     enabled = gc.isenabled()
     gc.disable()
     try:
