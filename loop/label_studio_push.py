@@ -38,7 +38,7 @@ from loop.domain.stage import Stage
 from loop.domain.truth import Geometry
 from loop.domain.workflow import Proposals
 from loop.exchange.label_studio import HOLDS, controls_of, prediction, recipe_config
-from loop.items import asked
+from loop.items import asked, catch_up
 from loop.review import Assignment, assignment, drawn
 
 AT_ONCE = 20  # tasks that one call sends: each takes some tenths of a second
@@ -140,6 +140,8 @@ class LabelStudioPush:
         """How many more tasks are held now, for `place`."""
         secret = self.store.secret()  # before the transaction: the first who asks writes it
         now, server = self.clock(), self.server.address
+        if wish.query is not None:
+            catch_up(self.store)
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
             known_author(tx, "", now)
