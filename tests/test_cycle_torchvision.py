@@ -84,9 +84,7 @@ def add_picture(service: Service, number: int, split: Split, labels: tuple[str, 
         tx.truths.add(truth)
 
 
-def cycled(
-    service: Service, ends: CycleState = CycleState.PROMOTED, **overrides: object
-) -> tuple[Cycle, ModelVersion]:
+def cycled(service: Service, ends: CycleState = CycleState.PROMOTED, **overrides: object) -> tuple[Cycle, ModelVersion]:
     """A cycle that has ended, and its candidate."""
     asked = service.controller.request(PROJECT, "ada", "try", {"mode": "non_inferior", **overrides})
     while service.step():

@@ -704,7 +704,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(sorted(PEOPLE)))
     def pause(self, name: str) -> None:
         """What the person holds goes back, but for golden items; what they alone decided since their last good golden
-        item is to be done anew."""
+        item is to be done anew, and what would be the truth with its lot."""
         self.standings.change(OPERATOR, self.project, PEOPLE[name].id, standing=Standing.PAUSED, reason="errs")
         self.paused.add(name)
         for _, seat in self._all_seats():
@@ -712,7 +712,7 @@ class QueueMachine(RuleBasedStateMachine):
                 seat.live = None
         trusted_until = max((at for at in self.good.get(name, []) if at <= self.seconds), default=-math.inf)
         for work_id, work in self.works.items():
-            one = work.decided
+            one = work.decided or self._waits_for_verdict(work)
             if one and one.owner == name and trusted_until < one.at <= self.seconds:
                 self.to_redo[one.id] = (work_id, work.round)
 
@@ -750,9 +750,17 @@ class QueueMachine(RuleBasedStateMachine):
             pass
         for submission_id, (work_id, round_) in self.to_redo.items():
             work = self.works[work_id]
-            if work.round == round_ and submission_id in work.truth_of:
+            waits = self._waits_for_verdict(work)
+            looked_at = any(task_id.endswith("-qa") and self._is_live(seat) for task_id, seat in work.seats.items())
+            will_be = waits is not None and waits.id == submission_id and not looked_at
+            if work.round == round_ and (submission_id in work.truth_of or will_be):
                 self._reopened(work)
         self.to_redo.clear()
+
+    def _waits_for_verdict(self, work: Work) -> Answer | None:
+        """The answer that alone will be the truth with its lot."""
+        waits = work.standing in ("waiting", "recalled") and self.verdict != "rejected"
+        return work.held if waits and len(work.made_of) == 1 else None
 
     @rule(seconds=st.sampled_from([1.0, LEASE_SECONDS / 2, LEASE_SECONDS - 1e-6, LEASE_SECONDS, 1000.0, -1.0, -1000.0]))
     def wait(self, seconds: float) -> None:
