@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import re
 import socket
 import ssl
 import threading
@@ -307,6 +308,17 @@ def a_certificate(folder: Path, name: str) -> Path:
     return path
 
 
+def _read_request(connection: socket.socket) -> None:
+    """All of it: who hangs up before is taken for a broken connection, though it has answered."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65_536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+    while length and len(body) < int(length[1]):
+        body += connection.recv(65_536)
+
+
 class https_receiver:  # noqa: N801 - a context manager
     """Answers 204 to whoever trusts it; gives its port."""
 
@@ -333,7 +345,7 @@ class https_receiver:  # noqa: N801 - a context manager
                 return
             try:
                 with self._context.wrap_socket(plain, server_side=True) as connection:
-                    connection.recv(65_536)
+                    _read_request(connection)
                     connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
             except OSError:
                 plain.close()
