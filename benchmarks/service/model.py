@@ -45,7 +45,10 @@ def bench_model() -> BenchModel:
     images = list(training_images())
     identity = json.dumps([BASE, LABELS, RECIPE.to_json(), [i.path.name for i in images]], sort_keys=True)
     folder = CACHE / "models" / hashlib.sha256(identity.encode()).hexdigest()[:16]
-    files = {size: folder / f"{BASE.removesuffix('.yaml')}-{size}.safetensors" for size in SIZES}
+    # A file says how long its embeddings are, which another version of Askance may see otherwise.
+    fresh, _ = read_weights(adopt(BASE, labels=LABELS, image_size=RECIPE.image_size))
+    name = f"{BASE.removesuffix('.yaml')}-{fresh.embedding_dim}"
+    files = {size: folder / f"{name}-{size}.safetensors" for size in SIZES}
     if not all(path.is_file() for path in files.values()):
         _make(folder, files, images)
     return BenchModel(files, bool(images))
@@ -60,11 +63,12 @@ def other_model(weights: bytes) -> bytes:
 
 
 def _make(folder: Path, files: Mapping[int, Path], images: list[TrainingImage]) -> None:
-    start = adopt(BASE, labels=LABELS, image_size=RECIPE.image_size)
-    weights = _trained(start, images) if images else start
-    folder.mkdir(parents=True, exist_ok=True)
     unsized = folder / "trained.safetensors"
-    unsized.write_bytes(weights)
+    if not unsized.is_file():
+        start = adopt(BASE, labels=LABELS, image_size=RECIPE.image_size)
+        weights = _trained(start, images) if images else start
+        folder.mkdir(parents=True, exist_ok=True)
+        unsized.write_bytes(weights)
     for size, path in files.items():
         partial = path.with_suffix(".partial")
         partial.write_bytes(adopt(unsized, image_size=size))
