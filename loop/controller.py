@@ -218,7 +218,6 @@ class Controller:
             }
             cycle = self._save(replace(cycle, mlflow_run_id=self.registry.start(cycle, params), error=""))
             self.registry.artifact(cycle.mlflow_run_id, "snapshot.json", self.blobs.get(snapshot.kept_as))
-        start = None if cycle.recipe.get("start") == "scratch" else champion
         job = TrainingJob(
             cycle_id=cycle.id,
             start_key=start.digest if start else None,
@@ -552,7 +551,9 @@ class Controller:
 
     def _start(self, cycle: Cycle) -> ModelVersion | None:
         """Whose weights the training starts from: the champion's; before there is one, those of the newest version that
-        was added for that; None where there is none either."""
+        was added for that; None where there is none either, or the cycle is to begin from scratch."""
+        if cycle.recipe.get("start") == "scratch":
+            return None
         if cycle.champion_id is not None:
             return self._model(cycle, cycle.champion_id)
         with self.store.read() as tx:

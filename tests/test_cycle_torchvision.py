@@ -132,3 +132,12 @@ def test_a_cycle_from_scratch_leaves_the_champion_aside(service: Service) -> Non
         pass
     _, candidate = cycled(service, start="scratch")
     assert candidate.head.backend == "torchvision"
+
+
+def test_a_first_cycle_starts_from_the_base_that_was_added(service: Service) -> None:
+    """Not from the configured one, which is of the other library; from scratch it is left aside, too."""
+    service.administration.register_model(PROJECT, tiny_weights(LABELS), "ada", base=True)
+    _, candidate = cycled(service, CycleState.REFUSED)
+    assert candidate.head.backend == "ultralytics"
+    _, candidate = cycled(service, CycleState.REFUSED, start="scratch")
+    assert candidate.head.backend == "torchvision"
