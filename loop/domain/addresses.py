@@ -1,10 +1,23 @@
-"""Which network addresses anybody may be let connect to: those of the public Internet."""
+"""Which addresses there are, and which anybody may be let connect to: those of the public Internet."""
 
 import ipaddress
+from urllib.parse import SplitResult, urlsplit
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Public by their registration, and yet a cloud's inside: metadata of Oracle and of Azure.
 _INSIDE_CLOUDS = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168.63.129.16/32"))
+
+
+def web_address(url: str) -> tuple[SplitResult, str]:
+    """Its parts, and its host. Raises ValueError where it is no address of the web, in words that go on from its name."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise ValueError(f"cannot be read: {error}") from error
+    if parts.scheme not in ("https", "http") or not host or not url.isprintable() or " " in url:
+        raise ValueError("is no address of the web")
+    return parts, host
 
 
 def is_public(address: str) -> bool:

@@ -16,10 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
 
 from loop.domain.access import Role, Token
-from loop.domain.addresses import is_inside
+from loop.domain.addresses import is_inside, web_address
 from loop.domain.errors import Conflict, Invalid, SettingsError
 from loop.domain.identity import digest_of
 from loop.domain.review import Task
@@ -201,12 +200,9 @@ def checked_server(url: str, *, allow_private: bool) -> str:
     is looked up with every call."""
     hint = "Set label_studio.url to an address like https://label-studio.example.org."
     try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
+        parts, host = web_address(url)
     except ValueError as error:
-        raise SettingsError(f"label_studio.url cannot be read: {error}.", hint=hint) from error
-    if parts.scheme not in ("https", "http") or not host or not url.isprintable() or " " in url:
-        raise SettingsError("label_studio.url is no address of the web.", hint=hint)
+        raise SettingsError(f"label_studio.url {error}.", hint=hint) from error
     if parts.username is not None or parts.query or parts.fragment:
         raise SettingsError("label_studio.url holds a user, a query or a fragment.", hint=hint)
     if parts.scheme == "http" and not allow_private:

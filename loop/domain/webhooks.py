@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from urllib.parse import urlsplit
 
-from loop.domain.addresses import is_inside
+from loop.domain.addresses import is_inside, web_address
 from loop.domain.announcements import EVENT_TYPES
 from loop.domain.errors import Conflict, Invalid
 
@@ -137,12 +136,9 @@ def checked_url(url: str, *, allow_private: bool) -> str:
     """Raises Invalid for what can never be posted to. What a host name leads to is looked up with every post."""
     hint = "Give an address like https://example.org/hooks/askance."
     try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
+        parts, host = web_address(url)
     except ValueError as error:
-        raise Invalid(f"the URL cannot be read: {error}.", hint=hint) from error
-    if parts.scheme not in ("https", "http") or not host or not url.isprintable() or " " in url:
-        raise Invalid("the URL is no address of the web.", hint=hint)
+        raise Invalid(f"the URL {error}.", hint=hint) from error
     if len(url) > _LONGEST_URL:
         raise Invalid(f"the URL is longer than {_LONGEST_URL} characters.", hint=hint)
     if parts.username is not None or parts.fragment:
