@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 cycle_app = typer.Typer(no_args_is_help=True, help="Retraining: snapshot, train, evaluate, gate, promote.")
 app.add_typer(cycle_app, name="cycle")
 
+EvaluatedCycle = Annotated[
+    str | None, typer.Argument(help="Its id; the newest that was evaluated where none is named.")
+]
+
 
 @cycle_app.command("run")
 def cycle_run(
@@ -74,9 +78,7 @@ def cycle_list(project: ProjectOption, url: UrlOption = None, config: ConfigOpti
 @cycle_app.command("report")
 def cycle_report(
     project: ProjectOption,
-    cycle: Annotated[
-        str | None, typer.Argument(help="Its id; the newest that was evaluated where none is named.")
-    ] = None,
+    cycle: EvaluatedCycle = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where to write it; CYCLE.html where none is named.")
     ] = None,

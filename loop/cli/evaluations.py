@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, client_of, console, table_of
-from loop.cli.cycles import cycle_app, newest_evaluated, show_clauses
+from loop.cli.cycles import EvaluatedCycle, cycle_app, newest_evaluated, show_clauses
 from loop.domain.errors import NotFound
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ _NO_CHANGE = 0.0005  # what the three digits do not show
 @cycle_app.command("show")
 def cycle_show(
     project: ProjectOption,
-    cycle: Annotated[
-        str | None, typer.Argument(help="Its id; the newest that was evaluated where none is named.")
-    ] = None,
+    cycle: EvaluatedCycle = None,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:

@@ -9,7 +9,7 @@ _INSIDE_CLOUDS = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("16
 
 
 def web_address(url: str) -> tuple[SplitResult, str]:
-    """Its parts, and its host. Raises ValueError where it is no address of the web, in words that go on from its name."""
+    """Its parts, and its host. Raises ValueError in words that go on from its name, where it is none."""
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname or "", parts.port
