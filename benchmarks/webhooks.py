@@ -49,7 +49,7 @@ from loop.webhooks import Deliverer, DeliverySettings, Webhooks
 from tests.receivers import GARBAGE, HANG, RESET, Conduct, Received, Receiver, receiver
 
 EVENTS = 1_000 if QUICK else 10_000
-KILLS = 2 if QUICK else 10
+KILLS = 4 if QUICK else 20
 FORGERIES = 100 if QUICK else 1_000
 FAULTS: tuple[Conduct, ...] = (RESET, HANG, GARBAGE, 500, 301)
 FAULTY = 0.2
