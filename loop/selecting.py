@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from loop.candidates import Gathered, one_of_each, pool_of
 from loop.cold_start import STRATEGIES, Beginning, ColdStart
 from loop.domain.errors import Invalid, NotFound
 from loop.domain.events import task_created
 from loop.domain.identity import new_id
 from loop.domain.model import ModelVersion
-from loop.domain.ports import Blobs, Candidate, Clock, Entropy, Event, Store, Transaction
+from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import OBJECT_DIM
 from loop.domain.project import Project
 from loop.domain.review import Outcome, Task
@@ -27,7 +28,7 @@ from selection.choosing import Chosen, choose, mixed
 from selection.colours import SPACE
 from selection.duplicates import Clusters
 from selection.embeddings import units
-from selection.pool import Objects, Pick, Pool
+from selection.pool import Pick, Pool
 from selection.strategies.alike import pick_like
 from selection.strategies.table import COMPARE_OBJECTS, Strategy
 from training.evaluate import Evaluation
@@ -112,8 +113,8 @@ class Selector:
         gathered = self._gathered(model, wish.conditions, objects=bool(wish.like_boxes or COMPARE_OBJECTS & set(parts)))
         seed = self._seed(wish)
         shown = self._with_images(gathered)
-        kept = _one_of_each(gathered, shown, self.duplicates(model), seed) if wish.no_duplicates else shown
-        pool = _pool_of(gathered, kept, model, self.references(model), self._class_quality(model))
+        kept = one_of_each(gathered, shown, self.duplicates(model), seed) if wish.no_duplicates else shown
+        pool = pool_of(gathered, kept, model, self.references(model), self._class_quality(model))
         names = _with_place(gathered, named, failures)
         objects = self._objects_to_resemble(gathered, project_id, wish.like_boxes)
         also = _like_this(gathered, names, wish.like_boxes, objects) if alike else {}
@@ -153,9 +154,9 @@ class Selector:
     def _seed(self, wish: Wish) -> int:
         return int.from_bytes(self.entropy(4), "big") if wish.seed is None else wish.seed
 
-    def _gathered(self, model: ModelVersion, conditions: Conditions, *, objects: bool) -> "_Gathered":
+    def _gathered(self, model: ModelVersion, conditions: Conditions, *, objects: bool) -> Gathered:
         """Page by page into arrays: a million candidates as objects would fill memory."""
-        gathered = _Gathered(model.head.labels, model.head.embedding_dim, with_features=objects)
+        gathered = Gathered(model.head.labels, model.head.embedding_dim, with_features=objects)
         after = 0
         while True:
             with self.store.read() as tx:
@@ -183,7 +184,7 @@ class Selector:
         return np.empty(0) if key is None else Evaluation.read(self.blobs.get(str(key))).class_quality
 
     def _objects_to_resemble(
-        self, gathered: "_Gathered", project_id: str, boxes: Sequence[tuple[str, int]]
+        self, gathered: Gathered, project_id: str, boxes: Sequence[tuple[str, int]]
     ) -> NDArray[np.float32]:
         """(len(boxes), OBJECT_DIM). Raises NotFound for one that is not there, or has no embedding."""
         with self.store.read() as tx:
@@ -193,7 +194,7 @@ class Selector:
             found = [embedding_of(tx, one, number) for one, (_, number) in zip(predictions, boxes, strict=True)]
         return units(np.array(found).reshape(-1, OBJECT_DIM))
 
-    def _with_images(self, gathered: "_Gathered") -> NDArray[np.intp]:
+    def _with_images(self, gathered: Gathered) -> NDArray[np.intp]:
         """Rows that may be chosen: unsettled, and their image was kept."""
         rows = gathered.rows(settled=False)
         with ThreadPoolExecutor(_LOOKERS) as lookers:
@@ -277,126 +278,12 @@ class Selector:
         )
 
 
-class _Gathered:
-    """Candidates as arrays, row by row; `finished` makes them so."""
-
-    def __init__(self, labels: tuple[str, ...], dim: int, *, with_features: bool) -> None:
-        """with_features: candidates bring the embeddings of their detections."""
-        self._pages: list[NDArray[np.float32]] = []
-        self._detections = _Detections(labels, with_features=with_features)
-        self.row_of: dict[str, int] = {}
-        self.superseded: set[int] = set()  # rows of items that were predicted again while the pages were read
-        self.digests: list[str] = []
-        self.prediction_ids: list[str] = []
-        self.settled: list[bool] = []
-        self.risk: list[float] = []
-        self.seen = 0
-        self.open = 0  # unsettled, whatever the filter says
-        self.sources: set[str] = set()
-        self.embeddings = np.empty((0, dim), dtype=np.float32)
-        self.signals: dict[str, NDArray[np.float64]] = {}
-        self._measured: list[Mapping[str, NDArray[np.float64]]] = []
-
-    def add(self, page: Sequence[Candidate], conditions: Conditions) -> None:
-        """What is settled counts as labelled, whatever the filter says."""
-        self.seen += len(page)
-        self.open += sum(not one.settled for one in page)
-        self.sources.update(one.item.source for one in page if not one.settled and len(self.sources) < 100)
-        wanted = [one for one in page if one.settled or conditions.met_by(one.item, _labels(one))]
-        if not wanted:
-            return
-        for one in wanted:
-            row = len(self.digests)
-            if one.item.digest in self.row_of:
-                self.superseded.add(self.row_of[one.item.digest])
-            self.row_of[one.item.digest] = row
-            self.digests.append(one.item.digest)
-            self.prediction_ids.append(one.prediction_id)
-            self.settled.append(one.settled)
-            self.risk.append(one.risk)
-            self._detections.add(row, one)
-        self._detections.pack()
-        self._pages.append(np.stack([one.embedding for one in wanted]))
-        names = set.intersection(*(set(one.signals) for one in wanted))
-        self._measured.append({name: np.array([one.signals[name] for one in wanted]) for name in names})
-
-    def rows(self, *, settled: bool) -> list[int]:
-        return [row for row, is_so in enumerate(self.settled) if is_so == settled and row not in self.superseded]
-
-    def finished(self) -> "_Gathered":
-        if self._pages:
-            self.embeddings = np.concatenate(self._pages)
-            # Older predictions may lack a signal that came later, or that is measured where a setting asks for it.
-            names = set.intersection(*(set(page) for page in self._measured))
-            self.signals = {name: np.concatenate([page[name] for page in self._measured]) for name in sorted(names)}
-        self._pages, self._measured = [], []
-        return self
-
-    def objects(self, rows: NDArray[np.intp]) -> Objects:
-        """Of those rows, which ascend, numbered by their place in `rows`."""
-        return self._detections.of(rows, len(self.digests))
-
-
-class _Detections:
-    """Detections of candidates as arrays; those of labels that the model does not have are left out."""
-
-    def __init__(self, labels: tuple[str, ...], *, with_features: bool) -> None:
-        self._class_of = {label: number for number, label in enumerate(labels)}
-        self._with_features = with_features
-        self._without: set[int] = set()  # rows that have detections, and no embeddings of them
-        self._page: list[tuple[int, int, float]] = []
-        self._page_features: list[NDArray[np.float16]] = []
-        self._packed: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float16]]] = []
-
-    def add(self, row: int, candidate: Candidate) -> None:
-        known = [at for at, one in enumerate(candidate.detections) if one.label in self._class_of]
-        named = (candidate.detections[at] for at in known)
-        self._page += [(row, self._class_of[one.label], one.score) for one in named]
-        if self._with_features and known:
-            features = np.zeros((len(candidate.detections), OBJECT_DIM), dtype=np.float16)
-            if candidate.objects is None:
-                self._without.add(row)
-            else:
-                features[: len(candidate.objects)] = candidate.objects
-            self._page_features.append(features[known])
-
-    def pack(self) -> None:
-        """What was added since, into arrays: objects one by one would fill memory."""
-        table = np.array(self._page, dtype=np.float64).reshape(-1, 3)
-        features = self._page_features or [np.empty((0, OBJECT_DIM), dtype=np.float16)]
-        self._packed.append(
-            (table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2], np.concatenate(features))
-        )
-        self._page, self._page_features = [], []
-
-    def of(self, rows: NDArray[np.intp], count: int) -> Objects:
-        """See `_Gathered.objects`. count: of all rows."""
-        place = np.full(count, -1, dtype=np.int64)
-        place[rows] = np.arange(len(rows))
-        without = sum(place[row] >= 0 for row in self._without)
-        if not self._packed:
-            self.pack()
-        own, classes, scores, features = (np.concatenate(columns) for columns in zip(*self._packed, strict=True))
-        kept = place[own] >= 0
-        return Objects(
-            rows=place[own[kept]],
-            classes=classes[kept],
-            scores=scores[kept],
-            features=features[kept] if self._with_features else None,
-            without=int(without),
-        )
-
-
 def _facts(pool: Pool, row: int) -> tuple[float, str]:
     """Risk, and why a person looks, in words that are the same for every strategy: they must not tell what was drawn at
     random, since who knows it may look at it with other eyes."""
     risk, p = float(pool.risk[row]), float(pool.signals["anomaly_p"][row])
     unlike = f"; {p:.1%} of its training images are as unlike the others as this one" if p < 1.0 else ""
     return risk, f"Selected: the model's risk of being wrong is {risk:.2f}{unlike}"
-
-
-def _labels(candidate: Candidate) -> frozenset[str]:
-    return frozenset(detection.label for detection in candidate.detections)
 
 
 # What reviewers read of it, whatever chose it.
@@ -470,7 +357,7 @@ def _newest_failures(tx: Transaction, project_id: str, count: int) -> Iterator[s
         after = page[-1].id
 
 
-def _with_place(gathered: _Gathered, named: Sequence[str], failures: Sequence[str]) -> list[str]:
+def _with_place(gathered: Gathered, named: Sequence[str], failures: Sequence[str]) -> list[str]:
     """Those that the present champion has predicted, so that they have a place in its space.
 
     Raises NotFound for a named one without, and Invalid where no failure has one: those of the champion before have
@@ -487,7 +374,7 @@ def _with_place(gathered: _Gathered, named: Sequence[str], failures: Sequence[st
     return list(dict.fromkeys([*named, *known]))
 
 
-def _place(gathered: _Gathered, digest: str) -> int:
+def _place(gathered: Gathered, digest: str) -> int:
     """Its row; raises NotFound."""
     if digest not in gathered.row_of:
         raise NotFound(
@@ -499,7 +386,7 @@ def _place(gathered: _Gathered, digest: str) -> int:
 
 
 def _like_this(
-    gathered: _Gathered, names: Sequence[str], boxes: Sequence[tuple[str, int]], objects: NDArray[np.float32]
+    gathered: Gathered, names: Sequence[str], boxes: Sequence[tuple[str, int]], objects: NDArray[np.float32]
 ) -> dict[str, Strategy]:
     """objects: (len(boxes), OBJECT_DIM), their embeddings."""
     queries = gathered.embeddings[[gathered.row_of[name] for name in names]]
@@ -511,38 +398,7 @@ def _like_this(
     return {LIKE_THIS: pick}
 
 
-def _pool_of(
-    gathered: _Gathered,
-    rows: NDArray[np.intp],
-    model: ModelVersion,
-    references: NDArray[np.float32],
-    class_quality: NDArray[np.float64],
-) -> Pool:
-    settled = gathered.embeddings[gathered.rows(settled=True)]
-    return Pool(
-        keys=[gathered.digests[row] for row in rows],
-        embeddings=gathered.embeddings[rows],
-        risk=np.array(gathered.risk, dtype=np.float64)[rows],
-        signals={name: values[rows] for name, values in gathered.signals.items()},
-        objects=gathered.objects(rows),
-        labels=model.head.labels,
-        labelled=np.concatenate([references, settled]),
-        class_quality=class_quality,
-    )
-
-
-def _one_of_each(gathered: _Gathered, rows: NDArray[np.intp], clusters: Clusters, seed: int) -> NDArray[np.intp]:
-    """Those of `rows` that are left when of near-duplicates any one stays, and none of those that are settled, so that
-    what is drawn from them stands for the clusters."""
-    groups = clusters.groups_of([gathered.digests[row] for row in rows])
-    settled = clusters.groups_of([gathered.digests[row] for row in gathered.rows(settled=True)])
-    order = np.random.default_rng([seed, *b"one of each"]).permutation(len(rows))
-    _, first = np.unique(groups[order], return_index=True)
-    stays = np.sort(order[first])
-    return rows[stays[~np.isin(groups[stays], settled[settled >= 0])]]
-
-
-def _require_choice(gathered: _Gathered, shown: int, pool: Pool, wish: Wish) -> None:
+def _require_choice(gathered: Gathered, shown: int, pool: Pool, wish: Wish) -> None:
     """shown: as of `_notes`."""
     if len(pool):
         return
@@ -572,7 +428,7 @@ def _require_choice(gathered: _Gathered, shown: int, pool: Pool, wish: Wish) -> 
     )
 
 
-def _notes(gathered: _Gathered, shown: int, pool: Pool, wish: Wish) -> tuple[str, ...]:
+def _notes(gathered: Gathered, shown: int, pool: Pool, wish: Wish) -> tuple[str, ...]:
     """shown: how many could be shown to somebody, near-duplicates among them."""
     notes = []
     without = len(gathered.rows(settled=False)) - shown
@@ -589,7 +445,7 @@ def _notes(gathered: _Gathered, shown: int, pool: Pool, wish: Wish) -> tuple[str
     return tuple(notes)
 
 
-def _picked(selection_id: str, rank: int, chosen: Chosen, gathered: _Gathered, rows: NDArray[np.intp]) -> PickedItem:
+def _picked(selection_id: str, rank: int, chosen: Chosen, gathered: Gathered, rows: NDArray[np.intp]) -> PickedItem:
     row = int(rows[chosen.pick.row])
     return PickedItem(
         selection_id=selection_id,

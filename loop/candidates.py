@@ -1,0 +1,158 @@
+"""What a model version has seen, as arrays: candidates, and the pool of them that is chosen from."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.model import ModelVersion
+from loop.domain.ports import Candidate
+from loop.domain.prediction import OBJECT_DIM
+from loop.domain.selection import Conditions
+from selection.duplicates import Clusters
+from selection.pool import Objects, Pool
+
+
+class Gathered:
+    """Candidates as arrays, row by row; `finished` makes them so."""
+
+    def __init__(self, labels: tuple[str, ...], dim: int, *, with_features: bool) -> None:
+        """with_features: candidates bring the embeddings of their detections."""
+        self._pages: list[NDArray[np.float32]] = []
+        self._detections = _Detections(labels, with_features=with_features)
+        self.row_of: dict[str, int] = {}
+        self.superseded: set[int] = set()  # rows of items that were predicted again while the pages were read
+        self.digests: list[str] = []
+        self.prediction_ids: list[str] = []
+        self.settled: list[bool] = []
+        self.risk: list[float] = []
+        self.seen = 0
+        self.open = 0  # unsettled, whatever the filter says
+        self.sources: set[str] = set()
+        self.embeddings = np.empty((0, dim), dtype=np.float32)
+        self.signals: dict[str, NDArray[np.float64]] = {}
+        self._measured: list[Mapping[str, NDArray[np.float64]]] = []
+
+    def add(self, page: Sequence[Candidate], conditions: Conditions) -> None:
+        """What is settled counts as labelled, whatever the filter says."""
+        self.seen += len(page)
+        self.open += sum(not one.settled for one in page)
+        self.sources.update(one.item.source for one in page if not one.settled and len(self.sources) < 100)
+        wanted = [one for one in page if one.settled or conditions.met_by(one.item, _labels(one))]
+        if not wanted:
+            return
+        for one in wanted:
+            row = len(self.digests)
+            if one.item.digest in self.row_of:
+                self.superseded.add(self.row_of[one.item.digest])
+            self.row_of[one.item.digest] = row
+            self.digests.append(one.item.digest)
+            self.prediction_ids.append(one.prediction_id)
+            self.settled.append(one.settled)
+            self.risk.append(one.risk)
+            self._detections.add(row, one)
+        self._detections.pack()
+        self._pages.append(np.stack([one.embedding for one in wanted]))
+        names = set.intersection(*(set(one.signals) for one in wanted))
+        self._measured.append({name: np.array([one.signals[name] for one in wanted]) for name in names})
+
+    def rows(self, *, settled: bool) -> list[int]:
+        return [row for row, is_so in enumerate(self.settled) if is_so == settled and row not in self.superseded]
+
+    def finished(self) -> "Gathered":
+        if self._pages:
+            self.embeddings = np.concatenate(self._pages)
+            # Older predictions may lack a signal that came later, or that is measured where a setting asks for it.
+            names = set.intersection(*(set(page) for page in self._measured))
+            self.signals = {name: np.concatenate([page[name] for page in self._measured]) for name in sorted(names)}
+        self._pages, self._measured = [], []
+        return self
+
+    def objects(self, rows: NDArray[np.intp]) -> Objects:
+        """Of those rows, which ascend, numbered by their place in `rows`."""
+        return self._detections.of(rows, len(self.digests))
+
+
+class _Detections:
+    """Detections of candidates as arrays; those of labels that the model does not have are left out."""
+
+    def __init__(self, labels: tuple[str, ...], *, with_features: bool) -> None:
+        self._class_of = {label: number for number, label in enumerate(labels)}
+        self._with_features = with_features
+        self._without: set[int] = set()  # rows that have detections, and no embeddings of them
+        self._page: list[tuple[int, int, float]] = []
+        self._page_features: list[NDArray[np.float16]] = []
+        self._packed: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float16]]] = []
+
+    def add(self, row: int, candidate: Candidate) -> None:
+        known = [at for at, one in enumerate(candidate.detections) if one.label in self._class_of]
+        named = (candidate.detections[at] for at in known)
+        self._page += [(row, self._class_of[one.label], one.score) for one in named]
+        if self._with_features and known:
+            features = np.zeros((len(candidate.detections), OBJECT_DIM), dtype=np.float16)
+            if candidate.objects is None:
+                self._without.add(row)
+            else:
+                features[: len(candidate.objects)] = candidate.objects
+            self._page_features.append(features[known])
+
+    def pack(self) -> None:
+        """What was added since, into arrays: objects one by one would fill memory."""
+        table = np.array(self._page, dtype=np.float64).reshape(-1, 3)
+        features = self._page_features or [np.empty((0, OBJECT_DIM), dtype=np.float16)]
+        self._packed.append(
+            (table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2], np.concatenate(features))
+        )
+        self._page, self._page_features = [], []
+
+    def of(self, rows: NDArray[np.intp], count: int) -> Objects:
+        """See `Gathered.objects`. count: of all rows."""
+        place = np.full(count, -1, dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        without = sum(place[row] >= 0 for row in self._without)
+        if not self._packed:
+            self.pack()
+        own, classes, scores, features = (np.concatenate(columns) for columns in zip(*self._packed, strict=True))
+        kept = place[own] >= 0
+        return Objects(
+            rows=place[own[kept]],
+            classes=classes[kept],
+            scores=scores[kept],
+            features=features[kept] if self._with_features else None,
+            without=int(without),
+        )
+
+
+def pool_of(
+    gathered: Gathered,
+    rows: NDArray[np.intp],
+    model: ModelVersion,
+    references: NDArray[np.float32],
+    class_quality: NDArray[np.float64],
+) -> Pool:
+    settled = gathered.embeddings[gathered.rows(settled=True)]
+    return Pool(
+        keys=[gathered.digests[row] for row in rows],
+        embeddings=gathered.embeddings[rows],
+        risk=np.array(gathered.risk, dtype=np.float64)[rows],
+        signals={name: values[rows] for name, values in gathered.signals.items()},
+        objects=gathered.objects(rows),
+        labels=model.head.labels,
+        labelled=np.concatenate([references, settled]),
+        class_quality=class_quality,
+    )
+
+
+def one_of_each(gathered: Gathered, rows: NDArray[np.intp], clusters: Clusters, seed: int) -> NDArray[np.intp]:
+    """Those of `rows` that are left when of near-duplicates any one stays, and none of those that are settled, so that
+    what is drawn from them stands for the clusters."""
+    groups = clusters.groups_of([gathered.digests[row] for row in rows])
+    settled = clusters.groups_of([gathered.digests[row] for row in gathered.rows(settled=True)])
+    order = np.random.default_rng([seed, *b"one of each"]).permutation(len(rows))
+    _, first = np.unique(groups[order], return_index=True)
+    stays = np.sort(order[first])
+    return rows[stays[~np.isin(groups[stays], settled[settled >= 0])]]
+
+
+def _labels(candidate: Candidate) -> frozenset[str]:
+    return frozenset(detection.label for detection in candidate.detections)

@@ -1,0 +1,102 @@
+"""What the use cases need of the world. Each is implemented once at the edge and named in `loop/wiring.py`.
+
+This is the door: everything is imported from here, and the parts only by each other.
+"""
+
+from loop.domain.ports.answers import Agreements, HeldAnswers, Lots, Reviewed, Reviews, Submissions, Truths
+from loop.domain.ports.blobs import Blobs, Staged
+from loop.domain.ports.bulk import Annotations, Maps, Selections
+from loop.domain.ports.clock import Clock, Entropy
+from loop.domain.ports.detectors import Detector
+from loop.domain.ports.events import Deliveries, Endpoints, Event, Events, Sender
+from loop.domain.ports.functions import CustomFunctions, FunctionCalls, RuleFunctions
+from loop.domain.ports.items import Groups, ItemHistories, ItemQueries, Items, Views
+from loop.domain.ports.label_studio import LabelStudio, LabelStudioLinks
+from loop.domain.ports.models import Cycles, Models, Promotions, Rollouts
+from loop.domain.ports.people import Comments, Efforts, Golden, People, Standings
+from loop.domain.ports.predictions import (
+    Candidate,
+    Claim,
+    IdempotencyKeys,
+    Objects,
+    Predictions,
+    Said,
+    Served,
+    StoredEmbedding,
+    StoredObjects,
+)
+from loop.domain.ports.production import (
+    DriftReports,
+    Outcomes,
+    ProductionFiguresKept,
+    SampledPredictions,
+    ThresholdRecords,
+)
+from loop.domain.ports.projects import Configuration, Projects, Tokens
+from loop.domain.ports.store import Store, Transaction
+from loop.domain.ports.tasks import Drafts, Gates, Queue, Tasks
+
+__all__ = [
+    "Agreements",
+    "Annotations",
+    "Blobs",
+    "Candidate",
+    "Claim",
+    "Clock",
+    "Comments",
+    "Configuration",
+    "CustomFunctions",
+    "Cycles",
+    "Deliveries",
+    "Detector",
+    "Drafts",
+    "DriftReports",
+    "Efforts",
+    "Endpoints",
+    "Entropy",
+    "Event",
+    "Events",
+    "FunctionCalls",
+    "Gates",
+    "Golden",
+    "Groups",
+    "HeldAnswers",
+    "IdempotencyKeys",
+    "ItemHistories",
+    "ItemQueries",
+    "Items",
+    "LabelStudio",
+    "LabelStudioLinks",
+    "Lots",
+    "Maps",
+    "Models",
+    "Objects",
+    "Outcomes",
+    "People",
+    "Predictions",
+    "ProductionFiguresKept",
+    "Projects",
+    "Promotions",
+    "Queue",
+    "Reviewed",
+    "Reviews",
+    "Rollouts",
+    "RuleFunctions",
+    "Said",
+    "SampledPredictions",
+    "Selections",
+    "Sender",
+    "Served",
+    "Staged",
+    "Standings",
+    "Store",
+    "StoredEmbedding",
+    "StoredObjects",
+    "Submissions",
+    "Tasks",
+    "ThresholdRecords",
+    "Tokens",
+    "Transaction",
+    "Truths",
+    "Views",
+]

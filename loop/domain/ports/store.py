@@ -1,0 +1,88 @@
+"""One transaction with all that is kept, and the store that begins it."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from loop.domain.ports.answers import Agreements, HeldAnswers, Lots, Reviews, Submissions, Truths
+from loop.domain.ports.bulk import Annotations, Maps, Selections
+from loop.domain.ports.events import Deliveries, Endpoints, Events
+from loop.domain.ports.functions import FunctionCalls
+from loop.domain.ports.items import Groups, ItemHistories, ItemQueries, Items, Views
+from loop.domain.ports.label_studio import LabelStudioLinks
+from loop.domain.ports.models import Cycles, Models, Promotions, Rollouts
+from loop.domain.ports.people import Comments, Efforts, Golden, People, Standings
+from loop.domain.ports.predictions import IdempotencyKeys, Objects, Predictions
+from loop.domain.ports.production import (
+    DriftReports,
+    Outcomes,
+    ProductionFiguresKept,
+    SampledPredictions,
+    ThresholdRecords,
+)
+from loop.domain.ports.projects import Configuration, Projects, Tokens
+from loop.domain.ports.tasks import Drafts, Gates, Tasks
+
+
+class Transaction(Protocol):
+    """One database transaction: commits when its block ends, rolls back when the block raises."""
+
+    projects: Projects
+    items: Items
+    item_queries: ItemQueries
+    item_histories: ItemHistories
+    views: Views
+    predictions: Predictions
+    objects: Objects
+    keys: IdempotencyKeys
+    tasks: Tasks
+    submissions: Submissions
+    sampled: SampledPredictions
+    outcomes: Outcomes
+    production_figures: ProductionFiguresKept
+    thresholds: ThresholdRecords
+    efforts: Efforts
+    comments: Comments
+    gates: Gates
+    drafts: Drafts
+    held_answers: HeldAnswers
+    lots: Lots
+    people: People
+    golden: Golden
+    standings: Standings
+    agreements: Agreements
+    truths: Truths
+    models: Models
+    promotions: Promotions
+    rollouts: Rollouts
+    cycles: Cycles
+    annotations: Annotations
+    selections: Selections
+    drift_reports: DriftReports
+    maps: Maps
+    groups: Groups
+    tokens: Tokens
+    events: Events
+    reviews: Reviews
+    endpoints: Endpoints
+    deliveries: Deliveries
+    function_calls: FunctionCalls
+    label_studio: LabelStudioLinks
+    configuration: Configuration
+
+
+class Store(Protocol):
+    def begin(self) -> AbstractContextManager[Transaction]:
+        """A writing transaction (SQLite: BEGIN IMMEDIATE)."""
+        ...
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A reading transaction; writes in it are an error."""
+        ...
+
+    def revision(self) -> int:
+        """As `Configuration.revision` of a transaction that begins now, and cheap enough to ask with every request."""
+        ...
+
+    def secret(self) -> bytes:
+        """32 random bytes of this installation, made at the first start: keys the audit lottery."""
+        ...

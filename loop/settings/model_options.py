@@ -1,0 +1,83 @@
+"""What a model may have of its own of the section serving."""
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from loop.domain.errors import SettingsError
+from loop.settings.messages import expected, nearest_of, shown
+from loop.settings.serving import ServingSettings
+from loop.settings.whole import Settings, contradictions
+
+# What may differ from model to model; the rest concerns gateways or the whole machine.
+_PER_MODEL = frozenset(
+    {
+        "detector_replicas",
+        "min_replicas",
+        "max_replicas",
+        "num_cpus",
+        "num_gpus",
+        "device",
+        "runtime",
+        "precision",
+        "max_batch_size",
+        "max_ongoing_requests",
+        "max_queued_requests",
+        "score_floor",
+        "consistency",
+        "object_embeddings",
+        "threads",
+        "drain_seconds",
+    }
+)
+MODEL_OPTIONS: tuple[str, ...] = tuple(name for name in ServingSettings.model_fields if name in _PER_MODEL)
+
+
+def serving_of(settings: Settings, overrides: Mapping[str, object]) -> ServingSettings:
+    """The section serving as it holds for a model with these options of its own (`ModelVersion.serving`).
+
+    Raises SettingsError, naming each option that is unknown, cannot be used, or contradicts another setting.
+    """
+    problems = [
+        f"unknown option {key}; did you mean {nearest_of(key, MODEL_OPTIONS)}?"
+        for key in overrides
+        if key not in MODEL_OPTIONS
+    ]
+    if problems:
+        raise _refused_options(problems)
+    try:
+        serving = ServingSettings.model_validate({**settings.serving.model_dump(), **overrides})
+    except ValidationError as error:
+        raise _refused_options(_explained_options(error, overrides)) from None
+    clashes = list(contradictions(settings.model_copy(update={"serving": serving})))
+    if clashes:
+        raise _refused_options([f"{' and '.join(keys)} contradict each other: {rule}" for keys, rule in clashes])
+    return serving
+
+
+def changed_options(
+    settings: Settings, present: Mapping[str, object], changes: Mapping[str, object]
+) -> dict[str, object]:
+    """A model's options after `changes`; the value None takes an option back to the settings. Values come out as
+    the settings type them ("2" as 2). Raises SettingsError as `serving_of` does."""
+    wanted = {key: value for key, value in {**present, **changes}.items() if value is not None}
+    # An option that an older version of the service knew can be taken back, a misspelt one is an error even so.
+    unknown = [key for key in changes if key not in MODEL_OPTIONS and key not in present]
+    typed = serving_of(settings, wanted | dict.fromkeys(unknown))
+    return {key: getattr(typed, key) for key in wanted}
+
+
+def _explained_options(error: ValidationError, overrides: Mapping[str, object]) -> list[str]:
+    return [
+        f"{key} is {shown(overrides.get(key))}; expected {expected(details['msg'])}"
+        for details in error.errors(include_url=False)
+        for key in [".".join(map(str, details["loc"])) or "the options"]
+    ]
+
+
+def _refused_options(problems: list[str]) -> SettingsError:
+    return SettingsError(
+        f"{'; '.join(problems)}.".replace("?.", "?"),
+        hint=f"A model may have of its own: {', '.join(MODEL_OPTIONS)}.",
+        problems=problems,
+    )
