@@ -36,7 +36,6 @@ from loop.domain.ports import Blobs, Detector
 from loop.domain.prediction import Inference
 from loop.settings import Settings, serving_of
 from loop.store.blobs import FsspecBlobs
-from loop.store.database import SqlStore
 from serving.images import decode_image
 from training.head import read_head
 from training.launch import run_in_ray
@@ -173,8 +172,9 @@ def _pixels(content: bytes, *, max_pixels: int, enough: int | None = None) -> ND
     return decode_image(content, max_pixels=max_pixels, enough=enough)[1]
 
 
-# The functions below run in Ray's processes. They import torch and numba themselves, so that the processes which only
-# ask for the work (the service, the gateway) neither wait for them nor hold them in memory.
+# The functions below run in Ray's processes. They import torch, numba and the database themselves, so that neither the
+# processes which only ask for the work (the service, the gateway) nor those of other work wait for them, or hold them
+# in memory.
 
 
 def train_entries(
@@ -337,6 +337,7 @@ def draw_map(*, settings: Settings, project_id: str, refit: bool, progress: Prog
     if found is None or found.origin is None or not os.access(Path(found.origin).parent, os.W_OK):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.data_dir / "numba"))
     from loop.map_drawing import MapDrawing, MapRecipe
+    from loop.store.database import SqlStore
 
     store = SqlStore.open(settings.database_url)
     try:
