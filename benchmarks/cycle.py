@@ -5,6 +5,7 @@
     python -m benchmarks.cycle --only serving,labels
 
 serving   from the last of somebody's corrections to the new model serving, in a service with 1,000 labelled images
+          (QUICK: 300)
 import    COCO annotations a second into SQLite and PostgreSQL, of images that the project has
 cycles    three cycles from a tenth of the labels, what is labelled next chosen by the loop (hybrid, as configured), at
           random, and everything at once; mAP50 after each, and a picture
@@ -35,7 +36,8 @@ from benchmarks.report import QUICK, RESULTS, Figure, at_least, at_most, publish
 
 Result = TypeVar("Result")
 
-ITEMS = 1_000
+ITEMS = 300 if QUICK else 1_000
+PREPARED = 1 if QUICK else 3  # epochs of the champion
 SERVING_RUNS = 1 if QUICK else 3
 SERVING_BAR = 20.0  # seconds
 IMPORTED = 1_000 if QUICK else 100_000  # images
@@ -57,13 +59,15 @@ OVERHEAD_BAR = 1.05
 def serving(console: Console) -> Iterator[Figure]:
     from benchmarks.service.turnaround import turnaround
 
-    found = [turnaround(ITEMS, epochs=1) for _ in range(SERVING_RUNS)]
+    found = [turnaround(ITEMS, epochs=1, prepared=PREPARED) for _ in range(SERVING_RUNS)]
     rest = float(np.median([one.rest for one in found]))
     yield at_most(f"last correction to serving, {ITEMS:,} items, without training", rest, SERVING_BAR, "s", len(found))
     yield reading("training itself, an epoch", float(np.median([one.training for one in found])), "s", len(found))
     for step in found[0].steps:
-        seconds = [one.steps[step] - (one.training if step == "train" else 0.0) for one in found]
+        seconds = [one.steps.get(step, 0.0) - (one.training if step == "train" else 0.0) for one in found]
         yield reading(f"of which the step {step}", float(np.median(seconds)), "s", len(found))
+        cpu = float(np.median([one.cpu.get(step, 0.0) for one in found]))
+        yield reading(f"CPU of the step {step}" + ", with the training" * (step == "train"), cpu, "s", len(found))
 
 
 def imported(console: Console) -> Iterator[Figure]:

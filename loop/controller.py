@@ -13,7 +13,17 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from loop.cycle_work import EVALUATION_FLOOR, Progress, RegistryAway, RunRegistry, TrainedWeights, TrainingJob, Workshop
+from loop.cycle_work import (
+    EVALUATION_FLOOR,
+    Progress,
+    RegistryAway,
+    RunRegistry,
+    Subject,
+    Timing,
+    TrainedWeights,
+    TrainingJob,
+    Workshop,
+)
 from loop.domain.canary import CanaryRules, OnPass
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed, Overloaded
@@ -26,7 +36,8 @@ from loop.domain.recipe import Recipe
 from loop.domain.rollout import RolloutKind, RolloutLimits, RolloutState
 from loop.domain.slice_rules import SliceKind
 from loop.judging import HeldOut, Judgement, held_out, judged, left_out_of
-from loop.latency import Stopwatch, seconds_of
+from loop.latency import latency_told, seconds_of
+from loop.loaded import newest_images
 from loop.projects import Administration, finish_rollout
 from loop.references import References
 from loop.slicing import Slicing
@@ -282,10 +293,13 @@ class Controller:
         report = self._reporter(cycle)
         candidate, champion = self._required(cycle, cycle.candidate_id), self._model(cycle, cycle.champion_id)
         self.registry.alias(candidate, "candidate")  # in a step that is done again where a kill comes before it
-        models = {"candidate": candidate} | ({} if champion is None else {"champion": champion})
-        # With what is judged, since what infers takes seconds to start.
-        wanted = self.references.wanted(candidate, snapshot)
-        said = self.workshop.infer(candidate.digest, [*wanted, *held.digests], _third(report, 0))
+        wanted, timing = self.references.wanted(candidate, snapshot), self._timing(cycle, held)
+        # All in one process: each takes seconds to start.
+        subjects = [Subject(candidate, [*wanted, *held.digests])]
+        if champion is not None:
+            subjects.append(Subject(champion, held.digests))
+        examined = self.workshop.examine(subjects, timing, lambda share, _figures: report(share, {}))
+        said = examined.inferences[0]
         if wanted:
             self.references.keep(candidate, said[: len(wanted)])
         said = said[len(wanted) :]
@@ -300,9 +314,9 @@ class Controller:
         }
         evaluation |= self._kept("candidate", judged(candidate, said, held, labels, recipe))
         if champion is not None:
-            said = self.workshop.infer(champion.digest, held.digests, _third(report, 1))
-            evaluation |= self._kept("champion", judged(champion, said, held, labels, recipe))
-        evaluation["latency"] = self._stopwatch.of(models, held.judged.digests, _third(report, 2))
+            evaluation |= self._kept("champion", judged(champion, examined.inferences[1], held, labels, recipe))
+        parts = ("candidate", "champion")[: len(subjects)]
+        evaluation["latency"] = latency_told(parts, timing, examined)
         return self._save(replace(cycle, step=Step.GATE, evaluation=evaluation, progress=0.0))
 
     def _held_out(self, cycle: Cycle, snapshot: Snapshot, dropped: Collection[str]) -> HeldOut:
@@ -326,10 +340,12 @@ class Controller:
     def slicing(self) -> Slicing:
         return Slicing(self.store, self.clock, self.settings.slice_images)
 
-    @property
-    def _stopwatch(self) -> Stopwatch:
-        settings = self.settings
-        return Stopwatch(self.store, self.blobs, self.workshop, settings.latency_images, settings.runtime_images)
+    def _timing(self, cycle: Cycle, held: HeldOut) -> Timing | None:
+        images = self.settings.latency_images
+        if not images:
+            return None
+        choose_by = newest_images(self.store, self.blobs, cycle.project_id, self.settings.runtime_images)
+        return Timing(list(held.judged.digests[:images]), choose_by)
 
     def _keep_drift_reference(self, model: ModelVersion, entries: Entries, inferences: Sequence[Inference]) -> None:
         """What it said of the first images it is judged on (by digest: any). They are held out, as a model looks with
@@ -583,11 +599,6 @@ def _lasting(one: SliceFigures) -> str:
     """A name that is the same from cycle to cycle, so that runs can be compared: quarters of time move."""
     name = one.name.partition(":")[0] if one.kind is SliceKind.TIME else one.name
     return f"{one.kind}/{name}"
-
-
-def _third(report: Progress, number: int) -> Progress:
-    """For one of the three parts of a step, from 0 on."""
-    return lambda share, _figures: report((number + share) / 3, {})
 
 
 class Cancelled(Conflict):

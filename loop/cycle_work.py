@@ -53,6 +53,32 @@ class Latency:
     p90: float
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model that is examined, and the images that it is asked about."""
+
+    model: ModelVersion
+    image_keys: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """image_keys: that each model is timed on. choose_by: images that the runtimes are chosen by."""
+
+    image_keys: Sequence[str]
+    choose_by: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Of each subject, in their order. inferences: one for each of its images, with candidates above EVALUATION_FLOOR.
+    latency: empty where nobody wanted it, and where `unmeasured` says why there is none."""
+
+    inferences: Sequence[Sequence[Inference]]
+    latency: Sequence[Latency] = ()
+    unmeasured: str = ""
+
+
 class Workshop(Protocol):
     """Where the heavy work runs: Ray tasks, on a GPU where there is one."""
 
@@ -62,11 +88,9 @@ class Workshop(Protocol):
         """One inference per image, in their order, with the candidates above EVALUATION_FLOOR."""
         ...
 
-    def latency(
-        self, models: Sequence[ModelVersion], image_keys: Sequence[str], choose_by: Sequence[str], progress: Progress
-    ) -> list[Latency]:
-        """Of each model, in their order, in one run on the images. choose_by: images that the runtimes are chosen by.
-        Raises what keeps one of them from being served."""
+    def examine(self, subjects: Sequence[Subject], timing: Timing | None, progress: Progress) -> Examined:
+        """What the models find, and then, with a `timing`, how long each takes on the runtime that would serve it, in
+        one process. Raises what keeps one of them from its inferences; not what keeps it from being timed."""
         ...
 
     def clean(self, cycle_id: str) -> None:

@@ -15,17 +15,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.cycle_work import CYCLE_ONLY, EVALUATION_FLOOR, Latency, Progress, RegistryAway, TrainedWeights, TrainingJob
+from loop.cycle_work import (
+    CYCLE_ONLY,
+    EVALUATION_FLOOR,
+    Examined,
+    Latency,
+    Progress,
+    RegistryAway,
+    Subject,
+    Timing,
+    TrainedWeights,
+    TrainingJob,
+)
 from loop.domain.cycle import Cycle
 from loop.domain.embedding_map import Drawn
-from loop.domain.errors import CycleFailed, MapFailed, OutOfMemory, Unavailable
+from loop.domain.errors import AskanceError, Conflict, CycleFailed, MapFailed, OutOfMemory, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Detector
 from loop.domain.prediction import Inference
 from loop.settings import Settings, serving_of
 from loop.store.blobs import FsspecBlobs
-from loop.store.database import SqlStore
 from serving.images import decode_image
 from training.head import read_head
 from training.launch import run_in_ray
@@ -94,22 +104,30 @@ class RayWorkshop:
         )
         return found
 
-    def latency(
-        self, models: Sequence[ModelVersion], image_keys: Sequence[str], choose_by: Sequence[str], progress: Progress
-    ) -> list[Latency]:
-        """See `loop.cycle_work.Workshop`."""
+    def examine(self, subjects: Sequence[Subject], timing: Timing | None, progress: Progress) -> Examined:
+        """See `loop.cycle_work.Workshop`. What was found is handed over before anything is timed, so that it is kept
+        even where the process dies of a runtime."""
         training = self.settings.training
-        measured: list[Latency] = run_in_ray(
-            time_models,
-            settings=self.settings,
-            models=[(model.digest, dict(model.serving)) for model in models],
-            image_keys=list(image_keys),
-            choose_by=list(choose_by),
-            num_cpus=training.num_cpus,
-            num_gpus=training.num_gpus,
-            on_progress=progress,
-        )
-        return measured
+        found: list[list[Inference]] = []
+        try:
+            measured: list[Latency] = run_in_ray(
+                examine_models,
+                settings=self.settings,
+                subjects=subjects,
+                timing=timing,
+                num_cpus=training.num_cpus,
+                num_gpus=training.num_gpus,
+                on_progress=progress,
+                on_part=found.append,
+            )
+        except Conflict:  # somebody cancelled the cycle
+            raise
+        except AskanceError as error:
+            if len(found) < len(subjects):
+                raise
+            log.warning("latency was not measured: %s", error)
+            return Examined(found, unmeasured=error.detail)
+        return Examined(found, measured)
 
     def draw_map(self, project_id: str, *, refit: bool, stopping: Callable[[], bool]) -> Drawn:
         """See `loop.maps.Cartographer`."""
@@ -154,8 +172,9 @@ def _pixels(content: bytes, *, max_pixels: int, enough: int | None = None) -> ND
     return decode_image(content, max_pixels=max_pixels, enough=enough)[1]
 
 
-# The functions below run in Ray's processes. They import torch and numba themselves, so that the processes which only
-# ask for the work (the service, the gateway) neither wait for them nor hold them in memory.
+# The functions below run in Ray's processes. They import torch, numba and the database themselves, so that neither the
+# processes which only ask for the work (the service, the gateway) nor those of other work wait for them, or hold them
+# in memory.
 
 
 def train_entries(
@@ -201,28 +220,69 @@ def infer_blobs(
     progress: Progress,
 ) -> list[Inference]:
     """One inference per image of the blob store, in their order."""
+    blobs = FsspecBlobs.open(blobs_url)
+    return _inferred(
+        blobs, blobs.get(weights_key), image_keys, device, max_pixels, lambda done: progress(done / len(image_keys), {})
+    )
+
+
+def _inferred(
+    blobs: Blobs,
+    weights: bytes,
+    image_keys: Sequence[str],
+    device: str,
+    max_pixels: int,
+    went_on: Callable[[int], None],
+) -> list[Inference]:
+    """went_on: called with the number of images that are done."""
     from serving.backends.load import load_detector
 
-    blobs = FsspecBlobs.open(blobs_url)
-    detector = load_detector(blobs.get(weights_key), device=device)
+    detector = load_detector(weights, device=device)
     found: list[Inference] = []
     for begin in range(0, len(image_keys), _BATCH):
         chunk = [_pixels(blobs.get(key), max_pixels=max_pixels) for key in image_keys[begin : begin + _BATCH]]
         found += detector.predict(chunk, score_floor=EVALUATION_FLOOR)
-        progress(len(found) / len(image_keys), {})
+        went_on(len(found))
     return found
 
 
-def time_models(
+_TIMING = 0.3  # of an examination, about, as its progress counts it
+
+
+def examine_models(
     *,
     settings: Settings,
-    models: list[tuple[str, dict[str, object]]],
-    image_keys: list[str],
-    choose_by: list[str],
+    subjects: Sequence[Subject],
+    timing: Timing | None,
+    hand_over: Callable[[list[Inference]], None],
     progress: Progress,
 ) -> list[Latency]:
-    """models: the digest of each, and its own serving options. Runtimes are chosen and remembered as for serving, so
-    that a candidate that is promoted starts with its own known."""
+    """Hands over the inferences of each subject; gives their latencies, without a `timing` none."""
+    blobs, max_pixels = FsspecBlobs.open(settings.blobs_url), settings.limits.max_image_pixels
+    looking = 1.0 if timing is None else 1.0 - _TIMING
+    images, done = sum(len(subject.image_keys) for subject in subjects), 0
+    for subject in subjects:
+        found = _inferred(
+            blobs,
+            blobs.get(subject.model.digest),
+            subject.image_keys,
+            settings.training.device,
+            max_pixels,
+            lambda more, before=done: progress(looking * (before + more) / images, {}),  # type: ignore[misc]
+        )
+        done += len(found)
+        hand_over(found)
+    if timing is None:
+        return []
+    models = [subject.model for subject in subjects]
+    return _timed(settings, models, timing, lambda share: progress(looking + _TIMING * share, {}))
+
+
+def _timed(
+    settings: Settings, models: Sequence[ModelVersion], timing: Timing, went_on: Callable[[float], None]
+) -> list[Latency]:
+    """Runtimes are chosen and remembered as for serving, so that a candidate that is promoted starts with its own
+    known."""
     from serving.backends.latency import interleaved
 
     blobs, max_pixels = FsspecBlobs.open(settings.blobs_url), settings.limits.max_image_pixels
@@ -231,16 +291,16 @@ def time_models(
         return [_pixels(blobs.get(key), max_pixels=max_pixels, enough=enough) for key in keys]
 
     opened, sizes = [], []
-    for digest, options in models:
-        weights = blobs.get(digest)
+    for model in models:
+        weights = blobs.get(model.digest)
         sizes.append(read_head(weights).image_size)
-        opened.append(_served(settings, weights, options, decoded(choose_by, sizes[-1])))
-    progress(0.5, {})
+        opened.append(_served(settings, weights, model.serving, decoded(timing.choose_by, sizes[-1])))
+    went_on(0.5)
     seconds = interleaved(
         [detector for detector, _ in opened],
-        decoded(image_keys, max(sizes)),
+        decoded(timing.image_keys, max(sizes)),
         score_floor=settings.serving.score_floor,
-        went_on=lambda share: progress(0.5 + share / 2, {}),
+        went_on=lambda share: went_on(0.5 + share / 2),
     )
     return [
         Latency(runtime, float(np.median(taken)), float(np.quantile(taken, 0.9)))
@@ -249,7 +309,7 @@ def time_models(
 
 
 def _served(
-    settings: Settings, weights: bytes, options: dict[str, object], images: Sequence[NDArray[np.uint8]]
+    settings: Settings, weights: bytes, options: Mapping[str, object], images: Sequence[NDArray[np.uint8]]
 ) -> tuple[Detector, str]:
     """As serving/detectors.py opens it, and the runtime that was chosen."""
     from serving.backends.choice import said
@@ -277,6 +337,7 @@ def draw_map(*, settings: Settings, project_id: str, refit: bool, progress: Prog
     if found is None or found.origin is None or not os.access(Path(found.origin).parent, os.W_OK):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.data_dir / "numba"))
     from loop.map_drawing import MapDrawing, MapRecipe
+    from loop.store.database import SqlStore
 
     store = SqlStore.open(settings.database_url)
     try:

@@ -22,11 +22,13 @@ from typing import Any, TypeVar
 from loop import loaded
 from loop.controller import Controller
 from loop.domain.access import Role
+from loop.domain.cycle import Cycle, Step
 from loop.domain.errors import AskanceError, Conflict, PortInUse, Unauthenticated, Unavailable
 from loop.domain.model import ModelVersion, Promotion, PromotionKind
 from loop.domain.ports import Store
 from loop.domain.rollout import Rollout
 from loop.items import catch_up
+from loop.latency import has_answered
 from loop.settings import Settings, serving_of
 from loop.wiring import Services, wire
 from serving.hosts import hosts, require_shared_state
@@ -191,7 +193,7 @@ class Worker:
         awaited: list[tuple[str, Callable[[Controller], bool], float]] = [
             ("rollbacks", _giving_way(partial(self._settle_next, _is_rollback), _A_LITTLE), _RECONCILE_SECONDS),
             ("promotions", _giving_way(partial(self._settle_next, lambda _: True), _A_LITTLE), _RECONCILE_SECONDS),
-            ("cycles", _giving_way(self._cycles), _WORK_SECONDS),
+            ("cycles", _giving_way(self._cycles), _RECONCILE_SECONDS),
             ("annotations", _giving_way(self._annotations), _WORK_SECONDS),
             ("maps", _giving_way(self._maps), _WORK_SECONDS),
         ]
@@ -356,15 +358,35 @@ class Worker:
             log.exception("%s of %s should serve and could not be started", model.id, model.project_id)
 
     def _cycles(self, controller: Controller) -> bool:
-        """Whether there was one that has not ended."""
-        with self._services.store.read() as tx:
-            unfinished = tx.cycles.unfinished()
-        for cycle in unfinished:
-            if self._stop.is_set():
-                break
-            controller.advance(cycle, self._stop.is_set)
+        """Whether there was one that has not ended. One step of each after the other, and at once the next ones; what
+        waits is looked at again later."""
+        moved, unfinished = True, []
+        while moved and not self._stop.is_set():
+            with self._services.store.read() as tx:
+                unfinished = tx.cycles.unfinished()
+            moved = False
+            for cycle in unfinished:
+                moved |= self._advanced(controller, cycle)
         controller.tidy()
         return bool(unfinished)
+
+    def _advanced(self, controller: Controller, cycle: Cycle) -> bool:
+        """Whether it has come to another step."""
+        if self._stop.is_set():
+            return False
+        after = controller.advance(cycle, self._stop.is_set)
+        if cycle.step is Step.EVALUATE and has_answered(after.evaluation.get("latency")):
+            self._need_no_rehearsal(after)
+        return after.step is not cycle.step
+
+    def _need_no_rehearsal(self, cycle: Cycle) -> None:
+        """Its candidate was opened as it would serve, in a process of its own, compared and asked, and its runtime is
+        kept: the cycle has rehearsed it."""
+        from serving.deployments import application_name
+
+        with self._services.store.read() as tx:
+            candidate = tx.models.get(cycle.project_id, str(cycle.candidate_id))
+        self._rehearsed.add(application_name(self._settings, candidate))
 
     def _annotations(self, _: Controller) -> bool:
         """Whether there was one that has not ended."""

@@ -34,6 +34,7 @@ from loop.references import References
 from loop.store.blobs import FsspecBlobs, StagedBlob
 from loop.store.database import SqlStore
 from loop.succession import Succession
+from tests.examining import Examines
 from training.gate_clauses import GateSettings
 from training.head import read_head
 
@@ -134,7 +135,7 @@ class WatchedBlobs(FsspecBlobs):
 
 
 @dataclass(frozen=True)
-class Bench:
+class Bench(Examines):
     """A workshop. A checkpoint is gone on with, as in training/train.py; a training that is done again ends in other
     weights, as on a GPU."""
 

@@ -31,8 +31,12 @@ from training.snapshot import Snapshot
 GOLDEN, TRAIN = 20, 6  # 20 is the least that the gate decides on
 
 
-def run_here(function: Any, /, *, on_progress: Progress, num_cpus: float, num_gpus: float, **given: Any) -> Any:
+def run_here(
+    function: Any, /, *, on_progress: Progress, num_cpus: float, num_gpus: float, on_part: Any = None, **given: Any
+) -> Any:
     """`training.launch.run_in_ray` without Ray."""
+    if on_part is not None:
+        given["hand_over"] = on_part
     return function(progress=on_progress, **given)
 
 

@@ -26,6 +26,7 @@ from loop.references import References
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.seen import Seen
+from tests.examining import Examines
 from tests.test_settling import HEAD, LABELS, POLICY, Unrecorded, file_of
 from training.gate_clauses import GateSettings
 from training.head import read_head
@@ -38,7 +39,7 @@ RULES = DriftRules(
 PROJECT = "shapes"
 
 
-class Eyes:
+class Eyes(Examines):
     """A workshop whose detector sees what `Site.shown` says: embeddings around one point or another."""
 
     def __init__(self) -> None:

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from loop import workshop
-from loop.cycle_work import Latency
-from loop.domain.errors import Conflict, Unavailable
+from loop.cycle_work import Examined, Latency, Subject, Timing
+from loop.domain.errors import AskanceError, Conflict, CycleFailed, Unavailable
 from loop.domain.model import ModelVersion
-from loop.latency import Stopwatch, seconds_of
-from loop.settings import load_settings
+from loop.latency import has_answered, latency_told, seconds_of
+from loop.settings import Settings, load_settings
 from loop.store.blobs import FsspecBlobs
-from loop.store.database import SqlStore
 from loop.workshop import RayWorkshop
 from serving.backends.latency import interleaved
 from tests.api.conftest import picture
@@ -64,76 +63,113 @@ def test_without_images_nothing_is_measured() -> None:
     assert interleaved([], [], score_floor=0.05).shape == (0, 0)
 
 
-# --- in a cycle ------------------------------------------------------------------------------------
+# --- as a cycle keeps it ---------------------------------------------------------------------------
+
+TIMING = Timing(["a", "b", "c"], ["d"])
+MEASURED = Examined([], [Latency("openvino fp32", 0.01, 0.02), Latency("openvino fp32", 0.02, 0.04)])
 
 
-class Bench:
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error, self.asked = error, []
-
-    def latency(self, models: Any, image_keys: Any, choose_by: Any, progress: Any) -> list[Latency]:
-        self.asked.append((list(models), list(image_keys), list(choose_by)))
-        if self.error:
-            raise self.error
-        return [Latency("openvino fp32", 0.01 * (1 + i), 0.02 * (1 + i)) for i, _ in enumerate(models)]
-
-
-@pytest.fixture
-def store(tmp_path: Path, sqlite_template: Path) -> SqlStore:
-    copied = tmp_path / "askance.db"
-    copied.write_bytes(sqlite_template.read_bytes())
-    return SqlStore.open(f"sqlite:///{copied}")
-
-
-MODELS = {"candidate": a_model(1), "champion": a_model(0)}
-
-
-def timed(store: SqlStore, tmp_path: Path, bench: Bench, images: int = 3) -> dict[str, object]:
-    blobs = FsspecBlobs.open(str(tmp_path / "blobs"))
-    watch = Stopwatch(store, blobs, bench, images, 10)  # type: ignore[arg-type]
-    return watch.of(MODELS, ["a", "b", "c", "d"], lambda share, figures: None)
-
-
-def test_both_are_measured_in_one_run_on_as_many_images_as_are_wanted(store: SqlStore, tmp_path: Path) -> None:
-    """What comes of it is what the gate's clause asks for: first the champion."""
-    bench = Bench()
-    told = timed(store, tmp_path, bench)
-    assert bench.asked == [([a_model(1), a_model(0)], ["a", "b", "c"], [])]
+def test_what_is_kept_is_what_the_gates_clause_asks_for() -> None:
+    """First the champion, in seconds; nothing where not both were measured."""
+    told = latency_told(("candidate", "champion"), TIMING, MEASURED)
     assert told["images"] == 3 and told["candidate"] == {"runtime": "openvino fp32", "median": 0.01, "p90": 0.02}
-    assert seconds_of(told) == (0.02, 0.01)
-    assert seconds_of({}) is None and seconds_of({"candidate": told["candidate"]}) is None
-    assert timed(store, tmp_path, bench, images=0) == {} and len(bench.asked) == 1
+    assert seconds_of(told) == (0.02, 0.01) and has_answered(told)
+    alone = latency_told(("candidate",), TIMING, replace(MEASURED, latency=MEASURED.latency[:1]))
+    assert seconds_of(alone) is None and has_answered(alone)
+    assert seconds_of({}) is None
 
 
-def test_what_cannot_be_measured_says_why_and_a_cancelled_cycle_stops(store: SqlStore, tmp_path: Path) -> None:
-    assert timed(store, tmp_path, Bench(Unavailable("no GPU.", hint="Add one."))) == {"unmeasured": "no GPU."}
-    with pytest.raises(Conflict):
-        timed(store, tmp_path, Bench(Conflict("cancelled.", hint="")))
+def test_what_was_not_measured_says_why_and_has_not_answered() -> None:
+    assert latency_told(("candidate",), TIMING, Examined([], unmeasured="no GPU.")) == {"unmeasured": "no GPU."}
+    assert latency_told(("candidate",), None, Examined([])) == {}
+    assert not has_answered({"unmeasured": "no GPU."}) and not has_answered({}) and not has_answered(None)
 
 
 # --- for real --------------------------------------------------------------------------------------
 
 
-def test_models_are_timed_as_they_would_be_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each by the runtime that its own serving options and the settings choose, which is remembered for serving."""
-    monkeypatch.setattr(workshop, "run_in_ray", _here)
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
     environ = {
         "ASKANCE_DATA_DIR": str(tmp_path), "ASKANCE_SERVING__RUNTIME": "onnx", "ASKANCE_SERVING__PRECISION": "fp32",
         "ASKANCE_SERVING__THREADS": "1",
     }  # fmt: skip
-    settings = load_settings(environ=environ)
+    return load_settings(environ=environ)
+
+
+def test_models_are_examined_in_one_process_and_timed_as_they_would_be_served(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What each finds on its own images; then its latency by the runtime that its own serving options and the settings
+    choose, which is remembered for serving."""
+    processes: list[Any] = []
+
+    def here(function: Any, **given: Any) -> Any:
+        processes.append(function)
+        return _here(function, **given)
+
+    monkeypatch.setattr(workshop, "run_in_ray", here)
     blobs = FsspecBlobs.open(settings.blobs_url)
     keys = [blobs.put(picture(seed)) for seed in range(4)]
     served = ({}, {"runtime": "torch"})
     made = [_version(blobs.put(tiny_weights(seed=seed)), own) for seed, own in enumerate(served)]
     shares: list[float] = []
-    found = RayWorkshop(settings, blobs).latency(made, keys, keys, lambda share, _: shares.append(share))
-    assert [one.runtime for one in found] == ["onnx fp32", "torch fp32"]
-    assert all(0 < one.median <= one.p90 < 10 for one in found)
-    assert shares[-1] == 1.0 and any((tmp_path / "runtimes").iterdir())
+    subjects = [Subject(made[0], keys), Subject(made[1], keys[1:])]
+    works = RayWorkshop(settings, blobs)
+    found = works.examine(subjects, Timing(keys, keys), lambda share, _: shares.append(share))
+    assert len(processes) == 1
+    assert [one.runtime for one in found.latency] == ["onnx fp32", "torch fp32"]
+    assert all(0 < one.median <= one.p90 < 10 for one in found.latency)
+    assert shares[-1] == pytest.approx(1.0) and shares == sorted(shares)
+    assert any((settings.data_dir / "runtimes").iterdir())
+    for subject, inferences in zip(subjects, found.inferences, strict=True):
+        alone = works.infer(subject.model.digest, subject.image_keys, lambda share, _: None)
+        assert [one.boxes.tolist() for one in inferences] == [one.boxes.tolist() for one in alone]
 
 
-def _here(function: Any, *, on_progress: Any, num_cpus: float, num_gpus: float, **given: Any) -> Any:
+class Ends:
+    """The process ends with an error once it has handed over so many parts."""
+
+    def __init__(self, parts: int, error: AskanceError) -> None:
+        self.parts, self.error = parts, error
+
+    def __call__(self, function: Any, *, on_part: Any, **given: Any) -> Any:
+        for _ in range(self.parts):
+            on_part([])
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [Unavailable("no GPU.", hint="Add one."), CycleFailed("it died.", hint="Again.")])
+def test_what_was_found_is_kept_where_nothing_could_be_timed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: AskanceError
+) -> None:
+    """Even where the process died of it; what keeps a model from being judged is raised."""
+    subjects = [Subject(a_model(1), []), Subject(a_model(0), [])]
+    works = RayWorkshop(settings, FsspecBlobs.open(settings.blobs_url))
+    monkeypatch.setattr(workshop, "run_in_ray", Ends(2, error))
+    assert works.examine(subjects, TIMING, _ignored) == Examined([[], []], unmeasured=error.detail)
+    monkeypatch.setattr(workshop, "run_in_ray", Ends(1, error))
+    with pytest.raises(type(error)):
+        works.examine(subjects, TIMING, _ignored)
+
+
+def test_a_cycle_that_is_cancelled_while_models_are_timed_stops(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workshop, "run_in_ray", Ends(1, Conflict("cancelled.", hint="")))
+    with pytest.raises(Conflict):
+        works = RayWorkshop(settings, FsspecBlobs.open(settings.blobs_url))
+        works.examine([Subject(a_model(), [])], TIMING, _ignored)
+
+
+def _ignored(share: float, figures: object) -> None: ...
+
+
+def _here(
+    function: Any, *, on_progress: Any, num_cpus: float, num_gpus: float, on_part: Any = None, **given: Any
+) -> Any:
+    if on_part is not None:
+        given["hand_over"] = on_part
     return function(progress=on_progress, **given)
 
 

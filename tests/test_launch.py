@@ -43,6 +43,17 @@ def die(*, progress: Progress) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def halves(*, progress: Progress, hand_over: Callable[[str], None], dies: bool) -> str:
+    hand_over("one half")
+    progress(0.5, {})
+    hand_over("the other")
+    if dies:
+        # Not before both were taken: what is handed over goes first, as progress does.
+        threading.Event().wait(2.0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "whole"
+
+
 def wait_for_ever(started: Path, *, progress: Progress) -> None:
     started.write_text(str(os.getpid()))
     progress(0.0, {})
@@ -88,6 +99,17 @@ def test_any_other_error_fails_the_cycle_with_its_reason() -> None:
 def test_a_process_that_dies_fails_the_cycle() -> None:
     with pytest.raises(CycleFailed, match="process of the task died"):
         run_in_ray(die)
+
+
+@pytest.mark.usefixtures("_ray")
+def test_parts_are_here_whatever_becomes_of_the_rest() -> None:
+    heard: list[object] = []
+    told = run_in_ray(halves, dies=False, on_part=heard.append, on_progress=lambda share, _: heard.append(share))
+    assert (told, heard) == ("whole", ["one half", 0.5, "the other"])
+    heard.clear()
+    with pytest.raises(CycleFailed):
+        run_in_ray(halves, dies=True, on_part=heard.append)
+    assert heard == ["one half", "the other"]
 
 
 @pytest.mark.usefixtures("_ray")

@@ -33,6 +33,7 @@ from loop.store.database import SqlStore
 from loop.succession import Succession
 from selection.duplicates import Clusters
 from serving.backends.load import load_detector
+from tests.examining import Examines
 from training.gate_clauses import GateSettings
 from training.head import head_json, read_head
 from training.snapshot import Snapshot, freeze
@@ -49,7 +50,7 @@ def file_of(head: ModelHead, salt: int = 0) -> bytes:
     return struct.pack("<Q", len(header)) + header
 
 
-class Bench:
+class Bench(Examines):
     """A workshop that embeds without a network, as long as the gate is open."""
 
     def __init__(self) -> None:

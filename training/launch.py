@@ -19,6 +19,7 @@ _NICENESS = 10
 
 Result = TypeVar("Result")
 Progress = Callable[[float, Mapping[str, float]], None]
+Keep = Callable[[Any], None]
 
 
 def run_in_ray(
@@ -26,6 +27,7 @@ def run_in_ray(
     /,
     *args: Any,
     on_progress: Progress | None = None,
+    on_part: Keep | None = None,
     num_cpus: float = 0.5,
     num_gpus: float = 0.0,
     **kwargs: Any,
@@ -34,6 +36,8 @@ def run_in_ray(
 
     on_progress: called here, in this thread, with what the function gave to its `progress`, in that order. If it
     raises, the task is killed and the exception goes on: that is how to cancel.
+    on_part: called here with what the function gave to its `hand_over`, an argument that it has then: parts of the work
+    that are here whatever becomes of the rest.
     num_cpus, num_gpus: what Ray reserves; the task waits until they are free. The default finds room on two cores
     beside a gateway and two detectors of 0.5 each.
 
@@ -54,7 +58,7 @@ def run_in_ray(
         num_cpus=num_cpus, num_gpus=num_gpus, max_calls=1, max_retries=0, num_returns="streaming",
         scheduling_strategy=here,
     )(_told)  # fmt: skip
-    stream = task.remote(function, args, kwargs)
+    stream = task.remote(function, args, kwargs, on_part is not None)
     try:
         for reference in stream:
             kind, value = ray.get(reference)
@@ -62,7 +66,9 @@ def run_in_ray(
                 return value  # type: ignore[no-any-return]
             if kind == "error":
                 raise value
-            if on_progress is not None:
+            if kind == "part" and on_part is not None:
+                on_part(value)
+            elif kind == "progress" and on_progress is not None:
                 on_progress(*value)
     except RayError as error:
         raise _failure(error) from error
@@ -72,16 +78,24 @@ def run_in_ray(
     raise CycleFailed("the task ended without a result.", hint="Start the cycle again.")
 
 
-def _told(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """In the task: ("progress", (share, figures)) any number of times, then ("result", …) or ("error", …)."""
+def _told(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], in_parts: bool
+) -> Iterator[tuple[str, Any]]:
+    """In the task: ("progress", (share, figures)) and ("part", …) any number of times, then ("result", …) or
+    ("error", …)."""
     told: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
     def progress(share: float, figures: Mapping[str, float]) -> None:
         told.put(("progress", (share, dict(figures))))
 
+    def hand_over(part: Any) -> None:
+        told.put(("part", part))
+
+    given = {"progress": progress, **({"hand_over": hand_over} if in_parts else {}), **kwargs}
+
     def work() -> None:
         try:
-            told.put(("result", function(*args, progress=progress, **kwargs)))
+            told.put(("result", function(*args, **given)))
         except AskanceError as error:
             told.put(("error", error))
         except BaseException as error:
@@ -94,7 +108,7 @@ def _told(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     while True:
         kind, value = told.get()
         yield kind, value
-        if kind != "progress":
+        if kind in ("result", "error"):
             return
 
 

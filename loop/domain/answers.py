@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import scipy  # loads its parts when they are first used: what serves imports this module and needs none of them
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from loop.domain.errors import BadShape, Invalid
 from loop.domain.geometry import iou_matrix
@@ -97,7 +97,7 @@ def matched(one: Answer, other: Answer, *, iou: float = MATCH_IOU) -> tuple[Matc
     overlap = iou_matrix(one.boxes, other.boxes)
     same = np.array([[a == b for b in other.labels] for a in one.labels], dtype=bool).reshape(overlap.shape)
     value = np.where(overlap >= iou, overlap + SAME_LABEL * same, 0.0)
-    rows, columns = linear_sum_assignment(value, maximize=True)
+    rows, columns = scipy.optimize.linear_sum_assignment(value, maximize=True)
     return tuple(
         Match(int(r), int(c), float(overlap[r, c])) for r, c in zip(rows, columns, strict=True) if value[r, c] > 0.0
     )

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # loads its parts when they are first used: what serves imports this module and needs none of them
 from numpy.typing import NDArray
-from scipy.stats import beta, norm, t
 
 from loop.domain.answers import Answer, matched
 from loop.domain.consensus import UNKNOWN_RATE, UNKNOWN_SPREAD, Reliability
@@ -79,7 +79,7 @@ class Rate:
 
     def at_least(self, bar: float, *, times: float = 1.0) -> float:
         """The probability that the rate is at or above `bar`, if so many times as much had been seen, of the same."""
-        return float(beta.sf(bar, times * self.good + JEFFREYS, times * self.bad + JEFFREYS))
+        return float(scipy.stats.beta.sf(bar, times * self.good + JEFFREYS, times * self.bad + JEFFREYS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,8 @@ def _design_effect(good: Floats, of: Floats) -> float:
     if independent == 0.0:
         return 1.0
     between = items / (items - 1) * float(np.square(good - rate * of).sum()) / total**2
-    few = t.ppf(0.5 + _INTERVAL / 2.0, items - 1) / norm.ppf(0.5 + _INTERVAL / 2.0)  # the effect is itself estimated
+    # The effect is itself estimated.
+    few = scipy.stats.t.ppf(0.5 + _INTERVAL / 2.0, items - 1) / scipy.stats.norm.ppf(0.5 + _INTERVAL / 2.0)
     effect = between / independent * few**2
     return max(1.0, float(effect))
 
@@ -209,7 +210,7 @@ def _design_effect(good: Floats, of: Floats) -> float:
 def _rate(good: float, bad: float) -> Rate:
     """Where nothing went wrong the interval reaches 1, where nothing went right 0 (modified Jeffreys, Brown et al.)."""
     tail = (1.0 - _INTERVAL) / 2.0
-    low, high = beta.ppf((tail, 1.0 - tail), good + JEFFREYS, bad + JEFFREYS)
+    low, high = scipy.stats.beta.ppf((tail, 1.0 - tail), good + JEFFREYS, bad + JEFFREYS)
     return Rate(
         value=good / (good + bad) if good + bad > 0.0 else None,
         low=float(low) if good > 0.0 else 0.0,

@@ -1,0 +1,156 @@
+"""Which models the loops beside the service try before they start them, and how a cycle goes on there."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from loop.domain.cycle import Cycle, CycleState
+from loop.domain.errors import Unavailable
+from loop.domain.model import ModelVersion, PromotionState
+from serving.app import Worker
+from tests.api.conftest import Service
+from tests.api.test_evaluations import Forgetful, furnished  # noqa: F401
+from tests.api.test_recipes import _working
+from tests.tiny_models import tiny_weights
+
+
+@dataclass
+class Stage:
+    """Where models are tried and started, in place of Ray. broken: what does not start, and why."""
+
+    rehearsed: list[str] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+    broken: str = ""
+
+    def rehearse(self, _settings: object, model: ModelVersion, _images: object) -> None:
+        self.rehearsed.append(model.id)
+
+    def start(self, _settings: object, model: ModelVersion, _images: object) -> None:
+        if self.broken:
+            raise Unavailable(self.broken, hint="The champion stays.")
+        self.started.append(model.id)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    from serving import deployments, rehearsal
+
+    made = Stage()
+    monkeypatch.setattr(deployments, "deployed_detectors", lambda: set())
+    monkeypatch.setattr(deployments, "deploy_detector", made.start)
+    monkeypatch.setattr(rehearsal, "rehearse", made.rehearse)
+    return made
+
+
+@contextmanager
+def at_work(service: Service, bench: Forgetful) -> Iterator[None]:
+    controller = _working(service.services.controller, bench)
+    succession = replace(service.services.succession, references=controller.references, registry=controller.registry)
+    services = replace(service.services, controller=controller, succession=succession)
+    worker = Worker(services.settings, services)
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+
+
+def ended(service: Service) -> Cycle:
+    """A cycle, worked off by the loops."""
+    asked = service.services.controller.request("shapes", "op", "test", {"mode": "non_inferior"})
+
+    def stored() -> Cycle:
+        with service.services.store.read() as tx:
+            return tx.cycles.get("shapes", asked.id)
+
+    _await(lambda: stored().state.finished)
+    return stored()
+
+
+def _await(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_candidate_that_its_cycle_has_timed_is_not_tried_again(furnished: Service, stage: Stage) -> None:  # noqa: F811
+    """It has answered on the runtime that serves it since this service began; it starts at once."""
+    with at_work(furnished, Forgetful()):
+        cycle = ended(furnished)
+    assert cycle.state is CycleState.PROMOTED, cycle.error
+    assert (stage.rehearsed, stage.started) == ([], [cycle.candidate_id])
+
+
+def test_a_candidate_that_could_not_be_timed_is_tried_first(furnished: Service, stage: Stage) -> None:  # noqa: F811
+    bench = Forgetful()
+    bench.broken = "there is no such GPU."
+    with at_work(furnished, bench):
+        cycle = ended(furnished)
+    assert cycle.state is CycleState.PROMOTED, cycle.error
+    assert stage.rehearsed == stage.started == [cycle.candidate_id]
+
+
+def test_a_candidate_that_was_timed_and_does_not_start_takes_no_traffic(
+    furnished: Service,  # noqa: F811
+    stage: Stage,
+) -> None:
+    """Its first answer as a replica still comes before the pointer moves."""
+    stage.broken = "it answers with NaN"
+    with furnished.services.store.read() as tx:
+        champion = tx.projects.get("shapes").champion_id
+    with at_work(furnished, Forgetful()):
+        cycle = ended(furnished)
+    assert cycle.state is CycleState.FAILED and "answers with NaN" in cycle.error
+    with furnished.services.store.read() as tx:
+        assert tx.projects.get("shapes").champion_id == champion
+
+
+def test_what_people_promote_is_tried_first(furnished: Service, stage: Stage) -> None:  # noqa: F811
+    """No cycle has looked at it."""
+    model, _ = furnished.services.administration.register_model("shapes", tiny_weights(seed=7), "op")
+    asked = furnished.services.administration.override("shapes", model.id, "op", "better")
+
+    def state() -> PromotionState:
+        with furnished.services.store.read() as tx:
+            return tx.promotions.get(asked.id).state
+
+    bench = Forgetful()
+    bench.labels_of[model.digest] = model.head.labels
+    with at_work(furnished, bench):
+        _await(lambda: state() is not PromotionState.QUEUED)
+    assert state() is PromotionState.ACTIVE
+    assert stage.rehearsed == stage.started == [model.id]
+
+
+class Noting(Forgetful):
+    """Which work was asked for, and when its loop had looked at everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[str] = []
+
+    def train(self, *given: object):  # type: ignore[no-untyped-def]
+        self.noted.append("trained")
+        return super().train(*given)  # type: ignore[arg-type]
+
+    def examine(self, *given: object):  # type: ignore[no-untyped-def]
+        self.noted.append("examined")
+        return super().examine(*given)  # type: ignore[arg-type]
+
+    def left(self) -> list[str]:
+        self.noted.append("looked")
+        return []
+
+
+def test_a_cycle_goes_from_step_to_step_without_a_pause(furnished: Service, stage: Stage) -> None:  # noqa: F811
+    """In one look of its loop it goes as far as it can: both models are examined, at once, behind the training."""
+    bench = Noting()
+    with at_work(furnished, bench):
+        assert ended(furnished).state is CycleState.PROMOTED
+    begun = bench.noted.index("trained")
+    assert bench.noted[begun : begun + 3] == ["trained", "examined", "looked"]
+    assert bench.noted.count("examined") == 1
