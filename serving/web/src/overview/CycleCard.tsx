@@ -28,7 +28,7 @@ export function CycleCard({ cycle, now, operate }: Props) {
         <span className="grow" />
         {operate && cycle !== null && "candidate" in (cycle.evaluation ?? {}) && (
           <>
-            <a className="opens" data-testid="open-cycle" href={operate.hrefOf(cycle.id)}>
+            <a data-testid="open-cycle" href={operate.hrefOf(cycle.id)}>
               All figures
             </a>
             <button data-testid="cycle-report" onClick={() => operate.onReport(cycle.id)}>

@@ -65,7 +65,7 @@ export function StartRolloutDialog({ models, kinds, onStart, onClose }: StartPro
         <select data-testid="rollout-model" value={model} onChange={(event) => setModel(event.target.value)}>
           {models.map((one) => (
             <option key={one.id} value={one.id}>
-              {one.id} · {one.origin} · {ago(one.created_at, Date.now())}
+              {one.id} · {ago(one.created_at, Date.now())}
             </option>
           ))}
         </select>
