@@ -57,6 +57,11 @@ class Forgetful(Bench):
 
 @pytest.fixture
 def furnished(service: Service) -> Service:
+    furnish(service)
+    return service
+
+
+def furnish(service: Service) -> None:
     """A golden set of two sources, and other images that are held out: dark ones, and such as failed once."""
     with service.services.store.begin() as tx:
         for number in (*GOLDEN, *VAL, *TRAIN):
@@ -73,7 +78,6 @@ def furnished(service: Service) -> Service:
         tx.item_queries.tag("shapes", [digest(number) for number in DARK], add=["dark"], remove=[])
     view = service.call("PUT", "/v1/projects/shapes/views/dark", json={"query": "tag = dark"})
     assert view.status_code == 200
-    return service
 
 
 def run(service: Service, bench: Bench, registry: object = None) -> Cycle:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from loop.demo.scenes import Pool, Scene, day_scenes
 from loop.domain.truth import Shape
 from loop.outgoing import HttpSender
-from loop.wiring import utc_now
+from loop.wiring import Services, utc_now
 from serving.api.app import create_app
 from serving.transport import free_ports
 from tests.api.conftest import Service, running_in
@@ -36,8 +37,14 @@ class Stage:
     browser: Browser
     page: Page
     scenes: Iterator[Scene]
+    app: FastAPI  # that listens
     people: dict[str, str] = field(default_factory=dict)  # token ids
     golden: list[str] = field(default_factory=list)
+
+    def rewire(self, services: Services) -> None:
+        """From the next request on it is these that answer."""
+        self.service.services = services
+        self.app.state.services = self.service.client.app.state.services = services
 
     def call(self, method: str, path: str, role: str = "operator", **request: Any) -> Any:
         response = self.service.call(method, f"/v1/{path}", role, **request)
@@ -70,7 +77,7 @@ class Stage:
         self.page.locator(f"[data-testid=tab-{view}]").click()
 
     def there_is(self, testid: str) -> Locator:
-        return self.page.locator(f"[data-testid={testid}]")
+        return self.page.locator(f'[data-testid="{testid}"]')
 
     def told(self, words: str) -> None:
         """What the page says of what was just done, which is then dismissed."""
@@ -88,8 +95,9 @@ def staged(folder: Path, template: Path, view: str) -> Iterator[Stage]:
         sending = dispatcher(services.store, sender, pauses=())
         service.services = replace(services, webhooks=webhooks, dispatcher=sending)
         service.client.app.state.services = service.services
+        app = create_app(service.services)
         with (
-            listening(service) as url,
+            listening(app) as url,
             running(sending),
             sync_playwright() as playwright,
         ):
@@ -102,16 +110,16 @@ def staged(folder: Path, template: Path, view: str) -> Iterator[Stage]:
             page.on("pageerror", lambda error: problems.append(str(error)))
             page.goto(f"{url}/#token={service.tokens['operator']}&/shapes/{view}")
             scenes = day_scenes(0, 200, Pool.STREAM)
-            yield Stage(service, there, url, browser, page, scenes)
+            yield Stage(service, there, url, browser, page, scenes, app)
             browser.close()
             assert problems == []
 
 
 @contextmanager
-def listening(service: Service) -> Iterator[str]:
-    """The same services over HTTP; gives the address."""
+def listening(app: FastAPI) -> Iterator[str]:
+    """Over HTTP; gives the address."""
     port = free_ports(1)[0]
-    server = uvicorn.Server(uvicorn.Config(create_app(service.services), port=port, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
     until(lambda: server.started)
@@ -149,17 +157,26 @@ def _opened(stage: "Stage", page: Page, view: str, role: str) -> None:
 
 
 def nothing_is_cut_off(stage: "Stage", views: Iterable[str], width: int) -> None:
-    """At this width the page itself never scrolls sideways in any of the views, and every tab can be seen."""
+    """At this width neither the page itself nor its top bar scrolls sideways in any of the views, and every tab can be
+    seen. views: with the place within, as in overview/cycle_…; the review with the figures of its queue."""
     stage.page.set_viewport_size({"width": width, "height": 800})
     for view in views:
-        stage.show(view)
-        expect(stage.page.locator("section.card").first).to_be_visible()
+        name, _, place = view.partition("/")
+        stage.show(name)
+        if place:
+            stage.page.evaluate("(place) => { window.location.hash += `/${place}` }", place)
+            expect(stage.page.locator("button.back")).to_be_visible()
+        if name == "review":
+            expect(stage.there_is("queue-open")).to_have_text(re.compile(r"^\d+$"))
+        else:
+            expect(stage.page.locator("section.card").first).to_be_visible()
         expect(stage.page.get_by_text("Fetching")).to_have_count(0)
         wide = stage.page.evaluate(
-            "() => [document.documentElement, document.querySelector('main')].map(e => e.scrollWidth - e.clientWidth)"
+            "() => [document.documentElement, ...document.querySelectorAll('main, header.top, header.top nav')]"
+            ".map(e => e.scrollWidth - e.clientWidth)"
         )
-        assert wide == [0, 0], view
-        for tab in stage.page.locator("nav .tab").all():
-            box = tab.bounding_box()
+        assert wide == [0, 0, 0, 0], view
+        for part in stage.page.locator("header.top > :visible, nav .tab").all():
+            box = part.bounding_box()
             assert box is not None
-            assert box["x"] + box["width"] <= width
+            assert box["x"] >= 0 and box["x"] + box["width"] <= width, (view, part.inner_text())

@@ -14,6 +14,7 @@ import { QueryForm } from "./QueryForm";
 import { TagDialog, type Tagging } from "./TagDialog";
 import { ViewsRow } from "./ViewsRow";
 import { find, tag } from "./calls";
+import { LABEL_STUDIO } from "./labelStudio";
 import { type Asked, countInWords, standingOf } from "./queries";
 
 const REFRESH_MS = 30_000;
@@ -66,11 +67,17 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
       title="Items"
       testid="items"
       aside={
-        found && (
-          <span className="muted small" data-testid="items-count">
-            {countInWords(found)}
-          </span>
-        )
+        <>
+          {found && (
+            <span className="muted small" data-testid="items-count">
+              {countInWords(found)}
+            </span>
+          )}
+          <span className="grow" />
+          <button data-testid="open-label-studio" onClick={() => onPlace(LABEL_STUDIO)}>
+            Label Studio
+          </button>
+        </>
       }
     >
       <ViewsRow api={api} project={project.id} notify={notify} asked={asked} onAsk={ask} readable={found !== null} />

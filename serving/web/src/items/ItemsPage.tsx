@@ -5,7 +5,9 @@ import type { ViewProps } from "../app/view";
 import { useItems } from "../map/items";
 import { ItemList } from "./ItemList";
 import { ItemView } from "./ItemView";
+import { LabelStudioView } from "./LabelStudioView";
 import "./items.css";
+import { LABEL_STUDIO } from "./labelStudio";
 import { EVERYTHING } from "./queries";
 
 export default function ItemsPage(props: ViewProps) {
@@ -17,6 +19,8 @@ export default function ItemsPage(props: ViewProps) {
     <div className="overview">
       {place === null ? (
         <ItemList {...props} images={images} asked={asked} onAsk={setAsked} />
+      ) : place === LABEL_STUDIO ? (
+        <LabelStudioView {...props} query={asked.query} />
       ) : (
         <ItemView
           key={place}

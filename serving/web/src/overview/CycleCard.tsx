@@ -1,6 +1,7 @@
 import type { Cycle } from "../api/types";
 import { fixed, signed } from "../app/figures";
 import { ago, percent } from "../app/format";
+import { Clauses } from "./Clauses";
 import { type Figure, figuresOf, verdictOf } from "./decision";
 
 const STEPS = ["snapshot", "train", "evaluate", "gate", "promote"] as const;
@@ -13,6 +14,7 @@ interface Props {
     readonly onStart: () => void;
     readonly onCancel: (cycle: string) => void;
     readonly onReport: (cycle: string) => void;
+    readonly hrefOf: (cycle: string) => string;
   } | null;
 }
 
@@ -25,9 +27,14 @@ export function CycleCard({ cycle, now, operate }: Props) {
         {cycle && <StateBadge state={cycle.state} />}
         <span className="grow" />
         {operate && cycle !== null && "candidate" in (cycle.evaluation ?? {}) && (
-          <button data-testid="cycle-report" onClick={() => operate.onReport(cycle.id)}>
-            Report
-          </button>
+          <>
+            <a data-testid="open-cycle" href={operate.hrefOf(cycle.id)}>
+              All figures
+            </a>
+            <button data-testid="cycle-report" onClick={() => operate.onReport(cycle.id)}>
+              Report
+            </button>
+          </>
         )}
         {operate && running && (
           <button data-testid="cancel-cycle" onClick={() => operate.onCancel(cycle.id)}>
@@ -71,19 +78,7 @@ function Body({ cycle, now }: { cycle: Cycle; now: number }) {
               {verdict.images !== null && ` · ${verdict.images} images`}
             </span>
           </h3>
-          <ul className="clauses">
-            {verdict.clauses.map((clause, index) => (
-              <li key={index} className={clause.passed ? "passed" : "failed"}>
-                <span className="sign" aria-label={clause.passed ? "passed" : "failed"} role="img">
-                  {clause.passed ? "✓" : "✕"}
-                </span>
-                <div>
-                  <strong>{clause.name}</strong>
-                  <p className="muted">{clause.detail}</p>
-                </div>
-              </li>
-            ))}
-          </ul>
+          <Clauses clauses={verdict.clauses} />
         </>
       )}
     </>
@@ -91,7 +86,7 @@ function Body({ cycle, now }: { cycle: Cycle; now: number }) {
 }
 
 /** Why it stopped; of a cycle that goes on by itself later, what it waits for. */
-function Why({ cycle: { error, finished_at } }: { cycle: Cycle }) {
+export function Why({ cycle: { error, finished_at } }: { cycle: Cycle }) {
   const waits = finished_at === null;
   return (
     <div className={waits ? "callout warn" : "callout error"} role={waits ? "status" : "alert"} data-testid="cycle-why">

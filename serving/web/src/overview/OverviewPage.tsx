@@ -1,19 +1,25 @@
 /** For operators: how the project does, what the newest cycle found, which model serves. */
 import { useState } from "react";
 import { describe } from "../api/problem";
-import type { Promotion } from "../api/types";
+import type { Promotion, Rollout } from "../api/types";
 import { type Act, acting } from "../app/act";
 import { useNow } from "../app/hooks";
 import type { ViewProps } from "../app/view";
 import "../app/cards.css";
 import { abilitiesOf } from "../session/abilities";
+import { fragmentOf } from "../session/route";
 import { Activity } from "./Activity";
 import { CycleCard } from "./CycleCard";
 import { CycleHistory } from "./CycleHistory";
+import { CycleView } from "./CycleView";
 import { cancelCycle, openReport } from "./cycles";
 import { DriftCard } from "./DriftCard";
+import { ENDED, PASSED, RolloutView } from "./RolloutView";
+import { RolloutsCard } from "./RolloutsCard";
 import { ModelList } from "./ModelList";
 import { CancelCycleDialog, PromoteDialog, RollbackDialog, StartCycleDialog } from "./dialogs";
+import { EndRolloutDialog, PassRolloutDialog, StartRolloutDialog } from "./rolloutDialogs";
+import { contenders, endRollout, freeKinds, isRollout, startRollout } from "./rollouts";
 import { Tiles } from "./Tiles";
 import { TriggersCard } from "./TriggersCard";
 import { WebhooksCard } from "./WebhooksCard";
@@ -24,14 +30,30 @@ type Asking =
   | { kind: "cycle" }
   | { kind: "cancel"; cycle: string }
   | { kind: "rollback" }
-  | { kind: "promote"; model: string };
+  | { kind: "promote"; model: string }
+  | { kind: "rollout" }
+  | { kind: "end"; rollout: Rollout }
+  | { kind: "pass"; rollout: Rollout };
 
-export default function OverviewPage({ api, me, project, notify }: ViewProps) {
+/** All of it, or the cycle or rollout that the address names; those are for operators. */
+export default function OverviewPage(props: ViewProps) {
+  const { me, place } = props;
+  if (place === null || !abilitiesOf(me.role).operate) return <Everything {...props} />;
+  const View = isRollout(place) ? RolloutView : CycleView;
+  return (
+    <div className="overview">
+      <View key={place} {...props} id={place} />
+    </div>
+  );
+}
+
+function Everything({ api, me, project, notify }: ViewProps) {
   const operates = abilitiesOf(me.role).operate;
   const { overview, refresh } = useOverview(api, project.id, operates);
   const [asking, setAsking] = useState<Asking | null>(null);
   const now = useNow(1000);
-  const { summary, cycles, models, promotions, problem } = overview;
+  const { summary, cycles, models, promotions, rollouts, problem } = overview;
+  const hrefOf = (place: string): string => fragmentOf(project.id, "overview", place);
   const newest = cycles[0] ?? null;
 
   const act: Act = (...what) => {
@@ -76,12 +98,13 @@ export default function OverviewPage({ api, me, project, notify }: ViewProps) {
                         notify({ tone: "error", ...describe(error) }),
                       ),
                     onCancel: (cycle) => setAsking({ kind: "cancel", cycle }),
+                    hrefOf,
                   }
                 : null
             }
           />
           {operates && <TriggersCard api={api} project={project.id} />}
-          <CycleHistory cycles={cycles.slice(1)} now={now} />
+          <CycleHistory cycles={cycles.slice(1)} now={now} hrefOf={operates ? hrefOf : null} />
           <DriftCard api={api} project={project.id} now={now} act={operates ? act : null} />
         </div>
         <div className="column">
@@ -94,6 +117,21 @@ export default function OverviewPage({ api, me, project, notify }: ViewProps) {
                 ? {
                     onPromote: (model) => setAsking({ kind: "promote", model }),
                     onRollback: () => setAsking({ kind: "rollback" }),
+                  }
+                : null
+            }
+          />
+          <RolloutsCard
+            rollouts={rollouts}
+            now={now}
+            startable={contenders(models).length > 0 && freeKinds(rollouts).length > 0}
+            operate={
+              operates
+                ? {
+                    onStart: () => setAsking({ kind: "rollout" }),
+                    onPass: (rollout) => setAsking({ kind: "pass", rollout }),
+                    onEnd: (rollout) => setAsking({ kind: "end", rollout }),
+                    hrefOf,
                   }
                 : null
             }
@@ -139,9 +177,41 @@ export default function OverviewPage({ api, me, project, notify }: ViewProps) {
           }
         />
       )}
+      {asking?.kind === "rollout" && (
+        <StartRolloutDialog
+          models={contenders(models)}
+          kinds={freeKinds(rollouts)}
+          onClose={() => setAsking(null)}
+          onStart={(body) =>
+            void act(
+              startRollout(api, project.id, body),
+              `${TITLES[body.kind]} asked for`,
+              "It takes its share once it is warm.",
+            )
+          }
+        />
+      )}
+      {asking?.kind === "end" && (
+        <EndRolloutDialog
+          rollout={asking.rollout}
+          onClose={() => setAsking(null)}
+          onEnd={(reason) => void act(endRollout(api, project.id, asking.rollout.id, reason), "Taken back", ENDED)}
+        />
+      )}
+      {asking?.kind === "pass" && (
+        <PassRolloutDialog
+          rollout={asking.rollout}
+          onClose={() => setAsking(null)}
+          onPass={(reason) =>
+            void act(api.promote(project.id, asking.rollout.model_id, reason), "Promotion asked for", PASSED)
+          }
+        />
+      )}
     </div>
   );
 }
+
+const TITLES: Record<Rollout["kind"], string> = { canary: "Canary", shadow: "Shadow" };
 
 /** The champion before the present one, as far as the list of promotions tells. */
 const rollbackTarget = (promotions: readonly Promotion[]): string | null =>

@@ -7,7 +7,7 @@ const decision = {
   images: 120,
   map50_95: { champion: 0.5, candidate: 0.53, delta: 0.03, interval: [-0.01, 0.07], lower_bound: -0.004 },
   map50: { champion: null, candidate: null, delta: null, interval: null, lower_bound: null },
-  clauses: [{ name: "class_margin", passed: false, detail: "3 is worse by 0.08", numbers: {} }],
+  clauses: [{ name: "class left-hand", passed: false, detail: "it is worse by 0.08", numbers: { p: 0.01, of: "x" } }],
 };
 
 test("the gate's clauses are read in words", () => {
@@ -15,7 +15,9 @@ test("the gate's clauses are read in words", () => {
     promoted: false,
     mode: "non-inferior",
     images: 120,
-    clauses: [{ name: "class margin", passed: false, detail: "3 is worse by 0.08" }],
+    clauses: [
+      { name: "class left-hand", passed: false, detail: "it is worse by 0.08", numbers: { p: 0.01, of: null } },
+    ],
   });
 });
 

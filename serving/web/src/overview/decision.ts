@@ -1,9 +1,11 @@
 /** Reads what the promotion gate and the evaluation wrote: free JSON in the API, so nothing is taken for granted. */
 
 export interface Clause {
+  /** As the gate names it: "slice view night". */
   readonly name: string;
   readonly passed: boolean;
   readonly detail: string;
+  readonly numbers: Readonly<Record<string, number | null>>;
 }
 
 export interface Verdict {
@@ -38,9 +40,10 @@ export function verdictOf(decision: Fields): Verdict | null {
     mode: text(fields(decision["settings"])["mode"]).replace("_", "-"),
     images: number(decision["images"]),
     clauses: clauses.map(fields).map((clause) => ({
-      name: text(clause["name"]).replace(/[_-]/g, " "),
+      name: text(clause["name"]),
       passed: clause["passed"] === true,
       detail: text(clause["detail"]),
+      numbers: Object.fromEntries(Object.entries(fields(clause["numbers"])).map(([name, of]) => [name, number(of)])),
     })),
   };
 }

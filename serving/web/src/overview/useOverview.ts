@@ -1,7 +1,7 @@
 import { useRef, useState } from "react";
 import type { Api } from "../api/client";
 import { type Described, describe } from "../api/problem";
-import type { Cycle, Model, ProjectEvent, Promotion, Summary } from "../api/types";
+import type { Cycle, Model, ProjectEvent, Promotion, Rollout, Summary } from "../api/types";
 import { usePolling } from "../app/hooks";
 
 export interface Overview {
@@ -9,6 +9,7 @@ export interface Overview {
   readonly cycles: readonly Cycle[];
   readonly models: readonly Model[];
   readonly promotions: readonly Promotion[];
+  readonly rollouts: readonly Rollout[];
   /** Newest first; empty for those who may not see them. */
   readonly events: readonly ProjectEvent[];
   readonly problem: Described | null;
@@ -29,6 +30,7 @@ export function useOverview(
     cycles: [],
     models: [],
     promotions: [],
+    rollouts: [],
     events: [],
     problem: null,
   });
@@ -36,7 +38,7 @@ export function useOverview(
 
   const refresh = async () => {
     try {
-      const [summary, { cycles }, { models, promotions }, news] = await Promise.all([
+      const [summary, { cycles }, { models, promotions, rollouts }, news] = await Promise.all([
         api.summary(project),
         api.cycles(project),
         api.models(project),
@@ -49,6 +51,7 @@ export function useOverview(
         cycles,
         models,
         promotions,
+        rollouts,
         events: [...fresh, ...old.events].slice(0, EVENTS_KEPT),
         problem: null,
       }));
