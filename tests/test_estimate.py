@@ -71,7 +71,8 @@ def test_precision_counts_detections_and_images_are_what_is_drawn() -> None:
     assert together.high - together.low > 2 * (alone.high - alone.low)
 
 
-def test_of_few_failures_that_come_together_shares_are_not_surer_than_they_are() -> None:
+@pytest.mark.parametrize("assisted", [False, True])
+def test_of_few_failures_that_come_together_shares_are_not_surer_than_they_are(assisted: bool) -> None:
     """A recall of 0.98 by images that fail in whole, the risky ones reviewed, the others weighing 25 times as much:
     were no such image counted beside those that were seen, 85 in a hundred would hold it."""
     rng = np.random.default_rng(15)
@@ -82,7 +83,11 @@ def test_of_few_failures_that_come_together_shares_are_not_surer_than_they_are()
         seen = rng.random(len(risk)) < inclusion
         boxes = rng.integers(1, 6, int(seen.sum())).astype(float)
         found = np.where(rng.random(len(boxes)) < risk[seen], 0.0, boxes)
-        estimate = share_of(found, boxes, inclusion[seen])
+        estimate = (
+            assisted_share(found, boxes, inclusion[seen], risk[seen], risk)
+            if assisted
+            else share_of(found, boxes, inclusion[seen])
+        )
         held.append(estimate.low <= 0.98 <= estimate.high)
     assert 0.90 <= np.mean(held) <= 0.995
 

@@ -111,7 +111,8 @@ def assisted_share(
     value = plain.value + factor * (all_of_them.mean - guessed) / each
     left = weights * (residuals - factor * (risk - guessed)) / each
     variance = float(left @ left) + (factor / each) ** 2 * all_of_them.variance / all_of_them.count
-    return _interval(min(max(value, 0.0), 1.0), variance, plain.worth, len(counted), confidence)
+    drawn = _worth(weights * among)
+    return _interval(min(max(value, 0.0), 1.0), variance, drawn, len(counted), confidence)
 
 
 def worth_of_half(estimate: Estimate, *, confidence: float = 0.95) -> float:
