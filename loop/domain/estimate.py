@@ -111,13 +111,16 @@ def assisted_share(
     value = plain.value + factor * (all_of_them.mean - guessed) / each
     left = weights * (residuals - factor * (risk - guessed)) / each
     variance = float(left @ left) + (factor / each) ** 2 * all_of_them.variance / all_of_them.count
-    return _interval(min(max(value, 0.0), 1.0), variance, plain.worth, len(counted), confidence)
+    drawn = _worth(weights * among)
+    return _interval(min(max(value, 0.0), 1.0), variance, drawn, len(counted), confidence)
 
 
 def worth_of_half(estimate: Estimate, *, confidence: float = 0.95) -> float:
     """How many times as much an estimate has to be worth for an interval half as wide, were its value the same.
     About 4; 2 where nothing has failed yet."""
-    wanted = (estimate.high - estimate.low) / 2.0
+    # Of equal draws, as are those that are to come: what one event weighs will be known by then.
+    now = _interval(estimate.value, 0.0, estimate.worth, estimate.seen, confidence)
+    wanted = (now.high - now.low) / 2.0
     least, most = 1.0, 16.0
     for _ in range(40):
         times = (least + most) / 2.0
@@ -159,13 +162,28 @@ def _worth(weights: Floats) -> float:
     return float(weights.sum() ** 2 / (weights @ weights))
 
 
-def _interval(value: float, variance: float, worth: float, seen: int, confidence: float) -> Estimate:
-    """The posterior of so many equal draws as have this variance (Korn & Graubard 1998, Jeffreys' prior)."""
+def _interval(value: float, variance: float, drawn: float, seen: int, confidence: float) -> Estimate:
+    """The posterior of so many equal draws as have this variance (Korn & Graubard 1998, Jeffreys' prior); towards each
+    end of as many as `_worth_towards` says. drawn: Kish's effective sample size."""
     binomial = value * (1.0 - value)
-    if variance > 0.0 and binomial > 0.0:
-        worth = binomial / variance
+    worth = binomial / variance if variance > 0.0 and binomial > 0.0 else drawn
     tail = (1.0 - confidence) / 2.0
-    yes, no = worth * value + _JEFFREYS, worth * (1.0 - value) + _JEFFREYS
-    low, high = beta.ppf([tail, 1.0 - tail], yes, no)
+    ends = []
+    for share, quantile in ((1.0 - value, tail), (value, 1.0 - tail)):
+        draws = _worth_towards(share, worth, drawn)
+        ends.append(float(beta.ppf(quantile, draws * value + _JEFFREYS, draws * (1.0 - value) + _JEFFREYS)))
     # Where nothing or everything failed, the interval reaches the end.
-    return Estimate(value, 0.0 if value == 0.0 else float(low), 1.0 if value == 1.0 else float(high), seen, worth)
+    return Estimate(value, 0.0 if value == 0.0 else ends[0], 1.0 if value == 1.0 else ends[1], seen, worth)
+
+
+def _worth_towards(share: float, worth: float, drawn: float) -> float:
+    """As how many equal draws they tell how much larger `share` may be than it was found.
+
+    What one event weighs, as a part of all, is known from the events that were seen: where these are few, and light by
+    chance (small images, or such as were sure to be seen), the share comes out small and its variance too, and the
+    interval would be too short just there. So one more is counted: an average prediction (1 / drawn) that failed in
+    whole. Where all predictions weigh the same and have one thing each, it changes nothing.
+    """
+    one = 1.0 / drawn
+    seen = share / worth  # variance ÷ (1 - share): of all events, each by its square
+    return (share + one) / (seen + one**2)
