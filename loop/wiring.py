@@ -48,6 +48,7 @@ from loop.outgoing import HttpSender
 from loop.people import Oversight
 from loop.production import Production
 from loop.projects import Administration
+from loop.promises import Promises
 from loop.qa import Rework
 from loop.rarity import Rarities
 from loop.recipes import Recipes
@@ -129,6 +130,7 @@ class Services:
     selector: Selector
     risks: Risks
     guarantee: Guarantee
+    promises: Promises
     webhooks: Webhooks
     dispatcher: Dispatcher
     label_studio_push: LabelStudioPush
@@ -237,6 +239,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         served_objects=ServedObjects(store, settings.data_dir / "index-objects"),
         risks=risks,
         guarantee=guarantee,
+        promises=Promises(store, risks, settings.cost.as_rates(), utc_now),
         drift=drift,
         triggers=Triggers(
             store,

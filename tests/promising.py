@@ -20,6 +20,7 @@ from loop.domain.thresholds import Thresholds
 from loop.domain.truth import GroundTruth, Shape
 from loop.guarantee import Guarantee
 from loop.projects import Administration
+from loop.promises import Promises
 from loop.risks import Risks
 from loop.router import Caller, Inferred, ReceivedImage, Router
 from loop.store.blobs import FsspecBlobs
@@ -66,9 +67,9 @@ class Plant:
         self.risks = Risks(
             self.store, self.blobs, self.clock, learn=self.learn, beside=lambda model: self.guarantee.with_risk(model)
         )
-        self.guarantee = Guarantee(
-            self.store, self.risks, Rates(currency="EUR", per_hour=36.0), self.clock, lambda: self.now
-        )
+        rates = Rates(currency="EUR", per_hour=36.0)
+        self.guarantee = Guarantee(self.store, self.risks, rates, self.clock, lambda: self.now)
+        self.promises = Promises(self.store, self.risks, rates, self.clock)
         self.router = Router(
             self.store, Nowhere(),  # type: ignore[arg-type]
             self.store.secret(), lambda _model, _embedding: 1.0, self.risks.of, self.clock,

@@ -57,7 +57,7 @@ def test_without_a_promise_the_policy_s_threshold_routes(plant: Plant) -> None:
     assert {one.decision.threshold_version for one in made} == {None}
     assert plant.keep() is None
     with pytest.raises(Invalid, match="promises nothing"):
-        plant.guarantee.status(plant.operator, PROJECT)
+        plant.promises.status(plant.operator, PROJECT)
 
 
 def test_crawl_then_run(plant: Plant) -> None:
@@ -68,13 +68,13 @@ def test_crawl_then_run(plant: Plant) -> None:
     assert all(one.decision.action is Action.REVIEW and one.decision.inclusion_probability == 1.0 for one in first)
     assert first[0].decision.reasons[-1].code == "no-threshold-yet"
     assert plant.keep().why is Why.BEGUN
-    assert plant.guarantee.status(plant.operator, PROJECT).phase is Phase.CRAWL
+    assert plant.promises.status(plant.operator, PROJECT).phase is Phase.CRAWL
     plant.predict(295)
     plant.answer()
     record = plant.keep()
     assert (record.why, record.answered, record.size) == (Why.ANSWERS, 300, 300)
     assert record.groups[0].bound <= 0.1 < record.automation
-    status = plant.guarantee.status(plant.operator, PROJECT)
+    status = plant.promises.status(plant.operator, PROJECT)
     assert (status.phase, status.waits_for, status.unmet) == (Phase.RUN, "", False)
     later = plant.predict(100)
     accepted = [one.decision for one in later if one.decision.action is Action.ACCEPT]
@@ -87,15 +87,15 @@ def test_crawl_then_run(plant: Plant) -> None:
 def test_a_record_can_be_explained(plant: Plant) -> None:
     """It names the answers that it rests on, and stays as it is when others are made."""
     running(plant)
-    newest = plant.guarantee.history(plant.operator, PROJECT, before=None, limit=10)[0]
-    record, evidence = plant.guarantee.record(plant.operator, PROJECT, newest.version)
+    newest = plant.promises.history(plant.operator, PROJECT, before=None, limit=10)[0]
+    record, evidence = plant.promises.record(plant.operator, PROJECT, newest.version)
     with plant.store.read() as tx:
         seen = tx.sampled.newest(PROJECT, record.model_id, since=None, limit=1000)
     assert record == newest and evidence == [one.prediction_id for one in reversed(seen)]
     plant.predict(300)
     plant.answer()
     assert plant.keep().version == record.version + 1
-    assert plant.guarantee.record(plant.operator, PROJECT, record.version) == (record, evidence)
+    assert plant.promises.record(plant.operator, PROJECT, record.version) == (record, evidence)
     assert plant.events("guarantee.changed")[0].body["version"] == record.version + 1
 
 
@@ -116,7 +116,7 @@ def test_thresholds_are_made_anew_when_enough_was_answered(plant: Plant) -> None
 
 def test_what_nobody_could_say_counts_as_a_failure(plant: Plant) -> None:
     running(plant)
-    before = plant.guarantee.status(plant.operator, PROJECT).record
+    before = plant.promises.status(plant.operator, PROJECT).record
     plant.predict(300)
     plant.answer(skip=True)
     plant.wait(1.1)
@@ -169,7 +169,7 @@ def test_groups_pass_only_by_their_own_evidence(plant: Plant) -> None:
     record = plant.keep()
     values = {one.group: one.value for one in record.groups}
     assert values["source=night"] == 0.0 < values["source=day"]
-    assert plant.guarantee.status(plant.operator, PROJECT).phase is Phase.WALK
+    assert plant.promises.status(plant.operator, PROJECT).phase is Phase.WALK
     assert any(one.decision.action is Action.ACCEPT for one in plant.predict(50, source="day"))
     assert all(one.decision.action is Action.REVIEW for one in plant.predict(20, source="night"))
     unknown = plant.predict(5, source="elsewhere")
@@ -196,7 +196,7 @@ def test_an_alarm_has_people_look_at_everything_until_new_answers_keep_the_promi
     until(plant, "guarantee.broken", each=400)
     broken = plant.events("guarantee.broken")
     assert broken[0].body["rate"] > 0.1 and broken[0].body["group"] == "all"
-    assert plant.guarantee.status(plant.operator, PROJECT).unmet
+    assert plant.promises.status(plant.operator, PROJECT).unmet
     assert all(one.decision.action is Action.REVIEW for one in plant.predict(30))
     assert plant.predict(1)[0].decision.reasons[-1].code == "promise-broken"
     plant.answer()
@@ -204,7 +204,7 @@ def test_an_alarm_has_people_look_at_everything_until_new_answers_keep_the_promi
     assert len(plant.events("guarantee.broken")) == 1
     plant.worse = 0.0
     until(plant, "guarantee.over")
-    record = plant.guarantee.status(plant.operator, PROJECT).record
+    record = plant.promises.status(plant.operator, PROJECT).record
     assert record.alarm is None and record.not_before is not None
     assert any(one.decision.action is Action.ACCEPT for one in plant.predict(50))
 
@@ -234,12 +234,12 @@ def test_a_risk_learned_again_comes_with_its_thresholds(store: SqlStore, tmp_pat
     plant.predict(300)
     plant.answer()
     assert plant.risks.refit_due() == [plant.model.id]
-    record = plant.guarantee.history(plant.operator, PROJECT, before=None, limit=1)[0]
+    record = plant.promises.history(plant.operator, PROJECT, before=None, limit=1)[0]
     assert (record.why, record.risk_key) == (Why.RISK, plant.model.risk_key) and record.risk_key
     learned = plant.risks.status(plant.model).learned
     assert learned.fitted_on + record.answered == 300
     secret, policy = store.secret(), plant.project.policy
-    _, evidence = plant.guarantee.record(plant.operator, PROJECT, record.version)
+    _, evidence = plant.promises.record(plant.operator, PROJECT, record.version)
     assert all(gives_evidence(secret, one, policy) for one in evidence)
     assert record.automation > 0.1
     assert any(one.decision.threshold_version == record.version for one in plant.predict(20))
@@ -256,10 +256,10 @@ def test_a_risk_that_was_learned_from_its_judges_judges_nothing(store: SqlStore,
     assert plant.risks.refit_due()
     plant.promise({"alpha": 0.2})
     assert plant.keep() is None
-    assert "learned again" in plant.guarantee.status(plant.operator, PROJECT).waits_for
+    assert "learned again" in plant.promises.status(plant.operator, PROJECT).waits_for
     assert all(one.decision.action is Action.REVIEW for one in plant.predict(5))
     assert plant.risks.refit_due()
-    assert plant.guarantee.status(plant.operator, PROJECT).record.why is Why.RISK
+    assert plant.promises.status(plant.operator, PROJECT).record.why is Why.RISK
 
 
 def test_what_promises_ask_of_people_is_told_and_never_loosened_in_silence(plant: Plant) -> None:
@@ -267,13 +267,13 @@ def test_what_promises_ask_of_people_is_told_and_never_loosened_in_silence(plant
     running(plant)
     plant.promise({"alpha": 0.1}, evidence_share=1.0, hours_a_day=0.0)
     held = plant.keep()
-    status = plant.guarantee.status(plant.operator, PROJECT)
+    status = plant.promises.status(plant.operator, PROJECT)
     assert held.relaxed is None and status.capacity.short
     assert status.capacity.says.endswith("reviewer-hours a day, have 0.0")
     plant.promise({"alpha": 0.1}, evidence_share=1.0, hours_a_day=0.0, when_short="best_effort")
     relaxed = plant.keep()
     assert relaxed.relaxed is not None and relaxed.review_share == pytest.approx(0.2)
-    assert plant.guarantee.status(plant.operator, PROJECT).unmet
+    assert plant.promises.status(plant.operator, PROJECT).unmet
     made = [one.decision for one in plant.predict(50) if one.decision.action is Action.ACCEPT]
     assert {one.reasons[-1].code for one in made} >= {"promise-unmet"}
 
@@ -285,11 +285,11 @@ def test_costs_say_which_threshold_is_cheapest(plant: Plant) -> None:
     for missed in (0.1, 1.0, 100.0):
         plant.promise({"alpha": 0.1}, evidence_share=1.0, costs={"review": 0.2, "missed": missed})
         plant.keep()
-        bargain = plant.guarantee.curve(plant.operator, PROJECT, promise=0, group=None).bargain
+        bargain = plant.promises.curve(plant.operator, PROJECT, promise=0, group=None).bargain
         cheapest.append(bargain.cheapest)
         assert bargain.worth == pytest.approx(min(0.2 / missed, 1.0))
     assert cheapest[0] > cheapest[1] > cheapest[2]
-    economics = plant.guarantee.status(plant.operator, PROJECT).economics
+    economics = plant.promises.status(plant.operator, PROJECT).economics
     assert economics.cost == pytest.approx(economics.reviews + economics.errors)
     assert economics.saved == pytest.approx(200.0 - economics.cost)
     assert economics.hours_saved > 0.0

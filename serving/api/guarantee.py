@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from loop.domain.error_costs import Economics
 from loop.domain.thresholds import SHARES, GroupThreshold, Thresholds
-from loop.guarantee import GuaranteeStatus
+from loop.promises import GuaranteeStatus
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.guarantee import (
     AcceptGuaranteeIn,
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/projects/{project_id}/guarantee", tags=["guarante
 @router.get("")
 def get_guarantee(project_id: str, token: Operator, wired: Wired) -> GuaranteeOut:
     """Crawl, walk or run; what is promised, by which thresholds, on how much evidence; and what it asks of people."""
-    return _guarantee_out(wired.guarantee.status(token, project_id))
+    return _guarantee_out(wired.promises.status(token, project_id))
 
 
 @router.get("/thresholds")
@@ -44,7 +44,7 @@ def list_thresholds(
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
 ) -> ThresholdsPage:
     """Every record, the newest first."""
-    page = wired.guarantee.history(token, project_id, before=before, limit=limit)
+    page = wired.promises.history(token, project_id, before=before, limit=limit)
     return ThresholdsPage(
         thresholds=[ThresholdsOut.model_validate(_plain(one)) for one in page],
         next=page[-1].version if len(page) == limit else None,
@@ -54,7 +54,7 @@ def list_thresholds(
 @router.get("/thresholds/{version}")
 def get_thresholds(project_id: str, version: int, token: Operator, wired: Wired) -> ThresholdsDetailOut:
     """With the predictions whose answers it rests on."""
-    record, evidence = wired.guarantee.record(token, project_id, version)
+    record, evidence = wired.promises.record(token, project_id, version)
     return ThresholdsDetailOut.model_validate(_plain(record) | {"evidence": evidence})
 
 
@@ -67,7 +67,7 @@ def get_guarantee_curve(
     group: str | None = None,
 ) -> GuaranteeCurveOut:
     """What each threshold would let pass and cost, by the answers of now."""
-    curve = wired.guarantee.curve(token, project_id, promise=promise - 1, group=group)
+    curve = wired.promises.curve(token, project_id, promise=promise - 1, group=group)
     bargain = curve.bargain
     return GuaranteeCurveOut(
         promise=promise,
@@ -90,7 +90,7 @@ def get_guarantee_curve(
 def preview_guarantee(project_id: str, body: GuaranteePreviewIn, token: Operator, wired: Wired) -> GuaranteePreviewOut:
     """What promises would let pass by the answers of now, and what they lack; refused as the change of the policy would
     be. Nothing is changed."""
-    found = wired.guarantee.preview(
+    found = wired.promises.preview(
         token, project_id, body.guarantee.model_dump(exclude_unset=True), audit_rate=body.audit_rate
     )
     plain = asdict(found) | {"groups": [_plain_group(one) for one in found.groups]}
