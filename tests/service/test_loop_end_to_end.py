@@ -51,6 +51,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             "ASKANCE_POLICY__THRESHOLD": "0.2",
             "ASKANCE_POLICY__AUDIT_RATE": "0.1",
             "ASKANCE_GATE__LATENCY_RATIO": "1000",  # measured, but no test depends on how busy the machine is
+            # After so few epochs the same recipe comes to 0.046 on one kind of processor and above 0.05 on another.
+            "ASKANCE_GATE__FIRST_FLOOR": "0.01",
         },
     )
     imported = _imported(service, folder / "bccd")
