@@ -19,7 +19,7 @@ from loop.domain.project import Project
 from loop.domain.promises import OnAlarm, WhenShort
 from loop.domain.rollout import RolloutKind, RolloutState
 from loop.domain.thresholds import Broken, Thresholds, Why
-from loop.promise_evidence import Facts, Judged, PromiseEvidence, RisksInUse, errors_by, made_alike_since, reviewed
+from loop.promise_evidence import Facts, Judged, PromiseEvidence, RisksInUse, counts_from, errors_by, reviewed
 
 log = logging.getLogger("askance.guarantee")
 
@@ -139,7 +139,7 @@ class Guarantee:
             before = tx.thresholds.latest(project.id, model.id)
             kept = before if before is not None and before.promises == rules.promises else None
             watched = kept.watched_since if kept and kept.watched_since > now - period else now
-            since = max(now - period, made_alike_since(tx, project.id), (before and before.not_before) or now - period)
+            since = counts_from(tx, project, before, now)
             facts = self._evidence.facts(tx, project, model, min(since, watched))
             pace = (
                 work_of_late(tx, project, self._default_rates, now).pace

@@ -16,7 +16,7 @@ from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.routing import Policy, gives_evidence
 from loop.domain.sampled import Answering, Predicted, Sampled
-from loop.domain.thresholds import GroupThreshold
+from loop.domain.thresholds import GroupThreshold, Thresholds
 
 Floats = NDArray[np.float64]
 
@@ -131,15 +131,13 @@ def reviewed(judged: Judged, policy: Policy, pace: Pace | None) -> tuple[float |
     return relaxed, 1.0 - passing_share * (1.0 - policy.audit_rate)
 
 
-def counts_from(tx: Transaction, project: Project, model: ModelVersion, now: datetime) -> datetime:
-    """From when on predictions count, by what is known now."""
-    before = tx.thresholds.latest(project.id, model.id)
-    period = timedelta(days=project.policy.guarantee.window_days)
-    since = max(now - period, made_alike_since(tx, project.id))
-    return max(since, (before and before.not_before) or since)
+def counts_from(tx: Transaction, project: Project, before: Thresholds | None, now: datetime) -> datetime:
+    """From when on predictions count. before: the model's newest record."""
+    began = max(now - timedelta(days=project.policy.guarantee.window_days), _made_alike_since(tx, project.id))
+    return max(began, (before and before.not_before) or began)
 
 
-def made_alike_since(tx: Transaction, project_id: str) -> datetime:
+def _made_alike_since(tx: Transaction, project_id: str) -> datetime:
     """From when on predictions are made as now: with this score threshold, and with audits of all that passes."""
     changes = policy_changes(tx, project_id)
     rates = changes_of_rate(changes)

@@ -139,7 +139,8 @@ class Promises:
                 raise Invalid(
                     f"there is no promise {promise + 1}.", hint=f"There are {len(rules.promises)}.", promise=promise + 1
                 )
-            facts = self._evidence.facts(tx, project, model, counts_from(tx, project, model, now))
+            since = counts_from(tx, project, tx.thresholds.latest(project_id, model.id), now)
+            facts = self._evidence.facts(tx, project, model, since)
             work = work_of_late(tx, project, self._default_rates, now)
         judged = self._evidence.judged(project, model, facts, facts.since, now)
         own = {one.name: one for one in judged.groups if one.promise == promise}
@@ -179,7 +180,8 @@ class Promises:
             project = _as_changed(tx.projects.get(project_id), changes, audit_rate)
             model = loaded.champion(tx, project_id)
             anew = audit_rate is not None and begins_anew(changes_of_rate(policy_changes(tx, project_id)))
-            facts = self._evidence.facts(tx, project, model, now if anew else counts_from(tx, project, model, now))
+            since = now if anew else counts_from(tx, project, tx.thresholds.latest(project_id, model.id), now)
+            facts = self._evidence.facts(tx, project, model, since)
         judged = self._evidence.judged(project, model, facts, facts.since, now)
         promises = project.policy.guarantee.promises
         return Preview(

@@ -261,15 +261,13 @@ def examine_models(
     blobs, max_pixels = FsspecBlobs.open(settings.blobs_url), settings.limits.max_image_pixels
     looking = 1.0 if timing is None else 1.0 - _TIMING
     images, done = sum(len(subject.image_keys) for subject in subjects), 0
+
+    def went_on(more: int) -> None:
+        progress(looking * (done + more) / images, {})
+
     for subject in subjects:
-        found = _inferred(
-            blobs,
-            blobs.get(subject.model.digest),
-            subject.image_keys,
-            settings.training.device,
-            max_pixels,
-            lambda more, before=done: progress(looking * (before + more) / images, {}),  # type: ignore[misc]
-        )
+        weights = blobs.get(subject.model.digest)
+        found = _inferred(blobs, weights, subject.image_keys, settings.training.device, max_pixels, went_on)
         done += len(found)
         hand_over(found)
     if timing is None:

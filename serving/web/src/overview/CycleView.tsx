@@ -5,7 +5,7 @@ import { Back } from "../app/Back";
 import { Card, Tile } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
-import { counted, exactly, fixed, shareOf, signed } from "../app/figures";
+import { NOTHING, counted, exactly, fixed, shareOf, signed } from "../app/figures";
 import { ago, count } from "../app/format";
 import { useNow } from "../app/hooks";
 import type { ViewProps } from "../app/view";
@@ -125,7 +125,7 @@ function Tiles({ cycle, figures }: { readonly cycle: Cycle; readonly figures: Ev
       />
       <Tile
         name="An image takes"
-        value={latency.after ? milliseconds(latency.after.median) : "–"}
+        value={latency.after ? milliseconds(latency.after.median) : NOTHING}
         detail={ratio === null ? "nothing to compare with" : `${ratio.toFixed(2)} times the champion’s time`}
         testid="tile-latency"
       />

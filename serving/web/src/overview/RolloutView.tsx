@@ -6,7 +6,7 @@ import { Card, Tile } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { acting } from "../app/act";
 import { useAsked } from "../app/asked";
-import { counted, exactly, moment, shareOf } from "../app/figures";
+import { NOTHING, counted, exactly, moment, shareOf } from "../app/figures";
 import { ago, count, percent } from "../app/format";
 import { useNow } from "../app/hooks";
 import type { ViewProps } from "../app/view";
@@ -109,7 +109,7 @@ function Numbers({ rollout, onEnd, onPass }: NumbersProps) {
         />
         <Tile
           name="Takes it since"
-          value={rollout.active_at ? moment(rollout.active_at) : "–"}
+          value={rollout.active_at ? moment(rollout.active_at) : NOTHING}
           detail={rollout.finished_at ? `until ${moment(rollout.finished_at)}` : limitsOf(rollout)}
         />
         {standing && <StandingTiles standing={standing} />}

@@ -2,6 +2,7 @@
 import { type Api, at } from "../api/client";
 import { ProblemError } from "../api/problem";
 import type { CocoFigures, Compared, Cycle, Evaluation, Latencies, SliceFigures } from "../api/types";
+import { NOTHING } from "../app/figures";
 import type { Clause } from "./decision";
 
 export interface Evaluated {
@@ -109,7 +110,7 @@ export const numbersOf = (clause: Clause): { name: string; value: string }[] =>
   Object.entries(clause.numbers).map(([name, value]) => ({ name: name.replace(/_/g, " "), value: told(value) }));
 
 function told(value: number | null): string {
-  if (value === null) return "–";
+  if (value === null) return NOTHING;
   const text = Number.isInteger(value) ? String(value) : String(Number(value.toFixed(4)));
   return text.replace("-", "−");
 }
