@@ -6,6 +6,8 @@
 http    the service's HTTP application in a process of its own (no Ray: nothing is inferred), SQLite, eight reviewers
         who take one task at a time and submit it at once
 peer    the same of Label Studio: its own server on its own SQLite, `next` and a submitted annotation
+quality consensus of three people, golden items and lots switched on, against one person for each item and nothing else:
+        two servers in turn, what a lease and an answer cost each
 store   one reviewer's lease in a queue of ten thousand and of a million tasks, on SQLite and PostgreSQL
 
 A task counts as handed twice where two reviewers were given it without its lease having ended; as an inversion where a
@@ -19,17 +21,19 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 from rich.console import Console
 
 from benchmarks.queue_peers.label_studio import LabelStudio
-from benchmarks.queue_peers.processes import served
+from benchmarks.queue_peers.processes import Served, served
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
 from benchmarks.serving_peers.environments import LABEL_STUDIO
 from loop.domain.access import Role
@@ -42,6 +46,9 @@ from loop.domain.review import Task
 from loop.domain.routing import Action, Decision
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
+from loop.domain.workflow import Qa
+from loop.golden import GoldenItems
+from loop.lots import add_members, in_lots
 from loop.projects import Administration
 from loop.review import Desk
 from loop.settings import Settings, load_settings
@@ -56,6 +63,8 @@ WARM_SECONDS = 3.0 if QUICK else 10.0  # not measured: a server compiles and cac
 SHORT, MIDDLE, LONG = (1_000, 2_000, 20_000) if QUICK else (10_000, 100_000, 1_000_000)
 LEASES = 50 if QUICK else 500
 PEER_TASKS = 1_000 if QUICK else 10_000
+QUALITY_ITEMS = 2_000 if QUICK else 20_000
+QUALITY_ROUNDS = 2 if QUICK else 3
 BATCH = 5_000
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 SIDE = 640
@@ -66,7 +75,8 @@ BOX = (10.0, 10.0, 90.0, 90.0)
 
 
 def fill(store: SqlStore, project: Project, count: int) -> None:
-    """Open tasks of random risks, each with its prediction, made a second apart."""
+    """Open tasks of random risks, each with its prediction, made a second apart; of as many people and in such lots as
+    the policy says."""
     rng = np.random.default_rng(0)
     with store.begin() as tx:
         model = _model()
@@ -78,7 +88,10 @@ def fill(store: SqlStore, project: Project, count: int) -> None:
             tx.items.add_all([_item(number) for number in numbers])
             tx.predictions.add_all([_prediction(n, float(risk)) for n, risk in zip(numbers, risks, strict=True)])
             for number, risk in zip(numbers, risks, strict=True):
-                tx.tasks.add_all(seats(_task(number, float(risk)), project.policy.queue, ("car",), several=False))
+                work = seats(_task(number, float(risk)), project.policy.queue, ("car",), several=True)
+                tasks = in_lots(tx, project, work, _at(number), os.urandom)
+                tx.tasks.add_all(tasks)
+                add_members(tx, tasks)
 
 
 def _at(number: int) -> datetime:
@@ -120,13 +133,23 @@ def _task(number: int, risk: float) -> Task:
     )  # fmt: skip
 
 
-def opened(settings: Settings, count: int) -> tuple[SqlStore, Administration]:
-    """A migrated database with a project whose queue has `count` tasks."""
+def opened(settings: Settings, count: int, **policy: Mapping[str, Any]) -> tuple[SqlStore, Administration]:
+    """A migrated database with a project whose queue has `count` works. policy: what it has that is not usual."""
     store = open_store(settings)
     administration = administer(settings, store, open_blobs(settings))
-    project = administration.create_project(PROJECT, ("car",))
+    administration.create_project(PROJECT, ("car",))
+    if policy:
+        administration.change_policy(PROJECT, "benchmark", **policy)  # type: ignore[arg-type]
+    with store.read() as tx:
+        project = tx.projects.get(PROJECT)
     fill(store, project, count)
     return store, administration
+
+
+def reviewers(administration: Administration) -> list[dict[str, str]]:
+    """What each sends along."""
+    made = (administration.create_token(f"r{number}", Role.REVIEWER, PROJECT) for number in range(REVIEWERS))
+    return [{"Authorization": f"Bearer {secret}"} for _, secret in made]
 
 
 # --- reviewers over HTTP -----------------------------------------------------------------------------------
@@ -158,7 +181,7 @@ class Worked:
 
 # Takes a task and gives its id and what answering it needs; None where there is none.
 Next = Callable[[httpx.Client], "tuple[str, object] | None"]
-Answer = Callable[[httpx.Client, str, object], None]
+Answer = Callable[[httpx.Client, str, Any], None]
 
 
 def reviewed(url: str, headers: Sequence[dict[str, str]], next_task: Next, answer: Answer) -> Worked:
@@ -198,12 +221,20 @@ def _lease(client: httpx.Client) -> "tuple[str, object] | None":
     response = client.post(f"/v1/projects/{PROJECT}/tasks/lease", json={"count": 1})
     response.raise_for_status()
     tasks = response.json()["tasks"]
-    return (tasks[0]["id"], tasks[0]["epoch"]) if tasks else None
+    return (tasks[0]["id"], tasks[0]) if tasks else None
 
 
-def _submit(client: httpx.Client, task_id: str, epoch: object) -> None:
-    body = {"epoch": epoch, "shapes": [{"label": "car", "box": list(BOX)}]}
-    client.post(f"/v1/tasks/{task_id}/submit", json=body).raise_for_status()
+def _submit(client: httpx.Client, task_id: str, task: Any) -> None:
+    """All see the same box, and QA lets it stand."""
+    body = {"epoch": task["epoch"], "shapes": [{"label": "car", "box": list(BOX)}]}
+    path = "submit"
+    if task["stage"] == Stage.QA:
+        path, body = "accept", {"epoch": task["epoch"]}
+    client.post(f"/v1/tasks/{task_id}/{path}", json=body).raise_for_status()
+
+
+def api_server(place: Path) -> AbstractContextManager[Served]:
+    return served([sys.executable, "-m", "tests.api_server"], "/healthz", place, {"ASKANCE_DATA_DIR": str(place)})
 
 
 def http_figures(folder: Path, console: Console) -> Iterator[Figure]:
@@ -211,15 +242,11 @@ def http_figures(folder: Path, console: Console) -> Iterator[Figure]:
         place = folder / f"http-{count}"
         settings = load_settings(environ={"ASKANCE_DATA_DIR": str(place)})
         store, administration = opened(settings, count)
-        headers = [
-            {"Authorization": f"Bearer {administration.create_token(f'r{n}', Role.REVIEWER, PROJECT)[1]}"}
-            for n in range(REVIEWERS)
-        ]
+        headers = reviewers(administration)
         with store.read() as tx:
             of_task = {task: tx.tasks.get(task).rank for task in _some_ids(count)}
-        server = [sys.executable, "-m", "tests.api_server"]
-        with served(server, "/healthz", place, {"ASKANCE_DATA_DIR": str(place)}) as url:
-            worked = reviewed(url, headers, _lease, _submit)
+        with api_server(place) as server:
+            worked = reviewed(server.url, headers, _lease, _submit)
         yield from figures_of("Askance", worked, count)
         ranks = {task: of_task[task] for _, _, task in worked.handed}
         yield at_most(f"inversions, {count:,} open", worked.inversions(ranks.__getitem__), 0, "tasks", len(ranks))
@@ -276,19 +303,77 @@ def peer_figures(folder: Path, console: Console) -> Iterator[Figure]:
         response.raise_for_status()
         return str(response.json()["id"]), None
 
-    def annotate(client: httpx.Client, task_id: str, _: object) -> None:
+    def annotate(client: httpx.Client, task_id: str, _: Any) -> None:
         value = {"x": 1, "y": 1, "width": 12, "height": 12, "rectanglelabels": ["car"]}
         box = {"from_name": "label", "to_name": "image", "type": "rectanglelabels", "value": value}
         client.post(f"/api/tasks/{task_id}/annotations/", json={"result": [box], "lead_time": 1}).raise_for_status()
 
-    with peer.served() as url:
-        worked = reviewed(url, headers, next_task, annotate)
+    with peer.served() as server:
+        worked = reviewed(server.url, headers, next_task, annotate)
     if worked.errors:
         console.log(worked.errors[0])
     yield from figures_of("Label Studio", worked, PEER_TASKS)
     theirs = len(worked.submit_ms) / SECONDS
     if SHORT in _RATES and theirs:
         yield at_least("annotations/s beside Label Studio", _RATES[SHORT] / theirs, 20, "times", len(worked.submit_ms))
+
+
+# --- what trust in the answers costs -------------------------------------------------------------------------
+
+
+STRICT: Mapping[str, Mapping[str, Any]] = {
+    "queue_changes": {"people": {Stage.ANNOTATE: 3}},
+    "workflow_changes": {"qa": Qa.LOTS, "lots": {"size": 200, "share": 0.1}},
+    "quality_changes": {"golden": {"rate": 0.05}},
+}
+GOLDEN = 200
+
+
+def quality_figures(folder: Path, console: Console) -> Iterator[Figure]:
+    places = {"plain": folder / "plain", "strict": folder / "strict"}
+    people = {}
+    for name, place in places.items():
+        settings = load_settings(environ={"ASKANCE_DATA_DIR": str(place)})
+        store, administration = opened(settings, QUALITY_ITEMS, **(STRICT if name == "strict" else {}))
+        people[name] = reviewers(administration)
+        if name == "strict":
+            mark_golden(store)
+        store.close()
+    costs: dict[str, list[tuple[float, float]]] = {name: [] for name in places}
+    errors = 0
+    for number in range(QUALITY_ROUNDS):
+        for name, place in places.items():
+            with api_server(place) as server:
+                worked, cpu = with_cpu(server, people[name])
+            done = len(worked.submit_ms)
+            costs[name].append((1000 * cpu, SECONDS * 1000 / done))
+            errors += len(worked.errors)
+            console.log(f"quality, round {number + 1}, {name}: {done} answers")
+    n = QUALITY_ROUNDS
+    plain, strict = (np.median(costs[name], axis=0) for name in ("plain", "strict"))
+    yield reading("lease and answer, plain: CPU of the server", float(plain[0]), "ms", n)
+    here = "consensus of 3, golden items and lots ÷ plain, a lease and an answer"
+    yield at_most(f"{here}: CPU", float(strict[0] / plain[0]), 1.3, "times", n)
+    yield at_most(f"{here}: time", float(strict[1] / plain[1]), 1.3, "times", n)
+    yield at_most(f"{here}: errors", errors, 0, "calls", n)
+
+
+def mark_golden(store: SqlStore) -> None:
+    """Items that nobody has a task for."""
+    numbers = range(QUALITY_ITEMS, QUALITY_ITEMS + GOLDEN)
+    with store.begin() as tx:
+        tx.items.add_all([_item(number) for number in numbers])
+        tx.predictions.add_all([_prediction(number, 0.5) for number in numbers])
+    golden = GoldenItems(store, lambda: datetime.now(UTC))
+    for number in numbers:
+        golden.mark(PROJECT, _item(number).digest, [Shape("car", BOX)], "benchmark")
+
+
+def with_cpu(server: Served, headers: Sequence[dict[str, str]]) -> tuple[Worked, float]:
+    """What they did, and the server's CPU seconds of a lease with its answer, all of them counted."""
+    before = server.cpu_seconds()
+    worked = reviewed(server.url, headers, _lease, _submit)
+    return worked, (server.cpu_seconds() - before) / max(len(worked.handed), 1)
 
 
 # --- a long queue --------------------------------------------------------------------------------------------
@@ -334,7 +419,7 @@ def _leases(database: str, settings: Settings, count: int) -> Iterator[Figure]:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.queue", description=__doc__)
-    parts = {"http": http_figures, "peer": peer_figures, "store": store_figures}
+    parts = {"http": http_figures, "peer": peer_figures, "quality": quality_figures, "store": store_figures}
     parser.add_argument("--only", default=",".join(parts), help=",".join(parts))
     chosen = parser.parse_args(arguments)
     console = Console()

@@ -82,8 +82,8 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
         with peer.served():
             pass  # makes its database
         tokens.write_text("\n".join(peer.populated(users=2, tasks=0)["tokens"]))
-    with peer.served() as url:
-        running = Real(url, tokens.read_text().split())
+    with peer.served() as server:
+        running = Real(server.url, tokens.read_text().split())
         running.with_personal_token()
         tokens.write_text("\n".join(running.tokens))
         yield running

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.queue_peers.processes import served
+from benchmarks.queue_peers.processes import Served, served
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class LabelStudio:
     python: str
     place: Path
 
-    def served(self) -> AbstractContextManager[str]:
-        """Its URL while it runs. The first start makes its database, which takes a minute."""
+    def served(self) -> AbstractContextManager[Served]:
+        """Its server while it runs. The first start makes its database, which takes a minute."""
         program = str(Path(self.python).with_name("label-studio"))
         command = [program, "start", "--no-browser", "--data-dir", str(self.place), "--internal-host", "127.0.0.1"]
         return served(command, "/health", self.place, self._environ)
@@ -29,7 +29,8 @@ class LabelStudio:
         number, and `tokens`. The database must be there."""
         core = next(Path(self.python).parents[1].glob("lib/python*/site-packages/label_studio"))
         made = subprocess.run(
-            [self.python, str(Path(__file__).with_name("label_studio_users.py")), str(users), str(tasks)],
+            # -P: this folder has a module of the name of theirs.
+            [self.python, "-P", str(Path(__file__).with_name("label_studio_users.py")), str(users), str(tasks)],
             env={**os.environ, **self._environ, "PYTHONPATH": str(core)},
             cwd=core,
             capture_output=True,

@@ -6,14 +6,30 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that answers."""
+
+    url: str
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """Since its start, of all its threads."""
+        return float(sum(self.process.cpu_times()[:2]))
 
 
 @contextmanager
-def served(command: Sequence[str], health: str, folder: Path, environ: dict[str, str] | None = None) -> Iterator[str]:
-    """A server of its own process on a free port, the last argument; its URL once it answers."""
+def served(
+    command: Sequence[str], health: str, folder: Path, environ: dict[str, str] | None = None
+) -> Iterator[Served]:
+    """A server of its own process on a free port, the last argument, once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -25,7 +41,7 @@ def served(command: Sequence[str], health: str, folder: Path, environ: dict[str,
         )
     try:
         _answers(url + health, process, folder)
-        yield url
+        yield Served(url, psutil.Process(process.pid))
     finally:
         process.terminate()
         process.wait(timeout=30)

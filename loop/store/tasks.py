@@ -230,7 +230,7 @@ class SqlTasks:
         stretch: list[Task] = []
         while len(found) < limit:
             behind = stretch[-1] if stretch else None
-            stretch = self._stretch(project_id, queue, now, behind, _STRIDE if behind else limit)
+            stretch = self._stretch(project_id, queue, now, behind, min(4 * len(stretch), _STRIDE) or limit)
             if not stretch:
                 break
             apart = self._had_a_part(stretch, person, now)
