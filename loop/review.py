@@ -319,7 +319,9 @@ class Desk:
             else:
                 submission = _submitted(tx, submission, work, closed, of_round, project, secret)
             tx.efforts.add(effort_of(submission, task))
-            return submission, task.lot_id
+            # Of several people's answers the first ones hold nothing yet that a lot could be judged by.
+            waits = outcome is Outcome.SUBMITTED and not _is_last(task, of_round)
+            return submission, None if waits else task.lot_id
 
     def _mine(self, tx: Transaction, token: Token, task_id: str) -> Task:
         task = tx.tasks.for_update(task_id)
@@ -449,9 +451,9 @@ def _submitted(
     project: Project,
     secret: bytes,
 ) -> Submission:
-    alone = closed.decides_alone or closed.people == 1
+    alone = _decides_alone(closed)
     answers = [submission] if alone else [*_answers(earlier), submission]
-    settlement = None if alone or len(answers) < closed.people else settle(tx, project, closed, answers)
+    settlement = None if alone or not _is_last(closed, earlier) else settle(tx, project, closed, answers)
     shapes = submission.shapes if alone else settlement.shapes if settlement else None
     standing = AnswerStanding.WAITING if shapes is None else qa.standing_of(tx, closed, project.policy.workflow, secret)
     settled = standing is AnswerStanding.SETTLED
@@ -472,6 +474,15 @@ def _submitted(
         _call_adjudicator(tx, work, closed, project.policy.queue, submission.created_at)
     tx.events.add(_closed_event(submission, closed, settles=settled))
     return submission
+
+
+def _decides_alone(task: Task) -> bool:
+    return task.decides_alone or task.people == 1
+
+
+def _is_last(task: Task, earlier: Sequence[Submission]) -> bool:
+    """Whether an answer to the task is the last that its work waits for. earlier: all that was said in its round."""
+    return _decides_alone(task) or len(_answers(earlier)) + 1 >= task.people
 
 
 def _returned(

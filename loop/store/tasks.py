@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     Column,
+    ColumnElement,
     Connection,
+    FromClause,
     Integer,
     Select,
     Update,
@@ -50,8 +52,6 @@ from loop.store.schema import (
 from loop.store.statements import columns, each_once, in_parts, inserted, not_found, one
 
 _URGENCY = (tasks.c.rank, tasks.c.created_at, tasks.c.id)
-# How far one query looks for tasks that a person may take, past those that the person has had a part in.
-_STRIDE = 500
 _CHANGING = (
     "state", "epoch", "owner", "leased_at", "valid_from", "expires_at",
     "rank", "lane", "round", "due_at", "alarm_at", "urgency", "with_experts", "begun",
@@ -63,18 +63,50 @@ _CHANGING = (
 _NOW = bindparam("now", type_=tasks.c.expires_at.type)
 _MOST = bindparam("most", type_=Integer)
 _PROJECT = tasks.c.project_id == bindparam("project")
-# Of unfinished tasks: nobody has it under a live lease, as in loop/domain/review.py.
-_FREE = or_(
-    tasks.c.expires_at.is_(None),
-    tasks.c.expires_at <= _NOW,
-    and_(tasks.c.valid_from.is_not(None), tasks.c.valid_from > _NOW),
-)
+
+
+def _free(task: FromClause) -> ColumnElement[bool]:
+    """Of an unfinished task: nobody has it under a live lease, as in loop/domain/review.py."""
+    return or_(
+        task.c.expires_at.is_(None),
+        task.c.expires_at <= _NOW,
+        and_(task.c.valid_from.is_not(None), task.c.valid_from > _NOW),
+    )
+
+
+_FREE = _free(tasks)
 # No caller waits for it, or one who can still get the answer of who begins now.
 _IN_TIME = or_(tasks.c.start_by.is_(None), tasks.c.start_by > _NOW)
 _RAN_OUT = and_(tasks.c.state == TaskState.LEASED, _FREE)
+_PERSON: BindParameter[str] = bindparam("person")
+# Works that the person holds a task of.
+_beside = tasks.alias("beside")
+_HOLDS = exists().where(
+    _beside.c.work_id == tasks.c.work_id,
+    _beside.c.owner == _PERSON,
+    _beside.c.state == TaskState.LEASED,
+    not_(_free(_beside)),
+)
+# Works that the person answered or skipped in their present round; where the task is of QA, also those that the person
+# answered in any round since they were opened.
+_SAID = exists().where(
+    submissions.c.work_id == tasks.c.work_id,
+    submissions.c.reviewer == _PERSON,
+    or_(
+        submissions.c.round == tasks.c.round,
+        and_(
+            tasks.c.stage == Stage.QA,
+            submissions.c.outcome == Outcome.SUBMITTED,
+            submissions.c.round >= tasks.c.begun,
+        ),
+    ),
+)
+# What one person is to answer and nobody ever leased is nobody's yet.
+_UNTOUCHED = and_(tasks.c.people == 1, tasks.c.epoch == 0, tasks.c.seat > 0)
+_NOT_THEIRS = or_(_UNTOUCHED, and_(not_(_HOLDS), not_(_SAID)))
 _LEASABLE = (
     select(tasks)
-    .where(_PROJECT, tasks.c.lane == bindparam("lane"), UNFINISHED_TASK, _FREE, _IN_TIME)
+    .where(_PROJECT, tasks.c.lane == bindparam("lane"), UNFINISHED_TASK, _FREE, _IN_TIME, _NOT_THEIRS)
     .order_by(*_URGENCY)
     .limit(_MOST)
 )
@@ -125,7 +157,7 @@ _MEANT_FOR_PAUSED = exists().where(
 )
 _MEANT = (
     select(tasks)
-    .where(_PROJECT, tasks.c.meant_for == bindparam("person"), MEANT_TASK, _FREE, _IN_TIME)
+    .where(_PROJECT, tasks.c.meant_for == _PERSON, MEANT_TASK, _FREE, _IN_TIME, _NOT_THEIRS)
     .order_by(*_URGENCY)
     .limit(_MOST)
 )
@@ -145,13 +177,6 @@ _ALARMING = (
     .order_by(tasks.c.alarm_at)
     .limit(_MOST)
     .with_for_update(skip_locked=True)
-)
-_WORKS: BindParameter[str] = bindparam("works", expanding=True)
-_WORKS_HELD = select(tasks.c.work_id).where(
-    tasks.c.work_id.in_(_WORKS), tasks.c.owner == bindparam("person"), LEASED_TASK, not_(_FREE)
-)
-_WORKS_ANSWERED = select(submissions.c.work_id, submissions.c.round, submissions.c.outcome).where(
-    submissions.c.work_id.in_(_WORKS), submissions.c.reviewer == bindparam("person")
 )
 
 
@@ -226,43 +251,12 @@ class SqlTasks:
         return found
 
     def leasable(self, project_id: str, queue: Queue, *, person: str, now: datetime, limit: int) -> list[Task]:
-        found: list[Task] = []
-        stretch: list[Task] = []
-        while len(found) < limit:
-            behind = stretch[-1] if stretch else None
-            stretch = self._stretch(project_id, queue, now, behind, min(4 * len(stretch), _STRIDE) or limit)
-            if not stretch:
-                break
-            apart = self._had_a_part(stretch, person, now)
-            found += [task for task in stretch if task.work_id not in apart]
-        return found[:limit]
-
-    def _stretch(self, project_id: str, queue: Queue, now: datetime, behind: Task | None, limit: int) -> list[Task]:
         wanted = _LEASABLE if queue.source is None else _LEASABLE_OF_SOURCE
-        if behind is not None:
-            place = tuple_(*(literal(getattr(behind, c.name), c.type) for c in _URGENCY))
-            wanted = wanted.where(tuple_(*_URGENCY) > place)
         source = {} if queue.source is None else {"source": queue.source}
-        return self._all(wanted, project=project_id, lane=queue.lane, now=now, most=limit, **source)
-
-    def _had_a_part(self, stretch: Sequence[Task], person: str, now: datetime) -> frozenset[str]:
-        """Works that the person answered or skipped in their present round, or holds a task of; where the tasks are of
-        QA, also those that the person answered in any round since they were opened."""
-        # What one person is to answer and nobody ever leased is nobody's yet.
-        works = {task.work_id: task for task in stretch if task.people > 1 or task.epoch > 0 or not task.is_first_hand}
-        if not works:
-            return frozenset()
-        # In this order: who submits between the two is seen by the second.
-        given = {"works": list(works), "person": person}
-        held = self._connection.scalars(_WORKS_HELD, {**given, "now": now}).all()
-        answered = self._connection.execute(_WORKS_ANSWERED, given)
-        apart = {work for work, round_, outcome in answered if _keeps_apart(works[work], round_, outcome)}
-        return frozenset(apart | set(held))
+        return self._all(wanted, project=project_id, lane=queue.lane, person=person, now=now, most=limit, **source)
 
     def meant_for(self, project_id: str, *, person: str, now: datetime, limit: int) -> list[Task]:
-        found = self._all(_MEANT, project=project_id, person=person, now=now, most=limit)
-        apart = self._had_a_part(found, person, now)
-        return [task for task in found if task.work_id not in apart]
+        return self._all(_MEANT, project=project_id, person=person, now=now, most=limit)
 
     def lapsed(self, now: datetime, *, project_id: str | None, limit: int) -> list[Task]:
         if project_id is None:
@@ -358,12 +352,6 @@ class SqlTasks:
         counted = select(state, func.count()).where(tasks.c.project_id == project_id, ORDINARY_TASK)
         rows = self._connection.execute(counted.group_by(state), {"now": now})
         return dict.fromkeys(TaskState, 0) | {TaskState(state): count for state, count in rows}
-
-
-def _keeps_apart(task: Task, round_: int, outcome: Outcome) -> bool:
-    """Whether who said this of the work may not have this task of it."""
-    judges_own = task.stage is Stage.QA and outcome is Outcome.SUBMITTED and round_ >= task.begun
-    return round_ == task.round or judges_own
 
 
 def _refused(stored: Task, task: Task) -> AlreadySubmitted | StaleLease:

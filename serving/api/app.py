@@ -73,7 +73,7 @@ _PAGE_HEADERS = (*_HEADERS, (b"content-security-policy", _PAGE_POLICY.encode()))
 def create_app(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(started: FastAPI) -> AsyncIterator[None]:
-        started.state.gateway = Gateway(services)
+        started.state.gateway = Gateway(started.state.services)
         yield
         await started.state.gateway.close()
 

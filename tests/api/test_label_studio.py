@@ -163,8 +163,9 @@ def test_only_what_the_bridge_may_do_goes(service, there, staff):  # noqa: F811
 
 
 def test_of_a_work_of_several_people_one_task_goes(service, there, staff):  # noqa: F811
-    """Those there count as one, so that nobody there can answer for two; the others are done here."""
-    policy(service, people={"annotate": 2})
+    """Those there count as one, so that nobody there can answer for two; the others are done here. Audits too: the
+    lottery may draw the item."""
+    policy(service, people={"annotate": 2, "audit": 2})
     _predicted(service, 1)
     assert len(_push(service)["sent"]) == 1
     assert _push(service)["sent"] == []
