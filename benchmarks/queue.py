@@ -87,11 +87,14 @@ def fill(store: SqlStore, project: Project, count: int) -> None:
         with store.begin() as tx:
             tx.items.add_all([_item(number) for number in numbers])
             tx.predictions.add_all([_prediction(n, float(risk)) for n, risk in zip(numbers, risks, strict=True)])
-            for number, risk in zip(numbers, risks, strict=True):
-                work = seats(_task(number, float(risk)), project.policy.queue, ("car",), several=True)
-                tasks = in_lots(tx, project, work, _at(number), os.urandom)
-                tx.tasks.add_all(tasks)
-                add_members(tx, tasks)
+            works = [
+                task
+                for number, risk in zip(numbers, risks, strict=True)
+                for task in seats(_task(number, float(risk)), project.policy.queue, ("car",), several=True)
+            ]
+            tasks = in_lots(tx, project, works, _at(begin), os.urandom)
+            tx.tasks.add_all(tasks)
+            add_members(tx, tasks)
 
 
 def _at(number: int) -> datetime:
