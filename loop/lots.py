@@ -18,6 +18,7 @@ from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.qa import AnswerStanding, recalled
 from loop.domain.review import QA_SEAT, Task, is_leasable
+from loop.domain.sampling_plans import numbers_of
 from loop.domain.workflow import LotsBy, Qa, inspection_order
 
 log = logging.getLogger("askance.lots")
@@ -186,15 +187,17 @@ def _drawn(tx: Transaction, lot: Lot, secret: bytes, now: datetime) -> bool:
 
 def _inspected(tx: Transaction, lot: Lot, now: datetime) -> bool:
     """Judge by what QA found so far; where that does not suffice, have it look at what is wanted and answered."""
-    members = tx.lots.members(lot.id)
-    found = inspection(lot.rules.as_plan(), members)
+    plan = lot.rules.as_plan()
+    counting = tx.lots.counting(lot.id)
+    sample = tx.lots.first_counting(lot.id, limit=numbers_of(plan, counting).most) if counting else []
+    found = inspection(plan, sample, of=counting)
     known = by_sample(lot, found, now)
     if known.state.decided:
         _written(tx, known, now, f"lot.{known.state}")
         return True
     if known != lot:
         tx.lots.save(known)
-    waiting = {member.work_id for member in members if member.standing is AnswerStanding.WAITING}
+    waiting = {member.work_id for member in sample if member.standing is AnswerStanding.WAITING}
     wanted = [work_id for work_id in found.wanted if work_id in waiting]
     _call(tx, lot, sorted(wanted)[:_AT_ONCE], now)
     return len(wanted) > _AT_ONCE

@@ -18,7 +18,7 @@ def labels_proposed(tx: Transaction, task: Task) -> frozenset[str]:
     """Of its prediction's detections; none where it has no prediction."""
     if task.prediction_id is None:
         return frozenset()
-    return frozenset(d.label for d in tx.predictions.get(task.project_id, task.prediction_id).detections)
+    return frozenset(d.label for d in tx.predictions.detections(task.project_id, task.prediction_id))
 
 
 def seats_of(tx: Transaction, task: Task, project: Project, *, several: bool) -> tuple[Task, ...]:

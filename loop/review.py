@@ -544,7 +544,7 @@ def _proposal(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, .
     prediction_id = prediction_shown(tx, task)
     if prediction_id is None:
         return ()
-    return recipe.proposed(tx.predictions.get(task.project_id, prediction_id).detections)
+    return recipe.proposed(tx.predictions.detections(task.project_id, prediction_id))
 
 
 def _content_digest(

@@ -48,6 +48,12 @@ def members(defects: Sequence[bool | None], void: Sequence[int] = ()) -> list[Me
     ]
 
 
+def inspected(plan: Plan, lot: Sequence[Member]) -> Inspection:
+    """Of all its works, in whatever order."""
+    counting = sorted((one for one in lot if one.counts), key=lambda one: one.place or 0)
+    return inspection(plan, counting, of=len(counting))
+
+
 def looked_at(plan: Plan, wrong: frozenset[str], secret: bytes, voids: frozenset[str] = frozenset()) -> Inspection:
     """Judge a lot of which the answers to the works `wrong` have defects, as its plan asks."""
     order = inspection_order(secret, "lot", [f"w{number}" for number in range(SIZE)])
@@ -55,7 +61,7 @@ def looked_at(plan: Plan, wrong: frozenset[str], secret: bytes, voids: frozenset
         work: Member(work_id=work, item_digest="", place=at, defect=None, void=work in voids)
         for at, work in enumerate(order)
     }
-    while (found := inspection(plan, list(lot.values()))).wanted:
+    while (found := inspected(plan, list(lot.values()))).wanted:
         for work in found.wanted[::-1]:  # people answer in whatever order
             lot[work] = replace(lot[work], defect=work in wrong)
     return found
@@ -84,19 +90,19 @@ def test_what_ended_without_an_answer_is_not_of_the_lot() -> None:
     found = looked_at(FixedShare(0.2, 0.0), frozenset(), b"secret", voids).judgement
     assert found is not None
     assert (found.verdict, found.inspected) == (LotVerdict.ACCEPT, SIZE // 2 // 5)
-    assert inspection(FixedShare(0.2, 0.0), members([None, None], void=(0, 1))).judgement is None
+    assert inspected(FixedShare(0.2, 0.0), members([None, None], void=(0, 1))).judgement is None
 
 
 def test_a_defect_counts_though_the_work_ended_without_an_answer_after() -> None:
-    found = inspection(FixedShare(1.0, 0.0), members([True, None], void=(0,)))
+    found = inspected(FixedShare(1.0, 0.0), members([True, None], void=(0,)))
     assert found.judgement is not None
     assert found.judgement.verdict is LotVerdict.REJECT
 
 
 def test_a_fixed_sample_is_wanted_at_once_and_a_sequential_one_by_one() -> None:
-    fixed = inspection(FixedShare(0.5, 0.3), members([None] * 8))
+    fixed = inspected(FixedShare(0.5, 0.3), members([None] * 8))
     assert fixed.wanted == ("w0", "w1", "w2", "w3")
-    after = inspection(Sequential(RISKS), members([False, None, *[None] * 58]))
+    after = inspected(Sequential(RISKS), members([False, None, *[None] * 58]))
     assert after.wanted == ("w1",)
 
 
@@ -104,7 +110,7 @@ def test_a_fixed_sample_is_wanted_at_once_and_a_sequential_one_by_one() -> None:
 @given(st.lists(st.sampled_from([None, True, False]), min_size=1, max_size=30), st.sampled_from(list(PLANS.values())))
 def test_a_lot_is_decided_or_wants_something(found: list[bool | None], plan: Plan) -> None:
     """Never both, never neither; nothing is wanted twice."""
-    judged = inspection(plan, members(found))
+    judged = inspected(plan, members(found))
     assert judged.judgement is not None
     decided = judged.judgement.verdict is not LotVerdict.CONTINUE
     assert decided is (not judged.wanted)
@@ -131,7 +137,7 @@ def test_a_share_is_drawn_by_a_keyed_lot() -> None:
 def test_a_decision_keeps_its_numbers() -> None:
     """And who made it; without any answer a lot is let go."""
     plan = FixedShare(0.5, 0.0)
-    decided = by_sample(a_lot(), inspection(plan, members([True, None])), NOW)
+    decided = by_sample(a_lot(), inspected(plan, members([True, None])), NOW)
     assert (decided.state, decided.inspected, decided.defects, decided.actor) == (LotState.REJECTED, 1, 1, "service")
     assert (decided.reject_at, decided.version, decided.decided_at) == (1, 1, NOW)
     empty = by_sample(a_lot(), Inspection(None, ()), NOW)

@@ -96,22 +96,22 @@ def filled(lot: Lot, count: int, now: datetime) -> Lot:
     return replace(lot, items=items, closed_at=now if items >= lot.rules.size else None)
 
 
-def inspection(plan: Plan, members: Sequence[Member]) -> Inspection:
-    """What the plan says now. members: with their places, in whatever order.
+def inspection(plan: Plan, order: Sequence[Member], *, of: int) -> Inspection:
+    """What the plan says now. of: how many works of the lot count. order: those of them that the plan looks at, or
+    more, by their places.
 
     Of a sequential plan one is wanted at a time, since the next is looked at only where the verdict needs it; what QA
     found counts in the order of drawing. Of a fixed sample all are, and count as they come.
     """
-    order = sorted((member for member in members if member.counts), key=lambda member: member.place or 0)
-    if not order:
+    if of == 0:
         return Inspection(None, ())
-    sample = order[: numbers_of(plan, len(order)).most]
+    sample = order[: numbers_of(plan, of).most]
     unseen = [member.work_id for member in sample if member.defect is None]
     if isinstance(plan, Sequential) and unseen:
         sample = sample[: next(at for at, member in enumerate(sample) if member.defect is None)]
         unseen = unseen[:1]
     found = [member.defect for member in sample if member.defect is not None]
-    judgement = judged(plan, lot=len(order), inspected=len(found), defects=sum(found))
+    judgement = judged(plan, lot=of, inspected=len(found), defects=sum(found))
     return Inspection(judgement, tuple(unseen) if judgement.verdict is LotVerdict.CONTINUE else ())
 
 

@@ -186,6 +186,11 @@ def is_leasable(task: Task, now: datetime) -> bool:
     return task.state is TaskState.OPEN or (task.state is TaskState.LEASED and not _live(task, now))
 
 
+def may_be_handed_out(task: Task, now: datetime) -> bool:
+    """Leasable, and in time for whoever waits for it."""
+    return is_leasable(task, now) and (task.start_by is None or now < task.start_by)
+
+
 def leased(task: Task, *, owner: str, now: datetime, seconds: int) -> Task:
     """The task in the hands of `owner` under a new epoch. Raises StaleLease where somebody holds it."""
     if not is_leasable(task, now):

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from loop.store.schema import configuration
 
 _REVISION_SQL = f"SELECT revision FROM {configuration.name} WHERE id = 1"  # noqa: S608 - a name of ours
-_REVISION = select(configuration.c.revision).where(configuration.c.id == 1)
+REVISION = select(configuration.c.revision).where(configuration.c.id == 1)
 
 
 class SqlConfiguration:
@@ -26,7 +26,7 @@ class SqlConfiguration:
 
     def revision(self) -> int:
         """0 in a database where nothing was written yet."""
-        return self._connection.execute(_REVISION).scalar() or 0
+        return self._connection.execute(REVISION).scalar() or 0
 
 
 class KeptRevision:

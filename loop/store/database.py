@@ -19,6 +19,7 @@ from loop.store.commit_groups import CommitGroups
 from loop.store.configuration import KeptRevision
 from loop.store.engine import BUSY_TIMEOUT_SECONDS, MIGRATING, engine_for, prepare, reading
 from loop.store.faults import place, translated
+from loop.store.projects import KeptProjects
 from loop.store.schema import meta
 from loop.store.statements import inserted
 from loop.store.transaction import SqlTransaction
@@ -50,6 +51,7 @@ class SqlStore:
         self._revision = KeptRevision(engine)
         # PostgreSQL has several writers at a time, and its own group commit.
         self._groups = CommitGroups(engine, BUSY_TIMEOUT_SECONDS) if engine.dialect.name == "sqlite" else None
+        self._projects: KeptProjects = {}
         self._secret: bytes | None = None
         self._secret_lock = threading.Lock()
 
@@ -74,9 +76,10 @@ class SqlStore:
         with `for_update`, or leave it to the constraints.
         """
         with translated(self._engine.url), self._writing() as connection:
-            transaction = SqlTransaction(connection)
+            transaction = SqlTransaction(connection, self._projects)
             yield transaction
             transaction.finish()
+        transaction.committed()
 
     def _writing(self) -> AbstractContextManager[Connection]:
         return self._groups.part() if self._groups else self._engine.begin()
@@ -85,9 +88,10 @@ class SqlStore:
     def read(self) -> Iterator[ports.Transaction]:
         """A transaction that sees one moment of the database. Raises ReadOnlyTransaction where it writes."""
         with translated(self._engine.url), self._reader.connect() as connection, connection.begin(), _write_refused():
-            transaction = SqlTransaction(connection)
+            transaction = SqlTransaction(connection, self._projects)
             yield transaction
             transaction.finish()
+        transaction.committed()
 
     def revision(self) -> int:
         """What `tx.configuration.revision()` says in a transaction that begins now, at a tenth of its cost."""

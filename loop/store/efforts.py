@@ -19,6 +19,7 @@ from loop.store.statements import columns, first, replaced
 _AT_ONCE = 500
 _STREAMED = 10_000
 _NAMES = tuple(field.name for field in fields(Effort))
+_ADDED = insert(efforts)  # made once, which is most of its cost
 _ORDER = (efforts.c.created_at, efforts.c.submission_id)
 
 
@@ -30,7 +31,7 @@ class SqlEfforts:
         self._changes = changes
 
     def add(self, effort: Effort) -> None:
-        self._connection.execute(insert(efforts).values(columns(effort)))
+        self._connection.execute(_ADDED, columns(effort))
         self._changes.note(effort.project_id, effort.item_digest, Change.ANSWERED)
 
     def between(self, project_id: str, since: datetime, until: datetime) -> Iterator[Effort]:

@@ -7,21 +7,15 @@ import secrets
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
 
 from loop.domain.function_calls import FunctionCall
 from loop.domain.function_uses import FunctionUse, Triggered, triggered
 from loop.domain.identity import new_id
-from loop.domain.ports import Event
-from loop.store.schema import PENDING_CALL, function_calls, policies, projects
+from loop.domain.ports import Event, Projects
+from loop.store.schema import PENDING_CALL, function_calls
 from loop.store.statements import columns, ignoring_conflicts, inserted, one
 
-# Made once: it is asked with every image that comes.
-_USES = (
-    select(policies.c.functions)
-    .join(projects, and_(projects.c.id == policies.c.project_id, projects.c.policy_version == policies.c.version))
-    .where(projects.c.id == bindparam("project_id"))
-)
 # What a call is from its first row on.
 _FIXED = frozenset(
     {"id", "project_id", "function", "trigger", "subject", "item_digest", "actor", "body", "created_at", "epoch"}
@@ -31,8 +25,9 @@ _FIXED = frozenset(
 class Triggers:
     """What this transaction calls functions for. Written at its end."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, projects: Projects) -> None:
         self._connection = connection
+        self._projects = projects
         self._waiting: list[tuple[Event, Triggered]] = []
 
     def awaiting(self, trigger: str, project_ids: Iterable[str]) -> frozenset[str]:
@@ -57,8 +52,7 @@ class Triggers:
             self._connection.execute(ignoring_conflicts(self._connection, function_calls), calls)
 
     def _uses(self, project_id: str) -> tuple[FunctionUse, ...]:
-        uses: tuple[FunctionUse, ...] | None = self._connection.execute(_USES, {"project_id": project_id}).scalar()
-        return uses or ()
+        return self._projects.get(project_id).policy.functions
 
 
 def _calls(event: Event, found: Triggered, uses: Iterable[FunctionUse]) -> Iterator[FunctionCall]:

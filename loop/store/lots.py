@@ -1,8 +1,9 @@
 """Lots, and the works in them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Integer, Select, bindparam, func, insert, not_, or_, select, update
 
 from loop.domain.lot import Lot, LotState, Member
 from loop.domain.qa import AnswerStanding
@@ -13,6 +14,27 @@ _CHANGING = (
     "state", "items", "closed_at", "decided_at", "inspected", "defects", "accept_at", "reject_at", "reason", "actor",
     "version",
 )  # fmt: skip
+
+# Statements of an answer's way are made once: making one takes as long as running it.
+_OF_LOT = lot_items.c.lot_id == bindparam("lot")
+_MEMBERS = (
+    select(
+        lot_items.c.work_id,
+        lot_items.c.item_digest,
+        lot_items.c.place,
+        lot_items.c.defect,
+        lot_items.c.void,
+        held_answers.c.standing,
+    )
+    .outerjoin(held_answers, held_answers.c.work_id == lot_items.c.work_id)
+    .where(_OF_LOT)
+    .order_by(lot_items.c.place, lot_items.c.work_id)
+)
+_COUNTS = or_(not_(lot_items.c.void), lot_items.c.defect.is_not(None))  # as Member.counts
+_COUNTING = select(func.count()).where(_OF_LOT, _COUNTS)
+_FIRST_COUNTING = _MEMBERS.where(_COUNTS).limit(bindparam("most", type_=Integer))
+_STATE = select(lots.c.state).where(lots.c.id == bindparam("lot"))
+_LOCKED = select(lots).where(lots.c.id == bindparam("lot")).with_for_update()
 
 
 class SqlLots:
@@ -28,10 +50,10 @@ class SqlLots:
         return Lot(**one(self._connection, lots, "lot", project_id=project_id, id=lot_id)._mapping)
 
     def state(self, lot_id: str) -> LotState:
-        return LotState(self._connection.scalars(select(lots.c.state).where(lots.c.id == lot_id)).one())
+        return LotState(self._connection.scalars(_STATE, {"lot": lot_id}).one())
 
     def for_update(self, lot_id: str) -> Lot:
-        row = self._connection.execute(select(lots).where(lots.c.id == lot_id).with_for_update()).first()
+        row = self._connection.execute(_LOCKED, {"lot": lot_id}).first()
         if row is None:
             raise not_found("lot", id=lot_id)
         return Lot(**row._mapping)
@@ -63,20 +85,16 @@ class SqlLots:
         self._connection.execute(placed, [{"of": work_id, "at": at} for at, work_id in enumerate(work_ids)])
 
     def members(self, lot_id: str) -> list[Member]:
-        rows = self._connection.execute(
-            select(
-                lot_items.c.work_id,
-                lot_items.c.item_digest,
-                lot_items.c.place,
-                lot_items.c.defect,
-                lot_items.c.void,
-                held_answers.c.standing,
-            )
-            .outerjoin(held_answers, held_answers.c.work_id == lot_items.c.work_id)
-            .where(lot_items.c.lot_id == lot_id)
-            .order_by(lot_items.c.place, lot_items.c.work_id)
-        )
-        return [Member(**row._mapping) for row in rows]
+        return self._members(_MEMBERS, lot=lot_id)
+
+    def counting(self, lot_id: str) -> int:
+        return int(self._connection.scalars(_COUNTING, {"lot": lot_id}).one())
+
+    def first_counting(self, lot_id: str, *, limit: int) -> list[Member]:
+        return self._members(_FIRST_COUNTING, lot=lot_id, most=limit)
+
+    def _members(self, wanted: Select[Any], **given: object) -> list[Member]:
+        return [Member(**row._mapping) for row in self._connection.execute(wanted, given)]
 
     def inspected(self, work_id: str, *, defect: bool) -> None:
         first = lot_items.c.work_id == work_id, lot_items.c.defect.is_(None)

@@ -3,7 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Exists, Row, Table, and_, exists, func, insert, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Exists,
+    Row,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import Conflict
@@ -24,8 +38,12 @@ from loop.store.schema import (
     predictions,
     tasks,
 )
-from loop.store.statements import columns, feed_after, in_parts, inserted, newest_first, one
+from loop.store.statements import columns, feed_after, in_parts, inserted, newest_first, not_found, one
 
+# Made once: with every lease and every answer.
+_DETECTIONS = select(predictions.c.detections).where(
+    predictions.c.project_id == bindparam("project"), predictions.c.id == bindparam("id")
+)
 _DECISION = tuple(Decision.__dataclass_fields__)
 
 
@@ -67,6 +85,13 @@ class SqlPredictions:
     def get(self, project_id: str, prediction_id: str) -> Prediction:
         """Raises NotFound."""
         return _prediction(one(self._connection, predictions, "prediction", project_id=project_id, id=prediction_id))
+
+    def detections(self, project_id: str, prediction_id: str) -> tuple[Detection, ...]:
+        found = self._connection.execute(_DETECTIONS, {"project": project_id, "id": prediction_id}).first()
+        if found is None:
+            raise not_found("prediction", project_id=project_id, id=prediction_id)
+        detections: tuple[Detection, ...] = found.detections
+        return detections
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Prediction]:
         rows = newest_first(

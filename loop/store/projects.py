@@ -1,4 +1,9 @@
-"""Projects with their recipes and policies, and the champion pointer."""
+"""Projects with their recipes and policies, and the champion pointer.
+
+Every transaction begins with a project and few change one: what was read stays for later transactions, which ask for
+the revision of the configuration only. A revision is shared between transactions once it is committed, so that one
+that is rolled back leaves nothing.
+"""
 
 from dataclasses import fields
 from typing import Any
@@ -8,11 +13,11 @@ from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 from loop.domain.errors import Conflict, NotFound
 from loop.domain.project import Project, Recipe
 from loop.domain.routing import Policy
-from loop.store.configuration import raise_revision
+from loop.store.configuration import REVISION, raise_revision
 from loop.store.schema import policies, projects, recipes
 from loop.store.statements import columns, first, inserted
 
-# A project with its current recipe and policy, in one query: every request begins with it.
+# A project with its current recipe and policy, in one query.
 _CURRENT = (
     select(
         projects.c.id,
@@ -24,14 +29,22 @@ _CURRENT = (
     .join(recipes, and_(recipes.c.project_id == projects.c.id, recipes.c.version == projects.c.recipe_version))
     .join(policies, and_(policies.c.project_id == projects.c.id, policies.c.version == projects.c.policy_version))
 )
-_CURRENT_OF = _CURRENT.where(projects.c.id == bindparam("project_id"))
+# One statement, so that both are of one moment.
+_CURRENT_OF = _CURRENT.add_columns(REVISION.scalar_subquery().label("revision")).where(
+    projects.c.id == bindparam("project_id")
+)
+
+# By id, with the revision at which they were read.
+KeptProjects = dict[str, tuple[int, Project]]
 
 
 class SqlProjects:
-    """Implements `loop.domain.ports.Projects`."""
+    """Implements `loop.domain.ports.Projects`. kept: of all transactions of this database."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, kept: KeptProjects) -> None:
         self._connection = connection
+        self._kept = kept
+        self._read: KeptProjects = {}
 
     def add(self, project: Project) -> None:
         raise_revision(self._connection)
@@ -50,10 +63,20 @@ class SqlProjects:
             self._connection.execute(insert(table).values(project_id=project.id, **columns(record)))
 
     def get(self, project_id: str) -> Project:
+        kept = self._read.get(project_id) or self._kept.get(project_id)
+        if kept is not None and kept[0] == self._connection.execute(REVISION).scalar():
+            return kept[1]
         row = self._connection.execute(_CURRENT_OF, {"project_id": project_id}).first()
         if row is None:
             raise self._unknown(project_id)
-        return _project(row)
+        project = _project(row)
+        if row.revision is not None:
+            self._read[project_id] = row.revision, project
+        return project
+
+    def committed(self) -> None:
+        """What this transaction saw is what others see."""
+        self._kept |= self._read
 
     def hold(self, project_id: str) -> None:
         # As strong as it can be without keeping away rows that refer to the project.

@@ -40,8 +40,7 @@ def ignoring_conflicts(connection: Connection, table: Table) -> Any:
 
 def replaced(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
     """Insert `row`, or write it over the one with its primary key."""
-    kept = _insert(connection.dialect.name, table).values(row)
-    connection.execute(kept.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=row))
+    connection.execute(_replacing(connection.dialect.name, table, tuple(row)), row)
 
 
 def inserted_of(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -57,6 +56,13 @@ def _ignoring_conflicts(dialect: str, table: Table) -> Any:
 def _insert(dialect: str, table: Table) -> Any:
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return insert(table)
+
+
+@cache
+def _replacing(dialect: str, table: Table, names: tuple[str, ...]) -> Any:
+    insert = _insert(dialect, table)
+    written = {name: insert.excluded[name] for name in names}
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=written)
 
 
 @cache

@@ -35,7 +35,7 @@ from loop.store.outcomes import SqlOutcomes
 from loop.store.people import SqlPeople
 from loop.store.predictions import SqlPredictions
 from loop.store.production_figures import SqlProductionFigures
-from loop.store.projects import SqlProjects
+from loop.store.projects import KeptProjects, SqlProjects
 from loop.store.promotions import SqlPromotions
 from loop.store.reviews import SqlReviews
 from loop.store.rollouts import SqlRollouts
@@ -53,12 +53,13 @@ from loop.store.views import SqlViews
 class SqlTransaction:
     """Implements `loop.domain.ports.Transaction` on a connection whose transaction `SqlStore` begins and ends."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, kept_projects: KeptProjects) -> None:
+        self._projects = SqlProjects(connection, kept_projects)
         self._appends = Appends(connection)
         self._outbox = Outbox(connection)
-        self._triggers = Triggers(connection)
+        self._triggers = Triggers(connection, self._projects)
         self._changes = ItemChanges(connection)
-        self.projects: ports.Projects = SqlProjects(connection)
+        self.projects: ports.Projects = self._projects
         self.items: ports.Items = SqlItems(connection, self._triggers, self._changes)
         self.item_queries: ports.ItemQueries = SqlItemQueries(connection)
         self.item_histories: ports.ItemHistories = SqlItemHistories(connection)
@@ -107,3 +108,7 @@ class SqlTransaction:
         self._outbox.write()
         self._triggers.write()
         self._appends.write()
+
+    def committed(self) -> None:
+        """Called after the commit, or the end of a transaction that only read."""
+        self._projects.committed()

@@ -130,6 +130,14 @@ class Lots(Protocol):
         """By place."""
         ...
 
+    def counting(self, lot_id: str) -> int:
+        """How many of its works count (`Member.counts`)."""
+        ...
+
+    def first_counting(self, lot_id: str, *, limit: int) -> list[Member]:
+        """Of those that count, by place."""
+        ...
+
     def inspected(self, work_id: str, *, defect: bool) -> None:
         """What QA found; the first time counts."""
         ...
