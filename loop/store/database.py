@@ -17,7 +17,7 @@ from loop.domain import ports
 from loop.domain.errors import SettingsError, Unavailable
 from loop.store.commit_groups import CommitGroups
 from loop.store.configuration import KeptRevision
-from loop.store.engine import BUSY_TIMEOUT_SECONDS, MIGRATING, engine_for, prepare, reading
+from loop.store.engine import BUSY_TIMEOUT_SECONDS, engine_for, migrating, prepare, reading
 from loop.store.faults import place, translated
 from loop.store.projects import KeptProjects
 from loop.store.schema import meta
@@ -113,15 +113,11 @@ class SqlStore:
 
         Raises SettingsError where a newer version of Askance made the database.
         """
-        migrating = self._engine.execution_options(**MIGRATING)
-        with _ALEMBIC, translated(self._engine.url), migrating.connect() as connection:
-            # This connection has its foreign keys off on SQLite: it must not go back to the pool.
-            connection.detach()
-            with connection.begin():
-                if connection.dialect.name == "postgresql":
-                    connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-                self._upgrade(connection)
-                _require_keys(connection)
+        with _ALEMBIC, translated(self._engine.url), migrating(self._engine).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            self._upgrade(connection)
+            _require_keys(connection)
 
     def check(self) -> list[str]:
         """What is wrong with the database, in words; empty when sound. Reads every page of a SQLite file."""
@@ -138,6 +134,7 @@ class SqlStore:
     def close(self) -> None:
         """Close the idle connections; transactions that are under way end by themselves."""
         self._revision.close()
+        self._reader.dispose()
         self._engine.dispose()
 
     def _upgrade(self, connection: Connection) -> None:

@@ -5,12 +5,14 @@ import json
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from loop.domain.errors import SettingsError
@@ -19,10 +21,6 @@ BUSY_TIMEOUT_SECONDS = 30
 # A client that stops in mid-transaction (SIGSTOP, a lost network) must not hold its locks for long.
 _IDLE_IN_TRANSACTION_SECONDS = 60
 _CONNECT_TIMEOUT_SECONDS = 10
-
-# Execution options, read when a SQLite transaction begins.
-READING = {"askance_transaction": "read"}
-MIGRATING = {"askance_transaction": "migrate"}
 
 # The one driver of each database; a URL may leave it out.
 _DRIVERS = {"sqlite+pysqlite": "sqlite", "postgresql": "postgresql+psycopg"}
@@ -33,14 +31,25 @@ _URL_HINT = "Set database.url to sqlite:////absolute/path.db or postgresql+psyco
 def engine_for(url: str) -> Engine:
     """An engine for `url`; connects to nothing. Raises SettingsError for a URL that names no usable database."""
     parsed = _parsed(url)
-    return _sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql_engine(parsed)
+    return (
+        _sqlite_engine(parsed, _WRITING, **_POOLED)
+        if parsed.get_backend_name() == "sqlite"
+        else _postgresql_engine(parsed)
+    )
 
 
 def reading(engine: Engine) -> Engine:
-    """The same connections for transactions that see one moment and may not write."""
+    """Of the same database, for transactions that see one moment and may not write."""
     if engine.dialect.name == "postgresql":
         return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return engine.execution_options(**READING)
+    return _sqlite_engine(engine.url, _READING, **_POOLED)
+
+
+def migrating(engine: Engine) -> Engine:
+    """Of the same database, for transactions that change tables; keeps no connection."""
+    if engine.dialect.name == "postgresql":
+        return engine
+    return _sqlite_engine(engine.url, _MIGRATING, poolclass=NullPool)
 
 
 def prepare(engine: Engine) -> None:
@@ -95,41 +104,50 @@ def _wal_is_safe(version: tuple[int, ...]) -> bool:
     return version >= (3, 51, 3) or backported
 
 
-def _sqlite_engine(url: URL) -> Engine:
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What the connections of an engine are for. begin: how their transactions do."""
+
+    begin: str
+    pragmas: tuple[str, ...] = ("foreign_keys = ON",)
+
+
+# Writers take the lock before they read: a transaction that reads first and writes later fails at once with
+# SQLITE_BUSY_SNAPSHOT where another has written in between, whatever the timeout.
+_WRITING = _Use("BEGIN IMMEDIATE")
+_READING = _Use("BEGIN", ("query_only = ON",))
+# Rebuilding a table drops it, which would delete what refers to it. Cannot be set inside a transaction.
+_MIGRATING = _Use("BEGIN IMMEDIATE", ("foreign_keys = OFF",))
+
+_POOLED: dict[str, Any] = {"pool_size": 20, "max_overflow": 40}
+
+
+def _sqlite_engine(url: URL, use: _Use, **pool: Any) -> Engine:
     engine = create_engine(
         url,
         module=_sqlite_module(),
-        pool_size=20,
-        max_overflow=40,
-        # None: the driver begins nothing by itself; _begin does.
+        # None: the driver begins nothing by itself; the dialect does.
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False},
         json_serializer=partial(json.dumps, allow_nan=False),
         hide_parameters=True,
+        **pool,
     )
-    event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "connect", partial(_set_pragmas, use.pragmas))
+    # Not by SQLAlchemy's event: an engine that is listened to spends a twentieth more on every statement.
+    dialect: Any = engine.dialect
+    dialect.do_begin = partial(_begin, use.begin)
     return engine
 
 
-def _set_pragmas(connection: Any, _record: Any) -> None:
+def _set_pragmas(pragmas: Sequence[str], connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
+    for pragma in (f"busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}", "synchronous = FULL", *pragmas):
+        cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _begin(connection: Connection) -> None:
-    """Writers take the lock before they read: a transaction that reads first and writes later fails at once
-    with SQLITE_BUSY_SNAPSHOT where another has written in between, whatever the timeout."""
-    kind = connection.get_execution_options().get("askance_transaction", "write")
-    if kind == "migrate":
-        # Rebuilding a table drops it, which would delete what refers to it. Cannot be set inside a transaction.
-        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-    if connection.info.get("query_only") != (kind == "read"):
-        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if kind == 'read' else 'OFF'}")
-        connection.info["query_only"] = kind == "read"
-    connection.exec_driver_sql("BEGIN" if kind == "read" else "BEGIN IMMEDIATE")
+def _begin(statement: str, connection: Any) -> None:
+    connection.execute(statement)
 
 
 def _set_journal(connection: Connection, mode: str) -> None:

@@ -20,7 +20,7 @@ from loop.domain.truth import Shape
 from loop.people import Oversight
 from loop.review import Desk
 from loop.store.database import SqlStore, _config
-from loop.store.engine import MIGRATING, engine_for
+from loop.store.engine import engine_for, migrating
 from loop.work import WorkReports
 from tests.contract.records import (
     NOW,
@@ -169,11 +169,9 @@ def test_answers_from_before_there_were_efforts_have_theirs(empty_url: str) -> N
     """The migration counts their labels and corrections; what was not measured is not known."""
     engine = engine_for(empty_url)
     config = _config()
-    with engine.execution_options(**MIGRATING).connect() as connection:
-        connection.detach()
-        with connection.begin():
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0011")
+    with migrating(engine).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0011")
     _fill_0011(engine)
     engine.dispose()
     store = SqlStore.open(empty_url)

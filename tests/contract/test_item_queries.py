@@ -423,7 +423,7 @@ def test_a_pages_statement_walks_an_index(url: str, store: SqlStore, monkeypatch
     Fill(store, seed=5).write()
     monkeypatch.setattr(item_queries, "FEW", -1)
     seen: list[str] = []
-    engine = store._engine
+    engine = store._reader
     sa.event.listen(engine, "before_cursor_execute", lambda *given: seen.append((given[2], given[3])))
     asked = ["source = cam", "truth = yes", "risk > 0.1", "tag = cam", "label = seven", "meta.k = cam", "width = 640"]
     for text in asked:

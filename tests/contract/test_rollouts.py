@@ -21,7 +21,7 @@ from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.ports import Transaction
 from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
 from loop.store.database import SqlStore, _config
-from loop.store.engine import MIGRATING, engine_for
+from loop.store.engine import engine_for, migrating
 from tests.contract.records import (
     NOW,
     ODD,
@@ -265,11 +265,9 @@ def test_rows_of_the_first_schema_survive_the_migration(empty_url: str) -> None:
                        "state": "active", "error": "", "created_at": at},
     }  # fmt: skip
     config = _config()
-    with engine.execution_options(**MIGRATING).connect() as connection:
-        connection.detach()
-        with connection.begin():
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0001")
+    with migrating(engine).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
     with engine.begin() as connection:
         connection.execute(
             sa.text("INSERT INTO projects (id, recipe_version, policy_version, created_at) VALUES ('p', 1, 1, :at)"),
