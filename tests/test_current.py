@@ -16,7 +16,7 @@ from tests.contract.records import NOW, PROJECT, a_model, a_token, furnish
 
 
 class Counting:
-    """A real store that counts how often it is read."""
+    """A real store that counts how often it is read, and is on another machine: whoever asks it waits."""
 
     def __init__(self, store: SqlStore) -> None:
         self.store = store
@@ -32,6 +32,9 @@ class Counting:
         self.reads += 1
         return self.store.revision()
 
+    def revision_at_once(self) -> None:
+        return None
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqlStore]:
@@ -44,11 +47,13 @@ def store(tmp_path: Path) -> Iterator[SqlStore]:
     store.close()
 
 
-def test_a_change_holds_for_every_request_that_begins_after_it(store: SqlStore) -> None:
-    """Champion, policy, tokens and rollouts: what was committed before a request asked is what it gets."""
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_change_holds_for_every_request_that_begins_after_it(store: SqlStore, elsewhere: bool) -> None:
+    """Champion, policy, tokens and rollouts: what was committed before a request asked is what it gets, whether the
+    database is in this process or elsewhere."""
 
     async def story() -> None:
-        current = Current(store)
+        current = Current(Counting(store) if elsewhere else store)  # type: ignore[arg-type]
         secret = a_token().secret_digest
         first, second = a_model(0), a_model(1)
         for number in range(20):

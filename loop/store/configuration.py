@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, PoolProxiedConnection, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 
 from loop.store.schema import configuration
 
@@ -43,18 +44,33 @@ class KeptRevision:
 
     def __call__(self) -> int:
         with self._lock:
-            if self._connection is None:
-                self._connection = self._connected()
-            try:
-                cursor = self._connection.cursor()
-                cursor.execute(_REVISION_SQL)
-                rows = cursor.fetchall()  # to the end: an open statement would keep SQLite's checkpoints waiting
-                cursor.close()
-            except BaseException:
-                connection, self._connection = self._connection, None
-                connection.invalidate()
-                raise
-            return int(rows[0][0]) if rows else 0
+            return self._asked()
+
+    def at_once(self) -> int | None:
+        """The same without waiting for anything, for an event loop: SQLite is in this process, and readers of a WAL
+        wait for nobody. None where it cannot be had so."""
+        if self._engine.dialect.name != "sqlite" or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self._asked()
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):
+            return None
+        finally:
+            self._lock.release()
+
+    def _asked(self) -> int:
+        if self._connection is None:
+            self._connection = self._connected()
+        try:
+            cursor = self._connection.cursor()
+            cursor.execute(_REVISION_SQL)
+            rows = cursor.fetchall()  # to the end: an open statement would keep SQLite's checkpoints waiting
+            cursor.close()
+        except BaseException:
+            connection, self._connection = self._connection, None
+            connection.invalidate()
+            raise
+        return int(rows[0][0]) if rows else 0
 
     def close(self) -> None:
         with self._lock:
@@ -66,6 +82,8 @@ class KeptRevision:
         connection = self._engine.raw_connection()
         if self._engine.dialect.name == "postgresql":
             connection.driver_connection.autocommit = True  # type: ignore[union-attr]
+        else:
+            connection.cursor().execute("PRAGMA busy_timeout = 0")  # whoever can wait asks in a transaction then
         connection.detach()  # it never goes back to the pool
         return connection
 

@@ -101,6 +101,10 @@ class SqlStore:
             with self.read() as tx:  # perhaps only that connection was cut; else this says what is wrong
                 return tx.configuration.revision()
 
+    def revision_at_once(self) -> int | None:
+        """The same without waiting, so that an event loop may ask; None where that cannot be."""
+        return self._revision.at_once()
+
     def secret(self) -> bytes:
         """32 random bytes, made once per database whoever asks first, then the same for ever."""
         with self._secret_lock:

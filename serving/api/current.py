@@ -1,8 +1,9 @@
 """What is configured, as it was at or after the moment of asking, at a fraction of a read per request.
 
 Tokens, projects, models and rollouts are kept in memory under the database's configuration revision. To be sure that
-they still hold takes one small read, and requests that ask while one is under way share the next: its answer is newer
-than any of them. So a flip of the champion or a revoked token counts for every request that begins after it.
+they still hold takes one small read, on the event loop where the database is in this process. Else requests that ask
+while one is under way share the next: its answer is newer than any of them. So a flip of the champion or a revoked
+token counts for every request that begins after it.
 """
 
 import asyncio
@@ -62,6 +63,10 @@ class Current:
 
     async def view(self) -> View:
         """The configuration at some moment between this call and its return."""
+        revision = self._store.revision_at_once()
+        if revision is not None:
+            self._view = _of_revision(revision, self._view)
+            return self._view
         if self._next is None:
             self._next = asyncio.ensure_future(self._shared())
         return await asyncio.shield(self._next)
@@ -93,8 +98,7 @@ class Current:
         return self._view
 
     def _newest(self, known: View) -> View:
-        revision = self._store.revision()
-        return known if revision == known.revision else View(revision)
+        return _of_revision(self._store.revision(), known)
 
     async def _load(self, read: Callable[[Transaction], Value]) -> Value:
         """Off the event loop. What comes may be newer than the view that asks: a view is kept only as long as its
@@ -105,6 +109,10 @@ class Current:
                 return read(tx)
 
         return await asyncio.get_running_loop().run_in_executor(self._reader, load)
+
+
+def _of_revision(revision: int, known: View) -> View:
+    return known if revision == known.revision else View(revision)
 
 
 def _served(tx: Transaction, project_id: str) -> Served:

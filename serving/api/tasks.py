@@ -18,8 +18,9 @@ from serving.api.schemas.review import (
     SubmissionOut,
     SubmitIn,
 )
+from serving.api.written import Written
 
-router = APIRouter(prefix="/v1", tags=["review"])
+router = APIRouter(prefix="/v1", tags=["review"], route_class=Written)
 
 ProjectReviewer = Annotated[Token, Depends(needs(Permission.REVIEW))]
 # The project of a task is known only once the task is read; the use case checks the permission there.

@@ -368,6 +368,26 @@ def test_the_revision_is_read_anew_where_its_connection_was_cut(furnished: SqlSt
     assert furnished._revision() == before + 1  # by a new connection of its own, not by a transaction
 
 
+def test_the_revision_is_had_at_once_while_somebody_writes(url: str, furnished: SqlStore) -> None:
+    """SQLite is in this process: an event loop may ask, and hears what is committed. PostgreSQL may let it wait."""
+    before = furnished.revision()
+    with furnished.begin() as tx:
+        tx.tokens.add(a_token(0))
+        assert furnished.revision_at_once() == (before if url.startswith("sqlite") else None)
+    assert furnished.revision_at_once() == (before + 1 if url.startswith("sqlite") else None)
+
+
+def test_where_the_revision_cannot_be_had_at_once_nobody_waits(furnished: SqlStore, empty_url: str) -> None:
+    """A connection that was cut, a database without tables: who can wait asks again, and is told what is wrong."""
+    before = furnished.revision()
+    furnished._revision._connection.dbapi_connection.close()
+    assert furnished.revision_at_once() is None
+    assert furnished.revision() == before
+    empty = SqlStore.open(empty_url)
+    assert empty.revision_at_once() is None
+    empty.close()
+
+
 def test_the_revision_of_a_database_without_tables_says_what_to_do(empty_url: str) -> None:
     """As any other read of it does."""
     store = SqlStore.open(empty_url)

@@ -83,6 +83,10 @@ class Store(Protocol):
         """As `Configuration.revision` of a transaction that begins now, and cheap enough to ask with every request."""
         ...
 
+    def revision_at_once(self) -> int | None:
+        """The same without waiting for anybody, so that an event loop may ask; None where that cannot be."""
+        ...
+
     def secret(self) -> bytes:
         """32 random bytes of this installation, made at the first start: keys the audit lottery."""
         ...
