@@ -19,6 +19,7 @@ from loop.domain.truth import GroundTruth, Link, Shape
 from loop.recipe_document import RecipeDocument, checked_document
 from loop.recipes import Recipes
 from loop.review import Desk
+from loop.store.configuration import raise_revision
 from loop.store.database import SqlStore
 from tests.contract.records import (
     NOW,
@@ -105,6 +106,7 @@ def test_old_rows_read_as_before(project: SqlStore) -> None:
         connection.exec_driver_sql(f"UPDATE ground_truths SET shapes = '{shapes}'")
         labels = '[{"name": "car", "color": "#e69f00", "key": "1"}]'
         connection.exec_driver_sql(f"UPDATE recipes SET labels = '{labels}'")
+        raise_revision(connection)  # what is changed by hand is seen from the next revision on
     assert truth_of(project).shapes == (Shape("car", (0.0, 0.0, 1.0, 5.0)),)
     assert recipes_of(project).newest(PROJECT) == Recipe(1, labels_named(("car",)))
 
