@@ -50,7 +50,7 @@ def members(defects: Sequence[bool | None], void: Sequence[int] = ()) -> list[Me
 
 def inspected(plan: Plan, lot: Sequence[Member]) -> Inspection:
     """Of all its works, in whatever order."""
-    counting = sorted((one for one in lot if one.counts), key=lambda one: one.place or 0)
+    counting = sorted((one for one in lot if not one.void or one.defect is not None), key=lambda one: one.place or 0)
     return inspection(plan, counting, of=len(counting))
 
 

@@ -69,11 +69,6 @@ class Member:
     void: bool
     standing: AnswerStanding | None = None
 
-    @property
-    def counts(self) -> bool:
-        """What ended without an answer is as if it had not been in the lot."""
-        return not self.void or self.defect is not None
-
 
 @dataclass(frozen=True, slots=True)
 class Inspection:

@@ -30,7 +30,7 @@ _MEMBERS = (
     .where(_OF_LOT)
     .order_by(lot_items.c.place, lot_items.c.work_id)
 )
-_COUNTS = or_(not_(lot_items.c.void), lot_items.c.defect.is_not(None))  # as Member.counts
+_COUNTS = or_(not_(lot_items.c.void), lot_items.c.defect.is_not(None))
 _COUNTING = select(func.count()).where(_OF_LOT, _COUNTS)
 _FIRST_COUNTING = _MEMBERS.where(_COUNTS).limit(bindparam("most", type_=Integer))
 _STATE = select(lots.c.state).where(lots.c.id == bindparam("lot"))

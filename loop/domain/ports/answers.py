@@ -131,7 +131,8 @@ class Lots(Protocol):
         ...
 
     def counting(self, lot_id: str) -> int:
-        """How many of its works count (`Member.counts`)."""
+        """How many of its works count: what ended without an answer is as if it had not been in the lot, unless QA
+        looked at it before."""
         ...
 
     def first_counting(self, lot_id: str, *, limit: int) -> list[Member]:
