@@ -12,7 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, Select, create_engine, event, make_url
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from loop.domain.errors import SettingsError
@@ -136,7 +137,20 @@ def _sqlite_engine(url: URL, use: _Use, **pool: Any) -> Engine:
     # Not by SQLAlchemy's event: an engine that is listened to spends a twentieth more on every statement.
     dialect: Any = engine.dialect
     dialect.do_begin = partial(_begin, use.begin)
+    dialect.statement_compiler = _Compiler
     return engine
+
+
+class _Compiler(SQLiteCompiler):
+    """SQLite plans a statement anew whenever a bare parameter is bound that the plan may rest on, as in `LIMIT ?`: that
+    takes several times as long as to run it. It does not look into an expression."""
+
+    def limit_clause(self, select: Select[Any], **given: Any) -> str:
+        limit, offset = select._limit_clause, select._offset_clause
+        if limit is None and offset is None:
+            return ""
+        text = "\n LIMIT " + ("-1" if limit is None else "+" + self.process(limit, **given))
+        return text if offset is None else f"{text} OFFSET {self.process(offset, **given)}"
 
 
 def _set_pragmas(pragmas: Sequence[str], connection: Any, _record: Any) -> None:

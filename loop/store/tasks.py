@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     not_,
     or_,
     select,
@@ -60,6 +61,8 @@ _CHANGING = (
 
 # Statements of the way from lease to submission are made once: making one takes as long as running it.
 _NOW = bindparam("now", type_=tasks.c.expires_at.type)
+# Written out: SQLite plans a statement anew for each value of a parameter by which it could choose an index of a part.
+_OPEN, _LEASED = (literal_column(f"'{state}'", tasks.c.state.type) for state in (TaskState.OPEN, TaskState.LEASED))
 _MOST = bindparam("most", type_=Integer)
 _PROJECT = tasks.c.project_id == bindparam("project")
 
@@ -83,7 +86,7 @@ _beside = tasks.alias("beside")
 _HOLDS = exists().where(
     _beside.c.work_id == tasks.c.work_id,
     _beside.c.owner == _PERSON,
-    _beside.c.state == TaskState.LEASED,
+    _beside.c.state == _LEASED,
     not_(_free(_beside)),
 )
 # Works that the person answered or skipped in their present round; where the task is of QA, also those that the person
@@ -141,7 +144,7 @@ _SOME = select(literal(1)).where(_PROJECT).limit(_MOST)
 _OPEN_COUNT = select(
     *(
         select(func.count()).select_from(_SOME.where(*where).subquery()).scalar_subquery()
-        for where in ((tasks.c.state == TaskState.OPEN,), (LEASED_TASK, _FREE))
+        for where in ((tasks.c.state == _OPEN,), (LEASED_TASK, _FREE))
     )
 )
 _SAVED = (
