@@ -377,13 +377,13 @@ def _taken(tx: Transaction, project: Project, person: Person, now: datetime, cou
     rules = project.policy.queue
     queues = tx.tasks.queues(project.id, by_source=rules.fair_sources)
     open_to_me = [queue for queue in queues if person.may_do(lane_of(queue.lane))]
-    spare = _SPARE
+    spare = _SPARE if tx.tasks.contended else 0
     while True:
         window = _window(tx, project, open_to_me, person, now, count + spare)
         taken = tx.tasks.take(window, now=now, limit=count)
         if len(taken) == count or len(window) < count + spare or spare > 64 * _SPARE:
             return taken
-        spare *= 8
+        spare = max(8 * spare, _SPARE)
 
 
 def _window(

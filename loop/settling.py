@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from loop.domain.consensus import Reliability
 from loop.domain.golden import checks_of
 from loop.domain.ports import Transaction
 from loop.domain.project import Project
@@ -10,7 +11,7 @@ from loop.domain.recipe import Recipe
 from loop.domain.review import Submission, Task
 from loop.domain.reviewer_quality import reliability_of
 from loop.domain.rules import Severity
-from loop.domain.settling import Merged, Settlement, WorkAgreement, settled
+from loop.domain.settling import Merged, Settlement, WorkAgreement, settled, unanimous
 from loop.domain.truth import Shape
 
 # Works whose votes tell who confuses which labels; more than these change little, and each answer waits for them.
@@ -19,29 +20,36 @@ _EARLIER = 40
 
 def settle(tx: Transaction, project: Project, task: Task, answers: Sequence[Submission]) -> Settlement:
     """By the project's newest recipe and rules; keeps how far the people agreed. answers: all of a round."""
-    recipe = project.recipe
-    item = tx.items.get(project.id, task.item_digest)
+    recipe, rules = project.recipe, project.policy.quality.consensus
+    read = [replace(one, shapes=recipe.translated(one.shapes)) for one in answers]
+    settlement = unanimous(read, rules)
+    if settlement is None:
+        item = tx.items.get(project.id, task.item_digest)
 
-    def refuses(shapes: Sequence[Shape]) -> bool:
-        found = recipe.issues(tuple(shapes), item.width, item.height)
-        return any(issue.severity is Severity.ERROR for issue in found)
+        def refuses(shapes: Sequence[Shape]) -> bool:
+            found = recipe.issues(tuple(shapes), item.width, item.height)
+            return any(issue.severity is Severity.ERROR for issue in found)
 
-    rules = project.policy.quality
-    reliabilities = {}
-    for answer in answers:
-        scored = tx.golden.scored(project.id, answer.reviewer, limit=rules.standing.window)
-        if checks := checks_of(scored, recipe):
-            reliabilities[answer.reviewer] = reliability_of([check.score for check in checks])
-    settlement = settled(
-        [replace(one, shapes=recipe.translated(one.shapes)) for one in answers],
-        labels=recipe.label_names,
-        reliabilities=reliabilities,
-        rules=rules.consensus,
-        earlier=tx.agreements.votes(project.id, limit=_EARLIER),
-        refuses=refuses,
-    )
+        settlement = settled(
+            read,
+            labels=recipe.label_names,
+            reliabilities=_reliabilities(tx, project, answers),
+            rules=rules,
+            earlier=tx.agreements.votes(project.id, limit=_EARLIER),
+            refuses=refuses,
+        )
     tx.agreements.add(_kept(settlement, task, answers))
     return settlement
+
+
+def _reliabilities(tx: Transaction, project: Project, answers: Sequence[Submission]) -> dict[str, Reliability]:
+    """By reviewer, of those who have answered golden items."""
+    found = {}
+    for answer in answers:
+        scored = tx.golden.scored(project.id, answer.reviewer, limit=project.policy.quality.standing.window)
+        if checks := checks_of(scored, project.recipe):
+            found[answer.reviewer] = reliability_of([check.score for check in checks])
+    return found
 
 
 def merged_for(tx: Transaction, task: Task, recipe: Recipe) -> Merged | None:

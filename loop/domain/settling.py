@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 
 from loop.domain.agreement import PairAgreement, pair_agreements
-from loop.domain.answers import Answer, Cluster
+from loop.domain.answers import Answer, Cluster, clusters_of
 from loop.domain.consensus import Candidate, Consensus, Reliability, Verdict, consensus_of
 from loop.domain.geometry import Box
 from loop.domain.quality_rules import ConsensusRules
@@ -74,6 +74,16 @@ class WorkAgreement:
     created_at: datetime
 
 
+def unanimous(answers: Sequence[Submission], rules: ConsensusRules) -> Settlement | None:
+    """Of answers that are the same, for which nothing need be known of the people; None of others."""
+    if any(one.shapes != answers[0].shapes for one in answers):
+        return None
+    read = _read(answers)
+    found = _undecided(pair_agreements(read, iou=rules.iou), compared=True)
+    votes = _votes(clusters_of(read, iou=rules.iou)) if _mergeable(answers) else ()
+    return replace(found, shapes=answers[0].shapes, votes=votes, reasons=(_SAME,))
+
+
 def settled(
     answers: Sequence[Submission],
     *,
@@ -88,17 +98,15 @@ def settled(
     The same answers stand. Else boxes and polygons are merged, where every one is sure enough and no rule forbids the
     whole; everything else is for another person. labels, earlier: as for `consensus_of`.
     """
-    read = [answer_of(one.reviewer, one.shapes) for one in answers]
-    same = all(one.shapes == answers[0].shapes for one in answers)
-    stands = answers[0].shapes if same else None
-    open_ = _undecided(pair_agreements(read, iou=rules.iou), compared=same or any(len(one) for one in read))
-    if not all(is_plain(shape) for one in answers for shape in one.shapes):
-        differs = Reason("not-mergeable", "answers with points, attributes or links differ; such are never merged")
-        return replace(open_, shapes=stands, reasons=(_SAME if same else differs,))
+    if stand := unanimous(answers, rules):
+        return stand
+    read = _read(answers)
+    open_ = _undecided(pair_agreements(read, iou=rules.iou), compared=any(len(one) for one in read))
+    if not _mergeable(answers):
+        reason = Reason("not-mergeable", "answers with points, attributes or links differ; such are never merged")
+        return replace(open_, reasons=(reason,))
     (found,) = consensus_of([read], labels=labels, reliabilities=reliabilities, rules=rules, earlier=earlier)
     open_ = replace(open_, votes=_votes([candidate.cluster for candidate in found.candidates]))
-    if same:
-        return replace(open_, shapes=stands, reasons=(_SAME,))
     merged = _merged(found, answers, reliabilities)
     shapes = tuple(replace(shape, id="") for shape in merged.shapes)
     if found.verdict is Verdict.ADJUDICATE:
@@ -107,6 +115,14 @@ def settled(
         reason = Reason("rules-broken", "the merged shapes break a rule that answers must keep")
         return replace(open_, merged=merged, reasons=(reason,))
     return replace(open_, shapes=shapes, reasons=found.reasons)
+
+
+def _read(answers: Sequence[Submission]) -> list[Answer]:
+    return [answer_of(one.reviewer, one.shapes) for one in answers]
+
+
+def _mergeable(answers: Sequence[Submission]) -> bool:
+    return all(is_plain(shape) for one in answers for shape in one.shapes)
 
 
 def answer_of(reviewer: str, shapes: Sequence[Shape]) -> Answer:

@@ -269,9 +269,13 @@ class SqlTasks:
             return self._all(_LAPSED, now=now, most=limit)
         return self._all(_LAPSED_OF_PROJECT, project=project_id, now=now, most=limit)
 
+    @property
+    def contended(self) -> bool:
+        return self._connection.dialect.name != "sqlite"  # which has one writer: what it has read is so still
+
     def take(self, candidates: Sequence[Task], *, now: datetime, limit: int) -> list[Task]:
         """Rows are only locked, not changed: lease and `save` them in the same transaction."""
-        if self._connection.dialect.name == "sqlite":  # has one writer: what this one has read is so still
+        if not self.contended:
             return one_of_each_work(task for task in candidates if may_be_handed_out(task, now))[:limit]
         taken: dict[str, Task] = {}  # by work
         waiting = list(candidates)

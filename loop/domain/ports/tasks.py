@@ -52,6 +52,11 @@ class Tasks(Protocol):
         that the person answered, skipped or holds a task of. Not locked: see `take`."""
         ...
 
+    @property
+    def contended(self) -> bool:
+        """Whether others may take what this transaction has found, before it does."""
+        ...
+
     def take(self, candidates: Sequence[Task], *, now: datetime, limit: int) -> list[Task]:
         """The first `limit` of these that are leasable still, one of each work, locked, in the order given. Skips those
         that others lock."""
