@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from loop import loaded
+from loop.domain.audit_bands import AuditBands, bands_for
 from loop.domain.corrections import Counted, counted
 from loop.domain.errors import AskanceError
 from loop.domain.model import ModelVersion
@@ -34,6 +35,7 @@ MOST_AUDITS = 10_000
 _MOST_SENT = 50_000
 _MOST_PREDICTIONS = 500_000
 _MOST_ROWS = 100
+_MOST_DRAWABLE = 50_000
 _MOST_MODELS = 8
 _FEWEST_OF_A_MODEL = 100
 
@@ -130,6 +132,15 @@ class Production:
         if gathered.window.since > begin:
             notes.append("It begins later than the version: bounds of another day may have begun elsewhere.")
         return ProductionSeries(model_id=model.id, window=gathered.window, points=tuple(points), notes=tuple(notes))
+
+    def audit_bands(self, project_id: str, rate: float) -> AuditBands:
+        """Audit rates by risk that draw as many audits of the champion's predictions as one `rate` would. Raises
+        NotFound, NoChampion, Invalid where it has too few yet."""
+        with self.store.read() as tx:
+            model = loaded.champion(tx, tx.projects.get(project_id).id)
+            since = self.clock() - timedelta(days=30)
+            risks = tx.sampled.drawable(project_id, model.id, since=since, limit=_MOST_DRAWABLE)
+        return bands_for(risks, rate)
 
     def refresh(self) -> list[ProductionFigures]:
         """Make the figures for monitoring anew that are old, of each champion; those that were."""

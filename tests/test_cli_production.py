@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from loop.cli import app
 from loop.domain.errors import Invalid
 from serving.api.schemas.outcomes import OutcomeKeptOut, OutcomesKeptOut
-from serving.api.schemas.production import ProductionOut, ProductionSeriesOut
+from serving.api.schemas.production import ProductionOut, ProductionSeriesOut, SuggestedAuditRatesOut
 
 NOTHING = {"plain": None, "assisted": None, "worst": None}
 RATE = {"value": 0.05, "low": 0.03, "high": 0.08, "n": 400, "effective_n": 390.0}
@@ -58,6 +58,13 @@ class Service:
     def quality_csv(self, project: str, path: str, **more: object) -> str:
         self.asked.append(("csv", project, path, more["params"]))
         return "key,audits\n"
+
+    def audit_rates(self, project: str, *, rate: float) -> SuggestedAuditRatesOut:
+        self.asked.append(("rates", project, rate))
+        return SuggestedAuditRatesOut(audit_rate=0.012, by_risk=[(0.1, 0.03)], worth=1.2, seen=5000)
+
+    def change_policy(self, project: str, **changes: object) -> None:
+        self.asked.append(("policy", project, changes))
 
     def report_outcome(self, project: str, prediction: str, **body: object) -> OutcomeKeptOut:
         self.asked.append(("outcome", project, prediction, body))
@@ -109,6 +116,16 @@ def test_a_series_is_a_row_a_day(service: Service) -> None:
     assert "2026-03-02  20      5.0%          0.0% to 31.0%" in run("quality", "-p", "street", "--series").output
     refused = run("quality", "-p", "street", "--series", "--by", "label")
     assert isinstance(refused.exception, Invalid)
+
+
+def test_audit_rates_are_told_and_made_the_policys_if_asked(service: Service) -> None:
+    shown = run("audit-rates", "-p", "street", "--rate", "0.02").output
+    assert "0.1        3.000%" in shown and "1.20 drawn at one rate" in shown and "nothing was changed" in shown
+    assert service.asked == [("rates", "street", 0.02)]
+    assert "it is the policy's now" in run("audit-rates", "-p", "street", "--apply").output
+    changes = {"audit_rate": 0.012, "audit_rates": {"by_risk": [[0.1, 0.03]]}}
+    assert service.asked[-1] == ("policy", "street", changes)
+    assert json.loads(run("audit-rates", "-p", "street", "--json").output)["worth"] == 1.2
 
 
 def test_an_outcome_is_reported(service: Service) -> None:

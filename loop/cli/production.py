@@ -45,6 +45,35 @@ def quality(
             _print_json(found) if as_json else _show(found)
 
 
+@app.command("audit-rates")
+def audit_rates(
+    project: ProjectOption,
+    rate: Annotated[float, typer.Option(help="Of all predictions that pass; as many audits are drawn.")] = 0.02,
+    apply: Annotated[bool, typer.Option("--apply", help="Make them the policy's.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Audit rates by risk: as many audits as at one rate, drawn where they tell most of the failure rate."""
+    with client_of(config, url) as client:
+        found = client.audit_rates(project, rate=rate)
+        if apply:
+            by_risk = [list(band) for band in found.by_risk]
+            client.change_policy(project, audit_rate=found.audit_rate, audit_rates={"by_risk": by_risk})
+    if as_json:
+        _print_json(found)
+        return
+    table = table_of("from risk", "audit rate")
+    for edge, own in [(0.0, found.audit_rate), *found.by_risk]:
+        table.add_row(f"{edge:g}", f"{own:.3%}")
+    console.print(table, markup=False)
+    console.print(
+        f"each audit tells as much as {found.worth:.2f} drawn at one rate, by {found.seen} predictions; "
+        + ("it is the policy's now" if apply else "nothing was changed (--apply)"),
+        markup=False,
+    )
+
+
 def _print_json(found: BaseModel) -> None:
     sys.stdout.write(found.model_dump_json() + "\n")
 

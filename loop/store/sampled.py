@@ -126,6 +126,15 @@ class SqlSampledPredictions:
         found = [Crowd(date.fromisoformat(str(of_day)), *more) for of_day, *more in rows]
         return sorted(found, key=lambda crowd: (crowd.day, crowd.source))
 
+    def drawable(self, project_id: str, model_id: str, *, since: datetime, limit: int) -> list[float]:
+        wanted = _of(project_id, model_id, select(predictions.c.risk)).where(
+            predictions.c.created_at >= since,
+            predictions.c.inclusion_probability > 0.0,
+            predictions.c.inclusion_probability < 1.0,
+        )
+        newest = wanted.order_by(predictions.c.created_at.desc(), predictions.c.id.desc()).limit(limit)
+        return list(self._connection.scalars(newest))
+
     def reach(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> tuple[int, float]:
         wanted: list[ColumnElement[Any]] = [func.count(), func.min(predictions.c.inclusion_probability)]
         of_callers = _between(_of(project_id, model_id, select(*wanted)), since, until).where(_of_callers())

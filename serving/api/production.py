@@ -27,6 +27,7 @@ from serving.api.schemas.production import (
     ProductionRowOut,
     ProductionSeriesOut,
     ReportedOut,
+    SuggestedAuditRatesOut,
 )
 from serving.api.work import AskedSpan
 
@@ -92,6 +93,20 @@ def get_series(
     if _as_csv(wanted, accept):
         return _csv([asdict(point) for point in series.points], list(PointOut.model_fields))
     return _series_out(project_id, series)
+
+
+@router.get("/audit-rates")
+def get_audit_rates(
+    project_id: str,
+    token: Operator,
+    wired: Wired,
+    rate: Annotated[float, Query(description="of all predictions that pass, above 0, at most 1")] = 0.02,
+) -> SuggestedAuditRatesOut:
+    """Rates by risk that draw as many audits as one rate, where they tell most of the failure rate. Nothing is changed:
+    PATCH the policy with `audit_rate` and `audit_rates`."""
+    with _turn():
+        found = wired.production.audit_bands(project_id, rate)
+    return SuggestedAuditRatesOut.model_validate(asdict(found))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from serving.api.schemas.outcomes import OutcomeKeptOut, OutcomesKeptOut
-from serving.api.schemas.production import ProductionOut, ProductionSeriesOut
+from serving.api.schemas.production import ProductionOut, ProductionSeriesOut, SuggestedAuditRatesOut
 from serving.api.schemas.work import AmbiguousOut, BiasOut, CostOut, RatesIO, RequeuedOut, WorkOut
 from serving.client.calls import Call, get, given, method, path, post
 
@@ -77,6 +77,11 @@ class WorkCalls:
         """Its failure rate as it was believed each day."""
         where = path("projects", project, "quality", "series")
         return get(ProductionSeriesOut, where, model=model, **_span(since, until))
+
+    @method
+    def audit_rates(self, project: str, *, rate: float = 0.02) -> Call[SuggestedAuditRatesOut]:
+        """Rates by risk that draw as many audits as one rate, and tell more; nothing is changed."""
+        return get(SuggestedAuditRatesOut, path("projects", project, "quality", "audit-rates"), rate=rate)
 
     @method
     def quality_csv(

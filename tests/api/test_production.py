@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
+from loop.domain import audit_bands
 from loop.wiring import utc_now
 from serving.api import production
 from serving.api.production_gauges import Gauges
@@ -144,6 +145,22 @@ def test_accepted_predictions_are_stood_for(service: Service) -> None:
     told = get(service)
     assert told["total"]["predictions"] == 20 and 1 < told["total"]["audits"] < 20
     assert "Predictions that had no chance in the audit lot, of which nothing is said: 1." in told["notes"]
+
+
+def test_audits_can_be_drawn_where_they_tell_most(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the risks that passed, once there are enough; as a policy has them. Told, and nothing is changed."""
+    path = f"{QUALITY}/audit-rates"
+    policy(service, threshold=1.0, audit_rate=0.5)
+    problem(service.call("GET", path), 422, "invalid")
+    monkeypatch.setattr(audit_bands, "FEWEST_RISKS", 3)
+    for seed in range(4):
+        service.predict(picture(seed))
+    found = get(service, "/audit-rates", rate=0.1)
+    assert found["seen"] == 4 and found["worth"] >= 0.9 and 0.0 < found["audit_rate"] <= 0.1
+    problem(service.call("GET", path, params={"rate": 0}), 422, "invalid")
+    problem(service.call("GET", path, "reviewer"), 403, "forbidden")
+    assert service.call("GET", "/v1/projects/shapes").json()["policy"]["audit_rate"] == 0.5
+    policy(service, audit_rate=found["audit_rate"], audit_rates={"by_risk": found["by_risk"]})
 
 
 def test_csv_comes_by_accept_or_by_format(service: Service) -> None:

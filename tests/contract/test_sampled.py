@@ -117,6 +117,19 @@ def test_the_population_is_every_prediction_of_the_window(filled: Store) -> None
     assert {(one.risk, one.inclusion, one.source) for one in window} == {(1 / 3, 1e-9, ODD)}
 
 
+def test_those_that_the_lot_alone_could_send_are_known_by_their_risk(filled: Store) -> None:
+    """Newest first; what risk or a caller sends to people is not among them, nor what nobody could look at."""
+    with filled.begin() as tx:
+        for number, (inclusion, risk) in enumerate([(0.02, 0.7), (1.0, 0.9), (0.0, 0.1), (0.02, 0.2)]):
+            made = a_prediction(20 + number, item=5, at=later(10 + number))
+            decision = replace(made.decision, inclusion_probability=inclusion, risk=risk)
+            tx.predictions.add(replace(made, decision=decision))
+    with filled.read() as tx:
+        assert tx.sampled.drawable(PROJECT, MODEL, since=later(10), limit=9) == [0.2, 0.7]
+        assert tx.sampled.drawable(PROJECT, MODEL, since=later(10), limit=1) == [0.2]
+        assert tx.sampled.drawable(PROJECT, MODEL, since=later(99), limit=9) == []
+
+
 def test_those_drawn_come_without_what_was_said(filled: Store) -> None:
     """Newest first, of a span; of the lot alone on request."""
     whole = {"since": later(-9), "until": later(99)}

@@ -51,6 +51,11 @@ class SampledPredictions(Protocol):
         chance in the audit lot are not in it."""
         ...
 
+    def drawable(self, project_id: str, model_id: str, *, since: datetime, limit: int) -> list[float]:
+        """Risks of the newest predictions from `since` on that the audit lot alone could send to people, newest
+        first."""
+        ...
+
     def reach(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> tuple[int, float]:
         """How many predictions callers got from `since` on, before `until`, without bulk annotation, and the smallest
         probability with which one of them could come to people; 1 where there are none."""

@@ -84,3 +84,10 @@ class PointOut(Out):
 
 class ProductionSeriesOut(ProductionWindowOut):
     points: list[PointOut]
+
+
+class SuggestedAuditRatesOut(Out):
+    audit_rate: float = Field(description="of the lowest risks")
+    by_risk: list[tuple[float, float]] = Field(description="[from which risk on, rate]")
+    worth: float = Field(description="as how many audits drawn at one rate one of these is, by the risk")
+    seen: int = Field(description="predictions of the last 30 days that it was found from")
