@@ -1771,6 +1771,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/quality/audit-rates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Audit Rates
+         * @description Rates by risk that draw as many audits as one rate, where they tell most of the failure rate. Nothing is changed:
+         *     PATCH the policy with `audit_rate` and `audit_rates`.
+         */
+        get: operations["get_audit_rates_v1_projects__project_id__quality_audit_rates_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/quality/series": {
         parameters: {
             query?: never;
@@ -8930,6 +8951,32 @@ export interface components {
             /** Shapes */
             shapes: components["schemas"]["ShapeIO"][];
         };
+        /** SuggestedAuditRatesOut */
+        SuggestedAuditRatesOut: {
+            /**
+             * Audit Rate
+             * @description of the lowest risks
+             */
+            audit_rate: number;
+            /**
+             * By Risk
+             * @description [from which risk on, rate]
+             */
+            by_risk: [
+                number,
+                number
+            ][];
+            /**
+             * Seen
+             * @description predictions of the last 30 days that it was found from
+             */
+            seen: number;
+            /**
+             * Worth
+             * @description as how many audits drawn at one rate one of these is, by the risk
+             */
+            worth: number;
+        };
         /**
          * Summary
          * @description The figures of a project at a glance.
@@ -13775,6 +13822,40 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ProductionOut"];
                     "text/csv": unknown;
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_audit_rates_v1_projects__project_id__quality_audit_rates_get: {
+        parameters: {
+            query?: {
+                /** @description of all predictions that pass, above 0, at most 1 */
+                rate?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuggestedAuditRatesOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
