@@ -26,6 +26,9 @@ from loop.store.transaction import SqlTransaction
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
+# Their files are named by their revisions, which ascend.
+_NEWEST = max(path.stem[1:].partition("_")[0] for path in (MIGRATIONS / "versions").glob("r[0-9]*.py"))
+
 # Any number that nothing else in this database locks; "askmigra" in ASCII.
 _MIGRATION_LOCK = int.from_bytes(b"askmigra", "big")
 _SECRET_BYTES = 32
@@ -117,6 +120,8 @@ class SqlStore:
 
         Raises SettingsError where a newer version of Askance made the database.
         """
+        if self._is_at_head():  # as for every process of a service but the first
+            return
         with _ALEMBIC, translated(self._engine.url), migrating(self._engine).begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
@@ -140,6 +145,11 @@ class SqlStore:
         self._revision.close()
         self._reader.dispose()
         self._engine.dispose()
+
+    def _is_at_head(self) -> bool:
+        """Without Alembic, which takes as long as all else that a process does here: it compiles every migration."""
+        with translated(self._engine.url), self._reader.connect() as connection, connection.begin():
+            return _revision(connection) == _NEWEST
 
     def _upgrade(self, connection: Connection) -> None:
         config = _config()

@@ -1239,6 +1239,14 @@ def test_migrating_again_changes_nothing(furnished: SqlStore) -> None:
     assert furnished.check() == []
 
 
+def test_what_is_migrated_is_known_without_reading_the_migrations(
+    furnished: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every process of a service migrates as it starts, and finds nothing to do."""
+    monkeypatch.setattr("loop.store.database.command.upgrade", None)
+    furnished.migrate()
+
+
 def test_processes_that_start_together_migrate_once(empty_url: str) -> None:
     """All succeed, on a database without tables, and agree on the secret."""
     program = (
