@@ -64,7 +64,12 @@ def test_a_declaration_comes_back_as_it_was():
     [
         ("task.submitted", {"submission_id": "s", "settles": True}, "task.completed"),
         ("task.submitted", {"submission_id": "s", "settles": False}, None),
+        ("task.accepted", {"submission_id": "s", "settles": True}, "task.completed"),
+        ("task.settled", {"submission_id": "s", "lot_id": "l"}, "task.completed"),
         ("task.skipped", {"submission_id": "s"}, None),
+        ("task.returned", {"submission_id": "s", "settles": False}, None),
+        ("lot.rejected", {"lot_id": "l"}, "lot.decided"),
+        ("lot.closed", {"lot_id": "l"}, None),
         ("model.promoted", {"model_id": "m"}, "model.promoted"),
         ("item.created", {"item_digest": "d"}, "item.created"),
         ("item.created", {"item_digest": "d", "derived": True}, None),

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 VERSION = 1
 # Kinds of the history that say that a prediction is settled, unless their body says that it does not settle.
 SETTLING = ("task.submitted", "task.accepted", "task.settled")
+LOT_DECIDED = ("lot.accepted", "lot.rejected", "lot.reopened")
 # Bodies are smaller than this, as Standard Webhooks advises: they hold ids, and texts are cut.
 MAX_BODY_BYTES = 20_000
 _MAX_TEXT = 300  # characters, of which JSON makes at most twelve bytes each

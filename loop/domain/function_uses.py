@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
+from loop.domain.announcements import LOT_DECIDED, SETTLING
 from loop.domain.errors import Invalid
 
 MOST_USES = 100
@@ -19,7 +20,7 @@ BY_HAND = "manual"
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An event that functions can be called on. name: as projects declare it. kind: of the event in the history.
+    """An event that functions can be called on. name: as projects declare it. kinds: of the event in the history.
 
     subject: from the event's body, what tells it from others of its kind: of one subject a function is called once,
     however often the event is told. None: this one calls nothing.
@@ -27,7 +28,7 @@ class Trigger:
 
     name: str
     says: str
-    kind: str
+    kinds: tuple[str, ...]
     subject: Callable[[Mapping[str, Any], datetime], str | None]
 
 
@@ -41,9 +42,15 @@ def _new_item(body: Mapping[str, Any], _: datetime) -> str | None:
 
 
 def _promoted(body: Mapping[str, Any], at: datetime) -> str | None:
-    # A version may be promoted again.
-    model = _text(body, "model_id")
-    return None if model is None else f"{model} {at.isoformat()}"
+    return _each_time(_text(body, "model_id"), at)  # a version may be promoted again
+
+
+def _decided(body: Mapping[str, Any], at: datetime) -> str | None:
+    return _each_time(_text(body, "lot_id"), at)  # an operator may decide again
+
+
+def _each_time(subject: str | None, at: datetime) -> str | None:
+    return None if subject is None else f"{subject} {at.isoformat()}"
 
 
 def _text(body: Mapping[str, Any], field: str) -> str | None:
@@ -55,9 +62,10 @@ def _text(body: Mapping[str, Any], field: str) -> str | None:
 TRIGGERS: Mapping[str, Trigger] = {
     known.name: known
     for known in (
-        Trigger("item.created", "An image came that the project did not have.", "item.created", _new_item),
-        Trigger("task.completed", "People answered, and the item has its ground truth.", "task.submitted", _settled),
-        Trigger("model.promoted", "Another model serves.", "model.promoted", _promoted),
+        Trigger("item.created", "An image came that the project did not have.", ("item.created",), _new_item),
+        Trigger("task.completed", "People answered, and the item has its ground truth.", SETTLING, _settled),
+        Trigger("lot.decided", "A lot was accepted, or its tasks were opened again.", LOT_DECIDED, _decided),
+        Trigger("model.promoted", "Another model serves.", ("model.promoted",), _promoted),
     )
 }
 
@@ -71,7 +79,7 @@ class Triggered:
 def triggered(kind: str, body: Mapping[str, Any], at: datetime) -> Triggered | None:
     """What an event of the history calls functions for, if it does."""
     for trigger in TRIGGERS.values():
-        if trigger.kind == kind and (subject := trigger.subject(body, at)) is not None:
+        if kind in trigger.kinds and (subject := trigger.subject(body, at)) is not None:
             return Triggered(trigger.name, subject)
     return None
 

@@ -4,7 +4,7 @@ Where an event calls no function of any project nothing is read, and where no po
 """
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
@@ -13,6 +13,7 @@ from loop.domain.function_calls import FunctionCall
 from loop.domain.function_uses import FunctionUse, Triggered, triggered
 from loop.domain.identity import new_id
 from loop.domain.ports import Event, Projects
+from loop.store.groups import frames_of_task
 from loop.store.schema import PENDING_CALL, function_calls
 from loop.store.statements import columns, ignoring_conflicts, inserted, one
 
@@ -47,16 +48,31 @@ class Triggers:
             return
         waiting, self._waiting = self._waiting, []
         uses = {project_id: self._uses(project_id) for project_id in {event.project_id for event, _ in waiting}}
-        calls = [columns(call) for event, found in waiting for call in _calls(event, found, uses[event.project_id])]
+        calls = [
+            columns(call)
+            for event, found in waiting
+            if any(found.trigger in use.on for use in uses[event.project_id])
+            for digest in self._items_of(event, found)
+            for call in _calls(event, found, digest, uses[event.project_id])
+        ]
         if calls:
             self._connection.execute(ignoring_conflicts(self._connection, function_calls), calls)
+
+    def _items_of(self, event: Event, found: Triggered) -> Sequence[str | None]:
+        """Of an answer to a clip each frame: each has its truth."""
+        digest, task = event.body.get("item_digest"), event.body.get("task_id")
+        frames: list[str] = []
+        if found.trigger == "task.completed" and task is not None:
+            frames += self._connection.scalars(frames_of_task(str(task)))
+        return frames or [None if digest is None else str(digest)]
 
     def _uses(self, project_id: str) -> tuple[FunctionUse, ...]:
         return self._projects.get(project_id).policy.functions
 
 
-def _calls(event: Event, found: Triggered, uses: Iterable[FunctionUse]) -> Iterator[FunctionCall]:
-    digest = event.body.get("item_digest")
+def _calls(event: Event, found: Triggered, digest: str | None, uses: Iterable[FunctionUse]) -> Iterator[FunctionCall]:
+    # Of the frames of a clip, of which the event names the first.
+    subject = found.subject if digest == event.body.get("item_digest") else f"{found.subject} {digest}"
     for use in uses:
         if found.trigger in use.on:
             yield FunctionCall(
@@ -64,8 +80,8 @@ def _calls(event: Event, found: Triggered, uses: Iterable[FunctionUse]) -> Itera
                 project_id=event.project_id,
                 function=use.name,
                 trigger=found.trigger,
-                subject=found.subject,
-                item_digest=None if digest is None else str(digest),
+                subject=subject,
+                item_digest=digest,
                 actor=event.actor,
                 body=event.body,
                 created_at=event.at,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, insert, select, update
 from loop.domain.clips import ClipWork, Frame, Group
 from loop.domain.item import Item
 from loop.store.item_facts import Change, ItemChanges
-from loop.store.schema import group_frames, group_works, item_groups, items
+from loop.store.schema import group_frames, group_works, item_groups, items, tasks
 from loop.store.statements import columns, first, in_parts, inserted, newest_first, not_found, one
 
 _FRAME = tuple(group_frames.c[field.name].label(f"frame_{field.name}") for field in fields(Frame))
@@ -26,6 +26,18 @@ def works_of_frame(project_id: str, item_digest: str) -> Select[tuple[str]]:
             window >= 0,
             window < group_works.c.count,
         )
+    )
+
+
+def frames_of_task(task_id: str) -> Select[tuple[str]]:
+    """Digests of the items of its window, in their order; none where it is of one image."""
+    window = group_frames.c.index - group_works.c.first
+    return (
+        select(group_frames.c.item_digest)
+        .join(group_works, group_works.c.group_id == group_frames.c.group_id)
+        .join(tasks, tasks.c.work_id == group_works.c.work_id)
+        .where(tasks.c.id == task_id, tasks.c.prediction_id.is_(None), window >= 0, window < group_works.c.count)
+        .order_by(group_frames.c.index)
     )
 
 
