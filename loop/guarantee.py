@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from loop import loaded
 from loop.capacity import work_of_late
 from loop.domain.access import Permission, Token, require
-from loop.domain.capacity import Pace
 from loop.domain.cost import Rates
 from loop.domain.errors import AskanceError, Conflict
 from loop.domain.evidence import broken
@@ -151,8 +150,8 @@ class Guarantee:
         alarm = None if kept is None else kept.alarm
         course = self._course(project, model, facts, _Course(why, alarm, watched, since, None), kept, now)
         judged = course.judged or self._evidence.judged(project, model, facts, course.began, now)
-        relaxed, share = reviewed(judged, project.policy, pace)
         stopped = course.alarm is not None and rules.on_alarm is OnAlarm.REVIEW
+        relaxed, share = reviewed(judged, project.policy, pace, stopped=stopped)
         not_before = course.began if course.why is Why.OVER else before.not_before if before else None
         record = Thresholds(
             project_id=project.id,
@@ -172,7 +171,7 @@ class Guarantee:
             overdue=judged.window.overdue,
             groups=judged.thresholds,
             automation=0.0 if stopped else judged.automation,
-            review_share=1.0 if stopped else share,
+            review_share=share,
             relaxed=relaxed,
             watched_since=course.watched,
             not_before=not_before,
@@ -180,12 +179,6 @@ class Guarantee:
             alarm=course.alarm,
         )
         return record, judged.evidence, _events_of(record, kept)
-
-    def _pace(self, tx: Transaction, project: Project, now: datetime) -> Pace | None:
-        """Of people, where their time counts for more than the promise."""
-        if project.policy.guarantee.when_short is not WhenShort.BEST_EFFORT:
-            return None
-        return work_of_late(tx, project, self._default_rates, now).pace
 
     def _course(
         self,

@@ -119,16 +119,28 @@ class PromiseEvidence:
         return Judged(window, population, groups, found, passing(groups, found, population))
 
 
-def reviewed(judged: Judged, policy: Policy, pace: Pace | None) -> tuple[float | None, float]:
-    """The risk that people's time relaxes thresholds to, if it does, and the share of predictions that they get."""
+def reviewed(judged: Judged, policy: Policy, pace: Pace | None, *, stopped: bool = False) -> tuple[float | None, float]:
+    """The risk that people's time relaxes thresholds to, if it does, and the share of predictions that they get.
+    stopped: a promise is broken, and nothing passes that people have the time for."""
     share = None if pace is None else reviewable_share(pace)
-    passes, relaxed = judged.passes, None
+    population, relaxed = judged.population, None
+    passes = np.zeros_like(judged.passes) if stopped else judged.passes
+    rates = audit_rates_in(population, policy)
     if share is not None and len(passes):
-        relaxed = relaxed_to(judged.population.risk, passes, policy.audit_rate, share)
+        relaxed = relaxed_to(population.risk, passes, rates, share)
         if relaxed is not None:
-            passes = passes | (judged.population.risk < relaxed)
-    passing_share = float(passes.mean()) if len(passes) else 0.0
-    return relaxed, 1.0 - passing_share * (1.0 - policy.audit_rate)
+            passes = passes | (population.risk < relaxed)
+    return relaxed, 1.0 - float((passes * (1.0 - rates)).mean()) if len(passes) else 1.0
+
+
+def audit_rates_in(population: Population, policy: Policy) -> NDArray[np.float64]:
+    """(n,): with which each of these would be drawn by the lot."""
+    of_each = zip(population.source, population.labels, population.risk, strict=True)
+    rates = [
+        policy.audit_rates.of(policy.audit_rate, source=source, labels=labels, risk=float(risk))
+        for source, labels, risk in of_each
+    ]
+    return np.array(rates, dtype=np.float64)
 
 
 def counts_from(tx: Transaction, project: Project, before: Thresholds | None, now: datetime) -> datetime:

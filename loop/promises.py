@@ -22,6 +22,7 @@ from loop.domain.thresholds import ALL, GroupThreshold, Phase, Thresholds, fewes
 from loop.promise_evidence import (
     PromiseEvidence,
     RisksInUse,
+    audit_rates_in,
     begins_anew,
     changes_of_rate,
     counts_from,
@@ -110,7 +111,12 @@ class Promises:
         if facts is not None and record is not None and work.prices is not None:
             judged = self._evidence.judged(project, model, facts, record.window_from, now)
             economics = economics_of(
-                judged.window, judged.population, judged.passes, errors_by(project), work.prices, policy.audit_rate
+                judged.window,
+                judged.population,
+                judged.passes,
+                errors_by(project),
+                work.prices,
+                audit_rates_in(judged.population, policy),
             )
         promises = policy.guarantee.promises
         return GuaranteeStatus(
@@ -156,7 +162,7 @@ class Promises:
         if work.prices is not None:
             bargain = bargain_of(
                 judged.window, judged.population, chosen.by, wanted, errors_by(project), work.prices,
-                project.policy.audit_rate,
+                audit_rates_in(judged.population, project.policy),
             )  # fmt: skip
         return Curve(
             promise=promise,

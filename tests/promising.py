@@ -10,6 +10,7 @@ import numpy as np
 from loop.domain.access import Role
 from loop.domain.cost import Rates
 from loop.domain.efforts import effort_of
+from loop.domain.gate import Review
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Transaction
 from loop.domain.prediction import Inference, Prediction
@@ -105,7 +106,9 @@ class Plant:
             PROJECT, "bob", guarantee_changes=changes, audit_rate=audit_rate
         )  # fmt: skip
 
-    def predict(self, count: int, *, source: str = "", label: int = 0, apart: float = 1.0) -> list[Prediction]:
+    def predict(
+        self, count: int, *, source: str = "", label: int = 0, apart: float = 1.0, review: Review = Review.AUTO
+    ) -> list[Prediction]:
         """So many, `apart` seconds, by what the gateway would know; whether each is wrong is drawn by its score."""
         with self.store.read() as tx:
             project, model = self.project, self.model
@@ -114,7 +117,7 @@ class Plant:
         for _ in range(count):
             self.now += apart
             score = float(self.rng.uniform(0.3, 1.0))
-            made.append(self._inferred(project, model, thresholds, score, source, label))
+            made.append(replace(self._inferred(project, model, thresholds, score, source, label), review=review))
             routed.append(self.router.decide(made[-1]))
         self.router.keep(list(zip(made, routed, strict=True)))
         for inferred, one in zip(made, routed, strict=True):

@@ -213,7 +213,7 @@ def test_thresholds_are_relaxed_by_no_more_than_people_s_time(rows, audit_rate: 
     """Then no more come to people than they can look at, or none but audits; where their time is enough, nothing is
     relaxed."""
     risk, passes = (np.array(column) for column in zip(*rows, strict=True))
-    found = relaxed_to(risk, passes.astype(bool), audit_rate, share)
+    found = relaxed_to(risk, passes.astype(bool), np.full(len(risk), audit_rate), share)
     held = ~passes.astype(bool) & (risk >= (found or 0.0))
     reviewed = held.mean() + audit_rate * (1 - held.mean())
     if found is None:

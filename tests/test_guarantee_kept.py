@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from loop.domain.errors import Conflict, Invalid
+from loop.domain.gate import Review
 from loop.domain.routing import Action, gives_evidence
 from loop.domain.thresholds import Phase, Why
 from loop.store.blobs import FsspecBlobs
@@ -276,6 +277,57 @@ def test_what_promises_ask_of_people_is_told_and_never_loosened_in_silence(plant
     assert plant.promises.status(plant.operator, PROJECT).unmet
     made = [one.decision for one in plant.predict(50) if one.decision.action is Action.ACCEPT]
     assert {one.reasons[-1].code for one in made} >= {"promise-unmet"}
+
+
+def test_what_people_have_no_time_for_breaks_no_promise(plant: Plant) -> None:
+    """A promise that shows as unmet, since people can do no more, is no alarm: then they would have to look at all."""
+    running(plant, 600)
+    plant.promise({"alpha": 0.02}, evidence_share=1.0, hours_a_day=0.0, when_short="best_effort")
+    for _ in range(6):
+        record = plant.keep()
+        assert record is None or record.relaxed is not None
+        plant.predict(200)
+        plant.answer()
+    assert plant.events("guarantee.broken") == []
+    assert plant.promises.status(plant.operator, PROJECT).record.review_share == pytest.approx(0.2)
+
+
+def test_while_a_promise_is_broken_people_look_at_as_much_as_they_can(plant: Plant) -> None:
+    """With `best_effort`: at the riskiest first, and the rest passes as unmet."""
+    running(plant)
+    plant.worse = 0.7
+    until(plant, "guarantee.broken", each=400)
+    plant.promise({"alpha": 0.1}, evidence_share=1.0, hours_a_day=0.0, when_short="best_effort")
+    plant.predict(30)
+    plant.answer()
+    record = plant.keep()
+    assert record.alarm is not None and record.relaxed is not None
+    assert record.review_share == pytest.approx(0.2) and record.automation == 0.0
+    accepted = [one.decision for one in plant.predict(50) if one.decision.action is Action.ACCEPT]
+    assert accepted and {one.reasons[-1].code for one in accepted} == {"promise-unmet"}
+
+
+def test_what_callers_decline_breaks_no_promise(plant: Plant) -> None:
+    """Who asks for no review gets what was not promised, and the others' promise goes on."""
+    running(plant)
+    for _ in range(6):
+        plant.predict(200, review=Review.NEVER)
+        plant.predict(50)
+        plant.answer()
+        plant.keep()
+    assert plant.events("guarantee.broken") == []
+    assert any(one.decision.action is Action.ACCEPT for one in plant.predict(50))
+
+
+def test_hours_reckon_with_every_audit_rate(plant: Plant) -> None:
+    """With what is audited more often, people get more than the policy's one rate says."""
+    running(plant)
+    plain = plant.promises.preview(plant.operator, PROJECT, {}).review_share
+    plant.administration.change_policy(PROJECT, "bob", audit_rates={"by_risk": [[0.0, 0.9]]})
+    plant.keep()
+    often = plant.promises.preview(plant.operator, PROJECT, {})
+    assert often.review_share == pytest.approx(1.0 - 0.1 * often.automation)
+    assert often.review_share > plain + 0.2
 
 
 def test_costs_say_which_threshold_is_cheapest(plant: Plant) -> None:

@@ -64,19 +64,20 @@ def reviewable_share(pace: Pace) -> float | None:
     return min(pace.hours_a_day * 3600.0 / (pace.seconds * pace.predictions_a_day), 1.0)
 
 
-def relaxed_to(risk: Floats, passes: NDArray[np.bool_], audit_rate: float, share: float) -> float | None:
+def relaxed_to(risk: Floats, passes: NDArray[np.bool_], audit_rates: Floats, share: float) -> float | None:
     """The risk below which predictions have to pass for no more than `share` of them to come to people; None where
     what the promises let pass is enough. risk: (n,) of predictions like those to come; passes: (n,), by the promises.
-    audit_rate: of what passes, that is looked at all the same.
+    audit_rates: (n,), of what passes, that is looked at all the same.
     """
-    n = len(risk)
-    # k are reviewed for their risk: k + audit_rate (n - k) = share n.
-    most = max(int(np.floor(n * (share - audit_rate) / (1.0 - audit_rate))), 0) if audit_rate < 1.0 else n
-    held = np.sort(risk[~passes])[::-1]
+    held = np.flatnonzero(~passes)
+    held = held[np.argsort(-risk[held], kind="stable")]
+    # Where the riskiest k are reviewed for their risk, the others are audited at their rates.
+    spent = audit_rates.sum() + np.append(0.0, np.cumsum(1.0 - audit_rates[held]))
+    most = int(np.searchsorted(spent, share * len(risk) + 1e-9, side="right")) - 1
     if len(held) <= most:
         return None
     # Those of the same risk pass together.
-    return float(np.nextafter(held[most], np.inf))
+    return float(np.nextafter(risk[held[max(most, 0)]], np.inf))
 
 
 def days_between(since: datetime, until: datetime) -> float:

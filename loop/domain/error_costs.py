@@ -12,6 +12,8 @@ from loop.domain.guarantee import curve_of
 from loop.domain.promises import ErrorCosts, Loss, Promise, PromiseBy
 from loop.domain.sampled import Sampled
 
+Floats = NDArray[np.float64]
+
 PREDICTIONS = 1000  # that all costs are of
 _MOST_ERRORS = 10  # of a prediction, that count
 
@@ -73,25 +75,33 @@ def bargain_of(
     group: str,
     errors: Callable[[Sampled], Errors],
     prices: Prices,
-    audit_rate: float,
+    audit_rates: Floats,
 ) -> Bargain | None:
-    """None where nothing is known of the group, or nothing costs anything. Arguments as of `evidence_of`."""
+    """None where nothing is known of the group, or nothing costs anything. Arguments as of `evidence_of`; audit_rates:
+    (n,) of the population."""
     scale = _MOST_ERRORS * max(prices.errors.missed or 0.0, prices.errors.false_alarm)
     if not scale:
         return None
     promise = _priced(prices.errors, scale, by)
     groups = evidence_of(window, population, [promise], _known(errors))
-    evidence = next((one.evidence for one in groups if one.name == group), None)
-    if evidence is None or not len(evidence.risk):
+    own = next((one for one in groups if one.name == group), None)
+    if own is None or not len(own.evidence.risk):
         return None
+    evidence = own.evidence
+    risk, rates = population.risk[own.rows], audit_rates[own.rows]
     points = tuple(
         (
             point.threshold,
-            economics_at(prices, automation=point.automation, audit_rate=audit_rate, error=point.passing * scale),
+            economics_at(
+                prices,
+                automation=point.automation,
+                audit_rate=_mean(rates[risk < point.threshold]),
+                error=point.passing * scale,
+            ),
         )
         for point in curve_of(evidence, promise)
     )
-    everything = economics_at(prices, automation=0.0, audit_rate=audit_rate, error=0.0)
+    everything = economics_at(prices, automation=0.0, audit_rate=0.0, error=0.0)
     cheapest = min([(0.0, everything), *points], key=lambda point: point[1].cost)[0]
     failed = evidence.loss > 0.0
     mean = float(np.average(evidence.loss[failed], weights=evidence.weights[failed])) * scale if failed.any() else 0.0
@@ -104,9 +114,9 @@ def economics_of(
     passes: NDArray[np.bool_],
     errors: Callable[[Sampled], Errors],
     prices: Prices,
-    audit_rate: float,
+    audit_rates: Floats,
 ) -> Economics:
-    """Of what passes by all thresholds together. passes: (n,) of the population."""
+    """Of what passes by all thresholds together. passes, audit_rates: (n,) of the population."""
     say = _known(errors)
     total = sum(
         money_of(prices.errors, say(one)) / window.inclusion(one)
@@ -114,7 +124,12 @@ def economics_of(
         if passes[population.place[one.prediction_id]]
     )
     n = max(len(population), 1)
-    return economics_at(prices, automation=float(passes.sum()) / n, audit_rate=audit_rate, error=total / n)
+    rate = _mean(audit_rates[passes])
+    return economics_at(prices, automation=float(passes.sum()) / n, audit_rate=rate, error=total / n)
+
+
+def _mean(rates: Floats) -> float:
+    return float(rates.mean()) if len(rates) else 0.0
 
 
 def money_of(costs: ErrorCosts, errors: Errors) -> float:

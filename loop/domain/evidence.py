@@ -260,10 +260,12 @@ def broken(
     Of what passed, each as it was routed then, more fails than was promised. Thresholds are set before the predictions
     that they route, so the bet is fair while promises hold however often they change, and however often one looks: a
     false alarm in all this time has a probability of at most delta, shared among promises and groups. sampled,
-    population: all predictions since then, not only those that give evidence; sampled in any order.
+    population: all predictions since then, not only those that give evidence; sampled in any order. What no promise let
+    pass (`Sampled.promised`) breaks none.
     """
     passed = sorted(
-        (one for one in sampled if one.inclusion < 1.0 and one.created_at >= since), key=lambda one: one.created_at
+        (one for one in sampled if one.inclusion < 1.0 and one.promised and one.created_at >= since),
+        key=lambda one: one.created_at,
     )
     until = _end(passed, now, patience)
     rows = {population.place[one.prediction_id]: one for one in passed if one.created_at < until}

@@ -1,13 +1,16 @@
 """Predictions that stand for all: those that came to people with a known probability, and what they stand for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from loop.domain.prediction import Detection
+from loop.domain.reason import Reason
 from loop.domain.truth import Shape
+
+_NOT_PROMISED = frozenset({"review-declined", "promise-unmet"})
 
 
 class Answering(StrEnum):
@@ -25,7 +28,8 @@ class Sampled:
 
     inclusion: in (0, 1], with which it could have come to them; audit_rate: in [0, 1], with which by the lot alone, and
     audit_drawn: whether it did. risk: as it was routed by. truth: what its item truly shows by now, in the words of the
-    recipe of then; None until it is SETTLED. settled_at: when it was.
+    recipe of then; None until it is SETTLED. settled_at: when it was. promised: whether a promise let it pass, where it
+    did: not where its caller declined a review, or people could look at no more.
     """
 
     prediction_id: str
@@ -41,6 +45,12 @@ class Sampled:
     answering: Answering
     truth: tuple[Shape, ...] | None
     settled_at: datetime | None
+    promised: bool = True
+
+
+def is_promised(reasons: Iterable[Reason]) -> bool:
+    """By the reasons of its decision; see `Sampled`."""
+    return _NOT_PROMISED.isdisjoint(reason.code for reason in reasons)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,18 +133,23 @@ def bar_of(policy: Policy, known: Thresholds | None, *, source: str, labels: Col
         return Bar(policy.threshold)
     if known is None:
         return Bar(_EVERYTHING, (Reason("no-threshold-yet", "nothing is promised yet; people look at everything"),))
-    if known.alarm is not None and rules.on_alarm is OnAlarm.REVIEW:
-        where = f"promise {known.alarm.promise + 1} ({known.alarm.group})"
-        return Bar(
-            _EVERYTHING, (Reason("promise-broken", f"{where} is broken; people look at everything"),), known.version
-        )
-    held = _lowest(rules, known, source, labels)
+    held = _stopped(rules, known) or _lowest(rules, known, source, labels)
     if known.relaxed is not None and known.relaxed > held.threshold:
         reason = Reason(
             "promise-unmet", f"people can look at risks from {known.relaxed:.4f} on; {held.reasons[0].detail}"
         )
         return Bar(known.relaxed, (reason,), known.version)
     return held
+
+
+def _stopped(rules: GuaranteeRules, known: Thresholds) -> Bar | None:
+    """While a promise is found broken, and that is to stop what passes."""
+    if known.alarm is None or rules.on_alarm is OnAlarm.TELL:
+        return None
+    where = f"promise {known.alarm.promise + 1} ({known.alarm.group})"
+    return Bar(
+        _EVERYTHING, (Reason("promise-broken", f"{where} is broken; people are to look at everything"),), known.version
+    )
 
 
 def _lowest(rules: GuaranteeRules, known: Thresholds, source: str, labels: Collection[str]) -> Bar:

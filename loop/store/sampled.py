@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, exis
 
 from loop.domain.qa import AnswerStanding
 from loop.domain.review import TaskState
-from loop.domain.sampled import Answering, Crowd, Drawn, Predicted, Sampled
+from loop.domain.sampled import Answering, Crowd, Drawn, Predicted, Sampled, is_promised
 from loop.domain.stage import ROUTED, Stage
 from loop.store.schema import (
     SAMPLED_PREDICTION,
@@ -25,7 +25,7 @@ from loop.store.statements import in_parts
 _CHUNK = 1000
 _READ = (
     "id", "project_id", "item_digest", "created_at", "source", "detections", "risk", "inclusion_probability",
-    "audit_rate", "audit_drawn",
+    "audit_rate", "audit_drawn", "reasons",
 )  # fmt: skip
 
 _DRAWN = [predictions.c[name] for name in ("id", "created_at", "inclusion_probability", "audit_rate", "audit_drawn")]
@@ -218,4 +218,5 @@ def _sampled(row: Any) -> Sampled:
         answering=Answering.SETTLED if settled else Answering.WAITING if waiting else Answering.CLOSED,
         truth=row["truth"],
         settled_at=row["settled_at"],
+        promised=is_promised(row["reasons"]),
     )
