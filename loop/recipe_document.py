@@ -1,10 +1,8 @@
 """Recipes as people write them: a JSON or YAML document, of which every error is named by its path."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -13,6 +11,7 @@ from loop.domain.ontology import AttributeType, label_from_json, labels_named, l
 from loop.domain.recipe import BadRecipe, Flaw, Recipe, flaws_of
 from loop.domain.rules import RULES, Severity, Side, Unit, rule_from_json
 from loop.domain.truth import Geometry
+from loop.plain_documents import Unreadable, read_document
 
 # Guidelines are text; pictures in them are links.
 MOST_BYTES = 1_000_000
@@ -254,47 +253,10 @@ def _checked(kind: type[Document], body: object) -> Document:
 
 def _parsed(text: bytes) -> object:
     try:
-        # UTF-8 with or without a byte order mark. JSON is read as such: YAML takes some of it for something else.
-        decoded = text.decode("utf-8-sig")
-        if decoded.lstrip().startswith("{"):
-            return json.loads(decoded, object_pairs_hook=_distinct)
-        return yaml.load(decoded, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader that allows less
-    except RecursionError as error:
-        raise _unreadable("it is nested too deeply") from error
-    except yaml.MarkedYAMLError as error:
-        where = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-        raise _unreadable(f"{error.problem}{where}") from error
-    except (UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
-        raise _unreadable(str(error)) from error
-
-
-def _unreadable(why: str) -> BadRecipe:
-    return BadRecipe([Flaw("", f"cannot be read: {why}", "Send JSON, or YAML without anchors and repeated keys.")])
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    if len(names := dict(pairs)) < len(pairs):
-        repeated = next(name for name in names if sum(name == other for other, _ in pairs) > 1)
-        raise ValueError(f"the key {repeated!r} is there twice")
-    return names
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """Without anchors, by which a few lines could stand for gigabytes, and without repeated keys."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "it refers to an anchor", event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if repeated := [key for key in keys if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {repeated[0]!r} is there twice", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
+        return read_document(text)
+    except Unreadable as error:
+        hint = "Send JSON, or YAML without anchors and repeated keys."
+        raise BadRecipe([Flaw("", f"cannot be read: {error.why}", hint)]) from error
 
 
 def _flaw(error: ErrorDetails) -> Flaw:

@@ -27,6 +27,7 @@ import loop.cli.annotations
 import loop.cli.clips
 import loop.cli.projects
 import loop.cli.recipes
+import loop.cli.policies
 import loop.cli.people
 import loop.cli.functions
 import loop.cli.label_errors

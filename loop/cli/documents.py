@@ -1,5 +1,6 @@
 """Documents that people name to commands."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,29 @@ def document_in(file: Path) -> dict[str, Any]:
     """The recipe's document of a file; `-`: of the standard input. Raises BadRecipe, Invalid."""
     from loop.recipe_document import read_recipe
 
-    try:
-        text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise Invalid(
-            f"{file} cannot be read ({error.strerror or error}).", hint="Examples are in configs/recipes/."
-        ) from error
+    text = _bytes_of(file, hint="Examples are in configs/recipes/.")
     return read_recipe(text).model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def policy_in(file: Path) -> dict[str, Any]:
+    """What a file says of a policy, as JSON can say it; `-`: the standard input. Raises Invalid."""
+    from loop.plain_documents import Unreadable, read_document
+
+    text = _bytes_of(file, hint="Examples are in configs/flows/.")
+    try:
+        # `qa: off` and the key `on` of a function are words here, whatever YAML 1.1 says of them.
+        document = json.loads(json.dumps(read_document(text, literal=True), allow_nan=False))
+    except Unreadable as error:
+        raise Invalid(f"{file} {error.detail}", hint=error.hint) from error
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"{file} holds what JSON cannot say: {error}.", hint="Use text, numbers, lists, maps.") from error
+    if not isinstance(document, dict):
+        raise Invalid(f"{file} holds no policy.", hint="Write its keys and values, as `askance policy show` does.")
+    return document
+
+
+def _bytes_of(file: Path, *, hint: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise Invalid(f"{file} cannot be read ({error.strerror or error}).", hint=hint) from error
