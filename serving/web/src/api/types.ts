@@ -124,6 +124,7 @@ export type Tagged = Schemas["TaggedOut"];
 export type SavedView = Schemas["ViewOut"];
 export type SavedViews = Schemas["ViewsOut"];
 export type ItemHistory = Schemas["ItemHistoryOut"];
+export type Reopened = Schemas["ReopenedOut"];
 export type HistoryEntry = Schemas["HistoryEntryOut"];
 export type Triggers = Schemas["TriggersOut"];
 export type Evaluation = Schemas["EvaluationOut"];
