@@ -22,6 +22,7 @@ const NAMES: Record<Tab, string> = {
   lots: "Lots",
   reviewers: "Reviewers",
   work: "Work",
+  functions: "Functions",
   webhooks: "Webhooks",
   comments: "Comments",
 };

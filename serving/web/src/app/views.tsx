@@ -17,6 +17,7 @@ export const VIEWS: Record<Exclude<Tab, "review">, LazyExoticComponent<View>> = 
   lots: part(() => import("../lots/LotsPage")),
   reviewers: part(() => import("../reviewers/ReviewersPage")),
   work: part(() => import("../work/WorkPage")),
+  functions: part(() => import("../functions/FunctionsPage")),
   webhooks: part(() => import("../webhooks/WebhooksPage")),
   comments: part(() => import("../comments/CommentsPage")),
 };

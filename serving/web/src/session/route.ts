@@ -9,6 +9,7 @@ export const TABS = [
   "lots",
   "reviewers",
   "work",
+  "functions",
   "webhooks",
   "comments",
 ] as const;
