@@ -17,6 +17,7 @@ const NAMES: Record<Tab, string> = {
   review: "Review",
   overview: "Overview",
   map: "Map",
+  recipe: "Recipe",
   items: "Items",
   quality: "Quality",
   lots: "Lots",

@@ -12,6 +12,7 @@ const part = (load: () => Promise<{ default: View }>): LazyExoticComponent<View>
 export const VIEWS: Record<Exclude<Tab, "review">, LazyExoticComponent<View>> = {
   overview: part(() => import("../overview/OverviewPage")),
   map: part(() => import("../map/MapPage")),
+  recipe: part(() => import("../recipe/RecipePage")),
   items: part(() => import("../items/ItemsPage")),
   quality: part(() => import("../quality/QualityPage")),
   lots: part(() => import("../lots/LotsPage")),

@@ -4,6 +4,7 @@ export const TABS = [
   "review",
   "overview",
   "map",
+  "recipe",
   "items",
   "quality",
   "lots",
