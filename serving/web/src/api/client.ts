@@ -148,7 +148,7 @@ export class Api {
     this.json<DeliveryPage>("GET", `${hook(endpoint)}/deliveries?state=${state}&limit=10`);
   replayDead = (endpoint: string) => this.json<Replayed>("POST", `${hook(endpoint)}/replay`);
 
-  /** For calls of single views, which name their routes themselves. */
+  /** For calls of single views, which name their routes themselves. body: text goes as it is. */
   async json<T>(method: string, path: string, body?: unknown, how: How = {}): Promise<T> {
     const response = await this.send(method, path, body, how);
     return (await response.json().catch(cutShort)) as T;
@@ -164,7 +164,10 @@ export class Api {
     const timeout = AbortSignal.timeout(timeoutMs);
     const signal = how.signal ? AbortSignal.any([how.signal, timeout]) : timeout;
     const init: RequestInit = { method, headers, keepalive, signal };
-    if (body !== undefined) {
+    if (typeof body === "string") {
+      headers["Content-Type"] = "application/yaml"; // a document as somebody wrote it; JSON is read there too
+      init.body = body;
+    } else if (body !== undefined) {
       headers["Content-Type"] = "application/json";
       init.body = JSON.stringify(body);
     }

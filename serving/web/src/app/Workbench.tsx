@@ -17,11 +17,13 @@ const NAMES: Record<Tab, string> = {
   review: "Review",
   overview: "Overview",
   map: "Map",
+  recipe: "Recipe",
   items: "Items",
   quality: "Quality",
   lots: "Lots",
   reviewers: "Reviewers",
   work: "Work",
+  functions: "Functions",
   webhooks: "Webhooks",
   comments: "Comments",
 };

@@ -12,11 +12,13 @@ const part = (load: () => Promise<{ default: View }>): LazyExoticComponent<View>
 export const VIEWS: Record<Exclude<Tab, "review">, LazyExoticComponent<View>> = {
   overview: part(() => import("../overview/OverviewPage")),
   map: part(() => import("../map/MapPage")),
+  recipe: part(() => import("../recipe/RecipePage")),
   items: part(() => import("../items/ItemsPage")),
   quality: part(() => import("../quality/QualityPage")),
   lots: part(() => import("../lots/LotsPage")),
   reviewers: part(() => import("../reviewers/ReviewersPage")),
   work: part(() => import("../work/WorkPage")),
+  functions: part(() => import("../functions/FunctionsPage")),
   webhooks: part(() => import("../webhooks/WebhooksPage")),
   comments: part(() => import("../comments/CommentsPage")),
 };

@@ -11,7 +11,7 @@ import { LABEL_STUDIO } from "./labelStudio";
 import { EVERYTHING } from "./queries";
 
 export default function ItemsPage(props: ViewProps) {
-  const { api, project, place, onPlace } = props;
+  const { api, project, notify, place, onPlace } = props;
   // Kept while one item is looked at.
   const [asked, setAsked] = useState(EVERYTHING);
   const images = useItems(api, project.id);
@@ -27,6 +27,7 @@ export default function ItemsPage(props: ViewProps) {
           api={api}
           project={project.id}
           images={images}
+          notify={notify}
           digest={place}
           onBack={() => onPlace(null)}
         />

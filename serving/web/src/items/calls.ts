@@ -1,6 +1,15 @@
 import { type Api, at } from "../api/client";
 import { ProblemError } from "../api/problem";
-import type { ItemHistory, ItemPage, ListedItem, SavedView, SavedViews, Tagged, TagsBody } from "../api/types";
+import type {
+  ItemHistory,
+  ItemPage,
+  ListedItem,
+  Reopened,
+  SavedView,
+  SavedViews,
+  Tagged,
+  TagsBody,
+} from "../api/types";
 import { type Page, firstPages } from "../app/asked";
 import { type BadQuery, badQueryOf } from "./queries";
 
@@ -49,6 +58,10 @@ export async function tag(api: Api, project: string, body: Omit<TagsBody, "after
 
 export const history = (api: Api, project: string, digest: string) =>
   api.json<ItemHistory>("GET", at(project, `/items/${encodeURIComponent(digest)}/history`));
+
+/** All closed work on an item again. */
+export const reopen = (api: Api, project: string, digest: string) =>
+  api.json<Reopened>("POST", at(project, `/items/${encodeURIComponent(digest)}/reopen`));
 
 export const views = (api: Api, project: string) => api.json<SavedViews>("GET", at(project, "/views"));
 export const saveView = (api: Api, project: string, name: string, body: { query: string; sort: string }) =>

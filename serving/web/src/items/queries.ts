@@ -1,5 +1,5 @@
 /** Queries of items, tags and what happened to an item, in words. */
-import type { HistoryEntry, ListedItem, Problem } from "../api/types";
+import type { HistoryEntry, ListedItem, Problem, Reopened } from "../api/types";
 import { counted } from "../app/figures";
 
 export interface Asked {
@@ -85,6 +85,10 @@ export function standingOf({ truth_version, work, corrections }: ListedItem): st
   ];
   return parts.filter((part) => part !== "").join(" · ");
 }
+
+/** What came of asking people again. */
+export const reopenedInWords = ({ task_ids }: Reopened): string =>
+  `${counted(task_ids.length, "task is", "tasks are")} in the queue again; the answers so far stay.`;
 
 /** What an entry of a history says beside its kind: the plain values of its body, the first few. */
 export function saidBy({ body }: Pick<HistoryEntry, "body">): string {

@@ -2,6 +2,7 @@ import { useRef, useState } from "react";
 import type { Api } from "../api/client";
 import { type Described, describe } from "../api/problem";
 import type { Cycle, Model, ProjectEvent, Promotion, Rollout, Summary } from "../api/types";
+import { readOn } from "../app/events";
 import { usePolling } from "../app/hooks";
 
 export interface Overview {
@@ -17,7 +18,6 @@ export interface Overview {
 
 const REFRESH_MS = 2_000;
 const EVENTS_KEPT = 40;
-const PAGES_AT_ONCE = 50;
 
 /** The project's figures, renewed while the page can be seen. */
 export function useOverview(
@@ -42,7 +42,7 @@ export function useOverview(
         api.summary(project),
         api.cycles(project),
         api.models(project),
-        seesEvents ? newEvents(api, project, after.current) : { events: [], next: 0 },
+        seesEvents ? readOn(api, project, after.current, EVENTS_KEPT) : { events: [], next: 0 },
       ]);
       const fresh = news.next > after.current ? [...news.events].reverse() : [];
       after.current = Math.max(after.current, news.next);
@@ -61,17 +61,4 @@ export function useOverview(
   };
   usePolling(refresh, REFRESH_MS);
   return { overview, refresh };
-}
-
-/** What came after `after`, the last EVENTS_KEPT of it; catches up page by page. */
-async function newEvents(api: Api, project: string, after: number): Promise<{ events: ProjectEvent[]; next: number }> {
-  let events: ProjectEvent[] = [];
-  let next = after;
-  for (let page = 0; page < PAGES_AT_ONCE; page += 1) {
-    const answer = await api.events(project, next);
-    events = [...events, ...answer.events].slice(-EVENTS_KEPT);
-    if (answer.events.length === 0 || answer.next <= next) break;
-    next = answer.next;
-  }
-  return { events, next };
 }

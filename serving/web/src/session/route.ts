@@ -4,11 +4,13 @@ export const TABS = [
   "review",
   "overview",
   "map",
+  "recipe",
   "items",
   "quality",
   "lots",
   "reviewers",
   "work",
+  "functions",
   "webhooks",
   "comments",
 ] as const;

@@ -4,13 +4,13 @@ import type { Api } from "../api/client";
 import type { Delivery, Webhook } from "../api/types";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
+import { SureDialog } from "../app/SureDialog";
 import type { Act } from "../app/act";
 import { usePages } from "../app/asked";
 import { ago, count } from "../app/format";
 import { useNow } from "../app/hooks";
 import { DeliveryDetails } from "./DeliveryDetails";
 import { deliveriesAfter, replay } from "./calls";
-import { SureDialog } from "./dialogs";
 import { TONES, stateInWords, triesInWords } from "./words";
 
 interface Props {

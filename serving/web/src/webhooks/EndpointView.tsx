@@ -5,6 +5,7 @@ import type { Webhook } from "../api/types";
 import { Back } from "../app/Back";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
+import { SureDialog } from "../app/SureDialog";
 import { acting } from "../app/act";
 import { useAsked } from "../app/asked";
 import { moment } from "../app/figures";
@@ -14,7 +15,7 @@ import type { ViewProps } from "../app/view";
 import { DeliveriesCard } from "./DeliveriesCard";
 import { SecretDialog } from "./SecretDialog";
 import { ping, remove, rotate } from "./calls";
-import { PauseWebhookDialog, SureDialog } from "./dialogs";
+import { PauseWebhookDialog } from "./dialogs";
 import { backlogOf, stateOf } from "./endpoints";
 import { pingInWords } from "./words";
 

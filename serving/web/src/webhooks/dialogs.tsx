@@ -1,5 +1,4 @@
 /** What an operator is asked before something changes for a receiver. */
-import type { ReactNode } from "react";
 import { Confirm } from "../app/Asking";
 import { Dialog } from "../app/Dialog";
 
@@ -17,24 +16,6 @@ export function PauseWebhookDialog({ url, onPause, onClose }: PauseWebhookProps)
         meanwhile is not kept for it.
       </p>
       <Confirm name="Pause" disabled={false} onClose={onClose} />
-    </Dialog>
-  );
-}
-
-interface SureProps {
-  readonly title: string;
-  /** On the button. */
-  readonly name: string;
-  readonly children: ReactNode;
-  readonly onSure: () => void;
-  readonly onClose: () => void;
-}
-
-export function SureDialog({ title, name, children, onSure, onClose }: SureProps) {
-  return (
-    <Dialog title={title} onClose={onClose} onSubmit={onSure} testid="sure-dialog">
-      {children}
-      <Confirm name={name} disabled={false} onClose={onClose} />
     </Dialog>
   );
 }

@@ -1,0 +1,134 @@
+/** The next version as a document: what it would do, then making it. */
+import { useState } from "react";
+import type { Api } from "../api/client";
+import type { Recipe, RecipeOutcome } from "../api/types";
+import { Card } from "../app/Card";
+import type { ViewProps } from "../app/view";
+import { check, save } from "./calls";
+import { type Refusal, changeInWords, changes, documentOf, refusalOf, savedInWords } from "./document";
+
+interface Props {
+  readonly api: Api;
+  readonly project: string;
+  /** The newest. */
+  readonly recipe: Recipe;
+  readonly notify: ViewProps["notify"];
+  readonly onSent: () => Promise<void>;
+}
+
+export function DocumentCard({ api, project, recipe, notify, onSent }: Props) {
+  const [typed, setTyped] = useState<string | null>(null);
+  const [checked, setChecked] = useState<{ readonly text: string; readonly outcome: RecipeOutcome } | null>(null);
+  const [refusal, setRefusal] = useState<Refusal | null>(null);
+  const [busy, setBusy] = useState(false);
+  const text = typed ?? documentOf(recipe);
+  const outcome = checked?.text === text ? checked.outcome : null;
+  const mayBeSaved = outcome !== null && changes(outcome, recipe.version);
+
+  const startAgain = () => {
+    setTyped(null);
+    setRefusal(null);
+  };
+  const send = async (work: () => Promise<void>) => {
+    setBusy(true);
+    setRefusal(null);
+    try {
+      await work();
+    } catch (error) {
+      setChecked(null);
+      setRefusal(refusalOf(error));
+      await onSent(); // another version may be the newest now
+    }
+    setBusy(false);
+  };
+  const look = () => send(async () => setChecked({ text, outcome: await check(api, project, text) }));
+  const make = () =>
+    send(async () => {
+      notify({ tone: "info", ...savedInWords(await save(api, project, text)), hint: "" });
+      await onSent();
+      startAgain();
+    });
+
+  return (
+    <Card
+      title="The next version"
+      testid="recipe-document"
+      aside={
+        <>
+          <span className="grow" />
+          <button disabled={typed === null || busy} onClick={startAgain}>
+            Start again from version {recipe.version}
+          </button>
+          <button data-testid="check-recipe" disabled={busy} onClick={() => void look()}>
+            Check
+          </button>
+          <button
+            className="primary"
+            data-testid="save-recipe"
+            disabled={!mayBeSaved || busy}
+            title={mayBeSaved ? "" : "Check a change first"}
+            onClick={() => void make()}
+          >
+            {mayBeSaved ? `Save as version ${outcome.recipe.version}` : "Save"}
+          </button>
+        </>
+      }
+    >
+      <p className="muted">
+        JSON or YAML. <code>renames</code>: what a label is called now, as <code>{'{"man": "person"}'}</code>.{" "}
+        <code>migrate</code>, where labels go: <code>open_tasks</code> “keep” or “move”, <code>ground_truth</code>{" "}
+        “drop”.
+      </p>
+      <textarea
+        className="document"
+        aria-label="The recipe as a document"
+        data-testid="recipe-text"
+        spellCheck={false}
+        value={text}
+        onChange={(event) => setTyped(event.target.value)}
+      />
+      <div aria-live="polite">
+        {refusal && <Refused refusal={refusal} />}
+        {outcome && <WouldDo outcome={outcome} newest={recipe.version} />}
+      </div>
+    </Card>
+  );
+}
+
+function Refused({ refusal: { title, detail, hint, flaws } }: { readonly refusal: Refusal }) {
+  return (
+    <div className="callout error" data-testid="recipe-refused">
+      <strong>{title}</strong>
+      {flaws.length === 0 ? (
+        <>
+          <p>{detail}</p>
+          {hint && <p className="muted">{hint}</p>}
+        </>
+      ) : (
+        <ul className="flaws">
+          {flaws.map((flaw, number) => (
+            <li key={number} data-testid="flaw">
+              <code>{flaw.path || "the document"}</code>: {flaw.problem}. <span className="muted">{flaw.hint}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function WouldDo({ outcome, newest }: { readonly outcome: RecipeOutcome; readonly newest: number }) {
+  if (!changes(outcome, newest)) return <p className="callout">It says what version {newest} says.</p>;
+  const changed = changeInWords(outcome);
+  return (
+    <div className="callout" data-testid="recipe-would-do">
+      <strong>Would make version {outcome.recipe.version}</strong>
+      <p>{changed.join("; ") || "Colours, keys or the order of labels change."}</p>
+      <ul className="flaws">
+        {outcome.consequences.map((one) => (
+          <li key={one}>{one}</li>
+        ))}
+      </ul>
+    </div>
+  );
+}
