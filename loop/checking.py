@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,6 +17,8 @@ from loop.subjects import Judged, View, subject_of
 log = logging.getLogger("askance.rules")
 
 _REPORTED_EVERY = timedelta(hours=1)
+_CLIP_SECONDS = 5.0  # that a person waits for one rule, however many frames
+_TOO_LONG = f"it took longer than {_CLIP_SECONDS:g} s for the frames of a clip; the others were not asked about"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Checking:
     store: Store
     functions: RuleFunctions
     clock: Clock
+    monotonic: Callable[[], float] = time.monotonic
     reported: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _reporting: threading.Lock = field(default_factory=threading.Lock)
 
@@ -54,13 +58,15 @@ class Checking:
         return self._by_functions(project_id, recipe, (View(scene),))
 
     def _by_functions(self, project_id: str, recipe: Recipe, views: Sequence[View]) -> tuple[Issue, ...]:
-        """Outside of any transaction: a function may take its second. One that fails at a frame of a clip is not asked
-        about the others; of each at most MOST_FINDINGS are told."""
+        """Outside of any transaction: a function may take its second, and of all frames of a clip `_CLIP_SECONDS`. One
+        that fails at a frame is not asked about the others; of each at most MOST_FINDINGS are told."""
         issues: list[Issue] = []
         for rule in recipe.functions:
             of_rule: list[Issue] = []
+            until = self.monotonic() + _CLIP_SECONDS
             for view in views:
-                found = self.functions.ask(rule.function, view.scene)
+                asked = self.monotonic() <= until
+                found = self.functions.ask(rule.function, view.scene) if asked else _TOO_LONG
                 if isinstance(found, str):
                     self._report(project_id, rule.id, rule.function, found)
                     break

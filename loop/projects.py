@@ -93,7 +93,8 @@ class Administration:
             }  # fmt: skip
             body: dict[str, object] = {
                 "version": policy.version,
-                **changes,
+                # What is given as it was is no change: evidence of a promise begins anew with some.
+                **{name: value for name, value in changes.items() if getattr(old, name) != value},
                 **{name: part for name, part in parts.items() if part},
             }
             if functions is not None:

@@ -1,9 +1,16 @@
 """Clips over HTTP: uploading a video, a task over its frames, and an answer that becomes the truth of each."""
 
+import itertools
+from dataclasses import replace
+
 import pytest
 
+from loop.checking import Checking
 from loop.domain.clips import MOST_FRAMES_OF_TASK
+from loop.domain.rules import FunctionRule, Severity
+from loop.domain.truth import Shape
 from loop.store.truths import SqlTruths
+from loop.wiring import utc_now
 from tests.api.conftest import picture
 from tests.api.test_predictions import problem
 from tests.api.test_review import leased, submit
@@ -285,6 +292,35 @@ def test_rules_are_kept_in_every_frame(service):
     assert (issue["rule"], issue["frame"], sorted(issue["shapes"])) == ("apart", 2, ["#0", "#2"])
     checked = service.call("POST", f"/v1/tasks/{task['id']}/check", "reviewer", json={"shapes": crossing}).json()
     assert [one["frame"] for one in checked["issues"]] == [2]
+
+
+def test_a_rule_of_a_package_keeps_nobody_waiting_for_all_frames(service):
+    """Of a clip it may take five seconds; then the operator is told, and the answer is taken as it is."""
+    seconds = itertools.count()
+
+    class Slow:
+        names = frozenset({"slow"})
+        asked = 0
+
+        def ask(self, function: str, scene: object) -> list[tuple[str, tuple[str, ...]]]:
+            self.asked += 1
+            return [("look again", ())]
+
+    task = a_task(service, a_clip(service))
+    services = service.services
+    with services.store.begin() as tx:
+        recipe = tx.projects.get("shapes").recipe
+        rule = FunctionRule(id="r", function="slow", severity=Severity.WARNING)
+        changed = replace(recipe, version=recipe.version + 1, rules=(rule,))
+        tx.projects.save_recipe("shapes", changed)
+        tx.tasks.move_to_recipe("shapes", changed.version)
+    slow = Slow()
+    checking = Checking(services.store, slow, utc_now, lambda: float(next(seconds)))
+    token = services.administration.authenticate(service.tokens["reviewer"])
+    issues = checking.check(token, task["id"], [Shape("circle", (0, 0, 9, 9), frame=0)])
+    assert (len(issues), slow.asked) == (5, 5)
+    told = service.call("GET", "/v1/projects/shapes/events", params={"limit": 500}).json()["events"]
+    assert ["longer than 5 s" in one["body"]["why"] for one in told if one["kind"] == "rule.failed"] == [True]
 
 
 def test_links_are_between_shapes_of_one_frame(service):
