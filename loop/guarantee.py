@@ -11,7 +11,7 @@ from loop.capacity import work_of_late
 from loop.domain.access import Permission, Token, require
 from loop.domain.cost import Rates
 from loop.domain.errors import AskanceError, Conflict
-from loop.domain.evidence import broken
+from loop.domain.evidence import broken, others_in
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
@@ -177,6 +177,7 @@ class Guarantee:
             not_before=not_before,
             reviews=facts.reviews,
             alarm=course.alarm,
+            others=others_in(judged.population, rules.promises, judged.thresholds),
         )
         return record, judged.evidence, _events_of(record, kept)
 

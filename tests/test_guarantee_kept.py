@@ -177,6 +177,22 @@ def test_groups_pass_only_by_their_own_evidence(plant: Plant) -> None:
     assert {one.decision.reasons[-1].code for one in unknown} == {"no-evidence"}
 
 
+def test_what_comes_from_a_source_that_was_never_seen_is_reviewed(plant: Plant) -> None:
+    """Sources that are too many, or too small, share a threshold; one that is in no evidence does not."""
+    plant.promise({"alpha": 0.1, "by": "source"}, evidence_share=1.0)
+    plant.keep()
+    plant.predict(200, source="day")
+    for number in range(60):
+        plant.predict(5, source=f"small-{number}")
+    plant.answer()
+    record = plant.keep()
+    values = {one.group: one.value for one in record.groups}
+    assert values["other"] > 0.0 and "source=small-7" in record.others and "source=day" not in record.others
+    assert any(one.decision.action is Action.ACCEPT for one in plant.predict(60, source="small-7"))
+    unknown = plant.predict(60, source="small-99")
+    assert {one.decision.reasons[-1].code for one in unknown} == {"no-evidence"}
+
+
 def test_audits_can_be_drawn_more_often_where_it_matters(plant: Plant) -> None:
     """By source, label and risk; the largest rate that applies is kept with the decision."""
     running(plant)

@@ -73,11 +73,11 @@ def relaxed_to(risk: Floats, passes: NDArray[np.bool_], audit_rates: Floats, sha
     held = held[np.argsort(-risk[held], kind="stable")]
     # Where the riskiest k are reviewed for their risk, the others are audited at their rates.
     spent = audit_rates.sum() + np.append(0.0, np.cumsum(1.0 - audit_rates[held]))
-    most = int(np.searchsorted(spent, share * len(risk) + 1e-9, side="right")) - 1
+    most = max(int(np.searchsorted(spent, share * len(risk) + 1e-9, side="right")) - 1, 0)
     if len(held) <= most:
         return None
     # Those of the same risk pass together.
-    return float(np.nextafter(risk[held[max(most, 0)]], np.inf))
+    return float(np.nextafter(risk[held[most]], np.inf))
 
 
 def days_between(since: datetime, until: datetime) -> float:

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from loop.domain.confidence_sequence import Seen, capital_against
 from loop.domain.corrections import Counted
 from loop.domain.guarantee import Evidence, Threshold, audits_needed, threshold_for
-from loop.domain.promises import Loss, Promise
+from loop.domain.promises import Loss, Promise, PromiseBy
 from loop.domain.sampled import Answering, Sampled
-from loop.domain.thresholds import SHARES, Broken, EvidenceBasis, GroupThreshold, groups_of
+from loop.domain.thresholds import NOTHING, SHARES, Broken, EvidenceBasis, GroupThreshold, groups_of, names_of
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 MOST_GROUPS = 20  # of a promise, that have thresholds of their own; each has to share delta with all others
+MOST_OTHERS = 2000  # groups without one, that a record names
 FEWEST = 12  # answers of a group, before it has one
 _MOST_CAPITAL = 1e12  # that is told of
 
@@ -231,6 +232,17 @@ def _threshold_of(group: Group, promise: Promise, evidence_share: float) -> Grou
         needed=tuple(None if count is None else ceil(count / evidence_share) for count in needed),
         reasons=found.reasons,
     )
+
+
+def others_in(population: Population, promises: Sequence[Promise], named: Sequence[GroupThreshold]) -> tuple[str, ...]:
+    """Names of the groups in OTHER, sorted; none where they are more than `MOST_OTHERS`."""
+    found: set[str] = set()
+    for place, promise in enumerate(promises):
+        if promise.by is not PromiseBy.NONE:
+            shown = set(zip(population.source, population.labels, strict=True))
+            own = {one.group for one in named if one.promise == place}
+            found |= {name for source, labels in shown for name in names_of(promise, source, labels)} - own - {NOTHING}
+    return tuple(sorted(found)) if len(found) <= MOST_OTHERS else ()
 
 
 def passing(groups: Sequence[Group], thresholds: Sequence[GroupThreshold], population: Population) -> NDArray[np.bool_]:

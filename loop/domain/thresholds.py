@@ -87,6 +87,8 @@ class Thresholds:
     predictions pass, since people can do no more, in spite of the promises; None: these are kept. watched_since: from
     when on the alarm listens. reviews: answers of the model, when it was made. alarm: a promise is broken.
     promises: as the policy has them. not_before: evidence from before does not count, since a promise was broken then.
+    others: names of the groups that the window showed and that have no threshold of their own; what is in a group that
+    it did not show is reviewed. Empty: not known, or too many.
     """
 
     project_id: str
@@ -112,17 +114,25 @@ class Thresholds:
     not_before: datetime | None
     reviews: int
     alarm: Broken | None
+    others: tuple[str, ...] = ()
 
 
 def groups_of(promise: Promise, source: str, labels: Collection[str], named: Collection[str]) -> tuple[str, ...]:
     """The groups of a promise that a prediction is in. named: those that have thresholds; all others are OTHER."""
+    return tuple(sorted({_group(name, named) for name in names_of(promise, source, labels)}))
+
+
+def names_of(promise: Promise, source: str, labels: Collection[str]) -> tuple[str, ...]:
+    """As `groups_of`, had each a threshold of its own."""
     if promise.by is PromiseBy.NONE:
         return (ALL,)
     if promise.by is PromiseBy.SOURCE:
-        own = [f"source={source}"]
-    else:
-        own = [f"label={label}" for label in sorted(labels)] or [NOTHING]
-    return tuple(sorted({group if group in named or group == NOTHING else OTHER for group in own}))
+        return (f"source={source}",)
+    return tuple(f"label={label}" for label in sorted(labels)) or (NOTHING,)
+
+
+def _group(name: str, named: Collection[str]) -> str:
+    return name if name in named or name in (ALL, NOTHING) else OTHER
 
 
 def bar_of(policy: Policy, known: Thresholds | None, *, source: str, labels: Collection[str]) -> Bar:
@@ -156,9 +166,10 @@ def _lowest(rules: GuaranteeRules, known: Thresholds, source: str, labels: Colle
     found: list[GroupThreshold] = []
     for place, promise in enumerate(rules.promises):
         own = {one.group: one for one in known.groups if one.promise == place}
-        for group in groups_of(promise, source, labels, own):
-            if group not in own:
-                why = Reason("no-evidence", f"nothing is known of its group ({group}); people look at all of it")
+        for name in names_of(promise, source, labels):
+            group = _group(name, own)
+            if group not in own or (group == OTHER and known.others and name not in known.others):
+                why = Reason("no-evidence", f"nothing is known of its group ({name}); people look at all of it")
                 return Bar(_EVERYTHING, (why,), known.version)
             found.append(own[group])
     lowest = min(found, key=lambda one: one.value)

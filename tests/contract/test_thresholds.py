@@ -59,7 +59,10 @@ def test_a_record_comes_back_as_it_was(furnished: Store) -> None:
     """Numbered from 1; with its evidence in order, and its alarm."""
     evidence = tuple(f"pred_{number:05}" for number in range(2000))
     first = added(furnished, evidence=evidence)
-    second = added(furnished, replace(RECORD, alarm=ALARM, relaxed=0.5, not_before=UTC_NOW, risk_key="key", groups=()))
+    second = added(
+        furnished,
+        replace(RECORD, alarm=ALARM, relaxed=0.5, not_before=UTC_NOW, risk_key="key", groups=(), others=(ODD,)),
+    )
     assert (first.version, second.version) == (1, 2)
     with furnished.read() as tx:
         assert [tx.thresholds.get(PROJECT, version) for version in (1, 2)] == [first, second]

@@ -29,7 +29,7 @@ from loop.store.documents import (
     SOURCE_SHIFTS,
     STRINGS,
 )
-from loop.store.schema.shared import metadata, model_key, newest_first, one_of, project_key, unit
+from loop.store.schema.shared import EMPTY_LIST, metadata, model_key, newest_first, one_of, project_key, unit
 from loop.store.types import Choice, PlainText, UtcDateTime
 
 SCHEDULED_LOOK = text("scheduled")
@@ -62,6 +62,7 @@ thresholds = Table(
     Column("not_before", UtcDateTime),
     Column("reviews", Integer, nullable=False),
     Column("alarm", BROKEN),
+    Column("others", STRINGS, server_default=EMPTY_LIST, nullable=False),
     Column("evidence", LargeBinary, nullable=False),
     PrimaryKeyConstraint("project_id", "version"),
     model_key("model_id"),
