@@ -27,8 +27,8 @@ export function CallDetails({ api, project, call }: Props) {
             after {counted(attempts, "try", "tries")} <code className="muted">{call}</code>
           </p>
           <p className="muted small">
-            Called for {moment(created_at)}
-            {finished_at === null ? `, to be tried ${moment(due_at)}` : `, over ${moment(finished_at)}`}.
+            Called {moment(created_at)},{" "}
+            {finished_at === null ? `next try ${moment(due_at)}` : `over ${moment(finished_at)}`}.
           </p>
           {error && <p className="small">{error}</p>}
           {messages.map((message, number) => (
