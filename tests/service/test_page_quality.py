@@ -2,6 +2,7 @@
 real browser against the API over a real store, without Ray."""
 
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -381,10 +382,16 @@ def _audited(stage: Stage, count: int, *, wrong: int) -> None:
 
 def _break_the_promise(stage: Stage) -> None:
     """What passes now fails, and so much at once that no threshold follows it."""
-    _audited(stage, 40, wrong=0)
-    stage.service.services.guarantee.look_due()
-    _audited(stage, 50, wrong=50)
-    stage.service.services.guarantee.look_due()
+    for wrong in (0, 50):
+        _audited(stage, 50, wrong=wrong)
+        _looked(stage)
+
+
+def _looked(stage: Stage) -> None:
+    """A look rests for twenty times as long as the one before took."""
+    until = time.monotonic() + 60
+    while not stage.service.services.guarantee.look_due() and time.monotonic() < until:
+        time.sleep(0.2)
 
 
 def _made_to_wait(stage: Stage, cycle_id: str, error: str) -> None:
