@@ -26,9 +26,14 @@ def settle(tx: Transaction, project: Project, task: Task, answers: Sequence[Subm
     if settlement is None:
         item = tx.items.get(project.id, task.item_digest)
 
-        def refuses(shapes: Sequence[Shape]) -> bool:
+        def refuses(shapes: Sequence[Shape]) -> str:
             found = recipe.issues(tuple(shapes), item.width, item.height)
-            return any(issue.severity is Severity.ERROR for issue in found)
+            if any(issue.severity is Severity.ERROR for issue in found):
+                return "the merged shapes break a rule that answers must keep"
+            # A package's function may take its second, for which no transaction waits: who adjudicates asks it.
+            if any(rule.severity is Severity.ERROR for rule in recipe.functions):
+                return "a rule of a package has not judged the merged shapes"
+            return ""
 
         settlement = settled(
             read,

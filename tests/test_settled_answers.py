@@ -105,7 +105,9 @@ def test_of_polygons_that_of_the_most_exact_stands():
 def test_shapes_that_a_rule_forbids_are_not_merged():
     """A mean that breaks a rule which each answer kept is shown to a person."""
     answers = [an_answer(0, HERE), an_answer(1, NEARLY)]
-    found = settled(answers, labels=LABELS, reliabilities={}, rules=ConsensusRules(), refuses=lambda shapes: True)
+    found = settled(
+        answers, labels=LABELS, reliabilities={}, rules=ConsensusRules(), refuses=lambda shapes: "they overlap"
+    )
     assert found.shapes is None
     assert found.reasons[0].code == "rules-broken"
     assert len(found.merged.shapes) == 1

@@ -26,6 +26,7 @@ import loop.cli.snapshots
 import loop.cli.annotations
 import loop.cli.clips
 import loop.cli.projects
+import loop.cli.history
 import loop.cli.recipes
 import loop.cli.policies
 import loop.cli.people

@@ -18,8 +18,8 @@ from loop.domain.truth import Geometry, Shape
 _UNKNOWN = Reliability()
 _SAME = Reason("same", "all answers are the same")
 
-# Whether shapes break a rule of the recipe that refuses answers.
-Refuses = Callable[[Sequence[Shape]], bool]
+# Why merged shapes may not stand by the recipe's rules that refuse answers; "" where they may.
+Refuses = Callable[[Sequence[Shape]], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def settled(
     reliabilities: Mapping[str, Reliability],
     rules: ConsensusRules,
     earlier: Sequence[Mapping[str, str]] = (),
-    refuses: Refuses = lambda shapes: False,
+    refuses: Refuses = lambda shapes: "",
 ) -> Settlement:
     """Of two or more answers of one round, oldest first, by different people, none of them a skip.
 
@@ -111,9 +111,8 @@ def settled(
     shapes = tuple(replace(shape, id="") for shape in merged.shapes)
     if found.verdict is Verdict.ADJUDICATE:
         return replace(open_, merged=merged, reasons=found.reasons)
-    if refuses(shapes):
-        reason = Reason("rules-broken", "the merged shapes break a rule that answers must keep")
-        return replace(open_, merged=merged, reasons=(reason,))
+    if why := refuses(shapes):
+        return replace(open_, merged=merged, reasons=(Reason("rules-broken", why),))
     return replace(open_, shapes=shapes, reasons=found.reasons)
 
 

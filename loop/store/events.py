@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from loop.domain.ports import Event
 from loop.store.appends import Appends
@@ -40,7 +40,7 @@ class SqlEvents:
             self._outbox.add(event)
             self._triggers.add(event)
 
-    def after(self, project_id: str, sequence: int, limit: int) -> list[Event]:
+    def after(self, project_id: str, sequence: int, limit: int, *, kind: str | None = None) -> list[Event]:
         """At most `limit`, by sequence ascending; start with 0.
 
         Numbers are given in the order of the commits: going on from the last one seen misses nothing. A
@@ -48,7 +48,7 @@ class SqlEvents:
         """
         rows = self._connection.execute(
             select(*_EVENT)
-            .where(events.c.project_id == project_id, events.c.sequence > sequence)
+            .where(*_of(project_id, kind), events.c.sequence > sequence)
             .order_by(events.c.sequence)
             .limit(limit)
         )
@@ -62,11 +62,12 @@ class SqlEvents:
         )
         return [Event(**row._mapping) for row in rows]
 
-    def newest(self, project_id: str, kind: str, *, limit: int) -> list[Event]:
+    def newest(self, project_id: str, kind: str | None, *, limit: int) -> list[Event]:
         rows = self._connection.execute(
-            select(*_EVENT)
-            .where(events.c.project_id == project_id, events.c.kind == kind)
-            .order_by(events.c.sequence.desc())
-            .limit(limit)
+            select(*_EVENT).where(*_of(project_id, kind)).order_by(events.c.sequence.desc()).limit(limit)
         )
         return [Event(**row._mapping) for row in rows]
+
+
+def _of(project_id: str, kind: str | None) -> list[ColumnElement[bool]]:
+    return [events.c.project_id == project_id, *([] if kind is None else [events.c.kind == kind])]

@@ -105,14 +105,23 @@ def events(
     wired: Wired,
     after: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    kind: Annotated[str | None, Query(max_length=100, description="policy.changed, rule.failed, …; else all")] = None,
+    newest: Annotated[bool, Query(description="the last ones, the newest first, in place of those after a number")] = (
+        False
+    ),
 ) -> EventPage:
     """What happened, oldest first. For operators: it tells audits from routed work."""
+    if newest and after:
+        raise Invalid("`newest` and `after` do not go together.", hint="Leave out one of them.")
     with wired.store.read() as tx:
         tx.projects.get(project_id)
-        page = tx.events.after(project_id, after, limit)
-    return EventPage(
-        events=[EventOut.model_validate(event) for event in page], next=page[-1].sequence if page else after
-    )
+        page = (
+            tx.events.newest(project_id, kind, limit=limit)
+            if newest
+            else tx.events.after(project_id, after, limit, kind=kind)
+        )
+    last = max((event.sequence for event in page), default=after)
+    return EventPage(events=[EventOut.model_validate(event) for event in page], next=last)
 
 
 @router.get("/tokens")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from loop.domain.errors import AskanceError
+from serving.api.schemas.events import EventPage
 from serving.api.schemas.projects import Me, NewTokenOut, PolicyOut, ProjectOut, Summary
 from serving.api.schemas.recipes import RecipeOut, RecipeOutcomeOut, RecipeVersionOut, RecipeVersionsOut
 from serving.client.calls import Call, Steps, get, list_of, method, nothing, path, post
@@ -51,6 +52,11 @@ class ProjectCalls:
     @method
     def summary(self, project: str) -> Call[Summary]:
         return get(Summary, path("projects", project, "summary"))
+
+    @method
+    def history(self, project: str, *, kind: str | None = None, last: int = 100) -> Call[EventPage]:
+        """What happened, the newest first. kind: "policy.changed", "rule.failed" and so on; None: all."""
+        return get(EventPage, path("projects", project, "events"), kind=kind, limit=last, newest=True)
 
     @method
     def recipe(self, project: str, version: int | None = None) -> Call[RecipeOut]:

@@ -1,8 +1,11 @@
 """Consensus, golden items and standings over HTTP."""
 
+from dataclasses import replace
+
 import pytest
 
 from loop.domain.access import Role
+from loop.domain.rules import FunctionRule
 from loop.domain.truth import GroundTruth
 from loop.wiring import utc_now
 from tests.api.conftest import picture
@@ -193,6 +196,25 @@ def test_people_who_differ_are_merged_or_asked_of_another(service, staff):
     assert told["alpha"]["works"] == 2
     (pair,) = told["pairs"]
     assert (pair["reviewers"], pair["works"]) == (sorted([staff["ada"], staff["bob"]]), 2)
+
+
+def test_what_a_rule_of_a_package_has_not_judged_is_not_merged(service, staff):
+    """It judges each answer before it is taken, but nobody's merged shapes: a person who sees them decides. The same
+    answers stand: each was judged."""
+    with service.services.store.begin() as tx:
+        recipe = tx.projects.get("shapes").recipe
+        rules = (FunctionRule(id="r", function="of-a-package"),)
+        tx.projects.save_recipe("shapes", replace(recipe, version=recipe.version + 1, rules=rules))
+    policy(service, queue={"people": {"annotate": 2, "audit": 2}})
+    for seed, (mine, theirs) in enumerate([(BOX, BOX), (BOX, NEAR)]):
+        service.predict(picture(seed))
+        submit(service, one(service, "ada"), [mine], "ada")
+        submit(service, one(service, "bob"), [theirs], "bob")
+    task = one(service, "cyd")
+    assert [shape["box"] for shape in task["merged"]["shapes"]] == [[5, 5, 20, 20.5]]
+    why = item(service, task["item_digest"])["agreement"]["reasons"][0]
+    assert why["code"] == "rules-broken" and "has not judged" in why["detail"]
+    assert lease(service, "cyd")["tasks"] == [task]
 
 
 def test_a_policy_of_quality_is_checked_and_kept(service):

@@ -30,13 +30,16 @@ class Events(Protocol):
         """To webhook endpoints alone: another line of the history says it already."""
         ...
 
-    def after(self, project_id: str, sequence: int, limit: int) -> list[Event]: ...
+    def after(self, project_id: str, sequence: int, limit: int, *, kind: str | None = None) -> list[Event]:
+        """At most `limit` with a higher number, in the order of the commits. kind: None: of all kinds."""
+        ...
+
     def since(self, project_id: str, kind: str, moment: datetime) -> list[Event]:
         """Of this kind, from this moment on, in the order of the commits."""
         ...
 
-    def newest(self, project_id: str, kind: str, *, limit: int) -> list[Event]:
-        """Of this kind, the newest first."""
+    def newest(self, project_id: str, kind: str | None, *, limit: int) -> list[Event]:
+        """Of this kind, None: of all, the newest first."""
         ...
 
 

@@ -38,6 +38,7 @@ events = Table(
     sqlite_autoincrement=True,
 )
 Index(None, events.c.project_id, events.c.sequence)
+Index(None, events.c.project_id, events.c.kind, events.c.sequence)
 # item_digest: of the body, where one item is concerned.
 Index(
     "ix_events_of_item",

@@ -113,8 +113,8 @@ export class Api {
   image = async (picture: Pick<Task, "image_url">): Promise<Blob> =>
     (await this.send("GET", picture.image_url)).blob().catch(cutShort);
 
-  events = (project: string, after: number) =>
-    this.json<ReviewEventPage>("GET", at(project, `/events?after=${after}&limit=1000`));
+  events = (project: string, after: number, kind: string | null) =>
+    this.json<ReviewEventPage>("GET", at(project, `/events?after=${after}&limit=1000${kind ? `&kind=${kind}` : ""}`));
   cycles = (project: string) => this.json<CyclePage>("GET", at(project, "/cycles"));
   startCycle = (project: string, body: CycleBody) => this.json<Cycle>("POST", at(project, "/cycles"), body);
   models = (project: string) => this.json<Models>("GET", at(project, "/models"));

@@ -11680,6 +11680,10 @@ export interface operations {
             query?: {
                 after?: number;
                 limit?: number;
+                /** @description policy.changed, rule.failed, …; else all */
+                kind?: string | null;
+                /** @description the last ones, the newest first, in place of those after a number */
+                newest?: boolean;
             };
             header?: never;
             path: {

@@ -24,9 +24,8 @@ export async function readOn(
   let events: ProjectEvent[] = [];
   let next = after;
   for (let page = 0; page < PAGES_AT_ONCE; page += 1) {
-    const answer = await api.events(project, next);
-    const found = answer.events.filter((event) => kind === null || event.kind === kind);
-    events = [...events, ...found].slice(-most);
+    const answer = await api.events(project, next, kind);
+    events = [...events, ...answer.events].slice(-most);
     if (answer.events.length === 0 || answer.next <= next) return { events, next, more: false };
     next = answer.next;
   }
