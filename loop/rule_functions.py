@@ -40,6 +40,7 @@ class RegisteredFunctions:
         self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._started = False
+        self._tried = threading.Event()
         self._closed = False
         self._all: set[_Worker] = set()
 
@@ -81,14 +82,14 @@ class RegisteredFunctions:
                 self._discard(self._free.get_nowait())
 
     def _wait_for_one(self) -> float:
-        """Seconds. The first who asks starts the processes, and waits until one has imported what it needs."""
+        """Seconds. The first who asks starts the processes; until one of them has imported what it needs, or could not,
+        whoever asks waits for that: an answer would be taken without its rules."""
         with self._starting:
-            if self._started:
-                return self._seconds
-            self._started = True
-        for _ in range(self._workers):
-            self._start()
-        return self._start_seconds
+            starts, self._started = not self._started, True
+        if starts:
+            for _ in range(self._workers):
+                self._start()
+        return self._seconds if self._tried.is_set() else self._start_seconds
 
     def _replace(self, worker: "_Worker") -> None:
         self._discard(worker)
@@ -112,7 +113,9 @@ class RegisteredFunctions:
                 self._all.add(worker)
             if worker.answer(self._start_seconds) is not None:
                 self._free.put(worker)
+                self._tried.set()
                 return
+            self._tried.set()
             if self._closed:
                 self._discard(worker)
                 return

@@ -145,6 +145,19 @@ def test_everybody_gets_an_answer_while_a_function_hangs(functions):
     assert all(isinstance(one, str) for one in answers)
 
 
+def test_whoever_asks_while_the_processes_start_waits_for_them(package):
+    """Also where that takes longer than a function may: else the first answers after a start would be unguarded."""
+    functions = RegisteredFunctions(seconds=0.2)
+    answers: list[object] = []
+    threads = [threading.Thread(target=lambda: answers.append(functions.ask("plain", SCENE))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    functions.close()
+    assert len(answers) == 4 and "all rule processes are busy" not in answers
+
+
 def test_nothing_is_started_before_it_is_asked(package):
     """Nor where a recipe asks for no function."""
     functions = RegisteredFunctions()
