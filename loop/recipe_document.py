@@ -13,7 +13,7 @@ from loop.domain.rules import RULES, Severity, Side, Unit, rule_from_json
 from loop.domain.truth import Geometry
 from loop.plain_documents import Unreadable, read_document
 
-# Guidelines are text; pictures in them are links.
+# Guidelines are text; their pictures are sent by themselves (loop/guidelines.py).
 MOST_BYTES = 1_000_000
 
 Name = Annotated[StrictStr, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
@@ -233,7 +233,8 @@ def read_project(text: bytes) -> ProjectDocument:
 def _read(text: bytes) -> object:
     if len(text) > MOST_BYTES:
         raise PayloadTooLarge(
-            f"the recipe is larger than {MOST_BYTES:,} bytes.", hint="Shorten the guidelines; link to pictures."
+            f"the recipe is larger than {MOST_BYTES:,} bytes.",
+            hint="Shorten the guidelines; send pictures by themselves (askance recipe picture).",
         )
     return _parsed(text)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from loop.domain.errors import Conflict
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.recipe import Recipe
+from loop.domain.recipe import BadRecipe, Flaw, Recipe
 from loop.domain.recipe_change import (
     Agreed,
     Holdings,
@@ -16,6 +16,7 @@ from loop.domain.recipe_change import (
     consequences,
     require_agreed,
 )
+from loop.guidelines import pictures_in
 from loop.recipe_document import RecipeDocument
 
 
@@ -43,11 +44,13 @@ class RecipeVersion:
 
 @dataclass(frozen=True, slots=True)
 class Recipes:
-    """functions: the names that rules of the kind `function` may have."""
+    """functions: the names that rules of the kind `function` may have. has_picture: whether a picture of the guidelines
+    was sent."""
 
     store: Store
     functions: Callable[[], Iterable[str]]
     clock: Clock
+    has_picture: Callable[[str], bool]
 
     def newest(self, project_id: str) -> Recipe:
         with self.store.read() as tx:
@@ -101,6 +104,7 @@ class Recipes:
                 version=old.version,
             )
         new = document.recipe(old.version + 1, self.functions())
+        self._require_pictures(new.guidelines)
         change = change_between(old, new, document.renames)
         new = carried(old, new, document.renames)
         agreed = Agreed(document.migrate.open_tasks, document.migrate.ground_truth)
@@ -109,6 +113,16 @@ class Recipes:
         if replace(new, version=old.version) == old:
             new = old
         return RecipeOutcome(new, change, consequences(old, new, change, holdings), saved=False), agreed
+
+    def _require_pictures(self, guidelines: str) -> None:
+        missing = [digest for digest in pictures_in(guidelines) if not self.has_picture(digest)]
+        if missing:
+            what = f"there is no picture {missing[0][:12]}…" + (
+                f", nor {len(missing) - 1} others" if missing[1:] else ""
+            )
+            raise BadRecipe(
+                [Flaw("guidelines", what, "Send it first: askance recipe picture FILE tells what to write.")]
+            )
 
 
 def _holdings(tx: Transaction, project: Project) -> Holdings:

@@ -36,6 +36,7 @@ from loop.functions import Functions
 from loop.gate import Gates, ReviewTimes
 from loop.golden import GoldenItems
 from loop.guarantee import Guarantee
+from loop.guidelines import Guidelines
 from loop.items import ItemData
 from loop.label_errors import LabelErrors
 from loop.label_studio_pull import LabelStudioPull
@@ -103,6 +104,7 @@ class Services:
     annotator: Annotator
     desk: Desk
     recipes: Recipes
+    guidelines: Guidelines
     checking: Checking
     oversight: Oversight
     discussion: Discussion
@@ -226,7 +228,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         clips=clips_of(settings, store, blobs),
         lots=Lots(store, utc_now),
         rework=Rework(store, utc_now),
-        recipes=Recipes(store, lambda: functions.names, utc_now),
+        recipes=Recipes(store, lambda: functions.names, utc_now, blobs.has),
+        guidelines=Guidelines(store, blobs, look.facts),
         checking=checking,
         controller=controller,
         cycle_reports=CycleReports(store, blobs),

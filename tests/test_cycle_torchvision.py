@@ -104,7 +104,7 @@ def test_a_registered_detector_is_trained_judged_promoted_and_served(service: Se
     service.administration.register_model(PROJECT, tiny_torchvision(LABELS), "ada")
     while service.step():
         pass
-    recipes = Recipes(service.store, lambda: (), lambda: datetime.now(UTC))
+    recipes = Recipes(service.store, lambda: (), lambda: datetime.now(UTC), lambda digest: False)
     body = {"labels": ["green", "crimson", "blue"], "renames": {"red": "crimson"}}
     recipes.change(PROJECT, checked_document(body), "ada")
     for number in range(100, 104):

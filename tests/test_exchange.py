@@ -887,7 +887,7 @@ def test_a_bad_line_of_the_own_form_is_told(world, tmp_path, change, why):
 def test_a_recipe_that_changes_during_an_import(world, tmp_path):
     """What was read before is written under the names that hold when it is written."""
     world.create_project("p", ("bolt", "nut"))
-    recipes = Recipes(world.store, lambda: (), lambda: NOW)
+    recipes = Recipes(world.store, lambda: (), lambda: NOW, lambda digest: False)
 
     def rename(done: int, total: int) -> None:
         if done == 1:

@@ -86,6 +86,22 @@ def check(
             _tell(client.change_recipe(project, body, dry_run=True))
 
 
+@recipe_app.command("picture")
+def picture(
+    file: Annotated[Path, typer.Argument(help="JPEG, PNG or WebP, 5 MB at most.")],
+    project: ProjectOption,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send a picture for the guidelines, and print the Markdown that shows it there."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise Invalid(f"{file} cannot be read ({error.strerror}).", hint="Name a picture's file.") from error
+    with client_of(config, url) as client:
+        console.out(client.add_guideline_picture(project, content).markdown)
+
+
 @recipe_app.command("set")
 def set_(
     file: FileArgument,

@@ -8,19 +8,12 @@ from loop import loaded
 from loop.domain.access import Permission, may
 from loop.domain.errors import NotFound
 from serving.api.auth import Reader, Wired
+from serving.api.pictures import image_response
 from serving.api.presenters import is_blind, item_fields, lineage_out, prediction_out, truth_out
 from serving.api.schemas.items import ItemDetailOut, NeighbourOut, NeighboursOut
 from serving.api.schemas.quality import ItemAgreementOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/items", tags=["items"])
-
-# An image never changes under its digest; a sandbox keeps a hostile one from running anything.
-_IMAGE_HEADERS = {
-    "Cache-Control": "private, max-age=31536000, immutable",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Content-Disposition": "inline",
-}
 
 
 @router.get("/{digest}")
@@ -63,7 +56,7 @@ def get_image(project_id: str, digest: str, token: Reader, wired: Wired) -> Resp
             hint="The project's policy (retain) keeps images that people look at; send the image again to see it.",
             item=digest,
         )
-    return Response(wired.blobs.get(item.digest), media_type=item.media_type, headers=_IMAGE_HEADERS)
+    return image_response(wired.blobs.get(item.digest), item.media_type)
 
 
 @router.get("/{digest}/neighbours")

@@ -1,15 +1,21 @@
 """Recipes: what people annotate, version by version; and what is wrong with an answer by one."""
 
+from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
+from loop.guidelines import MOST_PICTURE_BYTES
 from loop.recipe_document import RecipeDocument
 from loop.recipes import RecipeOutcome
 from serving.api.auth import Anyone, Operator, Reader, Wired
+from serving.api.bodies import read_image
 from serving.api.documents import described, recipe_document
+from serving.api.pictures import image_response
 from serving.api.presenters import recipe_out, shapes_in
 from serving.api.schemas.recipes import (
+    GuidelinePictureOut,
     RecipeChangeOut,
     RecipeOut,
     RecipeOutcomeOut,
@@ -53,6 +59,20 @@ def change(
     if dry_run:
         return _outcome_out(wired.recipes.preview(project_id, body))
     return _outcome_out(wired.recipes.change(project_id, body, token.name))
+
+
+@router.post("/projects/{project_id}/guidelines/pictures", status_code=201)
+async def add_picture(project_id: str, request: Request, token: Operator, wired: Wired) -> GuidelinePictureOut:
+    """A picture for the guidelines of a recipe, as the body; `markdown` is what to write there."""
+    content = await read_image(request, MOST_PICTURE_BYTES)
+    picture = await run_in_threadpool(wired.guidelines.add, project_id, content)
+    return GuidelinePictureOut(digest=picture.digest, markdown=picture.markdown, **asdict(picture.facts))
+
+
+@router.get("/projects/{project_id}/guidelines/pictures/{digest}", response_class=Response)
+def get_picture(project_id: str, digest: str, token: Reader, wired: Wired) -> Response:
+    """A picture that a version of the guidelines names, as it was sent."""
+    return image_response(*wired.guidelines.get(project_id, digest))
 
 
 # The project of a task is known only once the task is read; the use case checks the permission there.

@@ -1,13 +1,25 @@
 """Projects, their policies and recipes, and tokens."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from loop.domain.errors import AskanceError
 from serving.api.schemas.events import EventPage
 from serving.api.schemas.projects import Me, NewTokenOut, PolicyOut, ProjectOut, Summary
-from serving.api.schemas.recipes import RecipeOut, RecipeOutcomeOut, RecipeVersionOut, RecipeVersionsOut
-from serving.client.calls import Call, Steps, get, list_of, method, nothing, path, post
+from serving.api.schemas.recipes import (
+    GuidelinePictureOut,
+    RecipeOut,
+    RecipeOutcomeOut,
+    RecipeVersionOut,
+    RecipeVersionsOut,
+)
+from serving.client.calls import Call, Steps, Work, get, list_of, method, nothing, path, post
+from serving.client.pictures import encoded
 from serving.client.waiting import polled
+
+if TYPE_CHECKING:
+    from serving.client.pictures import Picture
 
 
 class ProjectCalls:
@@ -82,6 +94,22 @@ class ProjectCalls:
             read=RecipeOutcomeOut.model_validate_json,
             params={"dry_run": dry_run},
             body=dict(document),
+        )
+
+    @method
+    def add_guideline_picture(self, project: str, image: "Picture") -> Steps[GuidelinePictureOut]:
+        """A picture for the guidelines: bytes, a path or an open file of JPEG, PNG or WebP. `markdown` is what to write
+        there."""
+        content = image if isinstance(image, bytes) else (yield from Work(partial(encoded, image)))
+        return (
+            yield from Call(
+                method="POST",
+                path=path("projects", project, "guidelines", "pictures"),
+                read=GuidelinePictureOut.model_validate_json,
+                content=content,
+                headers={"Content-Type": "application/octet-stream"},
+                repeatable=True,
+            )
         )
 
     @method

@@ -450,3 +450,40 @@ def test_a_project_is_refused_as_a_recipe_is(service, body, paths):
     assert "twice" in problem(repeated, 422, "bad-recipe")["detail"]
     problem(create(service, {"id": "No Slug", "labels": ["a"]}), 422, "invalid")
     assert [one["id"] for one in service.call("GET", "/v1/projects").json()] == ["shapes"]
+
+
+# --- pictures of the guidelines --------------------------------------------------------------------------------
+
+PICTURES = "/v1/projects/shapes/guidelines/pictures"
+
+
+def with_guidelines(service, text: str):
+    recipe = service.call("GET", "/v1/projects/shapes/recipe").json()
+    return service.call("POST", "/v1/projects/shapes/recipe", json=recipe | {"guidelines": text})
+
+
+def test_guidelines_have_pictures(service):
+    """Sent first, then named by what the answer says to write; reviewers see it, in versions before too. Sent again, it
+    is the same."""
+    sent = service.call("POST", PICTURES, content=picture(7))
+    assert (sent.status_code, sent.json()["width"], sent.json()["media_type"]) == (201, 64, "image/png")
+    assert service.call("POST", PICTURES, content=picture(7)).json() == sent.json()
+    where = f"{PICTURES}/{sent.json()['digest']}"
+    problem(service.call("GET", where, "reviewer"), 404, "not-found")  # nobody names it yet
+    assert with_guidelines(service, f"Like this: {sent.json()['markdown']}").status_code == 200
+    for text in ("Like this.", "Or that."):
+        shown = service.call("GET", where, "reviewer")
+        assert (shown.status_code, shown.content) == (200, picture(7))
+        assert shown.headers["content-type"] == "image/png" and "sandbox" in shown.headers["content-security-policy"]
+        assert with_guidelines(service, text).status_code == 200
+
+
+def test_pictures_that_cannot_be_are_refused(service):
+    """What is no image, and too large; guidelines that name one that was never sent, by its place; who may not."""
+    problem(service.call("POST", PICTURES, content=b"no image"), 400, "bad-image")
+    problem(service.call("POST", PICTURES, content=b""), 400, "bad-image")
+    problem(service.call("POST", PICTURES, content=b"x" * 5_000_001), 413, "too-large")
+    problem(service.call("POST", PICTURES, "reviewer", content=picture(7)), 403, "forbidden")
+    found = problem(with_guidelines(service, f"![x](picture:{'0' * 64})"), 422, "bad-recipe")
+    assert [flaw["path"] for flaw in found["ids"]["flaws"]] == ["guidelines"]
+    assert service.call("GET", "/v1/projects/shapes/recipe").json()["guidelines"] == ""

@@ -44,7 +44,7 @@ def document(*labels: str, **more: object) -> RecipeDocument:
 
 
 def recipes_of(store: SqlStore) -> Recipes:
-    return Recipes(store, lambda: (), lambda: NOW)
+    return Recipes(store, lambda: (), lambda: NOW, lambda digest: False)
 
 
 @pytest.fixture

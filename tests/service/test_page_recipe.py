@@ -11,6 +11,7 @@ from loop.domain.function_calls import Asked, Ending, Ran
 from loop.domain.ports import Event
 from loop.function_results import ran_event
 from loop.wiring import utc_now
+from tests.api.conftest import picture
 from tests.service.operating import Stage, nothing_is_cut_off, others_load_none_of, staged
 
 VIEWS = ("recipe", "functions")
@@ -83,6 +84,17 @@ def test_5_an_older_version_is_shown_at_an_address_of_its_own(stage: Stage) -> N
     expect(stage.there_is("recipe-document")).to_have_count(0)
     stage.there_is("newest-recipe").click()
     expect(stage.there_is("recipe-version")).to_have_text("version 3")
+
+
+def test_5_guidelines_show_their_pictures(stage: Stage) -> None:
+    """Which are asked for with the token of whoever reads them."""
+    sent = stage.call("POST", "projects/shapes/guidelines/pictures", content=picture(3))
+    recipe = stage.of_project("recipe") | {"guidelines": f"Like this: ![a torn label](picture:{sent['digest']})"}
+    stage.call("POST", "projects/shapes/recipe", json=recipe)
+    stage.page.reload()
+    shown = stage.there_is("recipe").get_by_role("img", name="a torn label")
+    expect(shown).to_be_visible()
+    assert shown.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") == sent["width"]
 
 
 # --- functions -----------------------------------------------------------------------------------------------

@@ -54,3 +54,13 @@ class RecipeOutcomeOut(Out):
     moved: int = Field(description="open tasks that are answered under this version now")
     relabelled: int = Field(description="items whose ground truth has a new version")
     dropped: int = Field(description="shapes that these versions leave out")
+
+
+class GuidelinePictureOut(Out):
+    digest: str
+    media_type: str
+    width: int
+    height: int
+    markdown: str = Field(
+        description="to be written into the guidelines, with words in the brackets for who cannot see it"
+    )

@@ -110,6 +110,9 @@ export class Api {
     await this.send("POST", on(task, "release"), { epoch }, { keepalive: true });
   }
 
+  guidelinePicture = async (project: string, digest: string): Promise<Blob> =>
+    (await this.send("GET", at(project, `/guidelines/pictures/${digest}`))).blob().catch(cutShort);
+
   image = async (picture: Pick<Task, "image_url">): Promise<Blob> =>
     (await this.send("GET", picture.image_url)).blob().catch(cutShort);
 

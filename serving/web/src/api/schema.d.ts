@@ -975,6 +975,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/guidelines/pictures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Picture
+         * @description A picture for the guidelines of a recipe, as the body; `markdown` is what to write there.
+         */
+        post: operations["add_picture_v1_projects__project_id__guidelines_pictures_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/guidelines/pictures/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Picture
+         * @description A picture that a version of the guidelines names, as it was sent.
+         */
+        get: operations["get_picture_v1_projects__project_id__guidelines_pictures__digest__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/imports": {
         parameters: {
             query?: never;
@@ -5240,6 +5280,22 @@ export interface components {
             window_audits: number;
             /** Window Days */
             window_days: number;
+        };
+        /** GuidelinePictureOut */
+        GuidelinePictureOut: {
+            /** Digest */
+            digest: string;
+            /** Height */
+            height: number;
+            /**
+             * Markdown
+             * @description to be written into the guidelines, with words in the brackets for who cannot see it
+             */
+            markdown: string;
+            /** Media Type */
+            media_type: string;
+            /** Width */
+            width: number;
         };
         /** Health */
         Health: {
@@ -12271,6 +12327,67 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ThresholdsDetailOut"];
                 };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_picture_v1_projects__project_id__guidelines_pictures_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuidelinePictureOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_picture_v1_projects__project_id__guidelines_pictures__digest__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
             default: {

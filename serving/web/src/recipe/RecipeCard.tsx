@@ -1,9 +1,16 @@
+import type { Api } from "../api/client";
 import type { Label, Recipe } from "../api/types";
 import { Card } from "../app/Card";
 import { Markdown } from "../review/Markdown";
 import { attributeInWords, linkInWords, ruleInWords } from "./words";
 
-export function RecipeCard({ recipe }: { readonly recipe: Recipe }) {
+interface Props {
+  readonly api: Api;
+  readonly project: string;
+  readonly recipe: Recipe;
+}
+
+export function RecipeCard({ api, project, recipe }: Props) {
   const { version, labels, links = [], rules = [], guidelines } = recipe;
   return (
     <Card
@@ -30,7 +37,7 @@ export function RecipeCard({ recipe }: { readonly recipe: Recipe }) {
         />
       )}
       <h3>Guidelines</h3>
-      {guidelines.trim() === "" ? <p className="muted">None.</p> : <Markdown text={guidelines} />}
+      {guidelines.trim() === "" ? <p className="muted">None.</p> : <Markdown text={guidelines} api={api} project={project} />}
     </Card>
   );
 }

@@ -24,7 +24,7 @@ export default function RecipePage({ api, project, notify, place, onPlace }: Vie
           if (!shown) return <p className="callout warn">There is no version {place}.</p>;
           return (
             <>
-              <RecipeCard recipe={shown.recipe} />
+              <RecipeCard api={api} project={project.id} recipe={shown.recipe} />
               {place === null && (
                 <>
                   <DocumentCard

@@ -1,10 +1,47 @@
-import { type ReactNode, useMemo } from "react";
+import { type ReactNode, createContext, useCallback, useContext, useEffect, useMemo, useState } from "react";
+import type { Api } from "../api/client";
 import { type Block, type Inline, blocksOf } from "./markup";
 
-/** Text that somebody else wrote, as React elements; see markup.ts for what is understood. */
-export function Markdown({ text }: { readonly text: string }) {
+type Pictures = (digest: string) => Promise<Blob>;
+
+interface Props {
+  readonly text: string;
+  readonly api: Pick<Api, "guidelinePicture">;
+  readonly project: string;
+}
+
+const Brought = createContext<Pictures | null>(null);
+
+/** Guidelines, which somebody else wrote, as React elements; see markup.ts for what is understood. */
+export function Markdown({ text, api, project }: Props) {
   const blocks = useMemo(() => blocksOf(text), [text]);
-  return <div className="markdown">{blocks.map(block)}</div>;
+  const pictures = useCallback((digest: string) => api.guidelinePicture(project, digest), [api, project]);
+  return (
+    <Brought.Provider value={pictures}>
+      <div className="markdown">{blocks.map(block)}</div>
+    </Brought.Provider>
+  );
+}
+
+/** What it shows is asked for with the token, so that it has no address of its own; its words until it is there. */
+function Picture({ digest, words }: { readonly digest: string; readonly words: string }) {
+  const pictures = useContext(Brought);
+  const [shown, setShown] = useState<string | null>(null);
+  useEffect(() => {
+    let url: string | null = null;
+    let gone = false;
+    const show = (picture: Blob) => {
+      if (gone) return;
+      url = URL.createObjectURL(picture);
+      setShown(url);
+    };
+    pictures?.(digest).then(show, () => undefined);
+    return () => {
+      gone = true;
+      if (url !== null) URL.revokeObjectURL(url);
+    };
+  }, [digest, pictures]);
+  return shown === null ? <em>{words || "a picture"}</em> : <img src={shown} alt={words} />;
 }
 
 function block(one: Block, key: number): ReactNode {
@@ -62,6 +99,8 @@ const inlines = (all: readonly Inline[]): ReactNode[] =>
         return <strong key={key}>{inlines(one.children)}</strong>;
       case "em":
         return <em key={key}>{inlines(one.children)}</em>;
+      case "picture":
+        return <Picture key={key} digest={one.digest} words={one.words} />;
       case "link":
         return (
           <a key={key} href={one.href} target="_blank" rel="noopener noreferrer nofollow">

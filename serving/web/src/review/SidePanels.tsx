@@ -1,5 +1,6 @@
 /** Everything beside the image but the buttons that end a task. */
 import type { RefObject } from "react";
+import type { Api } from "../api/client";
 import type { CustomFunction } from "../api/types";
 import type { Described } from "../api/problem";
 import { AnswersPanel } from "./AnswersPanel";
@@ -26,6 +27,7 @@ import type { Commenting } from "./useComments";
 import type { useScene } from "./useScene";
 
 interface Props {
+  readonly api: Api;
   readonly current: Current;
   readonly scene: ReturnType<typeof useScene>;
   readonly palette: Palette;
@@ -131,7 +133,7 @@ export function SidePanels(props: Props) {
         <details className="panel" open>
           <summary>Guidelines</summary>
           <div className="guidelines" data-testid="guidelines">
-            <Markdown text={recipe.guidelines} />
+            <Markdown text={recipe.guidelines} api={props.api} project={task.project_id} />
           </div>
         </details>
       )}

@@ -340,6 +340,7 @@ export function Workspace({ api, session, current, next, images, notify }: Props
       </section>
       <aside className="side">
         <SidePanels
+          api={api}
           current={current}
           scene={scene}
           palette={palette}

@@ -63,6 +63,19 @@ test("bold, italic, code and links", () => {
   ]);
 });
 
+test("pictures of the guidelines are shown, others are links", () => {
+  const digest = "0a".repeat(32);
+  expect(inlinesOf(`![a torn label](picture:${digest})`)).toEqual([
+    { type: "picture", digest, words: "a torn label" },
+  ]);
+  expect(inlinesOf("![x](https://e.org/a.png)")).toEqual([
+    { type: "link", href: "https://e.org/a.png", children: [text("x")] },
+  ]);
+  for (const no of [`[x](picture:${digest})`, "![x](picture:../../secret)", `![x](picture:${digest}0)`]) {
+    expect(inlinesOf(no)).toEqual([text(no)]);
+  }
+});
+
 describe("nothing dangerous comes of it", () => {
   test("HTML stays text", () => {
     expect(blocksOf("<script>alert(1)</script>")).toEqual([

@@ -1,12 +1,14 @@
 /**
  * A safe part of Markdown as a tree: headings, paragraphs, lists, quotes, code, tables, rules; bold, italic, links.
  *
- * There is no HTML in the result and no way to make any: whatever is not understood stays text. Pictures are links.
+ * There is no HTML in the result and no way to make any: whatever is not understood stays text. Pictures are those of
+ * the project's guidelines, `![words](picture:DIGEST)`; others are links.
  */
 export type Inline =
   | { type: "text"; text: string }
   | { type: "code"; text: string }
   | { type: "strong" | "em"; children: Inline[] }
+  | { type: "picture"; digest: string; words: string }
   | { type: "link"; href: string; children: Inline[] };
 
 export type Block =
@@ -153,9 +155,13 @@ function span(found: RegExpExecArray): Inline {
   if (code !== undefined) return { type: "code", text: code };
   if (strong !== undefined) return { type: "strong", children: inlinesOf(strong) };
   if (em !== undefined) return { type: "em", children: inlinesOf(em) };
+  const digest = whole.startsWith("!") ? PICTURE.exec(href ?? "")?.[1] : undefined;
+  if (digest !== undefined) return { type: "picture", digest, words: label ?? "" };
   if (href !== undefined && isSafe(href)) return { type: "link", href, children: inlinesOf(label || href) };
   return { type: "text", text: whole };
 }
+
+const PICTURE = /^picture:([0-9a-f]{64})$/;
 
 /** Only pages and addresses of the web and mail: no scripts, no data. */
 const isSafe = (href: string): boolean => /^(https?:\/\/|mailto:)/i.test(href);
