@@ -18,6 +18,7 @@ const NAMES: Record<Tab, string> = {
   overview: "Overview",
   map: "Map",
   recipe: "Recipe",
+  policy: "Policy",
   items: "Items",
   quality: "Quality",
   lots: "Lots",

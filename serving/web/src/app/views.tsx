@@ -13,6 +13,7 @@ export const VIEWS: Record<Exclude<Tab, "review">, LazyExoticComponent<View>> = 
   overview: part(() => import("../overview/OverviewPage")),
   map: part(() => import("../map/MapPage")),
   recipe: part(() => import("../recipe/RecipePage")),
+  policy: part(() => import("../policy/PolicyPage")),
   items: part(() => import("../items/ItemsPage")),
   quality: part(() => import("../quality/QualityPage")),
   lots: part(() => import("../lots/LotsPage")),

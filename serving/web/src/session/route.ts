@@ -5,6 +5,7 @@ export const TABS = [
   "overview",
   "map",
   "recipe",
+  "policy",
   "items",
   "quality",
   "lots",
