@@ -20,6 +20,7 @@ const NAMES: Record<Tab, string> = {
   recipe: "Recipe",
   policy: "Policy",
   items: "Items",
+  clips: "Clips",
   quality: "Quality",
   lots: "Lots",
   reviewers: "Reviewers",

@@ -15,6 +15,7 @@ export const VIEWS: Record<Exclude<Tab, "review">, LazyExoticComponent<View>> = 
   recipe: part(() => import("../recipe/RecipePage")),
   policy: part(() => import("../policy/PolicyPage")),
   items: part(() => import("../items/ItemsPage")),
+  clips: part(() => import("../clips/ClipsPage")),
   quality: part(() => import("../quality/QualityPage")),
   lots: part(() => import("../lots/LotsPage")),
   reviewers: part(() => import("../reviewers/ReviewersPage")),
