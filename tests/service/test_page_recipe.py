@@ -160,7 +160,7 @@ def test_9_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
     others_load_none_of(stage, VIEWS, role)
 
 
-@pytest.mark.parametrize("width", [1530, 1280, 800])
+@pytest.mark.parametrize("width", [1670, 1280, 800])
 def test_10_nothing_is_cut_off(stage: Stage, width: int) -> None:
     """Nor are the names of the tabs, beside the figures of the queue."""
     nothing_is_cut_off(stage, ("review", *VIEWS), width)

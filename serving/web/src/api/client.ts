@@ -151,7 +151,7 @@ export class Api {
     this.json<DeliveryPage>("GET", `${hook(endpoint)}/deliveries?state=${state}&limit=10`);
   replayDead = (endpoint: string) => this.json<Replayed>("POST", `${hook(endpoint)}/replay`);
 
-  /** For calls of single views, which name their routes themselves. body: text goes as it is. */
+  /** For calls of single views, which name their routes themselves. body: text and files go as they are. */
   async json<T>(method: string, path: string, body?: unknown, how: How = {}): Promise<T> {
     const response = await this.send(method, path, body, how);
     return (await response.json().catch(cutShort)) as T;
@@ -169,6 +169,8 @@ export class Api {
     const init: RequestInit = { method, headers, keepalive, signal };
     if (typeof body === "string") {
       headers["Content-Type"] = "application/yaml"; // a document as somebody wrote it; JSON is read there too
+      init.body = body;
+    } else if (body instanceof Blob) {
       init.body = body;
     } else if (body !== undefined) {
       headers["Content-Type"] = "application/json";

@@ -7,6 +7,7 @@ import { Back } from "../app/Back";
 import { Card } from "../app/Card";
 import { Dialog } from "../app/Dialog";
 import { Fetched } from "../app/Fetched";
+import { ProblemNote } from "../app/ProblemNote";
 import { useAsked } from "../app/asked";
 import { counted } from "../app/figures";
 import { count } from "../app/format";
@@ -178,13 +179,7 @@ function WorkState({ work }: { readonly work: Work }) {
         </p>
       );
     case "failed":
-      return (
-        <div className="callout error" role="alert" data-testid="label-studio-error">
-          <strong>{work.problem.title}</strong>
-          <p>{work.problem.detail}</p>
-          <p className="muted">{work.problem.hint}</p>
-        </div>
-      );
+      return <ProblemNote problem={work.problem} testid="label-studio-error" />;
     case "done":
       return (
         <div className="callout" role="status" data-testid="label-studio-done">

@@ -1,0 +1,21 @@
+/** How the project routes, queues, checks and promises, as one document. For operators. */
+import "../app/cards.css";
+import { Fetched } from "../app/Fetched";
+import { useAsked } from "../app/asked";
+import type { ViewProps } from "../app/view";
+import { PolicyCard } from "./PolicyCard";
+
+const REFRESH_MS = 60_000;
+
+export default function PolicyPage({ api, project, notify }: ViewProps) {
+  const asked = useAsked(() => api.project(project.id), project.id, REFRESH_MS);
+  return (
+    <div className="overview">
+      <Fetched asked={asked} what="the policy">
+        {({ policy }) => (
+          <PolicyCard api={api} project={project.id} policy={policy} notify={notify} onSent={asked.refresh} />
+        )}
+      </Fetched>
+    </div>
+  );
+}

@@ -1,0 +1,105 @@
+"""The page's policy and its clips, in a browser, over the API without Ray."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.clips import pictures, video
+from tests.service.operating import Stage, nothing_is_cut_off, others_load_none_of, staged
+
+VIEWS = ("policy", "clips")
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Stage]:
+    with staged(tmp_path_factory.mktemp("policy"), sqlite_template, "policy") as started:
+        yield started
+
+
+def policy_of(stage: Stage) -> dict:
+    return stage.call("GET", "projects/shapes")["policy"]
+
+
+def saved(stage: Stage, document: dict) -> None:
+    """Up to what the page asks or answers."""
+    stage.there_is("policy-text").fill(json.dumps(document))
+    stage.there_is("save-policy").click()
+
+
+def test_1_what_differs_of_a_policy_is_shown_then_saved_and_the_rest_stays(stage: Stage) -> None:
+    """Also what somebody else changed since the text was begun."""
+    expect(stage.there_is("policy-version")).to_have_text("version 1")
+    document = json.loads(stage.there_is("policy-text").input_value())
+    before = policy_of(stage)
+    assert document == {name: value for name, value in before.items() if name != "version"}
+
+    document["workflow"]["lots"]["size"] = 50
+    saved(stage, document | {"treshold": 0.25})
+    expect(stage.there_is("policy-refused")).to_contain_text("did you mean threshold?")
+    saved(stage, document | {"threshold": 7})
+    stage.there_is("confirm").click()
+    refused = stage.there_is("policy-refused")
+    expect(refused).to_contain_text("body.threshold")
+    expect(refused).to_contain_text("See /openapi.json")
+    assert '"threshold": 7' in stage.there_is("policy-text").input_value()
+    assert policy_of(stage) == before
+
+    stage.policy(audit_rate=0.9)
+    saved(stage, document | {"threshold": 0.25})
+    lines = stage.there_is("policy-changes").locator("li")
+    expect(lines).to_have_text(["threshold0 → 0.25", "workflow.lots.size200 → 50"])
+    expect(stage.there_is("sure-dialog")).to_contain_text("begun from version 1, and the newest is 2")
+    stage.there_is("confirm").click()
+    stage.told("Policy version 3")
+    expect(stage.there_is("policy-version")).to_have_text("version 3")
+    lots = {**before["workflow"]["lots"], "size": 50}
+    changed = {"threshold": 0.25, "audit_rate": 0.9, "workflow": {**before["workflow"], "lots": lots}, "version": 3}
+    assert policy_of(stage) == before | changed
+
+
+def test_2_a_video_becomes_frames_and_tasks(stage: Stage, tmp_path: Path) -> None:
+    """What is no video is refused with what to do."""
+    stage.show("clips")
+    expect(stage.there_is("groups")).to_contain_text("None yet.")
+    for name, content in (("no.mp4", b"nothing"), ("drive.mp4", video(pictures(8)))):
+        (tmp_path / name).write_bytes(content)
+    stage.there_is("clip-file").set_input_files(tmp_path / "no.mp4")
+    stage.there_is("send-clip").click()
+    expect(stage.there_is("clip-refused").locator("p")).to_have_count(2)
+    stage.there_is("toast").get_by_label("Dismiss").click()
+
+    stage.there_is("clip-file").set_input_files(tmp_path / "drive.mp4")
+    stage.there_is("clip-number").fill("2")
+    stage.there_is("clip-source").fill("camera-3")
+    stage.there_is("send-clip").click()
+    expect(stage.there_is("clip-came")).to_contain_text("drive.mp4: 4 frames added, 4 in all.")
+    stage.told("The video was read")
+    (group,) = stage.of_project("groups")["groups"]
+    row = stage.there_is(f"group-{group['id']}")
+    expect(row).to_contain_text("complete")
+
+    row.get_by_role("button").click()
+    stage.there_is("tasks-window").fill("2")
+    stage.there_is("confirm").click()
+    stage.told("2 tasks made")
+    row.get_by_role("button").click()
+    stage.there_is("confirm").click()
+    expect(stage.there_is("tasks-refused").locator("p")).to_have_count(2)
+    stage.there_is("tasks-dialog").get_by_label("Close").click()
+    assert stage.of_project("summary")["tasks"]["open"] == 2
+
+
+@pytest.mark.parametrize("role", ["reviewer", "producer"])
+def test_3_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
+    others_load_none_of(stage, VIEWS, role)
+
+
+@pytest.mark.parametrize("width", [1670, 1280, 800])
+def test_4_nothing_is_cut_off(stage: Stage, width: int) -> None:
+    """Nor are the names of the tabs, beside the figures of the queue."""
+    nothing_is_cut_off(stage, ("review", *VIEWS), width)
