@@ -320,18 +320,14 @@ def _shorter(source: Source) -> tuple[float, float, float, float]:
     """Beside a thousand audits at one rate without the risk: as many at one rate with it, and as many by rates that the
     service suggests from other predictions. How often these hold the truth; AUROC of the risk."""
     rng = np.random.default_rng(3)
-    bands = bands_for(source.draw(20_000, rng)[0], AUDIT_RATE)
     truth = source.a / (source.a + source.b)
     ratios, held = [], []
     for _ in range(INTERVALS // 10):
         one = evidence_of(source, 1000, 1.1, rng)
         plain = rate_of(one.loss, one.inclusion)
         helped = assisted_rate(one.loss, one.inclusion, one.risk, one.population)
-        risk, truly = source.draw(len(one.population), rng)
-        rates = bands.rates(risk)
-        seen = rng.random(len(risk)) < rates
-        failed = (rng.random(int(seen.sum())) < truly[seen]).astype(float)
-        banded = assisted_rate(failed, rates[seen], risk[seen], risk)
+        other = evidence_of(source, 1000, 1.1, rng, banded=True)
+        banded = assisted_rate(other.loss, other.inclusion, other.risk, other.population)
         ratios.append([(of.high - of.low) / (plain.high - plain.low) for of in (helped, banded)])
         held.append(banded.low <= truth <= banded.high)
     risk, truly = source.draw(50_000, rng)

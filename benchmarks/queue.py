@@ -383,21 +383,19 @@ def with_cpu(server: Served, headers: Sequence[dict[str, str]]) -> tuple[Worked,
 
 
 def store_figures(folder: Path, console: Console) -> Iterator[Figure]:
-    yield from _growth("SQLite", lambda _: {}, folder, console)
+    yield from _growth("SQLite", dict, folder, console)
     with postgres_cluster() as cluster:
         yield from _growth(
-            "PostgreSQL", lambda _: {"ASKANCE_DATABASE__URL": cluster.url(cluster.new_database())}, folder, console
+            "PostgreSQL", lambda: {"ASKANCE_DATABASE__URL": cluster.url(cluster.new_database())}, folder, console
         )
 
 
-def _growth(
-    database: str, environ: Callable[[int], dict[str, str]], folder: Path, console: Console
-) -> Iterator[Figure]:
+def _growth(database: str, environ: Callable[[], dict[str, str]], folder: Path, console: Console) -> Iterator[Figure]:
     """A short and a long queue in turns, so that both have the same machine."""
     desks = {}
     for count in (SHORT, LONG):
         place = str(folder / f"{database}-{count}")
-        store, administration = opened(load_settings(environ={"ASKANCE_DATA_DIR": place} | environ(count)), count)
+        store, administration = opened(load_settings(environ={"ASKANCE_DATA_DIR": place} | environ()), count)
         token, _ = administration.create_token("r", Role.REVIEWER, PROJECT)
         if database == "PostgreSQL":  # as its autovacuum does by itself within a minute
             with store._engine.begin() as connection:

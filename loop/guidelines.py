@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loop.domain.errors import NotFound, PayloadTooLarge
+from loop.domain.errors import NotFound
 from loop.domain.item import ImageFacts
 from loop.domain.ports import Blobs, Store
 
-MOST_PICTURE_BYTES = 5_000_000
+MOST_PICTURE_BYTES = 5_000_000  # that are read of a caller
 
 _NAMED = re.compile(r"\(picture:([0-9a-f]{64})\)")
 
@@ -43,10 +43,6 @@ class Guidelines:
         project, BadImage, PayloadTooLarge."""
         with self.store.read() as tx:
             tx.projects.get(project_id)
-        if len(content) > MOST_PICTURE_BYTES:
-            raise PayloadTooLarge(
-                f"the picture has {len(content):,} bytes.", hint=f"Make it smaller: at most {MOST_PICTURE_BYTES:,}."
-            )
         facts = self.look(content)
         return Picture(self.blobs.put(content), facts)
 

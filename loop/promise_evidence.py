@@ -14,6 +14,7 @@ from loop.domain.evidence import Errors, Group, Population, Window, evidence_of,
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
+from loop.domain.promises import AuditRates
 from loop.domain.routing import Policy, gives_evidence
 from loop.domain.sampled import Answering, Predicted, Sampled
 from loop.domain.thresholds import GroupThreshold, Thresholds
@@ -135,6 +136,8 @@ def reviewed(judged: Judged, policy: Policy, pace: Pace | None, *, stopped: bool
 
 def audit_rates_in(population: Population, policy: Policy) -> NDArray[np.float64]:
     """(n,): with which each of these would be drawn by the lot."""
+    if policy.audit_rates == AuditRates():
+        return np.full(len(population), policy.audit_rate)
     of_each = zip(population.source, population.labels, population.risk, strict=True)
     rates = [
         policy.audit_rates.of(policy.audit_rate, source=source, labels=labels, risk=float(risk))

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from loop.domain.consensus import Reliability
 from loop.domain.golden import checks_of
+from loop.domain.item import Item
 from loop.domain.ports import Transaction
 from loop.domain.project import Project
 from loop.domain.recipe import Recipe
 from loop.domain.review import Submission, Task
 from loop.domain.reviewer_quality import reliability_of
 from loop.domain.rules import Severity
-from loop.domain.settling import Merged, Settlement, WorkAgreement, settled, unanimous
+from loop.domain.settling import Merged, Refuses, Settlement, WorkAgreement, settled, unanimous
 from loop.domain.truth import Shape
 
 # Works whose votes tell who confuses which labels; more than these change little, and each answer waits for them.
@@ -22,29 +23,29 @@ def settle(tx: Transaction, project: Project, task: Task, answers: Sequence[Subm
     """By the project's newest recipe and rules; keeps how far the people agreed. answers: all of a round."""
     recipe, rules = project.recipe, project.policy.quality.consensus
     read = [replace(one, shapes=recipe.translated(one.shapes)) for one in answers]
-    settlement = unanimous(read, rules)
-    if settlement is None:
-        item = tx.items.get(project.id, task.item_digest)
-
-        def refuses(shapes: Sequence[Shape]) -> str:
-            found = recipe.issues(tuple(shapes), item.width, item.height)
-            if any(issue.severity is Severity.ERROR for issue in found):
-                return "the merged shapes break a rule that answers must keep"
-            # A package's function may take its second, for which no transaction waits: who adjudicates asks it.
-            if any(rule.severity is Severity.ERROR for rule in recipe.functions):
-                return "a rule of a package has not judged the merged shapes"
-            return ""
-
-        settlement = settled(
-            read,
-            labels=recipe.label_names,
-            reliabilities=_reliabilities(tx, project, answers),
-            rules=rules,
-            earlier=tx.agreements.votes(project.id, limit=_EARLIER),
-            refuses=refuses,
-        )
+    settlement = unanimous(read, rules) or settled(
+        read,
+        labels=recipe.label_names,
+        reliabilities=_reliabilities(tx, project, answers),
+        rules=rules,
+        earlier=tx.agreements.votes(project.id, limit=_EARLIER),
+        refuses=_refusing(recipe, tx.items.get(project.id, task.item_digest)),
+    )
     tx.agreements.add(_kept(settlement, task, answers))
     return settlement
+
+
+def _refusing(recipe: Recipe, item: Item) -> Refuses:
+    def refuses(shapes: Sequence[Shape]) -> str:
+        found = recipe.issues(tuple(shapes), item.width, item.height)
+        if any(issue.severity is Severity.ERROR for issue in found):
+            return "the merged shapes break a rule that answers must keep"
+        # A package's function may take its second, for which no transaction waits: who adjudicates asks it.
+        if any(rule.severity is Severity.ERROR for rule in recipe.functions):
+            return "a rule of a package has not judged the merged shapes"
+        return ""
+
+    return refuses
 
 
 def _reliabilities(tx: Transaction, project: Project, answers: Sequence[Submission]) -> dict[str, Reliability]:

@@ -112,7 +112,7 @@ def test_changes_are_told_leaf_by_leaf(reached) -> None:
 
 
 def test_only_what_differs_is_asked_for(reached) -> None:
-    """The rest of the file is no change: a score threshold that is given again would begin a new window of evidence."""
+    """The rest of the file is no change, and the history does not tell it as one."""
     shown = yaml.safe_load(run("show"))
     shown["threshold"] = 0.9
     shown["quality"]["golden"]["again_days"] = 11

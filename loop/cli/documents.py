@@ -12,7 +12,7 @@ def document_in(file: Path) -> dict[str, Any]:
     """The recipe's document of a file; `-`: of the standard input. Raises BadRecipe, Invalid."""
     from loop.recipe_document import read_recipe
 
-    text = _bytes_of(file, hint="Examples are in configs/recipes/.")
+    text = bytes_of(file, hint="Examples are in configs/recipes/.")
     return read_recipe(text).model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
@@ -20,7 +20,7 @@ def policy_in(file: Path) -> dict[str, Any]:
     """What a file says of a policy, as JSON can say it; `-`: the standard input. Raises Invalid."""
     from loop.plain_documents import Unreadable, read_document
 
-    text = _bytes_of(file, hint="Examples are in configs/flows/.")
+    text = bytes_of(file, hint="Examples are in configs/flows/.")
     try:
         # `qa: off` and the key `on` of a function are words here, whatever YAML 1.1 says of them.
         document = json.loads(json.dumps(read_document(text, literal=True), allow_nan=False))
@@ -33,7 +33,8 @@ def policy_in(file: Path) -> dict[str, Any]:
     return document
 
 
-def _bytes_of(file: Path, *, hint: str) -> bytes:
+def bytes_of(file: Path, *, hint: str) -> bytes:
+    """`-`: of the standard input. Raises Invalid."""
     try:
         return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:

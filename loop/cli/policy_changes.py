@@ -28,8 +28,8 @@ def document_of(policy: PolicyOut) -> dict[str, Any]:
 
 
 def changes_to(present: PolicyOut, document: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the document is not so yet. To send the rest too would not be the same: who gives a score threshold, even
-    the present one, begins a new window of evidence. Raises Invalid for keys that no policy has."""
+    """What of the document is not so yet: the rest is no change, and is not told as one. Raises Invalid for keys that
+    no policy has."""
     try:
         wanted = PolicyIn.model_validate(document)
     except ValidationError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
-from loop.cli.documents import document_in
+from loop.cli.documents import bytes_of, document_in
 from loop.domain.errors import Invalid
 from loop.domain.recipe import BadRecipe
 
@@ -88,16 +88,13 @@ def check(
 
 @recipe_app.command("picture")
 def picture(
-    file: Annotated[Path, typer.Argument(help="JPEG, PNG or WebP, 5 MB at most.")],
+    file: Annotated[Path, typer.Argument(help="JPEG, PNG or WebP, 5 MB at most; - for the standard input.")],
     project: ProjectOption,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Send a picture for the guidelines, and print the Markdown that shows it there."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise Invalid(f"{file} cannot be read ({error.strerror}).", hint="Name a picture's file.") from error
+    content = bytes_of(file, hint="Name a picture's file.")
     with client_of(config, url) as client:
         console.out(client.add_guideline_picture(project, content).markdown)
 

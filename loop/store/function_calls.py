@@ -4,8 +4,9 @@ Where an event calls no function of any project nothing is read, and where no po
 """
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
 
@@ -48,13 +49,12 @@ class Triggers:
             return
         waiting, self._waiting = self._waiting, []
         uses = {project_id: self._uses(project_id) for project_id in {event.project_id for event, _ in waiting}}
-        calls = [
-            columns(call)
-            for event, found in waiting
-            if any(found.trigger in use.on for use in uses[event.project_id])
-            for digest in self._items_of(event, found)
-            for call in _calls(event, found, digest, uses[event.project_id])
-        ]
+        calls: list[dict[str, Any]] = []
+        for event, found in waiting:
+            called = [use.name for use in uses[event.project_id] if found.trigger in use.on]
+            if called:
+                items = self._items_of(event, found)
+                calls += [columns(_call(event, found, name, digest)) for digest in items for name in called]
         if calls:
             self._connection.execute(ignoring_conflicts(self._connection, function_calls), calls)
 
@@ -70,23 +70,21 @@ class Triggers:
         return self._projects.get(project_id).policy.functions
 
 
-def _calls(event: Event, found: Triggered, digest: str | None, uses: Iterable[FunctionUse]) -> Iterator[FunctionCall]:
+def _call(event: Event, found: Triggered, function: str, digest: str | None) -> FunctionCall:
     # Of the frames of a clip, of which the event names the first.
     subject = found.subject if digest == event.body.get("item_digest") else f"{found.subject} {digest}"
-    for use in uses:
-        if found.trigger in use.on:
-            yield FunctionCall(
-                id=new_id("call", event.at, secrets.token_bytes(10)),
-                project_id=event.project_id,
-                function=use.name,
-                trigger=found.trigger,
-                subject=subject,
-                item_digest=digest,
-                actor=event.actor,
-                body=event.body,
-                created_at=event.at,
-                due_at=event.at,
-            )
+    return FunctionCall(
+        id=new_id("call", event.at, secrets.token_bytes(10)),
+        project_id=event.project_id,
+        function=function,
+        trigger=found.trigger,
+        subject=subject,
+        item_digest=digest,
+        actor=event.actor,
+        body=event.body,
+        created_at=event.at,
+        due_at=event.at,
+    )
 
 
 class SqlFunctionCalls:

@@ -1,7 +1,6 @@
 """Items: the images, what is like them."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from serving.api.schemas.collecting import CollectedOut
@@ -10,8 +9,8 @@ from serving.api.schemas.items import ItemDetailOut, NeighboursOut
 from serving.api.schemas.label_errors import AskedAgainOut, LabelErrorsOut
 from serving.api.schemas.maps import MapIn, MapOut
 from serving.api.schemas.objects import DuplicatesOut, ObjectNeighboursOut
-from serving.client.calls import Call, Give, Steps, Stream, Work, delete, get, given, method, path, post, stream
-from serving.client.pictures import encoded
+from serving.client.calls import Call, Give, Steps, Stream, delete, get, given, method, path, post, stream
+from serving.client.pictures import content_of
 from serving.client.waiting import polled
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class ItemCalls:
 
         image: as `predict` takes it. name: of the file, to find it again.
         """
-        content = image if isinstance(image, bytes) else (yield from Work(partial(encoded, image)))
+        content = yield from content_of(image)
         return (
             yield from Call(
                 method="POST",

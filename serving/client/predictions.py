@@ -4,15 +4,14 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from serving.api.schemas.predictions import PredictionPage, ReviewedPredictionOut
 from serving.api.schemas.reviews import ReviewOut, ReviewPage
-from serving.client.calls import Call, Give, Pause, Steps, Stream, Work, get, given, method, path, stream
+from serving.client.calls import Call, Give, Pause, Steps, Stream, get, given, method, path, stream
 from serving.client.errors import ApiError, ServiceUnreachable
-from serving.client.pictures import encoded
+from serving.client.pictures import content_of
 
 if TYPE_CHECKING:
     from serving.client.pictures import Picture, Pixels
@@ -45,7 +44,7 @@ class PredictionCalls:
         instead of as the policy says. timeout: seconds for the model's answer, in all tries. key: the Idempotency-Key;
         None makes one. It is the same in each try, so that a lost answer creates nothing twice.
         """
-        content = image if isinstance(image, bytes) else (yield from Work(partial(encoded, image)))
+        content = yield from content_of(image)
         asked = None if review == "auto" else review
         most = None if timeout is None else timeout + _MARGIN_S
         return (

@@ -1,7 +1,6 @@
 """Projects, their policies and recipes, and tokens."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from loop.domain.errors import AskanceError
@@ -14,8 +13,8 @@ from serving.api.schemas.recipes import (
     RecipeVersionOut,
     RecipeVersionsOut,
 )
-from serving.client.calls import Call, Steps, Work, get, list_of, method, nothing, path, post
-from serving.client.pictures import encoded
+from serving.client.calls import Call, Steps, get, list_of, method, nothing, path, post
+from serving.client.pictures import content_of
 from serving.client.waiting import polled
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class ProjectCalls:
     def add_guideline_picture(self, project: str, image: "Picture") -> Steps[GuidelinePictureOut]:
         """A picture for the guidelines: bytes, a path or an open file of JPEG, PNG or WebP. `markdown` is what to write
         there."""
-        content = image if isinstance(image, bytes) else (yield from Work(partial(encoded, image)))
+        content = yield from content_of(image)
         return (
             yield from Call(
                 method="POST",

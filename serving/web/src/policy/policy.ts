@@ -82,8 +82,7 @@ export function read(text: string): Read {
   return strange.length > 0 ? { problem: unknownKeys(strange) } : { document };
 }
 
-/** What of the document is not so yet. To send the rest too would not be the same: who gives a score threshold, even the
- *  present one, begins a new window of evidence. */
+/** What of the document is not so yet: the rest is no change, and is not told as one. */
 export function changesTo(present: Policy, document: Plain): Plain {
   const given = Object.fromEntries(Object.entries(document).filter(([, value]) => value !== null));
   return notYet(given, documentOf(present), POLICY);
