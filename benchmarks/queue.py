@@ -392,10 +392,11 @@ def store_figures(folder: Path, console: Console) -> Iterator[Figure]:
 
 def _growth(database: str, environ: Callable[[], dict[str, str]], folder: Path, console: Console) -> Iterator[Figure]:
     """A short and a long queue in turns, so that both have the same machine."""
-    desks = {}
+    desks, stores = {}, []
     for count in (SHORT, LONG):
         place = str(folder / f"{database}-{count}")
         store, administration = opened(load_settings(environ={"ASKANCE_DATA_DIR": place} | environ()), count)
+        stores.append(store)
         token, _ = administration.create_token("r", Role.REVIEWER, PROJECT)
         if database == "PostgreSQL":  # as its autovacuum does by itself within a minute
             with store._engine.begin() as connection:
@@ -414,8 +415,8 @@ def _growth(database: str, environ: Callable[[], dict[str, str]], folder: Path, 
         yield at_most(f"{here}, p99", float(np.percentile(one, 99)), 50.0, "ms", len(one))
     growth = float(np.median(took[LONG]) / np.median(took[SHORT]))
     yield at_most(f"{database}: growth of a lease, {SHORT:,} to {LONG:,}", growth, 1.5, "times", LEASES)
-    for desk, _ in desks.values():
-        desk.store.close()
+    for store in stores:
+        store.close()
 
 
 def _leases(desk: Desk, token: Token, count: int) -> list[float]:
