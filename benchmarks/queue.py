@@ -8,7 +8,8 @@ http    the service's HTTP application in a process of its own (no Ray: nothing 
 peer    the same of Label Studio: its own server on its own SQLite, `next` and a submitted annotation
 quality consensus of three people, golden items and lots switched on, against one person for each item and nothing else:
         two servers in turn, what a lease and an answer cost each
-store   one reviewer's lease in a queue of ten thousand and of a million tasks, on SQLite and PostgreSQL
+store   ten thousand and a million tasks on SQLite and PostgreSQL, in turns: a lease of one reviewer in this process,
+        then eight reviewers over HTTP as above
 
 A task counts as handed twice where two reviewers were given it without its lease having ended; as an inversion where a
 less urgent task was handed out before a more urgent one was asked for.
@@ -22,10 +23,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -63,6 +65,7 @@ WARM_SECONDS = 3.0 if QUICK else 10.0  # not measured: a server compiles and cac
 SHORT, MIDDLE, LONG = (1_000, 2_000, 20_000) if QUICK else (10_000, 100_000, 1_000_000)
 LEASES = 50 if QUICK else 500
 LEASE_ROUNDS = 5
+LONG_ROUNDS = 3  # of eight reviewers over HTTP, each SECONDS long; with the first a warm-up
 PEER_TASKS = 1_000 if QUICK else 10_000
 QUALITY_ITEMS = 2_000 if QUICK else 20_000
 QUALITY_ROUNDS = 2 if QUICK else 3
@@ -188,11 +191,19 @@ Next = Callable[[httpx.Client], "tuple[str, object] | None"]
 Answer = Callable[[httpx.Client, str, Any], None]
 
 
-def reviewed(url: str, headers: Sequence[dict[str, str]], next_task: Next, answer: Answer) -> Worked:
-    """Eight reviewers, each in a thread, for SECONDS after a time that is not measured."""
+def reviewed(
+    url: str,
+    headers: Sequence[dict[str, str]],
+    next_task: Next,
+    answer: Answer,
+    *,
+    seconds: float = SECONDS,
+    warm: float = WARM_SECONDS,
+) -> Worked:
+    """Eight reviewers, each in a thread, for so long after a time that is not measured."""
     worked = Worked()
-    measured = time.perf_counter() + WARM_SECONDS
-    stop = measured + SECONDS
+    measured = time.perf_counter() + warm
+    stop = measured + seconds
     start = threading.Barrier(len(headers))
 
     def work(header: dict[str, str]) -> None:
@@ -236,8 +247,9 @@ def _submit(client: httpx.Client, task_id: str, task: Any) -> None:
     client.post(path, json={"epoch": task["epoch"], **answer}).raise_for_status()
 
 
-def api_server(place: Path) -> AbstractContextManager[Served]:
-    return served([sys.executable, "-m", "tests.api_server"], "/healthz", place, {"ASKANCE_DATA_DIR": str(place)})
+def api_server(place: Path, environ: Mapping[str, str] = MappingProxyType({})) -> AbstractContextManager[Served]:
+    command = [sys.executable, "-m", "tests.api_server"]
+    return served(command, "/healthz", place, {"ASKANCE_DATA_DIR": str(place), **environ})
 
 
 def http_figures(folder: Path, console: Console) -> Iterator[Figure]:
@@ -382,41 +394,94 @@ def with_cpu(server: Served, headers: Sequence[dict[str, str]]) -> tuple[Worked,
 # --- a long queue --------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class LongQueue:
+    """A filled database. environ: what a server of it needs to know beside its folder."""
+
+    count: int
+    place: Path
+    environ: Mapping[str, str]
+    store: SqlStore
+    administration: Administration
+
+
 def store_figures(folder: Path, console: Console) -> Iterator[Figure]:
-    yield from _growth("SQLite", dict, folder, console)
+    yield from _long_queues("SQLite", dict, folder, console)
     with postgres_cluster() as cluster:
-        yield from _growth(
+        yield from _long_queues(
             "PostgreSQL", lambda: {"ASKANCE_DATABASE__URL": cluster.url(cluster.new_database())}, folder, console
         )
 
 
-def _growth(database: str, environ: Callable[[], dict[str, str]], folder: Path, console: Console) -> Iterator[Figure]:
-    """A short and a long queue in turns, so that both have the same machine."""
-    desks, stores = {}, []
+def _long_queues(
+    database: str, environ: Callable[[], dict[str, str]], folder: Path, console: Console
+) -> Iterator[Figure]:
+    queues = []
     for count in (SHORT, LONG):
-        place = str(folder / f"{database}-{count}")
-        store, administration = opened(load_settings(environ={"ASKANCE_DATA_DIR": place} | environ()), count)
-        stores.append(store)
-        token, _ = administration.create_token("r", Role.REVIEWER, PROJECT)
+        place, environment = folder / f"{database}-{count}", environ()
+        settings = load_settings(environ={"ASKANCE_DATA_DIR": str(place), **environment})
+        store, administration = opened(settings, count)
         if database == "PostgreSQL":  # as its autovacuum does by itself within a minute
             with store._engine.begin() as connection:
                 connection.exec_driver_sql("ANALYZE")
-        desks[count] = Desk(store, lambda: datetime.now(UTC), os.urandom), token
+        queues.append(LongQueue(count, place, environment, store, administration))
         console.log(f"{database} with {count:,}: filled")
+    yield from _growth(database, queues)
+    yield from _growth_over_http(database, queues, console)
+    for queue in queues:
+        queue.store.close()
+
+
+def _growth(database: str, queues: Sequence[LongQueue]) -> Iterator[Figure]:
+    """A short and a long queue in turns, so that both have the same machine."""
+    desks = {}
+    for queue in queues:
+        token, _ = queue.administration.create_token("r", Role.REVIEWER, PROJECT)
+        desks[queue.count] = Desk(queue.store, lambda: datetime.now(UTC), os.urandom), token
     took: dict[int, list[float]] = {SHORT: [], LONG: []}
     for number in range(LEASE_ROUNDS + 1):
         for count, (desk, token) in desks.items():
             found = _leases(desk, token, LEASES // LEASE_ROUNDS)
             if number:  # the first makes connections and compiles statements
                 took[count] += found
+    yield from _lease_figures(database, took)
+
+
+def _growth_over_http(database: str, queues: Sequence[LongQueue], console: Console) -> Iterator[Figure]:
+    """Both servers are up all the time; eight reviewers work on one, then on the other."""
+    took: dict[int, list[float]] = {SHORT: [], LONG: []}
+    twice, errors, inversions, handed = 0, 0, 0, 0
+    with ExitStack() as servers:
+        served_queues = [
+            (queue, servers.enter_context(api_server(queue.place, queue.environ)), reviewers(queue.administration))
+            for queue in queues
+        ]
+        for number in range(LONG_ROUNDS):
+            for queue, server, headers in served_queues:
+                warm = 0.0 if number else WARM_SECONDS
+                worked = reviewed(server.url, headers, _lease, _submit, seconds=SECONDS / LONG_ROUNDS, warm=warm)
+                took[queue.count] += worked.lease_ms
+                twice, errors = twice + worked.handed_twice(), errors + len(worked.errors)
+                handed += len(worked.handed)
+                with queue.store.read() as tx:
+                    ranks = {task: tx.tasks.get(task).rank for _, _, task in worked.handed}
+                inversions += worked.inversions(ranks.__getitem__)
+                console.log(f"{database} with {queue.count:,}, eight over HTTP: {len(worked.lease_ms)} answers")
+    here = f"{database}, eight over HTTP"
+    yield from _lease_figures(here, took)
+    yield at_most(f"{here}: handed twice", twice, 0, "tasks", handed)
+    yield at_most(f"{here}: inversions", inversions, 0, "tasks", handed)
+    yield at_most(f"{here}: errors", errors, 0, "calls", handed)
+
+
+def _lease_figures(where: str, took: Mapping[int, Sequence[float]]) -> Iterator[Figure]:
+    """took: ms of each lease, by how many tasks were open."""
     for count, one in took.items():
-        here = f"{database}, {count:,} open: lease"
+        here = f"{where}, {count:,} open: lease"
         yield reading(f"{here}, median", float(np.median(one)), "ms", len(one))
         yield at_most(f"{here}, p99", float(np.percentile(one, 99)), 50.0, "ms", len(one))
     growth = float(np.median(took[LONG]) / np.median(took[SHORT]))
-    yield at_most(f"{database}: growth of a lease, {SHORT:,} to {LONG:,}", growth, 1.5, "times", LEASES)
-    for store in stores:
-        store.close()
+    yield at_most(f"{where}: growth of a lease, {SHORT:,} to {LONG:,}", growth, 1.5, "times", len(took[LONG]))
 
 
 def _leases(desk: Desk, token: Token, count: int) -> list[float]:

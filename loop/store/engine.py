@@ -189,20 +189,23 @@ def _as_sqlalchemy(error: Exception) -> DBAPIError:
 
 def _postgresql_engine(url: URL) -> Engine:
     try:
+        driver = importlib.import_module("loop.store.postgresql")
         engine = create_engine(
             url,
             # Whatever the server's default: the compare-and-swaps count on each statement seeing what is committed.
             isolation_level="READ COMMITTED",
-            connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS},
+            connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS, "cursor_factory": driver.LazilyDescribed},
             pool_pre_ping=True,
             pool_size=10,
             max_overflow=20,
             json_serializer=partial(json.dumps, allow_nan=False),
             hide_parameters=True,
         )
-    except NoSuchModuleError:
+    except (NoSuchModuleError, ImportError):
         raise SettingsError("psycopg is not installed.", hint="pip install 'psycopg[binary]'") from None
     event.listen(engine, "connect", _set_session)
+    dialect: Any = engine.dialect
+    dialect.do_ping = driver.Ping(dialect.do_ping)
     return engine
 
 

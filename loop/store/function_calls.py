@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 from loop.domain.function_calls import FunctionCall
 from loop.domain.function_uses import FunctionUse, Triggered, triggered
 from loop.domain.identity import new_id
-from loop.domain.ports import Event, Projects
+from loop.domain.ports import Event
 from loop.store.groups import frames_of_task
+from loop.store.projects import SqlProjects
 from loop.store.schema import PENDING_CALL, function_calls
 from loop.store.statements import columns, ignoring_conflicts, inserted, one
 
@@ -27,7 +28,7 @@ _FIXED = frozenset(
 class Triggers:
     """What this transaction calls functions for. Written at its end."""
 
-    def __init__(self, connection: Connection, projects: Projects) -> None:
+    def __init__(self, connection: Connection, projects: SqlProjects) -> None:
         self._connection = connection
         self._projects = projects
         self._waiting: list[tuple[Event, Triggered]] = []
@@ -67,7 +68,7 @@ class Triggers:
         return frames or [None if digest is None else str(digest)]
 
     def _uses(self, project_id: str) -> tuple[FunctionUse, ...]:
-        return self._projects.get(project_id).policy.functions
+        return self._projects.seen(project_id).policy.functions
 
 
 def _call(event: Event, found: Triggered, function: str, digest: str | None) -> FunctionCall:

@@ -45,6 +45,7 @@ class SqlProjects:
         self._connection = connection
         self._kept = kept
         self._read: KeptProjects = {}
+        self._seen: dict[str, Project] = {}
 
     def add(self, project: Project) -> None:
         raise_revision(self._connection)
@@ -65,6 +66,7 @@ class SqlProjects:
     def get(self, project_id: str) -> Project:
         kept = self._read.get(project_id) or self._kept.get(project_id)
         if kept is not None and kept[0] == self._connection.execute(REVISION).scalar():
+            self._seen[project_id] = kept[1]
             return kept[1]
         row = self._connection.execute(_CURRENT_OF, {"project_id": project_id}).first()
         if row is None:
@@ -72,7 +74,12 @@ class SqlProjects:
         project = _project(row)
         if row.revision is not None:
             self._read[project_id] = row.revision, project
+        self._seen[project_id] = project
         return project
+
+    def seen(self, project_id: str) -> Project:
+        """As this transaction decided by it: not asked for again, whatever others have committed meanwhile."""
+        return self._seen.get(project_id) or self.get(project_id)
 
     def committed(self) -> None:
         """What this transaction saw is what others see."""
@@ -90,7 +97,7 @@ class SqlProjects:
 
     def save_policy(self, project_id: str, policy: Policy) -> None:
         """Raises NotFound for the project, Conflict where it has a policy of this version."""
-        raise_revision(self._connection)
+        self._changing(project_id)
         self._locked(project_id)
         if not inserted(self._connection, policies, {"project_id": project_id, **columns(policy)}):
             raise _taken("policy", project_id, policy.version)
@@ -98,7 +105,7 @@ class SqlProjects:
 
     def save_recipe(self, project_id: str, recipe: Recipe) -> None:
         """Keeps the old versions. Raises NotFound for the project, Conflict where it has this version."""
-        raise_revision(self._connection)
+        self._changing(project_id)
         self._locked(project_id)
         if not inserted(self._connection, recipes, {"project_id": project_id, **columns(recipe)}):
             raise _taken("recipe", project_id, recipe.version)
@@ -124,7 +131,7 @@ class SqlProjects:
 
     def move_champion(self, project_id: str, *, expected: str | None, to: str) -> bool:
         """Compare and swap; of callers with the same `expected` one gets True. False for an unknown project."""
-        raise_revision(self._connection)
+        self._changing(project_id)
         # One statement: PostgreSQL checks the condition again on the row that a rival has just committed.
         moved = self._connection.execute(
             update(projects)
@@ -132,6 +139,10 @@ class SqlProjects:
             .values(champion_id=to)
         )
         return moved.rowcount == 1
+
+    def _changing(self, project_id: str) -> None:
+        raise_revision(self._connection)
+        self._seen.pop(project_id, None)
 
     def _locked(self, project_id: str) -> None:
         """Versions of one project are given out one after the other."""

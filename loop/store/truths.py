@@ -45,6 +45,7 @@ class SqlTruths:
     def __init__(self, connection: Connection, changes: ItemChanges) -> None:
         self._connection = connection
         self._changes = changes
+        self._seen: dict[tuple[str, str], int] = {}  # newest versions, of what this transaction read; they only grow
 
     def add(self, truth: GroundTruth) -> None:
         # The primary key decides between two writers that both saw the same newest version.
@@ -69,6 +70,7 @@ class SqlTruths:
 
     def current(self, project_id: str, item_digest: str) -> GroundTruth | None:
         row = self._connection.execute(_CURRENT, {"project": project_id, "digest": item_digest}).first()
+        self._seen[project_id, item_digest] = 0 if row is None else row.version
         return None if row is None else GroundTruth(**row._mapping)
 
     def current_of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, GroundTruth]:
@@ -142,6 +144,10 @@ class SqlTruths:
         return lateral, lateral.c.shape.op("->>", return_type=Text())("label")
 
     def _newest(self, truth: GroundTruth) -> int:
+        """Of a version that follows what was read, this; else as it is now."""
+        seen = self._seen.get((truth.project_id, truth.item_digest))
+        if seen is not None and truth.version == seen + 1:
+            return seen
         of_item = {"project": truth.project_id, "digest": truth.item_digest}
         return self._connection.execute(_NEWEST, of_item).scalar() or 0
 

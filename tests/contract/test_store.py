@@ -1343,6 +1343,22 @@ def test_a_server_that_goes_away_is_unavailable_and_comes_back(
     cluster.drop_database(name)
 
 
+def test_a_connection_that_the_server_ended_while_nobody_used_it_costs_nobody_anything(
+    cluster: PostgresCluster, postgres_template: str
+) -> None:
+    """PostgreSQL: however short ago it worked, the next transaction has another, and no error."""
+    name = cluster.new_database(postgres_template)
+    store = SqlStore.open(cluster.url(name))
+    for project in ("first", "second"):
+        with store.begin() as tx:
+            tx.projects.add(a_project(project))
+        cluster.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
+    with store.read() as tx:
+        assert [project.id for project in tx.projects.all()] == ["first", "second"]
+    store.close()
+    cluster.drop_database(name)
+
+
 def test_sqlite_is_set_for_durability(tmp_path: Path) -> None:
     """Commits are synced, keys are enforced, a lock is waited for, and WAL is used where it is sound."""
     url = f"sqlite:///{tmp_path / 'askance.db'}"
