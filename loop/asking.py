@@ -24,9 +24,11 @@ def ask_people(
     now: datetime,
     entropy: Entropy,
     secret: bytes,
+    lot_id: str | None = None,
 ) -> Task:
     """The first task of a new work on an item, most urgent; its seats, lot and announcements are written too. Nobody
-    knows how probable it was: it never counts as an audit. prediction_id: that people begin with."""
+    knows how probable it was: it never counts as an audit. prediction_id: that people begin with. lot_id:
+    the upload that the item is of."""
     first = Task(
         id=new_id("task", now, entropy(10)),
         project_id=project.id,
@@ -38,6 +40,7 @@ def ask_people(
         recipe_version=project.recipe.version,
         created_at=now,
         reason=reason,
+        lot_id=lot_id,
     )
     several = asks_several(secret, first.id, project.policy)
     tasks = in_lots(tx, project, seats_of(tx, first, project, several=several), now, entropy)

@@ -13,7 +13,7 @@ from loop import qa
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import AskanceError, Invalid
 from loop.domain.identity import new_id
-from loop.domain.lot import Lot, LotState, Member, by_hand, by_sample, filled, inspection, is_due
+from loop.domain.lot import Lot, LotState, Member, by_hand, by_sample, filled, inspection, is_due, joined
 from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.qa import AnswerStanding, recalled
@@ -27,20 +27,22 @@ _AT_ONCE = 50  # works that a transaction locks, so that reviewers do not wait f
 
 
 def in_lots(tx: Transaction, project: Project, tasks: Sequence[Task], now: datetime, entropy: Entropy) -> list[Task]:
-    """The tasks, to be added with `add_members` after, each with the lot that its work is in; as they are where the
-    project has no lots. Opens lots as they are needed, and closes those that are full or old."""
+    """The tasks, to be added with `add_members` after, each with the lot that its work is in: the upload that it names,
+    or one that fills; as they are where the project has no lots. Opens lots as they are needed, and closes those that
+    are full or old. Raises NotFound and Conflict for uploads."""
+    _join_uploads(tx, project.id, [task for task in tasks if task.lot_id is not None], now)
     workflow = project.policy.workflow
     if workflow.qa is not Qa.LOTS:
         return list(tasks)
     works: dict[str, list[str]] = {}
     for task in tasks:
         source = task.source if workflow.lots.by is LotsBy.SOURCE else ""
-        if task.work_id not in (mine := works.setdefault(source, [])):
+        if task.lot_id is None and task.work_id not in (mine := works.setdefault(source, [])):
             mine.append(task.work_id)
     lot_of: dict[str, str] = {}
     for source in sorted(works):  # all in the same order, so that no two wait for each other
         lot_of |= _placed(tx, project, source, works[source], now, entropy)
-    return [replace(task, lot_id=lot_of[task.work_id]) for task in tasks]
+    return [replace(task, lot_id=task.lot_id or lot_of[task.work_id]) for task in tasks]
 
 
 def add_members(tx: Transaction, tasks: Sequence[Task]) -> None:
@@ -51,6 +53,15 @@ def add_members(tx: Transaction, tasks: Sequence[Task]) -> None:
             found.setdefault(task.lot_id, {})[task.work_id] = task.item_digest
     for lot_id, works in found.items():
         tx.lots.put(lot_id, works)
+
+
+def _join_uploads(tx: Transaction, project_id: str, tasks: Sequence[Task], now: datetime) -> None:
+    works: dict[str, set[str]] = {}
+    for task in tasks:
+        works.setdefault(task.lot_id or "", set()).add(task.work_id)
+    for lot_id in sorted(works):
+        tx.lots.get(project_id, lot_id)  # no lock on what is another project's
+        tx.lots.save(joined(tx.lots.for_update(lot_id), len(works[lot_id]), now))
 
 
 def _placed(
@@ -65,7 +76,7 @@ def _placed(
             lot = None
         if lot is None:
             count = min(len(waiting), project.policy.workflow.lots.size)
-            lot = filled(_opened(project, source, now, entropy), count, now)
+            lot = filled(opened(project, source, now, entropy), count, now)
             if not tx.lots.add(lot):
                 continue  # somebody else opened one at this moment
         else:
@@ -76,7 +87,7 @@ def _placed(
     return lot_of
 
 
-def _opened(project: Project, source: str, now: datetime, entropy: Entropy) -> Lot:
+def opened(project: Project, source: str, now: datetime, entropy: Entropy, *, upload: bool = False) -> Lot:
     return Lot(
         id=new_id("lot", now, entropy(10)),
         project_id=project.id,
@@ -85,6 +96,7 @@ def _opened(project: Project, source: str, now: datetime, entropy: Entropy) -> L
         rules=project.policy.workflow.lots,
         items=0,
         opened_at=now,
+        upload=upload,
     )
 
 
@@ -181,7 +193,7 @@ def _drawn(tx: Transaction, lot: Lot, secret: bytes, now: datetime) -> bool:
     tx.lots.draw(inspection_order(secret, lot.id, [member.work_id for member in tx.lots.members(lot.id)]))
     lot = replace(lot, state=LotState.INSPECTING, closed_at=lot.closed_at or now)
     tx.lots.save(lot)
-    _tell(tx, lot, now, "lot.closed")
+    tell(tx, lot, now, "lot.closed")
     return True
 
 
@@ -246,10 +258,11 @@ def _written(tx: Transaction, lot: Lot, now: datetime, kind: str) -> None:
         tx.lots.recall(lot.id)
     else:
         tx.lots.withdraw(lot.id)
-    _tell(tx, lot, now, kind)
+    tell(tx, lot, now, kind)
 
 
-def _tell(tx: Transaction, lot: Lot, now: datetime, kind: str) -> None:
+def tell(tx: Transaction, lot: Lot, now: datetime, kind: str, *, by: str = "") -> None:
+    """by: who did it; else who decided the lot, or the service."""
     body = {
         "lot_id": lot.id,
         "source": lot.source,
@@ -261,7 +274,7 @@ def _tell(tx: Transaction, lot: Lot, now: datetime, kind: str) -> None:
         "reject_at": lot.reject_at,
         "reason": lot.reason,
     }
-    tx.events.add(Event(kind, lot.project_id, lot.actor or "service", body, now))
+    tx.events.add(Event(kind, lot.project_id, by or lot.actor or "service", body, now))
 
 
 def _figures(tx: Transaction, lots: Sequence[Lot]) -> list[LotFigures]:

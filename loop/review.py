@@ -83,6 +83,22 @@ def _no_functions(token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[
     return ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What a person says of a task under an epoch, and with it closes it. found: by the recipe's Python functions in
+    the shapes. objections: what QA says of the answer that it returns. active_seconds, held_by: as of `submit`."""
+
+    task_id: str
+    epoch: int
+    outcome: Outcome
+    shapes: tuple[Shape, ...] = ()
+    note: str = ""
+    found: tuple[Issue, ...] = ()
+    objections: Sequence[tuple[str, Sequence[str]]] = ()
+    active_seconds: float | None = None
+    held_by: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The reviewers' side of the queue."""
@@ -192,10 +208,17 @@ class Desk:
         up to the time of the lease. held_by: who leased the task for whoever answers; None: `token` itself. Raises
         UnknownLabel, BadShape, RulesBroken.
         """
-        found = self.function_issues(token, task_id, shapes)  # before the transaction: they may take their time
-        return self._close(
-            token, task_id, epoch, Outcome.SUBMITTED, tuple(shapes), note, found, active_seconds, held_by=held_by
+        said = _Said(
+            task_id=task_id,
+            epoch=epoch,
+            outcome=Outcome.SUBMITTED,
+            shapes=tuple(shapes),
+            note=note,
+            found=self.function_issues(token, task_id, shapes),  # before the transaction: they may take their time
+            active_seconds=active_seconds,
+            held_by=held_by,
         )
+        return self._close(token, said)
 
     def skip(
         self,
@@ -208,120 +231,104 @@ class Desk:
         held_by: str | None = None,
     ) -> Submission:
         """The reviewer cannot say; the reason is kept, and others get the task, as the policy says."""
-        return self._close(
-            token, task_id, epoch, Outcome.SKIPPED, (), reason, active_seconds=active_seconds, held_by=held_by
+        said = _Said(
+            task_id=task_id,
+            epoch=epoch,
+            outcome=Outcome.SKIPPED,
+            note=reason,
+            active_seconds=active_seconds,
+            held_by=held_by,
         )
+        return self._close(token, said)
 
     def accept(self, token: Token, task_id: str, epoch: int, note: str = "") -> Submission:
         """Of a QA task: the answer stands, and becomes ground truth. Raises Conflict for other tasks."""
-        return self._close(token, task_id, epoch, Outcome.ACCEPTED, (), note)
+        return self._close(token, _Said(task_id=task_id, epoch=epoch, outcome=Outcome.ACCEPTED, note=note))
 
     def give_back(
         self, token: Token, task_id: str, epoch: int, issues: Sequence[tuple[str, Sequence[str]]], note: str = ""
     ) -> Submission:
         """Of a QA task: its author is to do the answer again. issues: messages with the shapes concerned, as ids or
         "#3". Raises Invalid where nothing is said, Conflict for other tasks, and where it came back often enough."""
-        return self._close(token, task_id, epoch, Outcome.RETURNED, (), note, said=tuple(issues))
+        said = _Said(task_id=task_id, epoch=epoch, outcome=Outcome.RETURNED, note=note, objections=tuple(issues))
+        return self._close(token, said)
 
-    def _close(
-        self,
-        token: Token,
-        task_id: str,
-        epoch: int,
-        outcome: Outcome,
-        shapes: tuple[Shape, ...],
-        note: str,
-        issues: tuple[Issue, ...] = (),
-        active_seconds: float | None = None,
-        said: Sequence[tuple[str, Sequence[str]]] = (),
-        held_by: str | None = None,
-    ) -> Submission:
-        """said: what QA says of the answer that it returns."""
-        submission, lot_id = self._closed(
-            token, task_id, epoch, outcome, shapes, note, issues, active_seconds, said, held_by
-        )
+    def _close(self, token: Token, said: _Said) -> Submission:
+        submission, lot_id = self._closed(token, said)
         if lot_id is not None:
             Lots(self.store, self.clock).try_advance(lot_id)
         return submission
 
-    def _closed(
-        self,
-        token: Token,
-        task_id: str,
-        epoch: int,
-        outcome: Outcome,
-        shapes: tuple[Shape, ...],
-        note: str,
-        issues: tuple[Issue, ...],
-        active_seconds: float | None,
-        objections: Sequence[tuple[str, Sequence[str]]],
-        held_by: str | None,
-    ) -> tuple[Submission, str | None]:
+    def _closed(self, token: Token, said: _Said) -> tuple[Submission, str | None]:
         """Also gives the lot that may have something to do now."""
-        content = _content_digest(outcome, shapes, note, objections)
+        content = _content_digest(said)
         secret = self.store.secret()  # before the transaction: the first who asks writes it
         with self.store.begin() as tx:
-            work = tx.tasks.work_for_update(task_id)
-            task = next(one for one in work if one.id == task_id)
+            work = tx.tasks.work_for_update(said.task_id)
+            task = next(one for one in work if one.id == said.task_id)
             require(token, Permission.REVIEW, task.project_id)
             golden = task.stage is Stage.GOLDEN
-            said = tx.golden.said(task_id) if golden else tx.submissions.of_work(task.work_id)
-            if earlier := [one for one in said if (one.task_id, one.epoch) == (task_id, epoch)]:
-                same = _same_or_conflict(earlier[0], token, epoch, content)
+            before = tx.golden.said(task.id) if golden else tx.submissions.of_work(task.work_id)
+            if earlier := [one for one in before if (one.task_id, one.epoch) == (task.id, said.epoch)]:
+                same = _same_or_conflict(earlier[0], token, said.epoch, content)
                 return (golden_told(tx, tx.projects.get(task.project_id), same) if golden else same), None
             now = self.clock()
-            if held_by is not None:
-                task = review.handed_over(
-                    task, holder=held_by, owner=token.id, epoch=epoch, now=now, seconds=active_seconds
-                )
-            closed = review.closed(task, owner=token.id, epoch=epoch, now=now, outcome=outcome)
+            task = _in_hand(task, token, said, now)
+            closed = review.closed(task, owner=token.id, epoch=said.epoch, now=now, outcome=said.outcome)
             project = tx.projects.get(task.project_id)
-            if outcome is Outcome.SUBMITTED:
-                recipe = _recipe_of(tx, project, task)
-                judged = subject_of(tx, task).judged(recipe, shapes)
-                shapes, issues = judged.kept, (*judged.issues(recipe), *issues)
-                require_no_errors(issues)
-            elif outcome is not Outcome.SKIPPED:
-                shapes = _judged_shapes(tx, project, task, outcome)
-            if outcome is Outcome.RETURNED:
-                issues = checked_issues(objections, note, shapes)
-            held = max((now - (task.leased_at or now)).total_seconds(), 0.0)  # the clock may go back
-            submission = Submission(
-                id=new_id("sub", now, self.entropy(10)),
-                task_id=task.id,
-                project_id=task.project_id,
-                item_digest=task.item_digest,
-                reviewer=token.id,
-                epoch=epoch,
-                outcome=outcome,
-                shapes=shapes,
-                note=note,
-                content_digest=content,
-                corrections=_corrected(tx, task, project, shapes, outcome),
-                seconds=held,
-                created_at=now,
-                issues=issues,
-                work_id=task.work_id,
-                round=task.round,
-                settles=False,
-                active_seconds=None if active_seconds is None else min(active_seconds, held),
-                proposal_shown=task.proposal_shown,
-            )
+            shapes, issues = _judged(tx, project, task, said)
+            submission = self._submission(tx, token, said, task, project, content, shapes, issues, now)
             if golden:
                 return golden_closed(tx, project, submission, closed), None
-            of_round = [one for one in said if one.round == task.round]
+            of_round = [one for one in before if one.round == task.round]
             _require_new(of_round, submission)
-            require_other(task, said, token.id)
-            if outcome is Outcome.SKIPPED:
+            require_other(task, before, token.id)
+            # Of several people's answers the first ones hold nothing yet that a lot could be judged by.
+            last = said.outcome is not Outcome.SUBMITTED or _is_last(task, of_round)
+            if said.outcome is Outcome.SKIPPED:
                 submission = _skipped(tx, submission, work, task, of_round, project.policy.queue)
-            elif outcome is Outcome.RETURNED:
+            elif said.outcome is Outcome.RETURNED:
                 submission = _returned(tx, submission, work, closed, project)
             else:
-                submission = _submitted(tx, submission, work, closed, of_round, project, secret)
+                submission = _submitted(tx, submission, work, closed, of_round, project, secret, last=last)
             tx.efforts.add(effort_of(submission, task))
-            # Of several people's answers the first ones hold nothing yet that a lot could be judged by.
-            waits = outcome is Outcome.SUBMITTED and not _is_last(task, of_round)
-            return submission, None if waits else task.lot_id
+            return submission, task.lot_id if last else None
+
+    def _submission(
+        self,
+        tx: Transaction,
+        token: Token,
+        said: _Said,
+        task: Task,
+        project: Project,
+        content: str,
+        shapes: tuple[Shape, ...],
+        issues: tuple[Issue, ...],
+        now: datetime,
+    ) -> Submission:
+        """shapes, issues: as they are kept."""
+        held = max((now - (task.leased_at or now)).total_seconds(), 0.0)  # the clock may go back
+        return Submission(
+            id=new_id("sub", now, self.entropy(10)),
+            task_id=task.id,
+            project_id=task.project_id,
+            item_digest=task.item_digest,
+            reviewer=token.id,
+            epoch=said.epoch,
+            outcome=said.outcome,
+            shapes=shapes,
+            note=said.note,
+            content_digest=content,
+            corrections=_corrected(tx, task, project, shapes, said.outcome),
+            seconds=held,
+            created_at=now,
+            issues=issues,
+            work_id=task.work_id,
+            round=task.round,
+            settles=False,
+            active_seconds=None if said.active_seconds is None else min(said.active_seconds, held),
+            proposal_shown=task.proposal_shown,
+        )
 
     def _mine(self, tx: Transaction, token: Token, task_id: str) -> Task:
         task = tx.tasks.for_update(task_id)
@@ -337,12 +344,31 @@ def drawn(secret: bytes, project: Project, task: Task) -> Task:
     return replace(task, proposal_shown=not hides_proposal(secret, task.id, project.policy))
 
 
-def _judged_shapes(tx: Transaction, project: Project, task: Task, outcome: Outcome) -> tuple[Shape, ...]:
-    """Those that QA accepts or returns, as it was shown them. Raises Conflict where it may not."""
-    require_qa(task, outcome)
-    if outcome is Outcome.RETURNED:
+def _in_hand(task: Task, token: Token, said: _Said, now: datetime) -> Task:
+    """As whoever answers holds it; where another token leased it for them, it is theirs from now on."""
+    if said.held_by is None:
+        return task
+    return review.handed_over(
+        task, holder=said.held_by, owner=token.id, epoch=said.epoch, now=now, seconds=said.active_seconds
+    )
+
+
+def _judged(tx: Transaction, project: Project, task: Task, said: _Said) -> tuple[tuple[Shape, ...], tuple[Issue, ...]]:
+    """What is kept of an answer, and what was found in it; of QA that which it accepts or returns, as it was shown, and
+    its objections. Raises RulesBroken, Conflict where QA may not, Invalid where it says nothing."""
+    if said.outcome is Outcome.SKIPPED:
+        return (), ()
+    recipe = _recipe_of(tx, project, task)
+    if said.outcome is Outcome.SUBMITTED:
+        judged = subject_of(tx, task).judged(recipe, said.shapes)
+        issues = (*judged.issues(recipe), *said.found)
+        require_no_errors(issues)
+        return judged.kept, issues
+    require_qa(task, said.outcome)
+    if said.outcome is Outcome.RETURNED:
         require_returnable(task, project.policy.workflow.max_returns)
-    return _recipe_of(tx, project, task).translated(tx.held_answers.get(task.work_id).shapes)
+    shapes = recipe.translated(tx.held_answers.get(task.work_id).shapes)
+    return shapes, checked_issues(said.objections, said.note, shapes) if said.outcome is Outcome.RETURNED else ()
 
 
 def _json_of(content: Mapping[str, object], task_id: str) -> bytes:
@@ -450,10 +476,13 @@ def _submitted(
     earlier: Sequence[Submission],
     project: Project,
     secret: bytes,
+    *,
+    last: bool,
 ) -> Submission:
+    """last: whether the work waits for no answer more."""
     alone = _decides_alone(closed)
     answers = [submission] if alone else [*_answers(earlier), submission]
-    settlement = None if alone or not _is_last(closed, earlier) else settle(tx, project, closed, answers)
+    settlement = None if alone or not last else settle(tx, project, closed, answers)
     shapes = submission.shapes if alone else settlement.shapes if settlement else None
     standing = AnswerStanding.WAITING if shapes is None else qa.standing_of(tx, closed, project.policy.workflow, secret)
     settled = standing is AnswerStanding.SETTLED
@@ -547,12 +576,10 @@ def _proposal(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, .
     return recipe.proposed(tx.predictions.detections(task.project_id, prediction_id))
 
 
-def _content_digest(
-    outcome: Outcome, shapes: tuple[Shape, ...], note: str, objections: Sequence[tuple[str, Sequence[str]]] = ()
-) -> str:
-    content: list[object] = [outcome, [_content(shape) for shape in shapes], note]
-    if objections:
-        content.append([[message, list(concerned)] for message, concerned in objections])
+def _content_digest(said: _Said) -> str:
+    content: list[object] = [said.outcome, [_content(shape) for shape in said.shapes], said.note]
+    if said.objections:
+        content.append([[message, list(concerned)] for message, concerned in said.objections])
     return digest_of(json.dumps(content).encode())
 
 

@@ -66,7 +66,7 @@ class Inferred:
     """All that routing one image needs. `model` is the version that made `inference`; `staged` its image's bytes, where
     it was known before that they are kept. review: what its caller asks for. answer_by: until when that one waits for a
     person, should one be needed; None: not at all. thresholds: the newest of the model and the policy, by each of its
-    risks; without a promise none."""
+    risks; without a promise none. lot_id: the upload that the image is of."""
 
     prediction_id: str
     project: Project
@@ -78,6 +78,7 @@ class Inferred:
     review: Review = Review.AUTO
     answer_by: datetime | None = None
     thresholds: Sequence[Thresholds] = ()
+    lot_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Router:
         """Who looks at this inference, and what of it is kept. Writes nothing."""
         prediction = self._predicted(inferred)
         item = _item_of(inferred.image, prediction)
-        tasks = self._tasks_of(prediction, inferred.project, item, inferred.answer_by)
+        tasks = self._tasks_of(prediction, inferred, item)
         retained = bool(tasks) or self.will_retain(inferred.project, prediction.id)
         return Routed(prediction, tasks, item, retained, _objects_of(inferred.inference, prediction))
 
@@ -205,10 +206,8 @@ class Router:
             review=inferred.review,
         )
 
-    def _tasks_of(
-        self, prediction: Prediction, project: Project, item: Item, answer_by: datetime | None
-    ) -> tuple[Task, ...]:
-        decision = prediction.decision
+    def _tasks_of(self, prediction: Prediction, inferred: Inferred, item: Item) -> tuple[Task, ...]:
+        decision, project, answer_by = prediction.decision, inferred.project, inferred.answer_by
         if decision.stage is None:
             return ()
         first = Task(
@@ -222,6 +221,7 @@ class Router:
             recipe_version=project.recipe.version,
             created_at=prediction.created_at,
             source=item.source,
+            lot_id=inferred.lot_id,
         )
         several = asks_several(self.secret, prediction.id, project.policy)
         labels = (detection.label for detection in prediction.detections)

@@ -67,6 +67,7 @@ from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.succession import Succession
 from loop.triggers import Triggers
+from loop.uploads import Uploads
 from loop.video import FfmpegVideos
 from loop.webhooks import Deliverer, DeliverySettings, Webhooks
 from loop.work import WorkReports
@@ -117,6 +118,7 @@ class Services:
     gates: Gates
     clips: Clips
     lots: Lots
+    uploads: Uploads
     rework: Rework
     controller: Controller
     cycle_reports: CycleReports
@@ -200,6 +202,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     router = Router(
         store, blobs, store.secret(), spaces.anomaly_p, risks.of, utc_now, os.urandom, rarity, times.usual, risks.key_of
     )
+    lots = Lots(store, utc_now)
     return Services(
         settings=settings,
         store=store,
@@ -226,7 +229,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         escalation=Escalation(store, utc_now),
         gates=Gates(store, times, utc_now),
         clips=clips_of(settings, store, blobs),
-        lots=Lots(store, utc_now),
+        lots=lots,
+        uploads=Uploads(store, lots, utc_now, os.urandom),
         rework=Rework(store, utc_now),
         recipes=Recipes(store, lambda: functions.names, utc_now, blobs.has),
         guidelines=Guidelines(store, blobs, look.facts),
@@ -252,7 +256,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         ),
         production=Production(store, settings.production.as_rules(), utc_now),
         outcomes=OutcomeDesk(store, blobs.has, utc_now, os.urandom),
-        collecting=Collecting(store, blobs, look.facts, utc_now),
+        collecting=Collecting(store, blobs, look.facts, utc_now, os.urandom),
         selector=Selector(
             store,
             blobs,

@@ -15,7 +15,8 @@ RULES = {
     "aql": 0.05, "ltpd": 0.3, "alpha": 0.05, "beta": 0.1,
 }  # fmt: skip
 LOT = {
-    "id": "lot_1", "project_id": "street", "source": "north", "state": "inspecting", "rules": RULES, "items": 20,
+    "id": "lot_1", "project_id": "street", "source": "north", "upload": False, "state": "inspecting", "rules": RULES,
+    "items": 20,
     "unanswered": 3, "waiting": 10, "in_qa": 2, "settled": 5, "void": 0, "inspected": 4, "defects": 1, "accept_at": -1,
     "reject_at": 3, "reason": "1 of 4 inspected have defects", "actor": "service", "version": 7,
     "opened_at": "2026-03-01T12:00:00Z", "closed_at": "2026-03-01T13:00:00Z", "decided_at": None,

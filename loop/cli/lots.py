@@ -34,7 +34,11 @@ def lots_list(
         for lot in client.lots(project, limit=limit).lots:
             counts = (lot.items, lot.unanswered, lot.in_qa, lot.inspected, lot.defects)
             table.add_row(
-                lot.id, lot.source or "all", lot.state, *map(str, counts), lot.opened_at.isoformat(timespec="minutes")
+                lot.id,
+                lot.source or ("upload" if lot.upload else "all"),
+                lot.state,
+                *map(str, counts),
+                lot.opened_at.isoformat(timespec="minutes"),
             )
     console.print(table)
 
@@ -115,7 +119,8 @@ def _print_curve(curve: "CurveOut") -> None:
 
 
 def _print_lot(lot: "LotOut") -> None:
-    source = f", source {lot.source}" if lot.source else ""
+    name = f" {lot.source}" if lot.source else ""
+    source = f", an upload{name}" if lot.upload else f", source{name}" if name else ""
     by = f" by {lot.actor}" if lot.decided_at else ""
     console.print(f"{lot.id}: {lot.state}{by}, {lot.items} items{source}; {_plan(lot.rules)}", soft_wrap=True)
     if lot.reason:

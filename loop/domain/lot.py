@@ -4,7 +4,8 @@
                                 │                                 ▲ │
                                 └─────sample speaks against it──► rejected   (the two arrows: an operator, by hand)
 
-A lot fills with tasks as they are made. At closing the order of inspection is drawn. The answers of those drawn go to
+A lot fills with tasks as they are made; an upload is a lot of its own, which takes what is sent to it until its sender
+closes it. At closing the order of inspection is drawn. The answers of those drawn go to
 QA as they come; the others wait. In an accepted lot they become ground truth; in a rejected one QA looks at each.
 """
 
@@ -16,7 +17,7 @@ from enum import StrEnum
 from loop.domain.errors import Conflict
 from loop.domain.qa import AnswerStanding
 from loop.domain.sampling_plans import Judgement, LotVerdict, Plan, Sequential, judged, numbers_of
-from loop.domain.workflow import LotRules
+from loop.domain.workflow import LARGEST_LOT, LotRules
 
 
 class LotState(StrEnum):
@@ -32,7 +33,8 @@ class LotState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lot:
-    """source: of its items, "" for whatever. items: how many it has. closed_at: when it took its last.
+    """source: of its items, "" for whatever. items: how many it has. closed_at: when it took its last. upload: it takes
+    only what is sent to it, whatever its rules say of the size.
 
     inspected, defects: on which it was decided, or that are known so far; accept_at, reject_at: so many defects decide
     at that count (accept_at -1: none). reason, actor: of the decision. version: grows with each decision.
@@ -45,6 +47,7 @@ class Lot:
     rules: LotRules
     items: int
     opened_at: datetime
+    upload: bool = False
     closed_at: datetime | None = None
     decided_at: datetime | None = None
     inspected: int = 0
@@ -89,6 +92,44 @@ def filled(lot: Lot, count: int, now: datetime) -> Lot:
     """With `count` items more, for which it has room; closed where it is full."""
     items = lot.items + count
     return replace(lot, items=items, closed_at=now if items >= lot.rules.size else None)
+
+
+def joined(lot: Lot, count: int, now: datetime) -> Lot:
+    """An upload with `count` items more. Raises Conflict where it takes none, or not so many."""
+    if not lot.upload:
+        raise Conflict(
+            f"lot {lot.id} is no upload.",
+            hint="It fills by itself: send images without a lot, or open one (askance upload, POST …/lots).",
+            lot=lot.id,
+        )
+    if lot.closed_at is not None or is_due(lot, now):
+        raise Conflict(
+            f"upload {lot.id} is closed.", hint="Open another one (askance upload, POST …/lots).", lot=lot.id
+        )
+    if lot.items + count > LARGEST_LOT:
+        raise Conflict(
+            f"upload {lot.id} has {lot.items} items, and a lot at most {LARGEST_LOT}.",
+            hint="Close it, and send the rest to another one.",
+            lot=lot.id,
+        )
+    return replace(lot, items=lot.items + count)
+
+
+def ended(lot: Lot, now: datetime) -> Lot:
+    """An upload whose sender has sent all; as it is where it is closed already. Raises Conflict."""
+    if not lot.upload:
+        raise Conflict(
+            f"lot {lot.id} is no upload.",
+            hint="It closes by itself when it is full or old (workflow.lots.size, close_after_seconds).",
+            lot=lot.id,
+        )
+    if lot.closed_at is None and lot.items == 0:
+        raise Conflict(
+            f"nothing was sent to upload {lot.id}.",
+            hint="Send images with its id as `lot`, then close it; left empty, it ends by itself.",
+            lot=lot.id,
+        )
+    return lot if lot.closed_at is not None else replace(lot, closed_at=now)
 
 
 def inspection(plan: Plan, order: Sequence[Member], *, of: int) -> Inspection:

@@ -81,6 +81,8 @@ class SqlLots:
         )
 
     def draw(self, work_ids: Sequence[str]) -> None:
+        if not work_ids:
+            return
         placed = update(lot_items).where(lot_items.c.work_id == bindparam("of")).values(place=bindparam("at"))
         self._connection.execute(placed, [{"of": work_id, "at": at} for at, work_id in enumerate(work_ids)])
 

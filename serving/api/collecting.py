@@ -19,6 +19,9 @@ class About(BaseModel):
     source: str = Field(default="", max_length=200, description="where the image comes from, e.g. camera-3")
     group: str = Field(default="", max_length=200, description="clip or scene that must not be split")
     path: str = Field(default="", max_length=1000, description="the file it was, to find it again; kept as meta.path")
+    lot: str | None = Field(
+        default=None, max_length=64, description="an open upload that the image is of: people are asked to draw on it"
+    )
 
 
 @router.post("", status_code=201)
@@ -29,9 +32,15 @@ async def add_item(
     begins with. Sent again, it changes nothing."""
     request.app.state.gateway.rates.take(token.id)
     content = await read_image(request, wired.settings.limits.max_image_bytes)
-    meta = {"path": about.path} if about.path else {}
     found = await run_in_threadpool(
-        wired.collecting.add, project_id, content, source=about.source, group=about.group, meta=meta
+        wired.collecting.add,
+        project_id,
+        content,
+        source=about.source,
+        group=about.group,
+        meta={"path": about.path} if about.path else {},
+        lot_id=about.lot,
+        actor=token.name,
     )
     item = found.item
     return CollectedOut(
@@ -42,4 +51,5 @@ async def add_item(
         source=item.source,
         group=item.group,
         new=found.new,
+        task_id=found.task_id,
     )

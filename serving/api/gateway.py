@@ -50,7 +50,7 @@ Value = TypeVar("Value")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A request for a prediction. deadline: of the loop's clock. gone: returns when the caller has hung up. answer_by:
-    until when it waits for a person, should one be needed; None: not at all."""
+    until when it waits for a person, should one be needed; None: not at all. lot_id: the upload that it is of."""
 
     project_id: str
     content: bytes
@@ -61,6 +61,7 @@ class Asked:
     gone: Callable[[], Awaitable[None]]
     review: Review = Review.AUTO
     answer_by: datetime | None = None
+    lot_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class Gateway:
         inferred = Inferred(
             prediction_id=prediction_id, project=served.project, model=model, image=image, inference=timed.inference,
             caller=asked.caller, staged=staged, review=asked.review, answer_by=asked.answer_by,
-            thresholds=served.thresholds.get(model.id, ()),
+            thresholds=served.thresholds.get(model.id, ()), lot_id=asked.lot_id,
         )  # fmt: skip
         # Shielded: once begun, a caller who hangs up does not leave a half-done request behind.
         routed = await asyncio.shield(asyncio.ensure_future(self._kept(inferred)))
@@ -196,6 +197,8 @@ class Gateway:
         told = [asked.project_id, digest, asked.source, asked.group]
         if asked.review is not Review.AUTO:  # not how long it waits: a retry may have less time left
             told.append(asked.review)
+        if asked.lot_id is not None:
+            told.append(f"lot {asked.lot_id}")
         request_digest = digest_of("\0".join(told).encode())
 
         def claim() -> Claim:

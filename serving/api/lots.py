@@ -11,7 +11,7 @@ from loop.domain.qa import AnswerStanding
 from loop.domain.sampling_plans import curve_of, numbers_of
 from loop.domain.workflow import LARGEST_LOT, LotRules, PlanKind, lot_rules_of
 from loop.lots import LotFigures
-from serving.api.auth import Anyone, Operator, Wired
+from serving.api.auth import Anyone, Operator, Producer, Wired
 from serving.api.schemas.lots import (
     AcceptIn,
     CurveOut,
@@ -22,6 +22,7 @@ from serving.api.schemas.lots import (
     LotOut,
     LotPage,
     ReturnIn,
+    UploadIn,
 )
 from serving.api.schemas.review import SubmissionOut
 from serving.api.schemas.workflow import LotRulesOut
@@ -56,6 +57,19 @@ def list_lots(
     """Newest first."""
     page = wired.lots.page(project_id, after=after, limit=limit)
     return LotPage(lots=[_lot_out(one) for one in page], next=page[-1].lot.id if len(page) == limit else None)
+
+
+@router.post("/projects/{project_id}/lots", status_code=201)
+def open_upload(project_id: str, body: UploadIn, token: Producer, wired: Wired) -> LotOut:
+    """Open a lot for what you send with its id as `lot`, and for nothing else, whatever the policy's size of lots; for
+    projects with lots. It closes by age too (workflow.lots.close_after_seconds)."""
+    return _told(wired, wired.uploads.open(token, project_id, body.source))
+
+
+@router.post("/projects/{project_id}/lots/{lot_id}/close")
+def close_upload(project_id: str, lot_id: str, token: Producer, wired: Wired) -> LotOut:
+    """All of the upload was sent: what is looked at of it is drawn. Again, it changes nothing."""
+    return _told(wired, wired.uploads.close(token, project_id, lot_id))
 
 
 @router.get("/projects/{project_id}/lots/curve")
@@ -105,6 +119,11 @@ def _detail_out(wired: Wired, project_id: str, lot_id: str) -> LotDetailOut:
     figures, members = wired.lots.get(project_id, lot_id)
     tasks = [LotItemOut.model_validate(asdict(member) | {"task_id": member.work_id}) for member in members]
     return LotDetailOut.model_validate(_fields(figures) | {"tasks": tasks})
+
+
+def _told(wired: Wired, lot: Lot) -> LotOut:
+    figures, _ = wired.lots.get(lot.project_id, lot.id)
+    return _lot_out(figures)
 
 
 def _lot_out(figures: LotFigures) -> LotOut:

@@ -47,6 +47,22 @@ class About(BaseModel):
     review: Review = Field(
         default=Review.AUTO, description="whether a person looks: as the policy routes, or whatever the risk"
     )
+    lot: str | None = Field(
+        default=None,
+        max_length=64,
+        description="an open upload that the image is of: a person looks, whatever the risk",
+    )
+
+    @property
+    def wanted_review(self) -> Review:
+        """Raises Invalid where nobody is to look at an image of an upload."""
+        if self.lot is None:
+            return self.review
+        if self.review is Review.NEVER:
+            raise Invalid(
+                "each image of an upload goes to a person.", hint="Leave out review=never, or lot.", lot=self.lot
+            )
+        return Review.ALWAYS
 
 
 _NOTHING_SAID = About()
@@ -140,7 +156,7 @@ async def _answered(
     content = await read_image(request, wired.settings.limits.max_image_bytes)
     asked = Asked(
         project_id=project_id, content=content, caller=Caller(token_id, key), source=about.source, group=about.group,
-        deadline=deadline, gone=_gone(request), review=about.review,
+        deadline=deadline, gone=_gone(request), review=about.wanted_review, lot_id=about.lot,
         answer_by=None if patience is None else patience.answer_by,
     )  # fmt: skip
     with gateway.room.taken(project_id, len(content)):

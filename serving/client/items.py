@@ -22,11 +22,19 @@ _DUPLICATES_SECONDS = 900.0  # of a pool of millions
 class ItemCalls:
     @method
     def add_item(
-        self, project: str, image: "Picture | Pixels", *, source: str = "", group: str = "", name: str = ""
+        self,
+        project: str,
+        image: "Picture | Pixels",
+        *,
+        source: str = "",
+        group: str = "",
+        name: str = "",
+        lot: str | None = None,
     ) -> Steps[CollectedOut]:
         """Keep an image without a prediction, as a project without a model begins; again, it changes nothing.
 
-        image: as `predict` takes it. name: of the file, to find it again.
+        image: as `predict` takes it. name: of the file, to find it again. lot: an open upload that it is of; people are
+        asked for it then, unless they were before.
         """
         content = yield from content_of(image)
         return (
@@ -34,7 +42,7 @@ class ItemCalls:
                 method="POST",
                 path=path("projects", project, "items"),
                 read=CollectedOut.model_validate_json,
-                params=given(source=source or None, group=group or None, path=name or None),
+                params=given(source=source or None, group=group or None, path=name or None, lot=lot),
                 content=content,
                 headers={"Content-Type": "application/octet-stream"},
                 repeatable=True,

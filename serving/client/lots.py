@@ -1,6 +1,6 @@
 """Lots of answers, which are accepted or opened again together."""
 
-from serving.api.schemas.lots import CurveOut, LotDetailOut, LotPage
+from serving.api.schemas.lots import CurveOut, LotDetailOut, LotOut, LotPage
 from serving.client.calls import Call, get, method, path, post
 
 
@@ -13,6 +13,16 @@ class LotCalls:
     @method
     def lot(self, project: str, lot_id: str) -> Call[LotDetailOut]:
         return get(LotDetailOut, path("projects", project, "lots", lot_id))
+
+    @method
+    def open_upload(self, project: str, source: str = "") -> Call[LotOut]:
+        """A lot of its own for what is sent with its id as `lot`, until it is closed. source: what it is called."""
+        return post(LotOut, path("projects", project, "lots"), {"source": source})
+
+    @method
+    def close_upload(self, project: str, lot_id: str) -> Call[LotOut]:
+        """All was sent: what is looked at of it is drawn. Again, it changes nothing."""
+        return post(LotOut, path("projects", project, "lots", lot_id, "close"), repeatable=True)
 
     @method
     def decide_lot(

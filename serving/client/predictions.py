@@ -36,13 +36,15 @@ class PredictionCalls:
         review: Literal["auto", "always", "never"] = "auto",
         timeout: float | None = None,
         key: str | None = None,
+        lot: str | None = None,
     ) -> Steps[ReviewedPredictionOut]:
         """Boxes for an image, and what was decided; with `wait` also what people made of it, if they were in time.
 
         image: as `serving.client.pictures.encoded` takes it. source, group: where it comes from, and the clip or scene
         that must not be split. wait: seconds to wait for a person, where one is asked. review: ask one always or never,
         instead of as the policy says. timeout: seconds for the model's answer, in all tries. key: the Idempotency-Key;
-        None makes one. It is the same in each try, so that a lost answer creates nothing twice.
+        None makes one. It is the same in each try, so that a lost answer creates nothing twice. lot: an open upload
+        that the image is of; a person looks at it then, whatever the risk.
         """
         content = yield from content_of(image)
         asked = None if review == "auto" else review
@@ -52,7 +54,9 @@ class PredictionCalls:
                 method="POST",
                 path=path("projects", project, "predictions"),
                 read=_answered,
-                params=given(source=source or None, group=group or None, wait=wait, review=asked, timeout=timeout),
+                params=given(
+                    source=source or None, group=group or None, wait=wait, review=asked, timeout=timeout, lot=lot
+                ),
                 content=content,
                 headers={"Content-Type": "application/octet-stream", "Idempotency-Key": key or str(uuid4())},
                 repeatable=True,

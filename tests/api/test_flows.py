@@ -7,8 +7,8 @@ import yaml
 
 from tests.api.conftest import picture
 from tests.api.test_lots import detail, judge, listed
-from tests.api.test_qa import truth
-from tests.api.test_queue import lease, staff  # noqa: F401 - a fixture
+from tests.api.test_qa import truth, workflow
+from tests.api.test_queue import lease, policy, staff  # noqa: F401 - a fixture
 from tests.api.test_review import BOX, submit
 
 FLOWS = Path("configs/flows")
@@ -73,3 +73,50 @@ def test_a_tenth_decides_about_a_lot(service, staff, wrong, state, looked_at):  
     seen = sum(task["defect"] is not None for task in detail(service, lot["id"])["tasks"])
     assert seen <= looked_at
     assert (seen == 50) is (state == "rejected")
+
+
+# --- a flow that changes under open tasks (docs/adr/0048-stages.md) -----------------------------------------------
+
+
+def test_a_task_keeps_how_many_people_it_was_made_for(service, staff):  # noqa: F811
+    """The policy asks for one only from then on; who answered first waits for the second still."""
+    policy(service, people={"annotate": 2, "audit": 2})
+    service.predict(picture(0))
+    policy(service, people={"annotate": 1, "audit": 1})
+    service.predict(picture(1))
+    first, second = sorted(lease(service, "ada", 5)["tasks"], key=lambda task: task["created_at"])
+    for task in (first, second):
+        submit(service, task, [BOX], "ada")
+    assert truth(service, first["item_digest"]) is None
+    assert truth(service, second["item_digest"]) == [BOX]
+    (left,) = lease(service, "bob", 5)["tasks"]
+    submit(service, left, [BOX], "bob")
+    assert (left["item_digest"], truth(service, first["item_digest"])) == (first["item_digest"], [BOX])
+
+
+def test_a_task_keeps_its_lot_and_the_lot_its_plan(service, staff):  # noqa: F811
+    """Also where the policy has another plan since, or no lots at all."""
+    workflow(service, qa="lots", lots={"size": 2, "share": 0.5, "threshold": 0.0})
+    for seed in range(2):
+        service.predict(picture(seed))
+    workflow(service, qa="off", lots={"size": 9, "share": 1.0})
+    digests = all_annotated(service, "ada").values()
+    assert [truth(service, digest) for digest in digests] == [None, None]
+    judge(service, "bob")
+    (lot,) = listed(service)
+    assert (lot["state"], lot["inspected"], lot["rules"]["share"]) == ("accepted", 1, 0.5)
+    assert [truth(service, digest) for digest in digests] == [[BOX], [BOX]]
+
+
+def test_whether_qa_looks_is_decided_at_the_answer(service, staff):  # noqa: F811
+    """Of a task in no lot: by the policy of that moment, whichever it was made under; QA that was called looks."""
+    service.predict(picture(0))
+    workflow(service, qa="all")
+    (made_before,) = all_annotated(service, "ada").values()
+    assert truth(service, made_before) is None
+    service.predict(picture(1))
+    workflow(service, qa="off")
+    (made_meanwhile,) = all_annotated(service, "ada").values()
+    assert truth(service, made_meanwhile) == [BOX]
+    assert judge(service, "bob") == made_before
+    assert truth(service, made_before) == [BOX]

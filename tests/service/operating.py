@@ -74,7 +74,7 @@ class Stage:
         return taken.task.item_digest
 
     def show(self, view: str) -> None:
-        self.page.locator(f"[data-testid=tab-{view}]").click()
+        show_view(self.page, view)
 
     def there_is(self, testid: str) -> Locator:
         return self.page.locator(f'[data-testid="{testid}"]')
@@ -83,6 +83,22 @@ class Stage:
         """What the page says of what was just done, which is then dismissed."""
         expect(self.there_is("toast")).to_contain_text(words)
         self.there_is("toast").get_by_label("Dismiss").click()
+
+
+SECTIONS = {
+    "data": ("items", "clips", "map"),
+    "quality": ("quality", "lots"),
+    "people": ("reviewers", "work", "comments"),
+    "setup": ("recipe", "policy", "functions", "webhooks"),
+}
+
+
+def show_view(page: Page, view: str) -> None:
+    """By the tab, of the section that the view is in."""
+    for section, views in SECTIONS.items():
+        if view in views:
+            page.locator(f"[data-testid=section-{section}]").click()
+    page.locator(f"[data-testid=tab-{view}]").click()
 
 
 @contextmanager

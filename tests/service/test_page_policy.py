@@ -94,12 +94,63 @@ def test_2_a_video_becomes_frames_and_tasks(stage: Stage, tmp_path: Path) -> Non
     assert stage.of_project("summary")["tasks"]["open"] == 2
 
 
+def test_3_chosen_items_become_a_group(stage: Stage) -> None:
+    """In the order in which they are listed, or came; what the service refuses stays open to be mended."""
+    first, second, _ = stage.predict(3)
+    stage.show("items")
+    for digest in (first, second):
+        stage.there_is(f"item-{digest}").get_by_role("checkbox").check()
+    stage.there_is("group-chosen").click()
+    expect(stage.there_is("group-dialog")).to_contain_text("Group 2 chosen items")
+    expect(stage.there_is("confirm")).to_be_disabled()
+    stage.there_is("group-name").fill("belt, morning")
+    stage.there_is("group-kind").select_option("camera")
+    stage.there_is("confirm").click()
+    stage.told("belt, morning: 2 frames.")
+    expect(stage.there_is("group-chosen")).to_be_disabled()
+    made = stage.of_project("groups")["groups"][0]
+    assert (made["kind"], made["name"], made["complete"]) == ("camera", "belt, morning", True)
+    frames = stage.of_project(f"groups/{made['id']}")["page"]
+    assert [frame["item_digest"] for frame in frames] == [first, second]
+
+
+def test_4_other_views_know_a_policy_that_was_changed(stage: Stage) -> None:
+    """In this page, or by somebody else while a view is looked at, without a reload."""
+    stage.show("lots")
+    expect(stage.there_is("lots")).to_contain_text("No new lots are made")
+    stage.show("policy")
+    document = json.loads(stage.there_is("policy-text").input_value())
+    document["workflow"] |= {"qa": "lots", "lots": document["workflow"]["lots"] | {"size": 30}}
+    saved(stage, document)
+    stage.there_is("confirm").click()
+    stage.told("Policy version")
+    stage.show("lots")
+    expect(stage.there_is("lots")).to_contain_text("Answers are judged in lots of 30")
+    stage.policy(workflow={"lots": {"size": 40}})
+    expect(stage.there_is("lots")).to_contain_text("Answers are judged in lots of 40", timeout=15_000)
+
+
+def test_5_a_section_opens_where_it_was_left(stage: Stage) -> None:
+    """And all of an operator's views fit into one row, and one for those of the section, at 1280 px."""
+    stage.page.set_viewport_size({"width": 1280, "height": 800})
+    stage.show("functions")
+    stage.show("clips")
+    stage.there_is("section-setup").click()
+    expect(stage.there_is("tab-functions")).to_have_attribute("aria-current", "page")
+    stage.show("review")
+    expect(stage.there_is("queue-open")).to_be_visible()
+    header = stage.page.locator("header.top").bounding_box()
+    assert header is not None
+    assert header["height"] <= 46
+    expect(stage.page.locator("nav")).to_have_count(1)
+
+
 @pytest.mark.parametrize("role", ["reviewer", "producer"])
-def test_3_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
+def test_6_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
     others_load_none_of(stage, VIEWS, role)
 
 
 @pytest.mark.parametrize("width", [1670, 1280, 800])
-def test_4_nothing_is_cut_off(stage: Stage, width: int) -> None:
+def test_7_nothing_is_cut_off(stage: Stage, width: int) -> None:
     """Nor are the names of the tabs, beside the figures of the queue."""
     nothing_is_cut_off(stage, ("review", *VIEWS), width)

@@ -17,6 +17,7 @@ from selection.map_file import FACTS, facts_page, identities, map_table, read_ma
 from serving.api.schemas.predictions import PredictionOut
 from tests.receivers import receiver
 from tests.requirements import require_chromium
+from tests.service.operating import show_view
 from tests.service.running import ServiceProcess
 
 PROJECT = "digits"
@@ -38,7 +39,7 @@ class Stage:
         self.answers += [self.operator.predict(PROJECT, scene.jpeg(), source=source) for scene in scenes]
 
     def show(self, tab: str) -> None:
-        self.page.locator(f"[data-testid=tab-{tab}]").click()
+        show_view(self.page, tab)
 
 
 @pytest.fixture(scope="module")

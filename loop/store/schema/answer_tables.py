@@ -13,6 +13,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -23,7 +24,7 @@ from loop.store.documents import ISSUES, LOT_RULES, MERGED, OBJECT, PAIRS, REASO
 from loop.store.schema.shared import EMPTY_LIST, item_key, metadata, newest_first, one_of, project_key, unit
 from loop.store.types import Choice, PlainText, UtcDateTime
 
-FILLING_LOT = text("closed_at IS NULL")
+FILLING_LOT = text("closed_at IS NULL AND NOT upload")
 UNDECIDED_LOT = text("state IN ('open', 'inspecting')")
 UNFOLLOWED_ANSWER = text("standing IN ('waiting', 'recalled')")
 
@@ -47,7 +48,11 @@ lots = Table(
     Column("reason", PlainText, nullable=False),
     Column("actor", PlainText, nullable=False),
     Column("version", Integer, nullable=False),
-    CheckConstraint("items >= 1 AND 0 <= defects AND defects <= inspected AND inspected <= items", name="numbers_fit"),
+    Column("upload", Boolean, nullable=False, server_default=false()),
+    CheckConstraint(
+        "items >= 0 AND (items >= 1 OR upload) AND 0 <= defects AND defects <= inspected AND inspected <= items",
+        name="numbers_fit",
+    ),
     CheckConstraint("state = 'open' OR closed_at IS NOT NULL", name="closed_unless_open"),
     CheckConstraint("(state IN ('accepted', 'rejected')) = (decided_at IS NOT NULL)", name="decided_at_once"),
     one_of("state", LotState),

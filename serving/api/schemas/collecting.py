@@ -13,3 +13,6 @@ class CollectedOut(Out):
     source: str
     group: str
     new: bool = Field(description="false where the project had the image already, which then stays as it was")
+    task_id: str | None = Field(
+        description="by which people are asked for it, in an upload; null where they have been before"
+    )

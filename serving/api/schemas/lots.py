@@ -36,10 +36,15 @@ class DecisionIn(In):
     version: int | None = Field(default=None, description="of the lot that was looked at; a later one is a conflict")
 
 
+class UploadIn(In):
+    source: str = Field(default="", max_length=200, description="what the upload is called in lists")
+
+
 class LotOut(Out):
     id: str
     project_id: str
     source: str = Field(description="of its items; empty for all sources")
+    upload: bool = Field(description="whether it takes only what is sent to it, until it is closed")
     state: LotState
     rules: LotRulesOut
     items: int

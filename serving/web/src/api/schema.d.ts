@@ -1439,7 +1439,12 @@ export interface paths {
          */
         get: operations["list_lots_v1_projects__project_id__lots_get"];
         put?: never;
-        post?: never;
+        /**
+         * Open Upload
+         * @description Open a lot for what you send with its id as `lot`, and for nothing else, whatever the policy's size of lots; for
+         *     projects with lots. It closes by age too (workflow.lots.close_after_seconds).
+         */
+        post: operations["open_upload_v1_projects__project_id__lots_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1501,6 +1506,26 @@ export interface paths {
          * @description By hand: its answers become the truth.
          */
         post: operations["accept_lot_v1_projects__project_id__lots__lot_id__accept_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/lots/{lot_id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close Upload
+         * @description All of the upload was sent: what is looked at of it is drawn. Again, it changes nothing.
+         */
+        post: operations["close_upload_v1_projects__project_id__lots__lot_id__close_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3471,6 +3496,11 @@ export interface components {
             new: boolean;
             /** Source */
             source: string;
+            /**
+             * Task Id
+             * @description by which people are asked for it, in an upload; null where they have been before
+             */
+            task_id: string | null;
             /** Width */
             width: number;
         };
@@ -5945,6 +5975,11 @@ export interface components {
             tasks: components["schemas"]["LotItemOut"][];
             /** Unanswered */
             unanswered: number;
+            /**
+             * Upload
+             * @description whether it takes only what is sent to it, until it is closed
+             */
+            upload: boolean;
             /** Version */
             version: number;
             /**
@@ -6039,6 +6074,11 @@ export interface components {
             state: components["schemas"]["LotState"];
             /** Unanswered */
             unanswered: number;
+            /**
+             * Upload
+             * @description whether it takes only what is sent to it, until it is closed
+             */
+            upload: boolean;
             /** Version */
             version: number;
             /**
@@ -9551,6 +9591,15 @@ export interface components {
          * @enum {string}
          */
         Unit: "pixels" | "share";
+        /** UploadIn */
+        UploadIn: {
+            /**
+             * Source
+             * @description what the upload is called in lists
+             * @default
+             */
+            source?: string;
+        };
         /**
          * Verdict
          * @enum {string}
@@ -12490,6 +12539,8 @@ export interface operations {
                 group?: string;
                 /** @description the file it was, to find it again; kept as meta.path */
                 path?: string;
+                /** @description an open upload that the image is of: people are asked to draw on it */
+                lot?: string | null;
             };
             header?: never;
             path: {
@@ -13224,6 +13275,41 @@ export interface operations {
             };
         };
     };
+    open_upload_v1_projects__project_id__lots_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UploadIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LotOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     curve_v1_projects__project_id__lots_curve_get: {
         parameters: {
             query?: {
@@ -13319,6 +13405,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LotDetailOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    close_upload_v1_projects__project_id__lots__lot_id__close_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                lot_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LotOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -13802,6 +13920,8 @@ export interface operations {
                 wait?: number;
                 /** @description whether a person looks: as the policy routes, or whatever the risk */
                 review?: components["schemas"]["Review"];
+                /** @description an open upload that the image is of: a person looks, whatever the risk */
+                lot?: string | null;
             };
             header?: {
                 /** @description a retry with the same key creates nothing new */

@@ -145,6 +145,7 @@ export type RolloutBody = Schemas["RolloutIn"];
 export type RolloutKind = Rollout["kind"];
 export type CanaryStanding = Schemas["CanaryStandingOut"];
 export type Group = Schemas["GroupOut"];
+export type NewGroup = Schemas["GroupIn"];
 export type GroupPage = Schemas["GroupPage"];
 export type GroupTasks = Schemas["TasksOut"];
 export type ImportedClip = Schemas["ImportedOut"];

@@ -1,5 +1,5 @@
 /** The frame around all tabs: project picker, queue, what was done, connection, who is signed in. */
-import { Suspense, useCallback, useEffect, useState } from "react";
+import { Suspense, useCallback, useEffect, useRef, useState } from "react";
 import type { Api } from "../api/client";
 import type { Me, Project } from "../api/types";
 import { ReviewPage } from "../review/ReviewPage";
@@ -8,9 +8,11 @@ import type { Notice } from "../review/session";
 import { type Reviewing, useReviewSession, useReviewState } from "../review/useReviewSession";
 import { abilitiesOf } from "../session/abilities";
 import { type Tab, fragmentOf, routeOf } from "../session/route";
+import { type Section, sectionsOf } from "../session/sections";
 import { Mark } from "./Mark";
 import { Toast } from "./Toast";
 import { useSoleTab } from "./hooks";
+import { useProject } from "./project";
 import { VIEWS } from "./views";
 
 const NAMES: Record<Tab, string> = {
@@ -41,8 +43,13 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
   const abilities = abilitiesOf(me.role);
   const [route, setRoute] = useState(() => routeOf(window.location.hash));
   const [notice, setNotice] = useState<Notice | null>(null);
-  const project = projects.find((candidate) => candidate.id === route.project) ?? projects[0] ?? null;
+  const known = projects.find((candidate) => candidate.id === route.project) ?? projects[0] ?? null;
   const tab = abilities.tabs.find((candidate) => candidate === route.tab) ?? abilities.tabs[0] ?? "overview";
+  const project = useProject(api, known, tab === "review" ? null : tab);
+  const sections = sectionsOf(abilities.tabs);
+  const section = sections.find(({ tabs }) => tabs.includes(tab));
+  const last = useRef(new Map<string, Tab>());
+  if (section) last.current.set(section.name, tab);
 
   useEffect(() => {
     const follow = () => setRoute(routeOf(window.location.hash));
@@ -84,28 +91,35 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
     </label>
   );
 
+  const tabButton = (name: string, to: Tab, current: boolean, testid: string) => (
+    <button
+      key={name}
+      className={current ? "tab current" : "tab"}
+      aria-current={current ? "page" : undefined}
+      data-testid={testid}
+      onMouseDown={(event) => event.preventDefault()}
+      onClick={() => project && go(project, to)}
+    >
+      {name}
+    </button>
+  );
+  const sectionButton = (one: Section) => {
+    const { name, tabs } = one;
+    const first = tabs[0] ?? "overview";
+    return tabs.length === 1
+      ? tabButton(NAMES[first], first, first === tab, `tab-${first}`)
+      : tabButton(name, last.current.get(name) ?? first, one === section, `section-${name.toLowerCase()}`);
+  };
+
   const frame = (status: React.ReactNode, body: React.ReactNode) => (
     <div className="app">
-      <header className={abilities.tabs.length > 3 ? "top many" : "top"}>
+      <header className={sections.length > 1 ? "top many" : "top"}>
         <span className="brand">
           <Mark />
           <span>Askance</span>
         </span>
         {picker}
-        <nav aria-label="Views">
-          {abilities.tabs.map((name) => (
-            <button
-              key={name}
-              className={name === tab ? "tab current" : "tab"}
-              aria-current={name === tab ? "page" : undefined}
-              data-testid={`tab-${name}`}
-              onMouseDown={(event) => event.preventDefault()}
-              onClick={() => project && go(project, name)}
-            >
-              {NAMES[name]}
-            </button>
-          ))}
-        </nav>
+        <nav aria-label="Views">{sections.map(sectionButton)}</nav>
         <span className="grow" />
         {status}
         <span className="who" title={`Signed in as ${me.name}, ${me.role}`}>
@@ -115,6 +129,11 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
           Sign out
         </button>
       </header>
+      {section && section.tabs.length > 1 && (
+        <nav className="within" aria-label={section.name}>
+          {section.tabs.map((name) => tabButton(NAMES[name], name, name === tab, `tab-${name}`))}
+        </nav>
+      )}
       <main className="body">{body}</main>
       <Toast notice={notice} onDismiss={dismiss} />
     </div>

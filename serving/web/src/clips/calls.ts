@@ -1,5 +1,5 @@
 import { type Api, at } from "../api/client";
-import type { GroupPage, GroupTasks, ImportedClip } from "../api/types";
+import type { Group, GroupPage, GroupTasks, ImportedClip, NewGroup } from "../api/types";
 import { type Chosen, asQuery } from "./clips";
 
 const UPLOAD_TIMEOUT_MS = 6 * 3_600_000; // the answer comes when all frames are there
@@ -7,6 +7,9 @@ const UPLOAD_TIMEOUT_MS = 6 * 3_600_000; // the answer comes when all frames are
 /** The newest first. */
 export const groupsAfter = (api: Api, project: string, after: string | null) =>
   api.json<GroupPage>("GET", at(project, `/groups${after === null ? "" : `?${new URLSearchParams({ after })}`}`));
+
+export const makeGroup = (api: Api, project: string, group: NewGroup) =>
+  api.json<Group>("POST", at(project, "/groups"), group);
 
 export const upload = (api: Api, project: string, video: Blob, chosen: Chosen) =>
   api.json<ImportedClip>("POST", at(project, `/clips?${asQuery(chosen)}`), video, { timeoutMs: UPLOAD_TIMEOUT_MS });

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { Api } from "../api/client";
 import { NetworkError, ProblemError } from "../api/problem";
-import type { ImportedClip } from "../api/types";
+import type { ImportedClip, ListedItem } from "../api/types";
 import { groupsAfter, makeTasks, upload } from "./calls";
-import { type Chosen, asQuery, importedInWords, tasksInWords, uploadProblem, windowOf } from "./clips";
+import { type Chosen, asQuery, groupFrom, importedInWords, tasksInWords, uploadProblem, windowOf } from "./clips";
 
 const CHOSEN: Chosen = { name: " drive & back ", source: "", taking: "all", number: "5" };
 
@@ -82,4 +82,23 @@ test("an upload that broke off is to be sent again; else the service says what t
 test("tasks that were there are not told as made", () => {
   expect(tasksInWords({ made: true, task_ids: ["a"] })).toBe("1 task made");
   expect(tasksInWords({ made: false, task_ids: ["a", "b"] })).toBe("2 tasks there already");
+});
+
+const item = (digest: string, captured_at: string | null, created_at = "2026-05-02T00:00:00Z") =>
+  ({ digest, captured_at, created_at }) as ListedItem;
+const A = item("a", "2026-05-01T12:00:02Z");
+const B = item("b", "2026-05-01T12:00:00.500Z");
+
+test("chosen items become frames by when they were taken, with times from the first", () => {
+  expect(groupFrom([A, B], " belt ", "clip", "time")).toEqual({
+    kind: "clip",
+    name: "belt",
+    frames: [{ item_digest: "b", time: 0 }, { item_digest: "a", time: 1.5 }],
+  });
+});
+
+test("without times where they are not known of all, or do not rise", () => {
+  const came = item("c", null, "2026-05-01T00:00:00Z");
+  expect(groupFrom([A, came], "n", "any", "time").frames).toEqual([{ item_digest: "c" }, { item_digest: "a" }]);
+  expect(groupFrom([A, B], "n", "any", "list").frames).toEqual([{ item_digest: "a" }, { item_digest: "b" }]);
 });

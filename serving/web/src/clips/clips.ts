@@ -1,6 +1,6 @@
 /** What an operator chooses of a clip, and what came of it, in words. */
 import { type Described, NetworkError, describe } from "../api/problem";
-import type { GroupTasks, ImportedClip } from "../api/types";
+import type { GroupTasks, ImportedClip, ListedItem, NewGroup } from "../api/types";
 import { counted } from "../app/figures";
 import { count } from "../app/format";
 
@@ -41,3 +41,24 @@ export const tasksInWords = ({ made, task_ids }: GroupTasks): string =>
 
 /** Empty: no window. */
 export const windowOf = (typed: string): number | null => (typed.trim() === "" ? null : Number(typed));
+
+/** In which order items become frames. */
+export type Order = "time" | "list";
+
+/** items: as they are listed. In the order of time, what was taken when is not known counts by when it came; equals stay
+ *  as they are listed. Times go along where they rise from each frame to the next, in seconds from the first. */
+export function groupFrom(items: readonly ListedItem[], name: string, kind: NewGroup["kind"], order: Order): NewGroup {
+  const at = ({ captured_at, created_at }: ListedItem) => Date.parse(captured_at ?? created_at);
+  const ordered = order === "list" ? items : [...items].sort((a, b) => at(a) - at(b));
+  const times = ordered.every(({ captured_at }) => captured_at !== null) ? ordered.map(at) : [];
+  const rising = times.every((time, place) => place === 0 || time > (times[place - 1] ?? time));
+  const first = times[0];
+  return {
+    kind,
+    name: name.trim(),
+    frames: ordered.map(({ digest }, place) => {
+      const time = times[place];
+      return { item_digest: digest, ...(rising && first !== undefined && time !== undefined ? { time: (time - first) / 1000 } : {}) };
+    }),
+  };
+}

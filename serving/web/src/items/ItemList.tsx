@@ -10,6 +10,7 @@ import "../app/gallery.css";
 import type { ViewProps } from "../app/view";
 import { Thumbnail } from "../map/Thumbnail";
 import type { Items } from "../map/items";
+import { GroupDialog } from "./GroupDialog";
 import { QueryForm } from "./QueryForm";
 import { TagDialog, type Tagging } from "./TagDialog";
 import { ViewsRow } from "./ViewsRow";
@@ -34,6 +35,7 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
   const bad = list.value !== null && "position" in list.value ? list.value : null;
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [tagging, setTagging] = useState<"chosen" | "query" | null>(null);
+  const [grouping, setGrouping] = useState(false);
 
   const choose = (digest: string) => {
     const next = new Set(chosen);
@@ -104,6 +106,9 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
                   Choose none
                 </button>
                 <span className="grow" />
+                <button data-testid="group-chosen" disabled={chosen.size === 0} onClick={() => setGrouping(true)}>
+                  Group {counted(chosen.size, "chosen item")}…
+                </button>
                 <button data-testid="tag-chosen" disabled={chosen.size === 0} onClick={() => setTagging("chosen")}>
                   Tag {counted(chosen.size, "chosen item")}
                 </button>
@@ -138,6 +143,19 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
           query={tagging === "query" ? asked.query : null}
           onClose={() => setTagging(null)}
           onTag={(tags) => void change(tags)}
+        />
+      )}
+      {grouping && found && (
+        <GroupDialog
+          api={api}
+          project={project.id}
+          items={found.rows.filter(({ digest }) => chosen.has(digest))}
+          notify={notify}
+          onClose={() => setGrouping(false)}
+          onMade={() => {
+            setGrouping(false);
+            setChosen(new Set());
+          }}
         />
       )}
     </Card>

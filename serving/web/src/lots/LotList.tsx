@@ -94,10 +94,13 @@ function Row({ lot, now, onOpen }: { readonly lot: Lot; readonly now: number; re
       <td className="text">
         <span className={`badge ${TONES[state]}`}>{state}</span>
       </td>
-      <td className="text">{lot.source || <span className="muted">all</span>}</td>
+      <td className="text">
+        {lot.source || (!lot.upload && <span className="muted">all</span>)}
+        {lot.upload && <span className="muted"> upload</span>}
+      </td>
       <td>
         {count(items)}
-        {state === "open" && <span className="muted"> of {count(lot.rules.size)}</span>}
+        {state === "open" && !lot.upload && <span className="muted"> of {count(lot.rules.size)}</span>}
       </td>
       <td>{share(items - unanswered, items)}</td>
       <td>{count(inspected)}</td>

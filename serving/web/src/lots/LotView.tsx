@@ -14,7 +14,7 @@ import { CurveCard } from "./CurveCard";
 import { DecideDialog } from "./DecideDialog";
 import { LotItems } from "./LotItems";
 import { decide, lot as fetchLot } from "./calls";
-import { TONES, judgedSize, limitsOf, planOf, wilson } from "./lots";
+import { TONES, judgedSize, limitsOf, originOf, planOf, wilson } from "./lots";
 
 const REFRESH_MS = 5_000;
 
@@ -89,7 +89,7 @@ function Numbers({ lot, onDecide }: NumbersProps) {
       }
     >
       <p>
-        {planOf(lot.rules)}. <span className="muted">{lot.source ? `Source ${lot.source}` : "All sources"}</span>
+        {planOf(lot.rules)}. <span className="muted">{originOf(lot)}</span>
       </p>
       {lot.reason && (
         <p className="callout" data-testid="lot-reason">
@@ -103,7 +103,7 @@ function Numbers({ lot, onDecide }: NumbersProps) {
         <Tile
           name="Items"
           value={count(items)}
-          detail={lot.closed_at ? `closed ${ago(lot.closed_at, now)}` : `of ${count(lot.rules.size)} when full`}
+          detail={lot.closed_at ? `closed ${ago(lot.closed_at, now)}` : lot.upload ? "so far" : `of ${count(lot.rules.size)} when full`}
         />
         <Tile
           name="Answered"

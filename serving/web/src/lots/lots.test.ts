@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { CurvePoint, Lot, LotRules } from "../api/types";
 import { ticksOf } from "../app/ticks";
-import { judgedSize, limitsOf, planOf, shownUntil, standingOf, told, verdictOf, wilson } from "./lots";
+import { judgedSize, limitsOf, originOf, planOf, shownUntil, standingOf, told, verdictOf, wilson } from "./lots";
 
 const RULES: LotRules = {
   size: 100, close_after_seconds: null, by: "project", plan: "share",
@@ -31,6 +31,13 @@ test("a plan is about what a lot came to, or, while it fills, will come to", () 
   expect(judgedSize({ ...LOT, closed_at: null })).toBe(100);
   expect(judgedSize({ ...LOT, closed_at: "2026-05-01T12:00:00Z", void: 3 })).toBe(37);
   expect(judgedSize({ ...LOT, closed_at: "2026-05-01T12:00:00Z", void: 40 })).toBe(1);
+});
+
+test("an upload is about what came so far, and is called by its name", () => {
+  expect(judgedSize({ ...LOT, closed_at: null, upload: true, items: 7 })).toBe(7);
+  expect(originOf({ upload: true, source: "monday" })).toBe("Upload monday");
+  expect(originOf({ upload: true, source: "" })).toBe("An upload");
+  expect(originOf({ upload: false, source: "" })).toBe("All sources");
 });
 
 test("Wilson's interval: 2 of 20 are between 3 and 30 %, and of nothing nothing is known", () => {

@@ -18,6 +18,12 @@ export function planOf(
   return `${rules.plan === "single" ? "one sample" : "one after the other"}: ${promise}`;
 }
 
+/** Whose items it has. */
+export function originOf({ upload, source }: Pick<Lot, "upload" | "source">): string {
+  if (upload) return source ? `Upload ${source}` : "An upload";
+  return source ? `Source ${source}` : "All sources";
+}
+
 /** What the numbers so far mean: "accepted with at most 1, rejected with 3 or more". */
 export function limitsOf({ state, inspected, accept_at, reject_at }: Lot): string {
   if (inspected === 0) return state === "open" ? "it still fills" : "nothing is looked at yet";
@@ -26,9 +32,9 @@ export function limitsOf({ state, inspected, accept_at, reject_at }: Lot): strin
 }
 
 /** How many items the plan is about: those of the lot without the ones that ended without an answer; of one that still
- *  fills, those of a full lot. At least one. */
-export const judgedSize = ({ closed_at, items, void: ended, rules }: Lot): number =>
-  Math.max(closed_at === null ? rules.size : items - ended, 1);
+ *  fills, those of a full lot; of an upload those that came so far. At least one. */
+export const judgedSize = ({ closed_at, items, void: ended, rules, upload }: Lot): number =>
+  Math.max(closed_at === null && !upload ? rules.size : items - ended, 1);
 
 /** Wilson's 95 % interval of a share. Exact enough for counts as small as a sample's, and within [0, 1]. */
 export function wilson(part: number, whole: number): { low: number; high: number } {
