@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from loop import loaded
 from loop.capacity import work_of_late
 from loop.domain.access import Permission, Token, require
+from loop.domain.capacity import reviewable_share
 from loop.domain.cost import Rates
 from loop.domain.errors import AskanceError, Conflict
 from loop.domain.evidence import broken, others_in
@@ -140,18 +141,14 @@ class Guarantee:
             watched = kept.watched_since if kept and kept.watched_since > now - period else now
             since = counts_from(tx, project, before, now)
             facts = self._evidence.facts(tx, project, model, min(since, watched))
-            pace = (
-                work_of_late(tx, project, self._default_rates, now).pace
-                if rules.when_short is WhenShort.BEST_EFFORT
-                else None
-            )
+            can = self._reviewable_share(tx, project, now) if rules.when_short is WhenShort.BEST_EFFORT else None
         if not facts.whole and watched < facts.since:
             watched = now
         alarm = None if kept is None else kept.alarm
         course = self._course(project, model, facts, _Course(why, alarm, watched, since, None), kept, now)
         judged = course.judged or self._evidence.judged(project, model, facts, course.began, now)
         stopped = course.alarm is not None and rules.on_alarm is OnAlarm.REVIEW
-        relaxed, share = reviewed(judged, project.policy, pace, stopped=stopped)
+        relaxed, share = reviewed(judged, project.policy, can, stopped=stopped)
         not_before = course.began if course.why is Why.OVER else before.not_before if before else None
         record = Thresholds(
             project_id=project.id,
@@ -180,6 +177,10 @@ class Guarantee:
             others=others_in(judged.population, rules.promises, judged.thresholds),
         )
         return record, judged.evidence, _events_of(record, kept)
+
+    def _reviewable_share(self, tx: Transaction, project: Project, now: datetime) -> float | None:
+        work = work_of_late(tx, project, self._default_rates, now)
+        return reviewable_share(work.pace, work.backlog)
 
     def _course(
         self,

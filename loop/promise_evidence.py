@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.capacity import Pace, relaxed_to, reviewable_share
+from loop.domain.capacity import relaxed_to
 from loop.domain.corrections import counted
 from loop.domain.evidence import Errors, Group, Population, Window, evidence_of, passing, thresholds_of, window_of
 from loop.domain.model import ModelVersion
@@ -120,10 +120,12 @@ class PromiseEvidence:
         return Judged(window, population, groups, found, passing(groups, found, population))
 
 
-def reviewed(judged: Judged, policy: Policy, pace: Pace | None, *, stopped: bool = False) -> tuple[float | None, float]:
+def reviewed(
+    judged: Judged, policy: Policy, share: float | None, *, stopped: bool = False
+) -> tuple[float | None, float]:
     """The risk that people's time relaxes thresholds to, if it does, and the share of predictions that they get.
-    stopped: a promise is broken, and nothing passes that people have the time for."""
-    share = None if pace is None else reviewable_share(pace)
+    share: that they have the time for; None: not known, or nothing is to be relaxed. stopped: a promise is broken, and
+    nothing passes that people have the time for."""
     population, relaxed = judged.population, None
     passes = np.zeros_like(judged.passes) if stopped else judged.passes
     rates = audit_rates_in(population, policy)

@@ -295,6 +295,28 @@ def test_what_promises_ask_of_people_is_told_and_never_loosened_in_silence(plant
     assert {one.reasons[-1].code for one in made} >= {"promise-unmet"}
 
 
+def test_what_waits_leaves_less_time_for_what_comes(plant: Plant) -> None:
+    """The same predictions and hours: once they are answered all that is risky is reviewed; while too much of them waits
+    people get less of what comes, or are told to be short of time."""
+    rules = {"evidence_share": 1.0, "hours_a_day": 2.0, "patience_days": 0.25}
+    running(plant)
+    plant.predict(400)
+    waiting = len(plant.waiting)
+    plant.promise({"alpha": 0.1}, when_short="best_effort", **rules)
+    behind = plant.keep()
+    assert behind.relaxed is not None
+    plant.promise({"alpha": 0.1}, when_short="hold", **rules)
+    held = plant.keep()
+    capacity = plant.promises.status(plant.operator, PROJECT).capacity
+    assert held.relaxed is None
+    assert capacity.queue == waiting and capacity.hours_for_queue > 0.0 and capacity.short
+    plant.answer()
+    plant.promise({"alpha": 0.1}, when_short="best_effort", **rules)
+    assert plant.keep().relaxed is None
+    capacity = plant.promises.status(plant.operator, PROJECT).capacity
+    assert (capacity.queue, capacity.hours_for_queue, capacity.short) == (0, 0.0, False)
+
+
 def test_what_people_have_no_time_for_breaks_no_promise(plant: Plant) -> None:
     """A promise that shows as unmet, since people can do no more, is no alarm: then they would have to look at all."""
     running(plant, 600)
