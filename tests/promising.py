@@ -44,8 +44,8 @@ class Nowhere:
 
 @dataclass
 class Plant:
-    """now: seconds since the beginning. ahead: days that the machine's clock is ahead of it. worse: the least probability that a prediction is wrong; else its score says
-    how probable that is."""
+    """now: seconds since the beginning. ahead: days that the machine's clock is ahead of it. worse: the least
+    probability that a prediction is wrong; else its score says how probable that is."""
 
     store: SqlStore
     blobs: FsspecBlobs
