@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from loop.domain.capacity import Pace, days_between
+from loop.domain.capacity import Backlog, Pace, days_between
 from loop.domain.cost import Rates, costs
 from loop.domain.error_costs import Prices
 from loop.domain.ports import Transaction
 from loop.domain.project import Project
+from loop.domain.review import TaskState
 
 _PACE_DAYS = 7.0
 
@@ -17,6 +18,7 @@ class Work:
     """prices: None where they are not known."""
 
     pace: Pace
+    backlog: Backlog
     prices: Prices | None
     currency: str
 
@@ -39,4 +41,5 @@ def work_of_late(tx: Transaction, project: Project, default_rates: Rates, now: d
     prices = None
     if review is not None and rules.costs.missed is not None:
         prices = Prices(review=review, seconds=pace.seconds, errors=rules.costs)
-    return Work(pace, prices, rates.currency)
+    waits = tx.tasks.counts(project.id, now)[TaskState.OPEN]
+    return Work(pace, Backlog(tasks=waits, patience_days=rules.patience_days), prices, rates.currency)

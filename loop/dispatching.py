@@ -19,7 +19,7 @@ log = logging.getLogger("askance.webhooks")
 
 # Events are written by other processes, so it has to look; an idle look costs a fraction of a millisecond.
 _LOOK_SECONDS = 0.5
-_PRUNE_SECONDS = 3600.0
+_TIDY_SECONDS = 3600.0
 # At the end, for posts that are under way; what they bring later is sent again by the next start.
 _GRACE_SECONDS = 3.0
 
@@ -38,12 +38,12 @@ class Dispatcher:
     async def _run(self, stopping: threading.Event) -> None:
         loop = asyncio.get_running_loop()
         under_way: dict[asyncio.Task[Posted], str] = {}  # to the endpoint
-        prune_at = 0.0
+        tidy_at = 0.0
         with ThreadPoolExecutor(1, thread_name_prefix="webhook-store") as store:
             while not stopping.is_set():
-                if time.monotonic() >= prune_at:
-                    await loop.run_in_executor(store, self._deliverer.prune)
-                    prune_at = time.monotonic() + _PRUNE_SECONDS
+                if time.monotonic() >= tidy_at:
+                    await loop.run_in_executor(store, self._deliverer.tidy)
+                    tidy_at = time.monotonic() + _TIDY_SECONDS
                 posted = _taken(under_way)
                 claimed = await loop.run_in_executor(store, self._deliverer.turn, posted, Counter(under_way.values()))
                 for endpoint, delivery in claimed:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from loop import loaded
 from loop.capacity import work_of_late
 from loop.domain.access import Permission, Token, require
+from loop.domain.capacity import reviewable_share
 from loop.domain.cost import Rates
 from loop.domain.errors import AskanceError, Conflict
 from loop.domain.evidence import broken, others_in
@@ -137,22 +138,19 @@ class Guarantee:
         with self._store.read() as tx:
             before = tx.thresholds.latest(project.id, model.id)
             kept = before if before is not None and before.promises == rules.promises else None
-            watched = kept.watched_since if kept and kept.watched_since > now - period else now
+            # No moment of a record that a clock which was ahead has made may lie in the future, or it rules until then.
+            watched = kept.watched_since if kept and now - period < kept.watched_since <= now else now
             since = counts_from(tx, project, before, now)
             facts = self._evidence.facts(tx, project, model, min(since, watched))
-            pace = (
-                work_of_late(tx, project, self._default_rates, now).pace
-                if rules.when_short is WhenShort.BEST_EFFORT
-                else None
-            )
+            can = self._reviewable_share(tx, project, now) if rules.when_short is WhenShort.BEST_EFFORT else None
         if not facts.whole and watched < facts.since:
             watched = now
         alarm = None if kept is None else kept.alarm
         course = self._course(project, model, facts, _Course(why, alarm, watched, since, None), kept, now)
         judged = course.judged or self._evidence.judged(project, model, facts, course.began, now)
         stopped = course.alarm is not None and rules.on_alarm is OnAlarm.REVIEW
-        relaxed, share = reviewed(judged, project.policy, pace, stopped=stopped)
-        not_before = course.began if course.why is Why.OVER else before.not_before if before else None
+        relaxed, share = reviewed(judged, project.policy, can, stopped=stopped)
+        not_before = course.began if course.why is Why.OVER else _past(before.not_before if before else None, now)
         record = Thresholds(
             project_id=project.id,
             version=0,
@@ -180,6 +178,10 @@ class Guarantee:
             others=others_in(judged.population, rules.promises, judged.thresholds),
         )
         return record, judged.evidence, _events_of(record, kept)
+
+    def _reviewable_share(self, tx: Transaction, project: Project, now: datetime) -> float | None:
+        work = work_of_late(tx, project, self._default_rates, now)
+        return reviewable_share(work.pace, work.backlog)
 
     def _course(
         self,
@@ -247,9 +249,13 @@ def _events_of(record: Thresholds, before: Thresholds | None) -> list[Event]:
     return told
 
 
+def _past(moment: datetime | None, now: datetime) -> datetime | None:
+    return None if moment is None else min(moment, now)
+
+
 def _is_due(known: Thresholds, reviews: int, now: datetime) -> bool:
     new = abs(reviews - known.reviews)
-    return new >= max(LOOK_AFTER, _GROWN * known.answered) or now - known.created_at >= _REFRESH
+    return new >= max(LOOK_AFTER, _GROWN * known.answered) or abs(now - known.created_at) >= _REFRESH
 
 
 def _routed_by(tx: Transaction, project: Project) -> list[ModelVersion]:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.capacity import Pace, relaxed_to, reviewable_share
+from loop.domain.capacity import relaxed_to
 from loop.domain.corrections import counted
 from loop.domain.evidence import Errors, Group, Population, Window, evidence_of, passing, thresholds_of, window_of
 from loop.domain.model import ModelVersion
@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 
 _MOST_READ = 20_000  # predictions that came to people
 _HISTORY = 200  # changes of the policy
+_CLOCKS_DIFFER = timedelta(days=1)  # of gateways, at most
 
 
 class RisksInUse(Protocol):
@@ -72,14 +73,15 @@ class PromiseEvidence:
         self._clock = clock
 
     def facts(self, tx: Transaction, project: Project, model: ModelVersion, since: datetime) -> Facts:
-        """At most _MOST_READ of those that came to people: where there are more, from a later moment on."""
-        sampled = tx.sampled.newest(project.id, model.id, since=since, limit=_MOST_READ)
+        """At most _MOST_READ of those that came to people: where there are more, from a later moment on. None that a
+        clock that was far ahead has stamped."""
+        until = self._clock() + _CLOCKS_DIFFER
+        sampled = tx.sampled.newest(project.id, model.id, since=since, until=until, limit=_MOST_READ)
         whole = len(sampled) < _MOST_READ
         if not whole:
             # Others of that very moment may have been left out.
             since = sampled[-1].created_at + timedelta(microseconds=1)
             sampled = [one for one in sampled if one.created_at >= since]
-        until = self._clock() + timedelta(days=1)
         # What was accepted without a chance to come to people (bulk annotation without review) is not promised of.
         seen = [one for one in tx.sampled.population(project.id, model.id, since=since, until=until) if one.inclusion]
         return Facts(
@@ -120,10 +122,12 @@ class PromiseEvidence:
         return Judged(window, population, groups, found, passing(groups, found, population))
 
 
-def reviewed(judged: Judged, policy: Policy, pace: Pace | None, *, stopped: bool = False) -> tuple[float | None, float]:
+def reviewed(
+    judged: Judged, policy: Policy, share: float | None, *, stopped: bool = False
+) -> tuple[float | None, float]:
     """The risk that people's time relaxes thresholds to, if it does, and the share of predictions that they get.
-    stopped: a promise is broken, and nothing passes that people have the time for."""
-    share = None if pace is None else reviewable_share(pace)
+    share: that they have the time for; None: not known, or nothing is to be relaxed. stopped: a promise is broken, and
+    nothing passes that people have the time for."""
     population, relaxed = judged.population, None
     passes = np.zeros_like(judged.passes) if stopped else judged.passes
     rates = audit_rates_in(population, policy)

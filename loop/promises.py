@@ -16,7 +16,6 @@ from loop.domain.model import ModelVersion
 from loop.domain.ports import Clock, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.promises import Promise, changed_guarantee, require_kept
-from loop.domain.review import TaskState
 from loop.domain.routing import Policy
 from loop.domain.thresholds import ALL, GroupThreshold, Phase, Thresholds, fewest, phase_of
 from loop.promise_evidence import (
@@ -103,7 +102,6 @@ class Promises:
             policy, now = project.policy, self._clock()
             record = tx.thresholds.newest(project_id, model.id, policy.version, self._risks.used_key(model))
             work = work_of_late(tx, project, self._default_rates, now)
-            tasks = tx.tasks.counts(project_id, now)
             priced = record is not None and work.prices is not None
             facts = self._evidence.facts(tx, project, model, record.window_from) if priced and record else None
         share = 1.0 if record is None else record.review_share
@@ -127,7 +125,7 @@ class Promises:
             record=record,
             waits_for=self._waits_for(project, model, record),
             fewest=tuple(fewest(promise, len(record.groups) if record else 0) for promise in promises),
-            capacity=capacity_of(work.pace, review_share=share, queue=tasks.get(TaskState.OPEN, 0)),
+            capacity=capacity_of(work.pace, work.backlog, review_share=share),
             unmet=record is not None and (record.relaxed is not None or record.alarm is not None),
             currency=work.currency,
             economics=economics,

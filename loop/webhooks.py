@@ -26,6 +26,7 @@ from loop.domain.webhooks import (
     checked_url,
     disabled,
     enabled,
+    longest_pause,
     replayed,
     rotated,
     secret_from,
@@ -196,6 +197,9 @@ class Webhooks:
 # --- sending ---------------------------------------------------------------------------------------
 
 
+_CLOCKS_DIFFER = timedelta(hours=1)  # of processes that send, at most
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySettings:
     """pauses: seconds before each retry. lease: how long who claims a delivery may take to say what came of it.
@@ -252,9 +256,11 @@ class Deliverer:
             with self.store.begin() as tx:
                 self._settle(tx, posted, self.clock())
 
-    def prune(self) -> None:
-        """Forget what is older than it is kept."""
+    def tidy(self) -> None:
+        """Forget what is older than it is kept, and send now what a clock that was ahead has put off."""
         now = self.clock()
+        with self.store.begin() as tx:
+            tx.deliveries.hasten(now, longest_pause(self.settings.pauses), self.settings.lease + _CLOCKS_DIFFER)
         keeping = (
             (DeliveryState.DELIVERED, self.settings.keep_delivered),
             (DeliveryState.DEAD, self.settings.keep_dead),

@@ -44,13 +44,14 @@ class Nowhere:
 
 @dataclass
 class Plant:
-    """now: seconds since the beginning. worse: the least probability that a prediction is wrong; else its score says
-    how probable that is."""
+    """now: seconds since the beginning. ahead: days that the machine's clock is ahead of it. worse: the least
+    probability that a prediction is wrong; else its score says how probable that is."""
 
     store: SqlStore
     blobs: FsspecBlobs
     learn: bool = False
     now: float = 0.0
+    ahead: float = 0.0
     worse: float = 0.0
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(3))
     truly: dict[str, bool] = field(default_factory=dict)
@@ -77,8 +78,10 @@ class Plant:
             self.entropy, risk_key=self.risks.key_of,
         )  # fmt: skip
 
+    began = datetime.fromtimestamp(1_767_225_600, UTC)
+
     def clock(self) -> datetime:
-        return datetime.fromtimestamp(1_767_225_600 + self.now, UTC)
+        return self.began + timedelta(seconds=self.now, days=self.ahead)
 
     def entropy(self, count: int) -> bytes:
         return next(self.made).to_bytes(count, "big")

@@ -69,7 +69,8 @@ class Service:
                 "thresholds": record(), "currency": "EUR", "economics": None,
                 "capacity": {
                     "seconds": 36.0, "predictions_a_day": 1000.0, "hours_needed": 3.2, "hours_had": 2.0, "queue": 12,
-                    "queue_hours": 0.1, "short": True, "says": "needs 3.2 reviewer-hours a day, have 2.0",
+                    "queue_hours": 0.1, "hours_for_queue": 0.0, "short": True,
+                    "says": "needs 3.2 reviewer-hours a day, have 2.0",
                 },
             } | self.changes
         )  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from loop.domain.capacity import Pace, capacity_of, relaxed_to, reviewable_share
+from loop.domain.capacity import Backlog, Pace, capacity_of, relaxed_to, reviewable_share
 from loop.domain.corrections import Counted
 from loop.domain.evidence import (
     MOST_GROUPS,
@@ -222,12 +222,61 @@ def test_thresholds_are_relaxed_by_no_more_than_people_s_time(rows, audit_rate: 
         assert reviewed <= max(share, audit_rate) + 1e-9
 
 
+PACE = Pace(seconds=36.0, hours_a_day=2.0, predictions_a_day=1000.0)  # 200 items a day, of 1,000 that come
+
+
+def waiting(tasks: int) -> Backlog:
+    return Backlog(tasks=tasks, patience_days=2.0)
+
+
 def test_what_is_needed_and_what_there_is_is_told_in_hours() -> None:
-    pace = Pace(seconds=36.0, hours_a_day=2.0, predictions_a_day=1000.0)
-    found = capacity_of(pace, review_share=0.32, queue=50)
+    found = capacity_of(PACE, waiting(50), review_share=0.32)
     assert found.says == "needs 3.2 reviewer-hours a day, have 2.0"
-    assert (found.short, found.queue_hours, reviewable_share(pace)) == (True, 0.5, 0.2)
-    assert not capacity_of(replace(pace, hours_a_day=4.0), review_share=0.32, queue=0).short
+    assert (found.short, found.queue_hours, found.hours_for_queue) == (True, 0.5, 0.0)
+    assert not capacity_of(replace(PACE, hours_a_day=4.0), waiting(0), review_share=0.32).short
+
+
+@pytest.mark.parametrize(
+    ("tasks", "hours", "share"),
+    [
+        (0, 0.0, 0.2),
+        (200, 0.0, 0.2),  # as many as people do in half of their patience
+        (300, 0.5, 0.15),  # 3 hours in two days, less the hour a day that may wait
+        (600, 2.0, 0.0),
+        (6000, 2.0, 0.0),  # never more than there is
+    ],
+)
+def test_what_waits_takes_of_people_s_time(tasks: int, hours: float, share: float) -> None:
+    """What is more than they do in half of their patience is to be done before it ends; the rest is for what comes."""
+    found = capacity_of(PACE, waiting(tasks), review_share=0.0)
+    assert found.hours_for_queue == pytest.approx(hours)
+    assert reviewable_share(PACE, waiting(tasks)) == pytest.approx(share)
+
+
+def test_a_queue_alone_can_make_time_too_short() -> None:
+    """Promises that ask for no more than people have are short of time while too much waits, and it is said."""
+    assert not capacity_of(PACE, waiting(200), review_share=0.2).short
+    found = capacity_of(PACE, waiting(300), review_share=0.2)
+    assert (found.short, found.says) == (True, "needs 2.0 reviewer-hours a day, have 2.0, less 0.5 for what waits")
+
+
+def test_of_a_pace_that_nobody_knows_nothing_follows() -> None:
+    for unknown in (replace(PACE, seconds=None), replace(PACE, hours_a_day=None)):
+        assert waiting(50).hours_a_day(unknown) is None
+        assert reviewable_share(unknown, waiting(50)) is None
+        assert not capacity_of(unknown, waiting(50), review_share=1.0).short
+
+
+@given(st.integers(0, 100_000), st.floats(0.1, 30.0), st.floats(0.0, 100.0), st.floats(1.0, 1000.0))
+def test_a_queue_that_nothing_is_added_to_ends_before_patience_does(
+    tasks: int, patience: float, had: float, seconds: float
+) -> None:
+    """Where their hours allow it at all: what may wait and what is worked off each day come to all of it."""
+    pace = Pace(seconds=seconds, hours_a_day=had, predictions_a_day=1.0)
+    backlog = Backlog(tasks=tasks, patience_days=patience)
+    taken = backlog.hours_a_day(pace)
+    assert 0.0 <= taken <= had
+    assert taken == had or taken * patience + had * patience / 2.0 >= backlog.hours(pace) * (1 - 1e-9)
 
 
 # --- promises are kept ----------------------------------------------------------------------------

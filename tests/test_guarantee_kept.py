@@ -91,7 +91,7 @@ def test_a_record_can_be_explained(plant: Plant) -> None:
     newest = plant.promises.history(plant.operator, PROJECT, before=None, limit=10)[0]
     record, evidence = plant.promises.record(plant.operator, PROJECT, newest.version)
     with plant.store.read() as tx:
-        seen = tx.sampled.newest(PROJECT, record.model_id, since=None, limit=1000)
+        seen = tx.sampled.newest(PROJECT, record.model_id, since=plant.began, until=plant.clock(), limit=1000)
     assert record == newest and evidence == [one.prediction_id for one in reversed(seen)]
     plant.predict(300)
     plant.answer()
@@ -295,6 +295,28 @@ def test_what_promises_ask_of_people_is_told_and_never_loosened_in_silence(plant
     assert {one.reasons[-1].code for one in made} >= {"promise-unmet"}
 
 
+def test_what_waits_leaves_less_time_for_what_comes(plant: Plant) -> None:
+    """The same predictions and hours: once they are answered all that is risky is reviewed; while too much of them
+    waits people get less of what comes, or are told to be short of time."""
+    rules = {"evidence_share": 1.0, "hours_a_day": 2.0, "patience_days": 0.25}
+    running(plant)
+    plant.predict(400)
+    waiting = len(plant.waiting)
+    plant.promise({"alpha": 0.1}, when_short="best_effort", **rules)
+    behind = plant.keep()
+    assert behind.relaxed is not None
+    plant.promise({"alpha": 0.1}, when_short="hold", **rules)
+    held = plant.keep()
+    capacity = plant.promises.status(plant.operator, PROJECT).capacity
+    assert held.relaxed is None
+    assert capacity.queue == waiting and capacity.hours_for_queue > 0.0 and capacity.short
+    plant.answer()
+    plant.promise({"alpha": 0.1}, when_short="best_effort", **rules)
+    assert plant.keep().relaxed is None
+    capacity = plant.promises.status(plant.operator, PROJECT).capacity
+    assert (capacity.queue, capacity.hours_for_queue, capacity.short) == (0, 0.0, False)
+
+
 def test_what_people_have_no_time_for_breaks_no_promise(plant: Plant) -> None:
     """A promise that shows as unmet, since people can do no more, is no alarm: then they would have to look at all."""
     running(plant, 600)
@@ -408,3 +430,86 @@ def test_promises_that_cannot_be_kept_are_refused(
 ) -> None:
     with pytest.raises(Invalid, match=says):
         plant.administration.change_policy(PROJECT, "bob", guarantee_changes=changes, audit_rate=audit_rate)
+
+
+# --- a clock that was wrong -------------------------------------------------------------------------
+
+
+def test_predictions_of_a_clock_that_was_ahead_do_not_count(plant: Plant) -> None:
+    """Once it is right again they are in the future: no evidence, and no obstacle for what is."""
+    running(plant)
+    plant.ahead = 400.0
+    plant.predict(100)
+    plant.answer()
+    plant.ahead = 0.0
+    plant.promise({"alpha": 0.1}, evidence_share=1.0, window_days=20.0)
+    record = plant.keep()
+    assert (record.size, record.window_until) == (300, plant.clock())
+    plant.predict(100)
+    plant.answer()
+    record = plant.keep()
+    assert record.size == 400 and record.automation > 0.2
+
+
+def test_an_alarm_is_not_deaf_after_a_clock_that_was_ahead(plant: Plant) -> None:
+    """What passes is watched from the moment at which the clock was set right."""
+    plant.promise({"alpha": 0.1}, evidence_share=1.0)
+    plant.ahead = 400.0
+    plant.keep()
+    plant.predict(300)
+    plant.answer()
+    plant.ahead = 0.0
+    plant.keep()
+    plant.predict(300)
+    plant.answer()
+    assert plant.keep().automation > 0.2
+    assert plant.promises.status(plant.operator, PROJECT).record.watched_since <= plant.clock()
+    plant.worse = 0.7
+    until(plant, "guarantee.broken", each=400)
+
+
+def test_thresholds_are_made_again_after_a_clock_that_was_ahead(plant: Plant) -> None:
+    """By the next look, not when the clock has come to where it was."""
+    running(plant)
+    plant.ahead = 400.0
+    plant.wait(1.5)
+    ahead = plant.keep()
+    plant.ahead = 0.0
+    record = plant.keep()
+    assert record is not None and record.created_at < ahead.created_at
+
+
+def test_an_alarm_that_ended_ahead_of_time_lets_answers_count(plant: Plant) -> None:
+    """After an alarm only answers since then count; where that moment is in the future, those from now on."""
+    plant.promise({"alpha": 0.1}, evidence_share=1.0)
+    plant.ahead = 400.0
+    plant.keep()
+    plant.predict(300)
+    plant.answer()
+    plant.keep()
+    plant.worse = 0.7
+    until(plant, "guarantee.broken", each=400)
+    plant.worse = 0.0
+    until(plant, "guarantee.over", each=400)
+    plant.ahead = 0.0
+    assert plant.keep().not_before <= plant.clock()
+    plant.predict(400)
+    plant.answer()
+    record = plant.keep()
+    assert (record.answered, record.automation > 0.2) == (400, True)
+
+
+@pytest.mark.parametrize("seconds", [-3600.0, -1.0, 1.0, 3600.0])
+def test_gateways_whose_clocks_differ_leave_promises_in_force(plant: Plant, seconds: float) -> None:
+    """A prediction that is stamped somewhat late or early is evidence like any other, and routed by the same record."""
+    plant.promise({"alpha": 0.1}, evidence_share=1.0)
+    plant.wait(0.1)
+    running(plant)
+    plant.ahead = seconds / 86_400.0
+    version = plant.promises.status(plant.operator, PROJECT).record.version
+    made = plant.predict(40)
+    assert {one.decision.threshold_version for one in made} == {version}
+    plant.answer()
+    plant.ahead = 0.0
+    plant.wait(1.0)
+    assert plant.keep().size == 340

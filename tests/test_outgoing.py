@@ -109,6 +109,16 @@ def test_while_a_secret_is_replaced_both_sign(there: Receiver) -> None:
     assert send(ended).status == 401
 
 
+@pytest.mark.parametrize(("seconds", "believed"), [(-400, False), (-200, True), (200, True), (400, False)])
+def test_receivers_believe_a_clock_that_is_wrong_by_less_than_five_minutes(
+    there: Receiver, seconds: float, believed: bool
+) -> None:
+    """What is refused for its time is an attempt that failed; the next one, by a clock that is right, is believed."""
+    wrong = HttpSender(allow_private=True, timeout_s=5.0, clock=lambda: now() + timedelta(seconds=seconds))
+    assert asyncio.run(wrong.send(an_endpoint(there.url), "msg_1", BODY)).ok is believed
+    assert send(there).ok
+
+
 def signed_with(secret: str, *, age: float = 0.0) -> dict[str, str]:
     at = now() - timedelta(seconds=age)
     return {

@@ -192,6 +192,14 @@ def test_an_endpoint_is_given_up_only_after_days_without_any_success() -> None:
     assert enabled(ended) == ENDPOINT
 
 
+def test_an_endpoint_that_failed_in_the_future_is_given_up_by_the_clock_of_now() -> None:
+    """A clock that was ahead does not keep it enabled until it has come to where it was."""
+    ahead = replace(ENDPOINT, failing_since=later(days=400))
+    known = after_answers(ahead, [(DELIVERY, BAD)], NOW, FIVE_DAYS)
+    assert known.failing_since == NOW
+    assert not after_answers(known, [(DEAD, BAD)], later(days=5), FIVE_DAYS).enabled
+
+
 def test_410_disables_an_endpoint_at_once() -> None:
     assert not after_answers(ENDPOINT, [(DELIVERY, GONE)], NOW, FIVE_DAYS).enabled
 

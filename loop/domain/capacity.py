@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+_TOLD = 0.05  # hours; less is 0.0 in words
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
@@ -20,48 +22,76 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """tasks: that wait. patience_days: above 0, after which an answer that is missing counts as a failure."""
+
+    tasks: int
+    patience_days: float
+
+    def hours(self, pace: Pace) -> float | None:
+        """That they take; None: not known."""
+        return None if pace.seconds is None else self.tasks * pace.seconds / 3600.0
+
+    def hours_a_day(self, pace: Pace) -> float | None:
+        """Of people's time, that goes to what waits instead of to what comes, at most all of it; None: not known.
+
+        What they do in half of their patience may wait, or they would have nothing to do whenever little comes. What is
+        more is to be done before their patience ends.
+        """
+        hours, had = self.hours(pace), pace.hours_a_day
+        if hours is None or had is None:
+            return None
+        return min(max(hours / self.patience_days - had / 2.0, 0.0), had)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """hours_needed, hours_had: of reviewers together, a day; None: not known. queue: tasks that wait; queue_hours: what
-    they take. short: more is needed than there is. says: all that in words."""
+    they take; hours_for_queue: of hours_had, what they take of each day. short: more is needed than there is beside
+    that. says: all that in words."""
 
     pace: Pace
     hours_needed: float | None
     hours_had: float | None
     queue: int
     queue_hours: float | None
+    hours_for_queue: float | None
     short: bool
     says: str
 
 
-def capacity_of(pace: Pace, *, review_share: float, queue: int) -> Capacity:
+def capacity_of(pace: Pace, backlog: Backlog, *, review_share: float) -> Capacity:
     """review_share: of predictions, in [0, 1], that come to people."""
     needed = None if pace.seconds is None else pace.predictions_a_day * review_share * pace.seconds / 3600.0
-    had = pace.hours_a_day
-    short = needed is not None and had is not None and needed > had
+    had, taken = pace.hours_a_day, backlog.hours_a_day(pace)
+    short = needed is not None and had is not None and needed > had - (taken or 0.0)
     return Capacity(
         pace=pace,
         hours_needed=needed,
         hours_had=had,
-        queue=queue,
-        queue_hours=None if pace.seconds is None else queue * pace.seconds / 3600.0,
+        queue=backlog.tasks,
+        queue_hours=backlog.hours(pace),
+        hours_for_queue=taken,
         short=short,
-        says=_in_words(needed, had, short),
+        says=_in_words(needed, had, taken or 0.0, short),
     )
 
 
-def _in_words(needed: float | None, had: float | None, short: bool) -> str:
+def _in_words(needed: float | None, had: float | None, taken: float, short: bool) -> str:
     if needed is None:
         return "nobody has reviewed anything of late, so nothing is known of the time that it takes"
     if had is None:
         return f"needs {needed:.1f} reviewer-hours a day"
-    return f"needs {needed:.1f} reviewer-hours a day, {'have' if short else 'has'} {had:.1f}"
+    waits = f", less {taken:.1f} for what waits" if taken >= _TOLD else ""
+    return f"needs {needed:.1f} reviewer-hours a day, {'have' if short else 'has'} {had:.1f}{waits}"
 
 
-def reviewable_share(pace: Pace) -> float | None:
-    """Of predictions, in [0, 1], that people can look at; None: not known."""
-    if pace.seconds is None or pace.hours_a_day is None or pace.predictions_a_day <= 0.0:
+def reviewable_share(pace: Pace, backlog: Backlog) -> float | None:
+    """Of predictions to come, in [0, 1], that people can look at beside what waits; None: not known."""
+    had, taken = pace.hours_a_day, backlog.hours_a_day(pace)
+    if pace.seconds is None or had is None or taken is None or pace.predictions_a_day <= 0.0:
         return None
-    return min(pace.hours_a_day * 3600.0 / (pace.seconds * pace.predictions_a_day), 1.0)
+    return min((had - taken) * 3600.0 / (pace.seconds * pace.predictions_a_day), 1.0)
 
 
 def relaxed_to(risk: Floats, passes: NDArray[np.bool_], audit_rates: Floats, share: float) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from loop.domain.errors import Invalid
 
-_LONGEST_WAIT = 3600.0
+LONGEST_WAIT = 3600.0  # seconds
 
 
 class Review(StrEnum):
@@ -44,7 +44,7 @@ class GateRules:
     min_review_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        if not (1.0 <= self.max_wait_seconds <= _LONGEST_WAIT and 0.0 <= self.min_review_seconds <= _LONGEST_WAIT):
+        if not (1.0 <= self.max_wait_seconds <= LONGEST_WAIT and 0.0 <= self.min_review_seconds <= LONGEST_WAIT):
             raise Invalid(
                 "these rules for calls that wait cannot be used.",
                 hint="Give max_wait_seconds in [1, 3600] and min_review_seconds in [0, 3600].",

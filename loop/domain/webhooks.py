@@ -206,7 +206,7 @@ def after_answers(
         if answer.ok:
             endpoint = replace(endpoint, failing_since=None)
             continue
-        since = endpoint.failing_since or now
+        since = min(endpoint.failing_since or now, now)  # a clock that was ahead may have stamped it
         endpoint = replace(endpoint, failing_since=since)
         if answer.status == GONE:
             return disabled(endpoint, "It answered 410 Gone.")
@@ -234,6 +234,11 @@ def settled(delivery: Delivery, answer: Answer, now: datetime, pauses: Sequence[
     pause = pauses[delivery.failures] * (0.5 + jitter)
     asked = min(answer.retry_after_s or 0.0, max(pauses))
     return replace(tried, due_at=now + timedelta(seconds=max(pause, asked)))
+
+
+def longest_pause(pauses: Sequence[float]) -> timedelta:
+    """No retry is put off for longer."""
+    return timedelta(seconds=1.5 * max(pauses, default=0.0))
 
 
 def replayed(delivery: Delivery, now: datetime) -> Delivery:

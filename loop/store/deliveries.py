@@ -1,7 +1,7 @@
 """Deliveries of webhooks: what waits, who sends it, what came of it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, TextClause, and_, bindparam, delete, func, insert, or_, select, update
 
@@ -140,6 +140,14 @@ class SqlDeliveries:
             )
         )
         return done.rowcount
+
+    def hasten(self, now: datetime, longest_pause: timedelta, longest_claim: timedelta) -> None:
+        pending = update(webhook_deliveries).where(PENDING_DELIVERY)
+        untried = and_(webhook_deliveries.c.failures == 0, webhook_deliveries.c.due_at > now)
+        put_off = or_(untried, webhook_deliveries.c.due_at > now + longest_pause)
+        self._connection.execute(pending.where(put_off).values(due_at=now))
+        held = webhook_deliveries.c.claimed_until > now + longest_claim
+        self._connection.execute(pending.where(held).values(claimed_until=None))
 
     def prune(self, endpoint_id: str, state: DeliveryState | None, before: datetime, limit: int) -> int:
         first_kept = new_id("msg", before, bytes(10))  # ids sort by time, and have an index

@@ -1,11 +1,11 @@
 """Callers who wait for people: what came of the tasks, and their way back to the ordinary order."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, bindparam, delete, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, literal, or_, select, update
 
-from loop.domain.gate import Ending
+from loop.domain.gate import LONGEST_WAIT, Ending
 from loop.domain.review import Outcome, TaskState
 from loop.store.schema import AWAITED_TASK, meta, submissions, tasks
 from loop.store.statements import in_parts, inserted
@@ -29,6 +29,8 @@ _ENDED = (
         ),
     )
 )
+# A deadline that is further away is of a clock that was ahead; those of gateways may differ by an hour.
+_NO_DEADLINE = timedelta(seconds=LONGEST_WAIT) + timedelta(hours=1)
 _IS_CLOSING = select(literal(1)).where(meta.c.name == _CLOSING)
 
 
@@ -47,13 +49,13 @@ class SqlGates:
         return found
 
     def has_passed(self, now: datetime) -> bool:
-        passed = select(literal(1)).where(AWAITED_TASK, tasks.c.answer_by <= now)
+        passed = select(literal(1)).where(AWAITED_TASK, _passed(now))
         return self._connection.execute(passed.limit(1)).first() is not None
 
     def put_back(self, now: datetime, *, limit: int) -> int:
         passed = (
             select(tasks.c.id)
-            .where(AWAITED_TASK, tasks.c.answer_by <= now)
+            .where(AWAITED_TASK, _passed(now))
             .order_by(tasks.c.answer_by)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -75,3 +77,7 @@ class SqlGates:
             inserted(self._connection, meta, {"name": _CLOSING, "value": b"1"})
         else:
             self._connection.execute(delete(meta).where(meta.c.name == _CLOSING))
+
+
+def _passed(now: datetime) -> ColumnElement[bool]:
+    return or_(tasks.c.answer_by <= now, tasks.c.answer_by > now + _NO_DEADLINE)

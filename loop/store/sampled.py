@@ -37,11 +37,13 @@ class SqlSampledPredictions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def newest(self, project_id: str, model_id: str, *, since: datetime | None, limit: int) -> list[Sampled]:
+    def newest(self, project_id: str, model_id: str, *, since: datetime, until: datetime, limit: int) -> list[Sampled]:
         settled_at = _settled_at().label("settled_at")
         chosen = (
-            _of(project_id, model_id, select(predictions, settled_at, _unanswered().label("waiting")))
-            .where(predictions.c.stage.in_(ROUTED), *_since(since))
+            _between(
+                _of(project_id, model_id, select(predictions, settled_at, _unanswered().label("waiting"))), since, until
+            )
+            .where(predictions.c.stage.in_(ROUTED))
             .order_by(predictions.c.created_at.desc(), predictions.c.id.desc())
             .limit(limit)
             .subquery()
@@ -158,10 +160,6 @@ def _of(project_id: str, model_id: str, statement: Select[Any]) -> Select[Any]:
 
 def _of_callers() -> ColumnElement[bool]:
     return ~exists().where(annotation_results.c.prediction_id == predictions.c.id)
-
-
-def _since(moment: datetime | None) -> list[ColumnElement[bool]]:
-    return [] if moment is None else [predictions.c.created_at >= moment]
 
 
 def _of_the_prediction() -> ColumnElement[bool]:

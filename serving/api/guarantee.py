@@ -122,6 +122,7 @@ def _guarantee_out(status: GuaranteeStatus) -> GuaranteeOut:
             hours_had=capacity.hours_had,
             queue=capacity.queue,
             queue_hours=capacity.queue_hours,
+            hours_for_queue=capacity.hours_for_queue,
             short=capacity.short,
             says=capacity.says,
         ),

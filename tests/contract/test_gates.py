@@ -196,6 +196,38 @@ def test_many_go_back_together(site: Site) -> None:
     assert site.order(count=2)[0] == 300
 
 
+@pytest.mark.parametrize("days", [1.0, 400.0])
+def test_a_deadline_of_a_clock_that_was_ahead_is_over(site: Site, days: float) -> None:
+    """Once the clock is right again nobody can be waiting so long: the task goes back to its place."""
+    site.asked(0, priority=1.0)
+    site.now += timedelta(days=days)
+    site.asked(1, wait=200, priority=0.0)
+    site.now -= timedelta(days=days)
+    site.asked(2, wait=100, priority=0.0)
+    assert (site.gates.put_back(), site.gates.put_back()) == (1, 0)
+    assert site.task(1).answer_by is None
+    assert site.order() == [2, 0, 1]
+
+
+def test_a_clock_that_goes_back_a_little_keeps_the_hurry(site: Site) -> None:
+    """And so do gateways whose clocks differ; the task is in a hurry for longer by as much."""
+    by = site.now + timedelta(seconds=3600)
+    site.asked(0, wait=3600)
+    site.now -= timedelta(minutes=30)
+    assert (site.gates.put_back(), site.task(0).answer_by) == (0, by)
+    site.now = by
+    assert site.gates.put_back() == 1
+
+
+def test_a_clock_that_goes_forward_ends_the_hurry_and_not_the_work(site: Site) -> None:
+    """The task goes back to its place, and an answer still ends it for who waits."""
+    prediction = site.asked(0, wait=200)
+    site.now += timedelta(hours=1)
+    assert site.gates.put_back() == 1
+    site.answer()
+    assert site.ending(prediction) is Ending.SETTLED
+
+
 def test_what_others_lock_goes_back_the_next_time(site: Site, url: str) -> None:
     """A sweep waits for nobody. SQLite has one writer: there is nobody to wait for."""
     site.asked(0, wait=60)

@@ -57,9 +57,9 @@ def filled(store: Store) -> Store:
     return store
 
 
-def sampled(store: Store, limit: int = 10, since: float | None = None) -> list[Sampled]:
+def sampled(store: Store, limit: int = 10, since: float = -1e6, until: float = 1e6) -> list[Sampled]:
     with store.read() as tx:
-        return tx.sampled.newest(PROJECT, MODEL, since=None if since is None else later(since), limit=limit)
+        return tx.sampled.newest(PROJECT, MODEL, since=later(since), until=later(until), limit=limit)
 
 
 def test_those_that_came_to_people_newest_first(filled: Store) -> None:
@@ -67,6 +67,7 @@ def test_those_that_came_to_people_newest_first(filled: Store) -> None:
     assert [one.item_digest for one in sampled(filled)] == [digest(n) for n in (4, 2, 1, 0)]
     assert [one.item_digest for one in sampled(filled, limit=2)] == [digest(4), digest(2)]
     assert [one.item_digest for one in sampled(filled, since=1)] == [digest(n) for n in (4, 2, 1)]
+    assert [one.item_digest for one in sampled(filled, until=2)] == [digest(n) for n in (1, 0)]
 
 
 def test_how_far_people_are_with_each(filled: Store) -> None:

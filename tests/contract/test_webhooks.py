@@ -386,6 +386,67 @@ def test_what_was_removed_while_it_was_sent_is_forgotten(
     assert store.check() == []
 
 
+# --- a clock that was wrong --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ahead", [3600.0, 400 * 86_400.0])
+def test_what_happened_by_a_clock_that_was_ahead_is_sent_all_the_same(
+    store: SqlStore, webhooks: Webhooks, deliverer: Deliverer, watch: Watch, ahead: float
+) -> None:
+    """Once the clock is right again it would be due in an hour, or in a year; the hourly look sends it now."""
+    an_endpoint(webhooks)
+    happen(store, finished(at=later(ahead)))
+    assert tell(deliverer, watch, OK) == []
+    deliverer.tidy()
+    assert len(tell(deliverer, watch, OK)) == 1
+
+
+def test_retries_keep_their_pauses_unless_no_pause_is_so_long(
+    store: SqlStore, webhooks: Webhooks, deliverer: Deliverer, watch: Watch
+) -> None:
+    """A retry that is due later than the longest pause allows was put off by a clock that was ahead."""
+    an_endpoint(webhooks)
+    happen(store, finished())
+    tell(deliverer, watch, BAD)
+    deliverer.tidy()
+    assert tell(deliverer, watch, OK) == []
+    watch.seconds = 86_400.0
+    tell(deliverer, watch, BAD)
+    watch.seconds = 6.0
+    assert tell(deliverer, watch, OK) == []
+    deliverer.tidy()
+    assert len(tell(deliverer, watch, OK)) == 1
+
+
+def test_a_clock_that_goes_forward_shortens_one_pause(
+    store: SqlStore, webhooks: Webhooks, deliverer: Deliverer, watch: Watch
+) -> None:
+    """The retries after that have theirs; none is lost, and the message is not given up for it."""
+    endpoint = an_endpoint(webhooks)
+    happen(store, finished())
+    tell(deliverer, watch, BAD)
+    watch.seconds = 86_400.0
+    assert len(tell(deliverer, watch, BAD)) == 1
+    (delivery,) = kept(store, endpoint)
+    assert (delivery.state, delivery.due_at) == (DeliveryState.PENDING, later(86_400.0 + 300.0))
+
+
+def test_a_claim_by_a_clock_that_was_ahead_ends(
+    store: SqlStore, webhooks: Webhooks, deliverer: Deliverer, watch: Watch
+) -> None:
+    """Its sender has died; another one gets the message no later than the hourly look, and a live claim stays."""
+    an_endpoint(webhooks)
+    watch.seconds = 86_400.0
+    happen(store, finished())
+    assert len(deliverer.turn([], {})) == 1
+    deliverer.tidy()
+    assert deliverer.turn([], {}) == []
+    watch.seconds = 0.0
+    deliverer.tidy()
+    ((_, again),) = deliverer.turn([], {})
+    assert again.epoch == 2
+
+
 def test_old_deliveries_are_forgotten_by_their_age(store: SqlStore, webhooks: Webhooks, watch: Watch) -> None:
     """Delivered ones after a week, dead ones after three months, those that wait never."""
     arrives, fails, waits = an_endpoint(webhooks), an_endpoint(webhooks), an_endpoint(webhooks)
@@ -398,7 +459,7 @@ def test_old_deliveries_are_forgotten_by_their_age(store: SqlStore, webhooks: We
     counts = []
     for days in (6.9, 7.1, 89.9, 90.1):
         watch.seconds = days * 86_400
-        worker.prune()
+        worker.tidy()
         counts.append([len(kept(store, name)) for name in (arrives, fails, waits)])
     assert counts == [[1, 1, 1], [0, 1, 1], [0, 1, 1], [0, 0, 1]]
     with store.read() as tx:

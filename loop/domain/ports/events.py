@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
@@ -95,6 +95,11 @@ class Deliveries(Protocol):
     def record(self, attempts: Sequence[Attempt]) -> None: ...
     def revive(self, endpoint_id: str, now: datetime) -> int:
         """Replay all that are dead; how many that was."""
+        ...
+
+    def hasten(self, now: datetime, longest_pause: timedelta, longest_claim: timedelta) -> None:
+        """Due now is what nobody has tried yet, and what is due later than any pause lasts; a claim that would last
+        longer than any has ended. Such moments are of a clock that was ahead."""
         ...
 
     def prune(self, endpoint_id: str, state: DeliveryState | None, before: datetime, limit: int) -> int:

@@ -16,9 +16,9 @@ from loop.domain.thresholds import Thresholds
 class SampledPredictions(Protocol):
     """What thresholds and estimates are made from."""
 
-    def newest(self, project_id: str, model_id: str, *, since: datetime | None, limit: int) -> list[Sampled]:
-        """The last `limit` predictions of a model version, made at `since` or later, that routing or the audit lot sent
-        to people, newest first; whether or not they were answered."""
+    def newest(self, project_id: str, model_id: str, *, since: datetime, until: datetime, limit: int) -> list[Sampled]:
+        """The last `limit` predictions of a model version, made at `since` or later and before `until`, that routing or
+        the audit lot sent to people, newest first; whether or not they were answered."""
         ...
 
     def population(self, project_id: str, model_id: str, *, since: datetime, until: datetime) -> Iterator[Predicted]:

@@ -116,8 +116,8 @@ class Gates(Protocol):
         ...
 
     def put_back(self, now: datetime, *, limit: int) -> int:
-        """Unfinished tasks whose callers' deadline has passed get their usual rank again; of at most `limit`, how many.
-        Skips those that others lock."""
+        """Unfinished tasks whose callers' deadline has passed, or is further away than any can be, get their usual rank
+        again; of at most `limit`, how many. Skips those that others lock."""
         ...
 
     def is_closing(self) -> bool:

@@ -163,7 +163,10 @@ class CapacityOut(Out):
     hours_had: float | None
     queue: int = Field(description="tasks that wait")
     queue_hours: float | None
-    short: bool
+    hours_for_queue: float | None = Field(
+        description="of hours_had, what the queue takes, since it is longer than half of patience_days"
+    )
+    short: bool = Field(description="more is needed than there is beside the queue")
     says: str
 
 

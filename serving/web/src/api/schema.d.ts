@@ -3399,6 +3399,11 @@ export interface components {
         };
         /** CapacityOut */
         CapacityOut: {
+            /**
+             * Hours For Queue
+             * @description of hours_had, what the queue takes, since it is longer than half of patience_days
+             */
+            hours_for_queue: number | null;
             /** Hours Had */
             hours_had: number | null;
             /**
@@ -3422,7 +3427,10 @@ export interface components {
              * @description of people's work for one item, of late
              */
             seconds: number | null;
-            /** Short */
+            /**
+             * Short
+             * @description more is needed than there is beside the queue
+             */
             short: boolean;
         };
         /** ChangedOut */

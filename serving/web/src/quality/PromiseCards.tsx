@@ -219,6 +219,7 @@ function Tiles({ status: { thresholds, capacity, economics, currency } }: { read
             {capacity.short && <span className="badge bad">too little</span>}{" "}
             {counted(capacity.queue, "task waits", "tasks wait")}
             {capacity.queue_hours !== null && `, ${hours(capacity.queue_hours)} of work`}
+            {capacity.hours_for_queue ? `; ${hours(capacity.hours_for_queue)} a day go to them` : null}
           </>
         }
       />
