@@ -5,7 +5,7 @@
     python -m benchmarks.cycle --only serving,labels
 
 serving   from the last of somebody's corrections to the new model serving, in a service with 1,000 labelled images
-          (QUICK: 300)
+          (QUICK: 300); and a rollback then, in one command
 import    COCO annotations a second into SQLite and PostgreSQL, of images that the project has
 cycles    three cycles from a tenth of the labels, what is labelled next chosen by the loop (hybrid, as configured), at
           random, and everything at once; mAP50 after each, and a picture
@@ -40,6 +40,7 @@ ITEMS = 300 if QUICK else 1_000
 PREPARED = 1 if QUICK else 3  # epochs of the champion
 SERVING_RUNS = 1 if QUICK else 3
 SERVING_BAR = 20.0  # seconds
+ROLLBACK_BAR = 10.0  # seconds
 IMPORTED = 1_000 if QUICK else 100_000  # images
 STEPS = 60 if QUICK else 250  # of a learner
 LABEL_STEPS = 150 if QUICK else 250  # of those that doubt labels: who knows little doubts at random
@@ -62,6 +63,11 @@ def serving(console: Console) -> Iterator[Figure]:
     found = [turnaround(ITEMS, epochs=1, prepared=PREPARED) for _ in range(SERVING_RUNS)]
     rest = float(np.median([one.rest for one in found]))
     yield at_most(f"last correction to serving, {ITEMS:,} items, without training", rest, SERVING_BAR, "s", len(found))
+    for name, seconds in (
+        ("rollback in one command, to a model on standby", [one.rollback for one in found]),
+        ("rollback in one command, to a model that has to start", [one.further for one in found]),
+    ):
+        yield at_most(f"{name}, idle service", float(np.median(seconds)), ROLLBACK_BAR, "s", len(found))
     yield reading("training itself, an epoch", float(np.median([one.training for one in found])), "s", len(found))
     for step in found[0].steps:
         seconds = [one.steps.get(step, 0.0) - (one.training if step == "train" else 0.0) for one in found]

@@ -14,6 +14,7 @@ from loop.domain.item import Split
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Store
 from loop.domain.prediction import Detection
+from loop.domain.rollout import Rollout
 from loop.domain.truth import Shape
 from loop.judging import detections_told, judged_by, left_out_of
 from training.calibration import calibration_of
@@ -61,7 +62,8 @@ class CycleReport:
     """reviewed: images of the training set that people answered, the others were imported. reliability: (mean score,
     share right, detections) by bins, of each model. mended, broken: images that only the one, or only the other, of the
     two models gets wrong. advice: what to label next, a sentence each.
-    left_out: images that are not trained on, by why. figures: None of cycles of before they were kept."""
+    left_out: images that are not trained on, by why. figures: None of cycles of before they were kept. canary: what
+    its candidate was before it served, if it was one."""
 
     cycle: Cycle
     candidate: ModelVersion | None
@@ -80,6 +82,7 @@ class CycleReport:
     advice: Sequence[str]
     left_out: Mapping[str, int] = field(default_factory=dict)
     figures: CycleFigures | None = None
+    canary: Rollout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class CycleReports:
         with self.store.read() as tx:
             cycle = tx.cycles.get(project_id, cycle_id)
             candidate = tx.models.get(project_id, cycle.candidate_id) if cycle.candidate_id else None
+            canary = next((one for one in tx.rollouts.of_project(project_id) if one.cycle_id == cycle_id), None)
         if not cycle.evaluation.get("candidate") or cycle.snapshot_digest is None:
             raise Conflict(
                 f"{cycle_id} has not been evaluated: there is nothing to report.",
@@ -99,7 +103,7 @@ class CycleReports:
                 cycle=cycle_id,
             )
         snapshot = Snapshot.read(cycle.snapshot_digest, self.blobs.get)
-        return self._report(cycle, candidate, snapshot)
+        return self._report(cycle, candidate, snapshot, canary)
 
     def figures(self, project_id: str, cycle_id: str) -> CycleFigures:
         """Raises NotFound; Conflict for a cycle that has not been evaluated, or by a version that kept no figures."""
@@ -114,7 +118,9 @@ class CycleReports:
             )
         return found
 
-    def _report(self, cycle: Cycle, candidate: ModelVersion | None, snapshot: Snapshot) -> CycleReport:
+    def _report(
+        self, cycle: Cycle, candidate: ModelVersion | None, snapshot: Snapshot, canary: Rollout | None
+    ) -> CycleReport:
         after = self._evaluation(cycle, "candidate")
         before = self._evaluation(cycle, "champion")
         told = {name: self._told(cycle, name) for name in ("champion", "candidate")}
@@ -144,6 +150,7 @@ class CycleReports:
             advice=advised(cycle, classes, errors, judged=len(entries)),
             left_out=snapshot.left_out,
             figures=figures_of(cycle, self.blobs.get),
+            canary=canary,
         )
 
     def _evaluation(self, cycle: Cycle, name: str) -> Evaluation | None:

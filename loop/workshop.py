@@ -220,24 +220,17 @@ def infer_blobs(
     progress: Progress,
 ) -> list[Inference]:
     """One inference per image of the blob store, in their order."""
+    from serving.backends.load import load_detector
+
     blobs = FsspecBlobs.open(blobs_url)
-    return _inferred(
-        blobs, blobs.get(weights_key), image_keys, device, max_pixels, lambda done: progress(done / len(image_keys), {})
-    )
+    detector = load_detector(blobs.get(weights_key), device=device)
+    return _inferred(blobs, detector, image_keys, max_pixels, lambda done: progress(done / len(image_keys), {}))
 
 
 def _inferred(
-    blobs: Blobs,
-    weights: bytes,
-    image_keys: Sequence[str],
-    device: str,
-    max_pixels: int,
-    went_on: Callable[[int], None],
+    blobs: Blobs, detector: Detector, image_keys: Sequence[str], max_pixels: int, went_on: Callable[[int], None]
 ) -> list[Inference]:
     """went_on: called with the number of images that are done."""
-    from serving.backends.load import load_detector
-
-    detector = load_detector(weights, device=device)
     found: list[Inference] = []
     for begin in range(0, len(image_keys), _BATCH):
         chunk = [_pixels(blobs.get(key), max_pixels=max_pixels) for key in image_keys[begin : begin + _BATCH]]
@@ -265,22 +258,37 @@ def examine_models(
     def went_on(more: int) -> None:
         progress(looking * (done + more) / images, {})
 
+    references: list[Detector | None] = []
     for subject in subjects:
-        weights = blobs.get(subject.model.digest)
-        found = _inferred(blobs, weights, subject.image_keys, settings.training.device, max_pixels, went_on)
+        detector, serves = _in_torch(settings, blobs, subject.model)
+        found = _inferred(blobs, detector, subject.image_keys, max_pixels, went_on)
+        references.append(detector if serves else None)
         done += len(found)
         hand_over(found)
     if timing is None:
         return []
     models = [subject.model for subject in subjects]
-    return _timed(settings, models, timing, lambda share: progress(looking + _TIMING * share, {}))
+    return _timed(settings, models, references, timing, lambda share: progress(looking + _TIMING * share, {}))
+
+
+def _in_torch(settings: Settings, blobs: Blobs, model: ModelVersion) -> tuple[Detector, bool]:
+    """And whether its runtimes can be compared with it: with other options it would have to be opened again."""
+    from serving.backends.load import load_detector
+
+    serving, device = serving_of(settings, model.serving), settings.training.device
+    detector = load_detector(blobs.get(model.digest), device=device, max_batch_size=serving.max_batch_size)
+    return detector, serving.device == device and not serving.threads and not serving.object_embeddings
 
 
 def _timed(
-    settings: Settings, models: Sequence[ModelVersion], timing: Timing, went_on: Callable[[float], None]
+    settings: Settings,
+    models: Sequence[ModelVersion],
+    references: Sequence[Detector | None],
+    timing: Timing,
+    went_on: Callable[[float], None],
 ) -> list[Latency]:
     """Runtimes are chosen and remembered as for serving, so that a candidate that is promoted starts with its own
-    known."""
+    known. references: see `load_fastest`, of each model."""
     from serving.backends.latency import interleaved
 
     blobs, max_pixels = FsspecBlobs.open(settings.blobs_url), settings.limits.max_image_pixels
@@ -289,10 +297,10 @@ def _timed(
         return [_pixels(blobs.get(key), max_pixels=max_pixels, enough=enough) for key in keys]
 
     opened, sizes = [], []
-    for model in models:
+    for model, reference in zip(models, references, strict=True):
         weights = blobs.get(model.digest)
         sizes.append(read_head(weights).image_size)
-        opened.append(_served(settings, weights, model.serving, decoded(timing.choose_by, sizes[-1])))
+        opened.append(_served(settings, weights, model.serving, decoded(timing.choose_by, sizes[-1]), reference))
     went_on(0.5)
     seconds = interleaved(
         [detector for detector, _ in opened],
@@ -307,7 +315,11 @@ def _timed(
 
 
 def _served(
-    settings: Settings, weights: bytes, options: Mapping[str, object], images: Sequence[NDArray[np.uint8]]
+    settings: Settings,
+    weights: bytes,
+    options: Mapping[str, object],
+    images: Sequence[NDArray[np.uint8]],
+    reference: Detector | None,
 ) -> tuple[Detector, str]:
     """As serving/detectors.py opens it, and the runtime that was chosen."""
     from serving.backends.choice import said
@@ -323,6 +335,7 @@ def _served(
             consistency=serving.consistency,
             objects=serving.object_embeddings,
             images=images,
+            reference=reference,
         )
     told = [line.removeprefix("serving by ").split(",")[0] for line in lines if line.startswith("serving by ")]
     return detector, told[-1] if told else "torch fp32"  # which nothing is said of, since nothing is chosen

@@ -186,6 +186,7 @@ class Worker:
         self._stop = threading.Event()
         self._under_way: set[str] = set()
         self._rehearsed: set[str] = set()  # names of applications
+        self._leaving: set[str] = set()  # applications whose place a new one takes
         self._settled = threading.Event()  # something that served may be of no use any more
         self._only_needed: set[str] | None = None  # applications, when last nothing else was deployed
         self._taking = threading.Lock()
@@ -399,13 +400,25 @@ class Worker:
         return bool(unfinished)
 
     def _introduce(self, model: ModelVersion) -> None:
-        """Deploy what may never have run here: tried first, unless it was since this service began."""
+        """Deploy what may never have run here: tried first, unless it was since this service began. There was room for
+        that beside what is on standby, whose end, which takes seconds, is then only waited for where it has to be."""
         from serving.deployments import application_name, deployed_detectors
 
         name = application_name(self._settings, model)
         if name not in self._rehearsed and name not in deployed_detectors():  # which costs 30 ms to ask
             self._rehearse(model)
-        self._deploy(model)
+        running = deployed_detectors()
+        if name in running or serving_of(self._settings, model.serving).num_gpus:
+            return self._deploy(model)
+        standby = running - self._needed(timedelta(0))
+        self._let_go(standby)
+        try:
+            self._start(model)
+        except Unavailable:
+            if not standby:
+                raise
+            self._retire(standby, timedelta(0))
+            self._start(model)
 
     def _rehearse(self, model: ModelVersion) -> None:
         """Beside the model on standby, which a refusal then leaves there; without it where both do not fit."""
@@ -421,14 +434,25 @@ class Worker:
             rehearse(self._settings, model, images)
 
     def _deploy(self, model: ModelVersion) -> None:
-        from serving.deployments import application_name, deploy_detector, deployed_detectors
+        from serving.deployments import application_name, deployed_detectors
+
+        if application_name(self._settings, model) not in deployed_detectors():
+            self._make_room()
+        self._start(model)
+
+    def _start(self, model: ModelVersion) -> None:
+        from serving.deployments import application_name, deploy_detector
 
         name = application_name(self._settings, model)
-        if name not in deployed_detectors():
-            self._make_room()
         with self._lock_of(name):
             deploy_detector(self._settings, model, self._images_of(model.project_id))
         self._rehearsed.add(name)
+
+    def _let_go(self, applications: set[str]) -> None:
+        """They are retired, if nothing needs them by then; nobody waits for it."""
+        with self._taking:
+            self._leaving |= applications
+        self._settled.set()
 
     def _make_room(self) -> None:
         """What starts may need the memory, or the GPU, of what is on standby."""
@@ -456,6 +480,9 @@ class Worker:
         self._settled.clear()
         from serving.deployments import deployed_detectors
 
+        with self._taking:
+            leaving, self._leaving = self._leaving, set()
+        self._retire(leaving, timedelta(0))
         standby = timedelta(seconds=self._settings.serving.standby_seconds)
         needed = self._needed(standby)
         if not settled and needed == self._only_needed:

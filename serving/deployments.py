@@ -7,7 +7,9 @@ know nothing of projects; a digest that two projects share is one application.
 import asyncio
 import json
 import logging
+import math
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +17,7 @@ from functools import partial
 from grpc import RpcError
 from ray import serve
 from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, RayError, RayTaskError
-from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus
 from starlette.types import ASGIApp
@@ -42,6 +44,7 @@ _PREFIX = "det-"
 _SHARED = "det-shared"
 _ERROR_LINE = re.compile(r"(?:[\w.]+\.)?\w*(?:Error|BadWeights|Unavailable|Exception)\w*: (.*)")
 _GATEWAY_REQUESTS = 10_000
+_LOOK_SECONDS = 1.0  # from one look whether a model cannot start to the next, which costs 30 ms
 # About the most encoded bytes of one call: large photographs travel alone, so that none waits for another's bytes.
 _CALL_BYTES = 4_000_000
 _MODELS_KEPT = 16
@@ -85,8 +88,7 @@ def deploy_detector(settings: Settings, model: ModelVersion, image_keys: Sequenc
         return
     try:
         handle = serve.get_app_handle(name) if running else _run(name, _application(settings, model, image_keys))
-        handle = handle.options(multiplexed_model_id=_model_name(settings, model))
-        (answer,) = handle.infer.remote([BLANK], [WARM_UP_SECONDS]).result(timeout_s=WARM_UP_SECONDS)
+        answer = _first_answer(name, handle.options(multiplexed_model_id=_model_name(settings, model)))
         if isinstance(answer, AskanceError):
             raise RuntimeError(str(answer))
     except (RayError, RayServeException, RuntimeError, TimeoutError) as error:
@@ -97,7 +99,43 @@ def deploy_detector(settings: Settings, model: ModelVersion, image_keys: Sequenc
 
 
 def _run(name: str, application: serve.Application) -> DeploymentHandle:
-    return serve.run(application, name=name, route_prefix=None)
+    """Returns before it runs: see `_first_answer`."""
+    target = serve.RunTarget(application, name=name, route_prefix=None)
+    (handle,) = serve.run_many(
+        [target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False
+    )
+    return handle
+
+
+def _first_answer(name: str, handle: DeploymentHandle) -> Timed | AskanceError:
+    """Asked before there is a replica, which so answers as soon as it can: Ray Serve's own wait looks once a second.
+    Raises RuntimeError where the application cannot run, TimeoutError where it runs and does not answer."""
+    ends = math.inf
+    response = handle.infer.remote([BLANK], [WARM_UP_SECONDS])
+    while True:
+        try:
+            (answer,) = response.result(timeout_s=_LOOK_SECONDS)
+        except TimeoutError:
+            pass
+        except DeploymentUnavailableError:  # what this process knows is still the end of one of the same name
+            time.sleep(_LOOK_SECONDS / 4)
+            response = handle.infer.remote([BLANK], [WARM_UP_SECONDS])
+        else:
+            outcome: Timed | AskanceError = answer
+            return outcome
+        if _runs(name):
+            ends = min(ends, time.monotonic() + WARM_UP_SECONDS)
+        if time.monotonic() > ends:
+            response.cancel()
+            raise TimeoutError(f"it has not answered within {WARM_UP_SECONDS:.0f} s.")
+
+
+def _runs(name: str) -> bool:
+    """Raises RuntimeError where it never will."""
+    application = serve.status().applications.get(name)
+    if application is None or application.status == ApplicationStatus.DEPLOY_FAILED:
+        raise RuntimeError(application.message if application else "it was taken away.")
+    return application.status == ApplicationStatus.RUNNING
 
 
 def _application(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> serve.Application:

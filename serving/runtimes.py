@@ -19,10 +19,11 @@ def fastest_detector(
     consistency: bool,
     objects: bool,
     images: Sequence[NDArray[np.uint8]] = (),
+    reference: Detector | None = None,
 ) -> Detector:
     """The detector in `weights` as the settings want it served, warm; remembered in data_dir. consistency: each image
     is looked at mirrored, too. objects: answers have embeddings of their objects. images: (H, W, 3) RGB uint8, to
-    compare runtimes on. Raises what `load_fastest` raises."""
+    compare runtimes on. reference: see `load_fastest`. Raises what that raises."""
     # Here, not above: who only asks for the work needs no runtime.
     from serving.backends.load import load_fastest
 
@@ -37,5 +38,6 @@ def fastest_detector(
         objects=objects,
         limits=settings.parity.as_limits(),
         images=images,
+        reference=reference,
     )
     return SecondLook(detector) if consistency else detector

@@ -319,11 +319,18 @@ def furnished(url: str, folder: Path, weights: bytes) -> Service:
     return made
 
 
-def add_image(service: Service, number: int, split: Split, shapes: tuple[Shape, ...] = (Shape("circle", BOX),)) -> None:
+def add_image(
+    service: Service,
+    number: int,
+    split: Split | None,
+    shapes: tuple[Shape, ...] = (Shape("circle", BOX),),
+    group: str = "",
+) -> None:
     digest = service.blobs.put(f"image {number}".encode())
     item = Item(
-        project_id=PROJECT, digest=digest, media_type="image/png", width=64, height=64, created_at=_now(), split=split
-    )
+        project_id=PROJECT, digest=digest, media_type="image/png", width=64, height=64, created_at=_now(), split=split,
+        group=group,
+    )  # fmt: skip
     truth = GroundTruth(
         project_id=PROJECT, item_digest=digest, version=1, shapes=shapes, submission_ids=(), origin="import",
         created_at=_now(),

@@ -1,12 +1,16 @@
 """Pictures that a tiny network can learn: bright squares, whose label is their colour."""
 
+import io
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from loop.domain.truth import Shape
+from loop.domain.item import Item, Split
+from loop.domain.ports import Blobs, Store
+from loop.domain.truth import GroundTruth, Shape
 from training.training_image import TrainingImage
 
 SIZE = 64  # pixels
@@ -37,3 +41,23 @@ def pictures(folder: Path, count: int, labels: tuple[str, ...] = LABELS) -> list
         Image.fromarray(pixels).save(path, format="PNG")
         images.append(TrainingImage(path, shapes, SIZE, SIZE))
     return images
+
+
+def keep_picture(
+    store: Store, blobs: Blobs, project: str, number: int, split: Split, labels: tuple[str, ...] = LABELS
+) -> None:
+    """A picture with its ground truth, as an import leaves them."""
+    pixels, shapes = picture(number, labels)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, format="PNG")
+    digest, now = blobs.put(content.getvalue()), datetime.now(UTC)
+    item = Item(
+        project_id=project, digest=digest, media_type="image/png", width=SIZE, height=SIZE, created_at=now, split=split
+    )
+    truth = GroundTruth(
+        project_id=project, item_digest=digest, version=1, shapes=shapes, submission_ids=(), origin="import",
+        created_at=now,
+    )  # fmt: skip
+    with store.begin() as tx:
+        tx.items.add(item)
+        tx.truths.add(truth)

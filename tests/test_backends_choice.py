@@ -113,6 +113,15 @@ def test_a_damaged_graph_is_refused_and_torch_serves(candidate: Candidate) -> No
     assert f"{candidate}" in chosen.report and "refused" in chosen.report
 
 
+def test_runtimes_are_compared_with_what_is_open_already(tmp_path: Path) -> None:
+    """Here that of another model, whose answers no runtime gives: then itself serves, and is not opened again."""
+    other = load_detector(tiny_weights(seed=1), max_batch_size=8)
+    with pytest.raises(BadWeights, match="refused"):
+        load(tmp_path / "one", reference=other)
+    assert load(tmp_path / "two", runtime="auto", reference=other) is other
+    assert answers(load(tmp_path / "three", reference=load_detector(tiny_weights(), max_batch_size=8)))
+
+
 def test_where_nothing_that_was_asked_for_passes_the_reasons_are_named() -> None:
     graph = damaged(trained_graph(), largest_weight(trained_graph()), 3.0)
     with pytest.raises(BadWeights, match=r"onnx fp32.*have a partner") as caught:

@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,8 +19,22 @@ from loop.domain.item import Split
 from loop.domain.truth import Shape
 from loop.settings import load_settings
 from loop.workshop import MlflowRuns
-from tests.cycle_worker import BOX, EPOCHS, LABELS, PROJECT, Bench, Service, Site, add_image, furnished, open_site
+from tests.cycle_worker import (
+    BLIND,
+    BOX,
+    EPOCHS,
+    LABELS,
+    PROJECT,
+    Bench,
+    Service,
+    Site,
+    add_image,
+    furnished,
+    open_site,
+    salted,
+)
 from tests.tiny_models import tiny_weights
+from training.snapshot import Snapshot
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 MODE = {"mode": "non_inferior"}
@@ -109,6 +123,42 @@ def test_one_class_is_enough(service: Service) -> None:
     assert (ended.state, ended.error) == (CycleState.PROMOTED, "")
     clauses = [clause["name"] for clause in ended.decision["clauses"]]  # type: ignore[attr-defined]
     assert not any("square" in name or "bar" in name for name in clauses)
+
+
+@dataclass(frozen=True)
+class Noting(Bench):
+    """jobs: that it was given."""
+
+    jobs: list[TrainingJob] = field(default_factory=list)
+
+    def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
+        self.jobs.append(job)
+        return super().train(job, progress)
+
+
+@pytest.mark.parametrize("golden", [True, False])
+def test_no_image_that_is_held_out_is_trained_on(bare: Service, golden: bool) -> None:
+    """Neither the golden images, nor those of val, which a golden set leaves unused as judges of the whole, nor what
+    shares a group with one of them and has no split of its own. All others are."""
+    for number in range(100):
+        split = (Split.GOLDEN if golden else Split.VAL, Split.VAL, Split.TRAIN, None)[number % 4]
+        group = f"clip {number // 8}" if number >= 72 and split is not Split.TRAIN else ""
+        add_image(bare, number, split, group=group)
+    bare.administration.register_model(PROJECT, salted(tiny_weights(LABELS), BLIND), "ada")
+    while bare.step():
+        pass
+    bench = Noting(bare.site, bare.controller.workshop.blobs)  # type: ignore[attr-defined]
+    cycle = cycled(replace(bare, controller=replace(bare.controller, workshop=bench)))
+    assert cycle.step is Step.DONE, cycle.error
+    snapshot = Snapshot.read(str(cycle.snapshot_digest), bare.blobs.get)
+    (job,) = bench.jobs
+    trained = {entry.digest for entry in job.train}
+    held_out = {*snapshot.of_split(Split.VAL).digests, *snapshot.of_split(Split.GOLDEN).digests}
+    assert snapshot.evaluation_split is (Split.GOLDEN if golden else Split.VAL)
+    assert trained.isdisjoint(held_out) and trained | held_out == set(snapshot.entries.digests)
+    assert len(trained) > 25 and set(snapshot.evaluation_entries.digests) <= held_out
+    of_group = {entry.group for entry in snapshot.entries if entry.digest in held_out} - {""}
+    assert not of_group & {entry.group for entry in job.train}
 
 
 # --- a disk that is full ------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """A project whose champion is a detector of torchvision, through a whole cycle: registered, trained on, judged,
 promoted, served. Only Ray and MLflow are stood in for: what would run in a task of Ray runs here."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,21 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from loop import workshop
 from loop.cycle_work import Progress
 from loop.domain.cycle import Cycle, CycleState
-from loop.domain.item import Item, Split
+from loop.domain.item import Split
 from loop.domain.model import ModelVersion
-from loop.domain.truth import GroundTruth
 from loop.recipe_document import checked_document
 from loop.recipes import Recipes
 from loop.settings import load_settings
 from loop.workshop import RayWorkshop
 from serving.backends.load import load_detector
 from tests.cycle_worker import PROJECT, Service, Site, open_site
-from tests.pictures import LABELS, SIZE, picture
+from tests.pictures import LABELS, SIZE, keep_picture, picture
 from tests.tiny_models import tiny_torchvision, tiny_weights
 from training.snapshot import Snapshot
 
@@ -66,26 +63,9 @@ def service(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPat
     made = replace(made, controller=controller, succession=replace(made.succession, references=references))
     made.administration.create_project(PROJECT, LABELS)
     for number in range(GOLDEN + TRAIN):
-        add_picture(made, number, Split.GOLDEN if number < GOLDEN else Split.TRAIN)
+        keep_picture(made.store, made.blobs, PROJECT, number, Split.GOLDEN if number < GOLDEN else Split.TRAIN)
     yield made
     made.store.close()
-
-
-def add_picture(service: Service, number: int, split: Split, labels: tuple[str, ...] = LABELS) -> None:
-    pixels, shapes = picture(number, labels)
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, format="PNG")
-    digest, now = service.blobs.put(content.getvalue()), datetime.now(UTC)
-    item = Item(
-        project_id=PROJECT, digest=digest, media_type="image/png", width=SIZE, height=SIZE, created_at=now, split=split
-    )
-    truth = GroundTruth(
-        project_id=PROJECT, item_digest=digest, version=1, shapes=shapes, submission_ids=(), origin="import",
-        created_at=now,
-    )  # fmt: skip
-    with service.store.begin() as tx:
-        tx.items.add(item)
-        tx.truths.add(truth)
 
 
 def cycled(service: Service, ends: CycleState = CycleState.PROMOTED, **overrides: object) -> tuple[Cycle, ModelVersion]:
@@ -108,7 +88,7 @@ def test_a_registered_detector_is_trained_judged_promoted_and_served(service: Se
     body = {"labels": ["green", "crimson", "blue"], "renames": {"red": "crimson"}}
     recipes.change(PROJECT, checked_document(body), "ada")
     for number in range(100, 104):
-        add_picture(service, number, Split.TRAIN, ("green", "blue"))
+        keep_picture(service.store, service.blobs, PROJECT, number, Split.TRAIN, ("green", "blue"))
     cycle, candidate = cycled(service)
     assert candidate.head.labels == Snapshot.read(str(cycle.snapshot_digest), service.blobs.get).labels
     assert set(candidate.head.labels) == {"green", "crimson", "blue"} and candidate.head.backend == "torchvision"

@@ -42,12 +42,16 @@ _SETTINGS = {
 class Turnaround:
     """Seconds. whole: from the answer to the last correction until a prediction is the new model's. training: by the
     pace that was reported. steps: each step of the cycle; that of the training includes `training`. cpu: of each step,
-    in all processes of the service; a little less where they ended in it."""
+    in all processes of the service; a little less where they ended in it. rollback: from the start of the command until
+    a prediction is the earlier model's, which is on standby. further: the same once more, to a model that has to start.
+    """
 
     whole: float
     training: float
     steps: dict[Step, float]
     cpu: dict[Step, float]
+    rollback: float
+    further: float
 
     @property
     def rest(self) -> float:
@@ -78,7 +82,21 @@ def turnaround(items: int, epochs: int, *, prepared: int) -> Turnaround:
             while operator.predict(PROJECT, content, review="never").model_id == before:
                 time.sleep(_LOOK)
             whole = time.perf_counter() - started
-        return Turnaround(whole, watch.training, watch.steps, watch.cpu)
+            back = [_rolled_back(service, operator, content, to) for to in (before, fresh)]
+        return Turnaround(whole, watch.training, watch.steps, watch.cpu, *back)
+
+
+def _rolled_back(service: ServiceProcess, operator: Client, content: bytes, to: str) -> float:
+    """Seconds of one command, and until it is so."""
+    started = time.perf_counter()
+    command = service.run("models", "rollback", "--project", PROJECT, "--reason", "the benchmark")
+    if command.returncode:
+        raise RuntimeError(command.stderr)
+    while (by := operator.predict(PROJECT, content, review="never").model_id) != to:
+        if time.perf_counter() - started > _PATIENCE:
+            raise RuntimeError(f"{by} serves, not {to}")
+        time.sleep(_LOOK)
+    return time.perf_counter() - started
 
 
 def _cycle(store: SqlStore, operator: Client, epochs: int, before: str) -> "_Watch":

@@ -75,14 +75,17 @@ def load_fastest(
     objects: bool = False,
     limits: ParityLimits | None = None,
     images: Sequence[NDArray[np.uint8]] = (),
+    reference: Detector | None = None,
 ) -> Detector:
     """The detector in `content` by the fastest runtime and precision that pass parity, warmed up.
 
     runtime, precision: a name, or auto for the fastest. objects: answers have embeddings of their objects. threads: CPU
     threads in all, which graph runtimes use as streams; 0: the cores of this process. images: real ones, (H, W, 3) RGB
     uint8, to compare on and, from `limits.calibration_images` on, to calibrate int8 with; drawn ones complete the
-    comparison. cache: folder where outcome and graph are kept; a second call with the same arguments measures nothing,
-    and imports torch only where torch was chosen; another model of the same network is compared, not timed.
+    comparison. reference: what `load_detector` makes of the same file, device, batch and objects in float32, where it
+    is there already: it is not opened again to compare with. cache: folder where outcome and graph are kept; a second
+    call with the same arguments measures nothing, and imports torch only where torch was chosen; another model of the
+    same network is compared, not timed.
 
     Raises SettingsError for a runtime or precision that is unknown, not installed, or not for this device; BadWeights
     for a file that cannot be read and where nothing that was asked for answers as torch does.
@@ -93,6 +96,8 @@ def load_fastest(
     place = Place(device, threads or cores(), max_batch_size)
 
     def open_torch(precision: str) -> Detector:
+        if reference is not None and precision == REFERENCE.precision:
+            return reference
         return load_detector(
             content,
             device=device,

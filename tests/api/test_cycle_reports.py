@@ -1,16 +1,21 @@
 """The report on a cycle: one page that says what was learned, why it was promoted or not, and what to label next."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from loop.cycle_reports import ClassRow, ErrorRow, advised
+from loop.domain.canary import Arm, CanaryStanding, CanaryVerdict
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.identity import digest_of
+from loop.domain.rollout import Rollout, RolloutKind, RolloutState
 from tests.api.conftest import Service, picture
 from tests.api.test_recipes import BOX, Bench, _working, cycled
 from tests.api.test_review import leased, submit
 from tests.contract.records import a_cycle
+from tests.test_canary_cycles import RULES
+from tests.test_settling import LIMITS
 from tests.tiny_models import tiny_weights
 
 
@@ -64,6 +69,35 @@ def test_it_says_what_was_decided_and_why(service: Service, cycle: Cycle) -> Non
     for label in ("circle", "square", "bar"):
         assert label in text
     assert "background" in text and "The candidate did not pass" in text
+
+
+def test_it_says_how_the_candidate_did_as_a_canary(service: Service, cycle: Cycle) -> None:
+    """Its share and time, what people's answers say of both models, and why it ended; nothing where it was none."""
+    assert "as a canary" not in report(service, cycle.id).text
+    began = cycle.created_at
+    standing = CanaryStanding(
+        verdict=CanaryVerdict.WORSE, looked_at=began, until=began, canary=Arm(41, 13, 0.317),
+        champion=Arm(57, 3, 0.052),
+        predictions=990, waiting=2, unanswered=1, low=0.011, high=0.4, needed=None, passed_at=None,
+        words="it surely fails more often",
+    )  # fmt: skip
+    canary = Rollout(
+        id="rollout_1", project_id="shapes", kind=RolloutKind.CANARY, model_id=str(cycle.candidate_id),
+        champion_id=str(cycle.champion_id), share=0.2, state=RolloutState.QUEUED, actor="ada", reason="passed",
+        limits=LIMITS, created_at=began, judging=RULES, cycle_id=cycle.id,
+    )  # fmt: skip
+    with service.services.store.begin() as tx:
+        tx.rollouts.add(canary)
+    text = " ".join(" ".join(read(report(service, cycle.id).text).text).split())
+    assert "It takes 20 % of the predictions" in text and "Nobody has looked" in text
+    ended = replace(canary, state=RolloutState.ROLLED_BACK, active_at=began, finished_at=began, error="found so")
+    with service.services.store.begin() as tx:
+        tx.rollouts.save(ended, expected=RolloutState.QUEUED)
+        tx.rollouts.stands(canary.id, standing)
+    text = " ".join(" ".join(read(report(service, cycle.id).text).text).split())
+    assert "rolled back: found so" in text and "worse: it surely fails more often" in text
+    for told in ("champion 57 3 0.052", "canary 41 13 0.317", "+0.011 and +0.400", "990 predictions"):
+        assert told in text
 
 
 def test_it_loads_nothing_and_runs_nothing(service: Service, cycle: Cycle) -> None:

@@ -1,5 +1,6 @@
 """Which models the loops beside the service try before they start them, and how a cycle goes on there."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,11 +20,15 @@ from tests.tiny_models import tiny_weights
 
 @dataclass
 class Stage:
-    """Where models are tried and started, in place of Ray. broken: what does not start, and why."""
+    """Where models are tried and started, in place of Ray. broken: what does not start, and why. standby: applications
+    that run beside; crowded: nothing starts before they are gone. may_go: they do not end before that."""
 
     rehearsed: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     broken: str = ""
+    standby: set[str] = field(default_factory=set)
+    crowded: bool = False
+    may_go: threading.Event = field(default_factory=threading.Event)
 
     def rehearse(self, _settings: object, model: ModelVersion, _images: object) -> None:
         self.rehearsed.append(model.id)
@@ -31,7 +36,14 @@ class Stage:
     def start(self, _settings: object, model: ModelVersion, _images: object) -> None:
         if self.broken:
             raise Unavailable(self.broken, hint="The champion stays.")
+        if self.crowded and self.standby:
+            self.may_go.set()
+            raise Unavailable("out of memory", hint="The champion stays.")
         self.started.append(model.id)
+
+    def retire(self, application: str) -> None:
+        self.may_go.wait(60)
+        self.standby.discard(application)
 
 
 @pytest.fixture
@@ -39,7 +51,8 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     from serving import deployments, rehearsal
 
     made = Stage()
-    monkeypatch.setattr(deployments, "deployed_detectors", lambda: set())
+    monkeypatch.setattr(deployments, "deployed_detectors", lambda: set(made.standby))
+    monkeypatch.setattr(deployments, "retire_detector", made.retire)
     monkeypatch.setattr(deployments, "deploy_detector", made.start)
     monkeypatch.setattr(rehearsal, "rehearse", made.rehearse)
     return made
@@ -124,6 +137,29 @@ def test_what_people_promote_is_tried_first(furnished: Service, stage: Stage) ->
         _await(lambda: state() is not PromotionState.QUEUED)
     assert state() is PromotionState.ACTIVE
     assert stage.rehearsed == stage.started == [model.id]
+
+
+def test_a_candidate_does_not_wait_for_the_end_of_what_is_on_standby(furnished: Service, stage: Stage) -> None:  # noqa: F811
+    """There was room for both when it was tried; draining takes seconds, and goes on meanwhile."""
+    stage.standby = {"det-before"}
+    with at_work(furnished, Forgetful()):
+        cycle = ended(furnished)
+        assert cycle.state is CycleState.PROMOTED, cycle.error
+        assert stage.standby and stage.started == [cycle.candidate_id]
+        stage.may_go.set()
+        _await(lambda: not stage.standby)
+
+
+def test_what_does_not_start_beside_a_model_on_standby_starts_in_its_place(
+    furnished: Service,  # noqa: F811
+    stage: Stage,
+) -> None:
+    """Its memory may be what was missing."""
+    stage.standby, stage.crowded = {"det-before"}, True
+    with at_work(furnished, Forgetful()):
+        cycle = ended(furnished)
+    assert cycle.state is CycleState.PROMOTED, cycle.error
+    assert stage.started == [cycle.candidate_id] and not stage.standby
 
 
 class Noting(Forgetful):

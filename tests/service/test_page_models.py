@@ -54,7 +54,8 @@ def test_1_with_nothing_to_tell_it_says_what_there_could_be(stage: Stage) -> Non
 
 
 def test_2_a_canary_is_started_with_a_share(stage: Stage) -> None:
-    """A tenth where nothing else is said; what is no share is not sent. It is what the command starts."""
+    """A tenth where nothing else is said, judged by the rules that are given, beside those of the settings; what is no
+    share and no rule is not sent. It is what the command starts."""
     model = add(stage.service, OTHER).json()["id"]
     stage.show("overview")
     stage.there_is("start-rollout").click()
@@ -67,12 +68,22 @@ def test_2_a_canary_is_started_with_a_share(stage: Stage) -> None:
         expect(confirm).to_be_disabled()
     share.fill("100")
     expect(form.locator("[data-testid=rollout-means]")).to_contain_text("answers do not judge it")
+    expect(form.locator("[data-testid=canary-margin]")).to_have_count(0)
     share.fill("10")
+    form.locator("[data-testid=canary-hours]").fill("0")
+    expect(form.get_by_role("alert")).to_contain_text("hours above 0")
+    expect(confirm).to_be_disabled()
+    form.locator("[data-testid=canary-hours]").fill("12")
+    form.locator("[data-testid=canary-margin]").fill("3")
+    form.locator("[data-testid=canary-on-pass]").select_option("promote")
     form.locator("[data-testid=reason]").fill("try it")
     confirm.click()
     stage.told("Canary asked for")
     (canary,) = stage.of_project(ROLLOUTS)[ROLLOUTS]
     assert (canary["kind"], canary["model_id"], canary["share"], canary["reason"]) == ("canary", model, 0.1, "try it")
+    judging = canary["judging"]
+    assert (judging["margin"], judging["max_hours"], judging["on_pass"]) == (0.03, 12.0, "promote")
+    assert judging["confidence"] == stage.service.services.settings.canary.confidence
     row = stage.there_is("rollout-canary")
     expect(row.locator("[data-testid=rollout-state]")).to_have_text("deploying")
     settle_rollouts(stage.service)

@@ -142,6 +142,7 @@ export type SliceFigures = Schemas["SliceFiguresOut"];
 export type Latencies = Schemas["LatenciesOut"];
 export type Rollout = Schemas["RolloutOut"];
 export type RolloutBody = Schemas["RolloutIn"];
+export type CanaryRules = Schemas["CanaryIn"];
 export type RolloutKind = Rollout["kind"];
 export type CanaryStanding = Schemas["CanaryStandingOut"];
 export type Group = Schemas["GroupOut"];

@@ -13,11 +13,13 @@ export function StartCycleDialog({ onStart, onClose }: StartProps) {
   const [reason, setReason] = useState("");
   const [epochs, setEpochs] = useState("");
   const [mode, setMode] = useState<"" | "superior" | "non_inferior">("");
+  const [canary, setCanary] = useState<"" | "yes" | "no">("");
   const start = () =>
     onStart({
       ...(reason.trim() === "" ? {} : { reason: reason.trim() }),
       ...(epochs === "" ? {} : { epochs: Number(epochs) }),
       ...(mode === "" ? {} : { mode }),
+      ...(canary === "" ? {} : { canary: canary === "yes" }),
     });
   return (
     <Dialog title="Start a cycle" onClose={onClose} onSubmit={start} testid="start-cycle-dialog">
@@ -56,6 +58,18 @@ export function StartCycleDialog({ onStart, onClose }: StartProps) {
           </select>
         </label>
       </div>
+      <label className="field">
+        <span>What passes the gate</span>
+        <select
+          data-testid="cycle-canary"
+          value={canary}
+          onChange={(event) => setCanary(event.target.value as typeof canary)}
+        >
+          <option value="">as configured</option>
+          <option value="no">becomes the champion</option>
+          <option value="yes">is a canary first, judged by people’s answers</option>
+        </select>
+      </label>
       <footer>
         <button type="button" onClick={onClose}>
           Back

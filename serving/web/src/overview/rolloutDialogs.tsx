@@ -4,7 +4,7 @@ import type { Model, Rollout, RolloutBody, RolloutKind } from "../api/types";
 import { Confirm, Reason, isReason } from "../app/Asking";
 import { Dialog } from "../app/Dialog";
 import { ago } from "../app/format";
-import { shareOfTyped } from "./rollouts";
+import { AS_SET, type TypedRules, rulesOfTyped, shareOfTyped } from "./rollouts";
 
 const USUAL_SHARE = "10"; // percent
 
@@ -20,11 +20,21 @@ export function StartRolloutDialog({ models, kinds, onStart, onClose }: StartPro
   const [kind, setKind] = useState<RolloutKind>(kinds[0] ?? "canary");
   const [model, setModel] = useState(models[0]?.id ?? "");
   const [typed, setTyped] = useState(USUAL_SHARE);
+  const [rules, setRules] = useState(AS_SET);
   const [reason, setReason] = useState("");
   const share = shareOfTyped(typed);
-  const sound = share !== null && model !== "" && (reason.trim() === "" || isReason(reason));
+  const judged = kind === "canary" && share !== 1;
+  const judging = judged ? rulesOfTyped(rules) : {};
+  const sound = share !== null && judging !== null && model !== "" && (reason.trim() === "" || isReason(reason));
   const start = () => {
-    if (sound) onStart({ kind, model_id: model, share, ...(reason.trim() === "" ? {} : { reason: reason.trim() }) });
+    if (!sound) return;
+    onStart({
+      kind,
+      model_id: model,
+      share,
+      ...(Object.keys(judging).length === 0 ? {} : { judging }),
+      ...(reason.trim() === "" ? {} : { reason: reason.trim() }),
+    });
   };
   return (
     <Dialog title="Start beside the champion" onClose={onClose} onSubmit={start} testid="start-rollout-dialog">
@@ -73,9 +83,61 @@ export function StartRolloutDialog({ models, kinds, onStart, onClose }: StartPro
       <p className="muted" data-testid="rollout-means">
         {meaningOf(kind, share)}
       </p>
+      {judged && <Judging rules={rules} onChange={setRules} />}
+      {judging === null && (
+        <p className="callout error" role="alert">
+          Give a margin above 0 and below 100, and hours above 0, at most a year; or leave them empty.
+        </p>
+      )}
       <Reason value={reason} onChange={setReason} kept="kept with your name; may be left empty" />
       <Confirm name="Start" disabled={!sound} onClose={onClose} />
     </Dialog>
+  );
+}
+
+interface JudgingProps {
+  readonly rules: TypedRules;
+  readonly onChange: (rules: TypedRules) => void;
+}
+
+function Judging({ rules, onChange }: JudgingProps) {
+  return (
+    <>
+      <div className="pair">
+        <label className="field">
+          <span>It may fail more often by, %</span>
+          <input
+            data-testid="canary-margin"
+            inputMode="decimal"
+            placeholder="as configured"
+            value={rules.margin}
+            onChange={(event) => onChange({ ...rules, margin: event.target.value })}
+          />
+        </label>
+        <label className="field">
+          <span>Undecided after, hours</span>
+          <input
+            data-testid="canary-hours"
+            inputMode="decimal"
+            placeholder="as configured"
+            value={rules.hours}
+            onChange={(event) => onChange({ ...rules, hours: event.target.value })}
+          />
+        </label>
+      </div>
+      <label className="field">
+        <span>When people find it not worse</span>
+        <select
+          data-testid="canary-on-pass"
+          value={rules.onPass}
+          onChange={(event) => onChange({ ...rules, onPass: event.target.value as TypedRules["onPass"] })}
+        >
+          <option value="">as configured</option>
+          <option value="tell">it waits for a person</option>
+          <option value="promote">it becomes the champion, in my name</option>
+        </select>
+      </label>
+    </>
   );
 }
 
@@ -84,7 +146,7 @@ function meaningOf(kind: RolloutKind, share: number | null): string {
   const judged =
     share === 1
       ? "With all of the traffic there is nothing beside it to compare with: people’s answers do not judge it."
-      : "It is judged by what people answer, as the settings say.";
+      : "It is judged by what people answer.";
   return `That share of the callers get its answers. Where it errs or is slow it is taken back. ${judged}`;
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Rollout } from "../api/types";
-import { axisOf, freeKinds, rulesInWords, shareOfTyped } from "./rollouts";
+import { AS_SET, axisOf, freeKinds, rulesInWords, rulesOfTyped, shareOfTyped } from "./rollouts";
 
 const RULES = {
   margin: 0.05,
@@ -26,6 +26,21 @@ test.each([
   ["Infinity", null],
 ])("%j percent are the share %s", (typed, share) => {
   expect(shareOfTyped(typed)).toBe(share);
+});
+
+test.each([
+  [{}, {}],
+  [{ margin: "2,5" }, { margin: 0.025 }],
+  [{ hours: "0.5", onPass: "promote" }, { max_hours: 0.5, on_pass: "promote" }],
+  [{ margin: "100" }, null],
+  [{ margin: "0" }, null],
+  [{ margin: "some" }, null],
+  [{ hours: "0" }, null],
+  [{ hours: "-1" }, null],
+  [{ hours: "8761" }, null],
+  [{ hours: "long" }, null],
+] as const)("%j are the rules %j of a canary, all others as set", (typed, rules) => {
+  expect(rulesOfTyped({ ...AS_SET, ...typed })).toEqual(rules);
 });
 
 test("one of each kind runs at a time, and what has ended keeps none from starting", () => {

@@ -1,6 +1,6 @@
 /** Models beside the champion: calls, and how a canary stands in words. */
 import { type Api, at } from "../api/client";
-import type { CanaryStanding, Model, Rollout, RolloutBody, RolloutKind } from "../api/types";
+import type { CanaryRules, CanaryStanding, Model, Rollout, RolloutBody, RolloutKind } from "../api/types";
 
 export const startRollout = (api: Api, project: string, body: RolloutBody) =>
   api.json<Rollout>("POST", at(project, "/rollouts"), body);
@@ -59,6 +59,30 @@ export function rulesInWords({ judging }: Pick<Rollout, "judging">): string[] {
 export function shareOfTyped(typed: string): number | null {
   const share = Number(typed.replace(",", ".")) / 100;
   return typed.trim() !== "" && share > 0 && share <= 1 ? share : null;
+}
+
+/** Rules of a canary as they are typed; empty: as the settings say. margin: percent. */
+export interface TypedRules {
+  readonly margin: string;
+  readonly hours: string;
+  readonly onPass: "" | NonNullable<CanaryRules["on_pass"]>;
+}
+
+export const AS_SET: TypedRules = { margin: "", hours: "", onPass: "" };
+
+const MOST_HOURS = 8760;
+
+/** What was typed as rules, empty where all is as set; null where it is none. */
+export function rulesOfTyped({ margin, hours, onPass }: TypedRules): CanaryRules | null {
+  const share = margin.trim() === "" ? undefined : shareOfTyped(margin);
+  const time = hours.trim() === "" ? undefined : Number(hours.replace(",", "."));
+  if (share === null || share === 1) return null;
+  if (time !== undefined && !(time > 0 && time <= MOST_HOURS)) return null;
+  return {
+    ...(share === undefined ? {} : { margin: share }),
+    ...(time === undefined ? {} : { max_hours: time }),
+    ...(onPass === "" ? {} : { on_pass: onPass }),
+  };
 }
 
 export interface Axis {
