@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -36,7 +37,6 @@ class RegisteredFunctions:
         self._seconds = seconds
         self._start_seconds = start_seconds
         self._workers = workers
-        self._names = frozenset(point.name for point in entry_points(group=GROUP))
         self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._started = False
@@ -44,12 +44,13 @@ class RegisteredFunctions:
         self._closed = False
         self._all: set[_Worker] = set()
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
-        return self._names
+        """Looked up when first asked for: that reads a file of every package installed here."""
+        return frozenset(point.name for point in entry_points(group=GROUP))
 
     def ask(self, function: str, scene: Scene) -> list[tuple[str, tuple[str, ...]]] | str:
-        if function not in self._names:
+        if function not in self.names:
             return "it is not registered under askance.rules here"
         try:
             worker = self._free.get(timeout=self._wait_for_one())

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy  # loads its parts when they are first used: what serves imports this module and needs none of them
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from selection.index import EmbeddingIndex
 
@@ -78,8 +77,8 @@ def _pairs(index: EmbeddingIndex, start: int, end: int, count: int, threshold: f
 def joined(labels: NDArray[np.int64], pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     """`labels` (n,) in [0, n), with the groups of the two rows of each of (p, 2) pairs made one."""
     n, ones = len(labels), np.ones(len(pairs), dtype=bool)
-    edges = coo_array((ones, (labels[pairs[:, 0]], labels[pairs[:, 1]])), shape=(n, n))
-    return np.asarray(connected_components(edges, directed=False)[1][labels], dtype=np.int64)
+    edges = scipy.sparse.coo_array((ones, (labels[pairs[:, 0]], labels[pairs[:, 1]])), shape=(n, n))
+    return np.asarray(scipy.sparse.csgraph.connected_components(edges, directed=False)[1][labels], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,13 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
 
 @pytest.mark.parametrize("layout", ["voc", "coco", "yolo", "askance"])
 def test_a_folder_that_is_no_data_set_says_what_was_looked_for(tmp_path, layout):
-    """Missing, empty, or a file: each says what the format needs, and no project is made."""
+    """Missing, a file, or empty: each says what the format needs. For a name that is wrong nothing is made."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
-    for folder in ("missing", "empty", "file"):
+    for folder in ("missing", "file"):
         refused(askance(tmp_path, "import", folder, "--format", layout, "--project", "p"), folder)
+    assert not (tmp_path / ".askance").exists()
+    refused(askance(tmp_path, "import", "empty", "--format", layout, "--project", "p"), "empty")
 
 
 def test_a_recipe_is_checked_without_a_service(tmp_path):

@@ -6,9 +6,10 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["serving.detectors", "loop.workshop"])
+@pytest.mark.parametrize("module", ["serving.detectors", "loop.workshop", "loop.wiring"])
 def test_processes_that_start_often_load_only_what_each_of_them_needs(module: str) -> None:
-    """A replica before its first answer, and each task of a cycle: what is seldom used is loaded where it is used."""
+    """A replica before its first answer, each task of a cycle, and whatever is wired: what is seldom used is loaded
+    where it is used."""
     heavy = ("torch", "ultralytics", "mlflow", "numba", "scipy.stats", "scipy.optimize", "alembic")
     asked = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=120)

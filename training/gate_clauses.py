@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
+import scipy  # loads its parts when they are first used: what serves imports this module and needs none of them
 from numpy.typing import NDArray
-from scipy import stats
 
 from loop.domain.errors import SettingsError
 from training.calibration import calibration_of
@@ -257,7 +257,7 @@ def mended_clauses(
     total, again = int(mended.sum()), int((candidate.failed & mended).sum())
     if not total:
         return []
-    p = float(stats.binom.sf(again - 1, total, settings.failure_margin))
+    p = float(scipy.stats.binom.sf(again - 1, total, settings.failure_margin))
     passed = again == 0 or p > 1.0 - settings.confidence
     verdict = "are not shown to be more" if passed else "are more"
     detail = (

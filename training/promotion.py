@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
+import scipy  # loads its parts when they are first used: what serves imports this module and needs none of them
 from numpy.typing import NDArray
-from scipy import stats
 
 from loop.domain.errors import BadDataset
 from training.evaluate import Evaluation, mean_over_classes, or_none
@@ -233,8 +233,8 @@ def _draws(unit_of: NDArray[np.intp], resamples: int, rng: np.random.Generator) 
 def _widened(tail: float, units: int) -> float:
     """The tail whose percentile makes up for the bootstrap's too small spread with few units: expanded
     percentile interval, Hesterberg 2015, Φ(√(n / (n − 1)) · t(tail; n − 1))."""
-    quantile = stats.t.ppf(tail, units - 1) * np.sqrt(units / (units - 1))
-    return float(stats.norm.cdf(quantile))
+    quantile = scipy.stats.t.ppf(tail, units - 1) * np.sqrt(units / (units - 1))
+    return float(scipy.stats.norm.cdf(quantile))
 
 
 def _change(

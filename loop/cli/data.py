@@ -48,12 +48,14 @@ def import_(
     """Images and their ground truth into a project; importing again changes nothing."""
     from loop.exchange.archives import opened
     from loop.exchange.importer import import_dataset
-    from loop.wiring import administer, open_blobs, open_store, utc_now
-    from serving.images import inspect_image
 
     settings = settings_of(config)
-    store, blobs = open_store(settings), open_blobs(settings)
     with progress_bar() as bar, opened(source, max_bytes=settings.limits.max_unpacked_bytes) as folder:
+        # Only now: a wrong name need not wait for the store to be loaded, nor leave one behind.
+        from loop.wiring import administer, open_blobs, open_store, utc_now
+        from serving.images import inspect_image
+
+        store, blobs = open_store(settings), open_blobs(settings)
         report = import_dataset(
             store,
             blobs,

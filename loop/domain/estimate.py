@@ -8,8 +8,8 @@ alone.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # loads its parts when they are first used: what serves imports this module and needs none of them
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 from loop.domain.errors import Invalid
 
@@ -171,7 +171,8 @@ def _interval(value: float, variance: float, drawn: float, seen: int, confidence
     ends = []
     for share, quantile in ((1.0 - value, tail), (value, 1.0 - tail)):
         draws = _worth_towards(share, worth, drawn)
-        ends.append(float(beta.ppf(quantile, draws * value + _JEFFREYS, draws * (1.0 - value) + _JEFFREYS)))
+        failed, passed = draws * value + _JEFFREYS, draws * (1.0 - value) + _JEFFREYS
+        ends.append(float(scipy.special.betaincinv(failed, passed, quantile)))  # of the beta distribution
     # Where nothing or everything failed, the interval reaches the end.
     return Estimate(value, 0.0 if value == 0.0 else ends[0], 1.0 if value == 1.0 else ends[1], seen, worth)
 

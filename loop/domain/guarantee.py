@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from math import ceil, log
 
 import numpy as np
+import scipy  # loads its parts when they are first used: what serves imports this module and needs none of them
 from numpy.typing import NDArray
-from scipy.stats import gamma
 
 from loop.domain.errors import Invalid
 from loop.domain.promises import Promise as Promise
@@ -171,7 +171,7 @@ def upper_bound(total: float | Floats, square: float | Floats, heaviest: float, 
     a Poisson count.
     """
     mean, variance = total + heaviest, square + heaviest**2
-    return np.asarray(gamma.ppf(1.0 - delta, mean**2 / variance, scale=variance / mean))
+    return np.asarray(scipy.special.gammaincinv(mean**2 / variance, 1.0 - delta) * (variance / mean))
 
 
 def together(thresholds: Sequence[Threshold]) -> Threshold:

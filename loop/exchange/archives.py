@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loop.domain.errors import BadDataset, PayloadTooLarge, Unavailable
-from loop.exchange.reading import inside
+from loop.exchange.reading import inside, require_folder
 
 MOST_FILES = 1_000_000
 _PIECE = 1 << 20
@@ -25,9 +25,11 @@ def opened(source: Path, *, max_bytes: int, within: Path | None = None) -> Itera
     """`source` as a folder, which is gone afterwards where it had to be made (below `within`, else where temporary
     files are). max_bytes: of all that a ZIP unpacks to.
 
-    Raises BadDataset for a file that is neither ZIP, XML nor JSON or that is damaged, PayloadTooLarge, Unavailable.
+    Raises BadDataset for nothing at all, for a file that is neither ZIP, XML nor JSON and for one that is damaged;
+    PayloadTooLarge, Unavailable.
     """
     if not source.is_file():
+        require_folder(source)
         yield source
         return
     with tempfile.TemporaryDirectory(prefix="dataset-", dir=within) as made:

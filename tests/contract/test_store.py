@@ -1243,7 +1243,7 @@ def test_what_is_migrated_is_known_without_reading_the_migrations(
     furnished: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every process of a service migrates as it starts, and finds nothing to do."""
-    monkeypatch.setattr("loop.store.database.command.upgrade", None)
+    monkeypatch.setattr("alembic.command.upgrade", None)
     furnished.migrate()
 
 
