@@ -135,7 +135,7 @@ def _runs(name: str) -> bool:
     application = serve.status().applications.get(name)
     if application is None or application.status == ApplicationStatus.DEPLOY_FAILED:
         raise RuntimeError(application.message if application else "it was taken away.")
-    return application.status == ApplicationStatus.RUNNING
+    return bool(application.status == ApplicationStatus.RUNNING)
 
 
 def _application(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> serve.Application:

@@ -6,7 +6,7 @@ from typing import Literal
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0033"
+revision: str = "0030"
 down_revision: str | None = "0029"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
