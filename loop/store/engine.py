@@ -26,6 +26,9 @@ _CONNECT_TIMEOUT_SECONDS = 10
 # The one driver of each database; a URL may leave it out.
 _DRIVERS = {"sqlite+pysqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
+# Made once: json.dumps would make an encoder for each document.
+_JSON = json.JSONEncoder(allow_nan=False).encode
+
 _URL_HINT = "Set database.url to sqlite:////absolute/path.db or postgresql+psycopg://user@host/database."
 
 
@@ -129,7 +132,7 @@ def _sqlite_engine(url: URL, use: _Use, **pool: Any) -> Engine:
         module=_sqlite_module(),
         # None: the driver begins nothing by itself; the dialect does.
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False},
-        json_serializer=partial(json.dumps, allow_nan=False),
+        json_serializer=_JSON,
         hide_parameters=True,
         **pool,
     )
@@ -197,7 +200,7 @@ def _postgresql_engine(url: URL) -> Engine:
             pool_pre_ping=True,
             pool_size=10,
             max_overflow=20,
-            json_serializer=partial(json.dumps, allow_nan=False),
+            json_serializer=_JSON,
             hide_parameters=True,
         )
     except NoSuchModuleError:

@@ -17,7 +17,6 @@ from sqlalchemy import (
     bindparam,
     column,
     func,
-    insert,
     select,
     true,
 )
@@ -28,7 +27,7 @@ from loop.domain.item import Item
 from loop.domain.truth import GroundTruth
 from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import dropped_images, ground_truths, items
-from loop.store.statements import columns, each_once, in_parts, inserted
+from loop.store.statements import columns, each_once, in_parts, insert_all, inserted
 
 # Rows fetched at a time while a whole project is read.
 _CHUNK = 500
@@ -58,10 +57,8 @@ class SqlTruths:
         self._changes.note(truth.project_id, truth.item_digest, Change.SETTLED)
 
     def add_all(self, given: Sequence[GroundTruth]) -> None:
-        if not given:
-            return
         try:
-            self._connection.execute(insert(ground_truths), [columns(truth) for truth in given])
+            insert_all(self._connection, ground_truths, [columns(truth) for truth in given])
         except IntegrityError as error:
             raise Conflict("one of these items has this version already.", hint="Read them again.") from error
         for truth in given:
