@@ -86,7 +86,7 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]
     quoted = dialect.identifier_preparer.quote
     text = f"COPY {quoted(table.name)} ({', '.join(map(quoted, names))}) FROM STDIN"
     bound = [(name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names]
-    driver = connection.connection
+    driver: Any = connection.connection
     try:
         with driver.cursor() as cursor, cursor.copy(text) as copy:
             for row in rows:
