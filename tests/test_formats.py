@@ -14,7 +14,7 @@ from loop.cli.data import DataFormat
 from loop.domain.errors import BadDataset, Invalid, PayloadTooLarge
 from loop.domain.item import Item, Split
 from loop.domain.ontology import Attribute, AttributeType
-from loop.domain.recipe import Recipe
+from loop.domain.recipe import Recipe, ShapeCheck
 from loop.domain.truth import Geometry, GroundTruth, Link, Shape, drawn
 from loop.exchange.archives import opened, pack
 from loop.exchange.clips import ExportedClips
@@ -75,7 +75,7 @@ def written(folder: Path, layout: Layout, data: Exported) -> Path:
 
 def fit(dataset: Dataset, recipe: Recipe = RECIPE) -> Fitted:
     (image,) = dataset.images
-    return fitted(image, width=WIDTH, height=HEIGHT, recipe=recipe, name="image")
+    return fitted(image, width=WIDTH, height=HEIGHT, check=ShapeCheck(recipe), name="image")
 
 
 def boxes_for_polygons(layout: Layout) -> Recipe:

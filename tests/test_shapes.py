@@ -151,7 +151,7 @@ def test_what_the_recipe_does_not_allow_is_refused(shape, why):
     there = drawn(Geometry.POINT, "point", [(3, 3)], id="b")
     types = (*RECIPE.link_types, LinkType("holds", ("box",), ("polygon",)))
     with pytest.raises(BadShape, match=why):
-        require_allowed([shape, there], LABELS, types)
+        require_allowed([shape, there], {one.name: one for one in LABELS}, {one.name: one for one in types})
 
 
 @pytest.mark.parametrize(

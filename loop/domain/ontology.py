@@ -1,7 +1,7 @@
 """What a recipe lets people draw: labels with their geometry and attributes, and types of links between shapes."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -91,14 +91,13 @@ def labels_named(names: tuple[str, ...]) -> tuple[Label, ...]:
 # --- what an answer may hold -----------------------------------------------------------------------------
 
 
-def require_allowed(shapes: Sequence[Shape], labels: Iterable[Label], link_types: Iterable[LinkType]) -> None:
+def require_allowed(shapes: Sequence[Shape], labels: Mapping[str, Label], types: Mapping[str, LinkType]) -> None:
     """Raises BadShape for the first shape of another geometry than its label's, with an attribute or a value that the
-    label does not have, or with a link that no type allows. Labels are known, as of `checked_shapes`."""
-    known = {label.name: label for label in labels}
-    types = {link_type.name: link_type for link_type in link_types}
+    label does not have, or with a link that no type allows. labels, types: by their names; labels are known, as of
+    `checked_shapes`."""
     label_of = {shape.id: shape.label for shape in shapes if shape.id}
     for index, shape in enumerate(shapes):
-        label = known[shape.label]
+        label = labels[shape.label]
         _require_geometry(shape, index, label)
         _require_attributes(shape, index, label)
         _require_links(shape, index, types, label_of)

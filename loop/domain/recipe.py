@@ -83,9 +83,7 @@ class Recipe:
 
     def checked(self, shapes: Iterable[Shape], width: int, height: int) -> tuple[Shape, ...]:
         """The shapes, clipped to the image. Raises UnknownLabel or BadShape for the first that cannot be kept."""
-        kept = checked_shapes(shapes, labels=self.label_names, width=width, height=height)
-        require_allowed(kept, self.labels, self.link_types)
-        return kept
+        return ShapeCheck(self).checked(shapes, width, height)
 
     def issues(self, shapes: tuple[Shape, ...], width: int, height: int) -> tuple[Issue, ...]:
         """What is wrong with checked shapes by the rules; Python functions are asked elsewhere."""
@@ -106,6 +104,20 @@ class Recipe:
             replace(shape, links=tuple(link for link in shape.links if link.to not in gone)) if shape.links else shape
             for shape in kept
         )
+
+
+class ShapeCheck:
+    """What a recipe allows of shapes. Made once for many images: a recipe may have hundreds of labels."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.labels = {label.name: label for label in recipe.labels}
+        self.link_types = {link_type.name: link_type for link_type in recipe.link_types}
+
+    def checked(self, shapes: Iterable[Shape], width: int, height: int) -> tuple[Shape, ...]:
+        """As Recipe.checked."""
+        kept = checked_shapes(shapes, labels=self.labels.keys(), width=width, height=height)
+        require_allowed(kept, self.labels, self.link_types)
+        return kept
 
 
 def recipe_to_json(recipe: Recipe) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -151,20 +151,19 @@ def shape_from_json(document: Mapping[str, Any]) -> Shape:
 # --- what can be kept ------------------------------------------------------------------------------------
 
 
-def checked_shapes(shapes: Iterable[Shape], *, labels: Iterable[str], width: int, height: int) -> tuple[Shape, ...]:
+def checked_shapes(shapes: Iterable[Shape], *, labels: Collection[str], width: int, height: int) -> tuple[Shape, ...]:
     """The shapes, clipped to the image, or the first that cannot be kept as an error.
 
     Raises UnknownLabel; BadShape for a box that is not finite, empty, or outside the image, for points that are, too
     few or without an area, for an id that is used twice, and a link to no other shape.
     """
-    known = set(labels)
-    checked = tuple(_checked(shape, index, known, width, height) for index, shape in enumerate(shapes))
+    checked = tuple(_checked(shape, index, labels, width, height) for index, shape in enumerate(shapes))
     _require_own_ids(checked)
     _require_linked(checked)
     return checked
 
 
-def _checked(shape: Shape, index: int, known: set[str], width: int, height: int) -> Shape:
+def _checked(shape: Shape, index: int, known: Collection[str], width: int, height: int) -> Shape:
     if shape.label not in known:
         raise UnknownLabel(
             f"shape {index} has the label {shape.label!r}, which this project does not know.",

@@ -20,7 +20,7 @@ from loop.domain.identity import digest_of
 from loop.domain.item import ImageFacts, Item, Split
 from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
 from loop.domain.project import Label, Project, Recipe, checked_slug, labels_named
-from loop.domain.recipe import BadRecipe, flaws_of
+from loop.domain.recipe import BadRecipe, ShapeCheck, flaws_of
 from loop.domain.truth import GroundTruth, Shape
 from loop.exchange.clips import save_groups
 from loop.exchange.deriving import recipe_of
@@ -173,9 +173,9 @@ def import_dataset(
     _require_images(dataset)
     plan = _planned(store, project_id, dataset, add_labels, polygons)
     if strict:
-        _require_clean(_Check(plan.recipe, folder, inspect_image, known).run(dataset), dataset)
+        _require_clean(_Check(ShapeCheck(plan.recipe), folder, inspect_image, known).run(dataset), dataset)
     project = _carried_out(plan, store, projects, project_id, actor, clock)
-    check = _Check(project.recipe, folder, inspect_image, known)
+    check = _Check(ShapeCheck(project.recipe), folder, inspect_image, known)
     tally = _Import(store, blobs, project, check, clock, forced, group_of, folder.resolve().name).run(
         dataset, on_progress
     )
@@ -214,14 +214,10 @@ class _Checked:
 class _Check:
     """Images against a recipe; nothing is written."""
 
-    recipe: Recipe
+    shapes: ShapeCheck
     folder: Path
     inspect_image: Callable[[bytes], ImageFacts]
     known: KnownImages
-    labels: frozenset[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", frozenset(self.recipe.label_names))  # once, not for each image
 
     def run(self, dataset: Dataset) -> _Tally:
         """What would be said of a whole data set."""
@@ -237,7 +233,7 @@ class _Check:
         name = image.digest or shown(image.path, self.folder)
         try:
             content, digest, facts = self._looked_at(image)
-            fit = fitted(image, width=facts.width, height=facts.height, recipe=self.recipe, name=name)
+            fit = fitted(image, width=facts.width, height=facts.height, check=self.shapes, name=name)
         except OSError as error:
             tally.skipped.append(Remark(name, "image", f"cannot be read ({error.strerror or error})"))
             return None
@@ -246,7 +242,7 @@ class _Check:
             return None
         tally.add(fit)
         labels = image.labels()
-        if labels and labels.isdisjoint(self.labels):
+        if labels and labels.isdisjoint(self.shapes.labels):
             tally.skipped.append(Remark(name, "image", "none of its labels is in the project's recipe"))
             return None
         if digest in first:

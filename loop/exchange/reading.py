@@ -17,7 +17,7 @@ from loop.domain.errors import BadDataset, Invalid
 from loop.domain.geometry import Box, Point
 from loop.domain.item import Split
 from loop.domain.ontology import Label, LinkType
-from loop.domain.recipe import Recipe
+from loop.domain.recipe import Recipe, ShapeCheck
 from loop.domain.truth import EDGE_TOLERANCE, Geometry, Shape, Value, drawn
 from loop.exchange.texts import typed
 
@@ -235,15 +235,15 @@ def image_files(folder: Path, root: Path, *, nested: bool) -> tuple[list[Path], 
     return images, others
 
 
-def fitted(image: ReadImage, *, width: int, height: int, recipe: Recipe, name: str) -> Fitted:
+def fitted(image: ReadImage, *, width: int, height: int, check: ShapeCheck, name: str) -> Fitted:
     """The shapes of `image` at its true size in pixels, in their order; raises BadDataset where the
     annotation was made for an image of another size.
 
     Boxes are clipped to the image (reported as repaired beyond EDGE_TOLERANCE). Left out are boxes that are
-    not finite, have no area, lie with less than MIN_INSIDE of their area inside, and what the recipe does not allow.
+    not finite, have no area, lie with less than MIN_INSIDE of their area inside, and what `check` does not allow.
     """
     _require_size(image, width, height)
-    fit = _Fit(recipe, width, height, name)
+    fit = _Fit(check, width, height, name)
     if not image.labels() <= fit.labels.keys():
         fit.leave_out_unknown(image.counts())
     boxes = fit.allowed(fit.boxes(image.boxes, image.relative), "box")
@@ -257,9 +257,9 @@ def fitted(image: ReadImage, *, width: int, height: int, recipe: Recipe, name: s
 class _Fit:
     """One image on its way into a recipe, and what happens to it there."""
 
-    def __init__(self, recipe: Recipe, width: int, height: int, name: str) -> None:
-        self._recipe, self._width, self._height, self._name = recipe, width, height, name
-        self.labels = {label.name: label for label in recipe.labels}
+    def __init__(self, check: ShapeCheck, width: int, height: int, name: str) -> None:
+        self._check, self._width, self._height, self._name = check, width, height, name
+        self.labels = check.labels
         self.skipped: list[Remark] = []
         self.repaired: list[Remark] = []
         self.outlines: Counter[str] = Counter()
@@ -323,7 +323,7 @@ class _Fit:
 
     def adapted(self, given: Sequence[Shape]) -> list[Shape]:
         """Shapes of other tools: boxes where the recipe has boxes, without attributes and links that it has not."""
-        types = {one.name: one for one in self._recipe.link_types}
+        types = self._check.link_types
         label_of = {shape.id: shape.label for shape in given}
         shapes: list[Shape] = []
         for shape in given:
@@ -353,13 +353,13 @@ class _Fit:
         if not shapes:
             return []
         try:
-            return list(self._recipe.checked(shapes, self._width, self._height))
+            return list(self._check.checked(shapes, self._width, self._height))
         except Invalid:
             return [kept for shape in shapes for kept in self._allowed(shape, what)]
 
     def _allowed(self, shape: Shape, what: str) -> list[Shape]:
         try:
-            (kept,) = self._recipe.checked([replace(shape, links=())], self._width, self._height)
+            (kept,) = self._check.checked([replace(shape, links=())], self._width, self._height)
         except Invalid as error:
             self._skip(what, f"{shape.label}: {error.detail.removeprefix('shape 0 ')}")
             return []
@@ -372,7 +372,7 @@ class _Fit:
         while left:
             left = _without_dangling(left, known)
             try:
-                return self._recipe.checked(left, self._width, self._height)
+                return self._check.checked(left, self._width, self._height)
             except Invalid as error:
                 shape = left.pop(int(str(error.ids["shape"])))
                 self._skip("shape", f"{shape.label}: {error.detail}")

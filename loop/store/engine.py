@@ -26,7 +26,15 @@ _CONNECT_TIMEOUT_SECONDS = 10
 # The one driver of each database; a URL may leave it out.
 _DRIVERS = {"sqlite+pysqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
+# Made once: json.dumps would make an encoder for each document, and json.loads guess how each is written.
+_JSON = json.JSONEncoder(allow_nan=False).encode
+_DECODER = json.JSONDecoder()
+
 _URL_HINT = "Set database.url to sqlite:////absolute/path.db or postgresql+psycopg://user@host/database."
+
+
+def _document(kept: str | bytes) -> Any:
+    return _DECODER.decode(kept if isinstance(kept, str) else str(kept, "utf-8"))
 
 
 def engine_for(url: str) -> Engine:
@@ -129,7 +137,8 @@ def _sqlite_engine(url: URL, use: _Use, **pool: Any) -> Engine:
         module=_sqlite_module(),
         # None: the driver begins nothing by itself; the dialect does.
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False},
-        json_serializer=partial(json.dumps, allow_nan=False),
+        json_serializer=_JSON,
+        json_deserializer=_document,
         hide_parameters=True,
         **pool,
     )
@@ -198,7 +207,8 @@ def _postgresql_engine(url: URL) -> Engine:
             pool_pre_ping=True,
             pool_size=10,
             max_overflow=20,
-            json_serializer=partial(json.dumps, allow_nan=False),
+            json_serializer=_JSON,
+            json_deserializer=_document,
             hide_parameters=True,
         )
     except (NoSuchModuleError, ImportError):

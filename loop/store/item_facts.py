@@ -21,7 +21,6 @@ from sqlalchemy import (
     case,
     delete,
     func,
-    insert,
     select,
     update,
 )
@@ -41,7 +40,7 @@ from loop.store.schema import (
     submissions,
     tasks,
 )
-from loop.store.statements import in_parts
+from loop.store.statements import in_parts, insert_all
 
 # Of a text; an index of PostgreSQL holds 2.7 kB of a row.
 LONGEST = 200
@@ -145,7 +144,6 @@ _LABELLED = {
     DETECTION: select(*_TIMED, _newest_prediction(predictions.c.detections).label("labelled")).where(_THESE),
     SHAPE: select(*_TIMED, _SHAPES.label("labelled")).where(_THESE),
 }
-_NOTED = insert(changed_items)
 _FORGOTTEN = delete(item_terms).where(
     item_terms.c.project_id == bindparam("of_project"),
     item_terms.c.field == bindparam("of_field"),
@@ -172,7 +170,7 @@ class ItemChanges:
             {"project_id": project_id, "item_digest": digest, "changes": int(changes)}
             for (project_id, digest), changes in noted.items()
         ]
-        self._connection.execute(_NOTED, rows)
+        insert_all(self._connection, changed_items, rows)
 
 
 class ItemFacts:
@@ -223,9 +221,8 @@ class ItemFacts:
         of_project = items.c.project_id == project_id
         rows = self._connection.execute(select(items).where(of_project, items.c.digest.in_(digests)))
         added = [Item(**row._mapping) for row in rows]
-        self._connection.execute(insert(item_facts), [_facts(item) for item in added])
-        if terms := [one for item in added for one in _terms_of_meta(item)]:
-            self._connection.execute(insert(item_terms), terms)
+        insert_all(self._connection, item_facts, [_facts(item) for item in added])
+        insert_all(self._connection, item_terms, [one for item in added for one in _terms_of_meta(item)])
 
     def _relabel(self, project_id: str, field: str, digests: Sequence[str], *, new: Collection[str]) -> None:
         """new: of which there cannot be any label yet."""
@@ -240,8 +237,7 @@ class ItemFacts:
         ]
         if forgotten := sorted(set(digests) - set(new)):
             self._connection.execute(_FORGOTTEN, {**these, "of_items": forgotten, "of_field": field})
-        if terms:
-            self._connection.execute(insert(item_terms), terms)
+        insert_all(self._connection, item_terms, terms)
 
 
 def _having(change: Change, changes: Mapping[str, Change]) -> list[str]:

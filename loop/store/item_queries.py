@@ -374,10 +374,9 @@ class _Compiler:
             case Not(part):
                 return not_(self.condition(part))
         if query.field == "golden":
-            marked = item_facts.c.digest.in_(self._golden())
-            return marked if isinstance(query, Compare) and query.value else not_(marked)
+            return self._is_golden() if isinstance(query, Compare) and query.value else not_(self._is_golden())
         if query.field == "lot":
-            return item_facts.c.digest.in_(self._in_lots(query))
+            return self._is_in_lot(query)
         if self._fields(query.field) is not None:
             term = item_terms.alias()
             return exists().where(
@@ -386,6 +385,29 @@ class _Compiler:
                 self._term(term.c, query, free=False),
             )
         return self._fact(query, free=free)
+
+    # Of the item at hand: PostgreSQL looks through a list of those that have it for each item anew, where the list is
+    # larger than the memory it has for one.
+
+    def _is_golden(self) -> ColumnElement[bool]:
+        golden = golden_items.alias()
+        return exists().where(
+            golden.c.project_id == item_facts.c.project_id,
+            golden.c.item_digest == item_facts.c.digest,
+            not_(golden.c.removed),
+        )
+
+    def _is_in_lot(self, leaf: Leaf) -> ColumnElement[bool]:
+        """By the item's digest first, whatever else could be looked up."""
+        member, lot = lot_items.alias(), lots.alias()
+        named = self._fixed(member.c.lot_id)
+        return exists().where(
+            member.c.item_digest == item_facts.c.digest,
+            not_(member.c.void),
+            lot.c.id == member.c.lot_id,
+            self._fixed(lot.c.project_id) == self.project_id,
+            *(() if isinstance(leaf, Has) else (_texts(named, leaf, self._contains, longest=None),)),
+        )
 
     def _fact(self, leaf: Leaf, *, free: bool) -> ColumnElement[bool]:
         column = item_facts.c[_COLUMNS.get(leaf.field, leaf.field)]
@@ -481,6 +503,8 @@ def _leads(part: Query, sort: Sort) -> bool:
     match part:
         case Has("truth") | Not(Has("truth")):
             return sort.field in _TIMES
+        case Compare("failed", Op.EQUAL, True):
+            return sort.field in _TIMES | {"risk"}
         case Compare(field, Op.EQUAL, value):
             several = field == "decision" and value == "review"
             return sort.field in _ORDERS.get(_COLUMNS.get(field, field), ()) and not several

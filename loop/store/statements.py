@@ -5,8 +5,21 @@ from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, TextClause, bindparam, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    TextClause,
+    bindparam,
+    insert,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 from loop.domain.errors import Invalid, NotFound
 from loop.store.schema import predictions
@@ -17,6 +30,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 10_000  # rows of a stream
 _IN_ONE_QUERY = 500  # values; databases limit them
+_MANY = 50  # rows from which on a COPY is quicker than to send one INSERT after another
 
 
 def columns(record: "DataclassInstance") -> dict[str, Any]:
@@ -46,6 +60,41 @@ def replaced(connection: Connection, table: Table, row: Mapping[str, Any]) -> No
 def inserted_of(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert `rows` at once; how many a unique constraint did not forbid. As `inserted` in all else."""
     return len(connection.execute(_returning_key(connection.dialect.name, table), list(rows)).all())
+
+
+def insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert `rows`, which name the same columns. Broken constraints raise IntegrityError.
+
+    PostgreSQL takes many by COPY, for half of the CPU of here and there; an INSERT with many rows costs more than one
+    for each, since SQLAlchemy writes its text anew.
+    """
+    if connection.dialect.name == "postgresql" and len(rows) >= _MANY:
+        _copy(connection, table, rows)
+    elif rows:
+        connection.execute(_insert_of(table), rows)
+
+
+@cache
+def _insert_of(table: Table) -> Any:
+    return insert(table)
+
+
+def _copy(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """As an INSERT would bind the values; errors come as SQLAlchemy's."""
+    dialect: Any = connection.dialect
+    names = list(rows[0])
+    quoted = dialect.identifier_preparer.quote
+    text = f"COPY {quoted(table.name)} ({', '.join(map(quoted, names))}) FROM STDIN"
+    bound = [(name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names]
+    driver: Any = connection.connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(text) as copy:
+            for row in rows:
+                copy.write_row([row[name] if bind is None else bind(row[name]) for name, bind in bound])
+    except dialect.loaded_dbapi.Error as error:
+        raise DBAPIError.instance(
+            text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
+        ) from error
 
 
 @cache

@@ -425,7 +425,8 @@ def test_a_pages_statement_walks_an_index(url: str, store: SqlStore, monkeypatch
     seen: list[str] = []
     engine = store._reader
     sa.event.listen(engine, "before_cursor_execute", lambda *given: seen.append((given[2], given[3])))
-    asked = ["source = cam", "truth = yes", "risk > 0.1", "tag = cam", "label = seven", "meta.k = cam", "width = 640"]
+    asked = ["source = cam", "truth = yes", "risk > 0.1", "tag = cam", "label = seven", "meta.k = cam", "width = 640",
+             "failed = yes", "golden = no", "missing lot"]  # fmt: skip
     for text in asked:
         for sort in SORTS:
             seen.clear()
@@ -433,6 +434,32 @@ def test_a_pages_statement_walks_an_index(url: str, store: SqlStore, monkeypatch
             plans = [_plan(engine, *one) for one in list(seen) if "ORDER BY" in one[0]]
             assert plans, text
             assert not any("TEMP B-TREE FOR ORDER BY" in plan for plan in plans), (text, sort, plans)
+
+
+@pytest.mark.parametrize(
+    ("text", "sort", "index"),
+    [
+        ("failed = yes", "risk", "ix_item_facts_failed_risk"),
+        ("missing lot", "created_at", "ix_lot_items_item_digest"),
+        ("not lot = lot_1", "width", "ix_lot_items_item_digest"),
+        ("golden = no", "created_at", "sqlite_autoindex_golden_items_1"),
+    ],
+)
+def test_what_is_asked_of_each_item_is_looked_up_for_it(
+    url: str, store: SqlStore, monkeypatch: pytest.MonkeyPatch, text: str, sort: str, index: str
+) -> None:
+    """By its digest, not in a list of all items that have it; what failed has an order of its own by risk (SQLite)."""
+    if not url.startswith("sqlite"):
+        pytest.skip("the plan is chosen by statistics there")
+    monkeypatch.setattr(item_queries, "FEW", -1)
+    seen: list[tuple[str, tuple]] = []
+    engine = store._reader
+    sa.event.listen(engine, "before_cursor_execute", lambda *given: seen.append((given[2], given[3])))
+    list(pages(store, parsed(text), Sort(sort, descending=False), 5))
+    plans = [_plan(engine, *one) for one in list(seen) if "ORDER BY" in one[0]]
+    assert plans
+    assert all(index in plan for plan in plans), plans
+    assert not any("LIST SUBQUERY" in plan for plan in plans), plans
 
 
 def _plan(engine: sa.Engine, statement: str, given: tuple) -> str:

@@ -41,7 +41,7 @@ from loop.domain.ports import Claim, Queue, Transaction
 from loop.domain.queue_rules import Lane
 from loop.domain.review import Outcome, Task, TaskState
 from loop.domain.stage import ROUTED, Stage
-from loop.domain.truth import Shape
+from loop.domain.truth import GroundTruth, Shape
 from loop.store.database import ReadOnlyTransaction, SqlStore
 from loop.store.engine import engine_for
 from loop.store.schema import metadata
@@ -548,6 +548,68 @@ def test_many_items_are_asked_for_at_once(furnished: SqlStore) -> None:
         assert tx.items.of(PROJECT, asked) == {digest(0): an_item(0), digest(1): an_item(1)}
         assert tx.truths.current_of(PROJECT, asked) == {digest(0): a_truth(2, item=0)}
         assert tx.items.of(PROJECT, []) == tx.truths.current_of(PROJECT, []) == {}
+
+
+MANY = 120  # more than are written one after the other
+
+# What a bulk format may take for a separator, an escape or a missing value.
+_AWKWARD = ("a\tb", "a\nb\r", "\\N", "\\.", "\\", '"', "'", "", "é🦉", "{1,2}", "NULL", "\x01")
+
+
+def _awkward_truths(version: int = 1) -> list[GroundTruth]:
+    return [
+        replace(
+            a_truth(version, item=number),
+            shapes=(Shape(_AWKWARD[number % len(_AWKWARD)] or "x", (0.1, 0.0, 1e-9 + number + 1, 2.5)),),
+            submission_ids=(_AWKWARD[number % len(_AWKWARD)],) * (number % 3),
+            origin=f"function:{_AWKWARD[number % len(_AWKWARD)]}",
+        )
+        for number in range(MANY)
+    ]
+
+
+def test_many_truths_come_back_as_they_were_written_at_once(store: SqlStore) -> None:
+    """To the bit, whatever their texts; each item is noted once for the lists that follow."""
+    furnish(store, items=MANY)
+    with store.begin() as tx:
+        while tx.item_queries.catch_up(MANY):
+            pass
+    truths = _awkward_truths()
+    with store.begin() as tx:
+        tx.truths.add_all(truths)
+    with store.read() as tx:
+        assert tx.truths.current_of(PROJECT, [one.item_digest for one in truths]) == {
+            one.item_digest: one for one in truths
+        }
+    with store.begin() as tx:
+        assert tx.item_queries.catch_up(10 * MANY) == MANY
+
+
+def test_of_many_truths_none_is_written_where_one_is_not_the_next(store: SqlStore) -> None:
+    """A version that is there already is a Conflict, the transaction ends, and the store goes on."""
+    furnish(store, items=MANY)
+    truths = _awkward_truths()
+    with store.begin() as tx:
+        tx.truths.add(truths[-1])
+    with pytest.raises(Conflict), store.begin() as tx:
+        tx.truths.add_all(truths)
+    with store.read() as tx:
+        assert list(tx.truths.items(PROJECT)) == [truths[-1].item_digest]
+    with store.begin() as tx:
+        tx.truths.add_all(truths[:-1])
+    with store.read() as tx:
+        assert len(list(tx.truths.items(PROJECT))) == MANY
+
+
+def test_of_many_truths_none_is_written_where_a_text_cannot_be_kept(store: SqlStore) -> None:
+    """As where they are written one by one: Invalid, on both databases."""
+    furnish(store, items=MANY)
+    truths = _awkward_truths()
+    truths[-1] = replace(truths[-1], origin="function:a\x00b")
+    with pytest.raises(Invalid), store.begin() as tx:
+        tx.truths.add_all(truths)
+    with store.read() as tx:
+        assert list(tx.truths.items(PROJECT)) == []
 
 
 def test_splits_of_many_items_are_set_at_once(furnished: SqlStore) -> None:

@@ -119,6 +119,7 @@ lot_items = Table(
     Column("void", Boolean, nullable=False),
     UniqueConstraint("lot_id", "place"),
 )
+Index(None, lot_items.c.item_digest)
 
 # What a work came to, on its way to the ground truth.
 held_answers = Table(
