@@ -49,6 +49,34 @@ system_packages() {
         say "no PostgreSQL: the tests of the store on it will be skipped (apt-get install postgresql)"
 }
 
+# Of pyproject.toml, one a line. Askance itself comes last, so that its page is built beside its dependencies.
+requirements() {
+    "$venv/bin/python" - "$1" <<'PYTHON'
+import sys, tomllib
+with open("pyproject.toml", "rb") as file:
+    document = tomllib.load(file)
+project = document["project"]
+print(*{
+    "of_building": document["build-system"]["requires"],
+    "of_all": project["dependencies"] + project["optional-dependencies"]["dev"],
+}[sys.argv[1]], sep="\n")
+PYTHON
+}
+
+# Without compiling all that it installs, most of which nobody imports.
+pip_install() {
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --quiet --no-compile "$@" </dev/null && return
+    say "the installation failed; pip's last lines above say why. Run make setup again."
+    exit 1
+}
+
+# Compiles what the modules named import, for Python does it once: else each of the processes that start together would.
+import_once() {
+    local module
+    for module in "$@"; do printf 'import %s\n' "$module"; done |
+        env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" - >/dev/null 2>&1 || true
+}
+
 if [ ! -x "$venv/bin/python" ]; then
     python=$(find_python) || {
         say "Python 3.11 or newer is needed, and none of python3.11, python3.12, python3.13, python3 is one."
@@ -63,11 +91,26 @@ if [ ! -x "$venv/bin/python" ]; then
     "$python" -m venv "$venv"
 fi
 
-system_packages
+# What goes on beside pip, which keeps one processor busy and the network half, is waited for however this ends.
+trap wait EXIT
+
+system_packages &
 
 say "installing Askance and building its page (the first time takes some minutes: torch is large)"
-if ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --quiet -e '.[dev]' </dev/null; then
-    say "the installation failed; pip's last lines above say why. Run make setup again."
+requirements of_building >"$venv/.requirements-building"
+requirements of_all >"$venv/.requirements"
+pip_install -r "$venv/.requirements-building"
+"$venv/bin/python" -c 'from hatchling.build import get_requires_for_build_editable as asked; print(*asked(), sep="\n")' \
+    >>"$venv/.requirements"
+"$venv/bin/python" -c 'from pathlib import Path; from hatch_build import build_page; build_page(Path.cwd() / "serving/web")' &
+page=$!
+pip_install -r "$venv/.requirements"
+wait "$page" || {
+    say "the page could not be built; the lines above say why. Run make setup again."
     exit 1
-fi
+}
+pip_install --no-build-isolation --no-deps -e .
+import_once ray.serve mlflow sqlalchemy alembic matplotlib.pyplot &
+import_once ultralytics.engine.trainer torchvision onnxruntime openvino umap
+wait
 say "done"
