@@ -9,8 +9,9 @@ import json
 import logging
 import math
 import re
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,7 +20,7 @@ from ray import serve
 from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import ApplicationStatus
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 from starlette.types import ASGIApp
 
 from loop.domain.errors import AskanceError, ModelGone, Overloaded, Unavailable
@@ -53,6 +54,10 @@ _REPLICA_PAUSE_S = 0.1  # longer with each try; Ray notices a process that ended
 # A replica or its node ended, or an answer was lost on the way. gRPC's errors come as they are for all but one code.
 _REPLICA_GONE = (RayActorError, NodeDiedError, ObjectLostError, RpcError)
 
+# While Ray Serve makes a configuration, also where it reads one to tell of its state, it changes what pickle does in
+# the whole process, and raises ValueError where another thread has just changed it back.
+_configuring = threading.Lock()
+
 
 def application_name(settings: Settings, model: ModelVersion) -> str:
     """Of the weights and the options they are served with: other options are another application, so that a change of
@@ -82,7 +87,7 @@ def deploy_detector(settings: Settings, model: ModelVersion, image_keys: Sequenc
     project's champion with the same weights, shared processes) is left as it is.
     """
     name = application_name(settings, model)
-    present = serve.status().applications.get(name)
+    present = _applications().get(name)
     running = present is not None and present.status == ApplicationStatus.RUNNING
     if running and not settings.serving.shared_replicas:
         return
@@ -101,9 +106,10 @@ def deploy_detector(settings: Settings, model: ModelVersion, image_keys: Sequenc
 def _run(name: str, application: serve.Application) -> DeploymentHandle:
     """Returns before it runs: see `_first_answer`."""
     target = serve.RunTarget(application, name=name, route_prefix=None)
-    (handle,) = serve.run_many(
-        [target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False
-    )
+    with _configuring:
+        (handle,) = serve.run_many(
+            [target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False
+        )
     return handle
 
 
@@ -130,9 +136,14 @@ def _first_answer(name: str, handle: DeploymentHandle) -> Timed | AskanceError:
             raise TimeoutError(f"it has not answered within {WARM_UP_SECONDS:.0f} s.")
 
 
+def _applications() -> Mapping[str, ApplicationStatusOverview]:
+    with _configuring:
+        return serve.status().applications
+
+
 def _runs(name: str) -> bool:
     """Raises RuntimeError where it never will."""
-    application = serve.status().applications.get(name)
+    application = _applications().get(name)
     if application is None or application.status == ApplicationStatus.DEPLOY_FAILED:
         raise RuntimeError(application.message if application else "it was taken away.")
     return bool(application.status == ApplicationStatus.RUNNING)
@@ -141,18 +152,19 @@ def _runs(name: str) -> bool:
 def _application(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> serve.Application:
     shared = settings.serving.shared_replicas
     serving = settings.serving if shared else serving_of(settings, model.serving)
-    replica = serve.deployment(
-        shared_detectors(serving.models_per_replica) if shared else DetectorReplica,
-        name="Detector",
-        max_ongoing_requests=serving.max_ongoing_requests,
-        max_queued_requests=serving.max_queued_requests,
-        ray_actor_options={"num_cpus": serving.num_cpus, "num_gpus": serving.num_gpus},
-        graceful_shutdown_timeout_s=serving.drain_seconds,
-        graceful_shutdown_wait_loop_s=0.2,
-        # What fails to start fails again: say so at once. What should serve is tried again by the reconcile loop.
-        max_constructor_retry_count=1,
-        **({"num_replicas": shared} if shared else _replicas(serving)),
-    )
+    with _configuring:
+        replica = serve.deployment(
+            shared_detectors(serving.models_per_replica) if shared else DetectorReplica,
+            name="Detector",
+            max_ongoing_requests=serving.max_ongoing_requests,
+            max_queued_requests=serving.max_queued_requests,
+            ray_actor_options={"num_cpus": serving.num_cpus, "num_gpus": serving.num_gpus},
+            graceful_shutdown_timeout_s=serving.drain_seconds,
+            graceful_shutdown_wait_loop_s=0.2,
+            # What fails to start fails again: say so at once. What should serve is tried again by the reconcile loop.
+            max_constructor_retry_count=1,
+            **({"num_replicas": shared} if shared else _replicas(serving)),
+        )
     if shared:
         return replica.bind(settings)
     own = settings.model_copy(update={"serving": serving})
@@ -174,7 +186,7 @@ def _replicas(serving: ServingSettings) -> dict[str, object]:
 
 def _why_not(name: str) -> str:
     """What the constructor of the detector said, where Ray Serve has kept it."""
-    application = serve.status().applications.get(name)
+    application = _applications().get(name)
     messages = [d.message for d in application.deployments.values()] if application else []
     for line in reversed("\n".join(messages).splitlines()):
         if match := _ERROR_LINE.match(line.strip()):
@@ -196,7 +208,7 @@ def deployed_detectors() -> set[str]:
     """Names of the detector applications that run or are on their way."""
     return {
         name
-        for name, application in serve.status().applications.items()
+        for name, application in _applications().items()
         if name.startswith(_PREFIX) and application.status != ApplicationStatus.DELETING
     }
 
@@ -338,14 +350,15 @@ def gateway_application(settings: Settings) -> serve.Application:
             require_shared_state(settings, hosts())
         return create_app(wire(settings, RayInferencer(settings)))
 
-    gateway = serve.deployment(
-        serve.ingress(build)(),
-        name="Gateway",
-        num_replicas=settings.serving.gateway_replicas,
-        # The gateway counts for itself what waits, and answers 503 with Retry-After; this is beyond all of that.
-        max_ongoing_requests=_GATEWAY_REQUESTS,
-        # A line for each request costs as much as its signals. Figures by route and status are at /metrics.
-        logging_config={"enable_access_log": False},
-        ray_actor_options={"num_cpus": settings.serving.num_cpus},
-    )
+    with _configuring:
+        gateway = serve.deployment(
+            serve.ingress(build)(),
+            name="Gateway",
+            num_replicas=settings.serving.gateway_replicas,
+            # The gateway counts for itself what waits, and answers 503 with Retry-After; this is beyond all of that.
+            max_ongoing_requests=_GATEWAY_REQUESTS,
+            # A line for each request costs as much as its signals. Figures by route and status are at /metrics.
+            logging_config={"enable_access_log": False},
+            ray_actor_options={"num_cpus": settings.serving.num_cpus},
+        )
     return gateway.bind()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,6 +105,21 @@ def test_each_model_has_an_application_of_its_own(folder: Path) -> None:
         retire_detector(name)
     with pytest.raises(ModelGone):
         embeddings(settings, one)
+
+
+def test_applications_are_made_while_others_are_asked_for(folder: Path) -> None:
+    """The loops beside the service do both, in threads of their own; Ray Serve by itself mixes them up."""
+    from serving.deployments import deploy_detector, deployed_detectors, gateway_application, retire_detector
+
+    settings = settings_of(folder)
+    deploy_detector(settings, model_of(settings, tiny_weights()), ())
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(lambda: [deployed_detectors() for _ in range(60)])
+        while not asked.done():
+            gateway_application(settings)
+        (running,) = {frozenset(found) for found in asked.result()}
+    for name in running:
+        retire_detector(name)
 
 
 def test_models_may_share_processes(folder: Path) -> None:
