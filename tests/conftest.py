@@ -1,5 +1,7 @@
 """What holds for all tests."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     migrate(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, sqlite_template: Path) -> Iterator[SqlStore]:
+    """An empty one on SQLite, in `tmp_path`/askance.db."""
+    path = tmp_path / "askance.db"
+    shutil.copyfile(sqlite_template, path)
+    store = SqlStore.open(f"sqlite:///{path}")
+    yield store
+    store.close()
 
 
 def migrate(url: str) -> None:

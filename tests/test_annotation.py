@@ -1,7 +1,7 @@
 """Bulk annotation without Ray: a real store, real blobs and the real router; only the inference is given."""
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -108,15 +108,13 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(store: SqlStore, tmp_path: Path) -> Desk:
     """A project `p` with a champion, and nine files: six the model is sure of, two not, one that is no image."""
     folder = Path(os.path.realpath(tmp_path)) / "images"
     folder.mkdir()
     for number in range(IMAGES):
         what = {2: "unsure", 5: "unsure", 7: "broken"}.get(number, "sure")
         (folder / f"{number}.png").write_text(f"{what} {number}")
-    store = SqlStore.open(f"sqlite:///{tmp_path}/askance.db")
-    store.migrate()
     blobs = FsspecBlobs.open(str(tmp_path / "blobs"))
     policy = replace(_policy(store), threshold=0.5, audit_rate=0.0)
     administration = Administration(store, blobs, policy, read_head, lambda: NOW, os.urandom)
@@ -132,8 +130,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     router = Router(store, blobs, store.secret(), lambda _model, _embedding: 1.0, by_rule, lambda: NOW, os.urandom)
     sources, bulk = FsspecSources(()), Given()
     annotator = Annotator(store, blobs, sources, bulk, RouteTogether(router), lambda: NOW)
-    yield Desk(store, AnnotationRequests(store, sources, lambda: NOW, os.urandom), annotator, bulk, folder, model.id)
-    store.close()
+    return Desk(store, AnnotationRequests(store, sources, lambda: NOW, os.urandom), annotator, bulk, folder, model.id)
 
 
 def _policy(_store: SqlStore) -> Policy:

@@ -1,7 +1,6 @@
 """Clips in snapshots and data sets: never torn apart, and found again."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,11 +22,8 @@ CLIPS, FRAMES = 12, 6
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    store = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    store.migrate()
-    yield World(store, FsspecBlobs.open(str(tmp_path / "blobs")))
-    store.close()
+def world(store: SqlStore, tmp_path: Path) -> World:
+    return World(store, FsspecBlobs.open(str(tmp_path / "blobs")))
 
 
 def a_clip(world: World, number: int, *, kind: GroupKind = GroupKind.CLIP) -> list[str]:

@@ -45,12 +45,9 @@ class Doors:
 
 
 @pytest.fixture
-def doors(tmp_path: Path) -> Iterator[Doors]:
-    store = SqlStore.open(f"sqlite:///{tmp_path}/a.db")
-    store.migrate()
+def doors(store: SqlStore) -> Doors:
     furnish(store)
-    yield Doors(store)
-    store.close()
+    return Doors(store)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -37,14 +36,11 @@ class Counting:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    store = SqlStore.open(f"sqlite:///{tmp_path}/a.db")
-    store.migrate()
+def store(store: SqlStore) -> SqlStore:
     furnish(store, models=2)
     with store.begin() as tx:
         tx.tokens.add(a_token())
-    yield store
-    store.close()
+    return store
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])

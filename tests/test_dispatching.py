@@ -32,14 +32,6 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    opened = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    opened.migrate()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def there() -> Iterator[Receiver]:
     with receiver() as running:
         running.secret = SECRET.value

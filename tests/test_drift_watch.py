@@ -1,6 +1,5 @@
 """When production is looked at, with what it is compared, and when that is an alarm: over a real database and blobs."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,10 +171,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(store: SqlStore, tmp_path: Path) -> Site:
     """The champion has made no prediction yet."""
-    store = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    store.migrate()
     blobs = FsspecBlobs.open(str(tmp_path / "blobs"))
     at: list[Site] = []
 
@@ -199,8 +196,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     at.append(Site(store, blobs, administration, controller))
     administration.create_project(PROJECT, LABELS)
     at[0].champion(0)
-    yield at[0]
-    store.close()
+    return at[0]
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Near-duplicates: which images one of is enough, of how many, and in which order that is told."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,14 +141,11 @@ def test_what_is_not_known_is_in_a_group_of_its_own() -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    opened = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    opened.migrate()
-    with opened.begin() as tx:
+def store(store: SqlStore) -> SqlStore:
+    with store.begin() as tx:
         tx.projects.add(a_project())
         tx.models.add(a_model())
-    yield opened
-    opened.close()
+    return store
 
 
 def add(store: SqlStore, number: int, item: int, angle: float) -> None:

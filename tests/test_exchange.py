@@ -3,7 +3,7 @@
 import gc
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,11 +105,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path) -> Iterator[World]:
-    store = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    store.migrate()
-    yield World(store, FsspecBlobs.open(str(tmp_path / "blobs")))
-    store.close()
+def world(store: SqlStore, tmp_path: Path) -> World:
+    return World(store, FsspecBlobs.open(str(tmp_path / "blobs")))
 
 
 # --- data sets to read -------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,11 +38,8 @@ CLOSE = 1e-5
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    store = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    store.migrate()
-    yield World(store, FsspecBlobs.open(str(tmp_path / "blobs")))
-    store.close()
+def world(store: SqlStore, tmp_path: Path) -> World:
+    return World(store, FsspecBlobs.open(str(tmp_path / "blobs")))
 
 
 def frozen(layout: Layout, shapes: Sequence[Shape], recipe: Recipe = RECIPE, split: Split = Split.VAL) -> Exported:

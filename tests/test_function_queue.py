@@ -4,7 +4,7 @@ answer as they are told; real ones are in tests/api/test_functions.py."""
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -110,17 +110,14 @@ def a_truth(version: int, shapes) -> GroundTruth:
 
 
 @pytest.fixture
-def setting(tmp_path: Path) -> Iterator[Setting]:
-    store = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    store.migrate()
+def setting(store: SqlStore, tmp_path: Path) -> Setting:
     blobs = FsspecBlobs.open(str(tmp_path / "blobs"))
     blobs.put(CONTENT)
     with store.begin() as tx:
         recipe = Recipe(1, labels_named(("a", "b")), rules=(Count(id="few", label="a", min=0, max=2),))
         tx.projects.add(replace(a_project(), recipe=recipe, policy=a_policy()))
         tx.items.add(ITEM)
-    yield Setting(store, blobs, Scripted())
-    store.close()
+    return Setting(store, blobs, Scripted())
 
 
 ON_ANSWERS = FunctionUse(name="f", on=("task.completed",), options={"k": 3})

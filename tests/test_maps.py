@@ -1,7 +1,7 @@
 """A project's map: asked for, drawn from the store, followed, and kept no longer than needed."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -104,16 +104,12 @@ class Charted:
 
 
 @pytest.fixture
-def charted(tmp_path: Path) -> Iterator[Charted]:
-    store = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    store.migrate()
+def charted(store: SqlStore, tmp_path: Path) -> Charted:
     with store.begin() as tx:
         tx.projects.add(a_project())
         for number in range(2):
             tx.models.add(a_model(number))
-    made = Charted(store, FsspecBlobs.open(str(tmp_path / "blobs")))
-    yield made
-    store.close()
+    return Charted(store, FsspecBlobs.open(str(tmp_path / "blobs")))
 
 
 @pytest.fixture

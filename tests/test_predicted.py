@@ -2,7 +2,6 @@
 
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,11 +58,8 @@ class Exported:
 
 
 @pytest.fixture
-def exported(tmp_path: Path) -> Iterator[Exported]:
-    store = SqlStore.open(f"sqlite:///{tmp_path}/askance.db")
-    store.migrate()
-    yield Exported(store, FsspecBlobs.open(str(tmp_path / "blobs")), tmp_path)
-    store.close()
+def exported(store: SqlStore, tmp_path: Path) -> Exported:
+    return Exported(store, FsspecBlobs.open(str(tmp_path / "blobs")), tmp_path)
 
 
 def close(boxes, expected) -> bool:

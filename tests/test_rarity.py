@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -29,14 +28,11 @@ class Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    opened = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    opened.migrate()
-    with opened.begin() as tx:
+def store(store: SqlStore) -> SqlStore:
+    with store.begin() as tx:
         tx.projects.add(a_project())
         tx.items.add_all([an_item(number) for number in range(9)])
-    yield opened
-    opened.close()
+    return store
 
 
 def label(store: SqlStore, item: int, *labels: str) -> None:

@@ -1,7 +1,6 @@
 """When the loops beside the service look at the store: where something may be new, and not else."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from loop.store.database import SqlStore
 from serving.app import when_written
@@ -14,10 +13,8 @@ def looking(store: SqlStore, found: list[bool]) -> Callable[[], None]:
     return lambda: turn(None)  # type: ignore[arg-type]
 
 
-def test_a_loop_looks_again_while_it_finds_something_and_when_something_was_written(tmp_path: Path) -> None:
+def test_a_loop_looks_again_while_it_finds_something_and_when_something_was_written(store: SqlStore) -> None:
     """An idle service reads one number; what is asked for is seen by the next turn."""
-    store = SqlStore.open(f"sqlite:///{tmp_path}/a.db")
-    store.migrate()
     furnish(store)
     found = [True, True, False]
     turn = looking(store, found)
@@ -30,13 +27,10 @@ def test_a_loop_looks_again_while_it_finds_something_and_when_something_was_writ
     turn()
     turn()
     assert found == []
-    store.close()
 
 
-def test_what_is_written_while_a_loop_looks_is_not_missed(tmp_path: Path) -> None:
+def test_what_is_written_while_a_loop_looks_is_not_missed(store: SqlStore) -> None:
     """The look may have been a moment too early for it."""
-    store = SqlStore.open(f"sqlite:///{tmp_path}/a.db")
-    store.migrate()
     furnish(store)
     looks = 0
 
@@ -52,13 +46,10 @@ def test_what_is_written_while_a_loop_looks_is_not_missed(tmp_path: Path) -> Non
     for _ in range(4):
         turn(None)  # type: ignore[arg-type]
     assert looks == 2
-    store.close()
 
 
-def test_a_look_that_failed_is_made_again(tmp_path: Path) -> None:
+def test_a_look_that_failed_is_made_again(store: SqlStore) -> None:
     """The store may be away for a while; what is queued stays queued."""
-    store = SqlStore.open(f"sqlite:///{tmp_path}/a.db")
-    store.migrate()
     looks = 0
 
     def look(_: object) -> bool:
@@ -74,4 +65,3 @@ def test_a_look_that_failed_is_made_again(tmp_path: Path) -> None:
     except OSError:
         turn(None)  # type: ignore[arg-type]
     assert looks == 2
-    store.close()

@@ -186,16 +186,13 @@ class Scripted:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    opened = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    opened.migrate()
+def store(store: SqlStore) -> SqlStore:
     rules = (FunctionRule(id="mine", function="f"), FunctionRule(id="soft", function="f", severity=Severity.WARNING))
-    with opened.begin() as tx:
+    with store.begin() as tx:
         tx.projects.add(replace(a_project(), recipe=Recipe(1, labels_named(("a",)), rules=rules)))
         tx.items.add(an_item())
         tx.tasks.add(a_task())
-    yield opened
-    opened.close()
+    return store
 
 
 def failures(store: SqlStore) -> list[tuple[object, object]]:

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,15 +34,12 @@ def add(store: SqlStore, numbers: range) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    store = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    store.migrate()
+def store(store: SqlStore) -> SqlStore:
     with store.begin() as tx:
         tx.projects.add(a_project())
         tx.models.add(a_model())
     add(store, range(COUNT))
-    yield store
-    store.close()
+    return store
 
 
 MODEL: ModelVersion = a_model()

@@ -4,7 +4,7 @@ Ray. A deployment is a function here, as it is for the succession."""
 import json
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -149,10 +149,8 @@ class Unrecorded:
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Iterator[Installation]:
+def installed(store: SqlStore, tmp_path: Path) -> Installation:
     """A project `shapes` with a champion."""
-    store = SqlStore.open(f"sqlite:///{tmp_path / 'askance.db'}")
-    store.migrate()
     blobs = FsspecBlobs.open(str(tmp_path / "blobs"))
     ticks = iter(range(10**9))
 
@@ -185,8 +183,7 @@ def installed(tmp_path: Path) -> Iterator[Installation]:
     assert isinstance(first, Promotion)
     assert succession.settle(first, made.deploy).state is PromotionState.ACTIVE
     made.deployed.clear()
-    yield made
-    store.close()
+    return made
 
 
 def refuse(model: ModelVersion) -> None:
