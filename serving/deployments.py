@@ -138,7 +138,8 @@ def _first_answer(name: str, handle: DeploymentHandle) -> Timed | AskanceError:
 
 def _applications() -> Mapping[str, ApplicationStatusOverview]:
     with _configuring:
-        return serve.status().applications
+        applications: Mapping[str, ApplicationStatusOverview] = serve.status().applications
+    return applications
 
 
 def _runs(name: str) -> bool:
