@@ -138,7 +138,8 @@ def _first_answer(name: str, handle: DeploymentHandle) -> Timed | AskanceError:
 
 def _applications() -> Mapping[str, ApplicationStatusOverview]:
     with _configuring:
-        return serve.status().applications
+        applications: Mapping[str, ApplicationStatusOverview] = serve.status().applications
+    return applications
 
 
 def _runs(name: str) -> bool:
@@ -146,7 +147,8 @@ def _runs(name: str) -> bool:
     application = _applications().get(name)
     if application is None or application.status == ApplicationStatus.DEPLOY_FAILED:
         raise RuntimeError(application.message if application else "it was taken away.")
-    return application.status == ApplicationStatus.RUNNING
+    runs: bool = application.status == ApplicationStatus.RUNNING
+    return runs
 
 
 def _application(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> serve.Application:
