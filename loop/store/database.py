@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, func, inspect, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -19,6 +20,9 @@ from loop.store.projects import KeptProjects
 from loop.store.schema import meta
 from loop.store.statements import inserted
 from loop.store.transaction import SqlTransaction
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -147,15 +151,11 @@ class SqlStore:
             return _revision(connection) == _NEWEST
 
     def _upgrade(self, connection: Connection) -> None:
-        from alembic import command  # a third of what a process loads for the store, most of which never migrate
-        from alembic.config import Config
+        from alembic import command
         from alembic.util import CommandError
 
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        config.attributes["connection"] = connection
         try:
-            command.upgrade(config, "head")
+            command.upgrade(migrations(connection), "head")
         except CommandError as error:
             raise SettingsError(
                 f"the database {place(self._engine.url)} is of another version of Askance ({error}).",
@@ -172,6 +172,16 @@ class SqlStore:
                     inserted(connection, meta, {"name": "secret", "value": secrets.token_bytes(_SECRET_BYTES)})
                     stored = connection.execute(asked).scalar_one()
         return bytes(stored)
+
+
+def migrations(connection: Connection) -> "Config":
+    """For Alembic's commands on the database of this connection, in its transaction."""
+    from alembic.config import Config  # a third of what a process loads for the store, most of which never migrate
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
 
 
 def _revision(connection: Connection) -> str | None:

@@ -19,7 +19,7 @@ from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.people import Oversight
 from loop.review import Desk
-from loop.store.database import SqlStore, _config
+from loop.store.database import SqlStore, migrations
 from loop.store.engine import engine_for, migrating
 from loop.work import WorkReports
 from tests.contract.records import (
@@ -168,10 +168,8 @@ def test_each_answer_and_skip_leaves_one_effort(store: SqlStore) -> None:
 def test_answers_from_before_there_were_efforts_have_theirs(empty_url: str) -> None:
     """The migration counts their labels and corrections; what was not measured is not known."""
     engine = engine_for(empty_url)
-    config = _config()
     with migrating(engine).begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0011")
+        command.upgrade(migrations(connection), "0011")
     _fill_0011(engine)
     engine.dispose()
     store = SqlStore.open(empty_url)

@@ -20,7 +20,7 @@ from loop.domain.errors import Conflict, NotFound, Unavailable
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.ports import Transaction
 from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
-from loop.store.database import SqlStore, _config
+from loop.store.database import SqlStore, migrations
 from loop.store.engine import engine_for, migrating
 from tests.contract.records import (
     NOW,
@@ -264,10 +264,8 @@ def test_rows_of_the_first_schema_survive_the_migration(empty_url: str) -> None:
         "promotions": {"id": "r", "project_id": "p", "model_id": "m", "kind": "first", "actor": "a", "reason": "",
                        "state": "active", "error": "", "created_at": at},
     }  # fmt: skip
-    config = _config()
     with migrating(engine).begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(migrations(connection), "0001")
     with engine.begin() as connection:
         connection.execute(
             sa.text("INSERT INTO projects (id, recipe_version, policy_version, created_at) VALUES ('p', 1, 1, :at)"),
