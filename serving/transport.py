@@ -19,6 +19,8 @@ from serving import priority
 # Above Ray's workers (to 19,999), below Ray Serve's replicas (from 30,000) and what Linux gives to connections (from
 # 32,768).
 _UNASKED_PORTS = range(20_000, 30_000)
+_GATEWAY_PORTS = range(30_000, 32_700)
+_BLOCK = 50  # gateways that a service has at most at a time, old ones that end among them
 
 # HAProxy as Ray starts it shows its statistics and figures on every interface, and outlives the service when that is
 # killed. Its binary may be named, so it is: by a script that mends both.
@@ -80,6 +82,7 @@ _QUIET_RAY = {
 def _transport(settings: Settings) -> dict[str, str]:
     if settings.serving.transport == "proxy":
         return {}
+    gateways = _free_block()
     statistics, figures = free_ports(2)
     return {
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -97,6 +100,10 @@ def _transport(settings: Settings) -> dict[str, str]:
         # Fixed by default, so that a second service on the machine could not start.
         "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(figures),
+        # The gateways', handed out from the lowest on: those of two services on one machine would be after the same
+        # ports, and HAProxy ask whoever listens there, the other service too.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(gateways.start),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(gateways[-1]),
         **_script(settings.data_dir / "haproxy.sh", statistics, figures),
     }
 
@@ -118,6 +125,16 @@ def _script(path: Path, statistics: int, figures: int) -> dict[str, str]:
     return {"RAY_SERVE_HAPROXY_BINARY_PATH": str(path)}
 
 
+def _free_block() -> range:
+    """Neighbouring ports on none of which anybody listens. Raises OSError where there are no such."""
+    starts = range(_GATEWAY_PORTS.start, _GATEWAY_PORTS.stop, _BLOCK)
+    for start in random.sample(starts, len(starts)):
+        block = range(start, start + _BLOCK)
+        if all(_is_free(port) for port in block):
+            return block
+    raise OSError(errno.EADDRINUSE, f"no {_BLOCK} neighbouring ports are free in {_GATEWAY_PORTS}")
+
+
 def free_ports(count: int) -> list[int]:
     """`count` different ports of loopback on which nobody listens.
 
@@ -126,9 +143,15 @@ def free_ports(count: int) -> list[int]:
     """
     found: list[int] = []
     for port in random.sample(_UNASKED_PORTS, len(_UNASKED_PORTS)):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        if _is_free(port):
             found.append(port)
         if len(found) == count:
             return found
     raise OSError(errno.EADDRINUSE, f"{count} free ports were not found in {_UNASKED_PORTS}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False

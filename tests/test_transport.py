@@ -66,6 +66,28 @@ def test_the_proxy_needs_none_of_it(settings: Settings) -> None:
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
+def test_gateways_of_two_services_are_after_different_ports(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that starts beside another leaves alone all ports of a block of which one is in use: else its HAProxy
+    might ask a gateway of the other."""
+    set_environment(settings)
+    first = _gateways()
+    monkeypatch.setattr("serving.transport._GATEWAY_PORTS", range(first.start, first.stop + len(first)))
+    for name in ("MIN", "MAX"):
+        del os.environ[f"RAY_SERVE_DIRECT_INGRESS_{name}_HTTP_PORT"]
+    with socket.socket() as gateway:
+        gateway.bind(("127.0.0.1", first[1]))
+        gateway.listen()
+        set_environment(settings)
+    assert _gateways() == range(first.stop, first.stop + len(first))
+
+
+def _gateways() -> range:
+    lowest, highest = (int(os.environ[f"RAY_SERVE_DIRECT_INGRESS_{name}_HTTP_PORT"]) for name in ("MIN", "MAX"))
+    return range(lowest, highest + 1)
+
+
 def test_ports_are_not_those_that_connections_get() -> None:
     """Nobody who asks the system for just any port is given one of them before the listener starts."""
     ports = free_ports(50)
