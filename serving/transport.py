@@ -83,7 +83,7 @@ def _transport(settings: Settings) -> dict[str, str]:
     if settings.serving.transport == "proxy":
         return {}
     gateways = _free_block()
-    statistics, figures = free_ports(2)
+    statistics, figures, fallback, fallback_grpc = free_ports(4)
     return {
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
@@ -97,7 +97,10 @@ def _transport(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",
         # Ray's monitor of its logs, to which nobody here listens, looks for new files twice a second, not ten times.
         "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
-        # Fixed by default, so that a second service on the machine could not start.
+        # Fixed by default, so that a second service on the machine could not start, or, while it has no gateway yet,
+        # had its calls answered by the first.
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(fallback_grpc),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(figures),
         # The gateways', handed out from the lowest on: those of two services on one machine would be after the same

@@ -83,6 +83,16 @@ def test_gateways_of_two_services_are_after_different_ports(
     assert _gateways() == range(first.stop, first.stop + len(first))
 
 
+def test_services_share_no_port_to_fall_back_to(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a service has no gateway yet, HAProxy asks a proxy of Ray Serve's, which must be of this service."""
+    found = []
+    for _ in range(2):
+        monkeypatch.delenv("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", raising=False)
+        set_environment(settings)
+        found.append(os.environ["RAY_SERVE_FALLBACK_PROXY_HTTP_PORT"])
+    assert found[0] != found[1]
+
+
 def _gateways() -> range:
     lowest, highest = (int(os.environ[f"RAY_SERVE_DIRECT_INGRESS_{name}_HTTP_PORT"]) for name in ("MIN", "MAX"))
     return range(lowest, highest + 1)
