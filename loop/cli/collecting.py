@@ -25,6 +25,7 @@ from loop.domain.workflow import LARGEST_LOT
 
 if TYPE_CHECKING:
     from loop.domain.annotation import SourceEntry
+    from serving.api.schemas.collecting import CollectedOut
     from serving.client import Client
 
 _SENDERS = 4
@@ -56,8 +57,7 @@ def items_add(
         client.project(project)  # where there is none, say so once
 
         def send(entry: "SourceEntry", content: bytes) -> bool:
-            about = {"source": entry.source or said, "group": entry.group, "name": entry.url[-1000:]}
-            return client.add_item(project, content, **about).new
+            return _added(client, project, entry, content, said).new
 
         new, known, bad = _sent(entries, send, limit, said)
     console.print(f"{new} images added, {known} there already, {bad} bad")
@@ -106,10 +106,16 @@ def _predicting(client: "Client", project: str, lot_id: str, said: str) -> Send:
 
 def _asking(client: "Client", project: str, lot_id: str, said: str) -> Send:
     def send(entry: "SourceEntry", content: bytes) -> bool:
-        about = {"source": entry.source or said, "group": entry.group, "name": entry.url[-1000:]}
-        return client.add_item(project, content, **about, lot=lot_id).task_id is not None
+        return _added(client, project, entry, content, said, lot_id).task_id is not None
 
     return send
+
+
+def _added(
+    client: "Client", project: str, entry: "SourceEntry", content: bytes, said: str, lot_id: str | None = None
+) -> "CollectedOut":
+    source, name = entry.source or said, entry.url[-1000:]
+    return client.add_item(project, content, source=source, group=entry.group, name=name, lot=lot_id)
 
 
 def _listed(images: str, source: str | None) -> tuple[str, "list[SourceEntry]"]:

@@ -44,8 +44,7 @@ class SqlProjects:
     def __init__(self, connection: Connection, kept: KeptProjects) -> None:
         self._connection = connection
         self._kept = kept
-        self._read: KeptProjects = {}
-        self._seen: dict[str, Project] = {}
+        self._read: KeptProjects = {}  # what this transaction decides by
 
     def add(self, project: Project) -> None:
         raise_revision(self._connection)
@@ -66,7 +65,7 @@ class SqlProjects:
     def get(self, project_id: str) -> Project:
         kept = self._read.get(project_id) or self._kept.get(project_id)
         if kept is not None and kept[0] == self._connection.execute(REVISION).scalar():
-            self._seen[project_id] = kept[1]
+            self._read[project_id] = kept
             return kept[1]
         row = self._connection.execute(_CURRENT_OF, {"project_id": project_id}).first()
         if row is None:
@@ -74,12 +73,12 @@ class SqlProjects:
         project = _project(row)
         if row.revision is not None:
             self._read[project_id] = row.revision, project
-        self._seen[project_id] = project
         return project
 
     def seen(self, project_id: str) -> Project:
         """As this transaction decided by it: not asked for again, whatever others have committed meanwhile."""
-        return self._seen.get(project_id) or self.get(project_id)
+        read = self._read.get(project_id)
+        return self.get(project_id) if read is None else read[1]
 
     def committed(self) -> None:
         """What this transaction saw is what others see."""
@@ -142,7 +141,7 @@ class SqlProjects:
 
     def _changing(self, project_id: str) -> None:
         raise_revision(self._connection)
-        self._seen.pop(project_id, None)
+        self._read.pop(project_id, None)
 
     def _locked(self, project_id: str) -> None:
         """Versions of one project are given out one after the other."""
