@@ -1,10 +1,13 @@
 """Where the heavy work of a cycle runs: Ray tasks in processes of their own, with images from the blob store."""
 
+import collections
 import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -38,7 +41,7 @@ from loop.settings import Settings, serving_of
 from loop.store.blobs import FsspecBlobs
 from serving.images import decode_image
 from training.head import read_head
-from training.launch import run_in_ray
+from training.launch import get_ready, run_in_ray
 from training.provenance import environment, git_commit
 from training.recipe import TrainingRecipe
 from training.registry import Alias, Registry
@@ -48,6 +51,7 @@ log = logging.getLogger("askance.cycle")
 
 _SUFFIX = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 _BATCH = 16
+_SOON_SECONDS = 8.0  # in which a process that looks at models has got ready, on a machine that is busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ class RayWorkshop:
             max_pixels=self.settings.limits.max_image_pixels,
             num_cpus=settings.num_cpus,
             num_gpus=settings.num_gpus,
-            on_progress=progress,
+            on_progress=_foreseen(progress, lambda: get_ready(_ready_to_examine)),
         )
         return trained
 
@@ -147,6 +151,7 @@ class RayWorkshop:
 
     def clean(self, cycle_id: str) -> None:
         shutil.rmtree(self._folder(cycle_id), ignore_errors=True)
+        get_ready(_started)  # which the next training then need not wait for
 
     def left(self) -> list[str]:
         cycles = self._folders
@@ -167,6 +172,20 @@ class RayWorkshop:
         return path
 
 
+def _foreseen(progress: Progress, soon: Callable[[], None]) -> Progress:
+    """`progress`, which also calls `soon` once, where the rest is to take _SOON_SECONDS at the pace until then."""
+    begun, foreseen = time.monotonic(), False
+
+    def told(share: float, figures: Mapping[str, float]) -> None:
+        nonlocal foreseen
+        if not foreseen and share > 0.0 and (time.monotonic() - begun) * (1.0 - share) / share <= _SOON_SECONDS:
+            foreseen = True
+            soon()
+        progress(share, figures)
+
+    return told
+
+
 def _pixels(content: bytes, *, max_pixels: int, enough: int | None = None) -> NDArray[np.uint8]:
     """As the service decodes an image, so that training sees what serving sees. enough: see `decode_image`."""
     return decode_image(content, max_pixels=max_pixels, enough=enough)[1]
@@ -175,6 +194,16 @@ def _pixels(content: bytes, *, max_pixels: int, enough: int | None = None) -> ND
 # The functions below run in Ray's processes. They import torch, numba and the database themselves, so that neither the
 # processes which only ask for the work (the service, the gateway) nor those of other work wait for them, or hold them
 # in memory.
+
+
+def _started() -> None:
+    """All that is wanted is a process, with what Ray has in each."""
+
+
+def _ready_to_examine() -> None:
+    import torch  # noqa: F401
+
+    from serving.backends import latency, load  # noqa: F401
 
 
 def train_entries(
@@ -232,11 +261,28 @@ def _inferred(
 ) -> list[Inference]:
     """went_on: called with the number of images that are done."""
     found: list[Inference] = []
-    for begin in range(0, len(image_keys), _BATCH):
-        chunk = [_pixels(blobs.get(key), max_pixels=max_pixels) for key in image_keys[begin : begin + _BATCH]]
-        found += detector.predict(chunk, score_floor=EVALUATION_FLOOR)
+    for images in _decoded_ahead(blobs, image_keys, max_pixels):
+        found += detector.predict(images, score_floor=EVALUATION_FLOOR)
         went_on(len(found))
     return found
+
+
+def _decoded_ahead(blobs: Blobs, image_keys: Sequence[str], max_pixels: int) -> Iterator[list[NDArray[np.uint8]]]:
+    """The images in their order, _BATCH at a time. The next ones are decoded, which takes longer than to look at them
+    where they are large or there is a GPU, while somebody looks at those before."""
+    ahead: collections.deque[list[Future[NDArray[np.uint8]]]] = collections.deque()
+    with ThreadPoolExecutor(os.cpu_count(), "decode") as threads:
+        for begin in range(0, len(image_keys), _BATCH):
+            chunk = image_keys[begin : begin + _BATCH]
+            ahead.append([threads.submit(_stored_pixels, blobs, key, max_pixels) for key in chunk])
+            if len(ahead) > 1:
+                yield [one.result() for one in ahead.popleft()]
+        for last in ahead:
+            yield [one.result() for one in last]
+
+
+def _stored_pixels(blobs: Blobs, key: str, max_pixels: int) -> NDArray[np.uint8]:
+    return _pixels(blobs.get(key), max_pixels=max_pixels)
 
 
 _TIMING = 0.3  # of an examination, about, as its progress counts it

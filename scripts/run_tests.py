@@ -2,7 +2,8 @@
 
 Tests of the whole service wait most of the time: for Ray, for a browser, for a training beside them. The other tests
 compute, and give way to them (nice), so that nobody who waits for the service waits too long. Which of the two is done
-first goes on with those of the store. Each test is in exactly one part.
+first goes on with those of the store, three at once where no service is to be kept waiting: half of the time a test of
+PostgreSQL waits for it, and it for the test. Each test is in exactly one part.
 """
 
 import os
@@ -33,8 +34,9 @@ class Part:
 _MACHINE = "tests/contract/test_queue_machine.py"
 # Tests of priorities want the usual one.
 _SERVICE = ("tests/service", "tests/test_priority.py")
+_SERVED = "the service"
 _PARTS = (
-    Part("the service", _SERVICE, gives_way=False),
+    Part(_SERVED, _SERVICE, gives_way=False),
     Part("what computes", tuple(f"--ignore={path}" for path in (*_SERVICE, "tests/contract")), told=True),
     # The longest first.
     Part("the queue on PostgreSQL", (_MACHINE, "-k", "postgresql")),
@@ -42,6 +44,7 @@ _PARTS = (
     Part("the queue on SQLite", (_MACHINE, "-k", "not postgresql")),
 )
 _AT_ONCE = 2
+_BESIDE = 1  # more, once the service is done
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     # Ctrl-C reaches the tests too: they end what they have started, and are waited for.
     interrupted = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    served = threading.Event()
     waiting: queue.SimpleQueue[Part] = queue.SimpleQueue()
     for part in _PARTS:
         waiting.put(part)
@@ -63,8 +67,15 @@ def main(arguments: Sequence[str]) -> int:
             except queue.Empty:
                 return
             ended.append(_run(part, telling))
+            if part.name == _SERVED:
+                served.set()
+
+    def work_beside() -> None:
+        served.wait()
+        work()
 
     workers = [threading.Thread(target=work) for _ in range(_AT_ONCE)]
+    workers += [threading.Thread(target=work_beside) for _ in range(_BESIDE)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -2,14 +2,16 @@
 
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from loop.domain.errors import BadWeights, CycleFailed, Unavailable
-from training.launch import run_in_ray
+from training.launch import get_ready, run_in_ray
 
 Progress = Callable[[float, Mapping[str, float]], None]
 
@@ -52,6 +54,15 @@ def halves(*, progress: Progress, hand_over: Callable[[str], None], dies: bool) 
         threading.Event().wait(2.0)
         os.kill(os.getpid(), signal.SIGKILL)
     return "whole"
+
+
+def learn(told: Path) -> None:
+    sys.modules["learned beforehand"] = sys
+    told.write_text("ready")
+
+
+def knows(*, progress: Progress) -> bool:
+    return "learned beforehand" in sys.modules
 
 
 def wait_for_ever(started: Path, *, progress: Progress) -> None:
@@ -124,3 +135,15 @@ def test_what_progress_raises_kills_the_task(tmp_path: Path) -> None:
         run_in_ray(wait_for_ever, tmp_path / "pid", on_progress=cancel, num_cpus=2)
     # The next one needs both cores, so it runs only if the first is gone.
     assert run_in_ray(count, 1, num_cpus=2)[0] == 1
+
+
+@pytest.mark.usefixtures("_ray")
+def test_the_next_task_meets_the_process_that_got_ready(tmp_path: Path) -> None:
+    """What it imported is there; and it ends with that task, as any other."""
+    told = tmp_path / "told"
+    get_ready(learn, told)
+    deadline = time.monotonic() + 60
+    while not told.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert run_in_ray(knows)
+    assert not run_in_ray(knows)

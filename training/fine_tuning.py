@@ -5,10 +5,11 @@ The loops are in training/ultralytics_tuning.py and training/torchvision_tuning.
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -18,6 +19,9 @@ from torch import Tensor, nn
 from loop.domain.errors import BadDataset
 from training.recipe import TrainingRecipe
 from training.training_image import Decode, Progress, TrainingImage
+
+Given = TypeVar("Given")
+Read = TypeVar("Read")
 
 LAST = Path("weights") / "last.pt"  # the checkpoint that a run goes on from
 BEST = Path("weights") / "best.pt"
@@ -102,6 +106,13 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 # --- images ----------------------------------------------------------------------------------------
+
+
+def read_all(read: Callable[[Given], Read], given: Sequence[Given], recipe: TrainingRecipe) -> Iterator[Read]:
+    """What `read` makes of each, in their order, in as many threads as the recipe leaves to torch. Raises what it
+    raises of the first that cannot be read."""
+    with ThreadPoolExecutor(recipe.threads or os.cpu_count(), "read") as threads:
+        yield from threads.map(read, given)
 
 
 def decoded(image: TrainingImage, decode: Decode | None) -> NDArray[np.uint8]:

@@ -78,6 +78,18 @@ def run_in_ray(
     raise CycleFailed("the task ended without a result.", hint="Start the cycle again.")
 
 
+def get_ready(function: Callable[..., None], /, *args: Any) -> None:
+    """Lets an idle process of Ray call `function(*args)`, which imports what a task will need: Ray gives the next task
+    to the process that has been idle for the shortest time. Nobody waits for it, and a task that meets another process
+    only takes longer. Nothing is done where this process is not connected to Ray."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    if ray.is_initialized():
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=here)(function).remote(*args)
+
+
 def _told(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], in_parts: bool
 ) -> Iterator[tuple[str, Any]]:

@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from training.fine_tuning import Tuning, decoded
+from training.fine_tuning import Tuning, decoded, read_all
 from training.letterbox import GREY, letterboxed
 from training.recipe import TrainingRecipe
 from training.training_image import TrainingImage
@@ -41,7 +41,7 @@ class Scenes(Dataset[Sample]):
         self._change = Change(run.recipe) if changed else None
         self.mosaic = changed
         kept = _KEPT_BYTES // (3 * run.image_size**2)
-        self._kept = [self._read(image) for image in self._images[:kept]]
+        self._kept = list(read_all(self._read, self._images[:kept], run.recipe))
 
     def __len__(self) -> int:
         return len(self._images)

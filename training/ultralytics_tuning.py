@@ -27,7 +27,7 @@ from ultralytics.data.dataset import YOLODataset
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import load_checkpoint
 
-from training.fine_tuning import LAST, Teller, Tuning, as_float32, decoded, finite, with_epoch
+from training.fine_tuning import LAST, Teller, Tuning, as_float32, decoded, finite, read_all, with_epoch
 from training.recipe import TrainingRecipe
 from training.training_image import TrainingImage
 
@@ -163,7 +163,7 @@ class _Images(YOLODataset):  # type: ignore[misc]  # ultralytics is untyped
         train: bool,
     ) -> None:
         self._images = list(images)
-        self._decode = run.decode
+        self._decode, self._recipe = run.decode, run.recipe
         self._index = {label: index for index, label in enumerate(run.labels)}
         super().__init__(
             img_path="",
@@ -200,8 +200,8 @@ class _Images(YOLODataset):  # type: ignore[misc]  # ultralytics is untyped
 
     def cache_images(self) -> None:
         """Decode all images, without the progress bar of ultralytics."""
-        for i in range(self.ni):
-            self.ims[i], self.im_hw0[i], self.im_hw[i] = self.load_image(i)
+        for i, read in enumerate(read_all(self.load_image, range(self.ni), self._recipe)):
+            self.ims[i], self.im_hw0[i], self.im_hw[i] = read
 
     def load_image(self, i: int, rect_mode: bool = True, resize_short: bool = False) -> Any:
         """As ultralytics does, but the pixels are decoded the way up in which the boxes were drawn."""

@@ -26,7 +26,7 @@ from tests.service.running import ServiceProcess
 PROJECT = "pavement"
 SIZE = 160
 _LOOK = 0.05  # seconds from one look at the cycle to the next
-_ACCOUNT = 0.3  # seconds from one look at the CPU that was spent to the next
+_ACCOUNT = 1.0  # seconds from one look at the CPU that was spent to the next
 _PATIENCE = 1800.0
 # It is asked what a cycle takes, not whether a training of one epoch is worth a promotion. Nor what it takes beside
 # others: Ray's workers are born at a priority at which whatever else the machine does would keep them waiting for good.
