@@ -88,7 +88,10 @@ def upload(
         lot_id = lot or client.open_upload(project, said[:200]).id
         console.print(f"upload {lot_id}; broken off, go on with --lot {lot_id}")
         send = _predicting(client, project, lot_id, said) if predicted else _asking(client, project, lot_id, said)
-        _, known, bad = _sent(entries, send, limit, said)
+        new, known, bad = _sent(entries, send, limit, said)
+        if not new and lot is None:  # what goes on may have all of it already
+            console.print(f"Nothing new: {known} images were with people before, {bad} bad. Left empty, {lot_id} ends.")
+            return
         closed = client.close_upload(project, lot_id)
     console.print(f"{closed.items} images are with people, {known} were before, {bad} bad")
     console.print(f"How it goes: askance lots show {lot_id} -p {project}", soft_wrap=True)
