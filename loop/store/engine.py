@@ -161,6 +161,10 @@ class _Compiler(SQLiteCompiler):
         text = "\n LIMIT " + ("-1" if limit is None else "+" + self.process(limit, **given))
         return text if offset is None else f"{text} OFFSET {self.process(offset, **given)}"
 
+    def get_from_hint_text(self, table: Any, text: str | None) -> str | None:
+        """`INDEXED BY …`, which SQLAlchemy leaves out."""
+        return text
+
 
 def _set_pragmas(pragmas: Sequence[str], connection: Any, _record: Any) -> None:
     cursor = connection.cursor()

@@ -8,9 +8,10 @@ gathered and sorted, else the index of the sort is walked until the page is full
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeGuard
+from functools import partial
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -35,7 +36,7 @@ from sqlalchemy.sql import operators
 
 from loop.domain.item import Item
 from loop.domain.queries import (
-    META,
+    EVERYTHING,
     ORDERING,
     Ago,
     And,
@@ -52,29 +53,37 @@ from loop.domain.queries import (
     Query,
     Sort,
     Value,
-    all_of,
     captured_in,
     field_of,
     prefix_end,
 )
 from loop.store.item_facts import LONGEST, ItemFacts, term_row
+from loop.store.item_orders import (
+    COLUMNS,
+    MOST_CHOICES,
+    REVIEWED,
+    TIMES,
+    Stretch,
+    alternatives,
+    is_in_order,
+    is_one_term,
+    leads,
+    named_index,
+    parts_of,
+    terms_of,
+)
 from loop.store.schema import golden_items, item_facts, item_terms, items, lot_items, lots
 from loop.store.statements import ignoring_conflicts, in_parts
 
 # So many items are sorted rather than looked for along the index of the sort; finding out takes some milliseconds.
 FEW = 10_000
+# So many items are looked at along it before up to MANY are sorted after all, which takes a fraction of a second: what
+# is asked for may be at its other end.
+NEAR = 20_000
+MANY = 100_000
 
-_COLUMNS = {"model": "model_id", "decision": "routed", "stage": "routed", "truth": "truth_version",
-            "failed": "corrections"}  # fmt: skip
 # Those that no index begins with; the others are looked up.
 _UNINDEXED = frozenset({"media_type"})
-_TERMS: Mapping[str, tuple[str, ...]] = {
-    "detection": ("detection",),
-    "shape": ("shape",),
-    "label": ("detection", "shape"),
-    "tag": ("tag",),
-}
-_REVIEWED = ("annotate", "audit")
 # A partial index serves a condition only where the planner sees the same words; `<>`, since for `>` it would rather
 # look through the index of all versions, which is in another order.
 _ZERO: ColumnElement[int] = literal_column("0")
@@ -113,21 +122,36 @@ class SqlItemQueries:
     ) -> list[Place]:
         self._plan_by_values()
         compiler = self._compiler(project_id, now)
-        few = None if compiler.is_walked(query, sort) else self._few(compiler, query)
+        few = None if is_in_order(query, sort) else self._few(compiler, query, FEW)
+        lists = [query] if few is not None else alternatives(query, sort, partial(self._values, compiler))
         found: list[Place] = []
         for without_key in self._stretches(sort, after):
             if len(found) < limit:
                 behind = after if after is not None and (after.key is None) == without_key else None
                 # The first of all are among the first of each; what two of them have is there twice.
+                stretch = Stretch(sort, behind, without_key=without_key)
                 each = [
-                    Place(key, digest)
-                    for one in ([query] if few is not None else _alternatives(query))
-                    for digest, key in self._connection.execute(
-                        compiler.page(one, sort, few, behind, without_key=without_key).limit(limit - len(found))
-                    )
+                    place for one in lists for place in self._first(compiler, one, stretch, few, limit - len(found))
                 ]
                 found += _merged(each, sort)[: limit - len(found)]
         return found
+
+    def _first(
+        self, compiler: "_Compiler", query: Query, stretch: Stretch, few: Select[Any] | None, limit: int
+    ) -> list[Place]:
+        """few: what is to be gathered and sorted; None: see FEW and NEAR."""
+
+        def read(few: Select[Any] | None, stretch: Stretch) -> list[Place]:
+            rows = self._connection.execute(compiler.page(query, stretch, few).limit(limit))
+            return [Place(key, digest) for digest, key in rows]
+
+        if few is not None or is_in_order(query, stretch.sort) or not compiler.seeks(query):
+            return read(few, stretch)
+        last = self._connection.execute(compiler.ordered(stretch).offset(NEAR).limit(1)).first()
+        if last is None:
+            return read(None, stretch)
+        near = read(None, replace(stretch, until=Place(last[1], last[0])))
+        return near if len(near) == limit else read(self._few(compiler, query, MANY), stretch)
 
     def _compiler(self, project_id: str, now: datetime) -> "_Compiler":
         return _Compiler(project_id, now, sqlite=self._connection.dialect.name == "sqlite")
@@ -142,7 +166,7 @@ class SqlItemQueries:
     def count(self, project_id: str, query: Query, *, now: datetime, at_most: int) -> int:
         self._plan_by_values()
         compiler = self._compiler(project_id, now)
-        some = compiler.all(query, self._few(compiler, query)).limit(at_most).subquery()
+        some = compiler.all(query, self._few(compiler, query, FEW)).limit(at_most).subquery()
         return int(self._connection.scalars(select(func.count()).select_from(some)).one())
 
     def tag(self, project_id: str, digests: Sequence[str], *, add: Sequence[str], remove: Sequence[str]) -> int:
@@ -191,10 +215,10 @@ class SqlItemQueries:
                 )
             )
 
-    def _few(self, compiler: "_Compiler", query: Query) -> Select[Any] | None:
-        """What leaves the fewest items of all that must hold; None where nothing is known to leave few."""
-        fewest, best = FEW + 1, None
-        for part in _parts(query):
+    def _few(self, compiler: "_Compiler", query: Query, most: int) -> Select[Any] | None:
+        """What leaves the fewest items of all that must hold; None where nothing is known to leave at most `most`."""
+        fewest, best = most + 1, None
+        for part in parts_of(query):
             seek = compiler.seek(part)
             if seek is not None:
                 bounded = seek.limit(fewest).subquery()
@@ -202,6 +226,11 @@ class SqlItemQueries:
                 if count < fewest:
                     fewest, best = count, seek
         return best
+
+    def _values(self, compiler: "_Compiler", leaf: Leaf) -> list[str | float] | None:
+        """See `loop.store.item_orders.Values`."""
+        found = self._connection.scalars(compiler.values(leaf).limit(MOST_CHOICES + 1)).all()
+        return list(found) if len(found) <= MOST_CHOICES else None
 
     def _listed(self, project_id: str, digests: Sequence[str]) -> dict[str, ListedItem]:
         tags = self.tags(project_id, digests)
@@ -232,21 +261,19 @@ class _Compiler:
 
     # --- statements
 
-    def is_walked(self, query: Query, sort: Sort) -> bool:
-        """Whether an index has what meets it, and nothing else, in the order of the sort."""
-        return _leads(query, sort) or (sort.field in _TIMES and self._is_one_term(query))
-
-    def page(
-        self, query: Query, sort: Sort, few: Select[Any] | None, after: Place | None, *, without_key: bool
-    ) -> Select[Any]:
-        """(digest, key) in the order of the sort. without_key: those alone that have nothing to be sorted by."""
+    def page(self, query: Query, stretch: Stretch, few: Select[Any] | None) -> Select[Any]:
+        """(digest, key) in the order of the sort."""
         if few is not None:
-            return self._gathered(query, sort, few, after, without_key=without_key)
-        if sort.field in _TIMES:
-            along = next((part for part in _parts(query) if self._is_one_term(part)), None)
+            return self._gathered(query, stretch, few)
+        if stretch.sort.field in TIMES:
+            along = next((part for part in parts_of(query) if is_one_term(part)), None)
             if along is not None:
-                return self._along_terms(query, along, sort, after, without_key=without_key)
-        return self._walked(query, sort, after, without_key=without_key)
+                return self._along_terms(query, along, stretch)
+        return self._walked(query, stretch)
+
+    def ordered(self, stretch: Stretch) -> Select[Any]:
+        """All of them, as `page`."""
+        return self._walked(EVERYTHING, stretch)
 
     def all(self, query: Query, few: Select[Any] | None) -> Select[Any]:
         """The digests, in no order."""
@@ -255,42 +282,36 @@ class _Compiler:
             return wanted.where(self._of_project, self.condition(query, free=True))
         return wanted.where(self._among(few), self.condition(query))
 
-    def _gathered(
-        self, query: Query, sort: Sort, few: Select[Any], after: Place | None, *, without_key: bool
-    ) -> Select[Any]:
-        key = item_facts.c[sort.field]
+    def _gathered(self, query: Query, stretch: Stretch, few: Select[Any]) -> Select[Any]:
+        key = item_facts.c[stretch.sort.field]
         chosen = (
             select(item_facts.c.digest, key)
             .where(self._among(few), self.condition(query))
-            .where(self._has_key(self._fixed(key), without_key=without_key))
+            .where(_in_stretch(self._fixed(key), stretch))
         )
         gathered = chosen.cte("few").prefix_with("MATERIALIZED")
-        return _ordered(select(gathered), gathered.c[sort.field], gathered.c.digest, sort, after)
+        return _ordered(select(gathered), gathered.c[key.name], gathered.c.digest, stretch)
 
-    def _walked(self, query: Query, sort: Sort, after: Place | None, *, without_key: bool) -> Select[Any]:
+    def _walked(self, query: Query, stretch: Stretch) -> Select[Any]:
         """Along the index of the sort; where there is one that begins with something that must hold, along that."""
-        parts = _parts(query)
-        led = next((part for part in parts if _leads(part, sort)), None)
-        key = item_facts.c[sort.field]
+        parts = parts_of(query)
+        led = next((part for part in parts if leads(part, stretch.sort)), None)
+        key = item_facts.c[stretch.sort.field]
         wanted = select(item_facts.c.digest, key).where(
             self._of_project,
             *(self.condition(part, free=part is led) for part in parts),
-            self._has_key(key, without_key=without_key),
+            _in_stretch(key, stretch),
         )
-        return _ordered(wanted, key, item_facts.c.digest, sort, after)
+        index = None if led is None else named_index(led, stretch.sort)
+        if index is not None:
+            wanted = wanted.with_hint(item_facts, f"INDEXED BY {index}", "sqlite")
+        return _ordered(wanted, key, item_facts.c.digest, stretch)
 
-    def _is_one_term(self, part: Query) -> TypeGuard[Compare]:
-        if not isinstance(part, Compare) or part.op is not Op.EQUAL or not isinstance(part.value, str):
-            return False
-        return len(self._fields(part.field) or ()) == 1
-
-    def _along_terms(
-        self, query: Query, part: Compare, sort: Sort, after: Place | None, *, without_key: bool
-    ) -> Select[Any]:
+    def _along_terms(self, query: Query, part: Compare, stretch: Stretch) -> Select[Any]:
         """Those that have one term, in an order of time, which it repeats."""
         term = item_terms.alias()
-        key = term.c[sort.field]
-        rest = [one for one in _parts(query) if one is not part]
+        key = term.c[stretch.sort.field]
+        rest = [one for one in parts_of(query) if one is not part]
         wanted = (
             select(term.c.item_digest, key)
             .join(
@@ -300,11 +321,11 @@ class _Compiler:
             .where(
                 term.c.project_id == self.project_id,
                 self._term(term.c, part),
-                self._has_key(key, without_key=without_key),
+                _in_stretch(key, stretch),
                 *(self.condition(one) for one in rest),
             )
         )
-        return _ordered(wanted, key, term.c.item_digest, sort, after)
+        return _ordered(wanted, key, term.c.item_digest, stretch)
 
     def _among(self, few: Select[Any]) -> ColumnElement[bool]:
         """Each is looked up by its key. By its digest alone SQLite's planner would rather look through all items of the
@@ -318,11 +339,11 @@ class _Compiler:
     def _of_project(self) -> ColumnElement[bool]:
         return item_facts.c.project_id == self.project_id
 
-    @staticmethod
-    def _has_key(key: ColumnElement[Any], *, without_key: bool) -> ColumnElement[bool]:
-        return key.is_(None) if without_key else key.is_not(None)
-
     # --- what few items there are
+
+    def seeks(self, query: Query) -> bool:
+        """Whether an index knows what leaves few of the items."""
+        return any(self.seek(part) is not None for part in parts_of(query))
 
     def seek(self, query: Query) -> Select[Any] | None:
         """The digests that meet it, straight from an index; None where none knows."""
@@ -342,13 +363,29 @@ class _Compiler:
                 return self._golden() if value else None
         if query.field == "lot":
             return self._in_lots(query)
-        if self._fields(query.field) is not None:
+        if terms_of(query.field) is not None:
             return select(item_terms.c.item_digest).where(
                 item_terms.c.project_id == self.project_id, self._term(item_terms.c, query)
             )
         if query.field in _UNINDEXED:
             return None
         return select(item_facts.c.digest).where(self._of_project, self.condition(query, free=True))
+
+    def values(self, leaf: Leaf) -> Select[Any]:
+        """Of its field, that meet it, each once, in their order: one seek in an index for each (a loose index scan)."""
+        if terms_of(leaf.field) is not None:
+            value, met = (
+                item_terms.c.value,
+                (item_terms.c.project_id == self.project_id, self._term(item_terms.c, leaf)),
+            )
+        else:
+            value = item_facts.c[COLUMNS.get(leaf.field, leaf.field)]
+            met = (self._of_project, self.condition(leaf, free=True))
+        smallest = select(func.min(value)).where(*met)
+        found = select(smallest.scalar_subquery().label("value")).cte("found", recursive=True)
+        larger = smallest.where(value > found.c.value).scalar_subquery()
+        found = found.union_all(select(larger).where(found.c.value.is_not(None)))
+        return select(found.c.value).where(found.c.value.is_not(None))
 
     def _golden(self) -> Select[Any]:
         return select(golden_items.c.item_digest).where(
@@ -377,7 +414,7 @@ class _Compiler:
             return self._is_golden() if isinstance(query, Compare) and query.value else not_(self._is_golden())
         if query.field == "lot":
             return self._is_in_lot(query)
-        if self._fields(query.field) is not None:
+        if terms_of(query.field) is not None:
             term = item_terms.alias()
             return exists().where(
                 term.c.project_id == item_facts.c.project_id,
@@ -410,7 +447,7 @@ class _Compiler:
         )
 
     def _fact(self, leaf: Leaf, *, free: bool) -> ColumnElement[bool]:
-        column = item_facts.c[_COLUMNS.get(leaf.field, leaf.field)]
+        column = item_facts.c[COLUMNS.get(leaf.field, leaf.field)]
         shown = column if free else self._fixed(column)
         if isinstance(leaf, Has):
             return self._has(leaf.field, column, shown)
@@ -427,13 +464,13 @@ class _Compiler:
         if field in ("source", "group"):
             return shown > ""
         if field == "stage":
-            return and_(shown.is_not(None), shown.in_(_REVIEWED))
+            return and_(shown.is_not(None), shown.in_(REVIEWED))
         return shown.is_not(None)
 
     def _value(self, field: str, shown: ColumnElement[Any], op: Op, value: Value) -> ColumnElement[bool]:
         match field, value:
             case "decision", "review":
-                return shown.in_(_REVIEWED)
+                return shown.in_(REVIEWED)
             case (("decision" | "stage"), _):
                 return shown == value
             case (("failed" | "truth"), bool()):
@@ -444,13 +481,9 @@ class _Compiler:
                 return _integers(shown, op, value)
         return _COMPARED[op](shown, value)
 
-    def _fields(self, field: str) -> tuple[str, ...] | None:
-        """Of item_terms; None for what is no term."""
-        return (field,) if field.startswith(META) else _TERMS.get(field)
-
     def _term(self, terms: Any, leaf: Leaf, *, free: bool = True) -> ColumnElement[bool]:
         """free: the planner may look up what it is compared with; else those of one item."""
-        names = self._fields(leaf.field) or ()
+        names = terms_of(leaf.field) or ()
         named: ColumnElement[bool] = terms.field == names[0] if len(names) == 1 else terms.field.in_(names)
         if isinstance(leaf, Has):
             return named
@@ -481,61 +514,7 @@ def _fixed(column: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[Any]:
     return UnaryExpression(column, operator=operators.custom_op("+"), type_=column.type) if sqlite else column
 
 
-def _parts(query: Query) -> tuple[Query, ...]:
-    """All of what must hold."""
-    return query.parts if isinstance(query, And) else (query,)
-
-
-_TIMES = frozenset({"created_at", "captured_at"})
-
-# By what they begin with, the orders of indexes.
-_ORDERS = {
-    name: _TIMES | {"risk"} if name in ("routed", "work") else _TIMES
-    for name in ("source", "group", "split", "model_id", "routed", "truth_version", "corrections", "work")
-}
-
-
 _WITHOUT_TRUTH = Compare("truth", Op.EQUAL, False)
-
-
-def _leads(part: Query, sort: Sort) -> bool:
-    """Whether an index has the items which meet it in the order of the sort."""
-    match part:
-        case Has("truth") | Not(Has("truth")):
-            return sort.field in _TIMES
-        case Compare("failed", Op.EQUAL, True):
-            return sort.field in _TIMES | {"risk"}
-        case Compare(field, Op.EQUAL, value):
-            several = field == "decision" and value == "review"
-            return sort.field in _ORDERS.get(_COLUMNS.get(field, field), ()) and not several
-    return False
-
-
-def _alternatives(query: Query) -> list[Query]:
-    """Queries that together find what this one does: of the first condition that leaves a choice, each choice. Each of
-    them may have an index in the order of the list, where the choice between them has none."""
-    parts = _parts(query)
-    for place, part in enumerate(parts):
-        chosen = _choices(part)
-        if 1 < len(chosen) <= _MOST_CHOICES:
-            return [all_of((*parts[:place], one, *parts[place + 1 :])) for one in chosen]
-    return [query]
-
-
-_MOST_CHOICES = 8
-
-
-def _choices(part: Query) -> tuple[Query, ...]:
-    match part:
-        case Or(parts):
-            return parts
-        case OneOf(field, values):
-            return tuple(Compare(field, Op.EQUAL, value) for value in values)
-        case Compare("label", op, value):
-            return (Compare("detection", op, value), Compare("shape", op, value))
-        case Compare("decision", op, "review"):
-            return tuple(Compare("stage", op, stage) for stage in _REVIEWED)
-    return (part,)
 
 
 def _merged(places: Sequence[Place], sort: Sort) -> list[Place]:
@@ -543,16 +522,22 @@ def _merged(places: Sequence[Place], sort: Sort) -> list[Place]:
     return sorted(set(places), key=lambda place: (place.key or 0, place.digest), reverse=sort.descending)
 
 
+def _in_stretch(key: ColumnElement[Any], stretch: Stretch) -> ColumnElement[bool]:
+    return key.is_(None) if stretch.without_key else key.is_not(None)
+
+
 def _ordered(
-    statement: Select[Any], key: ColumnElement[Any], digest: ColumnElement[Any], sort: Sort, after: Place | None
+    statement: Select[Any], key: ColumnElement[Any], digest: ColumnElement[Any], stretch: Stretch
 ) -> Select[Any]:
-    if after is not None:
-        place = tuple_(key, digest), tuple_(literal(after.key, key.type), literal(after.digest, digest.type))
-        if after.key is None:
-            statement = statement.where(digest < after.digest if sort.descending else digest > after.digest)
-        else:
-            statement = statement.where(place[0] < place[1] if sort.descending else place[0] > place[1])
-    return statement.order_by(*(column.desc() if sort.descending else column.asc() for column in (key, digest)))
+    descending = stretch.sort.descending
+    before, behind = (operators.ge, operators.lt) if descending else (operators.le, operators.gt)
+    for place, compared in ((stretch.after, behind), (stretch.until, before)):
+        if place is not None and place.key is None:
+            statement = statement.where(compared(digest, place.digest))
+        elif place is not None:
+            given = tuple_(literal(place.key, key.type), literal(place.digest, digest.type))
+            statement = statement.where(compared(tuple_(key, digest), given))
+    return statement.order_by(*(column.desc() if descending else column.asc() for column in (key, digest)))
 
 
 def _kind(field: str) -> Kind:

@@ -264,14 +264,19 @@ def pages(store: SqlStore, query: Query, sort: Sort, limit: int) -> Iterator[lis
     sort=st.builds(Sort, st.sampled_from(SORTS), st.booleans()),
     limit=st.sampled_from([1, 7, 100]),
     few=st.sampled_from([0, 5, 5_000]),
+    near=st.sampled_from([0, 4, 5_000]),
+    many=st.sampled_from([5, 5_000]),
 )
 def test_a_query_finds_what_it_means_in_order(
-    filled: tuple[SqlStore, list[Known]], query: Query, sort: Sort, limit: int, few: int
+    filled: tuple[SqlStore, list[Known]], query: Query, sort: Sort, limit: int, few: int, near: int, many: int
 ) -> None:
-    """Whichever way it is read: gathered, or along an index; pages together are the list, and the count its length."""
+    """Whichever way it is read, gathered, along an index or first so and then so: pages together are the list, and the
+    count its length."""
     store, known = filled
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(item_queries, "FEW", few)
+        patched.setattr(item_queries, "NEAR", near)
+        patched.setattr(item_queries, "MANY", many)
         expected = in_order(query, sort, known)
         assert [one for page in pages(store, query, sort, limit) for one in page] == expected
         with store.read() as tx:
@@ -440,6 +445,11 @@ def test_a_pages_statement_walks_an_index(url: str, store: SqlStore, monkeypatch
     ("text", "sort", "index"),
     [
         ("failed = yes", "risk", "ix_item_facts_failed_risk"),
+        ("failed = no", "risk", "ix_item_facts_right_risk"),
+        ("corrections > 1", "risk", "ix_item_facts_failed_risk"),
+        ("truth = yes", "captured_at", "ix_item_facts_labelled_captured_at"),
+        ("has tag", "created_at", "ix_item_terms_project_id_field_value_created_at_item_digest"),
+        ('model ^= "m"', "captured_at", "ix_item_facts_project_id_model_id_captured_at_digest"),
         ("missing lot", "created_at", "ix_lot_items_item_digest"),
         ("not lot = lot_1", "width", "ix_lot_items_item_digest"),
         ("golden = no", "created_at", "sqlite_autoindex_golden_items_1"),
@@ -451,12 +461,14 @@ def test_what_is_asked_of_each_item_is_looked_up_for_it(
     """By its digest, not in a list of all items that have it; what failed has an order of its own by risk (SQLite)."""
     if not url.startswith("sqlite"):
         pytest.skip("the plan is chosen by statistics there")
+    Fill(store, seed=5).write()
     monkeypatch.setattr(item_queries, "FEW", -1)
     seen: list[tuple[str, tuple]] = []
     engine = store._reader
     sa.event.listen(engine, "before_cursor_execute", lambda *given: seen.append((given[2], given[3])))
     list(pages(store, parsed(text), Sort(sort, descending=False), 5))
-    plans = [_plan(engine, *one) for one in list(seen) if "ORDER BY" in one[0]]
+    # Which item is so many places further is asked of no item in particular.
+    plans = [_plan(engine, *one) for one in list(seen) if "ORDER BY" in one[0] and "OFFSET" not in one[0]]
     assert plans
     assert all(index in plan for plan in plans), plans
     assert not any("LIST SUBQUERY" in plan for plan in plans), plans

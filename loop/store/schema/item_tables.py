@@ -25,6 +25,7 @@ from loop.store.types import SEQUENCE, Choice, PlainText, UtcDateTime
 LEFT_IMAGE = text("NOT removed")
 LABELLED_ITEM = text("truth_version <> 0")
 FAILED_ITEM = text("corrections <> 0")
+RIGHT_ITEM = text("corrections = 0")
 NUMBER_TERM = text("number IS NOT NULL")
 
 items = Table(
@@ -90,18 +91,19 @@ for _name, _where in (("labelled", LABELLED_ITEM), ("failed", FAILED_ITEM)):
             sqlite_where=_where,
             postgresql_where=_where,
         )
-# What is routed goes by risk, so that the least risky of those that people get, and of those that failed, are far from
-# the least risky.
+# What is routed goes by risk, so that the least risky of those that people get, and of those that failed or did not,
+# are far from the least risky.
 for _name in ("routed", "work"):
     Index(None, item_facts.c.project_id, item_facts.c[_name], item_facts.c.risk, item_facts.c.digest)
-Index(
-    "ix_item_facts_failed_risk",
-    item_facts.c.project_id,
-    item_facts.c.risk,
-    item_facts.c.digest,
-    sqlite_where=FAILED_ITEM,
-    postgresql_where=FAILED_ITEM,
-)
+for _name, _where in (("failed", FAILED_ITEM), ("right", RIGHT_ITEM)):
+    Index(
+        f"ix_item_facts_{_name}_risk",
+        item_facts.c.project_id,
+        item_facts.c.risk,
+        item_facts.c.digest,
+        sqlite_where=_where,
+        postgresql_where=_where,
+    )
 
 # Items that are said something new of, for the facts to follow: rows go as soon as they are taken. changes: of
 # loop/store/item_facts.py, added up.
