@@ -10,7 +10,7 @@ from loop.domain.access import Permission, Token, require
 from loop.domain.capacity import Capacity, capacity_of
 from loop.domain.cost import Rates
 from loop.domain.error_costs import Bargain, Economics, bargain_of, economics_of
-from loop.domain.errors import Invalid
+from loop.domain.errors import Conflict, Invalid
 from loop.domain.guarantee import Point, curve_of
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Clock, Store, Transaction
@@ -149,6 +149,12 @@ class Promises:
         judged = self._evidence.judged(project, model, facts, facts.since, now)
         own = {one.name: one for one in judged.groups if one.promise == promise}
         wanted = group or (ALL if ALL in own else next(iter(own), ALL))
+        if not own:
+            raise Conflict(
+                f"too few answers yet to tell anything of promise {promise + 1}.",
+                hint="People's answers to predictions since it was made tell of it: askance guarantee show.",
+                promise=promise + 1,
+            )
         if wanted not in own:
             raise Invalid(
                 f"promise {promise + 1} has no group {wanted!r} yet.", hint=f"It has: {', '.join(own) or 'none'}."

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -49,6 +49,7 @@ from serving.api import (
 )
 from serving.api.bodies import BodyLimit
 from serving.api.gateway import Gateway
+from serving.api.options import only_known_options
 from serving.api.schemas.problem import Problem
 
 PAGE = Path(__file__).resolve().parents[1] / "web" / "dist"
@@ -82,6 +83,7 @@ def create_app(services: Services) -> FastAPI:
         title="Askance",
         version="1",
         summary="Object detection that knows what it is unsure of.",
+        dependencies=[Depends(only_known_options)],
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         responses={"default": {"model": Problem, "description": "What went wrong, as problem+json (RFC 9457)"}},

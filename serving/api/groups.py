@@ -13,6 +13,7 @@ from loop.domain.errors import Overloaded
 from loop.domain.item import Item
 from serving.api.auth import Operator, Reader, Wired
 from serving.api.bodies import body_to_file
+from serving.api.options import LAST_VERSION
 from serving.api.presenters import image_url
 from serving.api.schemas.groups import (
     GroupDetailOut,
@@ -86,7 +87,7 @@ async def upload_clip(
     token: Operator,
     wired: Wired,
     name: Annotated[str, Query(min_length=1, max_length=LONGEST_NAME)],
-    every: Annotated[int | None, Query(ge=1, description="each so many frames")] = None,
+    every: Annotated[int | None, Query(ge=1, le=LAST_VERSION, description="each so many frames")] = None,
     fps: Annotated[float | None, Query(gt=0, le=1000, description="frames a second, at most")] = None,
     source: Annotated[str, Query(max_length=200, description="where it comes from, e.g. camera-3")] = "",
 ) -> ImportedOut:

@@ -4,12 +4,13 @@ drawn."""
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from loop.domain.error_costs import Economics
 from loop.domain.thresholds import SHARES, GroupThreshold, Thresholds
 from loop.promises import GuaranteeStatus
 from serving.api.auth import Operator, Wired
+from serving.api.options import LAST_VERSION
 from serving.api.schemas.guarantee import (
     AcceptGuaranteeIn,
     CapacityOut,
@@ -40,7 +41,7 @@ def list_thresholds(
     project_id: str,
     token: Operator,
     wired: Wired,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=LAST_VERSION)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
 ) -> ThresholdsPage:
     """Every record, the newest first."""
@@ -52,7 +53,9 @@ def list_thresholds(
 
 
 @router.get("/thresholds/{version}")
-def get_thresholds(project_id: str, version: int, token: Operator, wired: Wired) -> ThresholdsDetailOut:
+def get_thresholds(
+    project_id: str, version: Annotated[int, Path(ge=1, le=LAST_VERSION)], token: Operator, wired: Wired
+) -> ThresholdsDetailOut:
     """With the predictions whose answers it rests on."""
     record, evidence = wired.promises.record(token, project_id, version)
     return ThresholdsDetailOut.model_validate(_plain(record) | {"evidence": evidence})
@@ -63,7 +66,7 @@ def get_guarantee_curve(
     project_id: str,
     token: Operator,
     wired: Wired,
-    promise: Annotated[int, Query(ge=1, description="its place in the policy, from 1")] = 1,
+    promise: Annotated[int, Query(ge=1, le=LAST_VERSION, description="its place in the policy, from 1")] = 1,
     group: str | None = None,
 ) -> GuaranteeCurveOut:
     """What each threshold would let pass and cost, by the answers of now."""

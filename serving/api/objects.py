@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query
 
 from loop import loaded
 from serving.api.auth import Reader, Wired
+from serving.api.options import LAST_VERSION
 from serving.api.schemas.objects import ObjectNeighbourOut, ObjectNeighboursOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/items/{digest}/objects", tags=["items"])
@@ -15,7 +16,9 @@ router = APIRouter(prefix="/v1/projects/{project_id}/items/{digest}/objects", ta
 def object_neighbours(
     project_id: str,
     digest: str,
-    number: Annotated[int, Path(ge=0, description="of a detection in the item's newest prediction, from 0")],
+    number: Annotated[
+        int, Path(ge=0, le=LAST_VERSION, description="of a detection in the item's newest prediction, from 0")
+    ],
     token: Reader,
     wired: Wired,
     k: Annotated[int, Query(ge=1, le=200)] = 12,

@@ -15,11 +15,13 @@ from starlette.concurrency import run_in_threadpool
 from loop.domain.errors import Invalid, ReviewPending
 from loop.domain.gate import Fallback, Review
 from loop.domain.project import Project
+from loop.domain.review import Outcome
 from loop.router import Caller
 from loop.wiring import Services
 from serving.api.auth import Producer, Wired, authenticated, bearer, producer, services
 from serving.api.bodies import read_image
 from serving.api.gateway import Answered, Asked, CallerGone, Gateway, deadline_after, unless
+from serving.api.options import only_known_options
 from serving.api.presenters import prediction_out, reviewed_out
 from serving.api.schemas.predictions import PredictionOut, PredictionPage, ReviewedPredictionOut
 from serving.api.schemas.problem import Problem
@@ -66,6 +68,12 @@ class About(BaseModel):
 
 
 _NOTHING_SAID = About()
+_AWAITED = ("unanswered", "unsettled")
+_WHY_PENDING = {
+    "unanswered": "nobody has answered in time.",
+    "unsettled": "it was answered, but not settled in time: quality assurance, its lot or other people decide.",
+    "skipped": "people looked at it and could not say.",
+}
 
 
 class _ReadByHand(APIRoute):
@@ -79,6 +87,7 @@ class _ReadByHand(APIRoute):
 async def _predict(request: Request) -> Response:
     """`predict`, with its parameters read as it declares them."""
     token = await producer(request, await authenticated(request, await bearer(request)))
+    await only_known_options(request)
     try:
         about = About.model_validate(dict(request.query_params)) if request.query_params else _NOTHING_SAID
     except ValidationError as error:
@@ -178,7 +187,7 @@ async def _replayed(
     body = await run_in_threadpool(_stored, wired, project_id, prediction_id)
     if patience is None:
         return body
-    if body.provisional_because == "unanswered":
+    if body.provisional_because in _AWAITED:
         await run_in_threadpool(wired.gates.wait_again, patience.project, prediction_id, patience.answer_by)
         body = await _waited(request, wired, prediction_id, patience)
     return _told(body, patience.project)
@@ -203,7 +212,7 @@ def _told(body: ReviewedPredictionOut, project: Project) -> ReviewedPredictionOu
     skipped = body.provisional_because == "skipped"
     path = f"/v1/projects/{project.id}/predictions/{body.id}"
     raise ReviewPending(
-        "people looked at it and could not say." if skipped else "nobody has answered in time.",
+        _WHY_PENDING[body.provisional_because or "unanswered"],
         hint=f"The prediction is kept (GET {path}); an operator can ask people again: askance reopen TASK."
         if skipped
         else f"The prediction is kept: GET {path}?wait=60 waits on, and the webhook prediction.reviewed tells of the "
@@ -246,8 +255,10 @@ def _stored(wired: Services, project_id: str, prediction_id: str) -> ReviewedPre
         truth = tx.truths.current(project_id, prediction.item_digest)
         outcomes = tx.outcomes.of_prediction(prediction_id)
         ending = tx.gates.endings([prediction_id]).get(prediction_id)
-    answered = next((one for one in said if task and one.settles and one.round == task.round), None)
-    return reviewed_out(prediction, model, item, task, answered, truth, ending, outcomes)
+    of_round = [one for one in said if task and one.round == task.round]
+    answered = next((one for one in of_round if one.settles), None)
+    unsettled = any(one.outcome is Outcome.SUBMITTED for one in of_round)
+    return reviewed_out(prediction, model, item, task, answered, truth, ending, outcomes, unsettled=unsettled)
 
 
 @router.get("/{prediction_id}", response_model=ReviewedPredictionOut)
@@ -265,7 +276,7 @@ async def get_prediction(
     audits from routed work. With `wait`, as of POST, answered when it is final or nobody is asked any more."""
     patience = await _patience(request, wired, project_id, wait)
     body = await run_in_threadpool(_stored, wired, project_id, prediction_id)
-    if patience is None or body.provisional_because != "unanswered":
+    if patience is None or body.provisional_because not in _AWAITED:
         return body
     try:
         return await _waited(request, wired, prediction_id, patience)

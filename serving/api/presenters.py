@@ -66,16 +66,25 @@ def reviewed_out(
     truth: GroundTruth | None,
     ending: Ending | None,
     outcomes: Sequence[ReportedOutcome] = (),
+    *,
+    unsettled: bool = False,
 ) -> ReviewedPredictionOut:
-    """ending: as of `prediction_out`."""
+    """ending: as of `prediction_out`. unsettled: somebody has answered, whether it counts or not."""
     fields = _prediction_fields(prediction, model, item.width, item.height, task.id if task else None, ending)
     fields["task_state"] = task.state if task else None
     fields["corrections"] = dict(submission.corrections) if submission else None
     fields["truth"] = truth_out(truth) if truth else None
     fields["outcomes"] = outcomes
-    open_because = "skipped" if ending is Ending.SKIPPED else "unanswered"
-    fields["provisional_because"] = open_because if fields["status"] == "provisional" else None
+    fields["provisional_because"] = (
+        _open_because(ending, unsettled=unsettled) if fields["status"] == "provisional" else None
+    )
     return ReviewedPredictionOut.model_validate(fields)
+
+
+def _open_because(ending: Ending | None, *, unsettled: bool) -> str:
+    if ending is Ending.SKIPPED:
+        return "skipped"
+    return "unsettled" if unsettled else "unanswered"
 
 
 def _prediction_fields(

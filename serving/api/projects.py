@@ -10,6 +10,7 @@ from loop.domain.function_uses import use_from_json
 from loop.recipe_document import ProjectDocument
 from serving.api.auth import Anyone, Operator, Reader, Wired, needs
 from serving.api.documents import described, project_document
+from serving.api.options import LAST_ROW
 from serving.api.presenters import cycle_out, project_out
 from serving.api.schemas.events import EventOut, EventPage
 from serving.api.schemas.projects import (
@@ -103,7 +104,7 @@ def events(
     project_id: str,
     token: Operator,
     wired: Wired,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=LAST_ROW)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     kind: Annotated[str | None, Query(max_length=100, description="policy.changed, rule.failed, …; else all")] = None,
     newest: Annotated[bool, Query(description="the last ones, the newest first, in place of those after a number")] = (

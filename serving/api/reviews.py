@@ -5,11 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from serving.api.auth import Producer, Wired
+from serving.api.options import LAST_ROW
 from serving.api.schemas.reviews import ReviewOut, ReviewPage
 
 router = APIRouter(prefix="/v1/projects/{project_id}/reviews", tags=["predictions"])
-
-_LAST = 2**63 - 1  # that a database can number
 
 
 @router.get("")
@@ -17,7 +16,7 @@ def list_reviews(
     project_id: str,
     token: Producer,
     wired: Wired,
-    after: Annotated[int, Query(ge=0, le=_LAST, description="a review's `cursor`, or a page's `next`")] = 0,
+    after: Annotated[int, Query(ge=0, le=LAST_ROW, description="a review's `cursor`, or a page's `next`")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> ReviewPage:
     """Predictions that people have settled behind a cursor, oldest first: whoever goes on from `next` misses none and

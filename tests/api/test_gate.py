@@ -172,6 +172,9 @@ def test_an_answer_that_another_person_looks_at_is_not_final(gated, callers):
     (judging,) = gated.call("POST", "/v1/projects/shapes/tasks/lease", "second", json={"count": 1}).json()["tasks"]
     assert (judging["stage"], judging["answer_by"]) == ("qa", task["answer_by"])
     assert not call.done()
+    (prediction,) = gated.call("GET", "/v1/projects/shapes/predictions").json()["predictions"]
+    so_far = gated.call("GET", f"/v1/projects/shapes/predictions/{prediction['id']}").json()
+    assert so_far["provisional_because"] == "unsettled"
     gated.call("POST", f"/v1/tasks/{judging['id']}/accept", "second", json={"epoch": judging["epoch"]})
     assert call.result(LONG).json()["truth"]["shapes"] == [BOX]
 

@@ -60,9 +60,10 @@ class PredictionOut(Out):
 class ReviewedPredictionOut(PredictionOut):
     """A prediction with what people made of it so far; also what a call gets that waited."""
 
-    provisional_because: Literal["unanswered", "skipped"] | None = Field(
-        description="unanswered: nobody has answered yet; skipped: people could not say, and nobody is asked any more; "
-        "null where it is final"
+    provisional_because: Literal["unanswered", "unsettled", "skipped"] | None = Field(
+        description="unanswered: nobody has answered yet; unsettled: somebody has, and quality assurance, a lot or "
+        "other people decide whether it counts; skipped: people could not say, and nobody is asked any more; null "
+        "where it is final"
     )
 
     task_state: TaskState | None

@@ -7959,9 +7959,9 @@ export interface components {
             project_id: string;
             /**
              * Provisional Because
-             * @description unanswered: nobody has answered yet; skipped: people could not say, and nobody is asked any more; null where it is final
+             * @description unanswered: nobody has answered yet; unsettled: somebody has, and quality assurance, a lot or other people decide whether it counts; skipped: people could not say, and nobody is asked any more; null where it is final
              */
-            provisional_because: ("unanswered" | "skipped") | null;
+            provisional_because: ("unanswered" | "unsettled" | "skipped") | null;
             /** Signals */
             signals: {
                 [key: string]: number;
