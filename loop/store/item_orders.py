@@ -95,6 +95,11 @@ def is_in_order(part: Query, sort: Sort) -> bool:
     return leads(part, sort) or (sort.field in TIMES and is_one_term(part))
 
 
+def is_of_key(part: Query, sort: Sort) -> bool:
+    """Whether it says where in the order what meets it begins or ends."""
+    return isinstance(part, Compare) and part.field == sort.field
+
+
 def alternatives(query: Query, sort: Sort, values: Values) -> list[Query]:
     """Queries that together find what this one does, none of them for what nothing can meet. Each may have an index in
     the order of the list, where the query has none: of the first condition that leaves a choice, each choice; else of

@@ -66,6 +66,7 @@ from loop.store.item_orders import (
     Stretch,
     alternatives,
     is_in_order,
+    is_of_key,
     is_one_term,
     leads,
     named_index,
@@ -145,7 +146,8 @@ class SqlItemQueries:
             rows = self._connection.execute(compiler.page(query, stretch, few).limit(limit))
             return [Place(key, digest) for digest, key in rows]
 
-        if few is not None or is_in_order(query, stretch.sort) or not compiler.seeks(query):
+        begins = any(is_of_key(part, stretch.sort) for part in parts_of(query))
+        if few is not None or begins or is_in_order(query, stretch.sort) or not compiler.seeks(query):
             return read(few, stretch)
         last = self._connection.execute(compiler.ordered(stretch).offset(NEAR).limit(1)).first()
         if last is None:
@@ -299,7 +301,7 @@ class _Compiler:
         key = item_facts.c[stretch.sort.field]
         wanted = select(item_facts.c.digest, key).where(
             self._of_project,
-            *(self.condition(part, free=part is led) for part in parts),
+            *(self.condition(part, free=part is led or is_of_key(part, stretch.sort)) for part in parts),
             _in_stretch(key, stretch),
         )
         index = None if led is None else named_index(led, stretch.sort)
