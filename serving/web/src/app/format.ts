@@ -29,3 +29,10 @@ export function bytes(value: number): string {
 }
 
 export const short = (digest: string): string => (digest.length > 12 ? `${digest.slice(0, 12)}…` : digest);
+
+/** An id as it is read in a list: its kind and its end, since ids made near one another begin alike.
+ *  "task_019a3f6c1b2e4d5f60718293a4b5c6d7" → "task_…b5c6d7"; a digest or a number as `short` has it. */
+export function shortId(id: string): string {
+  const [, kind, rest] = /^([a-z]+_)([0-9a-f]{24,})$/.exec(id) ?? [];
+  return kind === undefined || rest === undefined ? short(id) : `${kind}…${rest.slice(-6)}`;
+}
