@@ -1,6 +1,7 @@
 """The page's policy and its clips, in a browser, over the API without Ray."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.clips import pictures, video
 from tests.service.operating import Stage, nothing_is_cut_off, others_load_none_of, staged
+from tests.test_dispatching import until
 
 VIEWS = ("policy", "clips")
 
@@ -145,12 +147,26 @@ def test_5_a_section_opens_where_it_was_left(stage: Stage) -> None:
     expect(stage.page.locator("nav")).to_have_count(1)
 
 
+def test_5_an_unknown_project_is_told_and_nothing_of_another_is_leased(stage: Stage) -> None:
+    """Those that there are can be opened from there."""
+    stage.predict(1)
+    assert stage.of_project("summary")["tasks"]["open"] > 0
+    stage.page.goto(f"{stage.url}/#/nope/review")
+    expect(stage.there_is("unknown-project")).to_contain_text("No project “nope”")
+    stage.page.wait_for_load_state("networkidle")
+    until(lambda: stage.of_project("summary")["tasks"]["leased"] == 0)  # what another view held is given back
+    stage.page.goto(f"{stage.url}/#/nope/policy")
+    stage.there_is("open-shapes").click()
+    expect(stage.page).to_have_url(re.compile("#/shapes/policy$"))
+    expect(stage.page.locator("section.card").first).to_be_visible()
+
+
 @pytest.mark.parametrize("role", ["reviewer", "producer"])
 def test_6_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
     others_load_none_of(stage, VIEWS, role)
 
 
-@pytest.mark.parametrize("width", [1670, 1280, 800])
+@pytest.mark.parametrize("width", [1670, 1280, 900, 800])
 def test_7_nothing_is_cut_off(stage: Stage, width: int) -> None:
     """Nor are the names of the tabs, beside the figures of the queue."""
     nothing_is_cut_off(stage, ("review", *VIEWS), width)
