@@ -1,8 +1,8 @@
 /** What asks for cycles by itself, in words; calls of single cycles. */
 import { type Api, at } from "../api/client";
 import type { Cycle, Triggers } from "../api/types";
-import { exactly, moment } from "../app/figures";
-import { count } from "../app/format";
+import { exactly } from "../app/figures";
+import { count, moment } from "../app/format";
 
 export const cancelCycle = (api: Api, project: string, cycle: string, reason: string) =>
   api.json<Cycle>("POST", at(project, `/cycles/${encodeURIComponent(cycle)}/cancel`), { reason });
