@@ -33,6 +33,33 @@ def saved(stage: Stage, document: dict) -> None:
     stage.there_is("save-policy").click()
 
 
+def test_1_an_empty_project_says_what_to_do_first(stage: Stage) -> None:
+    """In no view is its state an error, and no cycle can be started that has nothing to train on."""
+    stage.call("POST", "projects", json={"id": "empty", "labels": ["cat", "dog"]})
+    page = stage.page
+    page.goto("about:blank")
+    page.goto(f"{stage.url}/#/empty/review")
+    first = stage.there_is("first-steps")
+    for command in ("askance models add WEIGHTS --project empty", "askance items add FOLDER --project empty"):
+        expect(first).to_contain_text(command)
+    expect(page.get_by_text("Nothing to review yet")).to_be_visible()
+    stage.show("quality")
+    expect(stage.there_is("no-model")).to_have_count(2)
+    stage.show("overview")
+    expect(first).to_be_visible()
+    expect(stage.there_is("start-cycle")).to_be_disabled()
+    for view in ("quality", "lots", "overview", "items", "map", "reviewers", "work"):
+        stage.show(view)
+        expect(page.get_by_text("Fetching")).to_have_count(0)
+        expect(page.locator(".callout.error")).to_have_count(0)
+    page.goto(f"{stage.url}/#/shapes/overview")
+    expect(stage.there_is("start-cycle")).to_be_disabled()
+    stage.predict(1)
+    stage.answer("reviewer", 5.0)
+    expect(stage.there_is("start-cycle")).to_be_enabled(timeout=15_000)
+    stage.show("policy")
+
+
 def test_1_what_differs_of_a_policy_is_shown_then_saved_and_the_rest_stays(stage: Stage) -> None:
     """Also what somebody else changed since the text was begun."""
     expect(stage.there_is("policy-version")).to_have_text("version 1")

@@ -128,6 +128,9 @@ def test_2_a_promise_is_told_with_what_is_missing(stage: Stage) -> None:
     expect(promises).to_contain_text("at most 30% fail and pass without a person")
     (fewest,) = stage.of_project("guarantee")["fewest"]
     expect(promises).to_contain_text(f"Takes {fewest} answers")
+    expect(stage.there_is("too-few-answers")).to_be_visible()
+    expect(stage.there_is("capacity")).to_have_text("not known yet")
+    expect(stage.page.locator(".callout.error, .badge.bad")).to_have_count(0)
     expect(stage.there_is("capacity")).to_be_visible()
 
 
