@@ -57,6 +57,6 @@ test("an entry of a history is told by its plain values", () => {
 test("people are named in it, other ids are short", () => {
   const ada = `tok_${"0".repeat(31)}1`;
   const body = { reviewer: ada, task_id: `task_${"0".repeat(26)}b5c6d7`, event: "task.reopened" };
-  expect(saidBy({ body }, new Map([[ada, "ada"]]))).toBe("reviewer ada · task task_…b5c6d7 · event task.reopened");
+  expect(saidBy({ body }, new Map([[ada, "ada"]]))).toBe("reviewer ada · task_…b5c6d7 · event task.reopened");
   expect(named("19", new Map())).toBe("19");
 });

@@ -98,7 +98,7 @@ export function saidBy({ body }: Pick<HistoryEntry, "body">, names: ReadonlyMap<
     .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value) && value !== "")
     .slice(0, 6)
     .map(([name, value]) => [worded(name), typeof value === "number" ? rounded(value) : named(String(value), names)])
-    .map((pair) => pair.join(" "))
+    .map(([name = "", value = ""]) => (value.startsWith(`${name}_`) ? value : `${name} ${value}`)) // ids name their kind
     .join(" · ");
 }
 
