@@ -163,7 +163,8 @@ def newest_evaluated(cycles: "Sequence[CycleOut]", project: str) -> str:
 
 def show_clauses(cycle: "CycleOut") -> None:
     for clause in cycle.decision.get("clauses", []):
-        mark = "[green]passed[/]" if clause["passed"] else "[red]failed[/]"
+        judged = not clause["detail"].startswith("not judged")
+        mark = "[red]failed[/]" if not clause["passed"] else "[green]passed[/]" if judged else "[dim]–[/]     "
         console.print(f"  {mark}  {escape(clause['name'])}: {escape(clause['detail'])}")
 
 

@@ -65,7 +65,8 @@ def test_it_says_what_was_decided_and_why(service: Service, cycle: Cycle) -> Non
     text = " ".join(" ".join(page.text).split())
     assert "the candidate was refused" in text
     for clause in cycle.decision["clauses"]:
-        assert " ".join(clause["detail"].split()) in text
+        said = "failed" if not clause["passed"] else "not judged" if "not judged" in clause["detail"] else "passed"
+        assert " ".join(f"{clause['name']} {said} {clause['detail']}".split()) in text
     for label in ("circle", "square", "bar"):
         assert label in text
     assert "background" in text and "The candidate did not pass" in text

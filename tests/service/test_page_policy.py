@@ -1,6 +1,7 @@
 """The page's policy and its clips, in a browser, over the API without Ray."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.clips import pictures, video
 from tests.service.operating import Stage, nothing_is_cut_off, others_load_none_of, staged
+from tests.test_dispatching import until
 
 VIEWS = ("policy", "clips")
 
@@ -29,6 +31,33 @@ def saved(stage: Stage, document: dict) -> None:
     """Up to what the page asks or answers."""
     stage.there_is("policy-text").fill(json.dumps(document))
     stage.there_is("save-policy").click()
+
+
+def test_1_an_empty_project_says_what_to_do_first(stage: Stage) -> None:
+    """In no view is its state an error, and no cycle can be started that has nothing to train on."""
+    stage.call("POST", "projects", json={"id": "empty", "labels": ["cat", "dog"]})
+    page = stage.page
+    page.goto("about:blank")
+    page.goto(f"{stage.url}/#/empty/review")
+    first = stage.there_is("first-steps")
+    for command in ("askance models add WEIGHTS --project empty", "askance items add FOLDER --project empty"):
+        expect(first).to_contain_text(command)
+    expect(page.get_by_text("Nothing to review yet")).to_be_visible()
+    stage.show("quality")
+    expect(stage.there_is("no-model")).to_have_count(2)
+    stage.show("overview")
+    expect(first).to_be_visible()
+    expect(stage.there_is("start-cycle")).to_be_disabled()
+    for view in ("quality", "lots", "overview", "items", "map", "reviewers", "work"):
+        stage.show(view)
+        expect(page.get_by_text("Fetching")).to_have_count(0)
+        expect(page.locator(".callout.error")).to_have_count(0)
+    page.goto(f"{stage.url}/#/shapes/overview")
+    expect(stage.there_is("start-cycle")).to_be_disabled()
+    stage.predict(1)
+    stage.answer("reviewer", 5.0)
+    expect(stage.there_is("start-cycle")).to_be_enabled(timeout=15_000)
+    stage.show("policy")
 
 
 def test_1_what_differs_of_a_policy_is_shown_then_saved_and_the_rest_stays(stage: Stage) -> None:
@@ -145,12 +174,26 @@ def test_5_a_section_opens_where_it_was_left(stage: Stage) -> None:
     expect(stage.page.locator("nav")).to_have_count(1)
 
 
+def test_5_an_unknown_project_is_told_and_nothing_of_another_is_leased(stage: Stage) -> None:
+    """Those that there are can be opened from there."""
+    stage.predict(1)
+    assert stage.of_project("summary")["tasks"]["open"] > 0
+    stage.page.goto(f"{stage.url}/#/nope/review")
+    expect(stage.there_is("unknown-project")).to_contain_text("No project “nope”")
+    stage.page.wait_for_load_state("networkidle")
+    until(lambda: stage.of_project("summary")["tasks"]["leased"] == 0)  # what another view held is given back
+    stage.page.goto(f"{stage.url}/#/nope/policy")
+    stage.there_is("open-shapes").click()
+    expect(stage.page).to_have_url(re.compile("#/shapes/policy$"))
+    expect(stage.page.locator("section.card").first).to_be_visible()
+
+
 @pytest.mark.parametrize("role", ["reviewer", "producer"])
 def test_6_others_are_shown_none_of_it(stage: Stage, role: str) -> None:
     others_load_none_of(stage, VIEWS, role)
 
 
-@pytest.mark.parametrize("width", [1670, 1280, 800])
+@pytest.mark.parametrize("width", [1670, 1280, 900, 800])
 def test_7_nothing_is_cut_off(stage: Stage, width: int) -> None:
     """Nor are the names of the tabs, beside the figures of the queue."""
     nothing_is_cut_off(stage, ("review", *VIEWS), width)

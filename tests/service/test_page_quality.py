@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from loop.domain.identity import digest_of
+from loop.domain.prediction import Detection
 from loop.domain.truth import Shape
 from tests.api.test_recipes import Bench, _working, cycled
 from tests.service.operating import Stage, nothing_is_cut_off, others_load_none_of, staged
@@ -19,6 +20,8 @@ from tests.test_dispatching import until
 from tests.tiny_models import tiny_weights
 
 SQUARE = Shape("square", (120.0, 120.0, 200.0, 190.0))
+CIRCLE = Shape("circle", (20.0, 20.0, 90.0, 90.0))
+TRUTH = [{"type": "box", "label": shape.label, "box": list(shape.box)} for shape in (CIRCLE, SQUARE)]
 OVER = "nobody waits any more; your answer still counts"
 
 VIEWS = ("quality", "items")
@@ -125,6 +128,9 @@ def test_2_a_promise_is_told_with_what_is_missing(stage: Stage) -> None:
     expect(promises).to_contain_text("at most 30% fail and pass without a person")
     (fewest,) = stage.of_project("guarantee")["fewest"]
     expect(promises).to_contain_text(f"Takes {fewest} answers")
+    expect(stage.there_is("too-few-answers")).to_be_visible()
+    expect(stage.there_is("capacity")).to_have_text("not known yet")
+    expect(stage.page.locator(".callout.error, .badge.bad")).to_have_count(0)
     expect(stage.there_is("capacity")).to_be_visible()
 
 
@@ -278,13 +284,44 @@ def test_8_items_are_tagged_and_queries_kept_and_histories_shown(stage: Stage) -
     items.first.get_by_role("button").click()
     expect(stage.page).to_have_url(re.compile(f"#/shapes/items/{found[0]}$"))
     for entry in stage.of_project(f"items/{found[0]}/history")["entries"]:
-        expect(stage.there_is(f"entry-{entry['kind']}").filter(has_text=entry["id"]).first).to_be_visible()
+        told = stage.page.locator(f'[data-testid=entry-{entry["kind"]}][data-id="{entry["id"]}"]')
+        expect(told.first).to_be_visible()
     stage.there_is("back-to-items").click()
     expect(items).to_have_count(len(found))
     stage.there_is("remove-view").click()
     stage.there_is("remove-view-dialog").locator("[data-testid=confirm]").click()
     stage.told("View removed")
     assert stage.of_project("views")["views"] == []
+
+
+def test_8_an_item_shows_what_was_found_and_what_is_true(stage: Stage) -> None:
+    """Over its picture and in a list, each of which can be switched off; in its history people have names."""
+    (digest,) = stage.predict(1)
+    item = stage.of_project(f"items/{digest}")
+    reviewer = stage.call("GET", "me", "reviewer")
+    detections = (
+        Detection("circle", 0.874, (22.0, 20.0, 92.0, 90.0)),
+        Detection("bar", 0.4, (5.0, 150.0, 60.0, 170.0)),
+    )
+    services = stage.service.services
+    with services.store.begin() as tx:
+        newest = tx.predictions.get("shapes", item["prediction"]["id"])
+        tx.predictions.add(
+            replace(newest, id=newest.id[:-4] + "ffff", detections=detections, created_at=services.clock())
+        )
+    while held := stage.call("POST", "projects/shapes/tasks/lease", "reviewer", json={"count": 10})["tasks"]:
+        for task in held:
+            body = {"epoch": task["epoch"], "shapes": TRUTH if task["item_digest"] == digest else []}
+            stage.call("POST", f"tasks/{task['id']}/submit", "reviewer", json=body)
+    stage.page.goto(f"{stage.url}/#/shapes/items/{digest}")
+    canvas = stage.there_is("item-canvas")
+    expect(canvas).to_have_attribute("data-ready", "true")
+    expect(canvas).to_have_attribute("data-drawn", "4")
+    expect(stage.there_is("prediction-shape")).to_have_text([re.compile("circle 0.87.*22, 20"), re.compile("bar 0.40")])
+    expect(stage.there_is("truth-shape")).to_have_text([re.compile("circle.*20, 20"), re.compile("square")])
+    stage.there_is("show-prediction").uncheck()
+    expect(canvas).to_have_attribute("data-drawn", "2")
+    expect(stage.there_is("entry-submission")).to_contain_text(f"by {reviewer['name']}")
 
 
 # --- a caller waits ------------------------------------------------------------------------------------------

@@ -10,7 +10,14 @@ interface Props<T> {
 
 /** What was asked for; before that, that it is fetched, or why it cannot be and what to do. */
 export function Fetched<T>({ asked, what, children }: Props<T>) {
-  const { value, problem, old, refresh } = asked;
+  const { value, problem, noModel, old, refresh } = asked;
+  if (value === null && problem && noModel) {
+    return (
+      <p className="muted" data-testid="no-model">
+        {problem.detail} {problem.hint} There is something to tell once it predicts.
+      </p>
+    );
+  }
   if (value === null && problem) {
     return (
       <div className="callout error" role="alert" data-testid="not-fetched">

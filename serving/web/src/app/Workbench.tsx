@@ -12,7 +12,7 @@ import { type Section, sectionsOf } from "../session/sections";
 import { Mark } from "./Mark";
 import { Toast } from "./Toast";
 import { useSoleTab } from "./hooks";
-import { useProject } from "./project";
+import { chosenOf, useProject } from "./project";
 import { VIEWS } from "./views";
 
 const NAMES: Record<Tab, string> = {
@@ -43,7 +43,7 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
   const abilities = abilitiesOf(me.role);
   const [route, setRoute] = useState(() => routeOf(window.location.hash));
   const [notice, setNotice] = useState<Notice | null>(null);
-  const known = projects.find((candidate) => candidate.id === route.project) ?? projects[0] ?? null;
+  const known = chosenOf(projects, route.project);
   const tab = abilities.tabs.find((candidate) => candidate === route.tab) ?? abilities.tabs[0] ?? "overview";
   const project = useProject(api, known, tab === "review" ? null : tab);
   const sections = sectionsOf(abilities.tabs);
@@ -81,7 +81,7 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
           event.target.blur();
         }}
       >
-        {projects.length === 0 && <option value="">no project</option>}
+        {project === null && <option value="">{projects.length === 0 ? "no project" : "choose a project"}</option>}
         {projects.map((candidate) => (
           <option key={candidate.id} value={candidate.id}>
             {candidate.id}
@@ -98,6 +98,7 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
       aria-current={current ? "page" : undefined}
       data-testid={testid}
       onMouseDown={(event) => event.preventDefault()}
+      disabled={project === null}
       onClick={() => project && go(project, to)}
     >
       {name}
@@ -142,12 +143,11 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
   if (!project) {
     return frame(
       null,
-      <div className="calm">
-        <h2>No project yet</h2>
-        <p className="muted">
-          An operator makes one with <code>askance projects create</code>; then reload this page.
-        </p>
-      </div>,
+      projects.length === 0 ? (
+        <NoProject />
+      ) : (
+        <UnknownProject asked={route.project ?? ""} projects={projects} onGo={(to) => go(to, tab)} />
+      ),
     );
   }
   const other = () => {
@@ -215,6 +215,43 @@ function InSession({ api, project, reviewing, notify, frame }: InSessionProps) {
       images={reviewing.images}
       notify={notify}
     />,
+  );
+}
+
+function NoProject() {
+  return (
+    <div className="calm" data-testid="no-project">
+      <h2>No project yet</h2>
+      <p className="muted">
+        An operator makes one with <code>askance project create</code>; then reload this page.
+      </p>
+    </div>
+  );
+}
+
+interface UnknownProjectProps {
+  readonly asked: string;
+  readonly projects: readonly Project[];
+  readonly onGo: (project: Project) => void;
+}
+
+/** Another project in its place would be worked on by mistake. */
+function UnknownProject({ asked, projects, onGo }: UnknownProjectProps) {
+  return (
+    <div className="calm" role="status" data-testid="unknown-project">
+      <h2>No project “{asked}”</h2>
+      <p className="muted">
+        There is none of this name, or your token may not see it. If it was made just now, reload this page. You can
+        open:
+      </p>
+      <div className="row wrap">
+        {projects.map((one) => (
+          <button key={one.id} data-testid={`open-${one.id}`} onClick={() => onGo(one)}>
+            {one.id}
+          </button>
+        ))}
+      </div>
+    </div>
   );
 }
 

@@ -1,6 +1,6 @@
 /** Figures that a view asks the service for, and asks again while it is looked at. */
 import { useRef, useState } from "react";
-import { type Described, describe } from "../api/problem";
+import { type Described, ProblemError, describe } from "../api/problem";
 import { usePolling } from "./hooks";
 
 export interface Asked<T> {
@@ -8,6 +8,8 @@ export interface Asked<T> {
   readonly value: T | null;
   /** Why there is no newer answer. */
   readonly problem: Described | null;
+  /** Whether that is because the project has no model yet, which is no failure. */
+  readonly noModel: boolean;
   /** Whether the answer is to another question than the present one, whose answer is on its way. */
   readonly old: boolean;
   readonly refresh: () => Promise<void>;
@@ -15,10 +17,10 @@ export interface Asked<T> {
 
 /** about: names the question. When it changes, it is asked at once, and a late answer to the one before is dropped. */
 export function useAsked<T>(ask: () => Promise<T>, about: string, milliseconds: number): Asked<T> {
-  const [answer, setAnswer] = useState<{ value: T | null; to: string; problem: Described | null }>({
+  const [answer, setAnswer] = useState<{ value: T | null; to: string; error: unknown }>({
     value: null,
     to: about,
-    problem: null,
+    error: null,
   });
   const newest = useRef(0);
   const refresh = async () => {
@@ -26,13 +28,15 @@ export function useAsked<T>(ask: () => Promise<T>, about: string, milliseconds: 
     const number = newest.current;
     try {
       const value = await ask();
-      if (number === newest.current) setAnswer({ value, to: about, problem: null });
+      if (number === newest.current) setAnswer({ value, to: about, error: null });
     } catch (error) {
-      if (number === newest.current) setAnswer((before) => ({ ...before, problem: describe(error) }));
+      if (number === newest.current) setAnswer((before) => ({ ...before, error }));
     }
   };
   usePolling(refresh, milliseconds, about);
-  return { value: answer.value, problem: answer.problem, old: answer.to !== about, refresh };
+  const { value, to, error } = answer;
+  const noModel = error instanceof ProblemError && error.code === "no-champion";
+  return { value, problem: error === null ? null : describe(error), noModel, old: to !== about, refresh };
 }
 
 export interface Page<T> {

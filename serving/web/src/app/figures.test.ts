@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ago, moment } from "./format";
 import { counted, duration, estimated, exactly, fixed, minutes, money, signed } from "./figures";
 
 test.each([
@@ -37,4 +38,11 @@ test("one of a thing is told as one", () => {
     "1,200 items",
     "2 tries",
   ]);
+});
+
+test("a time is told in one format, with its year where it is not this one", () => {
+  const now = new Date(2026, 10, 27, 12).getTime();
+  expect(moment(new Date(2026, 10, 26, 14, 5).getTime(), now)).toBe("26 Nov, 14:05");
+  expect(moment(new Date(2025, 0, 3, 9, 0).toISOString(), now)).toBe("3 Jan 2025, 09:00");
+  expect(ago(new Date(2025, 0, 3, 9, 0).toISOString(), now)).toBe("3 Jan 2025, 09:00");
 });

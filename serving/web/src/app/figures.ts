@@ -49,7 +49,3 @@ export const estimated = ({ value, low, high }: Estimate, told: (value: number) 
   `${told(value)} (${told(low)} to ${told(high)})`;
 
 export const minutes = (value: number): string => `${value < 0 ? "−" : ""}${duration(Math.abs(value) * 60)}`;
-
-/** Where it is enough to say when: "26 Nov, 14:05". */
-export const moment = (time: string): string =>
-  new Date(time).toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });

@@ -6,6 +6,10 @@ import { usePolling } from "./hooks";
 
 const REFRESH_MS = 10_000;
 
+/** The project that the address names, or the first where it names none; null where there is none of that name. */
+export const chosenOf = (projects: readonly Project[], asked: string | null): Project | null =>
+  (asked === null ? projects[0] : projects.find(({ id }) => id === asked)) ?? null;
+
 /** The project read anew, or the one before where nothing of it is another: views begin again with another object. */
 export const renewed = (before: Project, read: Project): Project =>
   before.id === read.id &&

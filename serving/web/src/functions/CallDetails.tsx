@@ -1,7 +1,8 @@
 import type { Api } from "../api/client";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
-import { counted, moment } from "../app/figures";
+import { counted } from "../app/figures";
+import { moment } from "../app/format";
 import { called } from "./calls";
 import { CALL_STATES } from "./runs";
 

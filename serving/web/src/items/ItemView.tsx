@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import type { Api } from "../api/client";
 import { describe } from "../api/problem";
 import type { HistoryEntry } from "../api/types";
@@ -7,28 +7,29 @@ import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { SureDialog } from "../app/SureDialog";
 import { useAsked } from "../app/asked";
-import { moment } from "../app/figures";
-import { short } from "../app/format";
+import { moment, short } from "../app/format";
 import type { ViewProps } from "../app/view";
-import { Thumbnail } from "../map/Thumbnail";
-import type { Items } from "../map/items";
+import { people } from "../reviewers/calls";
+import { ItemPicture } from "./ItemPicture";
 import { history, reopen } from "./calls";
-import { reopenedInWords, saidBy } from "./queries";
+import { named, reopenedInWords, saidBy } from "./queries";
 
 const REFRESH_MS = 30_000;
 
 interface Props {
   readonly api: Api;
   readonly project: string;
-  readonly images: Items;
   readonly notify: ViewProps["notify"];
   readonly digest: string;
   readonly onBack: () => void;
 }
 
-/** What happened to an item, oldest first; asking people for it again. */
-export function ItemView({ api, project, images, notify, digest, onBack }: Props) {
+/** An item's picture with what was found on it and what is true; what happened to it, oldest first; asking people for
+ *  it again. */
+export function ItemView({ api, project, notify, digest, onBack }: Props) {
+  const item = useAsked(() => api.item(project, digest), digest, REFRESH_MS);
   const asked = useAsked(() => history(api, project, digest), digest, REFRESH_MS);
+  const names = usePeopleNames(api);
   const [asking, setAsking] = useState(false);
   const again = async () => {
     setAsking(false);
@@ -38,14 +39,14 @@ export function ItemView({ api, project, images, notify, digest, onBack }: Props
     } catch (error) {
       notify({ tone: "error", ...describe(error) });
     }
-    await asked.refresh();
+    await Promise.all([item.refresh(), asked.refresh()]);
   };
   return (
     <>
       <Back to="All items" testid="back-to-items" onBack={onBack} />
       <Card
         title={`Item ${short(digest)}`}
-        testid="item-history"
+        testid="item"
         aside={
           <>
             <code className="whole">{digest}</code>
@@ -56,14 +57,16 @@ export function ItemView({ api, project, images, notify, digest, onBack }: Props
           </>
         }
       >
-        <div className="large">
-          <Thumbnail items={images} digest={digest} alt={`Item ${short(digest)}`} />
-        </div>
+        <Fetched asked={item} what="the item">
+          {(value) => <ItemPicture api={api} item={value} />}
+        </Fetched>
+      </Card>
+      <Card title="History" testid="item-history">
         <Fetched asked={asked} what="its history">
           {({ entries }) => (
             <ol className="lines">
               {entries.map((entry, number) => (
-                <Entry key={number} entry={entry} />
+                <Entry key={number} entry={entry} names={names} />
               ))}
             </ol>
           )}
@@ -86,20 +89,34 @@ export function ItemView({ api, project, images, notify, digest, onBack }: Props
   );
 }
 
-function Entry({ entry }: { readonly entry: HistoryEntry }) {
+interface EntryProps {
+  readonly entry: HistoryEntry;
+  readonly names: ReadonlyMap<string, string>;
+}
+
+function Entry({ entry, names }: EntryProps) {
   const { at, kind, id, actor, body } = entry;
   return (
-    <li className="entry" data-testid={`entry-${kind}`}>
+    <li className="entry" data-testid={`entry-${kind}`} data-id={id}>
       <span className="muted small">{moment(at)}</span>
       <div>
-        <span className="badge">{kind}</span> <code className="small">{id}</code>
-        {actor && <span className="muted small"> by {actor}</span>}
-        <p className="small">{saidBy(entry)}</p>
+        <span className="badge">{kind}</span>{" "}
+        <code className="small" title={id}>
+          {named(id, names)}
+        </code>
+        {actor && <span className="muted small"> by {named(actor, names)}</span>}
+        <p className="small">{saidBy(entry, names)}</p>
         <details>
           <summary className="muted small">All of it</summary>
-          <pre className="body-text">{JSON.stringify(body, null, 2)}</pre>
+          <pre className="body-text">{JSON.stringify({ id, actor, ...body }, null, 2)}</pre>
         </details>
       </div>
     </li>
   );
+}
+
+/** By the ids of their tokens. Without them ids are told: a name is worth no error. */
+function usePeopleNames(api: Api): ReadonlyMap<string, string> {
+  const { value } = useAsked(() => people(api), "people", REFRESH_MS);
+  return useMemo(() => new Map(value?.map(({ token_id, name }) => [token_id, name])), [value]);
 }

@@ -26,7 +26,6 @@ export default function ItemsPage(props: ViewProps) {
           key={place}
           api={api}
           project={project.id}
-          images={images}
           notify={notify}
           digest={place}
           onBack={() => onPlace(null)}

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ListedItem, Problem } from "../api/types";
-import { badQueryOf, countInWords, marked, saidBy, standingOf, tagsFrom } from "./queries";
+import { badQueryOf, countInWords, marked, named, saidBy, standingOf, tagsFrom } from "./queries";
 
 const PROBLEM: Problem = {
   type: "/problems/bad-query",
@@ -51,5 +51,12 @@ test("what is known of an item is told in a line", () => {
 
 test("an entry of a history is told by its plain values", () => {
   const body = { model_id: "m1", risk: 0.123456, shapes: [1], note: "", audit: true };
-  expect(saidBy({ body })).toBe("model id m1 · risk 0.1235 · audit true");
+  expect(saidBy({ body })).toBe("model m1 · risk 0.1235 · audit true");
+});
+
+test("people are named in it, other ids are short", () => {
+  const ada = `tok_${"0".repeat(31)}1`;
+  const body = { reviewer: ada, task_id: `task_${"0".repeat(26)}b5c6d7`, event: "task.reopened" };
+  expect(saidBy({ body }, new Map([[ada, "ada"]]))).toBe("reviewer ada · task_…b5c6d7 · event task.reopened");
+  expect(named("19", new Map())).toBe("19");
 });

@@ -1,6 +1,7 @@
 /** Queries of items, tags and what happened to an item, in words. */
 import type { HistoryEntry, ListedItem, Problem, Reopened } from "../api/types";
 import { counted } from "../app/figures";
+import { shortId } from "../app/format";
 
 export interface Asked {
   readonly query: string;
@@ -90,14 +91,23 @@ export function standingOf({ truth_version, work, corrections }: ListedItem): st
 export const reopenedInWords = ({ task_ids }: Reopened): string =>
   `${counted(task_ids.length, "task is", "tasks are")} in the queue again; the answers so far stay.`;
 
-/** What an entry of a history says beside its kind: the plain values of its body, the first few. */
-export function saidBy({ body }: Pick<HistoryEntry, "body">): string {
+/** What an entry of a history says beside its kind: the plain values of its body, the first few. names: of people by
+ *  the ids of their tokens; other ids are told short. */
+export function saidBy({ body }: Pick<HistoryEntry, "body">, names: ReadonlyMap<string, string> = new Map()): string {
   return Object.entries(body)
     .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value) && value !== "")
     .slice(0, 6)
-    .map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? rounded(value) : String(value)])
-    .map((pair) => pair.join(" "))
+    .map(([name, value]) => [worded(name), typeof value === "number" ? rounded(value) : named(String(value), names)])
+    .map(([name = "", value = ""]) => (value.startsWith(`${name}_`) ? value : `${name} ${value}`)) // ids name their kind
     .join(" · ");
+}
+
+/** "model_id" → "model" */
+const worded = (name: string): string => name.replace(/_id$/, "").replaceAll("_", " ");
+
+/** The person's name where it is the id of a token, else the id short; words as they are. */
+export function named(id: string, names: ReadonlyMap<string, string>): string {
+  return names.get(id) ?? (/^[a-z]+_[0-9a-f]{24,}$|^[0-9a-f]{64}$/.test(id) ? shortId(id) : id);
 }
 
 const rounded = (value: number): string => String(Math.round(value * 10_000) / 10_000);

@@ -1,5 +1,6 @@
 /** What points can be coloured by. Every colouring is a code of 0 to 255 for each point and a colour for each code, so
  *  that painting looks colours up and computes none. */
+import { moment } from "../app/format";
 import { type Palette, UNKNOWN_COLOR, colorOf } from "../review/colors";
 import type { Columns, Named } from "./columns";
 import { STATE_WORDS } from "./facts";
@@ -74,7 +75,7 @@ function byAge(times: Float64Array): Colouring {
   const first = times.reduce((least, time) => Math.min(least, time), Infinity);
   const last = times.reduce((most, time) => Math.max(most, time), -Infinity);
   const span = Math.max(last - first, 1);
-  const day = (time: number): string => (Number.isFinite(time) ? new Date(time).toLocaleString() : "");
+  const day = (time: number): string => (Number.isFinite(time) ? moment(time) : "");
   return ramped(times, (time) => (time - first) / span, day(first), day(last));
 }
 

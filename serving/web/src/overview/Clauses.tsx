@@ -7,14 +7,16 @@ interface Props {
   readonly numbers?: boolean;
 }
 
+const SIGNS: Record<Clause["verdict"], string> = { passed: "✓", failed: "✕", "not judged": "–" };
+
 /** What the gate asked, and what it found. */
 export function Clauses({ clauses, numbers = false }: Props) {
   return (
     <ul className="clauses">
       {clauses.map((clause) => (
-        <li key={clause.name} className={clause.passed ? "passed" : "failed"} data-testid={`clause-${clause.name}`}>
-          <span className="sign" aria-label={clause.passed ? "passed" : "failed"} role="img">
-            {clause.passed ? "✓" : "✕"}
+        <li key={clause.name} className={clause.verdict.replace(" ", "-")} data-testid={`clause-${clause.name}`}>
+          <span className="sign" aria-label={clause.verdict} role="img">
+            {SIGNS[clause.verdict]}
           </span>
           <div>
             <strong>{clause.name}</strong>

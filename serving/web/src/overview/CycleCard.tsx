@@ -12,6 +12,8 @@ interface Props {
   /** Null for who may not. */
   readonly operate: {
     readonly onStart: () => void;
+    /** Whether there is ground truth to train on. */
+    readonly trainable: boolean;
     readonly onCancel: (cycle: string) => void;
     readonly onReport: (cycle: string) => void;
     readonly hrefOf: (cycle: string) => string;
@@ -42,7 +44,7 @@ export function CycleCard({ cycle, now, operate }: Props) {
           </button>
         )}
         {operate && (
-          <button className="primary" data-testid="start-cycle" disabled={running} onClick={operate.onStart}>
+          <button className="primary" data-testid="start-cycle" disabled={running || !operate.trainable} onClick={operate.onStart}>
             Start a cycle
           </button>
         )}
@@ -52,6 +54,11 @@ export function CycleCard({ cycle, now, operate }: Props) {
       ) : (
         <p className="muted">
           No cycle yet. A cycle trains on what people corrected and promotes the result if it is better.
+        </p>
+      )}
+      {operate && !operate.trainable && (
+        <p className="muted" data-testid="untrainable">
+          There is nothing to train on yet: answers of people make it, or <code>askance import</code> brings it.
         </p>
       )}
     </section>

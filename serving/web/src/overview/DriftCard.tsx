@@ -4,7 +4,7 @@ import type { Api } from "../api/client";
 import { ProblemError } from "../api/problem";
 import type { DriftReport } from "../api/types";
 import type { Act } from "../app/act";
-import { ago, count, percent, short } from "../app/format";
+import { ago, count, moment, percent, short } from "../app/format";
 import { AcceptDriftDialog } from "./dialogs";
 import { effectOf, looksAt, signedPercent, verdictOf } from "./drift";
 import { useDrift } from "./useDrift";
@@ -198,6 +198,3 @@ function Moves({ report }: { report: DriftReport }) {
     </>
   );
 }
-
-const moment = (time: string): string =>
-  new Date(time).toLocaleString(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });

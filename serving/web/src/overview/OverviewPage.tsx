@@ -3,6 +3,9 @@ import { useState } from "react";
 import { describe } from "../api/problem";
 import type { Promotion, Rollout } from "../api/types";
 import { type Act, acting } from "../app/act";
+import { Card } from "../app/Card";
+import { FirstSteps } from "../app/FirstSteps";
+import { useAsked } from "../app/asked";
 import { useNow } from "../app/hooks";
 import type { ViewProps } from "../app/view";
 import "../app/cards.css";
@@ -12,7 +15,7 @@ import { Activity } from "./Activity";
 import { CycleCard } from "./CycleCard";
 import { CycleHistory } from "./CycleHistory";
 import { CycleView } from "./CycleView";
-import { cancelCycle, openReport } from "./cycles";
+import { cancelCycle, hasTruth, openReport } from "./cycles";
 import { DriftCard } from "./DriftCard";
 import { ENDED, PASSED, RolloutView } from "./RolloutView";
 import { RolloutsCard } from "./RolloutsCard";
@@ -25,6 +28,8 @@ import { TriggersCard } from "./TriggersCard";
 import { WebhooksCard } from "./WebhooksCard";
 import "./overview.css";
 import { useOverview } from "./useOverview";
+
+const TRUTH_REFRESH_MS = 5_000;
 
 type Asking =
   | { kind: "cycle" }
@@ -50,6 +55,11 @@ export default function OverviewPage(props: ViewProps) {
 function Everything({ api, me, project, notify }: ViewProps) {
   const operates = abilitiesOf(me.role).operate;
   const { overview, refresh } = useOverview(api, project.id, operates);
+  const trainable = useAsked(
+    () => (operates ? hasTruth(api, project.id) : Promise.resolve(false)),
+    project.id,
+    TRUTH_REFRESH_MS,
+  );
   const [asking, setAsking] = useState<Asking | null>(null);
   const now = useNow(1000);
   const { summary, cycles, models, promotions, rollouts, problem } = overview;
@@ -83,6 +93,11 @@ function Everything({ api, me, project, notify }: ViewProps) {
           {problem.title}: the figures below may be old. {problem.hint}
         </p>
       )}
+      {operates && models.length === 0 && (
+        <Card title="First steps" testid="begin">
+          <FirstSteps project={project.id} />
+        </Card>
+      )}
       <Tiles summary={summary} policy={project.policy} />
       <div className="columns">
         <div className="column">
@@ -93,6 +108,7 @@ function Everything({ api, me, project, notify }: ViewProps) {
               operates
                 ? {
                     onStart: () => setAsking({ kind: "cycle" }),
+                    trainable: trainable.value !== false,
                     onReport: (cycle) =>
                       void openReport(api, project.id, cycle).catch((error: unknown) =>
                         notify({ tone: "error", ...describe(error) }),

@@ -1,11 +1,17 @@
 /** What asks for cycles by itself, in words; calls of single cycles. */
 import { type Api, at } from "../api/client";
-import type { Cycle, Triggers } from "../api/types";
-import { exactly, moment } from "../app/figures";
-import { count } from "../app/format";
+import type { Cycle, ItemPage, Triggers } from "../api/types";
+import { exactly } from "../app/figures";
+import { count, moment } from "../app/format";
 
 export const cancelCycle = (api: Api, project: string, cycle: string, reason: string) =>
   api.json<Cycle>("POST", at(project, `/cycles/${encodeURIComponent(cycle)}/cancel`), { reason });
+
+/** Whether any item has a ground truth, of which a cycle could train. */
+export const hasTruth = async (api: Api, project: string): Promise<boolean> => {
+  const asked = new URLSearchParams({ q: "truth = yes", limit: "1" });
+  return (await api.json<ItemPage>("GET", at(project, `/items?${asked.toString()}`))).items.length > 0;
+};
 
 const REPORT_KEPT_MS = 60_000;
 

@@ -16,7 +16,7 @@ test("the gate's clauses are read in words", () => {
     mode: "non-inferior",
     images: 120,
     clauses: [
-      { name: "class left-hand", passed: false, detail: "it is worse by 0.08", numbers: { p: 0.01, of: null } },
+      { name: "class left-hand", verdict: "failed", detail: "it is worse by 0.08", numbers: { p: 0.01, of: null } },
     ],
   });
 });
@@ -42,4 +42,12 @@ test.each([
   { clauses: [null, 3], promoted: true, settings: null },
 ])("an unexpected document is no error: %o", (odd) => {
   expect(() => [verdictOf(odd), figuresOf(odd, odd)]).not.toThrow();
+});
+
+test("what was not judged has neither passed nor failed", () => {
+  const clauses = [
+    { name: "slice source belt", passed: true, detail: "not judged: 4 images are too few", numbers: {} },
+    { name: "latency", passed: true, detail: "12 ms", numbers: {} },
+  ];
+  expect(verdictOf({ ...decision, clauses })?.clauses.map(({ verdict }) => verdict)).toEqual(["not judged", "passed"]);
 });

@@ -3,7 +3,7 @@
 export interface Clause {
   /** As the gate names it: "slice view night". */
   readonly name: string;
-  readonly passed: boolean;
+  readonly verdict: "passed" | "failed" | "not judged";
   readonly detail: string;
   readonly numbers: Readonly<Record<string, number | null>>;
 }
@@ -41,11 +41,17 @@ export function verdictOf(decision: Fields): Verdict | null {
     images: number(decision["images"]),
     clauses: clauses.map(fields).map((clause) => ({
       name: text(clause["name"]),
-      passed: clause["passed"] === true,
+      verdict: verdictOn(clause),
       detail: text(clause["detail"]),
       numbers: Object.fromEntries(Object.entries(fields(clause["numbers"])).map(([name, of]) => [name, number(of)])),
     })),
   };
+}
+
+/** What could not be judged does not stop a candidate, and has not passed either: the gate says so in words alone. */
+function verdictOn(clause: Fields): Clause["verdict"] {
+  if (clause["passed"] !== true) return "failed";
+  return text(clause["detail"]).startsWith("not judged") ? "not judged" : "passed";
 }
 
 /** From the gate with its intervals; before it decided, from the evaluation alone. */

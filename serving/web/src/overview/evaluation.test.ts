@@ -23,7 +23,7 @@ const figures = (changes: Partial<CocoFigures>): CocoFigures => ({ ...NONE, ...c
 
 const judged = (name: string, passed: boolean): Clause => ({
   name,
-  passed,
+  verdict: passed ? "passed" : "failed",
   detail: "as it says",
   numbers: { margin: 0.02, delta: -0.1 },
 });

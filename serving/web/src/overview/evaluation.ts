@@ -89,7 +89,7 @@ export function sliceVerdict(slice: Pick<SliceFigures, "kind" | "name">, clauses
   }
   const passed = slice.kind === "past failures" ? "stay mended" : "not shown to be worse";
   const failed = slice.kind === "past failures" ? "fail again" : "worse";
-  return clause.passed
+  return clause.verdict === "passed"
     ? { tone: "good", words: passed, margin, detail: clause.detail }
     : { tone: "bad", words: failed, margin, detail: clause.detail };
 }

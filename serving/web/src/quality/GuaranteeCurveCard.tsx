@@ -1,6 +1,7 @@
 /** What each threshold would let pass and cost, by the answers of now. */
 import { useState } from "react";
 import type { Api } from "../api/client";
+import { ProblemError } from "../api/problem";
 import type { GuaranteeCurve, Promised } from "../api/types";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
@@ -20,6 +21,9 @@ const ACROSS = {
   name: "threshold: people look from this risk on",
 };
 
+const TOO_FEW = "too few answers";
+type Answered = GuaranteeCurve | typeof TOO_FEW;
+
 interface Props {
   readonly api: Api;
   readonly project: string;
@@ -30,8 +34,9 @@ export function GuaranteeCurveCard({ api, project, promises }: Props) {
   const [promise, setPromise] = useState(1);
   const [group, setGroup] = useState<string | null>(null);
   const about = `${promise}/${group ?? ""}`;
-  const asked = useAsked(() => guaranteeCurve(api, project, promise, group), about, REFRESH_MS);
-  const groups = asked.value?.promise === promise ? asked.value.groups : [];
+  const asked = useAsked<Answered>(() => guaranteeCurve(api, project, promise, group).catch(tooFew), about, REFRESH_MS);
+  const curve = asked.value === TOO_FEW ? null : asked.value;
+  const groups = curve?.promise === promise ? curve.groups : [];
   return (
     <Card
       title="What a threshold would let pass"
@@ -58,7 +63,7 @@ export function GuaranteeCurveCard({ api, project, promises }: Props) {
           {groups.length > 1 && (
             <select
               aria-label="Group"
-              value={group ?? asked.value?.group}
+              value={group ?? curve?.group}
               onChange={(event) => setGroup(event.target.value)}
             >
               {groups.map((one) => (
@@ -72,16 +77,24 @@ export function GuaranteeCurveCard({ api, project, promises }: Props) {
       }
     >
       <Fetched asked={asked} what="the curve">
-        {(curve) =>
-          curve.points.length === 0 ? (
-            <p className="muted">No answer judges thresholds yet.</p>
+        {(found) =>
+          found === TOO_FEW || found.points.length === 0 ? (
+            <p className="muted" data-testid="too-few-answers">
+              Too few answers yet: nothing judges thresholds so far. People’s answers to audits and other tasks do.
+            </p>
           ) : (
-            <Curves curve={curve} />
+            <Curves curve={found} />
           )
         }
       </Fetched>
     </Card>
   );
+}
+
+/** A promise of which nothing is known yet is no failure. */
+function tooFew(error: unknown): Answered {
+  if (error instanceof ProblemError && error.code === "invalid") return TOO_FEW;
+  throw error;
 }
 
 function Curves({ curve }: { readonly curve: GuaranteeCurve }) {

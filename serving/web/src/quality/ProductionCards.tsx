@@ -5,8 +5,8 @@ import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { RateBar } from "../app/RateBar";
 import { useAsked } from "../app/asked";
-import { counted, moment } from "../app/figures";
-import { count, percent } from "../app/format";
+import { counted } from "../app/figures";
+import { count, moment, percent } from "../app/format";
 import { type ProductionBy, production } from "./calls";
 import { tooLittle } from "./quality";
 

@@ -7,15 +7,15 @@ import { Card, Tile } from "../app/Card";
 import { Dialog } from "../app/Dialog";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
-import { counted, exactly, moment, money } from "../app/figures";
-import { count, percent } from "../app/format";
+import { counted, exactly, money } from "../app/figures";
+import { count, moment, percent } from "../app/format";
 import type { ViewProps } from "../app/view";
 import { GuaranteeCurveCard } from "./GuaranteeCurveCard";
 import { GroupTable } from "./GroupTable";
 import { PromiseDialog } from "./PromiseDialog";
 import { ThresholdHistory } from "./ThresholdHistory";
 import { acceptAlarm, changePromises, guarantee } from "./calls";
-import { BASES, PHASES, groupInWords, hours, promiseInWords, savedInWords, unseenInWords } from "./quality";
+import { BASES, PHASES, capacityInWords, groupInWords, hours, promiseInWords, savedInWords, unseenInWords } from "./quality";
 
 const REFRESH_MS = 30_000;
 
@@ -200,6 +200,7 @@ function Promises({ status, onDo, onChange }: PromisesProps) {
 }
 
 function Tiles({ status: { thresholds, capacity, economics, currency } }: { readonly status: Guarantee }) {
+  const { words, short } = capacityInWords(capacity);
   return (
     <div className="tiles">
       {thresholds && (
@@ -212,11 +213,11 @@ function Tiles({ status: { thresholds, capacity, economics, currency } }: { read
       )}
       <Tile
         name="Reviewers' time a day"
-        value={`needs ${hours(capacity.hours_needed)}, have ${hours(capacity.hours_had)}`}
+        value={words}
         testid="capacity"
         detail={
           <>
-            {capacity.short && <span className="badge bad">too little</span>}{" "}
+            {short && <span className="badge bad">too little</span>}{" "}
             {counted(capacity.queue, "task waits", "tasks wait")}
             {capacity.queue_hours !== null && `, ${hours(capacity.queue_hours)} of work`}
             {capacity.hours_for_queue ? `; ${hours(capacity.hours_for_queue)} a day go to them` : null}

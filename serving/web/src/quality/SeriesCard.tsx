@@ -4,8 +4,8 @@ import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { Plot, lineOf } from "../app/Plot";
 import { useAsked } from "../app/asked";
-import { counted, moment } from "../app/figures";
-import { percent } from "../app/format";
+import { counted } from "../app/figures";
+import { moment, percent } from "../app/format";
 import { productionSeries } from "./calls";
 import { daysOf, topOf } from "./quality";
 

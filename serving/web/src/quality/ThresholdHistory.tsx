@@ -3,8 +3,7 @@ import type { Thresholds } from "../api/types";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { usePages } from "../app/asked";
-import { moment } from "../app/figures";
-import { count, percent } from "../app/format";
+import { count, moment, percent } from "../app/format";
 import { thresholds } from "./calls";
 import { BASES, WHYS, groupInWords, thresholdInWords } from "./quality";
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Promised } from "../api/types";
 import {
+  capacityInWords,
   daysOf,
   groupInWords,
   neededInWords,
@@ -106,4 +107,14 @@ describe("the axis of days", () => {
 
 test("an axis of rates ends above the largest, and never beyond 1", () => {
   expect([[0.31, 0.02], [1], [], [0.001]].map(topOf)).toEqual([0.35, 1, 0.05, 0.05]);
+});
+
+test("of people's time there is no verdict while nothing is known of it", () => {
+  const nothing = { words: "not known yet", short: false };
+  expect(capacityInWords({ hours_needed: 0, hours_had: 0, short: true })).toEqual(nothing);
+  expect(capacityInWords({ hours_needed: null, hours_had: null, short: false })).toEqual(nothing);
+  expect(capacityInWords({ hours_needed: 3, hours_had: 0, short: true })).toEqual({
+    words: "needs 3.0 h, have 0.0 h",
+    short: true,
+  });
 });

@@ -82,6 +82,16 @@ export function tooLittle({ answers, predictions }: { answers: number; predictio
 /** 3.25 → "3.3 h" */
 export const hours = (value: number | null): string => (value === null ? NOTHING : `${value.toFixed(1)} h`);
 
+/** What people's time is asked for, and whether it is too little; no verdict while nothing is known of either. */
+export function capacityInWords(capacity: Pick<Guarantee["capacity"], "hours_needed" | "hours_had" | "short">): {
+  readonly words: string;
+  readonly short: boolean;
+} {
+  const { hours_needed: needed, hours_had: had, short } = capacity;
+  if (!needed && !had) return { words: "not known yet", short: false };
+  return { words: `needs ${hours(needed)}, have ${hours(had)}`, short };
+}
+
 /** Against reviewing everything. */
 export const savedInWords = (saved: number, currency: string): string =>
   saved < 0

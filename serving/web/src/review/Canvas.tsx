@@ -290,7 +290,7 @@ export function Canvas(props: Props) {
 }
 
 /** Transparency lies over black, as the model sees it. */
-function Picture({ loaded, image, view }: { loaded: Loaded; image: Size; view: Viewport }) {
+export function Picture({ loaded, image, view }: { loaded: Loaded; image: Size; view: Viewport }) {
   const frame = { x: view.x, y: view.y, width: image.width * view.scale, height: image.height * view.scale };
   return (
     <>

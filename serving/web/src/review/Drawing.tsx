@@ -7,13 +7,15 @@ import type { Matter } from "./matters";
 import { type Outline, centreOf, extentOf, middles } from "./outline";
 import type { Path } from "./path";
 import { type Shape, originOf, scoreOf } from "./shapes";
+import { TAG_HEIGHT, tagPlaces } from "./tags";
 import { type Viewport, boxOnScreen, toScreen } from "./viewport";
 
 const FONT = 'ui-sans-serif, system-ui, "Segoe UI", Roboto, sans-serif';
 const UNSURE = 0.5; // a proposal below this score is drawn dashed
 const HANDLE = 8;
 const DOT = 5; // radius of a point
-const TAG_HEIGHT = 18;
+const TAG_FONT_SIZE = 12;
+const TAG_PADDING = 3;
 const ALL_TAGS_UP_TO = 60; // more shapes than this: tags only where they are asked for
 
 export const PIN_COLORS: Readonly<Record<Matter["kind"], string>> = {
@@ -65,16 +67,16 @@ export function Drawing({ shapes, selected, marked, vertex, hovered, palette, pi
         />
       ))}
       <Links shapes={shapes} selected={selected} view={view} />
-      {tagged.map((shape) => (
-        <NameTag
-          key={shape.id}
-          text={tagText(shape)}
-          box={boxOnScreen(view, shape.box)}
-          color={colorOf(palette, shape.label)}
-          canvas={canvas}
-          dim={emphasis(shape) === 0 && selected !== null}
-        />
-      ))}
+      <NameTags
+        tags={tagged.map((shape) => ({
+          key: shape.id,
+          text: tagText(shape),
+          box: boxOnScreen(view, shape.box),
+          color: colorOf(palette, shape.label),
+          dim: emphasis(shape) === 0 && selected !== null,
+        }))}
+        canvas={canvas}
+      />
       {ordered.map((shape) => {
         const pin = pins.get(shape.id);
         return pin && <Pin key={shape.id} box={boxOnScreen(view, shape.box)} kind={pin} />;
@@ -263,33 +265,47 @@ export function Bubble({ at, text, resolved }: { at: Point; text: string; resolv
   );
 }
 
-interface NameTagProps {
+export interface NameTag {
+  readonly key: string;
   readonly text: string;
+  /** Of the shape, on the canvas. */
   readonly box: Box;
   readonly color: string;
-  readonly canvas: Size;
   readonly dim: boolean;
 }
 
-function NameTag({ text, box, color, canvas, dim }: NameTagProps) {
-  const above = box[1] - TAG_HEIGHT - (heightOf(box) === 0 ? DOT + 3 : 1);
-  const y = above >= 2 ? above : Math.min(Math.max(box[1] + 2, 2), canvas.height - TAG_HEIGHT);
-  const x = Math.min(Math.max(box[0] - 1, 2), canvas.width - 24);
+/** The names of shapes, none over another while there is room; the last lie on top, so they choose their places first. */
+export function NameTags({ tags, canvas }: { tags: readonly NameTag[]; canvas: Size }) {
+  const wishes = tags.map(({ box, text }) => ({ box, width: tagWidth(text) })).reverse();
+  const places = tagPlaces(wishes, canvas).reverse();
   return (
-    <Label x={x} y={y} opacity={dim ? 0.72 : 1}>
-      <Tag fill={color} cornerRadius={3} />
-      <Text
-        text={text}
-        fontFamily={FONT}
-        fontSize={12}
-        fontStyle="600"
-        fill={inkOn(color)}
-        padding={3}
-        height={TAG_HEIGHT}
-        wrap="none"
-      />
-    </Label>
+    <>
+      {tags.map(({ key, text, color, dim }, index) => (
+        <Label key={key} {...places[index]} opacity={dim ? 0.72 : 1}>
+          <Tag fill={color} cornerRadius={3} />
+          <Text
+            text={text}
+            fontFamily={FONT}
+            fontSize={TAG_FONT_SIZE}
+            fontStyle="600"
+            fill={inkOn(color)}
+            padding={TAG_PADDING}
+            height={TAG_HEIGHT}
+            wrap="none"
+          />
+        </Label>
+      ))}
+    </>
   );
+}
+
+let pen: CanvasRenderingContext2D | null = null;
+
+function tagWidth(text: string): number {
+  pen ??= document.createElement("canvas").getContext("2d");
+  if (pen === null) return text.length * 8 + 2 * TAG_PADDING;
+  pen.font = `600 ${TAG_FONT_SIZE}px ${FONT}`;
+  return pen.measureText(text).width + 2 * TAG_PADDING;
 }
 
 function Grips({ shape, view, color, vertex }: { shape: Shape; view: Viewport; color: string; vertex: number | null }) {

@@ -1,8 +1,16 @@
+import type { Project } from "../api/types";
+import { FirstSteps } from "../app/FirstSteps";
 import { useNow } from "../app/hooks";
 import type { ReviewState } from "./session";
 
+interface Props {
+  readonly project: Project;
+  readonly state: ReviewState;
+  readonly onCheck: () => void;
+}
+
 /** No task on screen: still asking, nothing open, or no way to ask. */
-export function EmptyQueue({ state, onCheck }: { readonly state: ReviewState; readonly onCheck: () => void }) {
+export function EmptyQueue({ project, state, onCheck }: Props) {
   const now = useNow(1000);
   if (state.problem) {
     return (
@@ -31,6 +39,23 @@ export function EmptyQueue({ state, onCheck }: { readonly state: ReviewState; re
     );
   }
   const seconds = Math.max(0, Math.round((now - state.checkedAt) / 1000));
+  const checked = (
+    <>
+      <button onClick={onCheck}>Check now</button>
+      <p className="muted small">{seconds < 2 ? "Checked just now" : `Checked ${seconds} s ago`}</p>
+    </>
+  );
+  // Nobody has worked here: a tick would say that something was done.
+  if (project.champion_id === null && state.done === 0) {
+    return (
+      <div className="calm" data-testid="empty-queue" role="status">
+        <h2>Nothing to review yet</h2>
+        {state.why !== "" && <p data-testid="why">{state.why}</p>}
+        <FirstSteps project={project.id} />
+        {checked}
+      </div>
+    );
+  }
   return (
     <div className="calm" data-testid="empty-queue" role="status">
       <svg viewBox="0 0 64 64" className="calm-mark" aria-hidden="true">
@@ -50,8 +75,7 @@ export function EmptyQueue({ state, onCheck }: { readonly state: ReviewState; re
         {state.done > 0 ? `You did ${state.done} this session. ` : ""}
         New images appear here by themselves.
       </p>
-      <button onClick={onCheck}>Check now</button>
-      <p className="muted small">{seconds < 2 ? "Checked just now" : `Checked ${seconds} s ago`}</p>
+      {checked}
     </div>
   );
 }

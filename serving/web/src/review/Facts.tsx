@@ -1,5 +1,5 @@
 import type { Task } from "../api/types";
-import { bytes, short } from "../app/format";
+import { bytes, moment, short } from "../app/format";
 import type { Loaded } from "./images";
 
 interface Props {
@@ -26,7 +26,7 @@ export function Facts({ task, loaded, note, onNote }: Props) {
           <code>{task.id}</code>
         </dd>
         <dt>Queued</dt>
-        <dd>{new Date(task.created_at).toLocaleString()}</dd>
+        <dd>{moment(task.created_at)}</dd>
       </dl>
       <label className="field">
         <span>Note for the team</span>

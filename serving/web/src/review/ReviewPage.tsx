@@ -24,6 +24,6 @@ export function ReviewPage({ api, project, session, state, images, notify }: Pro
     const next = () => session.dismissFeedback();
     return <FeedbackView feedback={feedback} palette={palette} images={images} onNext={next} />;
   }
-  if (!current) return <EmptyQueue state={state} onCheck={() => session.hurry()} />;
+  if (!current) return <EmptyQueue project={project} state={state} onCheck={() => session.hurry()} />;
   return <Workspace api={api} session={session} current={current} next={state.next} images={images} notify={notify} />;
 }

@@ -324,16 +324,16 @@ export function Workspace({ api, session, current, next, images, notify }: Props
             hidden={hidden}
             candidate={shapeOf(editor, link.targets?.candidate ?? null)}
           />
-          <Toolbar
-            history={editor.shapes}
-            drawing={isDrawing}
-            hidden={hidden}
-            onCommand={(command) => {
-              run(command);
-              if (command.type !== "help") focusImage();
-            }}
-          />
         </div>
+        <Toolbar
+          history={editor.shapes}
+          drawing={isDrawing}
+          hidden={hidden}
+          onCommand={(command) => {
+            run(command);
+            if (command.type !== "help") focusImage();
+          }}
+        />
         {task.frames && frame && (
           <FrameStrip frames={task.frames} current={frame} shapes={scene.shapes} onShow={showFrame} />
         )}

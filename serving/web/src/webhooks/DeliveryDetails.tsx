@@ -2,8 +2,7 @@ import type { Api } from "../api/client";
 import type { Delivery } from "../api/types";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
-import { moment } from "../app/figures";
-import { count } from "../app/format";
+import { count, moment } from "../app/format";
 import { delivery as fetchDelivery } from "./calls";
 import { readable } from "./words";
 
