@@ -93,7 +93,7 @@ export function GuaranteeCurveCard({ api, project, promises }: Props) {
 
 /** A promise of which nothing is known yet is no failure. */
 function tooFew(error: unknown): Answered {
-  if (error instanceof ProblemError && error.code === "invalid") return TOO_FEW;
+  if (error instanceof ProblemError && error.code === "conflict") return TOO_FEW;
   throw error;
 }
 
