@@ -26,6 +26,7 @@ from loop.cli.command_line import (
     app,
     client_of,
     console,
+    print_table,
     progress_bar,
     settings_of,
     table_of,
@@ -123,7 +124,7 @@ def annotate_list(project: ProjectOption, url: UrlOption = None, config: ConfigO
         for job in client.annotations(project).annotations:
             counts = map(str, (job.done, job.bad, job.found))
             table.add_row(job.id, job.state, *counts, job.model_id, job.source, job.actor, job.error)
-    console.print(table)
+    print_table(table)
 
 
 @annotate_app.command("cancel")

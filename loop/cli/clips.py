@@ -15,6 +15,7 @@ from loop.cli.command_line import (
     app,
     client_of,
     console,
+    print_table,
     progress_bar,
     settings_of,
     table_of,
@@ -79,7 +80,7 @@ def clips_list(project: ProjectOption, url: UrlOption = None, config: ConfigOpti
     with client_of(config, url) as client:
         for group in client.groups(project):
             table.add_row(group.id, group.kind, group.name, str(group.frames), _yes(group.complete), _day(group))
-    console.print(table)
+    print_table(table)
 
 
 @clips_app.command("show")
@@ -101,7 +102,7 @@ def clips_show(
     table = table_of("frame", "seconds", "number", "item")
     for frame in group.page:
         table.add_row(str(frame.index), _shown(frame.time), _shown(frame.number), frame.item_digest)
-    console.print(table)
+    print_table(table)
 
 
 @clips_app.command("tasks")

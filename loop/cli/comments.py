@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.domain.comments import CommentKind, CommentState
 
 if TYPE_CHECKING:
@@ -34,7 +43,7 @@ def comments_list(
     for one in shown:
         if state in (None, one.state) and kind in (None, one.kind):
             table.add_row(one.id, one.kind, one.state, one.author, one.item_digest[:12], _said(one))
-    console.print(table, markup=False)
+    print_table(table)
     if found and found.next:
         console.print("… and older ones (--limit)")
 

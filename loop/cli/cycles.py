@@ -13,6 +13,7 @@ from loop.cli.command_line import (
     app,
     client_of,
     console,
+    print_table,
     progress_bar,
     table_of,
 )
@@ -72,7 +73,7 @@ def cycle_list(project: ProjectOption, url: UrlOption = None, config: ConfigOpti
     with client_of(config, url) as client:
         for c in client.cycles(project).cycles:
             table.add_row(c.id, c.state, c.step, c.actor, c.reason, c.candidate_id or "-", c.error)
-    console.print(table)
+    print_table(table)
 
 
 @cycle_app.command("report")
@@ -129,7 +130,7 @@ def cycle_triggers(
         shown = "off" if value is None or value is False else "on" if value is True else f"{value:g}"
         now = known.get(name)
         table.add_row(name, shown, "" if now is None else str(now))
-    console.print(table)
+    print_table(table)
     for reason in found.reasons:
         console.print(f"a cycle is asked for: {reason}", markup=False)
     if found.waiting:

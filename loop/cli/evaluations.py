@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.cli.cycles import EvaluatedCycle, cycle_app, newest_evaluated, show_clauses
 from loop.domain.errors import NotFound
 
@@ -29,7 +37,6 @@ def cycle_show(
     console.print(f"{found.id}: {found.state}, {figures.images} images ({figures.split})", markup=False)
     show_clauses(found)
     table = table_of("", "images", "boxes", *(name.replace("_", " ") for name in _FIGURES))
-    table.columns[0].no_wrap = True
     table.add_row("all", str(figures.images), *_cells(figures.whole))
     for label, compared in figures.classes.items():
         table.add_row(f"label {label}", "", *_cells(compared))
@@ -37,7 +44,7 @@ def cycle_show(
         title = one.kind.value if one.name == one.kind.value else f"{one.kind.value} {one.name}"
         cells = [one.note] if one.note else _cells(one.figures)
         table.add_row(title, str(one.images), *cells)
-    console.print(table)
+    print_table(table)
     _show_rest(figures)
 
 
@@ -96,7 +103,7 @@ def cycle_slices(
     for one in found.slices:
         margin = f"{found.margin:g} (as set)" if one.margin is None else f"{one.margin:g}"
         table.add_row(one.view, margin, "the view was removed" if one.query is None else one.query)
-    console.print(table)
+    print_table(table)
 
 
 def _named(text: str) -> tuple[str, float | None]:

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.domain.errors import FunctionFailed
 from loop.domain.function_calls import CallState
 
@@ -32,7 +41,7 @@ def list_(
     for name in sorted({*packages, *uses}):
         row = (*_use(uses.get(name)),) if project is not None else ()
         table.add_row(name, packages.get(name, "not installed"), *row)
-    console.print(table)
+    print_table(table)
 
 
 @functions_app.command("runs")
@@ -53,7 +62,7 @@ def runs(
             (body["item_digest"] or "-")[:12], str(body.get("attempt", 1)), f"{body['seconds']:.2f}",
             body["outcome"], body["why"],
         )  # fmt: skip
-    console.print(table)
+    print_table(table)
     console.print(f"{history.waiting} calls wait")
 
 

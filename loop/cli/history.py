@@ -1,12 +1,21 @@
 """`askance history`: what happened in a project, for people."""
 
 import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from serving.api.schemas.events import EventOut
@@ -16,10 +25,12 @@ _MOST_SHOWN = 160  # characters of a body; --json has it whole
 
 @app.command("history")
 def history(
-    project: ProjectOption,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Its id; else what concerns all, as tokens for all projects.")
+    ] = None,
     kind: Annotated[str | None, typer.Option(help="Such as policy.changed, rule.failed or lot.accepted.")] = None,
     last: Annotated[int, typer.Option(min=1, max=1000, help="So many, the newest first.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -27,12 +38,12 @@ def history(
     with client_of(config, url) as client:
         found = client.history(project, kind=kind, last=last).events
     if as_json:
-        sys.stdout.writelines(event.model_dump_json() + "\n" for event in found)
+        print_json(found)
         return
     table = table_of("number", "at (UTC)", "what", "by", "")
     for event in found:
         table.add_row(str(event.sequence), f"{event.at:%Y-%m-%d %H:%M:%S}", event.kind, event.actor, _told(event))
-    console.print(table, markup=False)
+    print_table(table)
     if not found:
         console.print("nothing of that kind has happened" if kind else "nothing has happened yet")
 

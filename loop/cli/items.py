@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.domain.errors import Invalid
 
 if TYPE_CHECKING:
@@ -47,7 +56,7 @@ def items_list(
         page = client.items(project, query or "", sort=sort, after=after, limit=limit, count=count)
     for one in page.items:
         table.add_row(*_row(one))
-    console.print(table, markup=False)
+    print_table(table)
     if page.count is not None:
         console.print(f"{'more than ' if page.more else ''}{page.count} in all", markup=False)
     if page.next is not None:
@@ -85,7 +94,7 @@ def items_history(
         for entry in client.item_history(project, item).entries:
             more = json.dumps(entry.body, ensure_ascii=False)
             table.add_row(entry.at.isoformat(timespec="seconds"), entry.kind, entry.id, entry.actor, more)
-    console.print(table, markup=False)
+    print_table(table)
 
 
 @views_app.command("list")
@@ -94,7 +103,7 @@ def views_list(project: ProjectOption, url: UrlOption = None, config: ConfigOpti
     with client_of(config, url) as client:
         for view in client.views(project):
             table.add_row(view.name, view.query, view.sort, view.actor)
-    console.print(table, markup=False)
+    print_table(table)
 
 
 @views_app.command("save")

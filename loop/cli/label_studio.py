@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.domain.label_studio import LinkState, What
 from loop.domain.stage import Stage
 
@@ -100,7 +109,7 @@ def status(project: ProjectOption, url: UrlOption = None, config: ConfigOption =
     table = table_of("project there", *LinkState)
     for place in known.places:
         table.add_row(place.address, *(str(place.counts.get(state, 0)) for state in LinkState))
-    console.print(table)
+    print_table(table)
     for one in known.problems:
         _print_problem(one.task_id, one.remote, one.why)
 

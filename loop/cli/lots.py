@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.domain.workflow import PlanKind
 
 if TYPE_CHECKING:
@@ -40,7 +49,7 @@ def lots_list(
                 *map(str, counts),
                 lot.opened_at.isoformat(timespec="minutes"),
             )
-    console.print(table)
+    print_table(table)
 
 
 @lots_app.command("show")
@@ -54,7 +63,7 @@ def lots_show(lot: LotArgument, project: ProjectOption, url: UrlOption = None, c
         found = "-" if task.defect is None else "yes" if task.defect else "no"
         answer = "none" if task.void else (task.standing or "open").replace("_", " ")
         table.add_row("-" if task.place is None else str(task.place), task.task_id, task.item_digest, answer, found)
-    console.print(table)
+    print_table(table)
 
 
 @lots_app.command("accept")
@@ -115,7 +124,7 @@ def _print_curve(curve: "CurveOut") -> None:
             table.add_row(
                 str(point.defects), f"{point.share:.1%}", f"probability {point.accepts:.3f}", f"{point.inspects:.1f}"
             )
-    console.print(table)
+    print_table(table)
 
 
 def _print_lot(lot: "LotOut") -> None:

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.domain.canary import OnPass
 from loop.domain.errors import CycleFailed, Invalid, NotFound, Unavailable
 from loop.domain.rollout import RolloutKind, RolloutState
@@ -30,7 +39,7 @@ def models_list(project: ProjectOption, url: UrlOption = None, config: ConfigOpt
         made = f"{model.created_at:%Y-%m-%d %H:%M:%S}"
         options = " ".join(f"{key}={value}" for key, value in model.serving.items())
         table.add_row(mark, model.id, model.digest[:12], model.origin, str(len(model.labels)), made, options)
-    console.print(table)
+    print_table(table)
 
 
 def _beside(found: "ModelsOut") -> dict[str, str]:
@@ -56,7 +65,7 @@ def models_status(project: ProjectOption, url: UrlOption = None, config: ConfigO
     ]
     for at, *columns in sorted([*promotions, *rollouts], key=lambda row: row[0], reverse=True):
         table.add_row(*(str(column).replace("_", " ") for column in columns), f"{at:%Y-%m-%d %H:%M:%S}")
-    console.print(table)
+    print_table(table)
 
 
 def _so_far(rollout: "RolloutOut") -> str:

@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.domain.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -27,7 +36,7 @@ def people_list(url: UrlOption = None, config: ConfigOption = None) -> None:
                 one.token_id, one.name, one.role, one.project_id or "all", ", ".join(one.groups) or "-",
                 ", ".join(one.skills) or "-", *limits, str(one.answered),
             )  # fmt: skip
-    console.print(table)
+    print_table(table)
 
 
 @people_app.command("set")

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.domain.errors import Invalid
 from loop.domain.quality_rules import Standing
 
@@ -65,7 +74,7 @@ def golden_list(project: ProjectOption, url: UrlOption = None, config: ConfigOpt
             predicted = "yes" if one.predicted else "no"
             at = one.added_at.isoformat(timespec="seconds")
             table.add_row(one.item_digest, str(len(one.shapes)), str(one.version), predicted, one.added_by, at)
-    console.print(table)
+    print_table(table)
 
 
 @reviewers_app.command("list")
@@ -75,7 +84,7 @@ def reviewers_list(project: ProjectOption, url: UrlOption = None, config: Config
     with client_of(config, url) as client:
         for one in client.reviewers(project):
             table.add_row(one.id, one.name, one.standing, str(one.items), *_figures(one), _more(one))
-    console.print(table)
+    print_table(table)
 
 
 @reviewers_app.command("show")
@@ -95,12 +104,12 @@ def reviewers_show(
     table = table_of("label", "precision", "recall")
     for label, quality in one.labels.items():
         table.add_row(label, _rate(quality.precision), _rate(quality.recall))
-    console.print(table)
+    print_table(table)
     wrong = table_of("truly", "marked as", "shapes")
     for cell in one.confusion:
         if cell.true != cell.given:
             wrong.add_row(cell.true or "(nothing)", cell.given or "(not marked)", str(cell.count))
-    console.print(wrong)
+    print_table(wrong)
 
 
 @reviewers_app.command("set")
@@ -146,7 +155,7 @@ def agreement(
     for pair in found.pairs:
         one, other = (names.get(token, token) for token in pair.reviewers)
         table.add_row(one, other, str(pair.works), _number(pair.f1), _number(pair.iou))
-    console.print(table)
+    print_table(table)
 
 
 def _shapes_of(path: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.cli.documents import bytes_of, document_in
 from loop.domain.errors import Invalid
 from loop.domain.recipe import BadRecipe
@@ -57,7 +66,7 @@ def versions(project: ProjectOption, url: UrlOption = None, config: ConfigOption
             recipe = one.recipe
             counts = (len(recipe.links), len(recipe.rules), one.open_tasks)
             table.add_row(str(recipe.version), ", ".join(label.name for label in recipe.labels), *map(str, counts))
-    console.print(table)
+    print_table(table)
 
 
 @recipe_app.command("check")

@@ -1,6 +1,5 @@
 """`askance select` and `askance risk`: what deserves a person."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +8,14 @@ import typer
 from loop.cli.command_line import (
     ConfigOption,
     FilterOption,
+    JsonOption,
     ProjectOption,
     UrlOption,
     app,
     client_of,
     console,
+    print_json,
+    print_table,
     table_of,
 )
 from loop.domain.errors import NotFound
@@ -47,7 +49,7 @@ def select(
         bool, typer.Option("--no-duplicates", help="Of near-duplicates one at most, and none of what is labelled.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the picks, make no tasks.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the picks as JSON.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -76,7 +78,7 @@ def select(
     with client_of(config, url) as client:
         selected = client.select(project, wish)
     if as_json:
-        sys.stdout.write(selected.model_dump_json() + "\n")
+        print_json(selected)
         return
     _report_selection(selected)
 
@@ -92,7 +94,7 @@ def _condition(text: str) -> tuple[str, str]:
 def risk_report(
     project: ProjectOption,
     plot: Annotated[Path | None, typer.Option(help="Save the reliability plot here (.png, .svg or .pdf).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -100,7 +102,7 @@ def risk_report(
     with client_of(config, url) as client:
         status = client.risk(project)
     if as_json:
-        sys.stdout.write(status.model_dump_json() + "\n")
+        print_json(status)
         return
     table = table_of(
         "risk", "measured on", "reviews", "corrected", "failure rate", "AUROC", "Brier", "of the rate alone"
@@ -116,7 +118,7 @@ def risk_report(
             auroc = "" if quality.auroc is None else f"{quality.auroc:.3f}"
             figures = (f"{quality.failure_rate:.3f}", auroc, f"{quality.brier:.3f}", f"{quality.base:.3f}")
             table.add_row(risk, where, str(quality.reviews), str(quality.failures), *figures)
-    console.print(table)
+    print_table(table)
     if status.why:
         console.print(f"Nothing is learned yet: {status.why}", markup=False)
     if plot is not None:
@@ -140,7 +142,7 @@ def _report_selection(selected: "SelectionOut") -> None:
     table = table_of("rank", "item", "strategy", "why")
     for pick in selected.picks[:_PICKS_SHOWN]:
         table.add_row(str(pick.rank), pick.item_digest[:12], pick.strategy, pick.reason)
-    console.print(table)
+    print_table(table)
     if selected.picked > _PICKS_SHOWN:
         console.print(f"… and {selected.picked - _PICKS_SHOWN} more (--json shows all)")
     for note in selected.notes:

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, UrlOption, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    UrlOption,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.domain.errors import Unavailable
 from loop.domain.webhooks import DeliveryState
 
@@ -44,7 +51,7 @@ def list_(url: UrlOption = None, config: ConfigOption = None) -> None:
         for one in client.webhooks():
             counts = (str(one.pending), str(one.dead))
             table.add_row(one.id, one.project_id or "all", one.url, _what(one), _state(one), *counts, one.description)
-    console.print(table)
+    print_table(table)
 
 
 @webhooks_app.command("types")
@@ -54,7 +61,7 @@ def types_(url: UrlOption = None, config: ConfigOption = None) -> None:
     with client_of(config, url) as client:
         for one in client.event_types().types:
             table.add_row(one.name, one.says)
-    console.print(table)
+    print_table(table)
 
 
 @webhooks_app.command("change")
@@ -132,7 +139,7 @@ def deliveries(
         due = _moment(delivery.due_at) if delivery.state is DeliveryState.PENDING else ""
         made, attempts = _moment(delivery.created_at), str(delivery.attempts)
         table.add_row(delivery.message_id, delivery.type, delivery.state, made, attempts, due, delivery.error)
-    console.print(table)
+    print_table(table)
     if page.next is not None:
         console.print("… and older ones: --limit shows up to 200, the API all of them")
 
@@ -162,7 +169,7 @@ def _show(delivery: "DeliveryDetailOut") -> None:
         table.add_row(str(one.number), _moment(one.at), str(one.status or "-"), f"{one.milliseconds:.0f}", one.error)
     console.print(f"{delivery.message_id} is {delivery.state}", markup=False)
     console.print(delivery.body, markup=False, soft_wrap=True)
-    console.print(table)
+    print_table(table)
 
 
 def _what(endpoint: "WebhookOut") -> str:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_table,
+    table_of,
+)
 from loop.domain.cost import CostBy
 from loop.domain.efforts import WorkBy
 from loop.domain.errors import Invalid
@@ -47,7 +56,7 @@ def work(
     table = table_of(by, "tasks", "shapes", "median s", "usual s", "tasks/h", "hours", "corrected", "skipped")
     for row in found.rows:
         table.add_row(row.name or "-", str(row.tasks), str(row.shapes), *_figures(row))
-    console.print(table, markup=False)
+    print_table(table)
 
 
 def _figures(row: "WorkRowOut") -> tuple[str, ...]:
@@ -77,7 +86,7 @@ def ambiguous(
         agreement = "-" if item.agreement is None else f"{item.agreement:.2f}"
         figures = (f"{item.ambiguity:.2f}", agreement, f"{item.seconds:.0f}", f"{item.deviation:+.1f}")
         table.add_row(item.item_digest, *figures, str(item.answers))
-    console.print(table, markup=False)
+    print_table(table)
     if done is None:
         console.print(f"{found.found} items are more ambiguous than {above:g}.")
         return
@@ -160,7 +169,7 @@ def _report_cost(found: "CostOut") -> None:
     table = table_of(found.by or "", "items", "tasks", "minutes", "minutes/item", found.currency)
     for row in (*found.rows, found.total):
         table.add_row(row.name if row is not found.total else "all", *_spent(row))
-    console.print(table, markup=False)
+    print_table(table)
     whole = found.everything
     if whole is None:
         console.print("What all items would take is told from ten answers on.")

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
 
+INSTALLATION = ""  # in place of a project's id, of what concerns no single project
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
