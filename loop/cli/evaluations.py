@@ -6,10 +6,12 @@ import typer
 
 from loop.cli.command_line import (
     ConfigOption,
+    JsonOption,
     ProjectOption,
     UrlOption,
     client_of,
     console,
+    print_json,
     print_table,
     table_of,
 )
@@ -27,6 +29,7 @@ _NO_CHANGE = 0.0005  # what the three digits do not show
 def cycle_show(
     project: ProjectOption,
     cycle: EvaluatedCycle = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -34,6 +37,9 @@ def cycle_show(
     with client_of(config, url) as client:
         known = cycle or newest_evaluated(client.cycles(project).cycles, project)
         found, figures = client.cycle(project, known), client.cycle_evaluation(project, known)
+    if as_json:
+        print_json(figures)
+        return
     console.print(f"{found.id}: {found.state}, {figures.images} images ({figures.split})", markup=False)
     show_clauses(found)
     table = table_of("", "images", "boxes", *(name.replace("_", " ") for name in _FIGURES))
@@ -86,6 +92,7 @@ def cycle_slices(
         typer.Option("--set", help="VIEW or VIEW=MARGIN, several times: --set night --set camera-3=0.02."),
     ] = None,
     off: Annotated[list[str] | None, typer.Option("--off", help="A view that is a slice no more.")] = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -99,6 +106,9 @@ def cycle_slices(
                     raise NotFound(f"the view {view!r} is no slice of {project}.", hint="Leave out --off.")
                 del wanted[view]
             found = client.change_slices(project, wanted)
+    if as_json:
+        print_json(found)
+        return
     table = table_of("view", "margin", "query")
     for one in found.slices:
         margin = f"{found.margin:g} (as set)" if one.margin is None else f"{one.margin:g}"

@@ -8,11 +8,13 @@ import typer
 
 from loop.cli.command_line import (
     ConfigOption,
+    JsonOption,
     ProjectOption,
     UrlOption,
     app,
     client_of,
     console,
+    print_json,
     print_table,
     table_of,
 )
@@ -102,10 +104,15 @@ def release(
 
 
 @label_studio_app.command("status")
-def status(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def status(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """What waits there, what came back, and what kept answers from being taken."""
     with client_of(config, url) as client:
         known = client.label_studio(project)
+    if as_json:
+        print_json(known)
+        return
     table = table_of("project there", *LinkState)
     for place in known.places:
         table.add_row(place.address, *(str(place.counts.get(state, 0)) for state in LinkState))

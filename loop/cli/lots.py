@@ -7,11 +7,13 @@ import typer
 
 from loop.cli.command_line import (
     ConfigOption,
+    JsonOption,
     ProjectOption,
     UrlOption,
     app,
     client_of,
     console,
+    print_json,
     print_table,
     table_of,
 )
@@ -34,29 +36,43 @@ _SHOWN_SHARES = (0, 1, 2, 5, 10, 15, 20, 30, 50)  # percent
 def lots_list(
     project: ProjectOption,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """The newest lots."""
     table = table_of("lot", "source", "state", "items", "open", "in QA", "inspected", "defects", "opened")
     with client_of(config, url) as client:
-        for lot in client.lots(project, limit=limit).lots:
-            counts = (lot.items, lot.unanswered, lot.in_qa, lot.inspected, lot.defects)
-            table.add_row(
-                lot.id,
-                lot.source or ("upload" if lot.upload else "all"),
-                lot.state,
-                *map(str, counts),
-                lot.opened_at.isoformat(timespec="minutes"),
-            )
+        found = client.lots(project, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    for lot in found.lots:
+        counts = (lot.items, lot.unanswered, lot.in_qa, lot.inspected, lot.defects)
+        table.add_row(
+            lot.id,
+            lot.source or ("upload" if lot.upload else "all"),
+            lot.state,
+            *map(str, counts),
+            lot.opened_at.isoformat(timespec="minutes"),
+        )
     print_table(table)
 
 
 @lots_app.command("show")
-def lots_show(lot: LotArgument, project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def lots_show(
+    lot: LotArgument,
+    project: ProjectOption,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
     """A lot, how it stands, and what was drawn of it."""
     with client_of(config, url) as client:
         shown = client.lot(project, lot)
+    if as_json:
+        print_json(shown)
+        return
     _print_lot(shown)
     table = table_of("place", "task", "item", "answer", "defect")
     for task in shown.tasks:

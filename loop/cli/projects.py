@@ -52,11 +52,15 @@ def project_create(
 
 
 @project_app.command("list")
-def project_list(url: UrlOption = None, config: ConfigOption = None) -> None:
+def project_list(as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None) -> None:
     """All projects."""
     table = table_of("project", "labels", "champion", "predictions", "routed", "open tasks")
     with client_of(config, url) as client:
-        for project in client.projects():
+        projects = client.projects()
+        if as_json:
+            print_json(projects)
+            return
+        for project in projects:
             figures = client.summary(project.id)
             labels = ", ".join(label.name for label in project.recipe.labels[:8])
             counts = (figures.predictions, figures.routed, figures.tasks.get("open", 0))  # type: ignore[call-overload]

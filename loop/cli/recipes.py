@@ -8,11 +8,13 @@ import typer
 
 from loop.cli.command_line import (
     ConfigOption,
+    JsonOption,
     ProjectOption,
     UrlOption,
     app,
     client_of,
     console,
+    print_json,
     print_table,
     table_of,
 )
@@ -45,6 +47,7 @@ class Truth(StrEnum):
 def show(
     project: ProjectOption,
     version: Annotated[int | None, typer.Option(help="Left out: the newest.")] = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -53,19 +56,28 @@ def show(
 
     with client_of(config, url) as client:
         recipe = client.recipe(project, version)
+    if as_json:
+        print_json(recipe)
+        return
     body = recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     console.out(yaml.safe_dump(body, sort_keys=False, allow_unicode=True), end="")
 
 
 @recipe_app.command("versions")
-def versions(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def versions(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """All versions, the newest first, and the open tasks that are answered under each."""
     table = table_of("version", "labels", "links", "rules", "open tasks")
     with client_of(config, url) as client:
-        for one in client.recipe_versions(project):
-            recipe = one.recipe
-            counts = (len(recipe.links), len(recipe.rules), one.open_tasks)
-            table.add_row(str(recipe.version), ", ".join(label.name for label in recipe.labels), *map(str, counts))
+        found = client.recipe_versions(project)
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        recipe = one.recipe
+        counts = (len(recipe.links), len(recipe.rules), one.open_tasks)
+        table.add_row(str(recipe.version), ", ".join(label.name for label in recipe.labels), *map(str, counts))
     print_table(table)
 
 

@@ -18,10 +18,12 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
+from loop.cli.item_names import ITEM_HELP, item_named
 from loop.domain.errors import NotFound
 
 if TYPE_CHECKING:
     from serving.api.schemas.selections import RiskOut, SelectionOut
+    from serving.client import Client
 
 risk_app = typer.Typer(no_args_is_help=True, help="How well it is known which predictions are wrong.")
 app.add_typer(risk_app, name="risk")
@@ -35,7 +37,7 @@ def select(
         str | None, typer.Option("--strategy", "-s", help="A name, or parts: hybrid=60,anomaly=20,random=20.")
     ] = None,
     filter_: FilterOption = None,
-    like: Annotated[list[str] | None, typer.Option("--like", help="Digest of an item to resemble.")] = None,
+    like: Annotated[list[str] | None, typer.Option("--like", help=f"An item to resemble. {ITEM_HELP}")] = None,
     like_box: Annotated[
         list[str] | None, typer.Option("--like-box", help="ITEM:NUMBER, a detection to resemble; numbered from 0.")
     ] = None,
@@ -76,11 +78,18 @@ def select(
     except ValidationError as error:
         raise typer.BadParameter("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
     with client_of(config, url) as client:
-        selected = client.select(project, wish)
+        like = [item_named(client, project, one) for one in wish.like]
+        boxes = [_box_named(client, project, one) for one in wish.like_boxes]
+        selected = client.select(project, wish.model_copy(update={"like": like, "like_boxes": boxes}))
     if as_json:
         print_json(selected)
         return
     _report_selection(selected)
+
+
+def _box_named(client: "Client", project: str, box: str) -> str:
+    item, colon, number = box.partition(":")
+    return f"{item_named(client, project, item)}{colon}{number}"
 
 
 def _condition(text: str) -> tuple[str, str]:

@@ -35,12 +35,18 @@ class SnapshotFormat(StrEnum):
 
 
 @snapshot_app.command("list")
-def snapshot_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def snapshot_list(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """The snapshots of the newest cycles."""
     table = table_of("cycle", "of", "snapshot")
     with client_of(config, url) as client:
-        for row in client.snapshots(project).snapshots:
-            table.add_row(row.cycle_id, f"{row.created_at:%Y-%m-%d %H:%M}", row.digest)
+        found = client.snapshots(project)
+    if as_json:
+        print_json(found)
+        return
+    for row in found.snapshots:
+        table.add_row(row.cycle_id, f"{row.created_at:%Y-%m-%d %H:%M}", row.digest)
     print_table(table)
 
 

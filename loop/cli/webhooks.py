@@ -7,9 +7,11 @@ import typer
 
 from loop.cli.command_line import (
     ConfigOption,
+    JsonOption,
     UrlOption,
     client_of,
     console,
+    print_json,
     print_table,
     table_of,
 )
@@ -44,23 +46,31 @@ def add(
 
 
 @webhooks_app.command("list")
-def list_(url: UrlOption = None, config: ConfigOption = None) -> None:
+def list_(as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None) -> None:
     """All endpoints, oldest first."""
     table = table_of("endpoint", "project", "url", "events", "state", "pending", "dead", "for")
     with client_of(config, url) as client:
-        for one in client.webhooks():
-            counts = (str(one.pending), str(one.dead))
-            table.add_row(one.id, one.project_id or "all", one.url, _what(one), _state(one), *counts, one.description)
+        found = client.webhooks()
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        counts = (str(one.pending), str(one.dead))
+        table.add_row(one.id, one.project_id or "all", one.url, _what(one), _state(one), *counts, one.description)
     print_table(table)
 
 
 @webhooks_app.command("types")
-def types_(url: UrlOption = None, config: ConfigOption = None) -> None:
+def types_(as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None) -> None:
     """What an endpoint can be told of."""
     table = table_of("type", "when")
     with client_of(config, url) as client:
-        for one in client.event_types().types:
-            table.add_row(one.name, one.says)
+        found = client.event_types()
+    if as_json:
+        print_json(found)
+        return
+    for one in found.types:
+        table.add_row(one.name, one.says)
     print_table(table)
 
 
@@ -125,15 +135,20 @@ def deliveries(
     message: Annotated[str | None, typer.Argument(metavar="MESSAGE", help="Show this one and its attempts.")] = None,
     state: Annotated[DeliveryState | None, typer.Option(help="dead: what was given up.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """What was sent or is to be sent to an endpoint, newest first."""
     with client_of(config, url) as client:
         if message is not None:
-            _show(client.delivery(endpoint, message))
+            one = client.delivery(endpoint, message)
+            print_json(one) if as_json else _show(one)
             return
         page = client.deliveries(endpoint, state=state, limit=limit)
+    if as_json:
+        print_json(page)
+        return
     table = table_of("message", "type", "state", "made", "attempts", "next", "error")
     for delivery in page.deliveries:
         due = _moment(delivery.due_at) if delivery.state is DeliveryState.PENDING else ""

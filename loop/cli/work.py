@@ -11,11 +11,13 @@ import yaml
 
 from loop.cli.command_line import (
     ConfigOption,
+    JsonOption,
     ProjectOption,
     UrlOption,
     app,
     client_of,
     console,
+    print_json,
     print_table,
     table_of,
 )
@@ -44,6 +46,7 @@ def work(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")] = False,
     since: SinceOption = None,
     until: UntilOption = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -52,6 +55,9 @@ def work(
         found = client.work(project, by=by, tz=tz, since=since, until=until)
     if as_csv:
         _write_csv([row.model_dump() for row in found.rows])
+        return
+    if as_json:
+        print_json(found)
         return
     table = table_of(by, "tasks", "shapes", "median s", "usual s", "tasks/h", "hours", "corrected", "skipped")
     for row in found.rows:
@@ -74,6 +80,7 @@ def ambiguous(
     requeue: Annotated[bool, typer.Option("--requeue", help="Ask the expert group for them again.")] = False,
     since: SinceOption = None,
     until: UntilOption = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -81,6 +88,9 @@ def ambiguous(
     with client_of(config, url) as client:
         found = client.ambiguous(project, above=above, limit=limit, since=since, until=until)
         done = client.requeue_ambiguous(project, above=above, most=limit, since=since, until=until) if requeue else None
+    if as_json:
+        print_json(found)
+        return
     table = table_of("item", "ambiguity", "agreement", "seconds", "deviation", "answers")
     for item in found.items:
         agreement = "-" if item.agreement is None else f"{item.agreement:.2f}"
@@ -98,12 +108,16 @@ def bias(
     project: ProjectOption,
     since: SinceOption = None,
     until: UntilOption = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Whether people correct less where they are shown what the model predicts."""
     with client_of(config, url) as client:
         found = client.bias(project, since=since, until=until)
+    if as_json:
+        print_json(found)
+        return
     console.print(
         f"corrections of a task: {found.hidden:.2f} where the prediction was hidden ({found.hidden_tasks} tasks), "
         f"{found.shown:.2f} where it was shown ({found.shown_tasks}); "
@@ -121,6 +135,7 @@ def cost(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
     since: SinceOption = None,
     until: UntilOption = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -133,6 +148,9 @@ def cost(
         found = client.cost(project, by=by, since=since, until=until)
     if as_csv:
         _write_csv([row.model_dump() for row in (found.rows if by else [found.total] if found.total else [])])
+        return
+    if as_json:
+        print_json(found)
         return
     _report_cost(found)
 

@@ -101,7 +101,9 @@ def summary(project_id: str, token: Reader, wired: Wired) -> Summary:
 
 After = Annotated[int, Query(ge=0)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Kind = Annotated[str | None, Query(max_length=100, description="policy.changed, rule.failed, …; else all")]
+Kind = Annotated[
+    str | None, Query(max_length=100, description="policy.changed, rule.failed, …; `model`: all of model.…; else all")
+]
 Newest = Annotated[bool, Query(description="the last ones, the newest first, in place of those after a number")]
 
 

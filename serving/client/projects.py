@@ -67,7 +67,7 @@ class ProjectCalls:
     @method
     def history(self, project: str | None, *, kind: str | None = None, last: int = 100) -> Call[EventPage]:
         """What happened, the newest first. project: None: what concerns no single project, as tokens for all of them.
-        kind: "policy.changed", "rule.failed" and so on; None: all."""
+        kind: "policy.changed", or "policy" for all that begin so; None: all."""
         where = path("events") if project is None else path("projects", project, "events")
         return get(EventPage, where, kind=kind, limit=last, newest=True)
 

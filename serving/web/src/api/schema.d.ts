@@ -10124,7 +10124,7 @@ export interface operations {
             query?: {
                 after?: number;
                 limit?: number;
-                /** @description policy.changed, rule.failed, …; else all */
+                /** @description policy.changed, rule.failed, …; `model`: all of model.…; else all */
                 kind?: string | null;
                 /** @description the last ones, the newest first, in place of those after a number */
                 newest?: boolean;
@@ -11856,7 +11856,7 @@ export interface operations {
             query?: {
                 after?: number;
                 limit?: number;
-                /** @description policy.changed, rule.failed, …; else all */
+                /** @description policy.changed, rule.failed, …; `model`: all of model.…; else all */
                 kind?: string | null;
                 /** @description the last ones, the newest first, in place of those after a number */
                 newest?: boolean;
