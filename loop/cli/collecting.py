@@ -74,7 +74,7 @@ def upload(
 ) -> None:
     """Send every image of SRC to people, as one lot: QA looks at its share of their answers, which decides for all.
 
-    The model draws first, where the project has one. Needs a policy with lots: configs/flows/sampled-qa.yaml.
+    The model draws first, where the project has one. Needs a policy with lots (workflow.qa: lots, docs/workflow.md).
     """
     said, entries = _listed(images, source)
     if not entries or len(entries) > LARGEST_LOT:

@@ -213,3 +213,23 @@ def test_the_history_says_who_let_whom_in(service):
         ]
         assert told[0]["body"] == {"token_id": made["id"], "name": body["name"], "role": "reviewer"}
     problem(service.call("DELETE", "/v1/tokens/tok_none"), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "field"),
+    [
+        ("POST", "/v1/tokens", {"json": {"name": "ann", "role": "king"}}, "role"),
+        (
+            "PATCH",
+            "/v1/projects/shapes/policy",
+            {"json": {"workflow": {"lots": {"size": "many"}}}},
+            "workflow.lots.size",
+        ),
+        ("GET", "/v1/projects/shapes/events", {"params": {"limit": "many"}}, "limit"),
+        ("POST", "/v1/tokens", {"content": b"{"}, "the body"),
+    ],
+    ids=["a field", "one inside", "a parameter", "no JSON"],
+)
+def test_what_is_wrong_in_a_call_is_named(service, method, path, sent, field):
+    """As who sent it knows it."""
+    assert problem(service.call(method, path, **sent), 422, "invalid")["hint"].startswith(f"Correct {field}. ")
