@@ -112,10 +112,16 @@ def token_revoke(
     with client_of(config, url) as client:
         found = _one_of(client.tokens(), token)
         if found.revoked_at is not None:
-            console.print(f"{found.id} ({found.name}) is revoked since {_moment(found.revoked_at)} UTC", markup=False)
+            console.print(
+                f"{found.id} ({found.name}) is revoked since {_moment(found.revoked_at)} UTC",
+                markup=False,
+                soft_wrap=True,
+            )
             return
         client.revoke_token(found.id)
-    console.print(f"revoked {found.id} ({found.name}, {found.role} for {found.project_id or 'all'})", markup=False)
+    console.print(
+        f"revoked {found.id} ({found.name}, {found.role} for {found.project_id or 'all'})", markup=False, soft_wrap=True
+    )
 
 
 def _one_of(tokens: "list[TokenOut]", given: str) -> "TokenOut":

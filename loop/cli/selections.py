@@ -160,4 +160,6 @@ def _report_selection(selected: "SelectionOut") -> None:
     if selected.dry_run:
         console.print(f"A dry run: {selected.picked} of {selected.pool} would be queued ({mix}; seed {selected.seed}).")
     else:
-        console.print(f"{selected.picked} of {selected.pool} are queued for review ({mix}): {selected.id}")
+        console.print(
+            f"{selected.picked} of {selected.pool} are queued for review ({mix}): {selected.id}", soft_wrap=True
+        )

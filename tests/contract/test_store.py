@@ -284,20 +284,20 @@ def test_a_token_is_revoked_once(furnished: SqlStore) -> None:
 
 def test_events_are_found_by_their_kind_or_its_first_word(furnished: SqlStore) -> None:
     """A word is whole, and what looks like a pattern is none."""
-    kinds = ("model.promoted", "model.registered", "models.made", "mo_el.made")
+    kinds = ("clip.imported", "clip.tasks_made", "clips.made", "cl_p.made")
     with furnished.begin() as tx:
         for kind in kinds:
             tx.events.add(an_event(kind))
     with furnished.read() as tx:
         found = {
             kind: [event.kind for event in tx.events.newest(PROJECT, kind, limit=9)]
-            for kind in ("model", "model.promoted", "mo_el", "mod", "made")
+            for kind in ("clip", "clip.imported", "cl_p", "cli", "made")
         }
     assert found == {
-        "model": ["model.registered", "model.promoted"],
-        "model.promoted": ["model.promoted"],
-        "mo_el": ["mo_el.made"],
-        "mod": [],
+        "clip": ["clip.tasks_made", "clip.imported"],
+        "clip.imported": ["clip.imported"],
+        "cl_p": ["cl_p.made"],
+        "cli": [],
         "made": [],
     }
 
