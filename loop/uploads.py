@@ -30,7 +30,7 @@ class Uploads:
             if project.policy.workflow.qa is not Qa.LOTS:
                 raise Conflict(
                     f"{project_id} has no lots: workflow.qa is {project.policy.workflow.qa}.",
-                    hint="Have it lots first: askance policy set configs/flows/sampled-qa.yaml.",
+                    hint=f"Have it lots first: echo 'workflow: {{qa: lots}}' | askance policy set - -p {project_id}",
                     project=project_id,
                 )
             lot = opened(project, source, now, self.entropy, upload=True)

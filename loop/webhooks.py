@@ -12,7 +12,7 @@ from loop.domain.access import Permission, Token, require
 from loop.domain.announcements import PING, body_of
 from loop.domain.errors import Conflict, NotFound
 from loop.domain.identity import new_id
-from loop.domain.ports import Clock, Entropy, Event, Sender, Store, Transaction
+from loop.domain.ports import INSTALLATION, Clock, Entropy, Event, Sender, Store, Transaction
 from loop.domain.webhooks import (
     SECRET_BYTES,
     Answer,
@@ -344,4 +344,4 @@ def _require_enabled(endpoint: Endpoint) -> None:
 
 def _event(what: str, endpoint: Endpoint, actor: str, now: datetime, **more: object) -> Event:
     body = {"endpoint_id": endpoint.id, **more}
-    return Event(f"webhook.{what}", endpoint.project_id or "", actor, body, now)
+    return Event(f"webhook.{what}", endpoint.project_id or INSTALLATION, actor, body, now)

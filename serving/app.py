@@ -64,7 +64,7 @@ def operator_token(settings: Settings, services: Services) -> str:
     try:
         services.administration.authenticate(secret)
     except Unauthenticated:
-        _, secret = services.administration.create_token("operator", Role.OPERATOR, None)
+        _, secret = services.administration.create_token("operator", Role.OPERATOR, None, again=True)
         fresh = path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

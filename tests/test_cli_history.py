@@ -1,11 +1,13 @@
 """`askance history`, against the application over a real store."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
 
 from loop.cli import app
+from loop.domain.ports import Event
 from tests.api.conftest import client_within, service  # noqa: F401 - a fixture
 from tests.api.test_predictions import problem
 
@@ -31,8 +33,29 @@ def test_what_happened_is_told_from_the_newest_on(run) -> None:
     assert kinds[:3] == ["policy.changed"] * 3 and "model.promoted" in kinds
 
 
-def test_a_kind_that_never_was_is_said(run) -> None:
-    assert "nothing of that kind has happened" in run("--kind", "policy.changd").output
+def test_a_kind_that_there_is_not_is_answered_with_the_nearest(run) -> None:
+    """And with those that there are; one that only has not happened is not doubted."""
+    told = run("--kind", "policy.changd").output
+    assert "nothing of that kind has happened; did you mean policy.changed?" in told
+    assert "Here there are:" in told and "model.promoted" in told and "lot.accepted" in told
+    assert run("--kind", "lot.accepted").output.splitlines()[-1] == "nothing of that kind has happened"
+
+
+def test_the_first_word_of_kinds_is_all_of_them(run) -> None:
+    """And nothing that only begins with the same letters."""
+    kinds = {json.loads(line)["kind"] for line in run("--kind", "model", "--json").output.splitlines()}
+    assert kinds == {"model.registered", "model.promoted"}
+    assert run("--kind", "mode", "--json").output == ""
+
+
+def test_types_of_webhooks_are_kinds(run, service) -> None:  # noqa: F811
+    """Also those that the history keeps under another name: of promotions only those that went back."""
+    with service.services.store.begin() as tx:
+        for kind in ("override", "rollback", "gate"):
+            body = {"model_id": "model_1", "previous_id": "model_2", "kind": kind}
+            tx.events.add(Event("model.promoted", "shapes", "ada", body, datetime.now(UTC)))
+    (line,) = run("--kind", "model.rolled_back", "--json").output.splitlines()
+    assert json.loads(line)["body"]["kind"] == "rollback"
 
 
 def test_one_kind_is_read_on_from_where_it_was_left(run, service) -> None:  # noqa: F811

@@ -1,10 +1,12 @@
 """`askance items` and `askance views`: what they ask the service for, and what they show."""
 
+from dataclasses import replace
+
 import pytest
 from typer.testing import CliRunner
 
 from loop.cli import app
-from loop.domain.errors import Invalid
+from loop.domain.errors import Conflict, Invalid, NotFound
 from serving.client import ApiError
 from tests.api.conftest import client_within, picture, service  # noqa: F401
 
@@ -69,3 +71,35 @@ def test_a_history_is_shown(predicted):
     shown = run("items", "history", predicted[0])
     assert "prediction" in shown
     assert "cam-0" in shown
+
+
+def test_the_first_digits_of_a_digest_name_its_item(predicted, service, monkeypatch):  # noqa: F811
+    """At least eight, wherever an item is named: in a selection, a golden item, work that is opened again."""
+    for module in ("selections", "quality", "people", "comments"):
+        monkeypatch.setattr(f"loop.cli.{module}.client_of", lambda *_: client_within(service))
+    short = predicted[0][:8]
+    assert "cam-0" in run("items", "history", short)
+    assert "1 item\n" in run("items", "tag", "--item", short, "--add", "mine")
+    assert predicted[0] in run("items", "list", "-q", "tag = mine")
+    with pytest.raises(ApiError, match="all 3 items that the champion has predicted have a task"):
+        run("select", "-b", "1", "--like", short, "--dry-run")
+    with pytest.raises(ApiError, match=f"item {predicted[0][:12]} has 0 detections"):
+        run("select", "-b", "1", "--like-box", f"{short}:0", "--dry-run")
+    with pytest.raises(ApiError, match="this item has no ground truth to trust"):
+        run("golden", "add", short)
+    with pytest.raises(ApiError, match="no task of this item is closed"):
+        run("reopen", short)
+    assert run("comments", "list", "--item", short)
+
+
+def test_digits_that_name_no_item_or_several_are_refused(predicted, service):  # noqa: F811
+    """In the words of who gave them, with what to give instead."""
+    with pytest.raises(NotFound, match="no item of shapes has a digest that begins with 00000000"):
+        run("items", "history", "00000000")
+    twin = predicted[0][:8] + ("0" if predicted[0][8] != "0" else "1") + predicted[0][9:]
+    with service.services.store.begin() as tx:
+        tx.items.add(replace(tx.items.get("shapes", predicted[0]), digest=twin))
+    with pytest.raises(Conflict, match="several items") as error:
+        run("items", "history", predicted[0][:8])
+    assert predicted[0] in error.value.hint and twin in error.value.hint
+    assert "cam-0" in run("items", "history", predicted[0][:9])

@@ -1,6 +1,7 @@
 """`askance policy`: a policy is shown and set as one document, and what a document changes is told."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,8 @@ def test_changes_are_told_leaf_by_leaf(reached) -> None:
     """Nothing else is told, and the version is the new one."""
     told = run("set", "-", typed="threshold: 0.25\nworkflow: {qa: lots, lots: {size: 50}}\nqueue: {people: {audit: 2}}")
     assert told.splitlines() == [
+        "This changes what goes to people:",
+        "  threshold 0 → 0.25: fewer predictions go to people",
         "threshold: 0.0 → 0.25",
         "queue.people.audit: not there → 2",
         "workflow.qa: off → lots",
@@ -245,3 +248,38 @@ def test_what_is_shown_says_whose_it_is(reached) -> None:
     assert shown.startswith("# shapes, policy version 1\n")
     assert yaml.safe_load(shown) == json.loads(run("show", "--json"))
     assert {**yaml.safe_load(shown), "version": 1} == policy_of(reached)
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("threshold: 0.25", ["threshold 0 → 0.25: fewer predictions go to people"]),
+        ("audit_rate: 0", ["audit_rate 0.02 → 0: no audits, so what passes is measured no more"]),
+        ("audit_rate: 0.1", ["audit_rate 0.02 → 0.1: more audits of what passes"]),
+        ("audit_rates: {by_risk: [[0.2, 0.5]]}", ["audit_rates: audits are drawn from other predictions"]),
+        ("guarantee: {promises: [{alpha: 0.2}]}", ["guarantee.promises: with a promise, what keeps it decides"]),
+    ],
+)
+def test_what_goes_to_people_is_said_before_it_changes(reached, monkeypatch, written: str, words: list[str]) -> None:
+    """A terminal asks, and whoever says no has changed nothing; --yes and a pipe are not asked."""
+    monkeypatch.setattr("loop.cli.policies._asks", lambda: True)
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(written)
+        file.flush()
+        result = CliRunner().invoke(app, ["policy", "set", file.name, "-p", "shapes"], input="n\n")
+        assert result.exit_code == 1 and all(word in result.stdout for word in words)
+        assert changes_of(reached) == []
+        assert "policy version 2" in run("set", file.name, "--yes")
+
+
+def test_what_goes_to_people_as_before_is_not_asked_about(reached, monkeypatch) -> None:
+    monkeypatch.setattr("loop.cli.policies._asks", lambda: True)
+    assert "goes to people" not in run("set", "-", typed="workflow: {qa: lots}")
+    assert policy_of(reached)["workflow"]["qa"] == "lots"
+
+
+def test_a_lower_threshold_sends_more_to_people(reached) -> None:
+    """At 0 all of them."""
+    run("set", "-", typed="threshold: 0.5")
+    assert "threshold 0.5 → 0.25: more predictions" in run("set", "-", typed="threshold: 0.25")
+    assert "threshold 0.25 → 0: every prediction goes to people" in run("set", "-", typed="threshold: 0")

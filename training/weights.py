@@ -185,8 +185,8 @@ def _downloaded(name: str, download: bool) -> bytes:
     if not download:
         raise BadWeights(
             f"there is no file {name} here, and nothing is downloaded without being asked to.",
-            hint=f"Ask for the download, or fetch {name} from the releases of github.com/ultralytics/assets "
-            "and give its path.",
+            hint=f"Add --download (download=True in Python), or fetch {name} from the releases of "
+            "github.com/ultralytics/assets and give its path.",
             path=name,
         )
     with tempfile.TemporaryDirectory() as folder:

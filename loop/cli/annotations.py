@@ -21,11 +21,14 @@ from typer.core import TyperGroup
 
 from loop.cli.command_line import (
     ConfigOption,
+    JsonOption,
     ProjectOption,
     UrlOption,
     app,
     client_of,
     console,
+    print_json,
+    print_table,
     progress_bar,
     settings_of,
     table_of,
@@ -101,6 +104,7 @@ def annotate_status(
     annotation: Annotated[str, typer.Argument(metavar="ID")],
     project: ProjectOption,
     wait: Annotated[bool, typer.Option("--wait", help="Show the progress until the end.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -110,20 +114,29 @@ def annotate_status(
         if wait and not job.state.finished:
             job = _followed(client, job)
         bad = client.bad_images(project, annotation).images
+    if as_json:
+        print_json(job)
+        return
     for image in bad:
         console.print(f"  bad  {image.url}: {image.reason}", markup=False, soft_wrap=True)
     _report_annotation(job)
 
 
 @annotate_app.command("list")
-def annotate_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def annotate_list(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """The newest jobs."""
     table = table_of("annotation", "state", "done", "bad", "of", "model", "source", "by", "error")
     with client_of(config, url) as client:
-        for job in client.annotations(project).annotations:
-            counts = map(str, (job.done, job.bad, job.found))
-            table.add_row(job.id, job.state, *counts, job.model_id, job.source, job.actor, job.error)
-    console.print(table)
+        found = client.annotations(project)
+    if as_json:
+        print_json(found)
+        return
+    for job in found.annotations:
+        counts = map(str, (job.done, job.bad, job.found))
+        table.add_row(job.id, job.state, *counts, job.model_id, job.source, job.actor, job.error)
+    print_table(table)
 
 
 @annotate_app.command("cancel")

@@ -1,11 +1,16 @@
 """`askance models standing`: how a canary stands by what people answer."""
 
-import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, client_of, console
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    client_of,
+    console,
+    print_json,
+)
 from loop.cli.models import models_app
 from loop.domain.canary import OnPass
 from loop.domain.errors import NotFound
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
 @models_app.command("standing")
 def models_standing(
     project: ProjectOption,
-    as_json: Annotated[bool, typer.Option("--json", help="As GET /v1/projects/P/rollouts/ID says it.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -29,7 +34,7 @@ def models_standing(
     if canary is None:
         raise NotFound(f"{project} has had no canary.", hint="Start one: askance models canary.", project=project)
     if as_json:
-        console.print_json(json.dumps(canary.model_dump(mode="json")))
+        print_json(canary)
         return
     ended = f": {canary.error}" if canary.error else ""
     console.print(f"{canary.model_id} ({canary.share:.0%}) is {canary.state.replace('_', ' ')}{ended}", markup=False)

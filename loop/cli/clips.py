@@ -10,11 +10,14 @@ import typer
 from loop.cli.annotations import follow_and_report
 from loop.cli.command_line import (
     ConfigOption,
+    JsonOption,
     ProjectOption,
     UrlOption,
     app,
     client_of,
     console,
+    print_json,
+    print_table,
     progress_bar,
     settings_of,
     table_of,
@@ -73,13 +76,19 @@ def clips_import(
 
 
 @clips_app.command("list")
-def clips_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def clips_list(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """All groups of a project, newest first."""
     table = table_of("id", "kind", "name", "frames", "complete", "created")
     with client_of(config, url) as client:
-        for group in client.groups(project):
-            table.add_row(group.id, group.kind, group.name, str(group.frames), _yes(group.complete), _day(group))
-    console.print(table)
+        found = client.groups(project)
+    if as_json:
+        print_json(found)
+        return
+    for group in found:
+        table.add_row(group.id, group.kind, group.name, str(group.frames), _yes(group.complete), _day(group))
+    print_table(table)
 
 
 @clips_app.command("show")
@@ -87,12 +96,16 @@ def clips_show(
     clip: Annotated[str, typer.Argument(metavar="ID")],
     project: ProjectOption,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Frames that are shown.")] = 20,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """What is known of a clip, and its first frames."""
     with client_of(config, url) as client:
         group = client.group(project, clip, limit=limit)
+    if as_json:
+        print_json(group)
+        return
     console.print(f"{group.id} ({group.kind}) {group.name}: {group.frames} frames", markup=False, soft_wrap=True)
     for key, value in sorted(group.meta.items()):
         console.print(f"  {key}: {value}", markup=False, soft_wrap=True)
@@ -101,7 +114,7 @@ def clips_show(
     table = table_of("frame", "seconds", "number", "item")
     for frame in group.page:
         table.add_row(str(frame.index), _shown(frame.time), _shown(frame.number), frame.item_digest)
-    console.print(table)
+    print_table(table)
 
 
 @clips_app.command("tasks")

@@ -74,7 +74,7 @@ def upload(
 ) -> None:
     """Send every image of SRC to people, as one lot: QA looks at its share of their answers, which decides for all.
 
-    The model draws first, where the project has one. Needs a policy with lots: configs/flows/sampled-qa.yaml.
+    The model draws first, where the project has one. Needs a policy with lots (workflow.qa: lots, docs/workflow.md).
     """
     said, entries = _listed(images, source)
     if not entries or len(entries) > LARGEST_LOT:
@@ -86,7 +86,7 @@ def upload(
     with client_of(config, url) as client:
         predicted = client.project(project).champion_id is not None
         lot_id = lot or client.open_upload(project, said[:200]).id
-        console.print(f"upload {lot_id}; broken off, go on with --lot {lot_id}")
+        console.print(f"upload {lot_id}; broken off, go on with --lot {lot_id}", soft_wrap=True)
         send = _predicting(client, project, lot_id, said) if predicted else _asking(client, project, lot_id, said)
         new, known, bad = _sent(entries, send, limit, said)
         if not new and lot is None:  # what goes on may have all of it already

@@ -4,7 +4,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
+from loop.cli.item_names import ITEM_HELP, item_named
 from loop.domain.comments import CommentKind, CommentState
 
 if TYPE_CHECKING:
@@ -21,8 +33,9 @@ def comments_list(
     project: ProjectOption,
     state: Annotated[CommentState | None, typer.Option(help="Those only.")] = None,
     kind: Annotated[CommentKind | None, typer.Option(help="Those only.")] = None,
-    item: Annotated[str | None, typer.Option(help="Those on this item only; its digest.")] = None,
+    item: Annotated[str | None, typer.Option(help=f"Those on this item only. {ITEM_HELP}")] = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -30,11 +43,14 @@ def comments_list(
     table = table_of("id", "kind", "state", "by", "item", "text")
     with client_of(config, url) as client:
         found = client.comments(project, state=state, kind=kind, limit=limit) if item is None else None
-        shown = found.comments if found else client.comments_of(project, str(item))
+        shown = found.comments if found else client.comments_of(project, item_named(client, project, str(item)))
+    shown = [one for one in shown if state in (None, one.state) and kind in (None, one.kind)]
+    if as_json:
+        print_json(shown)
+        return
     for one in shown:
-        if state in (None, one.state) and kind in (None, one.kind):
-            table.add_row(one.id, one.kind, one.state, one.author, one.item_digest[:12], _said(one))
-    console.print(table, markup=False)
+        table.add_row(one.id, one.kind, one.state, one.author, one.item_digest[:12], _said(one))
+    print_table(table)
     if found and found.next:
         console.print("… and older ones (--limit)")
 

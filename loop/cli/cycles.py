@@ -8,11 +8,14 @@ from rich.markup import escape
 
 from loop.cli.command_line import (
     ConfigOption,
+    JsonOption,
     ProjectOption,
     UrlOption,
     app,
     client_of,
     console,
+    print_json,
+    print_table,
     progress_bar,
     table_of,
 )
@@ -66,13 +69,19 @@ def cycle_run(
 
 
 @cycle_app.command("list")
-def cycle_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def cycle_list(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """The newest cycles."""
     table = table_of("cycle", "state", "step", "by", "reason", "candidate", "error")
     with client_of(config, url) as client:
-        for c in client.cycles(project).cycles:
-            table.add_row(c.id, c.state, c.step, c.actor, c.reason, c.candidate_id or "-", c.error)
-    console.print(table)
+        found = client.cycles(project)
+    if as_json:
+        print_json(found)
+        return
+    for c in found.cycles:
+        table.add_row(c.id, c.state, c.step, c.actor, c.reason, c.candidate_id or "-", c.error)
+    print_table(table)
 
 
 @cycle_app.command("report")
@@ -116,6 +125,7 @@ def cycle_triggers(
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE, several times; off takes it away: --set reviewed=200 --set drift=yes."),
     ] = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -123,13 +133,16 @@ def cycle_triggers(
     changes = dict(_change(one) for one in set_ or [])
     with client_of(config, url) as client:
         found = client.change_triggers(project, **changes) if changes else client.triggers(project)
+    if as_json:
+        print_json(found)
+        return
     table = table_of("trigger", "set to", "now")
     known = found.situation.model_dump()
     for name, value in found.rules.model_dump().items():
         shown = "off" if value is None or value is False else "on" if value is True else f"{value:g}"
         now = known.get(name)
         table.add_row(name, shown, "" if now is None else str(now))
-    console.print(table)
+    print_table(table)
     for reason in found.reasons:
         console.print(f"a cycle is asked for: {reason}", markup=False)
     if found.waiting:

@@ -11,6 +11,7 @@ from loop.cli.command_line import (
     ProjectOption,
     app,
     console,
+    print_table,
     progress_bar,
     settings_of,
     table_of,
@@ -108,4 +109,4 @@ def formats() -> None:
     table = table_of("format", "", "shapes", "holds besides", "does not hold")
     for layout, one in FORMATS.items():
         table.add_row(layout, one.title, ", ".join(sorted(one.holds.shapes)), *map(", ".join, one.holds.in_words()))
-    console.print(table)
+    print_table(table)

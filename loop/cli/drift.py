@@ -1,12 +1,22 @@
 """`askance drift`: whether production still looks like what the champion was judged on, for people."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 from loop.domain.drift import Origin, Verdict
 from loop.domain.errors import TooFewImages
 
@@ -28,7 +38,7 @@ def drift(
     project: ProjectOption,
     now: Annotated[bool, typer.Option("--now", help="Look at the newest predictions first.")] = False,
     accept: Annotated[bool, typer.Option("--accept", help="What production shows now is normal from here on.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the newest reports as JSON.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -39,7 +49,7 @@ def drift(
     if said:
         typer.echo(said, err=as_json)
     if as_json:
-        sys.stdout.write(page.model_dump_json() + "\n")
+        print_json(page)
         return
     if page.reports:
         _show(page.reports[0], page.model_id)
@@ -80,7 +90,7 @@ def _show(report: "DriftReportOut", champion: str) -> None:
     tests = table_of("test", "effect (95 % interval)", "p", "adjusted p", "")
     for test in report.tests:
         tests.add_row(test.name, _effect(test), f"{test.p:.3f}", f"{test.adjusted_p:.3f}", _mark(test, report.level))
-    console.print(tests)
+    print_table(tests)
     _show_moves(report)
     for note in report.notes:
         console.print(note, markup=False)
@@ -99,23 +109,23 @@ def _effect(test: "DriftTestOut") -> str:
     return _EFFECTS.get(test.name, "{0:.3f} ({1:.3f} to {2:.3f})").format(test.effect, test.low, test.high)
 
 
-def _mark(test: "DriftTestOut", level: float) -> str:
-    return "[red]drift[/]" if test.adjusted_p <= level else ""
+def _mark(test: "DriftTestOut", level: float) -> Text:
+    return Text("drift", style="red") if test.adjusted_p <= level else Text()
 
 
 def _show_moves(report: "DriftReportOut") -> None:
     classes = table_of("class", "before", "after", "change (95 % interval)")
     for one in report.classes[:_SHOWN]:
         change = f"{one.after - one.before:+.1%} ({one.low:+.1%} to {one.high:+.1%})"
-        classes.add_row(escape(one.label), f"{one.before:.1%}", f"{one.after:.1%}", change)
-    console.print(classes)
+        classes.add_row(one.label, f"{one.before:.1%}", f"{one.after:.1%}", change)
+    print_table(classes)
     scores = report.scores
     console.print(f"median of the largest score: {scores.before:.3f} before, {scores.after:.3f} now")
     if any(one.source for one in report.sources):
         sources = table_of("source", "images", "unlike the reference (0.5: as usual)")
         for source in report.sources[:_SHOWN]:
-            sources.add_row(escape(source.source) or "-", str(source.images), f"{source.unlike:.2f}")
-        console.print(sources)
+            sources.add_row(source.source or "-", str(source.images), f"{source.unlike:.2f}")
+        print_table(sources)
     if report.verdict is Verdict.DRIFT and report.unlike:
         like = " ".join(f"--like {digest}" for digest in report.unlike[:_TO_RESEMBLE])
         console.print(f"Queue what is most unlike: askance select -p {report.project_id} -b 50 {like}", soft_wrap=True)

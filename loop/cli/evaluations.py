@@ -4,7 +4,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 from loop.cli.cycles import EvaluatedCycle, cycle_app, newest_evaluated, show_clauses
 from loop.domain.errors import NotFound
 
@@ -19,6 +29,7 @@ _NO_CHANGE = 0.0005  # what the three digits do not show
 def cycle_show(
     project: ProjectOption,
     cycle: EvaluatedCycle = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -26,10 +37,12 @@ def cycle_show(
     with client_of(config, url) as client:
         known = cycle or newest_evaluated(client.cycles(project).cycles, project)
         found, figures = client.cycle(project, known), client.cycle_evaluation(project, known)
+    if as_json:
+        print_json(figures)
+        return
     console.print(f"{found.id}: {found.state}, {figures.images} images ({figures.split})", markup=False)
     show_clauses(found)
     table = table_of("", "images", "boxes", *(name.replace("_", " ") for name in _FIGURES))
-    table.columns[0].no_wrap = True
     table.add_row("all", str(figures.images), *_cells(figures.whole))
     for label, compared in figures.classes.items():
         table.add_row(f"label {label}", "", *_cells(compared))
@@ -37,7 +50,7 @@ def cycle_show(
         title = one.kind.value if one.name == one.kind.value else f"{one.kind.value} {one.name}"
         cells = [one.note] if one.note else _cells(one.figures)
         table.add_row(title, str(one.images), *cells)
-    console.print(table)
+    print_table(table)
     _show_rest(figures)
 
 
@@ -79,6 +92,7 @@ def cycle_slices(
         typer.Option("--set", help="VIEW or VIEW=MARGIN, several times: --set night --set camera-3=0.02."),
     ] = None,
     off: Annotated[list[str] | None, typer.Option("--off", help="A view that is a slice no more.")] = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -92,11 +106,14 @@ def cycle_slices(
                     raise NotFound(f"the view {view!r} is no slice of {project}.", hint="Leave out --off.")
                 del wanted[view]
             found = client.change_slices(project, wanted)
+    if as_json:
+        print_json(found)
+        return
     table = table_of("view", "margin", "query")
     for one in found.slices:
         margin = f"{found.margin:g} (as set)" if one.margin is None else f"{one.margin:g}"
         table.add_row(one.view, margin, "the view was removed" if one.query is None else one.query)
-    console.print(table)
+    print_table(table)
 
 
 def _named(text: str) -> tuple[str, float | None]:

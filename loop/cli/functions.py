@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
+from loop.cli.item_names import ITEM_HELP, item_named
 from loop.domain.errors import FunctionFailed
 from loop.domain.function_calls import CallState
 
@@ -21,30 +33,39 @@ _LOOK_SECONDS = 0.5
 @functions_app.command("list")
 def list_(
     project: Annotated[str | None, typer.Option("--project", "-p", help="Also how this project uses them.")] = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """What the installed packages register."""
     with client_of(config, url) as client:
-        packages = {one.name: one.package for one in client.functions_installed().functions}
+        installed = client.functions_installed().functions
         uses = {one.name: one for one in client.project(project).policy.functions} if project is not None else {}
+    if as_json:
+        print_json(installed if project is None else uses.values())
+        return
+    packages = {one.name: one.package for one in installed}
     table = table_of("function", "package", *(("on", "button", "key") if project is not None else ()))
     for name in sorted({*packages, *uses}):
         row = (*_use(uses.get(name)),) if project is not None else ()
         table.add_row(name, packages.get(name, "not installed"), *row)
-    console.print(table)
+    print_table(table)
 
 
 @functions_app.command("runs")
 def runs(
     project: ProjectOption,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """What ran, newest first, buttons too."""
     with client_of(config, url) as client:
         history = client.function_runs(project, limit)
+    if as_json:
+        print_json(history)
+        return
     table = table_of("at", "function", "package", "for", "item", "try", "s", "outcome", "why")
     for one in history.runs:
         body = one.body
@@ -53,7 +74,7 @@ def runs(
             (body["item_digest"] or "-")[:12], str(body.get("attempt", 1)), f"{body['seconds']:.2f}",
             body["outcome"], body["why"],
         )  # fmt: skip
-    console.print(table)
+    print_table(table)
     console.print(f"{history.waiting} calls wait")
 
 
@@ -61,13 +82,13 @@ def runs(
 def run(
     name: Annotated[str, typer.Argument(help="A function that the project declares in its policy.")],
     project: ProjectOption,
-    item: Annotated[str, typer.Option("--item", help="The digest of an item.")],
+    item: Annotated[str, typer.Option("--item", help=ITEM_HELP)],
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Run one on an item, as an event would, and wait until it is done or given up; Ctrl-C only stops the waiting."""
     with client_of(config, url) as client:
-        call = client.call_function(project, name, item)
+        call = client.call_function(project, name, item_named(client, project, item))
         told = ""
         with console.status(f"{name} …"):
             while call.state is CallState.PENDING:

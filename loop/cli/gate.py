@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+)
 from loop.domain.errors import Invalid
 from loop.domain.gate import Fallback
 
@@ -16,10 +25,13 @@ app.add_typer(gate_app, name="gate")
 
 
 @gate_app.command("show")
-def gate_show(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def gate_show(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """How long calls may wait in a project, and what they get where nobody answers."""
     with client_of(config, url) as client:
-        _print(client.project(project).policy.gate)
+        gate = client.project(project).policy.gate
+    print_json(gate) if as_json else _print(gate)
 
 
 @gate_app.command("set")

@@ -1,13 +1,22 @@
 """`askance guarantee`: what is promised of predictions that pass, and what keeps it, for people."""
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 from loop.domain.errors import Invalid
 from loop.domain.promises import Loss, PromiseBy, Statement
 
@@ -16,8 +25,6 @@ if TYPE_CHECKING:
 
 guarantee_app = typer.Typer(no_args_is_help=True, help="What may pass without a person, and the evidence for it.")
 app.add_typer(guarantee_app, name="guarantee")
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 _PHASES = {
     "crawl": "crawl: people look at everything, until their answers allow more",
@@ -35,7 +42,7 @@ def show(
     with client_of(config, url) as client:
         found = client.guarantee(project)
     if as_json:
-        sys.stdout.write(found.model_dump_json() + "\n")
+        print_json(found)
         return
     say = console.print
     say(_PHASES[found.phase], markup=False)
@@ -133,10 +140,10 @@ def _show_groups(groups: "Sequence[GroupThresholdOut]") -> None:
     )
     for shown in groups:
         table.add_row(
-            str(shown.promise), escape(shown.group), f"{shown.value:.4f}", f"{shown.automation:.1%}",
+            str(shown.promise), shown.group, f"{shown.value:.4f}", f"{shown.automation:.1%}",
             f"{shown.passing:.2%}", f"{shown.bound:.2%}", str(shown.answered), str(shown.audits),
         )  # fmt: skip
-    console.print(table)
+    print_table(table)
     for shown in groups:
         needed = [
             f"{one.audits} for {one.automation:.0%}" if one.audits is not None else f"{one.automation:.0%} never"
@@ -164,16 +171,16 @@ def history(
     with client_of(config, url) as client:
         page = client.guarantee_history(project)
     if as_json:
-        sys.stdout.write(page.model_dump_json() + "\n")
+        print_json(page)
         return
     table = table_of("version", "made", "why", "policy", "answers", "passes", "alarm")
     for record in page.thresholds:
         alarm = "" if record.alarm is None else f"promise {record.alarm.promise} ({record.alarm.group})"
         table.add_row(
             str(record.version), f"{record.created_at:%Y-%m-%d %H:%M}", record.why, str(record.policy_version),
-            str(record.answered), f"{record.automation:.1%}", escape(alarm),
+            str(record.answered), f"{record.automation:.1%}", alarm,
         )  # fmt: skip
-    console.print(table)
+    print_table(table)
 
 
 @guarantee_app.command("curve")
@@ -189,7 +196,7 @@ def curve(
     with client_of(config, url) as client:
         found = client.guarantee_curve(project, promise=promise, group=group)
     if as_json:
-        sys.stdout.write(found.model_dump_json() + "\n")
+        print_json(found)
         return
     prices = {point.threshold: point for point in found.priced}
     money = f"cost of 1,000 ({found.currency})"
@@ -201,7 +208,7 @@ def curve(
             f"{point.threshold:.4f}", f"{point.automation:.1%}", f"{point.passing:.2%}", f"{point.bound:.2%}",
             "yes" if point.kept else "", *([f"{price.cost:,.0f}"] if price else []),
         )  # fmt: skip
-    console.print(table)
+    print_table(table)
     if found.cheapest is not None:
         console.print(f"Cheapest: people from risk {found.cheapest:.4f} on, whatever is promised.", markup=False)
 

@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
+from loop.cli.item_names import ITEM_HELP, item_named
 from loop.domain.errors import Invalid
 
 if TYPE_CHECKING:
@@ -33,6 +45,7 @@ def items_list(
     after: Annotated[str | None, typer.Option(help="Go on behind this; the list before says what.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     count: Annotated[bool, typer.Option("--count", help="Also how many there are, up to 10,000.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -45,20 +58,23 @@ def items_list(
             saved = client.view(project, view)
             query, sort = saved.query, sort or saved.sort
         page = client.items(project, query or "", sort=sort, after=after, limit=limit, count=count)
+    if as_json:
+        print_json(page)
+        return
     for one in page.items:
         table.add_row(*_row(one))
-    console.print(table, markup=False)
+    print_table(table)
     if page.count is not None:
         console.print(f"{'more than ' if page.more else ''}{page.count} in all", markup=False)
     if page.next is not None:
-        console.print(f"… and more: --after '{page.next}'", markup=False)
+        console.print(f"… and more: --after '{page.next}'", markup=False, soft_wrap=True)
 
 
 @items_app.command("tag")
 def items_tag(
     project: ProjectOption,
     query: QueryOption = None,
-    item: Annotated[list[str] | None, typer.Option(help="Those with this digest; may be given several times.")] = None,
+    item: Annotated[list[str] | None, typer.Option(help=f"One. {ITEM_HELP} May be given several times.")] = None,
     add: Annotated[list[str] | None, typer.Option(help="A tag; may be given several times.")] = None,
     remove: Annotated[list[str] | None, typer.Option(help="The same.")] = None,
     url: UrlOption = None,
@@ -68,33 +84,45 @@ def items_tag(
     if (query is None) == (not item):
         raise Invalid("say which items.", hint="Give --query, or --item one or more times.")
     with client_of(config, url) as client:
-        tagged = client.tag_items(project, add=add or (), remove=remove or (), items=item or None, query=query)
+        named = [item_named(client, project, one) for one in item or ()]
+        tagged = client.tag_items(project, add=add or (), remove=remove or (), items=named or None, query=query)
     console.print(f"{tagged} item{'' if tagged == 1 else 's'}", markup=False)
 
 
 @items_app.command("history")
 def items_history(
-    item: Annotated[str, typer.Argument(metavar="ITEM", help="Its digest.")],
+    item: Annotated[str, typer.Argument(metavar="ITEM", help=ITEM_HELP)],
     project: ProjectOption,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """What happened to an item, oldest first."""
     table = table_of("at", "what", "id", "by", "more")
     with client_of(config, url) as client:
-        for entry in client.item_history(project, item).entries:
-            more = json.dumps(entry.body, ensure_ascii=False)
-            table.add_row(entry.at.isoformat(timespec="seconds"), entry.kind, entry.id, entry.actor, more)
-    console.print(table, markup=False)
+        found = client.item_history(project, item_named(client, project, item))
+    if as_json:
+        print_json(found)
+        return
+    for entry in found.entries:
+        more = json.dumps(entry.body, ensure_ascii=False)
+        table.add_row(entry.at.isoformat(timespec="seconds"), entry.kind, entry.id, entry.actor, more)
+    print_table(table)
 
 
 @views_app.command("list")
-def views_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def views_list(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     table = table_of("view", "query", "sort", "by")
     with client_of(config, url) as client:
-        for view in client.views(project):
-            table.add_row(view.name, view.query, view.sort, view.actor)
-    console.print(table, markup=False)
+        found = client.views(project)
+    if as_json:
+        print_json(found)
+        return
+    for view in found:
+        table.add_row(view.name, view.query, view.sort, view.actor)
+    print_table(table)
 
 
 @views_app.command("save")

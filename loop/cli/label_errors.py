@@ -1,11 +1,21 @@
 """`askance label-errors`: ground truth that is probably wrong."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from serving.api.schemas.label_errors import DoubtOut
@@ -16,7 +26,7 @@ def label_errors(
     project: ProjectOption,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="The most doubtful items.")] = 20,
     review: Annotated[bool, typer.Option("--review", help="Ask people for these items again.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -25,13 +35,13 @@ def label_errors(
         found = client.label_errors(project, limit)
         asked = client.ask_again(project, [one.item_digest for one in found.items]) if review and found.items else None
     if as_json:
-        sys.stdout.write(found.model_dump_json(indent=1) + "\n")
+        print_json(found)
         return
     table = table_of("item", "score", "split", "doubts")
     for one in found.items:
         worst = "; ".join(_said(doubt) for doubt in one.doubts[:3])
         table.add_row(one.item_digest[:12], f"{one.score:.2f}", one.split or "-", worst)
-    console.print(table)
+    print_table(table)
     console.print(f"{found.compared} items compared; {found.unseen} have no prediction that could speak of them.")
     if found.unseen and not found.compared:
         console.print("Predict them with a model that was not trained on them: askance annotate.")

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 from loop.domain.label_studio import LinkState, What
 from loop.domain.stage import Stage
 
@@ -93,14 +104,19 @@ def release(
 
 
 @label_studio_app.command("status")
-def status(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def status(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """What waits there, what came back, and what kept answers from being taken."""
     with client_of(config, url) as client:
         known = client.label_studio(project)
+    if as_json:
+        print_json(known)
+        return
     table = table_of("project there", *LinkState)
     for place in known.places:
         table.add_row(place.address, *(str(place.counts.get(state, 0)) for state in LinkState))
-    console.print(table)
+    print_table(table)
     for one in known.problems:
         _print_problem(one.task_id, one.remote, one.why)
 

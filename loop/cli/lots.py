@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 from loop.domain.workflow import PlanKind
 
 if TYPE_CHECKING:
@@ -25,36 +36,50 @@ _SHOWN_SHARES = (0, 1, 2, 5, 10, 15, 20, 30, 50)  # percent
 def lots_list(
     project: ProjectOption,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """The newest lots."""
     table = table_of("lot", "source", "state", "items", "open", "in QA", "inspected", "defects", "opened")
     with client_of(config, url) as client:
-        for lot in client.lots(project, limit=limit).lots:
-            counts = (lot.items, lot.unanswered, lot.in_qa, lot.inspected, lot.defects)
-            table.add_row(
-                lot.id,
-                lot.source or ("upload" if lot.upload else "all"),
-                lot.state,
-                *map(str, counts),
-                lot.opened_at.isoformat(timespec="minutes"),
-            )
-    console.print(table)
+        found = client.lots(project, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    for lot in found.lots:
+        counts = (lot.items, lot.unanswered, lot.in_qa, lot.inspected, lot.defects)
+        table.add_row(
+            lot.id,
+            lot.source or ("upload" if lot.upload else "all"),
+            lot.state,
+            *map(str, counts),
+            lot.opened_at.isoformat(timespec="minutes"),
+        )
+    print_table(table)
 
 
 @lots_app.command("show")
-def lots_show(lot: LotArgument, project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def lots_show(
+    lot: LotArgument,
+    project: ProjectOption,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
     """A lot, how it stands, and what was drawn of it."""
     with client_of(config, url) as client:
         shown = client.lot(project, lot)
+    if as_json:
+        print_json(shown)
+        return
     _print_lot(shown)
     table = table_of("place", "task", "item", "answer", "defect")
     for task in shown.tasks:
         found = "-" if task.defect is None else "yes" if task.defect else "no"
         answer = "none" if task.void else (task.standing or "open").replace("_", " ")
         table.add_row("-" if task.place is None else str(task.place), task.task_id, task.item_digest, answer, found)
-    console.print(table)
+    print_table(table)
 
 
 @lots_app.command("accept")
@@ -115,7 +140,7 @@ def _print_curve(curve: "CurveOut") -> None:
             table.add_row(
                 str(point.defects), f"{point.share:.1%}", f"probability {point.accepts:.3f}", f"{point.inspects:.1f}"
             )
-    console.print(table)
+    print_table(table)
 
 
 def _print_lot(lot: "LotOut") -> None:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 from loop.domain.canary import OnPass
 from loop.domain.errors import CycleFailed, Invalid, NotFound, Unavailable
 from loop.domain.rollout import RolloutKind, RolloutState
@@ -19,18 +30,23 @@ app.add_typer(models_app, name="models")
 
 
 @models_app.command("list")
-def models_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def models_list(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """Versions, newest first; * serves, a canary or shadow takes the share that is named."""
     table = table_of("", "model", "digest", "from", "labels", "made", "options")
     with client_of(config, url) as client:
         found = client.models(project)
+    if as_json:
+        print_json(found)
+        return
     beside = _beside(found)
     for model in found.models:
         mark = "*" if model.champion else beside.get(model.id, "")
         made = f"{model.created_at:%Y-%m-%d %H:%M:%S}"
         options = " ".join(f"{key}={value}" for key, value in model.serving.items())
         table.add_row(mark, model.id, model.digest[:12], model.origin, str(len(model.labels)), made, options)
-    console.print(table)
+    print_table(table)
 
 
 def _beside(found: "ModelsOut") -> dict[str, str]:
@@ -44,11 +60,16 @@ def _beside(found: "ModelsOut") -> dict[str, str]:
 
 
 @models_app.command("status")
-def models_status(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def models_status(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """What was promoted, and what runs or ran beside the champion, with the reasons; newest first."""
     table = table_of("what", "model", "state", "share", "by", "reason", "outcome", "asked")
     with client_of(config, url) as client:
         found = client.models(project)
+    if as_json:
+        print_json(found)
+        return
     promotions = [(p.created_at, p.kind, p.model_id, p.state, "", p.actor, p.reason, p.error) for p in found.promotions]
     rollouts = [
         (r.created_at, r.kind, r.model_id, r.state, f"{r.share:.0%}", r.actor, r.reason, r.error or _so_far(r))
@@ -56,7 +77,7 @@ def models_status(project: ProjectOption, url: UrlOption = None, config: ConfigO
     ]
     for at, *columns in sorted([*promotions, *rollouts], key=lambda row: row[0], reverse=True):
         table.add_row(*(str(column).replace("_", " ") for column in columns), f"{at:%Y-%m-%d %H:%M:%S}")
-    console.print(table)
+    print_table(table)
 
 
 def _so_far(rollout: "RolloutOut") -> str:

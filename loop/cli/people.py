@@ -4,7 +4,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
+from loop.cli.item_names import item_named
 from loop.domain.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -17,17 +29,21 @@ NO_LIMIT = "none"
 
 
 @people_app.command("list")
-def people_list(url: UrlOption = None, config: ConfigOption = None) -> None:
+def people_list(as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None) -> None:
     """All who may review."""
     table = table_of("id", "name", "role", "project", "groups", "skills", "at once", "a day", "answered")
     with client_of(config, url) as client:
-        for one in client.people():
-            limits = (str(limit or "-") for limit in (one.max_leases, one.max_tasks_a_day))
-            table.add_row(
-                one.token_id, one.name, one.role, one.project_id or "all", ", ".join(one.groups) or "-",
-                ", ".join(one.skills) or "-", *limits, str(one.answered),
-            )  # fmt: skip
-    console.print(table)
+        found = client.people()
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        limits = (str(limit or "-") for limit in (one.max_leases, one.max_tasks_a_day))
+        table.add_row(
+            one.token_id, one.name, one.role, one.project_id or "all", ", ".join(one.groups) or "-",
+            ", ".join(one.skills) or "-", *limits, str(one.answered),
+        )  # fmt: skip
+    print_table(table)
 
 
 @people_app.command("set")
@@ -61,15 +77,17 @@ def people_set(
 
 @app.command("reopen")
 def reopen(
-    what: Annotated[str, typer.Argument(help="A task's id, or an item's digest with --project.")],
+    what: Annotated[
+        str, typer.Argument(help="A task's id; with --project an item's digest, or its first 8 digits or more.")
+    ],
     project: ProjectOption = "",
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Ask people for an item again; what was answered stays, and counts once."""
     with client_of(config, url) as client:
-        opened = client.reopen_item(project, what) if project else client.reopen_task(what)
-    console.print(f"open again: {', '.join(opened)}")
+        opened = client.reopen_item(project, item_named(client, project, what)) if project else client.reopen_task(what)
+    console.print(f"open again: {', '.join(opened)}", soft_wrap=True)
 
 
 def _limit(name: str, given: str) -> int | None:

@@ -42,11 +42,15 @@ def show(
 def set_(
     file: Annotated[Path, typer.Argument(help="YAML or JSON, what PATCH …/policy takes; - for the standard input.")],
     project: ProjectOption,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask where other predictions go to people.")] = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Change what the file says, and tell what that was. What it leaves out stays; lists and maps are replaced."""
-    from loop.cli.policy_changes import changes_to, differences, document_of
+    """Change what the file says, and tell what that was. What it leaves out stays; lists and maps are replaced.
+
+    Where it changes which predictions go to people, a terminal asks first.
+    """
+    from loop.cli.policy_changes import changes_to, differences, document_of, routing_effects
 
     document = policy_in(file)
     with client_of(config, url) as client:
@@ -55,12 +59,20 @@ def set_(
         if not changes:
             console.print(f"nothing to change; policy version {before.version} says all of it")
             return
+        if effects := routing_effects(before, changes):
+            console.print("This changes what goes to people:", *effects, sep="\n  ", markup=False, soft_wrap=True)
+            if _asks() and not yes:
+                typer.confirm("Go on?", abort=True)
         after = client.change_policy(project, **changes)
     for one in differences(document_of(before), document_of(after)):
         console.print(f"{one.place}: {_said(one.old)} → {_said(one.new)}", markup=False, soft_wrap=True)
     console.print(f"policy version {after.version}")
     if after.version > before.version + 1:
         console.print("Somebody else changed it at the same moment; that is among the lines above.")
+
+
+def _asks() -> bool:
+    return sys.stdin.isatty()
 
 
 def _said(value: object) -> str:

@@ -39,6 +39,26 @@ def changes_to(present: PolicyOut, document: Mapping[str, Any]) -> dict[str, Any
     return _not_yet(given, document_of(present), PolicyIn)
 
 
+def routing_effects(present: PolicyOut, changes: Mapping[str, Any]) -> list[str]:
+    """What of these changes would let other predictions go to people, in words."""
+    told = []
+    if (threshold := changes.get("threshold")) is not None:
+        more = "more predictions" if threshold < present.threshold else "fewer predictions"
+        who = "every prediction goes to people" if threshold == 0 else f"{more} go to people"
+        told.append(f"threshold {present.threshold:g} → {threshold:g}: {who}")
+    if (rate := changes.get("audit_rate")) is not None:
+        more = "more" if rate > present.audit_rate else "fewer"
+        what = f"{more} audits of what passes" if rate else "no audits, so what passes is measured no more"
+        told.append(f"audit_rate {present.audit_rate:g} → {rate:g}: {what}")
+    if changes.get("audit_rates"):
+        told.append("audit_rates: audits are drawn from other predictions")
+    if "promises" in changes.get("guarantee", {}):
+        held = "with a promise, what keeps it decides what passes, not the threshold"
+        freed = "nothing is promised any more, and the threshold decides what passes"
+        told.append(f"guarantee.promises: {held if changes['guarantee']['promises'] else freed}")
+    return told
+
+
 def differences(old: object, new: object, place: str = "") -> Iterator[Difference]:
     """Leaf by leaf. Lists are compared element by element where these are maps and as many."""
     if old == new:

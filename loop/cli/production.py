@@ -4,9 +4,19 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import BaseModel
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 from loop.cli.work import SinceOption, UntilOption
 from loop.domain.errors import Invalid
 from loop.domain.production_figures import ProductionBy
@@ -23,7 +33,7 @@ def quality(
     last: Annotated[int | None, typer.Option(min=1, max=10_000, help="The newest audits to look at.")] = None,
     series: Annotated[bool, typer.Option("--series", help="The failure rate as it was believed each day.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all there is as JSON.")] = False,
+    as_json: JsonOption = False,
     since: SinceOption = None,
     until: UntilOption = None,
     url: UrlOption = None,
@@ -39,10 +49,10 @@ def quality(
             sys.stdout.write(client.quality_csv(project, path, since=since, until=until, params=asked))
         elif series:
             points = client.quality_series(project, model=model, since=since, until=until)
-            _print_json(points) if as_json else _show_series(points)
+            print_json(points) if as_json else _show_series(points)
         else:
             found = client.quality(project, by=by, model=model, last=last, since=since, until=until)
-            _print_json(found) if as_json else _show(found)
+            print_json(found) if as_json else _show(found)
 
 
 @app.command("audit-rates")
@@ -50,7 +60,7 @@ def audit_rates(
     project: ProjectOption,
     rate: Annotated[float, typer.Option(help="Of all predictions that pass; as many audits are drawn.")] = 0.02,
     apply: Annotated[bool, typer.Option("--apply", help="Make them the policy's.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -61,21 +71,17 @@ def audit_rates(
             by_risk = [list(band) for band in found.by_risk]
             client.change_policy(project, audit_rate=found.audit_rate, audit_rates={"by_risk": by_risk})
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     table = table_of("from risk", "audit rate")
     for edge, own in [(0.0, found.audit_rate), *found.by_risk]:
         table.add_row(f"{edge:g}", f"{own:.3%}")
-    console.print(table, markup=False)
+    print_table(table)
     console.print(
         f"each audit tells as much as {found.worth:.2f} drawn at one rate, by {found.seen} predictions; "
         + ("it is the policy's now" if apply else "nothing was changed (--apply)"),
         markup=False,
     )
-
-
-def _print_json(found: BaseModel) -> None:
-    sys.stdout.write(found.model_dump_json() + "\n")
 
 
 def _show(found: "ProductionOut") -> None:
@@ -86,7 +92,7 @@ def _show(found: "ProductionOut") -> None:
     )
     for row in [*found.rows, found.total]:
         table.add_row("all" if row is found.total else row.key or "-", *_cells(row))
-    console.print(table, markup=False)
+    print_table(table)
     for note in found.notes:
         console.print(note, markup=False)
     if found.outcomes.wrong or found.outcomes.right:
@@ -114,6 +120,6 @@ def _show_series(found: "ProductionSeriesOut") -> None:
     for point in found.points:
         bounds = f"{point.low:.1%} to {point.high:.1%}"
         table.add_row(point.day.isoformat(), str(point.audits), f"{point.value:.1%}", bounds)
-    console.print(table, markup=False)
+    print_table(table)
     for note in found.notes:
         console.print(note, markup=False)

@@ -1,14 +1,28 @@
 """`askance project` and `askance token`."""
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 from loop.cli.documents import document_in
 from loop.domain.access import Role
-from loop.domain.errors import Invalid
+from loop.domain.errors import Conflict, Invalid, NotFound
+
+if TYPE_CHECKING:
+    from serving.api.schemas.projects import TokenOut
 
 token_app = typer.Typer(no_args_is_help=True, help="Who may call: producers, reviewers, operators.")
 app.add_typer(token_app, name="token")
@@ -38,16 +52,20 @@ def project_create(
 
 
 @project_app.command("list")
-def project_list(url: UrlOption = None, config: ConfigOption = None) -> None:
+def project_list(as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None) -> None:
     """All projects."""
     table = table_of("project", "labels", "champion", "predictions", "routed", "open tasks")
     with client_of(config, url) as client:
-        for project in client.projects():
+        projects = client.projects()
+        if as_json:
+            print_json(projects)
+            return
+        for project in projects:
             figures = client.summary(project.id)
             labels = ", ".join(label.name for label in project.recipe.labels[:8])
             counts = (figures.predictions, figures.routed, figures.tasks.get("open", 0))  # type: ignore[call-overload]
             table.add_row(project.id, labels, project.champion_id or "-", *map(str, counts))
-    console.print(table)
+    print_table(table)
 
 
 @token_app.command("create")
@@ -62,3 +80,60 @@ def token_create(
     with client_of(config, url) as client:
         token = client.create_token(name, role, project)
     console.print(token.secret)
+
+
+@token_app.command("list")
+def token_list(
+    revoked: Annotated[bool, typer.Option("--revoked", help="Also those that count no more.")] = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Who may call, oldest first."""
+    with client_of(config, url) as client:
+        tokens = [one for one in client.tokens() if revoked or one.revoked_at is None]
+    if as_json:
+        print_json(tokens)
+        return
+    table = table_of("id", "name", "role", "project", "created (UTC)", *(["revoked (UTC)"] if revoked else []))
+    for one in tokens:
+        ended = [_moment(one.revoked_at)] if revoked else []
+        table.add_row(one.id, one.name, one.role, one.project_id or "all", _moment(one.created_at), *ended)
+    print_table(table)
+
+
+@token_app.command("revoke")
+def token_revoke(
+    token: Annotated[str, typer.Argument(metavar="TOKEN", help="Its id or its name (askance token list).")],
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """End a token: from the next call on its secret counts no more. What was done with it stays."""
+    with client_of(config, url) as client:
+        found = _one_of(client.tokens(), token)
+        if found.revoked_at is not None:
+            console.print(
+                f"{found.id} ({found.name}) is revoked since {_moment(found.revoked_at)} UTC",
+                markup=False,
+                soft_wrap=True,
+            )
+            return
+        client.revoke_token(found.id)
+    console.print(
+        f"revoked {found.id} ({found.name}, {found.role} for {found.project_id or 'all'})", markup=False, soft_wrap=True
+    )
+
+
+def _one_of(tokens: "list[TokenOut]", given: str) -> "TokenOut":
+    """By its id; by its name among those that count."""
+    found = [one for one in tokens if one.id == given or (one.name == given and one.revoked_at is None)]
+    if not found:
+        raise NotFound(f"there is no valid token {given!r}.", hint="See askance token list.", token=given)
+    if len(found) > 1:
+        ids = ", ".join(f"{one.id} ({one.role} for {one.project_id or 'all'})" for one in found)
+        raise Conflict(f"{len(found)} tokens are called {given!r}.", hint=f"Name the id: {ids}.", token=given)
+    return found[0]
+
+
+def _moment(at: datetime | None) -> str:
+    return "-" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
+from loop.cli.item_names import item_named
 from loop.domain.errors import Invalid
 from loop.domain.quality_rules import Standing
 
@@ -23,7 +35,7 @@ _AS_THE_PROJECT = "project"
 
 @golden_app.command("add")
 def golden_add(
-    items: Annotated[list[str], typer.Argument(help="Digests of items.")],
+    items: Annotated[list[str], typer.Argument(help="Digests of items, or the first 8 digits or more of each.")],
     project: ProjectOption,
     shapes: Annotated[
         Path | None, typer.Option(help="JSON with the trusted shapes of one item; else its ground truth is trusted.")
@@ -36,58 +48,74 @@ def golden_add(
         raise Invalid("one file has the shapes of one item.", hint="Name one item with --shapes.")
     trusted = None if shapes is None else _shapes_of(shapes)
     with client_of(config, url) as client:
-        for digest in items:
+        for digest in [item_named(client, project, one) for one in items]:
             marked = client.mark_golden(project, digest, trusted)
             alone = "" if marked.predicted else "; it has no prediction, so only those who qualify get it"
-            console.print(f"golden: {digest}, {len(marked.shapes)} shapes{alone}")
+            console.print(f"golden: {digest}, {len(marked.shapes)} shapes{alone}", soft_wrap=True)
 
 
 @golden_app.command("remove")
 def golden_remove(
-    items: Annotated[list[str], typer.Argument(help="Digests of items.")],
+    items: Annotated[list[str], typer.Argument(help="Digests of items, or the first 8 digits or more of each.")],
     project: ProjectOption,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Take items back: nobody gets them any more, and what was answered to them counts no more."""
     with client_of(config, url) as client:
-        for digest in items:
+        for digest in [item_named(client, project, one) for one in items]:
             client.remove_golden(project, digest)
-            console.print(f"golden no more: {digest}")
+            console.print(f"golden no more: {digest}", soft_wrap=True)
 
 
 @golden_app.command("list")
-def golden_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def golden_list(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """All golden items, newest first."""
     table = table_of("item", "shapes", "version", "predicted", "by", "at")
     with client_of(config, url) as client:
-        for one in client.golden(project):
-            predicted = "yes" if one.predicted else "no"
-            at = one.added_at.isoformat(timespec="seconds")
-            table.add_row(one.item_digest, str(len(one.shapes)), str(one.version), predicted, one.added_by, at)
-    console.print(table)
+        found = client.golden(project)
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        predicted = "yes" if one.predicted else "no"
+        at = one.added_at.isoformat(timespec="seconds")
+        table.add_row(one.item_digest, str(len(one.shapes)), str(one.version), predicted, one.added_by, at)
+    print_table(table)
 
 
 @reviewers_app.command("list")
-def reviewers_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def reviewers_list(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """Everybody who may review in a project, with 95 % intervals."""
     table = table_of("id", "name", "standing", "golden", "precision", "recall", "IoU", "more needed")
     with client_of(config, url) as client:
-        for one in client.reviewers(project):
-            table.add_row(one.id, one.name, one.standing, str(one.items), *_figures(one), _more(one))
-    console.print(table)
+        found = client.reviewers(project)
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        table.add_row(one.id, one.name, one.standing, str(one.items), *_figures(one), _more(one))
+    print_table(table)
 
 
 @reviewers_app.command("show")
 def reviewers_show(
     person: Annotated[str, typer.Argument(help="The name or the id of their token.")],
     project: ProjectOption,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """One person: standing and why, figures by label, what is taken for what."""
     with client_of(config, url) as client:
         one = client.reviewer(project, person)
+    if as_json:
+        print_json(one)
+        return
     since = one.since.isoformat(timespec="seconds") if one.since else "the beginning"
     console.print(f"{one.name}: {one.standing} since {since}; {one.items} golden items; more needed: {_more(one)}")
     for text in filter(None, (one.why, *(reason.detail for reason in one.reasons))):
@@ -95,12 +123,12 @@ def reviewers_show(
     table = table_of("label", "precision", "recall")
     for label, quality in one.labels.items():
         table.add_row(label, _rate(quality.precision), _rate(quality.recall))
-    console.print(table)
+    print_table(table)
     wrong = table_of("truly", "marked as", "shapes")
     for cell in one.confusion:
         if cell.true != cell.given:
             wrong.add_row(cell.true or "(nothing)", cell.given or "(not marked)", str(cell.count))
-    console.print(wrong)
+    print_table(wrong)
 
 
 @reviewers_app.command("set")
@@ -130,6 +158,7 @@ def reviewers_set(
 def agreement(
     project: ProjectOption,
     works: Annotated[int, typer.Option(min=1, max=1000, help="The last that several people answered.")] = 200,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -137,6 +166,9 @@ def agreement(
     with client_of(config, url) as client:
         found = client.agreement(project, works)
         names = {one.token_id: one.name for one in client.people()}
+    if as_json:
+        print_json(found)
+        return
     console.print(
         f"{found.works} works: F1 {_number(found.f1)}, IoU {_number(found.iou)}; another person decided "
         f"{_number(found.adjudicated)}; Krippendorff's alpha over {found.alpha.works}: boxes "
@@ -146,7 +178,7 @@ def agreement(
     for pair in found.pairs:
         one, other = (names.get(token, token) for token in pair.reviewers)
         table.add_row(one, other, str(pair.works), _number(pair.f1), _number(pair.iou))
-    console.print(table)
+    print_table(table)
 
 
 def _shapes_of(path: Path) -> list[dict[str, Any]]:

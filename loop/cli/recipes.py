@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 from loop.cli.documents import bytes_of, document_in
 from loop.domain.errors import Invalid
 from loop.domain.recipe import BadRecipe
@@ -36,6 +47,7 @@ class Truth(StrEnum):
 def show(
     project: ProjectOption,
     version: Annotated[int | None, typer.Option(help="Left out: the newest.")] = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -44,20 +56,29 @@ def show(
 
     with client_of(config, url) as client:
         recipe = client.recipe(project, version)
+    if as_json:
+        print_json(recipe)
+        return
     body = recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     console.out(yaml.safe_dump(body, sort_keys=False, allow_unicode=True), end="")
 
 
 @recipe_app.command("versions")
-def versions(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def versions(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """All versions, the newest first, and the open tasks that are answered under each."""
     table = table_of("version", "labels", "links", "rules", "open tasks")
     with client_of(config, url) as client:
-        for one in client.recipe_versions(project):
-            recipe = one.recipe
-            counts = (len(recipe.links), len(recipe.rules), one.open_tasks)
-            table.add_row(str(recipe.version), ", ".join(label.name for label in recipe.labels), *map(str, counts))
-    console.print(table)
+        found = client.recipe_versions(project)
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        recipe = one.recipe
+        counts = (len(recipe.links), len(recipe.rules), one.open_tasks)
+        table.add_row(str(recipe.version), ", ".join(label.name for label in recipe.labels), *map(str, counts))
+    print_table(table)
 
 
 @recipe_app.command("check")

@@ -1,6 +1,5 @@
 """`askance select` and `askance risk`: what deserves a person."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,17 +8,22 @@ import typer
 from loop.cli.command_line import (
     ConfigOption,
     FilterOption,
+    JsonOption,
     ProjectOption,
     UrlOption,
     app,
     client_of,
     console,
+    print_json,
+    print_table,
     table_of,
 )
+from loop.cli.item_names import ITEM_HELP, item_named
 from loop.domain.errors import NotFound
 
 if TYPE_CHECKING:
     from serving.api.schemas.selections import RiskOut, SelectionOut
+    from serving.client import Client
 
 risk_app = typer.Typer(no_args_is_help=True, help="How well it is known which predictions are wrong.")
 app.add_typer(risk_app, name="risk")
@@ -33,7 +37,7 @@ def select(
         str | None, typer.Option("--strategy", "-s", help="A name, or parts: hybrid=60,anomaly=20,random=20.")
     ] = None,
     filter_: FilterOption = None,
-    like: Annotated[list[str] | None, typer.Option("--like", help="Digest of an item to resemble.")] = None,
+    like: Annotated[list[str] | None, typer.Option("--like", help=f"An item to resemble. {ITEM_HELP}")] = None,
     like_box: Annotated[
         list[str] | None, typer.Option("--like-box", help="ITEM:NUMBER, a detection to resemble; numbered from 0.")
     ] = None,
@@ -47,7 +51,7 @@ def select(
         bool, typer.Option("--no-duplicates", help="Of near-duplicates one at most, and none of what is labelled.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the picks, make no tasks.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the picks as JSON.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -74,11 +78,18 @@ def select(
     except ValidationError as error:
         raise typer.BadParameter("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
     with client_of(config, url) as client:
-        selected = client.select(project, wish)
+        like = [item_named(client, project, one) for one in wish.like]
+        boxes = [_box_named(client, project, one) for one in wish.like_boxes]
+        selected = client.select(project, wish.model_copy(update={"like": like, "like_boxes": boxes}))
     if as_json:
-        sys.stdout.write(selected.model_dump_json() + "\n")
+        print_json(selected)
         return
     _report_selection(selected)
+
+
+def _box_named(client: "Client", project: str, box: str) -> str:
+    item, colon, number = box.partition(":")
+    return f"{item_named(client, project, item)}{colon}{number}"
 
 
 def _condition(text: str) -> tuple[str, str]:
@@ -92,7 +103,7 @@ def _condition(text: str) -> tuple[str, str]:
 def risk_report(
     project: ProjectOption,
     plot: Annotated[Path | None, typer.Option(help="Save the reliability plot here (.png, .svg or .pdf).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -100,7 +111,7 @@ def risk_report(
     with client_of(config, url) as client:
         status = client.risk(project)
     if as_json:
-        sys.stdout.write(status.model_dump_json() + "\n")
+        print_json(status)
         return
     table = table_of(
         "risk", "measured on", "reviews", "corrected", "failure rate", "AUROC", "Brier", "of the rate alone"
@@ -116,7 +127,7 @@ def risk_report(
             auroc = "" if quality.auroc is None else f"{quality.auroc:.3f}"
             figures = (f"{quality.failure_rate:.3f}", auroc, f"{quality.brier:.3f}", f"{quality.base:.3f}")
             table.add_row(risk, where, str(quality.reviews), str(quality.failures), *figures)
-    console.print(table)
+    print_table(table)
     if status.why:
         console.print(f"Nothing is learned yet: {status.why}", markup=False)
     if plot is not None:
@@ -140,7 +151,7 @@ def _report_selection(selected: "SelectionOut") -> None:
     table = table_of("rank", "item", "strategy", "why")
     for pick in selected.picks[:_PICKS_SHOWN]:
         table.add_row(str(pick.rank), pick.item_digest[:12], pick.strategy, pick.reason)
-    console.print(table)
+    print_table(table)
     if selected.picked > _PICKS_SHOWN:
         console.print(f"… and {selected.picked - _PICKS_SHOWN} more (--json shows all)")
     for note in selected.notes:
@@ -149,4 +160,6 @@ def _report_selection(selected: "SelectionOut") -> None:
     if selected.dry_run:
         console.print(f"A dry run: {selected.picked} of {selected.pool} would be queued ({mix}; seed {selected.seed}).")
     else:
-        console.print(f"{selected.picked} of {selected.pool} are queued for review ({mix}): {selected.id}")
+        console.print(
+            f"{selected.picked} of {selected.pool} are queued for review ({mix}): {selected.id}", soft_wrap=True
+        )

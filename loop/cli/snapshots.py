@@ -1,6 +1,5 @@
 """`askance snapshot`: which data cycles trained and were judged on."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +8,14 @@ import typer
 
 from loop.cli.command_line import (
     ConfigOption,
+    JsonOption,
     ProjectOption,
     UrlOption,
     app,
     client_of,
     console,
+    print_json,
+    print_table,
     progress_bar,
     settings_of,
     table_of,
@@ -24,8 +26,6 @@ snapshot_app = typer.Typer(no_args_is_help=True, help="Snapshots: the data that 
 app.add_typer(snapshot_app, name="snapshot")
 
 DigestArgument = Annotated[str, typer.Argument(help="Its digest (askance snapshot list).")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the service's answer as JSON.")]
-
 _SHOWN = 10
 
 
@@ -35,13 +35,19 @@ class SnapshotFormat(StrEnum):
 
 
 @snapshot_app.command("list")
-def snapshot_list(project: ProjectOption, url: UrlOption = None, config: ConfigOption = None) -> None:
+def snapshot_list(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
     """The snapshots of the newest cycles."""
     table = table_of("cycle", "of", "snapshot")
     with client_of(config, url) as client:
-        for row in client.snapshots(project).snapshots:
-            table.add_row(row.cycle_id, f"{row.created_at:%Y-%m-%d %H:%M}", row.digest)
-    console.print(table)
+        found = client.snapshots(project)
+    if as_json:
+        print_json(found)
+        return
+    for row in found.snapshots:
+        table.add_row(row.cycle_id, f"{row.created_at:%Y-%m-%d %H:%M}", row.digest)
+    print_table(table)
 
 
 @snapshot_app.command("show")
@@ -56,13 +62,13 @@ def snapshot_show(
     with client_of(config, url) as client:
         found = client.snapshot(project, digest)
     if as_json:
-        sys.stdout.write(found.model_dump_json() + "\n")
+        print_json(found)
         return
     table = table_of("", *found.counts)
     table.add_row("images", *(str(count.images) for count in found.counts.values()))
     for label in found.labels:
         table.add_row(label, *(str(count.boxes[label]) for count in found.counts.values()))
-    console.print(table)
+    print_table(table)
     for why, images in found.left_out.items():
         console.print(f"left out of training: {images} images ({why})", markup=False)
     console.print(f"content {found.content}; cycles: {', '.join(found.cycles)}")
@@ -81,7 +87,7 @@ def snapshot_diff(
     with client_of(config, url) as client:
         found = client.snapshot_diff(project, before, after, limit=10_000 if as_json else _SHOWN)
     if as_json:
-        sys.stdout.write(found.model_dump_json() + "\n")
+        print_json(found)
         return
     if found.equal:
         console.print("both hold the same.")
@@ -95,7 +101,7 @@ def snapshot_diff(
     rows = [*((f"images: {split}", count) for split, count in found.images.items()), *found.shapes.items()]
     for name, count in rows:
         table.add_row(name, str(count.before), str(count.after), f"{count.after - count.before:+d}")
-    console.print(table)
+    print_table(table)
 
 
 @snapshot_app.command("export")

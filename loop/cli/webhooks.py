@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, UrlOption, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    UrlOption,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 from loop.domain.errors import Unavailable
 from loop.domain.webhooks import DeliveryState
 
@@ -37,24 +46,32 @@ def add(
 
 
 @webhooks_app.command("list")
-def list_(url: UrlOption = None, config: ConfigOption = None) -> None:
+def list_(as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None) -> None:
     """All endpoints, oldest first."""
     table = table_of("endpoint", "project", "url", "events", "state", "pending", "dead", "for")
     with client_of(config, url) as client:
-        for one in client.webhooks():
-            counts = (str(one.pending), str(one.dead))
-            table.add_row(one.id, one.project_id or "all", one.url, _what(one), _state(one), *counts, one.description)
-    console.print(table)
+        found = client.webhooks()
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        counts = (str(one.pending), str(one.dead))
+        table.add_row(one.id, one.project_id or "all", one.url, _what(one), _state(one), *counts, one.description)
+    print_table(table)
 
 
 @webhooks_app.command("types")
-def types_(url: UrlOption = None, config: ConfigOption = None) -> None:
+def types_(as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None) -> None:
     """What an endpoint can be told of."""
     table = table_of("type", "when")
     with client_of(config, url) as client:
-        for one in client.event_types().types:
-            table.add_row(one.name, one.says)
-    console.print(table)
+        found = client.event_types()
+    if as_json:
+        print_json(found)
+        return
+    for one in found.types:
+        table.add_row(one.name, one.says)
+    print_table(table)
 
 
 @webhooks_app.command("change")
@@ -118,21 +135,26 @@ def deliveries(
     message: Annotated[str | None, typer.Argument(metavar="MESSAGE", help="Show this one and its attempts.")] = None,
     state: Annotated[DeliveryState | None, typer.Option(help="dead: what was given up.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """What was sent or is to be sent to an endpoint, newest first."""
     with client_of(config, url) as client:
         if message is not None:
-            _show(client.delivery(endpoint, message))
+            one = client.delivery(endpoint, message)
+            print_json(one) if as_json else _show(one)
             return
         page = client.deliveries(endpoint, state=state, limit=limit)
+    if as_json:
+        print_json(page)
+        return
     table = table_of("message", "type", "state", "made", "attempts", "next", "error")
     for delivery in page.deliveries:
         due = _moment(delivery.due_at) if delivery.state is DeliveryState.PENDING else ""
         made, attempts = _moment(delivery.created_at), str(delivery.attempts)
         table.add_row(delivery.message_id, delivery.type, delivery.state, made, attempts, due, delivery.error)
-    console.print(table)
+    print_table(table)
     if page.next is not None:
         console.print("… and older ones: --limit shows up to 200, the API all of them")
 
@@ -162,7 +184,7 @@ def _show(delivery: "DeliveryDetailOut") -> None:
         table.add_row(str(one.number), _moment(one.at), str(one.status or "-"), f"{one.milliseconds:.0f}", one.error)
     console.print(f"{delivery.message_id} is {delivery.state}", markup=False)
     console.print(delivery.body, markup=False, soft_wrap=True)
-    console.print(table)
+    print_table(table)
 
 
 def _what(endpoint: "WebhookOut") -> str:

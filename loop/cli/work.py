@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console, table_of
+from loop.cli.command_line import (
+    ConfigOption,
+    JsonOption,
+    ProjectOption,
+    UrlOption,
+    app,
+    client_of,
+    console,
+    print_json,
+    print_table,
+    table_of,
+)
 from loop.domain.cost import CostBy
 from loop.domain.efforts import WorkBy
 from loop.domain.errors import Invalid
@@ -35,6 +46,7 @@ def work(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")] = False,
     since: SinceOption = None,
     until: UntilOption = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -44,10 +56,13 @@ def work(
     if as_csv:
         _write_csv([row.model_dump() for row in found.rows])
         return
+    if as_json:
+        print_json(found)
+        return
     table = table_of(by, "tasks", "shapes", "median s", "usual s", "tasks/h", "hours", "corrected", "skipped")
     for row in found.rows:
         table.add_row(row.name or "-", str(row.tasks), str(row.shapes), *_figures(row))
-    console.print(table, markup=False)
+    print_table(table)
 
 
 def _figures(row: "WorkRowOut") -> tuple[str, ...]:
@@ -65,6 +80,7 @@ def ambiguous(
     requeue: Annotated[bool, typer.Option("--requeue", help="Ask the expert group for them again.")] = False,
     since: SinceOption = None,
     until: UntilOption = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -72,12 +88,15 @@ def ambiguous(
     with client_of(config, url) as client:
         found = client.ambiguous(project, above=above, limit=limit, since=since, until=until)
         done = client.requeue_ambiguous(project, above=above, most=limit, since=since, until=until) if requeue else None
+    if as_json:
+        print_json(found)
+        return
     table = table_of("item", "ambiguity", "agreement", "seconds", "deviation", "answers")
     for item in found.items:
         agreement = "-" if item.agreement is None else f"{item.agreement:.2f}"
         figures = (f"{item.ambiguity:.2f}", agreement, f"{item.seconds:.0f}", f"{item.deviation:+.1f}")
         table.add_row(item.item_digest, *figures, str(item.answers))
-    console.print(table, markup=False)
+    print_table(table)
     if done is None:
         console.print(f"{found.found} items are more ambiguous than {above:g}.")
         return
@@ -89,12 +108,16 @@ def bias(
     project: ProjectOption,
     since: SinceOption = None,
     until: UntilOption = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Whether people correct less where they are shown what the model predicts."""
     with client_of(config, url) as client:
         found = client.bias(project, since=since, until=until)
+    if as_json:
+        print_json(found)
+        return
     console.print(
         f"corrections of a task: {found.hidden:.2f} where the prediction was hidden ({found.hidden_tasks} tasks), "
         f"{found.shown:.2f} where it was shown ({found.shown_tasks}); "
@@ -112,6 +135,7 @@ def cost(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
     since: SinceOption = None,
     until: UntilOption = None,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -124,6 +148,9 @@ def cost(
         found = client.cost(project, by=by, since=since, until=until)
     if as_csv:
         _write_csv([row.model_dump() for row in (found.rows if by else [found.total] if found.total else [])])
+        return
+    if as_json:
+        print_json(found)
         return
     _report_cost(found)
 
@@ -160,7 +187,7 @@ def _report_cost(found: "CostOut") -> None:
     table = table_of(found.by or "", "items", "tasks", "minutes", "minutes/item", found.currency)
     for row in (*found.rows, found.total):
         table.add_row(row.name if row is not found.total else "all", *_spent(row))
-    console.print(table, markup=False)
+    print_table(table)
     whole = found.everything
     if whole is None:
         console.print("What all items would take is told from ten answers on.")

@@ -233,15 +233,21 @@ class Announcement:
 def announcement(kind: str, actor: str, body: Mapping[str, object]) -> Announcement | None:
     """What other programs are told of an event of the history (`loop.domain.ports.Event`); None for what only the
     history keeps. Raises KeyError where the event lacks a field of its type."""
-    known = EVENT_TYPES.get(_type_of(kind, body))
+    known = EVENT_TYPES.get(type_of(kind, body))
     if known is None:
         return None
     told = {**body, "actor": actor}
     return Announcement(known.name, {field: told[field] for field in known.example})
 
 
-def _type_of(kind: str, body: Mapping[str, object]) -> str:
-    """Kinds of the history that are announced under their own name need no line here."""
+def kinds_behind(type_: str) -> tuple[str, ...]:
+    """The kinds of the history of which events are announced as this type; `type_of` says which of them."""
+    return {"prediction.reviewed": SETTLING, "model.rolled_back": ("model.promoted",)}.get(type_, (type_,))
+
+
+def type_of(kind: str, body: Mapping[str, object]) -> str:
+    """As what an event is announced; "" for one that is not. Kinds of the history that are announced under their own
+    name need no line here."""
     if kind in SETTLING:
         return "prediction.reviewed" if body.get("prediction_id") and body.get("settles", True) else ""
     if kind == "task.skipped" and not body.get("closed", True):

@@ -70,4 +70,8 @@ class SqlEvents:
 
 
 def _of(project_id: str, kind: str | None) -> list[ColumnElement[bool]]:
-    return [events.c.project_id == project_id, *([] if kind is None else [events.c.kind == kind])]
+    whole = events.c.project_id == project_id
+    if kind is None:
+        return [whole]
+    # Without a dot it is the first part of kinds.
+    return [whole, events.c.kind == kind if "." in kind else events.c.kind.startswith(f"{kind}.", autoescape=True)]

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, literal, select, update
+from sqlalchemy import Connection, select, update
 
 from loop.domain.access import Token
 from loop.domain.errors import Conflict
 from loop.store.configuration import raise_revision
 from loop.store.schema import tokens
-from loop.store.statements import columns, first, inserted, not_found, one
+from loop.store.statements import columns, first, inserted, one
 
 
 class SqlTokens:
@@ -36,13 +36,11 @@ class SqlTokens:
         rows = self._connection.execute(select(tokens).order_by(tokens.c.created_at, tokens.c.id))
         return [Token(**row._mapping) for row in rows]
 
-    def revoke(self, token_id: str, now: datetime) -> None:
-        """A token that is revoked already keeps its first moment. Raises NotFound."""
+    def revoke(self, token_id: str, now: datetime) -> bool:
+        """Whether it was valid until now; one that is revoked already keeps its first moment. Raises NotFound."""
         raise_revision(self._connection)
-        done = self._connection.execute(
-            update(tokens)
-            .where(tokens.c.id == token_id)
-            .values(revoked_at=func.coalesce(tokens.c.revoked_at, literal(now, tokens.c.revoked_at.type)))
-        )
-        if done.rowcount == 0:
-            raise not_found("token", id=token_id)
+        valid = (tokens.c.id == token_id) & tokens.c.revoked_at.is_(None)
+        if self._connection.execute(update(tokens).where(valid).values(revoked_at=now)).rowcount:
+            return True
+        self.get(token_id)
+        return False

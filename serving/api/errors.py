@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -79,9 +80,15 @@ async def _validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     fields = [{"field": _text(".".join(map(str, e["loc"]))), "problem": _text(e["msg"])} for e in error.errors()]
     detail = "; ".join(f"{f['field']}: {f['problem']}" for f in fields[:5])
-    return response(
-        422, "invalid", "The request cannot be used", detail, "See /openapi.json for the shape.", {"fields": fields}
-    )
+    wrong = dict.fromkeys(_named(e["loc"]) for e in error.errors()[:5])
+    hint = f"Correct {_text(', '.join(wrong))}. See /openapi.json for the whole shape."
+    return response(422, "invalid", "The request cannot be used", detail, hint, {"fields": fields})
+
+
+def _named(place: Sequence[int | str]) -> str:
+    """A field as who sent it knows it: lots.size, or `the body` where that is no JSON at all."""
+    where, *path = place
+    return ".".join(map(str, path)) if any(isinstance(part, str) for part in path) else f"the {where}"
 
 
 async def _http(_: Request, error: Exception) -> JSONResponse:

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends, Query
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Invalid
 from loop.domain.function_uses import use_from_json
+from loop.domain.ports import INSTALLATION, Transaction
 from loop.recipe_document import ProjectDocument
-from serving.api.auth import Anyone, Operator, Reader, Wired, needs
+from serving.api.auth import Anyone, Operator, Reader, SomeOperator, Wired, needs
 from serving.api.documents import described, project_document
 from serving.api.options import LAST_ROW
 from serving.api.presenters import cycle_out, project_out
@@ -99,47 +100,74 @@ def summary(project_id: str, token: Reader, wired: Wired) -> Summary:
     )
 
 
+After = Annotated[int, Query(ge=0, le=LAST_ROW)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Kind = Annotated[
+    str | None, Query(max_length=100, description="policy.changed, rule.failed, …; `model`: all of model.…; else all")
+]
+Newest = Annotated[bool, Query(description="the last ones, the newest first, in place of those after a number")]
+
+
 @router.get("/projects/{project_id}/events")
 def events(
     project_id: str,
     token: Operator,
     wired: Wired,
-    after: Annotated[int, Query(ge=0, le=LAST_ROW)] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    kind: Annotated[str | None, Query(max_length=100, description="policy.changed, rule.failed, …; else all")] = None,
-    newest: Annotated[bool, Query(description="the last ones, the newest first, in place of those after a number")] = (
-        False
-    ),
+    after: After = 0,
+    limit: Limit = 100,
+    kind: Kind = None,
+    newest: Newest = False,
 ) -> EventPage:
     """What happened, oldest first. For operators: it tells audits from routed work."""
-    if newest and after:
-        raise Invalid("`newest` and `after` do not go together.", hint="Leave out one of them.")
     with wired.store.read() as tx:
         tx.projects.get(project_id)
-        page = (
-            tx.events.newest(project_id, kind, limit=limit)
-            if newest
-            else tx.events.after(project_id, after, limit, kind=kind)
-        )
+        return _page_of_events(tx, project_id, after, limit, kind, newest=newest)
+
+
+@router.get("/events")
+def installation_events(
+    token: GlobalOperator,
+    wired: Wired,
+    after: After = 0,
+    limit: Limit = 100,
+    kind: Kind = None,
+    newest: Newest = False,
+) -> EventPage:
+    """What happened and concerns no single project, such as tokens for all of them, oldest first."""
+    with wired.store.read() as tx:
+        return _page_of_events(tx, INSTALLATION, after, limit, kind, newest=newest)
+
+
+def _page_of_events(
+    tx: Transaction, project_id: str, after: int, limit: int, kind: str | None, *, newest: bool
+) -> EventPage:
+    if newest and after:
+        raise Invalid("`newest` and `after` do not go together.", hint="Leave out one of them.")
+    page = (
+        tx.events.newest(project_id, kind, limit=limit)
+        if newest
+        else tx.events.after(project_id, after, limit, kind=kind)
+    )
     last = max((event.sequence for event in page), default=after)
     return EventPage(events=[EventOut.model_validate(event) for event in page], next=last)
 
 
 @router.get("/tokens")
-def list_tokens(token: GlobalOperator, wired: Wired) -> list[TokenOut]:
-    with wired.store.read() as tx:
-        return [TokenOut.model_validate(t) for t in tx.tokens.all()]
+def list_tokens(token: SomeOperator, wired: Wired) -> list[TokenOut]:
+    """Oldest first, the revoked ones too. An operator of one project sees that project's."""
+    return [TokenOut.model_validate(one) for one in wired.administration.tokens(token)]
 
 
 @router.post("/tokens", status_code=201)
 def create_token(body: TokenIn, token: Anyone, wired: Wired) -> NewTokenOut:
-    """A new token, its secret shown once. An operator of one project makes tokens for that project."""
+    """A new token, its secret shown once. An operator of one project makes tokens for that project. 409 where a valid
+    token there has this name."""
     require(token, Permission.OPERATE, body.project_id)
-    created, secret = wired.administration.create_token(body.name, body.role, body.project_id)
+    created, secret = wired.administration.create_token(body.name, body.role, body.project_id, actor=token.name)
     return NewTokenOut.model_validate(TokenOut.model_validate(created).model_dump() | {"secret": secret})
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
-def revoke_token(token_id: str, token: GlobalOperator, wired: Wired) -> None:
-    with wired.store.begin() as tx:
-        tx.tokens.revoke(token_id, wired.clock())
+def revoke_token(token_id: str, token: SomeOperator, wired: Wired) -> None:
+    """Its secret counts no more from the next call on. An operator of one project revokes that project's."""
+    wired.administration.revoke_token(token, token_id)

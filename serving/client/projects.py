@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from loop.domain.errors import AskanceError
 from serving.api.schemas.events import EventPage
-from serving.api.schemas.projects import Me, NewTokenOut, PolicyOut, ProjectOut, Summary
+from serving.api.schemas.projects import Me, NewTokenOut, PolicyOut, ProjectOut, Summary, TokenOut
 from serving.api.schemas.recipes import (
     GuidelinePictureOut,
     RecipeOut,
@@ -13,7 +13,7 @@ from serving.api.schemas.recipes import (
     RecipeVersionOut,
     RecipeVersionsOut,
 )
-from serving.client.calls import Call, Steps, get, list_of, method, nothing, path, post
+from serving.client.calls import Call, Steps, delete, get, list_of, method, nothing, path, post
 from serving.client.pictures import content_of
 from serving.client.waiting import polled
 
@@ -65,9 +65,11 @@ class ProjectCalls:
         return get(Summary, path("projects", project, "summary"))
 
     @method
-    def history(self, project: str, *, kind: str | None = None, last: int = 100) -> Call[EventPage]:
-        """What happened, the newest first. kind: "policy.changed", "rule.failed" and so on; None: all."""
-        return get(EventPage, path("projects", project, "events"), kind=kind, limit=last, newest=True)
+    def history(self, project: str | None, *, kind: str | None = None, last: int = 100) -> Call[EventPage]:
+        """What happened, the newest first. project: None: what concerns no single project, as tokens for all of them.
+        kind: "policy.changed", or "policy" for all that begin so; None: all."""
+        where = path("events") if project is None else path("projects", project, "events")
+        return get(EventPage, where, kind=kind, limit=last, newest=True)
 
     @method
     def recipe(self, project: str, version: int | None = None) -> Call[RecipeOut]:
@@ -114,6 +116,16 @@ class ProjectCalls:
     @method
     def create_token(self, name: str, role: str, project: str | None = None) -> Call[NewTokenOut]:
         return post(NewTokenOut, path("tokens"), {"name": name, "role": role, "project_id": project})
+
+    @method
+    def tokens(self) -> Call[list[TokenOut]]:
+        """Oldest first, the revoked ones too."""
+        return Call(method="GET", path=path("tokens"), read=list_of(TokenOut), repeatable=True)
+
+    @method
+    def revoke_token(self, token_id: str) -> Call[None]:
+        """Its secret counts no more; again, it changes nothing."""
+        return delete(path("tokens", token_id))
 
 
 def _project(project: str) -> Call[ProjectOut]:

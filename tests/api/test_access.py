@@ -163,3 +163,73 @@ def test_a_lost_operator_token_is_made_anew(service):
     assert second != first
     assert service.services.administration.authenticate(second).role == "operator"
     assert (settings.data_dir / "operator.token").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_name_is_taken_while_its_token_counts(service):
+    """Where both would be for one project; the refusal names the token that has it, and how to end that one."""
+    service.services.administration.create_project("other", ("a",))
+
+    def asked(project: str | None):
+        body = {"name": "ann", "role": "reviewer", "project_id": project}
+        return service.call("POST", "/v1/tokens", json=body)
+
+    first = asked("shapes").json()["id"]
+    assert asked("other").status_code == 201
+    for project in ("shapes", None):
+        refused = problem(asked(project), 409, "conflict")
+        assert refused["ids"]["token"] == first and f"token revoke {first}" in refused["hint"]
+    assert service.call("DELETE", f"/v1/tokens/{first}").status_code == 204
+    assert asked("shapes").status_code == 201
+
+
+def test_an_operator_of_one_project_sees_and_ends_its_tokens_only(service):
+    """Those of others are refused, those for all projects too."""
+    service.services.administration.create_project("other", ("a",))
+    tokens = [
+        service.call("POST", "/v1/tokens", json={"name": name, "role": role, "project_id": project}).json()
+        for name, role, project in (("o", "operator", "other"), ("r", "reviewer", "other"), ("s", "reviewer", "shapes"))
+    ]
+    service.tokens["other"] = tokens[0]["secret"]
+    assert [one["name"] for one in service.call("GET", "/v1/tokens", "other").json()] == ["o", "r"]
+    everywhere = service.call("GET", "/v1/tokens").json()[0]["id"]
+    for foreign in (tokens[2]["id"], everywhere):
+        problem(service.call("DELETE", f"/v1/tokens/{foreign}", "other"), 403, "forbidden")
+    assert service.call("DELETE", f"/v1/tokens/{tokens[1]['id']}", "other").status_code == 204
+    problem(service.call("GET", "/v1/events", "other"), 403, "forbidden")
+
+
+def test_the_history_says_who_let_whom_in(service):
+    """That of the token's project, or of the installation; a token that is revoked twice is told once."""
+    for project, path in (("shapes", "/v1/projects/shapes/events"), (None, "/v1/events")):
+        body = {"name": "ann" if project else "bob", "role": "reviewer", "project_id": project}
+        made = service.call("POST", "/v1/tokens", json=body).json()
+        for _ in range(2):
+            assert service.call("DELETE", f"/v1/tokens/{made['id']}").status_code == 204
+        events = service.call("GET", path, params={"limit": 1000}).json()["events"]
+        told = [event for event in events if event["body"].get("token_id") == made["id"]]
+        assert [(event["kind"], event["actor"]) for event in told] == [
+            ("token.created", "operator"),
+            ("token.revoked", "operator"),
+        ]
+        assert told[0]["body"] == {"token_id": made["id"], "name": body["name"], "role": "reviewer"}
+    problem(service.call("DELETE", "/v1/tokens/tok_none"), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "field"),
+    [
+        ("POST", "/v1/tokens", {"json": {"name": "ann", "role": "king"}}, "role"),
+        (
+            "PATCH",
+            "/v1/projects/shapes/policy",
+            {"json": {"workflow": {"lots": {"size": "many"}}}},
+            "workflow.lots.size",
+        ),
+        ("GET", "/v1/projects/shapes/events", {"params": {"limit": "many"}}, "limit"),
+        ("POST", "/v1/tokens", {"content": b"{"}, "the body"),
+    ],
+    ids=["a field", "one inside", "a parameter", "no JSON"],
+)
+def test_what_is_wrong_in_a_call_is_named(service, method, path, sent, field):
+    """As who sent it knows it."""
+    assert problem(service.call(method, path, **sent), 422, "invalid")["hint"].startswith(f"Correct {field}. ")

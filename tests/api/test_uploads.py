@@ -115,7 +115,7 @@ def test_images_without_a_model_are_asked_for_in_their_upload(service, staff):  
 
 def test_what_cannot_be_says_what_to_do(service, staff):  # noqa: F811
     told = problem(service.call("POST", PATH, "producer", json={}), 409, "conflict")
-    assert "sampled-qa.yaml" in told["hint"]
+    assert "echo 'workflow: {qa: lots}' | askance policy set - -p shapes" in told["hint"]
     lots_of(service, 50)
     lot_id = opened(service)
     assert "nothing was sent" in problem(close(service, lot_id), 409, "conflict")["detail"]

@@ -273,13 +273,33 @@ def test_a_token_comes_back(furnished: SqlStore) -> None:
 
 
 def test_a_token_is_revoked_once(furnished: SqlStore) -> None:
-    """A revoked token is still found, and keeps the moment of the first revocation."""
+    """A revoked token is still found, and keeps the moment of the first revocation; which one that was is told."""
     with furnished.begin() as tx:
         tx.tokens.add(a_token())
-        tx.tokens.revoke(a_token().id, NOW)
-        tx.tokens.revoke(a_token().id, later(60))
+        assert tx.tokens.revoke(a_token().id, NOW)
+        assert not tx.tokens.revoke(a_token().id, later(60))
     with furnished.read() as tx:
         assert tx.tokens.by_secret(a_token().secret_digest) == replace(a_token(), revoked_at=NOW)
+
+
+def test_events_are_found_by_their_kind_or_its_first_word(furnished: SqlStore) -> None:
+    """A word is whole, and what looks like a pattern is none."""
+    kinds = ("clip.imported", "clip.tasks_made", "clips.made", "cl_p.made")
+    with furnished.begin() as tx:
+        for kind in kinds:
+            tx.events.add(an_event(kind))
+    with furnished.read() as tx:
+        found = {
+            kind: [event.kind for event in tx.events.newest(PROJECT, kind, limit=9)]
+            for kind in ("clip", "clip.imported", "cl_p", "cli", "made")
+        }
+    assert found == {
+        "clip": ["clip.tasks_made", "clip.imported"],
+        "clip.imported": ["clip.imported"],
+        "cl_p": ["cl_p.made"],
+        "cli": [],
+        "made": [],
+    }
 
 
 def test_events_come_back_in_order(furnished: SqlStore) -> None:

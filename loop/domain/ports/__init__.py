@@ -8,7 +8,7 @@ from loop.domain.ports.blobs import Blobs, Staged
 from loop.domain.ports.bulk import Annotations, Maps, Selections
 from loop.domain.ports.clock import Clock, Entropy
 from loop.domain.ports.detectors import Detector
-from loop.domain.ports.events import Deliveries, Endpoints, Event, Events, Sender
+from loop.domain.ports.events import INSTALLATION, Deliveries, Endpoints, Event, Events, Sender
 from loop.domain.ports.functions import CustomFunctions, FunctionCalls, RuleFunctions
 from loop.domain.ports.items import Groups, ItemHistories, ItemQueries, Items, Views
 from loop.domain.ports.label_studio import LabelStudio, LabelStudioLinks
@@ -37,6 +37,7 @@ from loop.domain.ports.store import Store, Transaction
 from loop.domain.ports.tasks import Drafts, Gates, Queue, Tasks
 
 __all__ = [
+    "INSTALLATION",
     "Agreements",
     "Annotations",
     "Blobs",

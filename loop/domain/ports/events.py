@@ -7,6 +7,8 @@ from typing import Protocol
 
 from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
 
+INSTALLATION = ""  # in place of a project's id, of what concerns no single project
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -31,7 +33,7 @@ class Events(Protocol):
         ...
 
     def after(self, project_id: str, sequence: int, limit: int, *, kind: str | None = None) -> list[Event]:
-        """At most `limit` with a higher number, in the order of the commits. kind: None: of all kinds."""
+        """At most `limit` with a higher number, in the order of the commits. kind: as of `newest`."""
         ...
 
     def since(self, project_id: str, kind: str, moment: datetime) -> list[Event]:
@@ -39,7 +41,7 @@ class Events(Protocol):
         ...
 
     def newest(self, project_id: str, kind: str | None, *, limit: int) -> list[Event]:
-        """Of this kind, None: of all, the newest first."""
+        """Of this kind, or of all that begin with it where it is one word ("model"); None: of all. The newest first."""
         ...
 
 

@@ -118,6 +118,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Installation Events
+         * @description What happened and concerns no single project, such as tokens for all of them, oldest first.
+         */
+        get: operations["installation_events_v1_events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/formats": {
         parameters: {
             query?: never;
@@ -2557,12 +2577,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Tokens */
+        /**
+         * List Tokens
+         * @description Oldest first, the revoked ones too. An operator of one project sees that project's.
+         */
         get: operations["list_tokens_v1_tokens_get"];
         put?: never;
         /**
          * Create Token
-         * @description A new token, its secret shown once. An operator of one project makes tokens for that project.
+         * @description A new token, its secret shown once. An operator of one project makes tokens for that project. 409 where a valid
+         *     token there has this name.
          */
         post: operations["create_token_v1_tokens_post"];
         delete?: never;
@@ -2581,7 +2605,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Revoke Token */
+        /**
+         * Revoke Token
+         * @description Its secret counts no more from the next call on. An operator of one project revokes that project's.
+         */
         delete: operations["revoke_token_v1_tokens__token_id__delete"];
         options?: never;
         head?: never;
@@ -10092,6 +10119,42 @@ export interface operations {
             };
         };
     };
+    installation_events_v1_events_get: {
+        parameters: {
+            query?: {
+                after?: number;
+                limit?: number;
+                /** @description policy.changed, rule.failed, …; `model`: all of model.…; else all */
+                kind?: string | null;
+                /** @description the last ones, the newest first, in place of those after a number */
+                newest?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_formats_v1_formats_get: {
         parameters: {
             query?: never;
@@ -11793,7 +11856,7 @@ export interface operations {
             query?: {
                 after?: number;
                 limit?: number;
-                /** @description policy.changed, rule.failed, …; else all */
+                /** @description policy.changed, rule.failed, …; `model`: all of model.…; else all */
                 kind?: string | null;
                 /** @description the last ones, the newest first, in place of those after a number */
                 newest?: boolean;
