@@ -67,15 +67,17 @@ def _prepared(services: Services, operator: Client, seed: int, plan: Plan) -> st
     """A new project with its training and golden scenes and the seed model serving."""
     known = {project.id for project in operator.projects()}
     project = next(name for name in (PROJECT, *(f"{PROJECT}-{n}" for n in range(2, 10_000))) if name not in known)
-    with tempfile.TemporaryDirectory() as folder:
-        write_scenes(Path(folder), seed=seed, plan=plan)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made) / "first-scenes"  # where its images then come from
+        folder.mkdir()
+        write_scenes(folder, seed=seed, plan=plan)
         import_dataset(
             services.store,
             services.blobs,
             services.administration,
             project_id=project,
             format="yolo",
-            folder=Path(folder),
+            folder=folder,
             inspect_image=lambda content: inspect_image(content, max_pixels=services.settings.limits.max_image_pixels),
             clock=services.clock,
         )

@@ -98,5 +98,6 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.exception("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
-    detail = "The service met an error that it did not expect; it is in its log."
-    return response(500, "internal", "Unexpected error", detail, "Try again; if it stays, report it with the log.", {})
+    detail = "The service met an error that it did not expect; its log has it."
+    hint = "Try again; if it stays, report it with the gateway's log (docs/serving.md says where logs are)."
+    return response(500, "internal", "Unexpected error", detail, hint, {})
