@@ -1,13 +1,14 @@
 """Options of a request, in its address: those that a route does not have are refused. A misspelt `wait` would else be
 an answer that nobody has waited for."""
 
+import difflib
+
 from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Cookie, Header, Path
 from fastapi.routing import APIRoute
 
 from loop.domain.errors import Invalid
-from loop.settings.messages import nearest_of
 
 # What a database can number: of rows that follow each other, and of versions.
 LAST_ROW = 2**63 - 1
@@ -23,9 +24,13 @@ async def only_known_options(request: Request) -> None:
         if name not in known:
             raise Invalid(
                 f"there is no option {name[:40]!r} here.",
-                hint=f"Did you mean {nearest_of(name[:40], known)}?" if known else "Leave it out; this takes none.",
+                hint=f"Did you mean {_nearest(name[:40], known)}?" if known else "Leave it out; this takes none.",
                 option=name[:40],
             )
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    return difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
 
 
 _ELSEWHERE = (Path, Header, Cookie)
