@@ -123,14 +123,16 @@ class Desk:
 
     folder: Path
     url: str
+    _secret: str = ""
 
     def label(self) -> int:
         """Everything that waits for them, by the HTTP calls of the review page."""
         operator = (self.folder / ".askance" / "operator.token").read_text().strip()
-        with Client(self.url, operator) as client:
-            secret = client.create_token("reviewer", "reviewer", PROJECT).secret
+        if not self._secret:
+            with Client(self.url, operator) as client:
+                self._secret = client.create_token("reviewer", "reviewer", PROJECT).secret
         truths = {digest_of(scene.jpeg()): scene.shapes for scene in tutorial_scenes(PHOTOS)}
-        with Client(self.url, secret) as client:
+        with Client(self.url, self._secret) as client:
             reviewer = ScriptedReviewer(client, PROJECT, truths, prefetch=20)
             while reviewer.answer_batch():
                 pass
