@@ -156,9 +156,7 @@ class Promises:
                 promise=promise + 1,
             )
         if wanted not in own:
-            raise Invalid(
-                f"promise {promise + 1} has no group {wanted!r} yet.", hint=f"It has: {', '.join(own) or 'none'}."
-            )
+            raise Invalid(f"promise {promise + 1} has no group {wanted!r} yet.", hint=f"It has: {', '.join(own)}.")
         chosen = rules.promises[promise]
         points = curve_of(own[wanted].evidence, chosen.shared(len(judged.groups)))
         present = next(one.value for one in judged.thresholds if (one.promise, one.group) == (promise, wanted))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -130,15 +130,25 @@ class SqlItemQueries:
             if len(found) < limit:
                 behind = after if after is not None and (after.key is None) == without_key else None
                 # The first of all are among the first of each; what two of them have is there twice.
-                stretch = Stretch(sort, behind, without_key=without_key)
-                each = [
-                    place for one in lists for place in self._first(compiler, one, stretch, few, limit - len(found))
-                ]
+                stretch, wanted = Stretch(sort, behind, without_key=without_key), limit - len(found)
+                near = cache(partial(self._near, compiler, stretch))  # the same for each of the lists
+                each = [place for one in lists for place in self._first(compiler, one, stretch, few, near, wanted)]
                 found += _merged(each, sort)[: limit - len(found)]
         return found
 
+    def _near(self, compiler: "_Compiler", stretch: Stretch) -> Stretch | None:
+        """Its first NEAR places; None where it has no more."""
+        last = self._connection.execute(compiler.ordered(stretch).offset(NEAR).limit(1)).first()
+        return None if last is None else replace(stretch, until=Place(last[1], last[0]))
+
     def _first(
-        self, compiler: "_Compiler", query: Query, stretch: Stretch, few: Select[Any] | None, limit: int
+        self,
+        compiler: "_Compiler",
+        query: Query,
+        stretch: Stretch,
+        few: Select[Any] | None,
+        near: Callable[[], Stretch | None],
+        limit: int,
     ) -> list[Place]:
         """few: what is to be gathered and sorted; None: see FEW and NEAR."""
 
@@ -149,11 +159,11 @@ class SqlItemQueries:
         begins = any(is_of_key(part, stretch.sort) for part in parts_of(query))
         if few is not None or begins or is_in_order(query, stretch.sort) or not compiler.seeks(query):
             return read(few, stretch)
-        last = self._connection.execute(compiler.ordered(stretch).offset(NEAR).limit(1)).first()
-        if last is None:
+        beginning = near()
+        if beginning is None:
             return read(None, stretch)
-        near = read(None, replace(stretch, until=Place(last[1], last[0])))
-        return near if len(near) == limit else read(self._few(compiler, query, MANY), stretch)
+        found = read(None, beginning)
+        return found if len(found) == limit else read(self._few(compiler, query, MANY), stretch)
 
     def _compiler(self, project_id: str, now: datetime) -> "_Compiler":
         return _Compiler(project_id, now, sqlite=self._connection.dialect.name == "sqlite")

@@ -68,7 +68,6 @@ class About(BaseModel):
 
 
 _NOTHING_SAID = About()
-_AWAITED = ("unanswered", "unsettled")
 _WHY_PENDING = {
     "unanswered": "nobody has answered in time.",
     "unsettled": "it was answered, but not settled in time: quality assurance, its lot or other people decide.",
@@ -187,7 +186,7 @@ async def _replayed(
     body = await run_in_threadpool(_stored, wired, project_id, prediction_id)
     if patience is None:
         return body
-    if body.provisional_because in _AWAITED:
+    if body.is_awaited:
         await run_in_threadpool(wired.gates.wait_again, patience.project, prediction_id, patience.answer_by)
         body = await _waited(request, wired, prediction_id, patience)
     return _told(body, patience.project)
@@ -276,7 +275,7 @@ async def get_prediction(
     audits from routed work. With `wait`, as of POST, answered when it is final or nobody is asked any more."""
     patience = await _patience(request, wired, project_id, wait)
     body = await run_in_threadpool(_stored, wired, project_id, prediction_id)
-    if patience is None or body.provisional_because not in _AWAITED:
+    if patience is None or not body.is_awaited:
         return body
     try:
         return await _waited(request, wired, prediction_id, patience)

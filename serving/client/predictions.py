@@ -84,7 +84,7 @@ class PredictionCalls:
             begun = time.monotonic()
             found = yield from _prediction(project, prediction_id, min(max(over - begun, 0.0), _ONE_POLL_S))
             left = over - time.monotonic()
-            if found.provisional_because not in ("unanswered", "unsettled") or left <= 0:
+            if not found.is_awaited or left <= 0:
                 return found
             yield from Pause(min(left, max(0.0, begun + _SOONEST_S - time.monotonic())))
 

@@ -71,6 +71,11 @@ class ReviewedPredictionOut(PredictionOut):
     truth: TruthOut | None
     outcomes: list[OutcomeOut] = Field(default=[], description="how it turned out, as callers report it; oldest first")
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether people may still make it final: no field of the answer."""
+        return self.provisional_because in ("unanswered", "unsettled")
+
 
 class PredictionPage(Out):
     predictions: list[PredictionOut]
