@@ -49,10 +49,10 @@ from loop.domain.routing import Action, Decision
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.domain.workflow import Qa
-from loop.golden import GoldenItems
-from loop.lots import add_members, in_lots
 from loop.projects import Administration
-from loop.review import Desk
+from loop.review.desk import Desk
+from loop.review.golden import GoldenItems
+from loop.review.lots import add_members, in_lots
 from loop.settings import Settings, load_settings
 from loop.store.database import SqlStore
 from loop.wiring import administer, open_blobs, open_store

@@ -33,7 +33,7 @@ from loop.domain.item import ImageFacts
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.prediction import Inference, Timed
 from loop.domain.truth import Shape
-from loop.review import Desk
+from loop.review.desk import Desk
 from loop.settings import load_settings
 from loop.store.database import SqlStore
 from loop.wiring import wire

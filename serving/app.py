@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from loop import loaded
-from loop.controller import Controller
+from loop.cycle.controller import Controller
+from loop.cycle.latency import has_answered
 from loop.domain.access import Role
 from loop.domain.cycle import Cycle, Step
 from loop.domain.errors import AskanceError, Conflict, PortInUse, Unauthenticated, Unavailable
 from loop.domain.model import ModelVersion, Promotion, PromotionKind
 from loop.domain.ports import Store
 from loop.domain.rollout import Rollout
-from loop.items import catch_up
-from loop.latency import has_answered
+from loop.items.lists import catch_up
 from loop.settings import Settings, serving_of
 from loop.wiring import Services, wire
 from serving.hosts import hosts, require_shared_state

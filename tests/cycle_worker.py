@@ -20,8 +20,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from loop.controller import Controller, CycleSettings
-from loop.cycle_work import Progress, TrainedWeights, TrainingJob
+from loop.cycle.controller import Controller, CycleSettings
+from loop.cycle.references import References
+from loop.cycle.succession import Succession
+from loop.cycle.work import Progress, TrainedWeights, TrainingJob
 from loop.domain import ports
 from loop.domain.cycle import Cycle
 from loop.domain.item import Item, Split
@@ -30,10 +32,8 @@ from loop.domain.prediction import Inference
 from loop.domain.routing import Policy
 from loop.domain.truth import GroundTruth, Shape
 from loop.projects import Administration
-from loop.references import References
 from loop.store.blobs import FsspecBlobs, StagedBlob
 from loop.store.database import SqlStore
-from loop.succession import Succession
 from tests.examining import Examines
 from training.gate_clauses import GateSettings
 from training.head import read_head

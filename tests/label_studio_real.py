@@ -24,7 +24,7 @@ from benchmarks.serving_peers.environments import LABEL_STUDIO
 from loop.domain.access import Role
 from loop.domain.errors import SettingsError
 from loop.domain.review import Submission
-from loop.label_studio_server import HttpLabelStudio
+from loop.label_studio.server import HttpLabelStudio
 from loop.store.database import SqlStore
 from tests.api.conftest import LABELS, picture, running_in
 from tests.api_server import KillableServer

@@ -19,11 +19,11 @@ from loop.domain.promises import guarantee_of
 from loop.domain.review import Outcome, Submission, Task, TaskState
 from loop.domain.thresholds import Thresholds
 from loop.domain.truth import GroundTruth, Shape
-from loop.guarantee import Guarantee
+from loop.production.guarantee import Guarantee
+from loop.production.promises import Promises
 from loop.projects import Administration
-from loop.promises import Promises
-from loop.risks import Risks
-from loop.router import Caller, Inferred, ReceivedImage, Router
+from loop.routing.risks import Risks
+from loop.routing.router import Caller, Inferred, ReceivedImage, Router
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from tests.test_settling import HEAD, LABELS, POLICY, file_of

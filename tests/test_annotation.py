@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loop.annotation import (
+from loop.domain.annotation import AnnotationJob, AnnotationState, SourceEntry
+from loop.domain.errors import BadWeights, Conflict, NoChampion, NotFound, SourceNotAllowed, Unavailable
+from loop.domain.identity import digest_of
+from loop.domain.model import ModelVersion
+from loop.domain.prediction import Inference
+from loop.domain.routing import Action, Policy, Stage
+from loop.exchange.sources import FsspecSources
+from loop.items.annotation import (
     AnnotationRequests,
     Annotator,
     Answer,
@@ -19,15 +26,8 @@ from loop.annotation import (
     read_listing,
     write_listing,
 )
-from loop.domain.annotation import AnnotationJob, AnnotationState, SourceEntry
-from loop.domain.errors import BadWeights, Conflict, NoChampion, NotFound, SourceNotAllowed, Unavailable
-from loop.domain.identity import digest_of
-from loop.domain.model import ModelVersion
-from loop.domain.prediction import Inference
-from loop.domain.routing import Action, Policy, Stage
-from loop.exchange.sources import FsspecSources
 from loop.projects import Administration
-from loop.router import ReceivedImage, Router
+from loop.routing.router import ReceivedImage, Router
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.risk import heuristic_risk

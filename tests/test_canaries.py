@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loop.canaries import Canaries
+from loop.cycle.canaries import Canaries
 from loop.domain.canary import CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
 from loop.domain.errors import Invalid
 from loop.domain.model import PromotionKind, PromotionState

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loop.controller import CanaryPlan
+from loop.cycle.controller import CanaryPlan
 from loop.domain.canary import Arm, CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.model import PromotionKind

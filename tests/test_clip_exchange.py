@@ -10,7 +10,7 @@ from loop.domain.clips import Group, GroupKind
 from loop.domain.ports import Store
 from loop.domain.truth import GroundTruth, Shape
 from loop.exchange.exporter import export_dataset
-from loop.grouped import save_group
+from loop.items.grouped import save_group
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from tests.api.conftest import picture

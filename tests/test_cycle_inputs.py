@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from loop import workshop
-from loop.controller import Controller
-from loop.cycle_work import Progress, TrainedWeights, TrainingJob
+from loop.cycle.controller import Controller
+from loop.cycle.work import Progress, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.errors import Unavailable
 from loop.domain.item import Split
 from loop.domain.truth import Shape
+from loop.launching import workshop
+from loop.launching.workshop import MlflowRuns
 from loop.settings import load_settings
-from loop.workshop import MlflowRuns
 from tests.cycle_worker import (
     BLIND,
     BOX,

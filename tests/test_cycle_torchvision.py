@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loop import workshop
-from loop.cycle_work import Progress
+from loop.cycle.work import Progress
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.item import Split
 from loop.domain.model import ModelVersion
-from loop.recipe_document import checked_document
-from loop.recipes import Recipes
+from loop.launching import workshop
+from loop.launching.workshop import RayWorkshop
+from loop.recipes.document import checked_document
+from loop.recipes.versions import Recipes
 from loop.settings import load_settings
-from loop.workshop import RayWorkshop
 from serving.backends.load import load_detector
 from tests.cycle_worker import PROJECT, Service, Site, open_site
 from tests.pictures import LABELS, SIZE, keep_picture, picture

@@ -12,8 +12,8 @@ import pytest
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.errors import BadWeights, Unavailable
 from loop.domain.model import ModelVersion, PromotionState
-from loop.search import ReferenceSpaces
-from loop.workshop import infer_blobs
+from loop.launching.workshop import infer_blobs
+from loop.selecting.search import ReferenceSpaces
 from tests.cycle_worker import LABELS, PROJECT, Service, furnished
 from tests.tiny_models import tiny_weights
 from training.head import read_head

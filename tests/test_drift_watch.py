@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loop.controller import Controller, CycleSettings
+from loop.cycle.controller import Controller, CycleSettings
+from loop.cycle.references import References
 from loop.domain.annotation import AnnotationJob, AnnotationResult, AnnotationState
 from loop.domain.cycle import CycleState, Step
 from loop.domain.drift import DriftReport, DriftRules, Origin, Verdict, alarm_after
@@ -19,9 +20,8 @@ from loop.domain.ports import Event
 from loop.domain.prediction import Detection, Inference, Prediction
 from loop.domain.routing import Policy, route
 from loop.domain.truth import GroundTruth, Shape
-from loop.drift import SCHEDULE, DriftWatch
+from loop.production.drift import SCHEDULE, DriftWatch
 from loop.projects import Administration
-from loop.references import References
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.seen import Seen

@@ -29,8 +29,8 @@ from loop.exchange.importer import ImportReport, import_dataset
 from loop.exchange.reading import ReadBox, Remark
 from loop.exchange.voc import read_voc
 from loop.exchange.yolo import read_yolo
-from loop.recipe_document import checked_document
-from loop.recipes import Recipes
+from loop.recipes.document import checked_document
+from loop.recipes.versions import Recipes
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from serving.images import inspect_image

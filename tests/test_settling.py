@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loop.controller import Controller, CycleSettings
-from loop.cycle_work import TrainedWeights
+from loop.cycle.controller import Controller, CycleSettings
+from loop.cycle.references import References
+from loop.cycle.succession import Succession
+from loop.cycle.work import TrainedWeights
 from loop.domain.cycle import CycleState, Step
 from loop.domain.errors import BadWeights, Conflict, Invalid, NotFound, Overloaded, Unavailable
 from loop.domain.identity import digest_of
@@ -27,10 +29,8 @@ from loop.domain.routing import Policy
 from loop.domain.truth import GroundTruth, Shape
 from loop.domain.webhooks import Endpoint, secret_from
 from loop.projects import Administration
-from loop.references import References
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
-from loop.succession import Succession
 from selection.duplicates import Clusters
 from serving.backends.load import load_detector
 from tests.examining import Examines

@@ -25,7 +25,7 @@ from loop.domain.truth import (
     shape_from_json,
     shape_to_json,
 )
-from loop.review import _content_digest, _Said
+from loop.review.desk import _content_digest, _Said
 from serving.api.schemas.shapes import ShapeIO
 from tests.shapes import HEIGHT, LABELS, RECIPE, WIDTH, answers
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from loop import loaded
-from loop.cycle_page import cycle_page
+from loop.cycle.page import cycle_page
 from loop.domain.canary import CanaryRules
 from loop.domain.errors import NotFound
 from loop.domain.rollout import RolloutKind

@@ -8,7 +8,7 @@ from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Invalid
 from loop.domain.function_uses import use_from_json
 from loop.domain.ports import INSTALLATION, Transaction
-from loop.recipe_document import ProjectDocument
+from loop.recipes.document import ProjectDocument
 from serving.api.auth import Anyone, Operator, Reader, SomeOperator, Wired, needs
 from serving.api.documents import described, project_document
 from serving.api.options import LAST_ROW

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from loop.checking import Checking
 from loop.domain.clips import MOST_FRAMES_OF_TASK
 from loop.domain.rules import FunctionRule, Severity
 from loop.domain.truth import Shape
+from loop.review.checking import Checking
 from loop.store.truths import SqlTruths
 from loop.wiring import utc_now
 from tests.api.conftest import picture

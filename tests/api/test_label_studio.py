@@ -466,7 +466,7 @@ def _bridge(service, what: str, **wish):
     """By the use case: a death is no HTTP answer."""
     token = _token(service, "operator")
     if what == "push":
-        from loop.label_studio_push import Wish
+        from loop.label_studio.push import Wish
 
         return service.services.label_studio_push.push(token, "shapes", Wish(title=TITLE, count=3, **wish))
     return service.services.label_studio_pull.pull(token, "shapes", **wish)

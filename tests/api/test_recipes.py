@@ -10,8 +10,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from loop.controller import Controller
-from loop.cycle_work import Latency, TrainedWeights, TrainingJob
+from loop.cycle.controller import Controller
+from loop.cycle.work import Latency, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle, Step
 from loop.domain.errors import Invalid
 from loop.domain.identity import digest_of

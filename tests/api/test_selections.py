@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import update
 
-from loop import selecting
 from loop.domain.model import ModelVersion
-from loop.selecting import Wish
+from loop.selecting import picks
+from loop.selecting.picks import Wish
 from loop.store.predictions import SqlPredictions
 from loop.store.schema import models
 from selection.pool import Pick, Pool
@@ -218,7 +218,7 @@ def test_an_item_that_is_predicted_again_meanwhile_is_one_item(
     service: Service, pool: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pool is read page by page, each in its own transaction."""
-    monkeypatch.setattr(selecting, "_PAGE", 4)
+    monkeypatch.setattr(picks, "_PAGE", 4)
     selector = service.services.selector
     candidates = SqlPredictions.candidates
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from loop.cli import app
 from loop.domain.announcements import EVENT_TYPES, PING
 from loop.domain.errors import AskanceError
-from loop.outgoing import HttpSender
+from loop.webhooks.outgoing import HttpSender
 from serving.client import Client
 from tests.api.conftest import Service, picture
 from tests.api.test_predictions import problem

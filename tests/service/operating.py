@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from loop.demo.scenes import Pool, Scene, day_scenes
 from loop.domain.truth import Shape
-from loop.outgoing import HttpSender
+from loop.webhooks.outgoing import HttpSender
 from loop.wiring import Services, utc_now
 from serving.api.app import create_app
 from serving.transport import free_ports

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loop.annotation import AnnotationRequests
 from loop.domain.annotation import AnnotationJob, AnnotationState
 from loop.exchange.sources import FsspecSources
+from loop.items.annotation import AnnotationRequests
 from loop.settings import Settings, load_settings
 from loop.store.database import SqlStore
 from loop.wiring import administer, open_blobs, open_store, utc_now
