@@ -37,12 +37,14 @@ from loop.label_studio.server import HttpLabelStudio
 from loop.launching.functions import RayFunctions
 from loop.launching.rule_functions import RegisteredFunctions
 from loop.launching.workshop import MlflowRuns, RayWorkshop
+from loop.models.rollouts import Rollouts
+from loop.models.versions import Models
 from loop.production.drift import DriftWatch
 from loop.production.estimates import Production
 from loop.production.guarantee import Guarantee
 from loop.production.outcomes import OutcomeDesk
 from loop.production.promises import Promises
-from loop.projects import Administration
+from loop.projects import Projects
 from loop.recipes.guidelines import Guidelines
 from loop.recipes.versions import Recipes
 from loop.review.agreement import Agreement
@@ -69,6 +71,7 @@ from loop.selecting.search import ReferenceSpaces, ServedIndex, ServedObjects
 from loop.settings import Settings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
+from loop.tokens import Tokens
 from loop.webhooks.dispatching import Dispatcher
 from loop.webhooks.outgoing import HttpSender
 from loop.webhooks.sending import Deliverer, DeliverySettings, Webhooks
@@ -100,7 +103,10 @@ class Services:
     store: SqlStore
     blobs: Blobs
     clock: Clock
-    administration: Administration
+    projects: Projects
+    tokens: Tokens
+    models: Models
+    rollouts: Rollouts
     router: Router
     annotator: Annotator
     desk: Desk
@@ -169,7 +175,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     blobs = open_blobs(settings)
     spaces = ReferenceSpaces(blobs, settings.selection.neighbours)
     custom = RayFunctions(settings)
-    administration = administer(settings, store, blobs, lambda: custom.packages)
+    models, rollouts = models_of(store, blobs), Rollouts(store, utc_now, os.urandom)
     risks = Risks(
         store,
         blobs,
@@ -187,7 +193,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     )
     served_index = ServedIndex(store, settings.data_dir / "index")
     duplicates = Duplicates(served_index.caught_up)
-    controller = _controller(settings, administration, references, duplicates)
+    controller = _controller(settings, models, rollouts, references, duplicates)
     drift = DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom)
     rarity = Rarities(store).of
     oversight = Oversight(store, utc_now)
@@ -208,7 +214,10 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         store=store,
         blobs=blobs,
         clock=utc_now,
-        administration=administration,
+        projects=projects_of(settings, store, lambda: custom.packages),
+        tokens=tokens_of(store),
+        models=models,
+        rollouts=rollouts,
         router=router,
         annotator=Annotator(
             store,
@@ -238,8 +247,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         controller=controller,
         cycle_reports=CycleReports(store, blobs),
         snapshots=Snapshots(store, blobs),
-        succession=Succession(store, blobs, administration, references, controller.registry, utc_now),
-        canaries=Canaries(store, administration, utc_now),
+        succession=Succession(store, blobs, models.read_head, references, controller.registry, utc_now),
+        canaries=Canaries(store, models, utc_now),
         served_index=served_index,
         duplicates=duplicates,
         label_errors=LabelErrors(store, blobs, oversight.reopen_item, utc_now, os.urandom),
@@ -306,9 +315,7 @@ class _Look:
         return described(decode_image(content, max_pixels=self.max_pixels, enough=_LOOKED_AT)[1])
 
 
-def administer(
-    settings: Settings, store: SqlStore, blobs: Blobs, functions: Callable[[], Collection[str]] = frozenset
-) -> Administration:
+def projects_of(settings: Settings, store: SqlStore, functions: Callable[[], Collection[str]] = frozenset) -> Projects:
     """functions: the custom ones that policies may name."""
     policy = replace(
         settings.policy.as_policy(),
@@ -318,7 +325,15 @@ def administer(
         gate=settings.human_gate.as_rules(),
         guarantee=settings.guarantee.as_rules(),
     )
-    return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom, functions)
+    return Projects(store, policy, utc_now, functions)
+
+
+def tokens_of(store: SqlStore) -> Tokens:
+    return Tokens(store, utc_now, os.urandom)
+
+
+def models_of(store: SqlStore, blobs: Blobs) -> Models:
+    return Models(store, blobs, read_sound_head, utc_now, os.urandom)
 
 
 def clips_of(settings: Settings, store: SqlStore, blobs: Blobs) -> Clips:
@@ -328,7 +343,7 @@ def clips_of(settings: Settings, store: SqlStore, blobs: Blobs) -> Clips:
 
 
 def _controller(
-    settings: Settings, administration: Administration, references: References, duplicates: Duplicates
+    settings: Settings, models: Models, rollouts: Rollouts, references: References, duplicates: Duplicates
 ) -> Controller:
     training, cosine = settings.training, settings.training.leak_cosine
     recipe = training.model_dump(
@@ -339,7 +354,8 @@ def _controller(
     return Controller(
         store=references.store,
         blobs=references.blobs,
-        administration=administration,
+        models=models,
+        rollouts=rollouts,
         references=references,
         workshop=references.workshop,
         registry=MlflowRuns(settings),

@@ -164,7 +164,7 @@ def test_killed_in_the_middle_nothing_is_twice_or_lost(real: Real, tmp_path: Pat
     with running_in(tmp_path, sqlite_template, **environ) as service:
         for seed in range(TASKS):
             service.predict(picture(seed))
-        secret = service.services.administration.create_token("op", Role.OPERATOR, None)[1]
+        secret = service.services.tokens.create("op", Role.OPERATOR, None)[1]
     server = KillableServer({"ASKANCE_DATA_DIR": str(tmp_path), **environ}, tmp_path / "server.log")
     killing = _Killing(server, secret, random.Random(7))
     title = next(real.titles)

@@ -26,7 +26,8 @@ from loop.items.annotation import (
     read_listing,
     write_listing,
 )
-from loop.projects import Administration
+from loop.models.versions import Models
+from loop.projects import Projects
 from loop.routing.router import ReceivedImage, Router
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
@@ -117,9 +118,8 @@ def desk(store: SqlStore, tmp_path: Path) -> Desk:
         (folder / f"{number}.png").write_text(f"{what} {number}")
     blobs = FsspecBlobs.open(str(tmp_path / "blobs"))
     policy = replace(_policy(store), threshold=0.5, audit_rate=0.0)
-    administration = Administration(store, blobs, policy, read_head, lambda: NOW, os.urandom)
-    administration.create_project("p", ("circle", "square", "bar"))
-    model, promotion = administration.register_model("p", tiny_weights(), "test")
+    Projects(store, policy, lambda: NOW).create("p", ("circle", "square", "bar"))
+    model, promotion = Models(store, blobs, read_head, lambda: NOW, os.urandom).register("p", tiny_weights(), "test")
     assert promotion is not None
     with store.begin() as tx:
         tx.projects.move_champion("p", expected=None, to=model.id)

@@ -90,7 +90,7 @@ def cycle_fails_at(step: Step) -> Callable[[Finished, str], None]:
 def no_promotion(finished: Finished, key: str) -> None:
     """The champion of before is asked for again, whose file it is."""
     service = finished.service
-    asked = service.administration.rollback(PROJECT, "ada", "go back")
+    asked = service.models.rollback(PROJECT, "ada", "go back")
     done = service.succession.settle(asked, service.deploy)
     assert done.state is PromotionState.FAILED and key in done.error and "damaged" in done.error
 

@@ -21,7 +21,8 @@ from loop.domain.ports import Clock, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.rollout import Rollout, RolloutState, takes
 from loop.domain.sampled import Answering, Drawn, Sampled
-from loop.projects import Administration, finish_rollout, rollout_event
+from loop.models.rollouts import finish_rollout, rollout_event
+from loop.models.versions import Models
 
 log = logging.getLogger("askance.canary")
 
@@ -36,7 +37,7 @@ class Canaries:
     """For the process that serves: `look` now and then."""
 
     store: Store
-    administration: Administration
+    models: Models
     clock: Clock
     monotonic: Callable[[], float] = time.monotonic  # seconds of a clock that only goes forward
     _rests_until: dict[str, float] = field(default_factory=dict)  # by rollout
@@ -99,7 +100,7 @@ class Canaries:
             )
         if not asked:
             reason = f"its canary passed, as {rollout.actor} asked: {standing.words}"
-            self.administration.override(rollout.project_id, rollout.model_id, rollout.actor, reason)
+            self.models.override(rollout.project_id, rollout.model_id, rollout.actor, reason)
 
 
 def _found(

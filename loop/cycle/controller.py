@@ -39,8 +39,9 @@ from loop.domain.project import Project
 from loop.domain.recipe import Recipe
 from loop.domain.rollout import RolloutKind, RolloutLimits, RolloutState
 from loop.domain.slice_rules import SliceKind
-from loop.loaded import newest_images
-from loop.projects import Administration, finish_rollout
+from loop.models.loaded import newest_images
+from loop.models.rollouts import Rollouts, finish_rollout
+from loop.models.versions import Models
 from selection.duplicates import Clusters
 from selection.seen import seen_in_evaluation
 from training.coco_findings import CocoFindings, SliceFigures
@@ -89,7 +90,8 @@ class CycleSettings:
 class Controller:
     store: Store
     blobs: Blobs
-    administration: Administration
+    models: Models
+    rollouts: Rollouts
     references: References
     workshop: Workshop
     registry: RunRegistry
@@ -435,7 +437,7 @@ class Controller:
         return cycle
 
     def _asked_to_serve(self, cycle: Cycle) -> Cycle:
-        promotion = self.administration.promote_candidate(
+        promotion = self.models.promote_candidate(
             cycle.project_id, str(cycle.candidate_id), cycle.id, judged_against=cycle.champion_id
         )
         return self._save(replace(cycle, promotion_id=promotion.id))
@@ -462,7 +464,7 @@ class Controller:
 
     def _start_canary(self, cycle: Cycle, plan: CanaryPlan) -> Cycle:
         try:
-            self.administration.start_rollout(
+            self.rollouts.start(
                 cycle.project_id,
                 str(cycle.candidate_id),
                 kind=RolloutKind.CANARY,

@@ -12,7 +12,8 @@ from loop.domain.model import BACKENDS, ModelHead, ModelVersion, Promotion, Prom
 from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.rollout import Rollout, RolloutState, ended_by_champion
-from loop.projects import Administration, finish_rollout, require_known_labels, rollout_event
+from loop.models.rollouts import finish_rollout, rollout_event
+from loop.models.versions import HeadReader, require_known_labels
 
 log = logging.getLogger("askance.cycle")
 
@@ -29,7 +30,7 @@ class Succession:
 
     store: Store
     blobs: Blobs
-    administration: Administration
+    read_head: HeadReader
     references: References
     registry: RunRegistry
     clock: Clock
@@ -158,7 +159,7 @@ class Succession:
                 hint=f"Known backends: {', '.join(BACKENDS)}.",
                 backend=model.head.backend,
             )
-        found = self.administration.read_head(self.blobs.get(model.digest))
+        found = self.read_head(self.blobs.get(model.digest))
         if found != model.head:
             raise BadWeights(
                 f"the file of {model.id} is not what the version says: {_difference(model.head, found)}.",

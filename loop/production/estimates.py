@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from loop import loaded
 from loop.domain.audit_bands import AuditBands, bands_for
 from loop.domain.corrections import Counted, counted
 from loop.domain.errors import AskanceError
@@ -27,6 +26,7 @@ from loop.domain.production import (
 from loop.domain.production_figures import ProductionBy, ProductionFigures, ProductionRules
 from loop.domain.project import Project
 from loop.domain.sampled import Answering, Crowd, Sampled
+from loop.models import loaded
 
 log = logging.getLogger("askance.production")
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from loop import loaded
 from loop.domain.access import Permission, Token, require
 from loop.domain.capacity import reviewable_share
 from loop.domain.cost import Rates
@@ -18,6 +17,7 @@ from loop.domain.project import Project
 from loop.domain.promises import OnAlarm, WhenShort
 from loop.domain.rollout import RolloutKind, RolloutState
 from loop.domain.thresholds import Broken, Thresholds, Why
+from loop.models import loaded
 from loop.production.promise_evidence import (
     Facts,
     Judged,

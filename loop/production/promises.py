@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from loop import loaded
 from loop.domain.access import Permission, Token, require
 from loop.domain.capacity import Capacity, capacity_of
 from loop.domain.cost import Rates
@@ -17,6 +16,7 @@ from loop.domain.project import Project
 from loop.domain.promises import Promise, changed_guarantee, require_kept
 from loop.domain.routing import Policy
 from loop.domain.thresholds import ALL, GroupThreshold, Phase, Thresholds, fewest, phase_of
+from loop.models import loaded
 from loop.production.promise_evidence import (
     PromiseEvidence,
     RisksInUse,

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loop import loaded
 from loop.domain.embedding_map import Drawn, needs_fit, nothing_to_draw
 from loop.domain.errors import AskanceError
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Candidate, Clock, Store
+from loop.models import loaded
 from selection.layout import Layout, fit
 from selection.map_file import (
     FACTS,

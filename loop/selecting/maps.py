@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from loop import loaded
 from loop.domain.embedding_map import Drawn, EmbeddingMap, nothing_to_draw
 from loop.domain.errors import AskanceError, NotFound
 from loop.domain.ports import Blobs, Clock, Store, Transaction
+from loop.models import loaded
 
 log = logging.getLogger("askance.map")
 

@@ -201,7 +201,7 @@ def test_failures_of_the_champion_before_are_left_out(service: Service, pool: li
         answer = {"epoch": task["epoch"], "shapes": [{"label": "bar", "box": [1, 1, 9, 9]}]}
         assert service.call("POST", f"/v1/tasks/{task['id']}/submit", "reviewer", json=answer).is_success
     services = service.services
-    newer, _ = services.administration.register_model("shapes", tiny_weights(seed=1), "test")
+    newer, _ = services.models.register("shapes", tiny_weights(seed=1), "test")
     with services.store.begin() as tx:
         assert tx.projects.move_champion("shapes", expected=made["model_id"], to=newer.id)
     for seed in range(5):

@@ -185,7 +185,7 @@ def test_what_cannot_be_an_endpoint_is_refused(service: Service, body: dict[str,
 
 def test_operators_of_a_project_see_and_change_its_endpoints_alone(service: Service) -> None:
     """And others of no operator at all."""
-    service.services.administration.create_project("other", ("a",))
+    service.services.projects.create("other", ("a",))
     made = service.call("POST", "/v1/tokens", json={"name": "o", "role": "operator", "project_id": "other"}).json()
     service.tokens["other"] = made["secret"]
     everywhere, shapes = create(service), create(service, project_id="shapes")

@@ -66,7 +66,7 @@ class Stage:
 
     def answer(self, name: str, seconds: float, *shapes: Shape) -> str:
         """The person's next task, taken so long ago and answered now; gives its item."""
-        person = self.service.services.administration.authenticate(self.service.tokens[name])
+        person = self.service.services.tokens.authenticate(self.service.tokens[name])
         desk = self.service.services.desk
         early = replace(desk, clock=lambda: utc_now() - timedelta(seconds=seconds))
         (taken,) = early.lease(person, "shapes", 1).assignments
