@@ -39,7 +39,7 @@ from loop.domain.truth import Geometry
 from loop.domain.workflow import Proposals
 from loop.exchange.label_studio import HOLDS, controls_of, prediction, recipe_config
 from loop.items.lists import asked, catch_up
-from loop.review.desk import Assignment, assignment, drawn
+from loop.review.assignments import Assignment, assignment, drawn
 
 AT_ONCE = 20  # tasks that one call sends: each takes some tenths of a second
 _LOOKED_AT = 100

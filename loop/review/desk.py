@@ -2,66 +2,48 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from loop.domain import review
 from loop.domain.access import Permission, Token, require
-from loop.domain.clips import FrameView
-from loop.domain.corrections import corrections
 from loop.domain.efforts import effort_of
-from loop.domain.errors import AlreadySubmitted, Conflict, Invalid, PayloadTooLarge
-from loop.domain.events import task_created, told_of
-from loop.domain.identity import digest_of, new_id
-from loop.domain.item import Item
+from loop.domain.errors import Invalid, PayloadTooLarge
+from loop.domain.identity import new_id
 from loop.domain.people import Person, allowance, tasks_a_day
-from loop.domain.ports import Clock, Entropy, Event, Queue, Store, Transaction
-from loop.domain.prediction import Detection
+from loop.domain.ports import Clock, Entropy, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.qa import AnswerStanding, checked_issues, require_other, require_qa, require_returnable
-from loop.domain.queue_rules import QueueRules, lane_of
-from loop.domain.queueing import adjudication, awaited_first, awaited_like, in_turn, placed
-from loop.domain.recipe import Recipe
-from loop.domain.review import ADJUDICATION_SEAT, Draft, Outcome, Submission, Task
-from loop.domain.routing import hides_proposal
-from loop.domain.rules import Issue, require_no_errors
-from loop.domain.settling import Merged
+from loop.domain.qa import require_other
+from loop.domain.queueing import awaited_first
+from loop.domain.review import Draft, Outcome, Submission, Task
+from loop.domain.rules import Issue
 from loop.domain.stage import Stage
-from loop.domain.truth import Shape, shape_to_json
-from loop.domain.workflow import Proposals, Qa
+from loop.domain.truth import Shape
+from loop.domain.workflow import Qa
 from loop.review import qa
+from loop.review.answers import (
+    Said,
+    content_digest,
+    corrected,
+    in_hand,
+    is_last,
+    judged,
+    require_new,
+    returned,
+    same_or_conflict,
+    skipped,
+    submitted,
+)
+from loop.review.assignments import Assignment, assignment, drawn, next_tasks
 from loop.review.escalation import sound_alarms
 from loop.review.golden import closed as golden_closed
 from loop.review.golden import handing
 from loop.review.golden import told as golden_told
 from loop.review.lots import Lots
-from loop.review.proposals import labels_proposed, prediction_shown
-from loop.review.settling import merged_for, settle
-from loop.review.subjects import add_truth, proposed_frames, subject_of
 
 MAX_DRAFT_BYTES = 1_000_000  # of JSON; holds the 5,000 shapes of the largest answer
 _MOST_COUNTED = 1000
 _ALARMS_AT_LEASE = 20  # a lease should not pay for what nobody looked at for days
-_SPARE = 4  # tasks looked at beyond those asked for: others may take some meanwhile
-_REMEMBERED = 200  # tasks handed out, by which the turns of sources go
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """A task in a reviewer's hands with what is needed to work on it. answers: between which an adjudication decides,
-    oldest first; that which QA looks at. draft: what the reviewer had of it before. frames: of a task of a clip, which
-    `item` is the first of; None for all other work. returned: what QA says of the answer that is to be done again.
-    merged: what the answers come to."""
-
-    task: Task
-    item: Item
-    proposal: tuple[Detection, ...]
-    lease_seconds: int
-    answers: tuple[Submission, ...] = ()
-    draft: Draft | None = None
-    frames: tuple[FrameView, ...] | None = None
-    returned: Submission | None = None
-    merged: Merged | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +63,6 @@ FunctionIssues = Callable[[Token, str, Sequence[Shape]], tuple[Issue, ...]]
 
 def _no_functions(token: Token, task_id: str, shapes: Sequence[Shape]) -> tuple[Issue, ...]:
     return ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    """What a person says of a task under an epoch, and with it closes it. found: by the recipe's Python functions in
-    the shapes. objections: what QA says of the answer that it returns. active_seconds, held_by: as of `submit`."""
-
-    task_id: str
-    epoch: int
-    outcome: Outcome
-    shapes: tuple[Shape, ...] = ()
-    note: str = ""
-    found: tuple[Issue, ...] = ()
-    objections: Sequence[tuple[str, Sequence[str]]] = ()
-    active_seconds: float | None = None
-    held_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +101,7 @@ class Desk:
             if golden.standing.waits:
                 free = golden.alone(allowed.tasks)
             else:
-                free = golden.mixed(_taken(tx, project, person, now, allowed.tasks), allowed.tasks)
+                free = golden.mixed(next_tasks(tx, project, person, now, allowed.tasks), allowed.tasks)
             taken = [
                 drawn(
                     secret,
@@ -208,7 +174,7 @@ class Desk:
         up to the time of the lease. held_by: who leased the task for whoever answers; None: `token` itself. Raises
         UnknownLabel, BadShape, RulesBroken.
         """
-        said = _Said(
+        said = Said(
             task_id=task_id,
             epoch=epoch,
             outcome=Outcome.SUBMITTED,
@@ -231,7 +197,7 @@ class Desk:
         held_by: str | None = None,
     ) -> Submission:
         """The reviewer cannot say; the reason is kept, and others get the task, as the policy says."""
-        said = _Said(
+        said = Said(
             task_id=task_id,
             epoch=epoch,
             outcome=Outcome.SKIPPED,
@@ -243,25 +209,25 @@ class Desk:
 
     def accept(self, token: Token, task_id: str, epoch: int, note: str = "") -> Submission:
         """Of a QA task: the answer stands, and becomes ground truth. Raises Conflict for other tasks."""
-        return self._close(token, _Said(task_id=task_id, epoch=epoch, outcome=Outcome.ACCEPTED, note=note))
+        return self._close(token, Said(task_id=task_id, epoch=epoch, outcome=Outcome.ACCEPTED, note=note))
 
     def give_back(
         self, token: Token, task_id: str, epoch: int, issues: Sequence[tuple[str, Sequence[str]]], note: str = ""
     ) -> Submission:
         """Of a QA task: its author is to do the answer again. issues: messages with the shapes concerned, as ids or
         "#3". Raises Invalid where nothing is said, Conflict for other tasks, and where it came back often enough."""
-        said = _Said(task_id=task_id, epoch=epoch, outcome=Outcome.RETURNED, note=note, objections=tuple(issues))
+        said = Said(task_id=task_id, epoch=epoch, outcome=Outcome.RETURNED, note=note, objections=tuple(issues))
         return self._close(token, said)
 
-    def _close(self, token: Token, said: _Said) -> Submission:
+    def _close(self, token: Token, said: Said) -> Submission:
         submission, lot_id = self._closed(token, said)
         if lot_id is not None:
             Lots(self.store, self.clock).try_advance(lot_id)
         return submission
 
-    def _closed(self, token: Token, said: _Said) -> tuple[Submission, str | None]:
+    def _closed(self, token: Token, said: Said) -> tuple[Submission, str | None]:
         """Also gives the lot that may have something to do now."""
-        content = _content_digest(said)
+        content = content_digest(said)
         secret = self.store.secret()  # before the transaction: the first who asks writes it
         with self.store.begin() as tx:
             work = tx.tasks.work_for_update(said.task_id)
@@ -270,27 +236,27 @@ class Desk:
             golden = task.stage is Stage.GOLDEN
             before = tx.golden.said(task.id) if golden else tx.submissions.of_work(task.work_id)
             if earlier := [one for one in before if (one.task_id, one.epoch) == (task.id, said.epoch)]:
-                same = _same_or_conflict(earlier[0], token, said.epoch, content)
+                same = same_or_conflict(earlier[0], token, said.epoch, content)
                 return (golden_told(tx, tx.projects.get(task.project_id), same) if golden else same), None
             now = self.clock()
-            task = _in_hand(task, token, said, now)
+            task = in_hand(task, token, said, now)
             closed = review.closed(task, owner=token.id, epoch=said.epoch, now=now, outcome=said.outcome)
             project = tx.projects.get(task.project_id)
-            shapes, issues = _judged(tx, project, task, said)
+            shapes, issues = judged(tx, project, task, said)
             submission = self._submission(tx, token, said, task, project, content, shapes, issues, now)
             if golden:
                 return golden_closed(tx, project, submission, closed), None
             of_round = [one for one in before if one.round == task.round]
-            _require_new(of_round, submission)
+            require_new(of_round, submission)
             require_other(task, before, token.id)
             # Of several people's answers the first ones hold nothing yet that a lot could be judged by.
-            last = said.outcome is not Outcome.SUBMITTED or _is_last(task, of_round)
+            last = said.outcome is not Outcome.SUBMITTED or is_last(task, of_round)
             if said.outcome is Outcome.SKIPPED:
-                submission = _skipped(tx, submission, work, task, of_round, project.policy.queue)
+                submission = skipped(tx, submission, work, task, of_round, project.policy.queue)
             elif said.outcome is Outcome.RETURNED:
-                submission = _returned(tx, submission, work, closed, project)
+                submission = returned(tx, submission, work, closed, project)
             else:
-                submission = _submitted(tx, submission, work, closed, of_round, project, secret, last=last)
+                submission = submitted(tx, submission, work, closed, of_round, project, secret, last=last)
             tx.efforts.add(effort_of(submission, task))
             return submission, task.lot_id if last else None
 
@@ -298,7 +264,7 @@ class Desk:
         self,
         tx: Transaction,
         token: Token,
-        said: _Said,
+        said: Said,
         task: Task,
         project: Project,
         content: str,
@@ -319,7 +285,7 @@ class Desk:
             shapes=shapes,
             note=said.note,
             content_digest=content,
-            corrections=_corrected(tx, task, project, shapes, said.outcome),
+            corrections=corrected(tx, task, project, shapes, said.outcome),
             seconds=held,
             created_at=now,
             issues=issues,
@@ -334,41 +300,6 @@ class Desk:
         task = tx.tasks.for_update(task_id)
         require(token, Permission.REVIEW, task.project_id)
         return task
-
-
-def drawn(secret: bytes, project: Project, task: Task) -> Task:
-    """At its first lease, with whether the lot hides the prediction: it stays so, whoever gets it later."""
-    first = task.epoch == 1 and task.proposal_shown is None
-    if not (first and project.policy.queue.blind_share and task.prediction_id) or task.stage is Stage.ADJUDICATE:
-        return task
-    return replace(task, proposal_shown=not hides_proposal(secret, task.id, project.policy))
-
-
-def _in_hand(task: Task, token: Token, said: _Said, now: datetime) -> Task:
-    """As whoever answers holds it; where another token leased it for them, it is theirs from now on."""
-    if said.held_by is None:
-        return task
-    return review.handed_over(
-        task, holder=said.held_by, owner=token.id, epoch=said.epoch, now=now, seconds=said.active_seconds
-    )
-
-
-def _judged(tx: Transaction, project: Project, task: Task, said: _Said) -> tuple[tuple[Shape, ...], tuple[Issue, ...]]:
-    """What is kept of an answer, and what was found in it; of QA that which it accepts or returns, as it was shown, and
-    its objections. Raises RulesBroken, Conflict where QA may not, Invalid where it says nothing."""
-    if said.outcome is Outcome.SKIPPED:
-        return (), ()
-    recipe = _recipe_of(tx, project, task)
-    if said.outcome is Outcome.SUBMITTED:
-        judged = subject_of(tx, task).judged(recipe, said.shapes)
-        issues = (*judged.issues(recipe), *said.found)
-        require_no_errors(issues)
-        return judged.kept, issues
-    require_qa(task, said.outcome)
-    if said.outcome is Outcome.RETURNED:
-        require_returnable(task, project.policy.workflow.max_returns)
-    shapes = recipe.translated(tx.held_answers.get(task.work_id).shapes)
-    return shapes, checked_issues(said.objections, said.note, shapes) if said.outcome is Outcome.RETURNED else ()
 
 
 def _json_of(content: Mapping[str, object], task_id: str) -> bytes:
@@ -393,228 +324,3 @@ def _answered_today(tx: Transaction, person: Person, project: Project, now: date
 
 def _told_open(count: int, *, exact: bool) -> int:
     return count if exact else min(-(-count // 10) * 10, _MOST_COUNTED)
-
-
-def _taken(tx: Transaction, project: Project, person: Person, now: datetime, count: int) -> list[Task]:
-    """`count` tasks for this person, locked: the most urgent, or the next of each source in turn. Where others take
-    what was looked at, looks at more."""
-    if count == 0:
-        return []
-    rules = project.policy.queue
-    queues = tx.tasks.queues(project.id, by_source=rules.fair_sources)
-    open_to_me = [queue for queue in queues if person.may_do(lane_of(queue.lane))]
-    spare = _SPARE if tx.tasks.contended else 0
-    while True:
-        window = _window(tx, project, open_to_me, person, now, count + spare)
-        taken = tx.tasks.take(window, now=now, limit=count)
-        if len(taken) == count or len(window) < count + spare or spare > 64 * _SPARE:
-            return taken
-        spare = max(8 * spare, _SPARE)
-
-
-def _window(
-    tx: Transaction, project: Project, queues: Sequence[Queue], person: Person, now: datetime, limit: int
-) -> list[Task]:
-    """At most `limit` tasks, in the order in which they are to be taken; what is meant for this person comes first."""
-    rules = project.policy.queue
-    mine: list[Task] = []
-    if project.policy.workflow.qa is not Qa.OFF:
-        meant = tx.tasks.meant_for(project.id, person=person.token_id, now=now, limit=limit)
-        mine = [task for task in meant if person.may_do(lane_of(task.lane))]
-    found = [
-        task
-        for queue in queues
-        for task in tx.tasks.leasable(project.id, queue, person=person.token_id, now=now, limit=limit)
-    ]
-    window = sorted(found, key=lambda task: (task.rank, task.created_at, task.id))
-    if rules.fair_sources:
-        window = in_turn(window, tx.tasks.handed_out(project.id, limit=_REMEMBERED), rules.source_shares)
-    ids = {task.id for task in mine}
-    return awaited_first([*mine, *(task for task in window if task.id not in ids)])[:limit]
-
-
-def assignment(tx: Transaction, project: Project, task: Task, draft: Draft | None) -> Assignment:
-    recipe = _recipe_of(tx, project, task)
-    hidden = task.proposal_shown is False or project.policy.workflow.proposals is Proposals.HIDDEN
-    proposal = () if hidden else _proposal(tx, task, recipe)
-    frames = proposed_frames(tx, task, recipe, hidden=hidden)
-    answers: tuple[Submission, ...] = ()
-    merged = None
-    if task.stage is Stage.ADJUDICATE:
-        said = tx.submissions.of_work(task.work_id)
-        answers = tuple(one for one in _answers(said) if one.round == task.begun and one.task_id != task.id)
-        merged = merged_for(tx, task, recipe)
-    elif task.stage is Stage.QA:
-        shown = qa.shown(tx, task)
-        answers = (replace(shown, shapes=recipe.translated(shown.shapes)),)
-    item = tx.items.get(task.project_id, task.item_digest)
-    seconds = project.policy.lease_seconds
-    return Assignment(task, item, proposal, seconds, answers, draft, frames, qa.objection(tx, task), merged)
-
-
-def _answers(submissions: Sequence[Submission]) -> list[Submission]:
-    return [one for one in submissions if one.outcome is Outcome.SUBMITTED]
-
-
-def _require_new(earlier: Sequence[Submission], submission: Submission) -> None:
-    """One person has one say on a work, even where it holds two of its tasks."""
-    mine = [one for one in earlier if one.reviewer == submission.reviewer]
-    if mine:
-        raise Conflict(
-            f"you have had your say on this item with submission {mine[0].id}.",
-            hint="Release this task: another person must do it.",
-            task=submission.task_id,
-            submission=mine[0].id,
-        )
-
-
-def _submitted(
-    tx: Transaction,
-    submission: Submission,
-    work: Sequence[Task],
-    closed: Task,
-    earlier: Sequence[Submission],
-    project: Project,
-    secret: bytes,
-    *,
-    last: bool,
-) -> Submission:
-    """last: whether the work waits for no answer more."""
-    alone = _decides_alone(closed)
-    answers = [submission] if alone else [*_answers(earlier), submission]
-    settlement = None if alone or not last else settle(tx, project, closed, answers)
-    shapes = submission.shapes if alone else settlement.shapes if settlement else None
-    standing = AnswerStanding.WAITING if shapes is None else qa.standing_of(tx, closed, project.policy.workflow, secret)
-    settled = standing is AnswerStanding.SETTLED
-    submission = replace(submission, settles=settled)
-    tx.submissions.add(submission)
-    tx.tasks.save(closed)
-    tx.drafts.drop(closed.id, None)
-    if shapes is not None:
-        made_of = [one.id for one in answers]
-        if closed.stage is Stage.QA:
-            made_of = [*qa.judged(tx, project, submission), *made_of]
-        else:
-            qa.keep(tx, project, closed, answers, shapes, standing, submission.created_at)
-        if settled:
-            item, now = submission.item_digest, submission.created_at
-            add_truth(tx, closed, qa.next_truth(tx, submission.project_id, item, shapes, made_of, now))
-    elif settlement is not None:
-        _call_adjudicator(tx, work, closed, project.policy.queue, submission.created_at)
-    tx.events.add(_closed_event(submission, closed, settles=settled))
-    return submission
-
-
-def _decides_alone(task: Task) -> bool:
-    return task.decides_alone or task.people == 1
-
-
-def _is_last(task: Task, earlier: Sequence[Submission]) -> bool:
-    """Whether an answer to the task is the last that its work waits for. earlier: all that was said in its round."""
-    return _decides_alone(task) or len(_answers(earlier)) + 1 >= task.people
-
-
-def _returned(
-    tx: Transaction, submission: Submission, work: Sequence[Task], closed: Task, project: Project
-) -> Submission:
-    tx.submissions.add(submission)
-    tx.tasks.save(closed)
-    tx.drafts.drop(closed.id, None)
-    author = qa.returned(tx, project, work, closed, submission.created_at)
-    tx.events.add(_closed_event(submission, closed, author=author, settles=False))
-    return submission
-
-
-def _skipped(
-    tx: Transaction,
-    submission: Submission,
-    work: Sequence[Task],
-    task: Task,
-    earlier: Sequence[Submission],
-    rules: QueueRules,
-) -> Submission:
-    tx.submissions.add(submission)
-    skips = sum(one.outcome is Outcome.SKIPPED for one in earlier) + 1
-    changed = review.after_skip(work, task, skips=skips, rules=rules)
-    for one in changed:
-        tx.tasks.save(one)
-        if one.finished:
-            tx.drafts.drop(one.id, None)
-    tx.drafts.drop(task.id, submission.reviewer)
-    closed = any(one.finished for one in changed)
-    if closed:
-        qa.ended(tx, task)
-    tx.events.add(_closed_event(submission, task, closed=closed, with_experts=any(t.with_experts for t in changed)))
-    return submission
-
-
-def _call_adjudicator(tx: Transaction, work: Sequence[Task], task: Task, rules: QueueRules, now: datetime) -> None:
-    """The answers differ: one task, for somebody who gave none of them."""
-    labels = labels_proposed(tx, task)
-    earlier = [one for one in work if one.seat == ADJUDICATION_SEAT]
-    if earlier:
-        called = awaited_like(placed(review.called(earlier[0]), rules, labels, begins=now), task, now)
-        tx.tasks.reopen(called)
-    else:
-        called = adjudication(task, rules, labels, now=now)
-        tx.tasks.add(called)
-    tx.events.announce([task_created(called, "service")])
-
-
-def _recipe_of(tx: Transaction, project: Project, task: Task) -> Recipe:
-    """Read only where it is an older one."""
-    if task.recipe_version == project.recipe.version:
-        return project.recipe
-    return tx.projects.recipe(task.project_id, task.recipe_version)
-
-
-def _proposal(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, ...]:
-    """What the model said, in the words of a recipe."""
-    prediction_id = prediction_shown(tx, task)
-    if prediction_id is None:
-        return ()
-    return recipe.proposed(tx.predictions.detections(task.project_id, prediction_id))
-
-
-def _content_digest(said: _Said) -> str:
-    content: list[object] = [said.outcome, [_content(shape) for shape in said.shapes], said.note]
-    if said.objections:
-        content.append([[message, list(concerned)] for message, concerned in said.objections])
-    return digest_of(json.dumps(content).encode())
-
-
-def _content(shape: Shape) -> object:
-    """A plain labelled box as answers were digested when there was nothing else."""
-    document = shape_to_json(shape)
-    return [shape.label, *shape.box] if set(document) == {"label", "box"} else document
-
-
-def _same_or_conflict(earlier: Submission, token: Token, epoch: int, content: str) -> Submission:
-    if (earlier.reviewer, earlier.epoch, earlier.content_digest) == (token.id, epoch, content):
-        return earlier
-    raise AlreadySubmitted(
-        f"task {earlier.task_id} was answered by submission {earlier.id}.",
-        hint="Answers are never overwritten; lease the next task.",
-        task=earlier.task_id,
-        submission=earlier.id,
-    )
-
-
-def _corrected(
-    tx: Transaction, task: Task, project: Project, shapes: tuple[Shape, ...], outcome: Outcome
-) -> Mapping[str, int]:
-    """By the newest recipe: a label that is gone counts neither as found nor as missed."""
-    if outcome in (Outcome.SKIPPED, Outcome.RETURNED) or prediction_shown(tx, task) is None:
-        return {}
-    detections, truth = _proposal(tx, task, project.recipe), project.recipe.translated(shapes)
-    return {error.value: n for error, n in corrections(detections, truth, iou=project.policy.failure_iou).items()}
-
-
-def _closed_event(submission: Submission, task: Task, **more: object) -> Event:
-    return Event(
-        kind=f"task.{submission.outcome}",
-        project_id=submission.project_id,
-        actor=submission.reviewer,
-        body=told_of(submission, task, **more),
-        at=submission.created_at,
-    )

@@ -1,10 +1,12 @@
-"""What the model proposed for a task, and who is therefore asked."""
+"""What the model proposed for a task, in the words of its recipe, and who is therefore asked."""
 
 from dataclasses import replace
 
 from loop.domain.ports import Transaction
+from loop.domain.prediction import Detection
 from loop.domain.project import Project
 from loop.domain.queueing import seats
+from loop.domain.recipe import Recipe
 from loop.domain.review import Task
 from loop.domain.stage import Stage
 
@@ -26,3 +28,18 @@ def seats_of(tx: Transaction, task: Task, project: Project, *, several: bool) ->
     source = tx.items.get(project.id, task.item_digest).source
     labels = labels_proposed(tx, task) if any(rule.label for rule in project.policy.queue.skills) else frozenset()
     return seats(replace(task, source=source), project.policy.queue, labels, several=several)
+
+
+def proposal_of(tx: Transaction, task: Task, recipe: Recipe) -> tuple[Detection, ...]:
+    """What the model said, in the words of a recipe."""
+    prediction_id = prediction_shown(tx, task)
+    if prediction_id is None:
+        return ()
+    return recipe.proposed(tx.predictions.detections(task.project_id, prediction_id))
+
+
+def recipe_of(tx: Transaction, project: Project, task: Task) -> Recipe:
+    """Read only where it is an older one."""
+    if task.recipe_version == project.recipe.version:
+        return project.recipe
+    return tx.projects.recipe(task.project_id, task.recipe_version)

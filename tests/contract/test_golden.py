@@ -23,7 +23,8 @@ from loop.domain.review import Submission, TaskState
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape
 from loop.domain.workflow import Qa, Workflow
-from loop.review.desk import Assignment, Desk, Leased
+from loop.review.assignments import Assignment
+from loop.review.desk import Desk, Leased
 from loop.review.golden import GoldenItems, TrainedSubmission
 from loop.review.people import Oversight
 from loop.review.standings import Standings

@@ -18,7 +18,8 @@ from loop.domain.linking import LinkingRules
 from loop.domain.review import Task
 from loop.domain.truth import Shape
 from loop.items.clips import Clips
-from loop.review.desk import Assignment, Desk
+from loop.review.assignments import Assignment
+from loop.review.desk import Desk
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.wiring import utc_now

@@ -37,7 +37,8 @@ from loop.domain.review import Outcome, Submission
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.domain.workflow import LotRules, Qa, Workflow
-from loop.review.desk import Assignment, Desk
+from loop.review.assignments import Assignment
+from loop.review.desk import Desk
 from loop.review.escalation import sound_alarms
 from loop.review.golden import GoldenItems
 from loop.review.lots import Lots, add_members, in_lots
