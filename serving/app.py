@@ -6,6 +6,7 @@ next start deploys the champions of the database and goes on with unfinished cyc
 
 import errno
 import fcntl
+import io
 import logging
 import os
 import signal
@@ -13,7 +14,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +97,15 @@ def running(settings: Settings) -> Iterator[Services]:
                     worker.stop()
             finally:
                 if alone:
-                    serve.shutdown()
+                    with _last_words_of_ray():
+                        serve.shutdown()
                     if (lines := lines_folder(settings)) is not None:
                         clear(lines)
                 else:
                     withdraw()
         finally:
-            ray.shutdown()
+            with _last_words_of_ray():
+                ray.shutdown()
 
 
 def _send_home(services: Services) -> None:
@@ -111,6 +114,18 @@ def _send_home(services: Services) -> None:
         services.gates.set_closing(closing=True)
     except AskanceError as error:
         log.warning("calls that wait for people are cut: %s", error)
+
+
+@contextmanager
+def _last_words_of_ray() -> Iterator[None]:
+    """While it ends, Ray prints to standard output that calls of its own were cut short, which is how it ends."""
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said):
+            yield
+    finally:
+        if said.getvalue():
+            log.debug("Ray ended: %s", said.getvalue().strip())
 
 
 @contextmanager
