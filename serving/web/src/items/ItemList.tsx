@@ -1,5 +1,6 @@
 import { useState } from "react";
 import type { ListedItem } from "../api/types";
+import { ADD } from "../adding/adding";
 import { acting } from "../app/act";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
@@ -10,6 +11,7 @@ import "../app/gallery.css";
 import type { ViewProps } from "../app/view";
 import { Thumbnail } from "../map/Thumbnail";
 import type { Items } from "../map/items";
+import { AskDialog } from "./AskDialog";
 import { GroupDialog } from "./GroupDialog";
 import { QueryForm } from "./QueryForm";
 import { TagDialog, type Tagging } from "./TagDialog";
@@ -36,6 +38,7 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [tagging, setTagging] = useState<"chosen" | "query" | null>(null);
   const [grouping, setGrouping] = useState(false);
+  const [asking, setAsking] = useState(false);
 
   const choose = (digest: string) => {
     const next = new Set(chosen);
@@ -76,6 +79,12 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
             </span>
           )}
           <span className="grow" />
+          <button data-testid="add-images" onClick={() => onPlace(ADD)}>
+            Add images
+          </button>
+          <button data-testid="ask-people" onClick={() => setAsking(true)}>
+            Ask people…
+          </button>
           <button data-testid="open-label-studio" onClick={() => onPlace(LABEL_STUDIO)}>
             Label Studio
           </button>
@@ -87,11 +96,11 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
       <Fetched asked={list} what="the items">
         {() =>
           found === null ? null : found.rows.length === 0 ? (
-            <p className="muted">
-              {asked.query === ""
-                ? "No item yet. Each image that is predicted or imported is one."
-                : "No item meets the query."}
-            </p>
+            asked.query === "" ? (
+              <NoItem onAdd={() => onPlace(ADD)} />
+            ) : (
+              <p className="muted">No item meets the query.</p>
+            )
           ) : (
             <>
               <div className="chooser">
@@ -145,6 +154,9 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
           onTag={(tags) => void change(tags)}
         />
       )}
+      {asking && (
+        <AskDialog api={api} project={project.id} budget={50} notify={notify} onClose={() => setAsking(false)} />
+      )}
       {grouping && found && (
         <GroupDialog
           api={api}
@@ -159,6 +171,18 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
         />
       )}
     </Card>
+  );
+}
+
+function NoItem({ onAdd }: { readonly onAdd: () => void }) {
+  return (
+    <div className="calm within-card" data-testid="no-item">
+      <h3>No item yet</h3>
+      <p className="muted">Each image that is added, predicted or imported is one.</p>
+      <button className="primary" onClick={onAdd}>
+        Add images
+      </button>
+    </div>
   );
 }
 
