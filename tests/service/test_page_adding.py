@@ -66,7 +66,8 @@ def test_1_a_project_is_made_with_its_labels_and_opened(stage: Stage) -> None:
 
 
 def test_2_images_are_added_and_those_there_already_are_told(stage: Stage, tmp_path: Path) -> None:
-    """A file that is no image says so, and stops no other; what was added is a list of its own."""
+    """A file that is no image says so, and stops no other; what was added is a list of its own. Images of a folder keep
+    their paths."""
     stage.there_is("add-first-images").click()
     (tmp_path / "notes.txt").write_text("not an image")
     broken = tmp_path / "broken.jpg"
@@ -78,14 +79,17 @@ def test_2_images_are_added_and_those_there_already_are_told(stage: Stage, tmp_p
     expect(failures.locator("li")).to_have_count(1)
     expect(failures.locator("li .muted")).not_to_be_empty()  # what to do
     assert len(stage.call("GET", "projects/yard/items")["items"]) == 12
+    stage.told("12 added, 1 not taken.")
 
     stage.there_is("add-more").click()
-    add(stage, files(tmp_path / "b", 5, first=10))
+    files(tmp_path / "b", 5, first=10)
+    stage.there_is("image-folder").set_input_files(tmp_path / "b")
+    stage.there_is("send-images").click()
     expect(stage.there_is("upload-progress")).to_have_text("3 added, 2 there already.")
     stage.there_is("show-added").click()
     expect(stage.there_is("items-count")).to_have_text(re.compile(r"^\d+ items$"))
     expect(stage.there_is("query")).to_have_value(re.compile("^created_at >= "))
-    named = stage.call("GET", "projects/yard/items", params={"q": "meta.path = frame-014.png"})["items"]
+    named = stage.call("GET", "projects/yard/items", params={"q": "meta.path = b/frame-014.png"})["items"]
     assert len(named) == 1
 
 

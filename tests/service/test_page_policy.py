@@ -126,6 +126,26 @@ def test_1_form_and_document_are_two_views_of_one_draft(stage: Stage) -> None:
     stage.policy(workflow={"qa": "off"}, audit_rate=before["audit_rate"])
 
 
+def test_1_when_a_project_trains_by_itself_is_set_in_the_page(stage: Stage) -> None:
+    """Only what was changed is sent; an empty field takes a trigger away."""
+    stage.call("PATCH", "projects/shapes/triggers", json={"corrected": 30})
+    stage.show("overview")
+    stage.show("policy")
+    expect(stage.there_is("setting-corrected")).to_have_value("30")
+    expect(stage.there_is("save-triggers")).to_be_disabled()
+    stage.there_is("setting-failure_rate").fill("120")
+    stage.there_is("save-triggers").click()
+    expect(stage.there_is("triggers-refused")).to_contain_text("Above a failure rate: Give 0.01 to 99.99 %")
+    stage.there_is("setting-failure_rate").fill("7.5")
+    stage.there_is("setting-corrected").fill("")
+    stage.there_is("setting-drift").check()
+    stage.there_is("save-triggers").click()
+    stage.told("3 values changed")
+    rules = stage.of_project("triggers")["rules"]
+    assert (rules["failure_rate"], rules["corrected"], rules["drift"]) == (0.075, None, True)
+    stage.call("PATCH", "projects/shapes/triggers", json={"failure_rate": None, "drift": False})
+
+
 def test_2_a_video_becomes_frames_and_tasks(stage: Stage, tmp_path: Path) -> None:
     """What is no video is refused with what to do."""
     stage.show("clips")

@@ -4,10 +4,11 @@ import type { Api } from "../api/client";
 import { Back } from "../app/Back";
 import { Card } from "../app/Card";
 import type { ViewProps } from "../app/view";
+import type { Notice } from "../review/session";
 import { ChooseForm, type Wanted } from "./ChooseForm";
 import { UploadProgress } from "./UploadProgress";
 import "./adding.css";
-import { sinceQuery } from "./adding";
+import { cameInWords, sinceQuery } from "./adding";
 import { sendingTo } from "./calls";
 import { Upload, keepUpload, uploadOf } from "./upload";
 
@@ -25,7 +26,7 @@ export function AddImagesView({ api, project, notify, onPlace, onList }: Props) 
   const begin = ({ pictures, ...how }: Wanted) => {
     const next = new Upload(pictures, sendingTo(api, project.id, how));
     take(next);
-    void next.run();
+    void next.run().then(() => notify(endOf(next)));
   };
   return (
     <>
@@ -47,6 +48,14 @@ export function AddImagesView({ api, project, notify, onPlace, onList }: Props) 
     </>
   );
 }
+
+/** Told wherever one looks by then. */
+const endOf = ({ progress }: Upload): Notice => ({
+  tone: progress.failures.length > 0 ? "error" : "info",
+  title: progress.phase === "cancelled" ? "Adding images was cancelled" : "Images were added",
+  detail: cameInWords(progress),
+  hint: progress.failures.length > 0 ? "What was not taken is named at Items, Add images." : "",
+});
 
 interface SendingProps extends Pick<ViewProps, "notify"> {
   readonly api: Api;

@@ -27,6 +27,8 @@ const PROGRESS: Progress = {
   before: 0,
 };
 
+const FAILURE = { path: "a.png", problem: { title: "", detail: "", hint: "" } };
+
 test("images are told from other files by their names; hidden files are passed over", () => {
   const chosen = chosenWith(NONE, ["a/1.JPG", "b/2.webp", "a/.DS_Store", "notes.txt"].map((path) => picture(path)));
   expect(chosen.pictures.map(({ path }) => path)).toEqual(["a/1.JPG", "b/2.webp"]);
@@ -58,7 +60,7 @@ test.each([
 test.each([
   [{}, "10 added."],
   [{ added: 7, there: 3 }, "7 added, 3 there already."],
-  [{ added: 4, done: 5, failures: [{ path: "", problem: { title: "", detail: "", hint: "" } }] }, "4 added, 1 not taken, 5 not sent."],
+  [{ added: 4, done: 5, failures: [FAILURE] }, "4 added, 1 not taken, 5 not sent."],
   [{ predicted: 10, routed: 0 }, "10 added; 10 predicted, none goes to people."],
   [{ predicted: 10, routed: 1 }, "10 added; 10 predicted, 1 goes to people."],
 ])("what came of it: %o", (changes, words) => {

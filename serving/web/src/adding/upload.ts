@@ -171,8 +171,8 @@ const slept: Sleep = (seconds, signal) =>
 
 const uploads = new WeakMap<object, Map<string, Upload>>();
 
-/** What is being sent, or was last, into the project by who is signed in with that api: it goes on while other views are
- *  looked at. */
+/** What is being sent, or was last, into the project by who is signed in with that api: it goes on while other views
+ *  are looked at. */
 export const uploadOf = (api: object, project: string): Upload | null => uploads.get(api)?.get(project) ?? null;
 
 /** null: what came of the last one is not shown any more. */

@@ -140,6 +140,7 @@ export type ItemHistory = Schemas["ItemHistoryOut"];
 export type Reopened = Schemas["ReopenedOut"];
 export type HistoryEntry = Schemas["HistoryEntryOut"];
 export type Triggers = Schemas["TriggersOut"];
+export type TriggersBody = Schemas["TriggersIn"];
 export type Evaluation = Schemas["EvaluationOut"];
 export type CocoFigures = Schemas["FiguresOut"];
 export type Compared = Schemas["ComparedOut"];

@@ -6,7 +6,7 @@ import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
 import { counted } from "../app/figures";
-import { count, percent, short } from "../app/format";
+import { count, short } from "../app/format";
 import "../app/gallery.css";
 import type { ViewProps } from "../app/view";
 import { Thumbnail } from "../map/Thumbnail";
@@ -18,9 +18,10 @@ import { TagDialog, type Tagging } from "./TagDialog";
 import { ViewsRow } from "./ViewsRow";
 import { find, tag } from "./calls";
 import { LABEL_STUDIO } from "./labelStudio";
-import { type Asked, countInWords, standingOf } from "./queries";
+import { type Asked, countInWords, riskInWords, standingOf } from "./queries";
 
 const REFRESH_MS = 30_000;
+const RISK = "How likely the model's prediction is wrong; yellow: it went to a person for that";
 
 interface Props extends Pick<ViewProps, "api" | "project" | "notify" | "onPlace"> {
   readonly images: Items;
@@ -202,16 +203,15 @@ function Entry({ item, images, chosen, onChoose, onOpen }: EntryProps) {
         <input type="checkbox" checked={chosen} onChange={onChoose} aria-label={`Choose ${short(digest)}`} />
         <Thumbnail items={images} digest={digest} alt={`Item ${short(digest)}`} />
       </label>
+      <button className="link ellipsis opens-item" title={digest} onClick={onOpen}>
+        <code>{digest.slice(0, 8)}</code>
+      </button>
       <div className="row">
-        <button className="link ellipsis" title={digest} onClick={onOpen}>
-          <code>{digest.slice(0, 8)}</code>
-        </button>
-        <span className="grow" />
-        {risk !== null && <span className={decision === "review" ? "badge warn" : "badge"}>{percent(risk)}</span>}
+        <span className="muted small ellipsis grow" title={source}>
+          {source || "no source"}
+        </span>
+        {risk !== null && <span className={decision === "review" ? "badge warn" : "badge"} title={RISK}>{riskInWords(risk)}</span>}
       </div>
-      <span className="muted small ellipsis" title={source}>
-        {source || "no source"}
-      </span>
       <span className="muted small">{standingOf(item)}</span>
       {tags.length > 0 && (
         <span className="tags">

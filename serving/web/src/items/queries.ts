@@ -78,6 +78,9 @@ export const tagsFrom = (text: string): string[] => [
   ),
 ];
 
+/** "risk 50 %" */
+export const riskInWords = (risk: number): string => `risk ${Math.round(risk * 100)}\u00a0%`;
+
 /** What is known of a listed item in a line. */
 export function standingOf({ truth_version, work, corrections }: ListedItem): string {
   const parts = [

@@ -12,7 +12,7 @@ import { SettingsForm } from "./SettingsForm";
 import { change } from "./calls";
 import { type Plain, changed, changesTo, differences, documentOf, read } from "./policy";
 import { POLICY_SECTIONS } from "./policySettings";
-import { problemWith, settingsFor, valueAt, withValue } from "./settings";
+import { withValue, wrongIn } from "./settings";
 import "./settings.css";
 
 type View = "form" | "document";
@@ -58,7 +58,7 @@ export function PolicyCard({ api, project, policy, notify, onSent }: Props) {
   const look = () =>
     run(async () => {
       if ("problem" in found) return setProblem(found.problem);
-      const wrong = view === "form" ? wrongIn(changed(from, found.document)) : [];
+      const wrong = view === "form" ? wrongIn(POLICY_SECTIONS, changed(from, found.document)) : [];
       if (wrong.length > 0) return setProblem({ title: "These cannot be saved", detail: wrong.join(" "), hint: "" });
       const { policy: newest } = await api.project(project); // somebody else may have changed it
       const changes = changesTo(newest, changesTo(from, found.document));
@@ -168,10 +168,3 @@ function PolicyForm({ found, from, onDocument }: FormProps) {
 }
 
 const textOf = (document: Plain): string => JSON.stringify(document, null, 2);
-
-/** What of the form's settings cannot be, in words. */
-const wrongIn = (document: Plain): string[] =>
-  POLICY_SECTIONS.flatMap(({ settings }) => settingsFor(settings, document)).flatMap((setting) => {
-    const problem = problemWith(setting, valueAt(document, setting.place));
-    return problem === null ? [] : [`${setting.name}: ${problem}`];
-  });

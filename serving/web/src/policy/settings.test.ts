@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import type { Plain } from "./policy";
 import { POLICY_SECTIONS } from "./policySettings";
+import { TRIGGER_SECTIONS } from "./triggerSettings";
 import {
   type NumberSetting,
+  type Section,
   type Setting,
   problemWith,
   rangeInWords,
@@ -70,8 +72,10 @@ test("a setting shows only where it means something", () => {
   expect(settingsFor([share], { workflow: { qa: "off" } })).toEqual([]);
 });
 
-test("each setting of a policy stands once, with a sentence of help", () => {
-  const all = POLICY_SECTIONS.flatMap(({ settings }) => settings);
+const TABLES: readonly (readonly Section[])[] = [POLICY_SECTIONS, TRIGGER_SECTIONS];
+
+test.each(TABLES.map((sections) => ({ sections })))("each setting stands once, with its help: %#", ({ sections }) => {
+  const all = sections.flatMap(({ settings }) => settings);
   expect(new Set(all.map(({ place }) => place)).size).toBe(all.length);
   for (const { help } of all) expect(help).toMatch(/^[A-Z“].*\.$/s);
 });

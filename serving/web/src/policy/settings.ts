@@ -90,7 +90,8 @@ export function rangeInWords(setting: NumberSetting): string {
 /** What is wrong with a value, with what may stand there; null where nothing is. */
 export function problemWith(setting: Setting, value: unknown): string | null {
   if (setting.kind === "choice") {
-    return Object.hasOwn(setting.options, String(value)) ? null : `Choose one of ${Object.keys(setting.options).join(", ")}.`;
+    const known = Object.keys(setting.options);
+    return known.includes(String(value)) ? null : `Choose one of ${known.join(", ")}.`;
   }
   if (setting.kind === "switch") return typeof value === "boolean" ? null : "Choose on or off.";
   if (value === null && setting.empty !== undefined) return null;
@@ -99,6 +100,15 @@ export function problemWith(setting: Setting, value: unknown): string | null {
   const whole = setting.kind !== "count" || Number.isInteger(value);
   return sound && whole ? null : `Give ${setting.kind === "count" ? "a whole number, " : ""}${rangeInWords(setting)}.`;
 }
+
+/** What of the settings shown cannot be, in words. */
+export const wrongIn = (sections: readonly Section[], document: Plain): string[] =>
+  sections
+    .flatMap(({ settings }) => settingsFor(settings, document))
+    .flatMap((setting) => {
+      const problem = problemWith(setting, valueAt(document, setting.place));
+      return problem === null ? [] : [`${setting.name}: ${problem}`];
+    });
 
 const unitOf = (setting: NumberSetting): number =>
   setting.kind === "share" ? 0.01 : setting.kind === "span" ? setting.per : 1;

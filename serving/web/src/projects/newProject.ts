@@ -22,7 +22,8 @@ export const labelsFrom = (text: string): TypedLabel[] =>
     .filter((line) => line !== "")
     .map((line) => {
       const [, name, color] = COLORED.exec(line) ?? [];
-      return name === undefined || color === undefined ? { name: line, color: null } : { name, color: color.toLowerCase() };
+      if (name === undefined || color === undefined) return { name: line, color: null };
+      return { name, color: color.toLowerCase() };
     });
 
 /** What is wrong with the name, and what to do; null where nothing is, or nothing is typed yet. */
