@@ -210,7 +210,11 @@ function Entry({ item, images, chosen, onChoose, onOpen }: EntryProps) {
         <span className="muted small ellipsis grow" title={source}>
           {source || "no source"}
         </span>
-        {risk !== null && <span className={decision === "review" ? "badge warn" : "badge"} title={RISK}>{riskInWords(risk)}</span>}
+        {risk !== null && (
+          <span className={decision === "review" ? "badge warn" : "badge"} title={RISK}>
+            {riskInWords(risk)}
+          </span>
+        )}
       </div>
       <span className="muted small">{standingOf(item)}</span>
       {tags.length > 0 && (
