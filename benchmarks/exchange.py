@@ -37,7 +37,7 @@ from loop.exchange.importer import ImportReport, import_dataset
 from loop.settings import load_settings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
-from loop.wiring import administer
+from loop.wiring import projects_of
 from serving.images import inspect_image
 from tests.postgres import postgres_cluster
 
@@ -85,7 +85,7 @@ class Place:
         self.store = SqlStore.open(url or f"sqlite:///{folder / 'askance.db'}")
         self.store.migrate()
         self.blobs = FsspecBlobs.open(str(folder / "blobs"))
-        self.projects = administer(self.settings, self.store, self.blobs)
+        self.projects = projects_of(self.settings, self.store)
 
     def load(self, folder: Path, project: str) -> ImportReport:
         return import_dataset(
@@ -103,7 +103,7 @@ def into(database: str, place: Place, folder: Path, images: int) -> list[Figure]
     made where it is not there."""
     file = folder / "instances_train.json"
     count = images * BOXES if file.exists() else coco_file(file, images, digests=True)
-    place.projects.create_project("known", LABELS)
+    place.projects.create("known", LABELS)
     with place.store.begin() as tx:
         for start in range(0, images, 5_000):
             tx.items.add_all([_item(number) for number in range(start, min(start + 5_000, images))])

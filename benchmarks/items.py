@@ -35,7 +35,7 @@ from loop.store.database import SqlStore
 from loop.store.engine import engine_for, migrating
 from loop.store.schema import golden_items, item_facts, item_terms, items, lot_items, lots
 from loop.store.statements import insert_all
-from loop.wiring import administer, open_blobs
+from loop.wiring import projects_of
 from tests.postgres import postgres_cluster
 
 ITEMS = 100_000 if QUICK else 1_000_000
@@ -333,7 +333,7 @@ def run(kinds: Sequence[str], console: Console) -> list[Figure]:
             settings = load_settings(environ={"ASKANCE_DATA_DIR": data})
             store = SqlStore.open(url)
             store.migrate()
-            administer(settings, store, open_blobs(settings)).create_project(PROJECT, LABELS)
+            projects_of(settings, store).create(PROJECT, LABELS)
             engine = engine_for(url)
             started = time.perf_counter()
             load(engine)

@@ -63,7 +63,7 @@ class Timed:
 
 
 def ours(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """As loop/map_drawing.py draws a map, from embeddings to positions."""
+    """As loop/selecting/map_drawing.py draws a map, from embeddings to positions."""
     count = min(RECIPE.representatives, len(points))
     chosen = np.sort(np.random.default_rng(RECIPE.seed).choice(len(points), count, replace=False))
     layout, different = fit(points[chosen], seed=RECIPE.seed, neighbours=RECIPE.neighbours)

@@ -49,13 +49,13 @@ from loop.domain.routing import Action, Decision
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.domain.workflow import Qa
-from loop.golden import GoldenItems
-from loop.lots import add_members, in_lots
-from loop.projects import Administration
-from loop.review import Desk
+from loop.review.desk import Desk
+from loop.review.golden import GoldenItems
+from loop.review.lots import add_members, in_lots
 from loop.settings import Settings, load_settings
 from loop.store.database import SqlStore
-from loop.wiring import administer, open_blobs, open_store
+from loop.tokens import Tokens
+from loop.wiring import open_store, projects_of, tokens_of
 from tests.postgres import postgres_cluster
 
 REVIEWERS = 8
@@ -140,22 +140,22 @@ def _task(number: int, risk: float) -> Task:
     )  # fmt: skip
 
 
-def opened(settings: Settings, count: int, **policy: Mapping[str, Any]) -> tuple[SqlStore, Administration]:
+def opened(settings: Settings, count: int, **policy: Mapping[str, Any]) -> tuple[SqlStore, Tokens]:
     """A migrated database with a project whose queue has `count` works. policy: what it has that is not usual."""
     store = open_store(settings)
-    administration = administer(settings, store, open_blobs(settings))
-    administration.create_project(PROJECT, ("car",))
+    projects = projects_of(settings, store)
+    projects.create(PROJECT, ("car",))
     if policy:
-        administration.change_policy(PROJECT, "benchmark", **policy)  # type: ignore[arg-type]
+        projects.change_policy(PROJECT, "benchmark", **policy)  # type: ignore[arg-type]
     with store.read() as tx:
         project = tx.projects.get(PROJECT)
     fill(store, project, count)
-    return store, administration
+    return store, tokens_of(store)
 
 
-def reviewers(administration: Administration) -> list[dict[str, str]]:
+def reviewers(tokens: Tokens) -> list[dict[str, str]]:
     """What each sends along."""
-    made = (administration.create_token(f"r{number}", Role.REVIEWER, PROJECT) for number in range(REVIEWERS))
+    made = (tokens.create(f"r{number}", Role.REVIEWER, PROJECT) for number in range(REVIEWERS))
     return [{"Authorization": f"Bearer {secret}"} for _, secret in made]
 
 
@@ -256,8 +256,8 @@ def http_figures(folder: Path, console: Console) -> Iterator[Figure]:
     for count in (SHORT, MIDDLE):
         place = folder / f"http-{count}"
         settings = load_settings(environ={"ASKANCE_DATA_DIR": str(place)})
-        store, administration = opened(settings, count)
-        headers = reviewers(administration)
+        store, tokens = opened(settings, count)
+        headers = reviewers(tokens)
         with store.read() as tx:
             of_task = {task: tx.tasks.get(task).rank for task in _some_ids(count)}
         with api_server(place) as server:
@@ -349,8 +349,8 @@ def quality_figures(folder: Path, console: Console) -> Iterator[Figure]:
     people = {}
     for name, policy in policies.items():
         settings = load_settings(environ={"ASKANCE_DATA_DIR": str(folder / name)})
-        store, administration = opened(settings, QUALITY_ITEMS, **policy)
-        people[name] = reviewers(administration)
+        store, tokens = opened(settings, QUALITY_ITEMS, **policy)
+        people[name] = reviewers(tokens)
         if policy:
             mark_golden(store)
         store.close()
@@ -402,7 +402,7 @@ class LongQueue:
     place: Path
     environ: Mapping[str, str]
     store: SqlStore
-    administration: Administration
+    tokens: Tokens
 
 
 def store_figures(folder: Path, console: Console) -> Iterator[Figure]:
@@ -420,11 +420,11 @@ def _long_queues(
     for count in (SHORT, LONG):
         place, environment = folder / f"{database}-{count}", environ()
         settings = load_settings(environ={"ASKANCE_DATA_DIR": str(place), **environment})
-        store, administration = opened(settings, count)
+        store, tokens = opened(settings, count)
         if database == "PostgreSQL":  # as its autovacuum does by itself within a minute
             with store._engine.begin() as connection:
                 connection.exec_driver_sql("ANALYZE")
-        queues.append(LongQueue(count, place, environment, store, administration))
+        queues.append(LongQueue(count, place, environment, store, tokens))
         console.log(f"{database} with {count:,}: filled")
     yield from _growth(database, queues)
     yield from _growth_over_http(database, queues, console)
@@ -436,7 +436,7 @@ def _growth(database: str, queues: Sequence[LongQueue]) -> Iterator[Figure]:
     """A short and a long queue in turns, so that both have the same machine."""
     desks = {}
     for queue in queues:
-        token, _ = queue.administration.create_token("r", Role.REVIEWER, PROJECT)
+        token, _ = queue.tokens.create("r", Role.REVIEWER, PROJECT)
         desks[queue.count] = Desk(queue.store, lambda: datetime.now(UTC), os.urandom), token
     took: dict[int, list[float]] = {SHORT: [], LONG: []}
     for number in range(LEASE_ROUNDS + 1):
@@ -453,7 +453,7 @@ def _growth_over_http(database: str, queues: Sequence[LongQueue], console: Conso
     twice, errors, inversions, handed = 0, 0, 0, 0
     with ExitStack() as servers:
         served_queues = [
-            (queue, servers.enter_context(api_server(queue.place, queue.environ)), reviewers(queue.administration))
+            (queue, servers.enter_context(api_server(queue.place, queue.environ)), reviewers(queue.tokens))
             for queue in queues
         ]
         for number in range(LONG_ROUNDS):

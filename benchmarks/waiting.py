@@ -33,7 +33,7 @@ from loop.domain.item import ImageFacts
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.prediction import Inference, Timed
 from loop.domain.truth import Shape
-from loop.review import Desk
+from loop.review.desk import Desk
 from loop.settings import load_settings
 from loop.store.database import SqlStore
 from loop.wiring import wire
@@ -76,9 +76,9 @@ def serve(folder: Path, port: int) -> None:
     """The child's part; prints the operator's secret when it is about to listen."""
     settings = load_settings(environ={"ASKANCE_DATA_DIR": str(folder), "ASKANCE_POLICY__AUDIT_RATE": "0"})
     services = wire(settings, AtOnce())
-    services.administration.create_project(PROJECT, ("car",))
+    services.projects.create(PROJECT, ("car",))
     _give_champion(services.store)
-    _, secret = services.administration.create_token("bench", Role.OPERATOR, None)
+    _, secret = services.tokens.create("bench", Role.OPERATOR, None)
     print(secret, flush=True)
     uvicorn.run(create_app(services), host="127.0.0.1", port=port, log_level="error", access_log=False, backlog=4096)
 

@@ -30,7 +30,6 @@ import psutil
 from rich.console import Console
 
 from benchmarks.report import QUICK, Figure, at_most, publish, reading
-from loop.dispatching import Dispatcher
 from loop.domain.access import Role, Token
 from loop.domain.identity import new_id
 from loop.domain.model import ModelHead, ModelVersion
@@ -40,12 +39,13 @@ from loop.domain.project import Project, Recipe, labels_named
 from loop.domain.routing import Policy
 from loop.domain.truth import Shape
 from loop.domain.webhooks import DeliveryState
-from loop.outgoing import HttpSender
-from loop.review import Desk
-from loop.router import Caller, Inferred, ReceivedImage, Routed, Router
+from loop.review.desk import Desk
+from loop.routing.router import Caller, Inferred, ReceivedImage, Routed, Router
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
-from loop.webhooks import Deliverer, DeliverySettings, Webhooks
+from loop.webhooks.dispatching import Dispatcher
+from loop.webhooks.outgoing import HttpSender
+from loop.webhooks.sending import Deliverer, DeliverySettings, Webhooks
 from tests.receivers import GARBAGE, HANG, RESET, Conduct, Received, Receiver, receiver
 
 EVENTS = 1_000 if QUICK else 10_000

@@ -11,67 +11,70 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.agreement import Agreement
-from loop.annotation import Annotator, RouteTogether
-from loop.canaries import Canaries
-from loop.checking import Checking
-from loop.clips import Clips
-from loop.cold_start import ColdStart, Descriptors
-from loop.collecting import Collecting
-from loop.comments import Discussion
-from loop.controller import CanaryPlan, Controller, CycleSettings
-from loop.cycle_reports import CycleReports
-from loop.dispatching import Dispatcher
+from loop.cycle.canaries import Canaries
+from loop.cycle.controller import CanaryPlan, Controller, CycleSettings
+from loop.cycle.label_errors import LabelErrors
+from loop.cycle.references import References
+from loop.cycle.reports import CycleReports
+from loop.cycle.snapshots import Snapshots
+from loop.cycle.succession import Succession
+from loop.cycle.triggers import Triggers
 from loop.domain.item import ImageFacts
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock
 from loop.domain.prediction import Timed
-from loop.drift import DriftWatch
-from loop.duplicates import Duplicates
-from loop.escalation import Escalation
 from loop.exchange.sources import FsspecSources
-from loop.function_launch import RayFunctions
-from loop.function_queue import FunctionQueue, QueueSettings
-from loop.functions import Functions
-from loop.gate import Gates, ReviewTimes
-from loop.golden import GoldenItems
-from loop.guarantee import Guarantee
-from loop.guidelines import Guidelines
-from loop.items import ItemData
-from loop.label_errors import LabelErrors
-from loop.label_studio_pull import LabelStudioPull
-from loop.label_studio_push import LabelStudioPush
-from loop.label_studio_server import HttpLabelStudio
-from loop.lots import Lots
-from loop.maps import Maps
-from loop.outcomes import OutcomeDesk
-from loop.outgoing import HttpSender
-from loop.people import Oversight
-from loop.production import Production
-from loop.projects import Administration
-from loop.promises import Promises
-from loop.qa import Rework
-from loop.rarity import Rarities
-from loop.recipes import Recipes
-from loop.references import References
-from loop.review import Desk
-from loop.risks import Risks
-from loop.router import Router
-from loop.rule_functions import RegisteredFunctions
-from loop.search import ReferenceSpaces, ServedIndex, ServedObjects
-from loop.selecting import Selector
+from loop.functions.calls import Functions
+from loop.functions.queue import FunctionQueue, QueueSettings
+from loop.items.annotation import Annotator, RouteTogether
+from loop.items.clips import Clips
+from loop.items.collecting import Collecting
+from loop.items.lists import ItemData
+from loop.items.video import FfmpegVideos
+from loop.label_studio.pull import LabelStudioPull
+from loop.label_studio.push import LabelStudioPush
+from loop.label_studio.server import HttpLabelStudio
+from loop.launching.functions import RayFunctions
+from loop.launching.rule_functions import RegisteredFunctions
+from loop.launching.workshop import MlflowRuns, RayWorkshop
+from loop.models.rollouts import Rollouts
+from loop.models.versions import Models
+from loop.production.drift import DriftWatch
+from loop.production.estimates import Production
+from loop.production.guarantee import Guarantee
+from loop.production.outcomes import OutcomeDesk
+from loop.production.promises import Promises
+from loop.projects import Projects
+from loop.recipes.guidelines import Guidelines
+from loop.recipes.versions import Recipes
+from loop.review.agreement import Agreement
+from loop.review.checking import Checking
+from loop.review.comments import Discussion
+from loop.review.desk import Desk
+from loop.review.escalation import Escalation
+from loop.review.golden import GoldenItems
+from loop.review.lots import Lots
+from loop.review.people import Oversight
+from loop.review.qa import Rework
+from loop.review.standings import Standings
+from loop.review.uploads import Uploads
+from loop.review.work import WorkReports
+from loop.routing.gate import Gates, ReviewTimes
+from loop.routing.rarity import Rarities
+from loop.routing.risks import Risks
+from loop.routing.router import Router
+from loop.selecting.cold_start import ColdStart, Descriptors
+from loop.selecting.duplicates import Duplicates
+from loop.selecting.maps import Maps
+from loop.selecting.picks import Selector
+from loop.selecting.search import ReferenceSpaces, ServedIndex, ServedObjects
 from loop.settings import Settings
-from loop.snapshots import Snapshots
-from loop.standings import Standings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
-from loop.succession import Succession
-from loop.triggers import Triggers
-from loop.uploads import Uploads
-from loop.video import FfmpegVideos
-from loop.webhooks import Deliverer, DeliverySettings, Webhooks
-from loop.work import WorkReports
-from loop.workshop import MlflowRuns, RayWorkshop
+from loop.tokens import Tokens
+from loop.webhooks.dispatching import Dispatcher
+from loop.webhooks.outgoing import HttpSender
+from loop.webhooks.sending import Deliverer, DeliverySettings, Webhooks
 from selection.choosing import parts_of
 from selection.colours import described
 from selection.duplicates import NEAR_DUPLICATE
@@ -100,7 +103,10 @@ class Services:
     store: SqlStore
     blobs: Blobs
     clock: Clock
-    administration: Administration
+    projects: Projects
+    tokens: Tokens
+    models: Models
+    rollouts: Rollouts
     router: Router
     annotator: Annotator
     desk: Desk
@@ -169,7 +175,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     blobs = open_blobs(settings)
     spaces = ReferenceSpaces(blobs, settings.selection.neighbours)
     custom = RayFunctions(settings)
-    administration = administer(settings, store, blobs, lambda: custom.packages)
+    models, rollouts = models_of(store, blobs), Rollouts(store, utc_now, os.urandom)
     risks = Risks(
         store,
         blobs,
@@ -187,7 +193,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     )
     served_index = ServedIndex(store, settings.data_dir / "index")
     duplicates = Duplicates(served_index.caught_up)
-    controller = _controller(settings, administration, references, duplicates)
+    controller = _controller(settings, models, rollouts, references, duplicates)
     drift = DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom)
     rarity = Rarities(store).of
     oversight = Oversight(store, utc_now)
@@ -208,7 +214,10 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         store=store,
         blobs=blobs,
         clock=utc_now,
-        administration=administration,
+        projects=projects_of(settings, store, lambda: custom.packages),
+        tokens=tokens_of(store),
+        models=models,
+        rollouts=rollouts,
         router=router,
         annotator=Annotator(
             store,
@@ -238,8 +247,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         controller=controller,
         cycle_reports=CycleReports(store, blobs),
         snapshots=Snapshots(store, blobs),
-        succession=Succession(store, blobs, administration, references, controller.registry, utc_now),
-        canaries=Canaries(store, administration, utc_now),
+        succession=Succession(store, blobs, models.read_head, references, controller.registry, utc_now),
+        canaries=Canaries(store, models, utc_now),
         served_index=served_index,
         duplicates=duplicates,
         label_errors=LabelErrors(store, blobs, oversight.reopen_item, utc_now, os.urandom),
@@ -306,9 +315,7 @@ class _Look:
         return described(decode_image(content, max_pixels=self.max_pixels, enough=_LOOKED_AT)[1])
 
 
-def administer(
-    settings: Settings, store: SqlStore, blobs: Blobs, functions: Callable[[], Collection[str]] = frozenset
-) -> Administration:
+def projects_of(settings: Settings, store: SqlStore, functions: Callable[[], Collection[str]] = frozenset) -> Projects:
     """functions: the custom ones that policies may name."""
     policy = replace(
         settings.policy.as_policy(),
@@ -318,7 +325,15 @@ def administer(
         gate=settings.human_gate.as_rules(),
         guarantee=settings.guarantee.as_rules(),
     )
-    return Administration(store, blobs, policy, read_sound_head, utc_now, os.urandom, functions)
+    return Projects(store, policy, utc_now, functions)
+
+
+def tokens_of(store: SqlStore) -> Tokens:
+    return Tokens(store, utc_now, os.urandom)
+
+
+def models_of(store: SqlStore, blobs: Blobs) -> Models:
+    return Models(store, blobs, read_sound_head, utc_now, os.urandom)
 
 
 def clips_of(settings: Settings, store: SqlStore, blobs: Blobs) -> Clips:
@@ -328,7 +343,7 @@ def clips_of(settings: Settings, store: SqlStore, blobs: Blobs) -> Clips:
 
 
 def _controller(
-    settings: Settings, administration: Administration, references: References, duplicates: Duplicates
+    settings: Settings, models: Models, rollouts: Rollouts, references: References, duplicates: Duplicates
 ) -> Controller:
     training, cosine = settings.training, settings.training.leak_cosine
     recipe = training.model_dump(
@@ -339,7 +354,8 @@ def _controller(
     return Controller(
         store=references.store,
         blobs=references.blobs,
-        administration=administration,
+        models=models,
+        rollouts=rollouts,
         references=references,
         workshop=references.workshop,
         registry=MlflowRuns(settings),

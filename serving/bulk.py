@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from loop.annotation import Answer
 from loop.domain.annotation import SourceEntry
 from loop.domain.errors import AnnotationFailed, AskanceError, Invalid, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Inference
 from loop.exchange.sources import read_bytes
-from loop.router import ReceivedImage
+from loop.items.annotation import Answer
+from loop.routing.router import ReceivedImage
 from loop.settings import Settings, serving_of
 from loop.store.blobs import FsspecBlobs
 from serving.images import decode_image
@@ -40,7 +40,7 @@ _CONSISTENCY = "consistency"
 
 @dataclass(frozen=True, slots=True)
 class RayBulk:
-    """Implements `loop.annotation.Bulk` in this process's Ray."""
+    """Implements `loop.items.annotation.Bulk` in this process's Ray."""
 
     settings: Settings
 

@@ -12,7 +12,8 @@ from ray import serve
 
 from loop.settings import Settings, load_settings
 from loop.wiring import wire
-from serving.app import Worker, configure_logging, operator_token
+from serving.app import configure_logging, operator_token
+from serving.background import Worker
 from serving.deployments import RayInferencer, gateway_application
 from serving.hosts import hosts, require_shared_state
 
@@ -57,7 +58,7 @@ class Reconciler:
         require_shared_state(settings, hosts(), wandering=True)
         self._worker = Worker(settings, wire(settings, RayInferencer(settings)))
         # Not here: this thread runs an event loop, in which Ray Serve refuses to wait.
-        bringing_up = threading.Thread(target=self._worker.deploy_models, name="bring-up")
+        bringing_up = threading.Thread(target=self._worker.fleet.deploy_serving, name="bring-up")
         bringing_up.start()
         bringing_up.join()
         self._worker.start()

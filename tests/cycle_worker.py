@@ -20,8 +20,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from loop.controller import Controller, CycleSettings
-from loop.cycle_work import Progress, TrainedWeights, TrainingJob
+from loop.cycle.controller import Controller, CycleSettings
+from loop.cycle.references import References
+from loop.cycle.succession import Succession
+from loop.cycle.work import Progress, TrainedWeights, TrainingJob
 from loop.domain import ports
 from loop.domain.cycle import Cycle
 from loop.domain.item import Item, Split
@@ -29,11 +31,11 @@ from loop.domain.model import ModelVersion, Promotion
 from loop.domain.prediction import Inference
 from loop.domain.routing import Policy
 from loop.domain.truth import GroundTruth, Shape
-from loop.projects import Administration
-from loop.references import References
+from loop.models.rollouts import Rollouts
+from loop.models.versions import Models
+from loop.projects import Projects
 from loop.store.blobs import FsspecBlobs, StagedBlob
 from loop.store.database import SqlStore
-from loop.succession import Succession
 from tests.examining import Examines
 from training.gate_clauses import GateSettings
 from training.head import read_head
@@ -253,7 +255,9 @@ class Service:
     site: Site
     store: SqlStore
     blobs: FsspecBlobs
-    administration: Administration
+    projects: Projects
+    models: Models
+    rollouts: Rollouts
     controller: Controller
     succession: Succession
 
@@ -265,7 +269,7 @@ class Service:
         self.site.points("deployed")
 
     def start(self) -> None:
-        """As serving/app.py does: what the database says is brought up."""
+        """As serving/fleet.py does: what the database says is brought up."""
         with self.store.read() as tx:
             for project in tx.projects.all():
                 if project.champion_id:
@@ -273,7 +277,7 @@ class Service:
         self.succession.mirror_champions()
 
     def step(self) -> bool:
-        """One turn of the loops of serving/app.py. Whether there was something to do."""
+        """One turn of the loops of serving/background.py. Whether there was something to do."""
         due = self.succession.due(())
         for asked in due:
             assert isinstance(asked, Promotion)
@@ -292,17 +296,17 @@ def open_site(site: Site) -> Service:
     assert isinstance(store, WatchedStore) and isinstance(blobs, WatchedBlobs)
     store.points = blobs.points = site.points
     bench, registry = Bench(site, blobs), Ledger(site)
-    administration = Administration(store, blobs, POLICY, read_head, _now, os.urandom)
+    models, rollouts = Models(store, blobs, read_head, _now, os.urandom), Rollouts(store, _now, os.urandom)
     references = References(store, blobs, bench, val_share=0.2, limit=50)
     settings = CycleSettings(
         training={}, gate=GateSettings(resamples=100), gate_seed=0, val_share=0.2, replay_limit=50, drift_reference=30
     )
     controller = Controller(
-        store=store, blobs=blobs, administration=administration, references=references, workshop=bench,
+        store=store, blobs=blobs, models=models, rollouts=rollouts, references=references, workshop=bench,
         registry=registry, settings=settings, clock=_now, entropy=os.urandom,
     )  # fmt: skip
-    succession = Succession(store, blobs, administration, references, registry, _now)
-    return Service(site, store, blobs, administration, controller, succession)
+    succession = Succession(store, blobs, read_head, references, registry, _now)
+    return Service(site, store, blobs, Projects(store, POLICY, _now), models, rollouts, controller, succession)
 
 
 def furnished(url: str, folder: Path, weights: bytes) -> Service:
@@ -310,10 +314,10 @@ def furnished(url: str, folder: Path, weights: bytes) -> Service:
     site = Site(url, folder)
     site.weights.write_bytes(weights)
     made = open_site(site)
-    made.administration.create_project(PROJECT, LABELS)
+    made.projects.create(PROJECT, LABELS)
     for number in range(GOLDEN + TRAIN):
         add_image(made, number, Split.GOLDEN if number < GOLDEN else Split.TRAIN)
-    made.administration.register_model(PROJECT, salted(weights, BLIND), "ada")
+    made.models.register(PROJECT, salted(weights, BLIND), "ada")
     while made.step():
         pass
     return made

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from loop.cycle_work import Examined, Subject, Timing
+from loop.cycle.work import Examined, Subject, Timing
 from loop.domain.errors import AskanceError
 
 

@@ -24,7 +24,7 @@ from benchmarks.serving_peers.environments import LABEL_STUDIO
 from loop.domain.access import Role
 from loop.domain.errors import SettingsError
 from loop.domain.review import Submission
-from loop.label_studio_server import HttpLabelStudio
+from loop.label_studio.server import HttpLabelStudio
 from loop.store.database import SqlStore
 from tests.api.conftest import LABELS, picture, running_in
 from tests.api_server import KillableServer
@@ -164,7 +164,7 @@ def test_killed_in_the_middle_nothing_is_twice_or_lost(real: Real, tmp_path: Pat
     with running_in(tmp_path, sqlite_template, **environ) as service:
         for seed in range(TASKS):
             service.predict(picture(seed))
-        secret = service.services.administration.create_token("op", Role.OPERATOR, None)[1]
+        secret = service.services.tokens.create("op", Role.OPERATOR, None)[1]
     server = KillableServer({"ASKANCE_DATA_DIR": str(tmp_path), **environ}, tmp_path / "server.log")
     killing = _Killing(server, secret, random.Random(7))
     title = next(real.titles)

@@ -19,13 +19,16 @@ from loop.domain.promises import guarantee_of
 from loop.domain.review import Outcome, Submission, Task, TaskState
 from loop.domain.thresholds import Thresholds
 from loop.domain.truth import GroundTruth, Shape
-from loop.guarantee import Guarantee
-from loop.projects import Administration
-from loop.promises import Promises
-from loop.risks import Risks
-from loop.router import Caller, Inferred, ReceivedImage, Router
+from loop.models.rollouts import Rollouts
+from loop.models.versions import Models
+from loop.production.guarantee import Guarantee
+from loop.production.promises import Promises
+from loop.projects import Projects
+from loop.routing.risks import Risks
+from loop.routing.router import Caller, Inferred, ReceivedImage, Router
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
+from loop.tokens import Tokens
 from tests.test_settling import HEAD, LABELS, POLICY, file_of
 from training.head import read_head
 
@@ -59,13 +62,14 @@ class Plant:
     made: Any = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
-        self.administration = Administration(
-            self.store, self.blobs, POLICY, read_head, self.clock, self.entropy
-        )  # fmt: skip
-        self.administration.create_project(PROJECT, LABELS)
+        self.projects = Projects(self.store, POLICY, self.clock)
+        self.tokens = Tokens(self.store, self.clock, self.entropy)
+        self.models = Models(self.store, self.blobs, read_head, self.clock, self.entropy)
+        self.rollouts = Rollouts(self.store, self.clock, self.entropy)
+        self.projects.create(PROJECT, LABELS)
         self.add_champion(0)
-        self.reviewer, _ = self.administration.create_token("ada", Role.REVIEWER, None)
-        self.operator, _ = self.administration.create_token("bob", Role.OPERATOR, None)
+        self.reviewer, _ = self.tokens.create("ada", Role.REVIEWER, None)
+        self.operator, _ = self.tokens.create("bob", Role.OPERATOR, None)
         self.risks = Risks(
             self.store, self.blobs, self.clock, learn=self.learn, beside=lambda model: self.guarantee.with_risk(model)
         )
@@ -87,7 +91,7 @@ class Plant:
         return next(self.made).to_bytes(count, "big")
 
     def add_champion(self, salt: int) -> ModelVersion:
-        model, _ = self.administration.register_model(PROJECT, file_of(HEAD, salt), "ada")
+        model, _ = self.models.register(PROJECT, file_of(HEAD, salt), "ada")
         with self.store.begin() as tx:
             tx.projects.move_champion(PROJECT, expected=tx.projects.get(PROJECT).champion_id, to=model.id)
         return model
@@ -105,7 +109,7 @@ class Plant:
     def promise(self, *promises: dict[str, Any], audit_rate: float = 0.2, **rules: Any) -> None:
         changes = {"promises": list(promises) or [{"alpha": 0.1}], **rules}
         guarantee_of(changes)
-        self.administration.change_policy(
+        self.projects.change_policy(
             PROJECT, "bob", guarantee_changes=changes, audit_rate=audit_rate
         )  # fmt: skip
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loop.annotation import (
+from loop.domain.annotation import AnnotationJob, AnnotationState, SourceEntry
+from loop.domain.errors import BadWeights, Conflict, NoChampion, NotFound, SourceNotAllowed, Unavailable
+from loop.domain.identity import digest_of
+from loop.domain.model import ModelVersion
+from loop.domain.prediction import Inference
+from loop.domain.routing import Action, Policy, Stage
+from loop.exchange.sources import FsspecSources
+from loop.items.annotation import (
     AnnotationRequests,
     Annotator,
     Answer,
@@ -19,15 +26,9 @@ from loop.annotation import (
     read_listing,
     write_listing,
 )
-from loop.domain.annotation import AnnotationJob, AnnotationState, SourceEntry
-from loop.domain.errors import BadWeights, Conflict, NoChampion, NotFound, SourceNotAllowed, Unavailable
-from loop.domain.identity import digest_of
-from loop.domain.model import ModelVersion
-from loop.domain.prediction import Inference
-from loop.domain.routing import Action, Policy, Stage
-from loop.exchange.sources import FsspecSources
-from loop.projects import Administration
-from loop.router import ReceivedImage, Router
+from loop.models.versions import Models
+from loop.projects import Projects
+from loop.routing.router import ReceivedImage, Router
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.risk import heuristic_risk
@@ -117,9 +118,8 @@ def desk(store: SqlStore, tmp_path: Path) -> Desk:
         (folder / f"{number}.png").write_text(f"{what} {number}")
     blobs = FsspecBlobs.open(str(tmp_path / "blobs"))
     policy = replace(_policy(store), threshold=0.5, audit_rate=0.0)
-    administration = Administration(store, blobs, policy, read_head, lambda: NOW, os.urandom)
-    administration.create_project("p", ("circle", "square", "bar"))
-    model, promotion = administration.register_model("p", tiny_weights(), "test")
+    Projects(store, policy, lambda: NOW).create("p", ("circle", "square", "bar"))
+    model, promotion = Models(store, blobs, read_head, lambda: NOW, os.urandom).register("p", tiny_weights(), "test")
     assert promotion is not None
     with store.begin() as tx:
         tx.projects.move_champion("p", expected=None, to=model.id)

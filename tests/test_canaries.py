@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loop.canaries import Canaries
+from loop.cycle.canaries import Canaries
 from loop.domain.canary import CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
 from loop.domain.errors import Invalid
 from loop.domain.model import PromotionKind, PromotionState
@@ -37,17 +37,17 @@ class Site(Plant):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.administration.change_policy(PROJECT, "bob", audit_rate=0.5)
+        self.projects.change_policy(PROJECT, "bob", audit_rate=0.5)
         self.champion = self.model
         with self.store.begin() as tx:
             for promotion in tx.promotions.queued():  # the champion serves already
                 tx.promotions.save(replace(promotion, state=PromotionState.ACTIVE, finished_at=self.clock()))
-        self.other, _ = self.administration.register_model(PROJECT, file_of(HEAD, 7), "ada")
-        self.canaries = Canaries(self.store, self.administration, self.clock, lambda: self.now)
+        self.other, _ = self.models.register(PROJECT, file_of(HEAD, 7), "ada")
+        self.canaries = Canaries(self.store, self.models, self.clock, lambda: self.now)
 
     def start(self, share: float = 0.3, **rules: Any) -> Rollout:
         """Active from now on."""
-        rollout = self.administration.start_rollout(
+        rollout = self.rollouts.start(
             PROJECT, self.other.id, kind=RolloutKind.CANARY, share=share, limits=LIMITS, actor="ada", reason="try it",
             judging=replace(RULES, **rules),
         )  # fmt: skip
@@ -203,7 +203,7 @@ def test_predictions_from_before_do_not_count(site):
     site.start()
     worse(site, 1.0)
     site.traffic(12)
-    site.administration.end_rollout(PROJECT, site.rollout.id, "ada", "another try")
+    site.rollouts.end(PROJECT, site.rollout.id, "ada", "another try")
     site.answer()
     site.fails[site.other.id] = 0.1
     site.now += 1.0
@@ -217,7 +217,7 @@ def test_predictions_from_before_do_not_count(site):
 
 def test_without_audits_it_says_what_is_missing(site):
     """Of what passes nobody knows anything."""
-    site.administration.change_policy(PROJECT, "bob", audit_rate=0.0)
+    site.projects.change_policy(PROJECT, "bob", audit_rate=0.0)
     site.start()
     site.traffic(100)
     site.answer()
@@ -227,7 +227,7 @@ def test_without_audits_it_says_what_is_missing(site):
 def test_what_is_known_of_the_champion_is_expected_of_its_canary(site):
     """From before it begins; a guess from the settings where nothing is known."""
     assert site.start().judging.expected == RULES.expected
-    site.administration.end_rollout(PROJECT, site.rollout.id, "ada", "another try")
+    site.rollouts.end(PROJECT, site.rollout.id, "ada", "another try")
     figures = ProductionFigures(
         project_id=PROJECT, model_id=site.champion.id, computed_at=site.clock(), audits=100, failure_rate=0.31, low=0.2,
         high=0.4,
@@ -242,7 +242,7 @@ def test_a_canary_without_anything_beside_it_cannot_be_judged(site):
     with pytest.raises(Invalid, match="leaves none"):
         site.start(share=1.0)
     with pytest.raises(Invalid, match="shadow"):
-        site.administration.start_rollout(
+        site.rollouts.start(
             PROJECT, site.other.id, kind=RolloutKind.SHADOW, share=0.1, limits=LIMITS, actor="ada", reason="try it",
             judging=RULES,
         )  # fmt: skip
@@ -258,6 +258,6 @@ def test_looks_cost_a_twentieth_of_the_time(site):
     site.traffic(5)
     site.answer()
     ticks = iter(np.arange(0.0, 1e6, 2.0))  # each look takes two seconds
-    slow = Canaries(site.store, site.administration, site.clock, lambda: float(next(ticks)))
+    slow = Canaries(site.store, site.models, site.clock, lambda: float(next(ticks)))
     looks = sum(bool(slow.look()) for _ in range(100))
     assert 2 <= looks <= 10

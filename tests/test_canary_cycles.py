@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loop.controller import CanaryPlan
+from loop.cycle.controller import CanaryPlan
 from loop.domain.canary import Arm, CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.model import PromotionKind
@@ -99,7 +99,7 @@ def test_a_canary_that_was_taken_back_refuses_the_candidate(service):
     """With the reason; the champion stays."""
     cycle = gated(service)
     canary = running(service, cycle)
-    service.administration.roll_back_rollout(PROJECT, canary.id, "it fails more often than the champion")
+    service.rollouts.roll_back(PROJECT, canary.id, "it fails more often than the champion")
     ended = service.controller.advance(cycle)
     assert ended.state is CycleState.REFUSED
     assert "it fails more often than the champion" in ended.error
@@ -120,7 +120,7 @@ def test_a_cycle_waits_for_a_person_where_a_canary_only_tells(service):
     cycle = gated(telling)
     passes(telling, running(telling, cycle))
     assert telling.controller.advance(cycle) == cycle
-    asked = telling.administration.override(PROJECT, str(cycle.candidate_id), "bob", "it is fine")
+    asked = telling.models.override(PROJECT, str(cycle.candidate_id), "bob", "it is fine")
     telling.succession.settle(asked, telling.deploy)
     while not cycle.state.finished:
         cycle = telling.controller.advance(cycle)
@@ -129,14 +129,14 @@ def test_a_cycle_waits_for_a_person_where_a_canary_only_tells(service):
 
 def test_a_cycle_waits_while_another_canary_runs(service):
     """It says for what, and starts its own when that has ended."""
-    other = service.administration.register_model(PROJECT, tiny_weights(LABELS, seed=5), "ada")[0]
-    first = service.administration.start_rollout(
+    other = service.models.register(PROJECT, tiny_weights(LABELS, seed=5), "ada")[0]
+    first = service.rollouts.start(
         PROJECT, other.id, kind=RolloutKind.CANARY, share=0.1, limits=LIMITS, actor="ada", reason="try it"
     )
     cycle = gated(service)
     assert "canary already" in cycle.error
     assert (cycle.state, canary_of(service, cycle)) == (CycleState.RUNNING, None)
-    service.administration.end_rollout(PROJECT, first.id, "ada", "seen enough")
+    service.rollouts.end(PROJECT, first.id, "ada", "seen enough")
     cycle = service.controller.advance(replace(cycle, updated_at=NOW))
     assert (cycle.error, canary_of(service, cycle).state) == ("", RolloutState.QUEUED)
 

@@ -14,7 +14,7 @@ from loop.cli import app
 from loop.domain.annotation import AnnotationState
 from loop.domain.ports import Store
 from loop.settings import Settings, load_settings
-from loop.wiring import administer, open_blobs, open_store
+from loop.wiring import open_blobs, open_store, projects_of
 from serving.api.schemas.groups import GroupDetailOut, TasksOut
 from tests.clips import pictures, video
 from tests.service.running import ASKANCE
@@ -29,7 +29,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("ASKANCE_DATA_DIR", str(tmp_path / "state"))
     loaded = load_settings(environ={"ASKANCE_DATA_DIR": str(tmp_path / "state")})
     store = open_store(loaded)
-    administer(loaded, store, open_blobs(loaded)).create_project("street", ("car",))
+    projects_of(loaded, store).create("street", ("car",))
     store.close()
     return loaded
 

@@ -11,7 +11,7 @@ from loop.domain.errors import Invalid
 from loop.domain.project import Project
 from loop.domain.recipe import BadRecipe
 from loop.domain.routing import Policy
-from loop.recipe_document import checked_document
+from loop.recipes.document import checked_document
 from serving.api.presenters import project_out
 from serving.api.schemas.projects import ProjectOut
 

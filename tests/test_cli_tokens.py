@@ -14,7 +14,7 @@ from tests.api.conftest import client_within, service  # noqa: F401 - a fixture
 def run(service, monkeypatch: pytest.MonkeyPatch):  # noqa: F811
     for module in ("projects", "history"):
         monkeypatch.setattr(f"loop.cli.{module}.client_of", lambda *_: client_within(service))
-    service.services.administration.create_project("other", ("a",))
+    service.services.projects.create("other", ("a",))
 
     def command(*arguments: str) -> str:
         result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "60"})

@@ -10,7 +10,7 @@ from loop.domain.clips import Group, GroupKind
 from loop.domain.ports import Store
 from loop.domain.truth import GroundTruth, Shape
 from loop.exchange.exporter import export_dataset
-from loop.grouped import save_group
+from loop.items.grouped import save_group
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from tests.api.conftest import picture
@@ -54,7 +54,7 @@ def places(store: Store, project: str) -> list[tuple[int, str, float | None, int
 
 def test_frames_of_a_clip_are_never_on_both_sides_of_a_split(world):
     """Whatever the share; and clips are spread over both sides."""
-    world.create_project("p", ("car",))
+    world.create("p", ("car",))
     clips = [a_clip(world, number) for number in range(CLIPS)]
     snapshot = freeze(world.rows(), labels=("car",), val_share=0.5)
     split_of = {entry.digest: entry.split for entry in snapshot.entries}
@@ -65,7 +65,7 @@ def test_frames_of_a_clip_are_never_on_both_sides_of_a_split(world):
 
 def test_an_order_alone_does_not_bind_a_split(world):
     """Items of a group of the kind `any` are drawn one by one."""
-    world.create_project("p", ("car",))
+    world.create("p", ("car",))
     for number in range(3):
         a_clip(world, number, kind=GroupKind.ANY)
     snapshot = freeze(world.rows(), labels=("car",), val_share=0.5)
@@ -77,7 +77,7 @@ def test_an_order_alone_does_not_bind_a_split(world):
 
 def test_our_own_form_brings_clips_back(world, tmp_path):
     """Kind, name, order and times, and which shapes were drawn; importing again adds nothing."""
-    world.create_project("p", ("car",))
+    world.create("p", ("car",))
     digests = a_clip(world, 0)
     a_clip(world, 1, kind=GroupKind.CAMERA)
     report = export_dataset(world.store, world.blobs, project_id="p", format="askance", folder=tmp_path / "out")
@@ -110,7 +110,7 @@ def a_line(**changes: object) -> str:
 )  # fmt: skip
 def test_a_group_that_cannot_be_read_costs_itself_alone(world, tmp_path, line):
     """The images come, the other groups too, and the report names the line."""
-    world.create_project("p", ("car",))
+    world.create("p", ("car",))
     a_clip(world, 0)
     export_dataset(world.store, world.blobs, project_id="p", format="askance", folder=tmp_path / "out")
     file = tmp_path / "out" / "groups.jsonl"
@@ -123,7 +123,7 @@ def test_a_group_that_cannot_be_read_costs_itself_alone(world, tmp_path, line):
 
 def test_coco_says_which_frame_of_which_clip(world, tmp_path):
     """As COCO-VID and TAO do: videos, video_id and frame_id of images, track_id of annotations, one for each track."""
-    world.create_project("p", ("car",))
+    world.create("p", ("car",))
     clips = {number: a_clip(world, number) for number in range(CLIPS)}
     report = export_dataset(
         world.store, world.blobs, project_id="p", format="coco", folder=tmp_path / "out", val_share=0.5
@@ -150,7 +150,7 @@ def test_coco_says_which_frame_of_which_clip(world, tmp_path):
 
 def test_yolo_says_what_it_leaves_out(world, tmp_path):
     """Places in clips, and tracks."""
-    world.create_project("p", ("car",))
+    world.create("p", ("car",))
     a_clip(world, 0)
     report = export_dataset(world.store, world.blobs, project_id="p", format="yolo", folder=tmp_path / "out")
     assert report.left_out == {"places of images in clips": FRAMES, "groups and tracks": FRAMES}

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loop.commits import GroupCommit
 from loop.domain.errors import Conflict, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.prediction import Inference
 from loop.domain.project import Project
 from loop.domain.routing import Durability, Retain
-from loop.router import Caller, Inferred, ReceivedImage, Routed, Router
+from loop.routing.commits import GroupCommit
+from loop.routing.router import Caller, Inferred, ReceivedImage, Routed, Router
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.risk import heuristic_risk

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from loop import workshop
-from loop.controller import Controller
-from loop.cycle_work import Progress, TrainedWeights, TrainingJob
+from loop.cycle.controller import Controller
+from loop.cycle.work import Progress, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.errors import Unavailable
 from loop.domain.item import Split
 from loop.domain.truth import Shape
+from loop.launching import workshop
+from loop.launching.workshop import MlflowRuns
 from loop.settings import load_settings
-from loop.workshop import MlflowRuns
 from tests.cycle_worker import (
     BLIND,
     BOX,
@@ -60,7 +60,7 @@ def bare(url: str, tmp_path: Path) -> Iterator[Service]:
     """A project, and nothing in it."""
     made = open_site(Site(url, tmp_path))
     made.site.weights.write_bytes(tiny_weights(LABELS))
-    made.administration.create_project(PROJECT, LABELS)
+    made.projects.create(PROJECT, LABELS)
     yield made
     made.store.close()
 
@@ -144,7 +144,7 @@ def test_no_image_that_is_held_out_is_trained_on(bare: Service, golden: bool) ->
         split = (Split.GOLDEN if golden else Split.VAL, Split.VAL, Split.TRAIN, None)[number % 4]
         group = f"clip {number // 8}" if number >= 72 and split is not Split.TRAIN else ""
         add_image(bare, number, split, group=group)
-    bare.administration.register_model(PROJECT, salted(tiny_weights(LABELS), BLIND), "ada")
+    bare.models.register(PROJECT, salted(tiny_weights(LABELS), BLIND), "ada")
     while bare.step():
         pass
     bench = Noting(bare.site, bare.controller.workshop.blobs)  # type: ignore[attr-defined]

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loop import workshop
-from loop.cycle_work import Progress
+from loop.cycle.work import Progress
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.item import Split
 from loop.domain.model import ModelVersion
-from loop.recipe_document import checked_document
-from loop.recipes import Recipes
+from loop.launching import workshop
+from loop.launching.workshop import RayWorkshop
+from loop.recipes.document import checked_document
+from loop.recipes.versions import Recipes
 from loop.settings import load_settings
-from loop.workshop import RayWorkshop
 from serving.backends.load import load_detector
 from tests.cycle_worker import PROJECT, Service, Site, open_site
 from tests.pictures import LABELS, SIZE, keep_picture, picture
@@ -61,7 +61,7 @@ def service(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPat
         settings=replace(made.controller.settings, training=recipe),
     )
     made = replace(made, controller=controller, succession=replace(made.succession, references=references))
-    made.administration.create_project(PROJECT, LABELS)
+    made.projects.create(PROJECT, LABELS)
     for number in range(GOLDEN + TRAIN):
         keep_picture(made.store, made.blobs, PROJECT, number, Split.GOLDEN if number < GOLDEN else Split.TRAIN)
     yield made
@@ -81,7 +81,7 @@ def cycled(service: Service, ends: CycleState = CycleState.PROMOTED, **overrides
 
 def test_a_registered_detector_is_trained_judged_promoted_and_served(service: Service) -> None:
     """With labels that came and were renamed since."""
-    service.administration.register_model(PROJECT, tiny_torchvision(LABELS), "ada")
+    service.models.register(PROJECT, tiny_torchvision(LABELS), "ada")
     while service.step():
         pass
     recipes = Recipes(service.store, lambda: (), lambda: datetime.now(UTC), lambda digest: False)
@@ -111,7 +111,7 @@ def test_a_project_without_a_model_begins_with_the_one_that_is_configured(servic
 
 def test_a_cycle_from_scratch_leaves_the_champion_aside(service: Service) -> None:
     """That is how a project comes to a network of the other library."""
-    service.administration.register_model(PROJECT, tiny_weights(LABELS), "ada")
+    service.models.register(PROJECT, tiny_weights(LABELS), "ada")
     while service.step():
         pass
     _, candidate = cycled(service, start="scratch")
@@ -120,7 +120,7 @@ def test_a_cycle_from_scratch_leaves_the_champion_aside(service: Service) -> Non
 
 def test_a_first_cycle_starts_from_the_base_that_was_added(service: Service) -> None:
     """Not from the configured one, which is of the other library; from scratch it is left aside, too."""
-    service.administration.register_model(PROJECT, tiny_weights(LABELS), "ada", base=True)
+    service.models.register(PROJECT, tiny_weights(LABELS), "ada", base=True)
     _, candidate = cycled(service, CycleState.REFUSED)
     assert candidate.head.backend == "ultralytics"
     _, candidate = cycled(service, CycleState.REFUSED, start="scratch")

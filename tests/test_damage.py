@@ -12,8 +12,8 @@ import pytest
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.errors import BadWeights, Unavailable
 from loop.domain.model import ModelVersion, PromotionState
-from loop.search import ReferenceSpaces
-from loop.workshop import infer_blobs
+from loop.launching.workshop import infer_blobs
+from loop.selecting.search import ReferenceSpaces
 from tests.cycle_worker import LABELS, PROJECT, Service, furnished
 from tests.tiny_models import tiny_weights
 from training.head import read_head
@@ -90,7 +90,7 @@ def cycle_fails_at(step: Step) -> Callable[[Finished, str], None]:
 def no_promotion(finished: Finished, key: str) -> None:
     """The champion of before is asked for again, whose file it is."""
     service = finished.service
-    asked = service.administration.rollback(PROJECT, "ada", "go back")
+    asked = service.models.rollback(PROJECT, "ada", "go back")
     done = service.succession.settle(asked, service.deploy)
     assert done.state is PromotionState.FAILED and key in done.error and "damaged" in done.error
 

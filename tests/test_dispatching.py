@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from loop.dispatching import Dispatcher
 from loop.domain.ports import Event, Sender
 from loop.domain.webhooks import Answer, Delivery, DeliveryState, Endpoint, secret_from
-from loop.outgoing import HttpSender
 from loop.store.database import SqlStore
-from loop.webhooks import Deliverer, DeliverySettings
+from loop.webhooks.dispatching import Dispatcher
+from loop.webhooks.outgoing import HttpSender
+from loop.webhooks.sending import Deliverer, DeliverySettings
 from tests.receivers import GARBAGE, HANG, RESET, Conduct, Received, Receiver, receiver
 
 SECRET = secret_from(bytes(range(32)))

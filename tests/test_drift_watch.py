@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loop.controller import Controller, CycleSettings
+from loop.cycle.controller import Controller, CycleSettings
+from loop.cycle.references import References
 from loop.domain.annotation import AnnotationJob, AnnotationResult, AnnotationState
 from loop.domain.cycle import CycleState, Step
 from loop.domain.drift import DriftReport, DriftRules, Origin, Verdict, alarm_after
@@ -19,9 +20,10 @@ from loop.domain.ports import Event
 from loop.domain.prediction import Detection, Inference, Prediction
 from loop.domain.routing import Policy, route
 from loop.domain.truth import GroundTruth, Shape
-from loop.drift import SCHEDULE, DriftWatch
-from loop.projects import Administration
-from loop.references import References
+from loop.models.rollouts import Rollouts
+from loop.models.versions import Models
+from loop.production.drift import SCHEDULE, DriftWatch
+from loop.projects import Projects
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.seen import Seen
@@ -73,7 +75,8 @@ class Site:
 
     store: SqlStore
     blobs: FsspecBlobs
-    administration: Administration
+    projects: Projects
+    models: Models
     controller: Controller
     now: float = 0.0
     made: int = 0
@@ -98,7 +101,7 @@ class Site:
 
     def champion(self, salt: int) -> ModelVersion:
         """Another version, which serves from now on."""
-        model, _ = self.administration.register_model(PROJECT, file_of(HEAD, salt), "ada")
+        model, _ = self.models.register(PROJECT, file_of(HEAD, salt), "ada")
         with self.store.begin() as tx:
             before = tx.projects.get(PROJECT).champion_id
             assert tx.projects.move_champion(PROJECT, expected=before, to=model.id)
@@ -182,10 +185,10 @@ def site(store: SqlStore, tmp_path: Path) -> Site:
     def entropy(count: int) -> bytes:
         return at[0].entropy(count)
 
-    administration = Administration(store, blobs, POLICY, read_head, clock, entropy)
+    models = Models(store, blobs, read_head, clock, entropy)
     eyes = Eyes()
     controller = Controller(
-        store=store, blobs=blobs, administration=administration,
+        store=store, blobs=blobs, models=models, rollouts=Rollouts(store, clock, entropy),
         references=References(store, blobs, eyes, val_share=0.2, limit=10), workshop=eyes, registry=Unrecorded(),
         settings=CycleSettings(
             training={}, gate=GateSettings(), gate_seed=0, val_share=0.2, replay_limit=10,
@@ -193,8 +196,8 @@ def site(store: SqlStore, tmp_path: Path) -> Site:
         ),
         clock=clock, entropy=entropy,
     )  # fmt: skip
-    at.append(Site(store, blobs, administration, controller))
-    administration.create_project(PROJECT, LABELS)
+    at.append(Site(store, blobs, Projects(store, POLICY, clock), models, controller))
+    at[0].projects.create(PROJECT, LABELS)
     at[0].champion(0)
     return at[0]
 
@@ -255,7 +258,7 @@ def test_a_cycle_keeps_what_the_candidate_said_of_held_out_images(site: Site) ->
         )  # fmt: skip
         rows.append((item, truth))
     snapshot = freeze(rows, labels=LABELS, val_share=0.2)
-    candidate, _ = site.administration.register_model(PROJECT, file_of(HEAD, 1), "ada")
+    candidate, _ = site.models.register(PROJECT, file_of(HEAD, 1), "ada")
     cycle = site.controller.request(PROJECT, "ada", "try", {})
     frozen = snapshot.keep(site.blobs.put)
     begun = replace(
@@ -298,7 +301,7 @@ def test_another_threshold_is_no_drift(site: Site) -> None:
     """Detections count from the score that all of the predictions know."""
     site.predict(RULES.reference)
     site.watch.look_due()
-    site.administration.change_policy(PROJECT, "ada", score_threshold=0.6)
+    site.projects.change_policy(PROJECT, "ada", score_threshold=0.6)
 
     def under_the_new_policy(policy: Policy) -> None:
         rows = [site._predicted(site.model, 0.0, "", "camera 1") for _ in range(RULES.window)]
@@ -576,7 +579,7 @@ def test_who_asks_too_early_is_told_what_is_missing(site: Site) -> None:
 
 
 def test_a_project_without_a_model_has_nothing_to_look_at(site: Site) -> None:
-    site.administration.create_project("bare", LABELS)
+    site.projects.create("bare", LABELS)
     assert site.watch.look_due() == []
     for ask in (site.watch.status, lambda project: site.watch.look_now(project, "ada")):
         with pytest.raises(NoChampion):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from loop.domain.errors import Overloaded
-from loop.duplicates import Duplicates
-from loop.search import ServedIndex
+from loop.selecting.duplicates import Duplicates
+from loop.selecting.search import ServedIndex
 from loop.store.database import SqlStore
 from selection.duplicates import Clusters, Groups, joined
 from selection.index import EmbeddingIndex
@@ -198,7 +198,7 @@ def test_only_what_is_new_is_compared(store: SqlStore, tmp_path: Path) -> None:
 def test_a_second_question_does_not_wait_for_ever(
     store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loop.duplicates._WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("loop.selecting.duplicates._WAIT_SECONDS", 0.01)
     duplicates = Duplicates(ServedIndex(store, tmp_path / "index").caught_up)
     with duplicates._lock, pytest.raises(Overloaded, match="are being looked for"):
         duplicates.of(a_model(), 0.99)

@@ -29,8 +29,8 @@ from loop.exchange.importer import ImportReport, import_dataset
 from loop.exchange.reading import ReadBox, Remark
 from loop.exchange.voc import read_voc
 from loop.exchange.yolo import read_yolo
-from loop.recipe_document import checked_document
-from loop.recipes import Recipes
+from loop.recipes.document import checked_document
+from loop.recipes.versions import Recipes
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from serving.images import inspect_image
@@ -54,12 +54,12 @@ def picture(path: Path, seed: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)) 
 
 @dataclass(frozen=True)
 class World:
-    """A real store and real blobs; `create_project` is what the use case needs of the administration."""
+    """A real store and real blobs; `create` is what the use case needs of `loop.projects`."""
 
     store: SqlStore
     blobs: FsspecBlobs
 
-    def create_project(self, project_id: str, labels: tuple[str, ...], *, recipe: Recipe | None = None) -> Project:
+    def create(self, project_id: str, labels: tuple[str, ...], *, recipe: Recipe | None = None) -> Project:
         project = Project(
             id=project_id,
             recipe=recipe or Recipe(version=1, labels=labels_named(labels)),
@@ -574,7 +574,7 @@ def test_images_that_cannot_be_used_are_told(world, tmp_path):
 
 def test_labels_the_project_lacks(world, tmp_path):
     """Their boxes are skipped and counted, or become labels with add_labels; images with no others are skipped."""
-    world.create_project("p", ("bolt",))
+    world.create("p", ("bolt",))
     body = {
         "a": voc_xml("a.jpg", BOLT, NUT, NUT),
         "b": voc_xml("b.jpg", NUT),
@@ -601,7 +601,7 @@ def test_labels_the_project_lacks(world, tmp_path):
 
 def test_a_data_set_of_other_labels_is_refused(world, tmp_path):
     """Where no label of the data set is the project's, nothing is imported and both lists are shown."""
-    world.create_project("p", ("cat", "dog"))
+    world.create("p", ("cat", "dog"))
     with pytest.raises(BadDataset, match=r"bolt, nut.*cat, dog") as caught:
         world.load(three(tmp_path / "set"), "voc")
     assert "--add-labels" in caught.value.hint
@@ -796,7 +796,7 @@ def test_coco_gives_a_recipe_what_it_asks_for(world, tmp_path):
     and boxes, unless polygons are asked for."""
     drawn_project(world, tmp_path, SHAPES)
     exported(world, tmp_path / "out", "coco")
-    world.create_project("q", ("box",))
+    world.create("q", ("box",))
     with world.store.begin() as tx:
         tx.projects.save_recipe("q", replace(RECIPE, version=2))
     assert world.load(tmp_path / "out", "coco", "q").skipped == ()
@@ -883,7 +883,7 @@ def test_a_bad_line_of_the_own_form_is_told(world, tmp_path, change, why):
 
 def test_a_recipe_that_changes_during_an_import(world, tmp_path):
     """What was read before is written under the names that hold when it is written."""
-    world.create_project("p", ("bolt", "nut"))
+    world.create("p", ("bolt", "nut"))
     recipes = Recipes(world.store, lambda: (), lambda: NOW, lambda digest: False)
 
     def rename(done: int, total: int) -> None:
@@ -913,7 +913,7 @@ def test_added_labels_are_as_their_data_set_has_them(world, tmp_path):
     """Geometry and attributes come with a label of the own form; links and rules of the project stay."""
     drawn_project(world, tmp_path, SHAPES)
     exported(world, tmp_path / "out", "askance")
-    world.create_project("q", ("box",))
+    world.create("q", ("box",))
     with world.store.begin() as tx:
         recipe = replace(tx.projects.get("q").recipe, version=2, rules=(Count(id="r", label="box", max=9),))
         tx.projects.save_recipe("q", recipe)
@@ -995,7 +995,7 @@ CANNOT: dict[str, tuple[dict[str, object], type[AskanceError]]] = {
 def test_what_cannot_be_exported(world, tmp_path, options, error):
     """Each is a named error with what to do, and nothing is written."""
     world.load(three(tmp_path / "set"), "voc")
-    world.create_project("void", ("bolt",))
+    world.create("void", ("bolt",))
     given = {"project_id": "p", "format": "coco", "folder": tmp_path / "out", **options}
     with pytest.raises(error) as caught:
         export_dataset(world.store, world.blobs, **given)

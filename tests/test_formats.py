@@ -553,7 +553,7 @@ def test_a_strict_import_writes_nothing_where_anything_would_be_lost(world, tmp_
 
 def test_a_report_counts_by_kind(world, tmp_path):
     """How much of what was skipped, and how to add labels, behind the first remarks."""
-    world.create_project("p", ("bolt",))
+    world.create("p", ("bolt",))
     report = world.load(voc(tmp_path / "set", {"a": voc_xml("a.jpg", BOLT, NUT, NUT)}), "voc")
     assert report.counts() == {"box": 2}
     assert report.lines()[-2:] == [
@@ -640,7 +640,7 @@ def test_an_attribute_is_what_its_values_are(values, guess, expected):
 
 def test_labels_that_xml_cannot_hold_are_refused(world, tmp_path):
     """With the label, before anything is written."""
-    world.create_project("p", ("a\x01b",))
+    world.create("p", ("a\x01b",))
     world.load(three(tmp_path / "set"), "voc", add_labels=True)
     for layout in ("voc", "cvat", "label-studio"):
         with pytest.raises(Invalid, match="cannot hold the label"):

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from loop.domain.functions import GROUP, Context, FunctionItem
 from loop.domain.truth import Geometry, Link, Shape, checked_shapes, drawn
-from loop.function_examples.group_shapes import group_shapes
-from loop.function_examples.redact import redact
-from loop.function_examples.snap_to_image import snap_to_image
+from loop.functions.examples.group_shapes import group_shapes
+from loop.functions.examples.redact import redact
+from loop.functions.examples.snap_to_image import snap_to_image
 from tests.packages import shipped_functions
 
 WIDTH, HEIGHT = 100, 80

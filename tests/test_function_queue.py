@@ -21,7 +21,7 @@ from loop.domain.ports import Event
 from loop.domain.recipe import Recipe
 from loop.domain.rules import Count
 from loop.domain.truth import GroundTruth, Shape
-from loop.function_queue import FunctionQueue, QueueSettings
+from loop.functions.queue import FunctionQueue, QueueSettings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from tests.contract.records import PROJECT, a_policy, a_project, a_task
@@ -293,7 +293,7 @@ def test_a_dropped_image_goes_although_the_store_of_images_was_away(setting):
 KILLED = """
 import sys, time
 from datetime import UTC, datetime, timedelta
-from loop.function_queue import FunctionQueue, QueueSettings
+from loop.functions.queue import FunctionQueue, QueueSettings
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 

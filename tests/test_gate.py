@@ -164,3 +164,12 @@ def test_a_caller_may_ask_for_a_person_or_for_none(risk, threshold, rate, drawn,
     assert ("review-requested" in codes) == (review is Review.ALWAYS)
     assert ("review-declined" in codes) == (review is Review.NEVER)
     assert codes
+
+
+@given(risk=unit, threshold=unit, rate=unit, drawn=st.booleans(), review=st.sampled_from(Review))
+def test_an_upload_asks_for_an_image_once(risk, threshold, rate, drawn, review):
+    """Whatever its risk, and whoever wants a person; the lottery draws all the same."""
+    decision = route(risk=risk, policy=policy(threshold, rate), audit_drawn=drawn, review=review, asked_before=True)
+    assert [reason.code for reason in decision.reasons] == ["asked-before", *(["audit-lot"] if drawn else [])]
+    assert (decision.stage is Stage.AUDIT) == (decision.action is Action.REVIEW) == drawn
+    assert decision.inclusion_probability == rate

@@ -196,7 +196,7 @@ def test_what_comes_from_a_source_that_was_never_seen_is_reviewed(plant: Plant) 
 def test_audits_can_be_drawn_more_often_where_it_matters(plant: Plant) -> None:
     """By source, label and risk; the largest rate that applies is kept with the decision."""
     running(plant)
-    plant.administration.change_policy(
+    plant.projects.change_policy(
         PROJECT, "bob", audit_rates={"by_source": {"night": 0.5}, "by_label": {"bar": 0.9}, "by_risk": [(0.0, 0.3)]}
     )
     plant.keep()
@@ -267,7 +267,7 @@ def test_a_risk_that_was_learned_from_its_judges_judges_nothing(store: SqlStore,
     """A promise that is made later has it learned anew first; until then people look at everything."""
     plant = Plant(store, FsspecBlobs.open(str(tmp_path / "blobs")), learn=True)
     plant.promise(audit_rate=1.0)
-    plant.administration.change_policy(PROJECT, "bob", guarantee_changes={"promises": []})
+    plant.projects.change_policy(PROJECT, "bob", guarantee_changes={"promises": []})
     plant.predict(300)
     plant.answer()
     assert plant.risks.refit_due()
@@ -361,7 +361,7 @@ def test_hours_reckon_with_every_audit_rate(plant: Plant) -> None:
     """With what is audited more often, people get more than the policy's one rate says."""
     running(plant)
     plain = plant.promises.preview(plant.operator, PROJECT, {}).review_share
-    plant.administration.change_policy(PROJECT, "bob", audit_rates={"by_risk": [[0.0, 0.9]]})
+    plant.projects.change_policy(PROJECT, "bob", audit_rates={"by_risk": [[0.0, 0.9]]})
     plant.keep()
     often = plant.promises.preview(plant.operator, PROJECT, {})
     assert often.review_share == pytest.approx(1.0 - 0.1 * often.automation)
@@ -429,7 +429,7 @@ def test_promises_that_cannot_be_kept_are_refused(
     plant: Plant, changes: dict[str, object], audit_rate: float, says: str
 ) -> None:
     with pytest.raises(Invalid, match=says):
-        plant.administration.change_policy(PROJECT, "bob", guarantee_changes=changes, audit_rate=audit_rate)
+        plant.projects.change_policy(PROJECT, "bob", guarantee_changes=changes, audit_rate=audit_rate)
 
 
 # --- a clock that was wrong -------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["serving.detectors", "loop.workshop", "loop.wiring"])
+@pytest.mark.parametrize("module", ["serving.detectors", "loop.launching.workshop", "loop.wiring"])
 def test_processes_that_start_often_load_only_what_each_of_them_needs(module: str) -> None:
     """A replica before its first answer, each task of a cycle, and whatever is wired: what is seldom used is loaded
     where it is used."""

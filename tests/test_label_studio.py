@@ -16,7 +16,7 @@ from loop.domain.ontology import Attribute, AttributeType, Label
 from loop.domain.recipe import Recipe
 from loop.domain.truth import Geometry
 from loop.exchange.label_studio import answer_read, controls_of, recipe_config
-from loop.label_studio_server import HttpLabelStudio
+from loop.label_studio.server import HttpLabelStudio
 from tests.label_studio import region
 
 RECIPE = Recipe(
@@ -163,7 +163,7 @@ def test_a_network_of_ones_own_is_allowed_by_setting() -> None:
 def test_a_name_that_leads_inside_is_refused_when_it_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the name says, all its addresses must be public."""
     found = [(2, 1, 6, "", ("93.184.216.34", 443)), (2, 1, 6, "", ("192.168.0.9", 443))]
-    monkeypatch.setattr("loop.label_studio_server.socket.getaddrinfo", lambda *_args, **_more: found)
+    monkeypatch.setattr("loop.label_studio.server.socket.getaddrinfo", lambda *_args, **_more: found)
     with pytest.raises(SettingsError, match="private"):
         HttpLabelStudio("https://label-studio.example.org", LEGACY, False, 5.0).project("Street", "<View/>")
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loop import workshop
-from loop.cycle_work import Examined, Latency, Subject, Timing
+from loop.cycle.latency import has_answered, latency_told, seconds_of
+from loop.cycle.work import Examined, Latency, Subject, Timing
 from loop.domain.errors import AskanceError, Conflict, CycleFailed, Unavailable
 from loop.domain.model import ModelVersion
-from loop.latency import has_answered, latency_told, seconds_of
+from loop.launching import workshop
+from loop.launching.workshop import RayWorkshop
 from loop.settings import Settings, load_settings
 from loop.store.blobs import FsspecBlobs
-from loop.workshop import RayWorkshop
 from serving.backends.latency import interleaved
 from tests.api.conftest import picture
 from tests.contract.records import a_model

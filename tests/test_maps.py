@@ -13,8 +13,8 @@ import pytest
 from loop.domain.embedding_map import Drawn, MapState
 from loop.domain.errors import Invalid, MapFailed, NoChampion, NotFound
 from loop.domain.prediction import Detection, Prediction
-from loop.map_drawing import MapDrawing, MapRecipe
-from loop.maps import Maps
+from loop.selecting.map_drawing import MapDrawing, MapRecipe
+from loop.selecting.maps import Maps
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.map_file import positions_of, read_map
@@ -239,7 +239,7 @@ def test_an_item_that_is_predicted_again_while_pages_are_read_is_one_point(
     drawn: Charted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each page is a transaction of its own."""
-    monkeypatch.setattr("loop.map_drawing._PAGE", 7)
+    monkeypatch.setattr("loop.selecting.map_drawing._PAGE", 7)
     again = iter([3])
 
     def alive() -> None:

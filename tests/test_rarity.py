@@ -12,7 +12,7 @@ from loop.domain.errors import Unavailable
 from loop.domain.ports import Transaction
 from loop.domain.project import Label, Recipe
 from loop.domain.truth import Shape
-from loop.rarity import Rarities
+from loop.routing.rarity import Rarities
 from loop.store.database import SqlStore
 from tests.contract.records import ODD, PROJECT, a_model, a_project, a_truth, an_item
 

@@ -15,7 +15,7 @@ from loop.domain.recipe import BadRecipe, Recipe, flaws_of, recipe_from_json, re
 from loop.domain.recipe_change import carried, change_between
 from loop.domain.rules import Count, Severity
 from loop.domain.truth import Geometry, Link, Shape
-from loop.recipe_document import MOST_BYTES, checked_document, read_recipe
+from loop.recipes.document import MOST_BYTES, checked_document, read_recipe
 from tests.test_rules import CASES
 
 EXAMPLES = sorted(Path("configs/recipes").glob("*.yaml"))

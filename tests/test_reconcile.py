@@ -3,14 +3,13 @@
 from collections.abc import Callable
 
 from loop.store.database import SqlStore
-from serving.app import when_written
+from serving.background import when_written
 from tests.contract.records import a_promotion, a_token, furnish
 
 
 def looking(store: SqlStore, found: list[bool]) -> Callable[[], None]:
     """A loop's turn; it finds what stands next in `found`."""
-    turn = when_written(store, lambda _: found.pop(0))
-    return lambda: turn(None)  # type: ignore[arg-type]
+    return when_written(store, lambda: found.pop(0))
 
 
 def test_a_loop_looks_again_while_it_finds_something_and_when_something_was_written(store: SqlStore) -> None:
@@ -34,7 +33,7 @@ def test_what_is_written_while_a_loop_looks_is_not_missed(store: SqlStore) -> No
     furnish(store)
     looks = 0
 
-    def look(_: object) -> bool:
+    def look() -> bool:
         nonlocal looks
         looks += 1
         if looks == 1:
@@ -44,7 +43,7 @@ def test_what_is_written_while_a_loop_looks_is_not_missed(store: SqlStore) -> No
 
     turn = when_written(store, look)
     for _ in range(4):
-        turn(None)  # type: ignore[arg-type]
+        turn()
     assert looks == 2
 
 
@@ -52,7 +51,7 @@ def test_a_look_that_failed_is_made_again(store: SqlStore) -> None:
     """The store may be away for a while; what is queued stays queued."""
     looks = 0
 
-    def look(_: object) -> bool:
+    def look() -> bool:
         nonlocal looks
         looks += 1
         if looks == 1:
@@ -61,7 +60,7 @@ def test_a_look_that_failed_is_made_again(store: SqlStore) -> None:
 
     turn = when_written(store, look)
     try:
-        turn(None)  # type: ignore[arg-type]
+        turn()
     except OSError:
-        turn(None)  # type: ignore[arg-type]
+        turn()
     assert looks == 2

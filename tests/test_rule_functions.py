@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loop.checking import Checking
 from loop.domain.access import Role, Token
 from loop.domain.ontology import labels_named
 from loop.domain.recipe import Recipe
 from loop.domain.rules import FunctionRule, Scene, Severity
 from loop.domain.truth import Shape
-from loop.rule_functions import RegisteredFunctions
+from loop.launching.rule_functions import RegisteredFunctions
+from loop.review.checking import Checking
 from loop.store.database import SqlStore
 from tests.contract.records import PROJECT, a_project, a_task, an_item
 
@@ -87,7 +87,11 @@ def functions(package: None) -> Iterator[RegisteredFunctions]:
 
 
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if "loop.rule_worker" in " ".join(one.cmdline())]
+    return [
+        one
+        for one in psutil.Process().children(recursive=True)
+        if "loop.launching.rule_worker" in " ".join(one.cmdline())
+    ]
 
 
 def test_a_function_finds_what_is_wrong(functions):

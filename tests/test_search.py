@@ -11,7 +11,7 @@ import pytest
 from loop.domain.errors import NotFound
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import OBJECT_DIM, Prediction
-from loop.search import ServedIndex, ServedObjects
+from loop.selecting.search import ServedIndex, ServedObjects
 from loop.store.database import SqlStore
 from selection.index import EmbeddingIndex
 from selection.index_file import read_index, write_index

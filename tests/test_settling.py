@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loop.controller import Controller, CycleSettings
-from loop.cycle_work import TrainedWeights
+from loop.cycle.controller import Controller, CycleSettings
+from loop.cycle.references import References
+from loop.cycle.succession import Succession
+from loop.cycle.work import TrainedWeights
 from loop.domain.cycle import CycleState, Step
 from loop.domain.errors import BadWeights, Conflict, Invalid, NotFound, Overloaded, Unavailable
 from loop.domain.identity import digest_of
@@ -26,11 +28,11 @@ from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutStat
 from loop.domain.routing import Policy
 from loop.domain.truth import GroundTruth, Shape
 from loop.domain.webhooks import Endpoint, secret_from
-from loop.projects import Administration
-from loop.references import References
+from loop.models.rollouts import Rollouts
+from loop.models.versions import Models
+from loop.projects import Projects
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
-from loop.succession import Succession
 from selection.duplicates import Clusters
 from serving.backends.load import load_detector
 from tests.examining import Examines
@@ -80,7 +82,9 @@ class Installation:
 
     store: SqlStore
     blobs: FsspecBlobs
-    administration: Administration
+    projects: Projects
+    models: Models
+    rollouts: Rollouts
     controller: Controller
     succession: Succession
     bench: Bench
@@ -89,7 +93,7 @@ class Installation:
 
     def model(self, salt: int, project: str = "shapes", head: ModelHead = HEAD) -> str:
         """A registered version, another for each `salt`."""
-        return self.administration.register_model(project, file_of(head, salt), "ada")[0].id
+        return self.models.register(project, file_of(head, salt), "ada")[0].id
 
     def champion(self, project: str = "shapes") -> str | None:
         with self.store.read() as tx:
@@ -100,7 +104,7 @@ class Installation:
             return tx.models.get(project, model_id)
 
     def start(self, model_id: str, kind: RolloutKind = RolloutKind.CANARY, share: float = 0.1) -> Rollout:
-        return self.administration.start_rollout(
+        return self.rollouts.start(
             "shapes", model_id, kind=kind, share=share, limits=LIMITS, actor="ada", reason="try it"
         )
 
@@ -108,7 +112,7 @@ class Installation:
         return self.succession.settle_rollout(self.start(model_id, kind), self.deploy)
 
     def promote(self, model_id: str, deploy: Callable[[ModelVersion], None] | None = None) -> Promotion:
-        asked = self.administration.override("shapes", model_id, "ada", "better")
+        asked = self.models.override("shapes", model_id, "ada", "better")
         return self.succession.settle(asked, deploy or self.deploy)
 
     def rollout(self, rollout: Rollout) -> Rollout:
@@ -160,7 +164,7 @@ def installed(store: SqlStore, tmp_path: Path) -> Installation:
     def entropy(count: int) -> bytes:
         return next(ticks).to_bytes(count, "big")
 
-    administration = Administration(store, blobs, POLICY, read_head, clock, entropy)
+    models, rollouts = Models(store, blobs, read_head, clock, entropy), Rollouts(store, clock, entropy)
     bench = Bench()
     settings = CycleSettings(
         training={},
@@ -172,12 +176,13 @@ def installed(store: SqlStore, tmp_path: Path) -> Installation:
     )
     references, registry = References(store, blobs, bench, val_share=0.2, limit=10), Unrecorded()
     controller = Controller(
-        store=store, blobs=blobs, administration=administration, references=references, workshop=bench,
+        store=store, blobs=blobs, models=models, rollouts=rollouts, references=references, workshop=bench,
         registry=registry, settings=settings, clock=clock, entropy=entropy,
     )  # fmt: skip
-    succession = Succession(store, blobs, administration, references, registry, clock)
-    made = Installation(store, blobs, administration, controller, succession, bench, tmp_path / "blobs")
-    administration.create_project("shapes", LABELS)
+    succession = Succession(store, blobs, read_head, references, registry, clock)
+    projects = Projects(store, POLICY, clock)
+    made = Installation(store, blobs, projects, models, rollouts, controller, succession, bench, tmp_path / "blobs")
+    projects.create("shapes", LABELS)
     made.model(0)
     (first,) = succession.due(())
     assert isinstance(first, Promotion)
@@ -223,7 +228,7 @@ def test_references_are_embedded_before_a_rollout_takes_traffic(installed):
 def test_what_cannot_be_rolled_out_is_refused_with_nothing_written(installed):
     """A share outside, an unknown model, the champion itself, a second of the kind, a project without a champion."""
     other, champion = installed.model(1), installed.champion()
-    installed.administration.create_project("empty", LABELS)
+    installed.projects.create("empty", LABELS)
     wishes = [
         (Invalid, "shapes", other, 0.0),
         (Invalid, "shapes", other, 1.1),
@@ -234,7 +239,7 @@ def test_what_cannot_be_rolled_out_is_refused_with_nothing_written(installed):
     ]
     for error, project, model, share in wishes:
         with pytest.raises(error) as caught:
-            installed.administration.start_rollout(
+            installed.rollouts.start(
                 project, model, kind=RolloutKind.CANARY, share=share, limits=LIMITS, actor="ada", reason="try"
             )
         assert caught.value.hint
@@ -249,12 +254,12 @@ def test_what_cannot_be_rolled_out_is_refused_with_nothing_written(installed):
 def test_a_person_ends_a_rollout_once(installed):
     """Active or still queued; with the reason, an event, and 409 the second time."""
     for rollout in (installed.active(installed.model(1)), installed.start(installed.model(1), RolloutKind.SHADOW)):
-        ended = installed.administration.end_rollout("shapes", rollout.id, "bob", "seen enough")
+        ended = installed.rollouts.end("shapes", rollout.id, "bob", "seen enough")
         assert (ended.state, ended.error) == (RolloutState.ENDED, "seen enough")
         assert installed.rollout(rollout) == ended
         assert installed.events()[-1] == "rollout.ended"
         with pytest.raises(Conflict, match="is ended already"):
-            installed.administration.end_rollout("shapes", rollout.id, "bob", "again")
+            installed.rollouts.end("shapes", rollout.id, "bob", "again")
 
 
 def test_a_breach_takes_a_rollout_back_once(installed):
@@ -263,9 +268,7 @@ def test_a_breach_takes_a_rollout_back_once(installed):
     before = installed.champion()
     with ThreadPoolExecutor(4) as pool:
         back = list(
-            pool.map(
-                lambda n: installed.administration.roll_back_rollout("shapes", rollout.id, f"{n} of 9 failed"), range(4)
-            )
+            pool.map(lambda n: installed.rollouts.roll_back("shapes", rollout.id, f"{n} of 9 failed"), range(4))
         )
     assert len(set(back)) == 1
     assert back[0].state is RolloutState.ROLLED_BACK
@@ -277,8 +280,8 @@ def test_a_breach_takes_a_rollout_back_once(installed):
 def test_a_breach_that_comes_late_changes_nothing(installed):
     """A rollout that a person has ended stays ended."""
     rollout = installed.active(installed.model(1))
-    ended = installed.administration.end_rollout("shapes", rollout.id, "bob", "seen enough")
-    assert installed.administration.roll_back_rollout("shapes", rollout.id, "too slow") == ended
+    ended = installed.rollouts.end("shapes", rollout.id, "bob", "seen enough")
+    assert installed.rollouts.roll_back("shapes", rollout.id, "too slow") == ended
 
 
 def test_a_rollout_that_was_ended_while_it_was_deployed_stays_ended(installed):
@@ -286,7 +289,7 @@ def test_a_rollout_that_was_ended_while_it_was_deployed_stays_ended(installed):
     rollout = installed.start(installed.model(1))
 
     def deploy(model: ModelVersion) -> None:
-        installed.administration.end_rollout("shapes", rollout.id, "bob", "changed my mind")
+        installed.rollouts.end("shapes", rollout.id, "bob", "changed my mind")
 
     assert installed.succession.settle_rollout(rollout, deploy).state is RolloutState.ENDED
 
@@ -305,14 +308,14 @@ def test_another_champion_ends_a_canary_but_not_a_shadow(installed):
     """Promoted or rolled back: what the canary was compared with is gone."""
     first, second, third = installed.champion(), installed.model(1), installed.model(2)
     for change in (lambda: installed.promote(second), lambda: installed.succession.settle(
-        installed.administration.rollback("shapes", "ada", "worse"), installed.deploy
+        installed.models.rollback("shapes", "ada", "worse"), installed.deploy
     )):  # fmt: skip
         canary, shadow = installed.active(third), installed.active(third, RolloutKind.SHADOW)
         change()
         assert installed.rollout(canary).state is RolloutState.ENDED
         assert installed.champion() in installed.rollout(canary).error
         assert installed.rollout(shadow).state is RolloutState.ACTIVE
-        installed.administration.end_rollout("shapes", shadow.id, "ada", "enough")
+        installed.rollouts.end("shapes", shadow.id, "ada", "enough")
     assert installed.champion() == first
 
 
@@ -456,7 +459,7 @@ def test_known_backends_are_those_that_can_be_loaded():
 
 
 def configure(installed: Installation, model_id: str, **options: object) -> tuple[ModelVersion, Promotion | None]:
-    return installed.administration.configure_model("shapes", model_id, "ada", lambda present: {**present, **options})
+    return installed.models.configure("shapes", model_id, "ada", lambda present: {**present, **options})
 
 
 def test_a_model_at_rest_keeps_its_options_until_it_serves(installed):
@@ -513,8 +516,8 @@ def test_options_change_only_at_rest(installed):
     rollout = installed.active(other)
     with pytest.raises(Conflict, match="canary"):
         configure(installed, other, detector_replicas=2)
-    installed.administration.end_rollout("shapes", rollout.id, "ada", "enough")
-    installed.administration.override("shapes", other, "ada", "better")
+    installed.rollouts.end("shapes", rollout.id, "ada", "enough")
+    installed.models.override("shapes", other, "ada", "better")
     with pytest.raises(Conflict, match="under way"):
         configure(installed, other, detector_replicas=2)
     assert installed.version(other).serving == {}
@@ -544,7 +547,7 @@ def test_a_reconfigured_champion_can_still_be_rolled_back(installed):
     installed.promote(second)
     _, promotion = configure(installed, second, detector_replicas=2)
     installed.succession.settle(promotion, installed.deploy)
-    installed.succession.settle(installed.administration.rollback("shapes", "ada", "worse"), installed.deploy)
+    installed.succession.settle(installed.models.rollback("shapes", "ada", "worse"), installed.deploy)
     assert installed.champion() == first
 
 
@@ -554,17 +557,17 @@ def test_a_reconfigured_champion_can_still_be_rolled_back(installed):
 def test_what_takes_a_bad_model_away_comes_first(installed):
     """Rollbacks, then options, then other promotions, then rollouts; what is under way is left out."""
     for project in ("p1", "p2", "p3"):
-        installed.administration.create_project(project, LABELS)
-        promotion = installed.administration.register_model(project, file_of(HEAD), "ada")[1]
+        installed.projects.create(project, LABELS)
+        promotion = installed.models.register(project, file_of(HEAD), "ada")[1]
         installed.succession.settle(promotion, installed.deploy)
         installed.succession.settle(
-            installed.administration.override(project, installed.model(1, project), "ada", "better"), installed.deploy
+            installed.models.override(project, installed.model(1, project), "ada", "better"), installed.deploy
         )
     rollout = installed.start(installed.model(1))
-    promoted = installed.administration.override("p1", installed.model(2, "p1"), "ada", "better")
+    promoted = installed.models.override("p1", installed.model(2, "p1"), "ada", "better")
     champion = installed.champion("p2")
-    _, options = installed.administration.configure_model("p2", champion, "ada", lambda _: {"num_cpus": 1})
-    back = installed.administration.rollback("p3", "ada", "worse")
+    _, options = installed.models.configure("p2", champion, "ada", lambda _: {"num_cpus": 1})
+    back = installed.models.rollback("p3", "ada", "worse")
     assert installed.succession.due(()) == [back, options, promoted, rollout]
     assert installed.succession.due({back.id, promoted.id}) == [options, rollout]
 
@@ -574,7 +577,7 @@ def test_a_rollback_goes_through_while_another_project_embeds(installed):
     meanwhile, in a thread of its own."""
     first = installed.champion()
     installed.promote(installed.model(1))
-    installed.administration.create_project("large", LABELS)
+    installed.projects.create("large", LABELS)
     installed.furnish("large")
     installed.bench.open.clear()
     installed.model(0, "large")
@@ -582,7 +585,7 @@ def test_a_rollback_goes_through_while_another_project_embeds(installed):
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(installed.succession.settle, embedding, installed.deploy)
         assert installed.bench.entered.wait(30)
-        installed.administration.rollback("shapes", "ada", "worse")
+        installed.models.rollback("shapes", "ada", "worse")
         (back,) = installed.succession.due({embedding.id})
         assert installed.succession.settle(back, installed.deploy).state is PromotionState.ACTIVE
         assert installed.champion() == first
@@ -700,9 +703,9 @@ def test_webhooks_are_told_what_became_of_models_and_cycles(installed):
     first, second = installed.champion(), installed.model(1)
     installed.promote(second, refuse)
     installed.promote(second)
-    installed.succession.settle(installed.administration.rollback("shapes", "bob", "worse"), installed.deploy)
+    installed.succession.settle(installed.models.rollback("shapes", "bob", "worse"), installed.deploy)
     canary = installed.active(second)
-    installed.administration.roll_back_rollout("shapes", canary.id, "9 of 9 failed")
+    installed.rollouts.roll_back("shapes", canary.id, "9 of 9 failed")
     cycle = installed.controller.advance(installed.controller.request("shapes", "ada", "more data", {}))
     with installed.store.read() as tx:
         told = [json.loads(one.body) for one in tx.deliveries.page("hook_1", state=None, after=None, limit=99)][::-1]

@@ -25,7 +25,7 @@ from loop.domain.truth import (
     shape_from_json,
     shape_to_json,
 )
-from loop.review import _content_digest, _Said
+from loop.review.answers import Said, content_digest
 from serving.api.schemas.shapes import ShapeIO
 from tests.shapes import HEIGHT, LABELS, RECIPE, WIDTH, answers
 
@@ -63,7 +63,7 @@ def test_a_plain_box_is_written_as_ever():
     assert shape_from_json({"label": "box", "box": [1, 2, 30, 40]}) == BOX
     # As it was before there was anything but boxes.
     digest = "02035940bf61c5bebf5b95ccd0a34e6ba95c02cc5982e98f8310b055901a7062"
-    assert _content_digest(_said(Shape("car", (1.0, 2.0, 3.5, 4.0)), note="dark")) == digest
+    assert content_digest(_said(Shape("car", (1.0, 2.0, 3.5, 4.0)), note="dark")) == digest
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_a_plain_box_is_written_as_ever():
 )
 def test_every_field_is_part_of_an_answer(change):
     """Two answers that differ anywhere have different digests: the second is no repetition of the first."""
-    digests = {_content_digest(_said(shape)) for shape in (BOX, replace(BOX, **change))}
+    digests = {content_digest(_said(shape)) for shape in (BOX, replace(BOX, **change))}
     assert len(digests) == 2
 
 
-def _said(shape: Shape, note: str = "") -> _Said:
-    return _Said(task_id="t", epoch=1, outcome=Outcome.SUBMITTED, shapes=(shape,), note=note)
+def _said(shape: Shape, note: str = "") -> Said:
+    return Said(task_id="t", epoch=1, outcome=Outcome.SUBMITTED, shapes=(shape,), note=note)
 
 
 def polygon(*points, **more) -> Shape:

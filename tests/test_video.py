@@ -10,7 +10,7 @@ from PIL import Image
 
 from loop.domain.clips import BadVideo, ReadFrame, Sampling, sampling_of
 from loop.domain.errors import Invalid, PayloadTooLarge
-from loop.video import FfmpegVideos
+from loop.items.video import FfmpegVideos
 from tests.clips import HEIGHT, WIDTH, pictures, sound, turned, video, wave_file
 
 ALL = Sampling(every=1)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from loop import workshop
-from loop.cycle_work import TrainedWeights, TrainingJob
+from loop.cycle.work import TrainedWeights, TrainingJob
 from loop.domain.errors import OutOfMemory
+from loop.launching import workshop
+from loop.launching.workshop import RayWorkshop
 from loop.settings import load_settings
 from loop.store.blobs import FsspecBlobs
-from loop.workshop import RayWorkshop
 from tests.tiny_models import tiny_weights
 from training.head import read_sound_head
 

@@ -74,7 +74,7 @@ def run(way: str, folder: Path) -> Taken:
 
 
 def _ours(folder: Path, recipe: TrainingRecipe, scratch: Path) -> Callable[[], object]:
-    """As a cycle trains (loop/workshop.py)."""
+    """As a cycle trains (loop/launching/workshop.py)."""
     from serving.images import decode_image
     from training.train import train
     from training.weights import adopt

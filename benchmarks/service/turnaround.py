@@ -17,7 +17,7 @@ from loop.domain.cycle import Cycle, CycleState, Step
 from loop.exchange.importer import import_dataset
 from loop.settings import load_settings
 from loop.store.database import SqlStore
-from loop.wiring import administer, open_blobs
+from loop.wiring import open_blobs, projects_of
 from serving.api.schemas.models import CycleIn
 from serving.api.schemas.shapes import ShapeIO
 from serving.images import inspect_image
@@ -122,7 +122,7 @@ def _filled(folder: Path, paths: list[Path]) -> SqlStore:
     store, blobs = SqlStore.open(settings.database_url), open_blobs(settings)
     store.migrate()
     import_dataset(
-        store, blobs, administer(settings, store, blobs), project_id=PROJECT, format="voc", folder=folder / "set",
+        store, blobs, projects_of(settings, store), project_id=PROJECT, format="voc", folder=folder / "set",
         inspect_image=lambda content: inspect_image(content, max_pixels=40_000_000), clock=lambda: datetime.now(UTC),
     )  # fmt: skip
     return store

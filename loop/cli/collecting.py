@@ -100,9 +100,9 @@ def upload(
 def _predicting(client: "Client", project: str, lot_id: str, said: str) -> Send:
     def send(entry: "SourceEntry", content: bytes) -> bool:
         """The key makes an upload that goes on send nothing twice."""
-        key = f"{lot_id} {digest_of(content)}"
-        client.predict(project, content, source=entry.source or said, group=entry.group, key=key, lot=lot_id)
-        return True
+        source, key = entry.source or said, f"{lot_id} {digest_of(content)}"
+        made = client.predict(project, content, source=source, group=entry.group, key=key, lot=lot_id)
+        return made.task_id is not None
 
     return send
 

@@ -53,14 +53,14 @@ def import_(
     settings = settings_of(config)
     with progress_bar() as bar, opened(source, max_bytes=settings.limits.max_unpacked_bytes) as folder:
         # Only now: a wrong name need not wait for the store to be loaded, nor leave one behind.
-        from loop.wiring import administer, open_blobs, open_store, utc_now
+        from loop.wiring import open_blobs, open_store, projects_of, utc_now
         from serving.images import inspect_image
 
         store, blobs = open_store(settings), open_blobs(settings)
         report = import_dataset(
             store,
             blobs,
-            administer(settings, store, blobs),
+            projects_of(settings, store),
             project_id=project,
             format=format_.value if format_ else None,
             folder=folder,

@@ -10,7 +10,7 @@ from loop.domain.errors import Invalid
 
 def document_in(file: Path) -> dict[str, Any]:
     """The recipe's document of a file; `-`: of the standard input. Raises BadRecipe, Invalid."""
-    from loop.recipe_document import read_recipe
+    from loop.recipes.document import read_recipe
 
     text = bytes_of(file, hint="Examples are in configs/recipes/.")
     return read_recipe(text).model_dump(mode="json", by_alias=True, exclude_unset=True)
@@ -18,7 +18,7 @@ def document_in(file: Path) -> dict[str, Any]:
 
 def policy_in(file: Path) -> dict[str, Any]:
     """What a file says of a policy, as JSON can say it; `-`: the standard input. Raises Invalid."""
-    from loop.plain_documents import Unreadable, read_document
+    from loop.recipes.plain_documents import Unreadable, read_document
 
     text = bytes_of(file, hint="Examples are in configs/flows/.")
     try:

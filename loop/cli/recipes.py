@@ -92,7 +92,7 @@ def check(
     config: ConfigOption = None,
 ) -> None:
     """Whether a document can be a recipe: every error with its place, and how many."""
-    from loop.recipe_document import checked_document
+    from loop.recipes.document import checked_document
 
     try:
         body = _body(file, rename)

@@ -119,8 +119,8 @@ def snapshot_export(
     config: ConfigOption = None,
 ) -> None:
     """A snapshot as it was, as a data set; without images that were dropped since."""
+    from loop.cycle.snapshots import Snapshots
     from loop.exchange.exporter import export_snapshot
-    from loop.snapshots import Snapshots
     from loop.wiring import open_blobs, open_store
 
     settings = settings_of(config)

@@ -74,7 +74,7 @@ def _prepared(services: Services, operator: Client, seed: int, plan: Plan) -> st
         import_dataset(
             services.store,
             services.blobs,
-            services.administration,
+            services.projects,
             project_id=project,
             format="yolo",
             folder=folder,

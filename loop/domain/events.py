@@ -17,7 +17,7 @@ def task_created(task: Task, actor: str, selection_id: str | None = None) -> Eve
 
 
 def item_created(item: Item) -> Event:
-    """derived: a function has made it of another (loop/function_results.py)."""
+    """derived: a function has made it of another (loop/functions/results.py)."""
     body = {"item_digest": item.digest, "derived": "derived_from" in item.meta}
     return Event("item.created", item.project_id, "service", body, item.created_at)
 

@@ -39,7 +39,8 @@ class ModelHead:
 class ModelVersion:
     """digest: SHA-256 of the safetensors file, which is also its blob key. reference_key: blob of the
     training set's embeddings in this model's space (.npy, (n, d) float32), None before it is made.
-    risk_key: blob of what was learned of this model's failures (loop/risks.py), None before there are enough reviews.
+    risk_key: blob of what was learned of this model's failures (loop/routing/risks.py), None before there are enough
+    reviews.
     drift_key: blob of what it said of the images that drift is measured against (selection/seen.py), None before there
     are any.
     serving: what differs from the settings' section `serving` for this model, by key."""

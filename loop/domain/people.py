@@ -17,7 +17,7 @@ class Person:
     max_tasks_a_day: int | None = None
 
     def may_do(self, lane: Lane) -> bool:
-        """Golden items are handed out apart (loop/golden.py): each task is one person's."""
+        """Golden items are handed out apart (loop/review/golden.py): each task is one person's."""
         mine = lane.stage is not Stage.GOLDEN and lane.person in ("", self.token_id)
         return mine and lane.open_to(frozenset(self.groups), frozenset(self.skills))
 

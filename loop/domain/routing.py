@@ -166,17 +166,19 @@ def route(
     audit_rate: float | None = None,
     bar: Bar | None = None,
     review: Review = Review.AUTO,
+    asked_before: bool = False,
 ) -> Decision:
     """Review what is risky or drawn by lot; accept the rest. review: what its caller asks for, in place of the risk.
 
     A prediction that is both risky and drawn is an audit too: its stage is AUDIT, so that the
     audit lot stays a simple random sample of all predictions. bar: None: the policy's threshold. audit_rate: with which
-    it was drawn; None: the policy's.
+    it was drawn; None: the policy's. asked_before: people have the image or answered for it; only the
+    lot asks again.
     """
     bar = bar or Bar(policy.threshold)
     rate = policy.audit_rate if audit_rate is None else audit_rate
     risky = risk >= bar.threshold
-    looked_at = review is Review.ALWAYS or (risky and review is Review.AUTO)
+    looked_at = not asked_before and (review is Review.ALWAYS or (risky and review is Review.AUTO))
     stage = Stage.AUDIT if audit_drawn else Stage.ANNOTATE if looked_at else None
     return Decision(
         action=Action.REVIEW if stage else Action.ACCEPT,
@@ -187,18 +189,22 @@ def route(
         audit_rate=rate,
         audit_drawn=audit_drawn,
         inclusion_probability=1.0 if looked_at else rate,
-        reasons=(*_reasons(risk, bar.threshold, rate, review, audit_drawn), *bar.reasons),
+        reasons=(*_reasons(risk, bar.threshold, rate, review, audit_drawn, asked_before), *bar.reasons),
         threshold_version=bar.version,
     )
 
 
-def _reasons(risk: float, threshold: float, rate: float, review: Review, audit_drawn: bool) -> tuple[Reason, ...]:
+def _reasons(
+    risk: float, threshold: float, rate: float, review: Review, audit_drawn: bool, asked_before: bool
+) -> tuple[Reason, ...]:
     reasons: list[Reason] = []
-    if review is Review.ALWAYS:
+    if asked_before:
+        reasons.append(Reason("asked-before", "people have this image, or its truth is known: an upload asks once"))
+    elif review is Review.ALWAYS:
         reasons.append(Reason("review-requested", "the caller asks for a person"))
-    if review is Review.NEVER:
+    if review is Review.NEVER and not asked_before:
         reasons.append(Reason("review-declined", f"risk {risk:.3f}; the caller needs no person"))
-    elif risk >= threshold:
+    elif risk >= threshold and not asked_before:
         reasons.append(Reason("risk-above-threshold", f"risk {risk:.3f} is at or above {threshold:.3f}"))
     if audit_drawn:
         reasons.append(Reason("audit-lot", f"drawn by lot with probability {rate:g}"))

@@ -10,7 +10,7 @@ from loop.domain.prediction import Detection
 from loop.domain.reason import Reason
 from loop.domain.truth import Shape
 
-_NOT_PROMISED = frozenset({"review-declined", "promise-unmet"})
+_NOT_PROMISED = frozenset({"review-declined", "asked-before", "promise-unmet"})
 
 
 class Answering(StrEnum):

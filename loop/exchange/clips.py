@@ -14,7 +14,7 @@ from loop.domain.identity import DIGEST, digest_of
 from loop.domain.ports import Clock, Store, Transaction
 from loop.domain.truth import Shape
 from loop.exchange.reading import MAX_ANNOTATION_BYTES, ReadGroup, Remark
-from loop.grouped import save_group
+from loop.items.grouped import save_group
 
 GROUPS_FILE = "groups.jsonl"
 

@@ -40,9 +40,9 @@ GroupBy = Callable[[ReadImage], str] | str
 
 
 class Projects(Protocol):
-    """Who makes the project where there is none (loop.projects.Administration)."""
+    """Who makes the project where there is none (loop.projects)."""
 
-    def create_project(self, project_id: str, labels: tuple[str, ...], *, recipe: Recipe | None = None) -> Project: ...
+    def create(self, project_id: str, labels: tuple[str, ...], *, recipe: Recipe | None = None) -> Project: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -482,7 +482,7 @@ def _planned(store: Store, project_id: str, dataset: Dataset, add_labels: bool, 
 
 def _carried_out(plan: _Plan, store: Store, projects: Projects, project_id: str, actor: str, clock: Clock) -> Project:
     if plan.project is None:
-        return projects.create_project(project_id, plan.source.label_names, recipe=plan.source)
+        return projects.create(project_id, plan.source.label_names, recipe=plan.source)
     if not plan.added:
         return plan.project
     with store.begin() as tx:

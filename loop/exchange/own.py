@@ -29,7 +29,7 @@ from loop.exchange.reading import (
     require_folder,
 )
 from loop.exchange.writing import Exported
-from loop.recipe_document import read_recipe
+from loop.recipes.document import read_recipe
 
 _ITEMS, _RECIPE = "items.jsonl", "recipe.json"
 _LOOKED_FOR = f"{_RECIPE} and {_ITEMS}"

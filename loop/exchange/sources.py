@@ -46,7 +46,7 @@ class _Named:
 
 @dataclass(frozen=True, slots=True)
 class FsspecSources:
-    """Implements `loop.annotation.Sources`. allowed: folders and URL prefixes that anybody may read below."""
+    """Implements `loop.items.annotation.Sources`. allowed: folders and URL prefixes that anybody may read below."""
 
     allowed: tuple[str, ...]
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from loop.annotation import AnnotationRequests
 from loop.domain.access import Permission, may
 from loop.exchange.sources import FsspecSources
+from loop.items.annotation import AnnotationRequests
 from serving.api.auth import Producer, Wired
 from serving.api.schemas.annotations import AnnotationIn, AnnotationOut, AnnotationPage, BadImageOut, BadImagesOut
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import Request
 
-from loop.recipe_document import MOST_BYTES, ProjectDocument, RecipeDocument, read_project, read_recipe
+from loop.recipes.document import MOST_BYTES, ProjectDocument, RecipeDocument, read_project, read_recipe
 from serving.api.bodies import read_body
 
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from loop import loaded
 from loop.domain.errors import Invalid
+from loop.models import loaded
 from selection.duplicates import NEAR_DUPLICATE
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.objects import ClusterOut, DuplicatesOut

@@ -128,7 +128,7 @@ def _imported(wired: Services, project_id: str, path: Path, options: dict[str, o
         report = import_dataset(
             wired.store,
             wired.blobs,
-            wired.administration,
+            wired.projects,
             project_id=project_id,
             folder=folder,
             inspect_image=lambda content: inspect_image(content, max_pixels=limits.max_image_pixels),

@@ -11,14 +11,14 @@ from typing import TypeVar
 from prometheus_client import Histogram
 from starlette.concurrency import run_in_threadpool
 
-from loop.commits import GroupCommit
 from loop.domain.errors import DeadlinePassed, ModelGone, NoChampion
 from loop.domain.gate import Review
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Claim
 from loop.domain.prediction import Timed
-from loop.router import Caller, Inferred, ReceivedImage, Routed
+from loop.routing.commits import GroupCommit
+from loop.routing.router import Caller, Inferred, ReceivedImage, Routed
 from loop.wiring import Services
 from serving.api.admission import Rates, Room
 from serving.api.current import Current, Served, View
@@ -117,6 +117,7 @@ class Gateway:
         staging = None
         try:
             prediction_id = self.services.router.new_prediction_id()
+            asked_before = await self._asked_before(asked, digest)
             if self.services.router.will_retain(served.project, prediction_id):
                 staging = self._staging.begin(asked.content)
             served, model, timed = await unless(asked.gone, self._inferred(served, prediction_id, asked))
@@ -137,7 +138,7 @@ class Gateway:
         inferred = Inferred(
             prediction_id=prediction_id, project=served.project, model=model, image=image, inference=timed.inference,
             caller=asked.caller, staged=staged, review=asked.review, answer_by=asked.answer_by,
-            thresholds=served.thresholds.get(model.id, ()), lot_id=asked.lot_id,
+            thresholds=served.thresholds.get(model.id, ()), lot_id=asked.lot_id, asked_before=asked_before,
         )  # fmt: skip
         # Shielded: once begun, a caller who hangs up does not leave a half-done request behind.
         routed = await asyncio.shield(asyncio.ensure_future(self._kept(inferred)))
@@ -206,6 +207,12 @@ class Gateway:
                 return tx.keys.claim(caller.token_id, str(caller.key), request_digest, self.services.clock())
 
         return await run_in_threadpool(claim)
+
+    async def _asked_before(self, asked: Asked, digest: str) -> bool:
+        if asked.lot_id is None:
+            return False
+        uploads = self.services.uploads
+        return await run_in_threadpool(uploads.asked_before, asked.project_id, asked.lot_id, digest)
 
     async def _abandoned(self, caller: Caller) -> None:
         if caller.key is None:

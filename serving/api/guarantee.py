@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from loop.domain.error_costs import Economics
 from loop.domain.thresholds import SHARES, GroupThreshold, Thresholds
-from loop.promises import GuaranteeStatus
+from loop.production.promises import GuaranteeStatus
 from serving.api.auth import Operator, Wired
 from serving.api.options import LAST_VERSION
 from serving.api.schemas.guarantee import (

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from loop import loaded
 from loop.domain.access import Permission, may
 from loop.domain.errors import NotFound
+from loop.models import loaded
 from serving.api.auth import Reader, Wired
 from serving.api.pictures import image_response
 from serving.api.presenters import is_blind, item_fields, lineage_out, prediction_out, truth_out

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from loop.label_errors import Doubt
+from loop.cycle.label_errors import Doubt
 from serving.api.auth import Operator, Wired
 from serving.api.presenters import shapes_out
 from serving.api.schemas.label_errors import AskAgainIn, AskedAgainOut, DoubtfulItemOut, DoubtOut, LabelErrorsOut

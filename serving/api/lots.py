@@ -10,7 +10,7 @@ from loop.domain.lot import Lot
 from loop.domain.qa import AnswerStanding
 from loop.domain.sampling_plans import curve_of, numbers_of
 from loop.domain.workflow import LARGEST_LOT, LotRules, PlanKind, lot_rules_of
-from loop.lots import LotFigures
+from loop.review.lots import LotFigures
 from serving.api.auth import Anyone, Operator, Producer, Wired
 from serving.api.schemas.lots import (
     AcceptIn,

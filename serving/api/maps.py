@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from loop.domain.errors import NotFound
-from loop.maps import MapStatus
+from loop.selecting.maps import MapStatus
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.maps import MapIn, MapOut
 

@@ -12,11 +12,11 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
-from loop import loaded
-from loop.cycle_page import cycle_page
+from loop.cycle.page import cycle_page
 from loop.domain.canary import CanaryRules
 from loop.domain.errors import NotFound
 from loop.domain.rollout import RolloutKind
+from loop.models import loaded
 from loop.settings import changed_options
 from serving.api.auth import Operator, Reader, Wired
 from serving.api.bodies import read_body
@@ -83,7 +83,7 @@ async def add_model(
     labels.
     """
     content = await read_body(request, wired.settings.limits.max_model_bytes)
-    model, _ = await run_in_threadpool(wired.administration.register_model, project_id, content, token.name, base=base)
+    model, _ = await run_in_threadpool(wired.models.register, project_id, content, token.name, base=base)
     return await run_in_threadpool(_present, wired, project_id, model.id)
 
 
@@ -95,13 +95,13 @@ def _present(wired: Wired, project_id: str, model_id: str) -> ModelOut:
 @router.post("/models/rollback", status_code=202)
 def rollback(project_id: str, body: RollbackIn, token: Operator, wired: Wired) -> PromotionOut:
     """Back to the champion before the present one. Poll /models until the promotion is active."""
-    return PromotionOut.model_validate(wired.administration.rollback(project_id, token.name, body.reason))
+    return PromotionOut.model_validate(wired.models.rollback(project_id, token.name, body.reason))
 
 
 @router.post("/models/{model_id}/promote", status_code=202)
 def promote(project_id: str, model_id: str, body: PromoteIn, token: Operator, wired: Wired) -> PromotionOut:
     """Make a version champion in your name, whatever the gate said."""
-    return PromotionOut.model_validate(wired.administration.override(project_id, model_id, token.name, body.reason))
+    return PromotionOut.model_validate(wired.models.override(project_id, model_id, token.name, body.reason))
 
 
 @router.post("/models/{model_id}/serving", status_code=202)
@@ -111,7 +111,7 @@ def configure(project_id: str, model_id: str, body: OptionsIn, token: Operator, 
     The champion is deployed anew beside itself and takes over without a failed request: follow the promotion.
     Another version keeps them until it serves.
     """
-    model, promotion = wired.administration.configure_model(
+    model, promotion = wired.models.configure(
         project_id, model_id, token.name, lambda present: changed_options(wired.settings, present, body.options)
     )
     return ConfiguredOut(
@@ -127,7 +127,7 @@ def start_rollout(project_id: str, body: RolloutIn, token: Operator, wired: Wire
     It takes its share once it is active, and is taken back by itself when it errs, is slow, or is a canary that people
     find worse than the champion.
     """
-    rollout = wired.administration.start_rollout(
+    rollout = wired.rollouts.start(
         project_id,
         body.model_id,
         kind=body.kind,
@@ -190,7 +190,7 @@ def shadow_answers(
 @router.post("/rollouts/{rollout_id}/end")
 def end_rollout(project_id: str, rollout_id: str, body: EndIn, token: Operator, wired: Wired) -> RolloutOut:
     """From the next request on, the champion answers alone."""
-    return RolloutOut.model_validate(wired.administration.end_rollout(project_id, rollout_id, token.name, body.reason))
+    return RolloutOut.model_validate(wired.rollouts.end(project_id, rollout_id, token.name, body.reason))
 
 
 @router.post("/cycles", status_code=202)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from loop import loaded
+from loop.models import loaded
 from serving.api.auth import Reader, Wired
 from serving.api.options import LAST_VERSION
 from serving.api.schemas.objects import ObjectNeighbourOut, ObjectNeighboursOut

@@ -16,7 +16,7 @@ from loop.domain.errors import Invalid, ReviewPending
 from loop.domain.gate import Fallback, Review
 from loop.domain.project import Project
 from loop.domain.review import Outcome
-from loop.router import Caller
+from loop.routing.router import Caller
 from loop.wiring import Services
 from serving.api.auth import Producer, Wired, authenticated, bearer, producer, services
 from serving.api.bodies import read_image
@@ -52,7 +52,7 @@ class About(BaseModel):
     lot: str | None = Field(
         default=None,
         max_length=64,
-        description="an open upload that the image is of: a person looks, whatever the risk",
+        description="an open upload that the image is of: a person looks whatever the risk, unless people had it",
     )
 
     @property

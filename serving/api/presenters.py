@@ -20,8 +20,8 @@ from loop.domain.rollout import ShadowAnswer
 from loop.domain.settling import Merged
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
-from loop.golden import TrainedSubmission
-from loop.review import Assignment
+from loop.review.assignments import Assignment
+from loop.review.golden import TrainedSubmission
 from serving.api.schemas.items import SubmissionDetailOut
 from serving.api.schemas.models import CycleOut, ModelOut, ShadowAnswerOut
 from serving.api.schemas.predictions import DetectionOut, PredictionOut, ReviewedPredictionOut

@@ -17,7 +17,7 @@ from loop.domain.estimate import Estimate
 from loop.domain.outcomes import TurnedOut
 from loop.domain.production import Figure, Row
 from loop.domain.production_figures import ProductionBy
-from loop.production import MOST_AUDITS, ProductionReport, ProductionSeries
+from loop.production.estimates import MOST_AUDITS, ProductionReport, ProductionSeries
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.production import (
     FigureOut,

@@ -8,7 +8,7 @@ from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Invalid
 from loop.domain.function_uses import use_from_json
 from loop.domain.ports import INSTALLATION, Transaction
-from loop.recipe_document import ProjectDocument
+from loop.recipes.document import ProjectDocument
 from serving.api.auth import Anyone, Operator, Reader, SomeOperator, Wired, needs
 from serving.api.documents import described, project_document
 from serving.api.options import LAST_ROW
@@ -53,7 +53,7 @@ def create_project(
     """A project without data or model, from its first recipe as a JSON or YAML document (docs/recipe.md) with an `id`;
     plain names of labels are enough."""
     recipe = body.first_recipe(wired.recipes.functions())
-    return project_out(wired.administration.create_project(body.id, recipe=recipe))
+    return project_out(wired.projects.create(body.id, recipe=recipe))
 
 
 @router.get("/projects/{project_id}")
@@ -76,7 +76,7 @@ def change_policy(project_id: str, body: PolicyIn, token: Operator, wired: Wired
     parts = (changes, queue, workflow, any(quality.values()), functions is not None, gate, guarantee, rates)
     if not any(parts):
         raise Invalid("nothing to change.", hint=f"Name at least one of {', '.join(PolicyIn.model_fields)}.")
-    changed = wired.administration.change_policy(
+    changed = wired.projects.change_policy(
         project_id, token.name, queue, workflow, quality, functions, gate, guarantee, rates, **changes
     )
     return PolicyOut.model_validate(changed)
@@ -155,7 +155,7 @@ def _page_of_events(
 @router.get("/tokens")
 def list_tokens(token: SomeOperator, wired: Wired) -> list[TokenOut]:
     """Oldest first, the revoked ones too. An operator of one project sees that project's."""
-    return [TokenOut.model_validate(one) for one in wired.administration.tokens(token)]
+    return [TokenOut.model_validate(one) for one in wired.tokens.seen_by(token)]
 
 
 @router.post("/tokens", status_code=201)
@@ -163,11 +163,11 @@ def create_token(body: TokenIn, token: Anyone, wired: Wired) -> NewTokenOut:
     """A new token, its secret shown once. An operator of one project makes tokens for that project. 409 where a valid
     token there has this name."""
     require(token, Permission.OPERATE, body.project_id)
-    created, secret = wired.administration.create_token(body.name, body.role, body.project_id, actor=token.name)
+    created, secret = wired.tokens.create(body.name, body.role, body.project_id, actor=token.name)
     return NewTokenOut.model_validate(TokenOut.model_validate(created).model_dump() | {"secret": secret})
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
 def revoke_token(token_id: str, token: SomeOperator, wired: Wired) -> None:
     """Its secret counts no more from the next call on. An operator of one project revokes that project's."""
-    wired.administration.revoke_token(token, token_id)
+    wired.tokens.revoke(token, token_id)

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from loop.guidelines import MOST_PICTURE_BYTES
-from loop.recipe_document import RecipeDocument
-from loop.recipes import RecipeOutcome
+from loop.recipes.document import RecipeDocument
+from loop.recipes.guidelines import MOST_PICTURE_BYTES
+from loop.recipes.versions import RecipeOutcome
 from serving.api.auth import Anyone, Operator, Reader, Wired
 from serving.api.bodies import read_image
 from serving.api.documents import described, recipe_document

@@ -131,9 +131,7 @@ class RolloutTraffic:
     async def _take_back(self, rollout: Rollout, why: str) -> None:
         log.warning("the %s %s of %s is taken back: %s", rollout.kind, rollout.model_id, rollout.project_id, why)
         try:
-            await run_in_threadpool(
-                self._services.administration.roll_back_rollout, rollout.project_id, rollout.id, why
-            )
+            await run_in_threadpool(self._services.rollouts.roll_back, rollout.project_id, rollout.id, why)
         except AskanceError:
             # The store is away for a moment: the next failure judges again.
             self._of(rollout).taken_back = False

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from loop.domain.errors import Invalid, Overloaded
 from loop.domain.selection import Conditions, PickedItem, Selection, box_named
-from loop.selecting import Wish
+from loop.selecting.picks import Wish
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.selections import PickOut, SelectionIn, SelectionOut, SelectionPage, SelectionSummary
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from loop.triggers import TriggerStatus
+from loop.cycle.triggers import TriggerStatus
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.triggers import SituationOut, TriggerRulesOut, TriggersIn, TriggersOut
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query
 from loop.domain.cost import CostBy, Rates, Spent
 from loop.domain.efforts import WorkBy, WorkRow
 from loop.domain.errors import Invalid
-from loop.work import AMBIGUOUS, Span
+from loop.review.work import AMBIGUOUS, Span
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.work import (
     AmbiguousItemOut,

@@ -109,9 +109,9 @@ def _furnished(template: Path) -> _Furnished:
     folder.mkdir()
     shutil.copyfile(template, folder / "askance.db")
     services = wire(_settings(folder, {}), InProcess())
-    tokens = {role.value: services.administration.create_token(role.value, role, None)[1] for role in Role}
-    services.administration.create_project("shapes", tuple(LABELS))
-    _, promotion = services.administration.register_model("shapes", tiny_weights(), "test")
+    tokens = {role.value: services.tokens.create(role.value, role, None)[1] for role in Role}
+    services.projects.create("shapes", tuple(LABELS))
+    _, promotion = services.models.register("shapes", tiny_weights(), "test")
     assert promotion is not None
     services.succession.settle(promotion, deploy=lambda _model: None)
     services.store.close()

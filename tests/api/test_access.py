@@ -117,7 +117,7 @@ def test_a_producer_may_not_review(service):
 
 def test_a_token_of_one_project_stays_there(service):
     """It sees and does nothing elsewhere, and an operator of one project cannot make a wider token."""
-    service.services.administration.create_project("other", ("a",))
+    service.services.projects.create("other", ("a",))
     made = service.call("POST", "/v1/tokens", json={"name": "o", "role": "operator", "project_id": "other"}).json()
     service.tokens["other"] = made["secret"]
     assert [p["id"] for p in service.call("GET", "/v1/projects", "other").json()] == ["other"]
@@ -161,13 +161,13 @@ def test_a_lost_operator_token_is_made_anew(service):
     (settings.data_dir / "operator.token").write_text("")
     second = operator_token(settings, service.services)
     assert second != first
-    assert service.services.administration.authenticate(second).role == "operator"
+    assert service.services.tokens.authenticate(second).role == "operator"
     assert (settings.data_dir / "operator.token").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_name_is_taken_while_its_token_counts(service):
     """Where both would be for one project; the refusal names the token that has it, and how to end that one."""
-    service.services.administration.create_project("other", ("a",))
+    service.services.projects.create("other", ("a",))
 
     def asked(project: str | None):
         body = {"name": "ann", "role": "reviewer", "project_id": project}
@@ -184,7 +184,7 @@ def test_a_name_is_taken_while_its_token_counts(service):
 
 def test_an_operator_of_one_project_sees_and_ends_its_tokens_only(service):
     """Those of others are refused, those for all projects too."""
-    service.services.administration.create_project("other", ("a",))
+    service.services.projects.create("other", ("a",))
     tokens = [
         service.call("POST", "/v1/tokens", json={"name": name, "role": role, "project_id": project}).json()
         for name, role, project in (("o", "operator", "other"), ("r", "reviewer", "other"), ("s", "reviewer", "shapes"))

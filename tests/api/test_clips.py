@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from loop.checking import Checking
 from loop.domain.clips import MOST_FRAMES_OF_TASK
 from loop.domain.rules import FunctionRule, Severity
 from loop.domain.truth import Shape
+from loop.review.checking import Checking
 from loop.store.truths import SqlTruths
 from loop.wiring import utc_now
 from tests.api.conftest import picture
@@ -316,7 +316,7 @@ def test_a_rule_of_a_package_keeps_nobody_waiting_for_all_frames(service):
         tx.tasks.move_to_recipe("shapes", changed.version)
     slow = Slow()
     checking = Checking(services.store, slow, utc_now, lambda: float(next(seconds)))
-    token = services.administration.authenticate(service.tokens["reviewer"])
+    token = services.tokens.authenticate(service.tokens["reviewer"])
     issues = checking.check(token, task["id"], [Shape("circle", (0, 0, 9, 9), frame=0)])
     assert (len(issues), slow.asked) == (5, 5)
     told = service.call("GET", "/v1/projects/shapes/events", params={"limit": 500}).json()["events"]

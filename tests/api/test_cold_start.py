@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from loop import cold_start
 from loop.cli import app
 from loop.domain.errors import BadDataset
+from loop.selecting import cold_start
 from selection.colours import SPACE
 from serving.client import ApiError
 from tests.api.conftest import Service, listening, picture

@@ -50,7 +50,7 @@ def test_a_comment_is_kept_as_it_was_said(service):
 
 def test_an_operator_answers_and_the_reviewer_reads_it(service):
     """The operator sees names; the reviewer sees their own, and of others only the role."""
-    _, service.tokens["olga"] = service.services.administration.create_token("olga", Role.OPERATOR, "shapes")
+    _, service.tokens["olga"] = service.services.tokens.create("olga", Role.OPERATOR, "shapes")
     service.predict(picture())
     digest = one(service, "ada")["item_digest"]
     comment = written(service, digest, "ada", kind="question")
@@ -203,7 +203,7 @@ def test_a_token_of_another_project_sees_nothing(service):
     """Not even that the comment is there."""
     service.predict(picture())
     comment = written(service, one(service, "ada")["item_digest"], "ada")
-    service.services.administration.create_project("other", ("a",))
+    service.services.projects.create("other", ("a",))
     made = service.call("POST", "/v1/tokens", json={"name": "o", "role": "operator", "project_id": "other"}).json()
     service.tokens["other"] = made["secret"]
     for action, body in (("replies", {"text": "x"}), ("resolve", None)):

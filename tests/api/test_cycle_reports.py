@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from loop.cycle_reports import ClassRow, ErrorRow, advised
+from loop.cycle.reports import ClassRow, ErrorRow, advised
 from loop.domain.canary import Arm, CanaryStanding, CanaryVerdict
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.identity import digest_of

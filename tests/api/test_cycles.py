@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from loop import controller as controller_module
-from loop.cycle_work import TrainedWeights, TrainingJob
+from loop.cycle import controller as controller_module
+from loop.cycle.work import TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.identity import digest_of
 from tests.api.conftest import Service, picture

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from loop.cycle_work import Latency
+from loop.cycle.work import Latency
 from loop.domain.cycle import Cycle
 from loop.domain.errors import Unavailable
 from loop.domain.identity import digest_of

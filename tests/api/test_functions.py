@@ -15,7 +15,7 @@ from PIL import Image
 from loop.domain.function_calls import Asked, Ending
 from loop.domain.functions import GROUP
 from loop.domain.truth import Shape
-from loop.function_launch import RayFunctions
+from loop.launching.functions import RayFunctions
 from loop.wiring import utc_now
 from tests.api.conftest import picture
 from tests.api.test_predictions import problem

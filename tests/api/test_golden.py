@@ -23,7 +23,7 @@ def staff(service):
     """Reviewers ada, bob and cyd; gives the ids of their tokens."""
     ids = {}
     for name in ("ada", "bob", "cyd"):
-        token, service.tokens[name] = service.services.administration.create_token(name, Role.REVIEWER, "shapes")
+        token, service.tokens[name] = service.services.tokens.create(name, Role.REVIEWER, "shapes")
         ids[name] = token.id
     return ids
 

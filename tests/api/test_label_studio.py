@@ -355,7 +355,7 @@ def test_what_was_opened_here_meanwhile_takes_no_answer_from_there(service, ther
 
 
 def _token(service, role: str):
-    return service.services.administration.authenticate(service.tokens[role])
+    return service.services.tokens.authenticate(service.tokens[role])
 
 
 def test_a_hold_that_ran_out_harms_nobody_unless_the_task_was_taken(service, there):
@@ -466,7 +466,7 @@ def _bridge(service, what: str, **wish):
     """By the use case: a death is no HTTP answer."""
     token = _token(service, "operator")
     if what == "push":
-        from loop.label_studio_push import Wish
+        from loop.label_studio.push import Wish
 
         return service.services.label_studio_push.push(token, "shapes", Wish(title=TITLE, count=3, **wish))
     return service.services.label_studio_pull.pull(token, "shapes", **wish)

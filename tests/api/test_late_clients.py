@@ -21,7 +21,7 @@ def headers(service: Service) -> list[dict[str, str]]:
     assert service.call("PATCH", "/v1/projects/shapes/policy", json={"lease_seconds": LEASE_SECONDS}).is_success
     for seed in range(CLIENTS):
         assert service.predict(picture(seed)).status_code == 200
-    make = service.services.administration.create_token
+    make = service.services.tokens.create
     secrets = [make(f"r{number}", Role.REVIEWER, "shapes")[1] for number in range(CLIENTS)]
     return [{"Authorization": f"Bearer {secret}"} for secret in secrets]
 

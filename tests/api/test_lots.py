@@ -276,7 +276,7 @@ def test_lots_are_paged_and_only_operators_see_them(service, staff):  # noqa: F8
     problem(service.call("GET", f"{PATH}/lot_none"), 404, "not-found")
     assert service.call("GET", PATH, "reviewer").status_code == 403
     assert decide(service, {"id": "lot_none"}, "accept").status_code == 404
-    service.services.administration.create_project("other", ("a",))
+    service.services.projects.create("other", ("a",))
     lot = first["lots"][0]
     response = service.call("POST", f"/v1/projects/other/lots/{lot['id']}/accept", json={"reason": "mine"})
     assert response.status_code == 404

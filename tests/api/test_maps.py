@@ -9,8 +9,8 @@ import pytest
 from loop.domain.embedding_map import Drawn
 from loop.domain.errors import MapFailed
 from loop.domain.ports import Blobs
-from loop.map_drawing import MapDrawing, MapRecipe
-from loop.maps import Maps
+from loop.selecting.map_drawing import MapDrawing, MapRecipe
+from loop.selecting.maps import Maps
 from selection.map_file import read_map
 from tests.api.conftest import Service, picture
 from tests.api.test_predictions import problem

@@ -81,15 +81,15 @@ def test_a_base_may_have_any_labels_and_does_not_serve(service):
 
 def test_the_first_training_starts_from_the_newest_base(service):
     """Until there is a champion, and then from that."""
-    administration, controller = service.services.administration, service.services.controller
-    administration.create_project("bare", ("circle",))
+    projects, models, controller = service.services.projects, service.services.models, service.services.controller
+    projects.create("bare", ("circle",))
     cycle = controller.request("bare", "ann", "first", {})
     assert controller._start(cycle) is None
     for seed in (2, 3):
-        base, _ = administration.register_model("bare", tiny_weights(("cow",), seed=seed), "ann", base=True)
+        base, _ = models.register("bare", tiny_weights(("cow",), seed=seed), "ann", base=True)
     assert controller._start(cycle) == base
     later = controller.request("shapes", "ann", "later", {})
-    administration.register_model("shapes", tiny_weights(("cow",), seed=2), "ann", base=True)
+    models.register("shapes", tiny_weights(("cow",), seed=2), "ann", base=True)
     assert controller._start(replace(later, champion_id=champion(service))).id == champion(service)
 
 

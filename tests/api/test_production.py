@@ -101,7 +101,7 @@ def test_versions_are_told_apart(service: Service) -> None:
     """By default the champion is told of; another by its name."""
     audited(service, 2, wrong=1)
     services, before = service.services, get(service)["model_id"]
-    newer, _ = services.administration.register_model("shapes", tiny_weights(seed=1), "test")
+    newer, _ = services.models.register("shapes", tiny_weights(seed=1), "test")
     with services.store.begin() as tx:
         assert tx.projects.move_champion("shapes", expected=before, to=newer.id)
     assert get(service)["total"]["words"] == "no audit was answered yet."

@@ -19,7 +19,7 @@ def staff(service):
     """Reviewers ada, bob, cyd and dan beside those of the roles; gives the ids of their tokens."""
     ids = {}
     for name in ("ada", "bob", "cyd", "dan"):
-        token, service.tokens[name] = service.services.administration.create_token(name, Role.REVIEWER, "shapes")
+        token, service.tokens[name] = service.services.tokens.create(name, Role.REVIEWER, "shapes")
         ids[name] = token.id
     return ids
 
@@ -108,7 +108,7 @@ def test_a_policy_that_cannot_work_is_refused(service, staff):
 
 def test_people_are_listed_with_what_they_did(service, staff):
     """Of reviewers and operators; an operator of one project sees and sets only its own."""
-    _, service.tokens["local"] = service.services.administration.create_token("local", Role.OPERATOR, "shapes")
+    _, service.tokens["local"] = service.services.tokens.create("local", Role.OPERATOR, "shapes")
     service.predict(picture())
     submit(service, one(service, "ada"), [BOX], "ada")
     people = {one["name"]: one for one in service.call("GET", "/v1/people").json()}
@@ -297,7 +297,7 @@ def test_a_deadline_that_passes_is_told_and_then_escalated(service, staff):
     assert at(service, 110)[2].sound() == 0
     assert len(events(service, "task.overdue")) == 2
     desk, _, _ = at(service, 160)
-    tokens = {name: service.services.administration.authenticate(service.tokens[name]) for name in ("ada", "dan")}
+    tokens = {name: service.services.tokens.authenticate(service.tokens[name]) for name in ("ada", "dan")}
     assert desk.lease(tokens["ada"], "shapes", 5).assignments == []
     assert len(desk.lease(tokens["dan"], "shapes", 5).assignments) == 2
     assert [event["body"]["group"] for event in events(service, "task.escalated")] == ["leads", "leads"]

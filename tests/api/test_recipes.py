@@ -10,8 +10,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from loop.controller import Controller
-from loop.cycle_work import Latency, TrainedWeights, TrainingJob
+from loop.cycle.controller import Controller
+from loop.cycle.work import Latency, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle, Step
 from loop.domain.errors import Invalid
 from loop.domain.identity import digest_of
@@ -239,7 +239,7 @@ def test_only_reviewers_of_the_project_check(service):
     service.predict(picture())
     (task,) = leased(service)
     problem(check(service, task, [], "producer"), 403, "forbidden")
-    service.services.administration.create_project("other", ("a",))
+    service.services.projects.create("other", ("a",))
     made = service.call("POST", "/v1/tokens", json={"name": "o", "role": "reviewer", "project_id": "other"}).json()
     service.tokens["other"] = made["secret"]
     problem(check(service, task, [], "other"), 403, "forbidden")
@@ -384,15 +384,15 @@ def test_the_gate_knows_where_images_come_from_and_how_often_they_decided(servic
 def test_a_model_that_served_once_may_serve_again(service):
     """A label that was removed since keeps nobody from going back; a foreign one does."""
     other = tiny_weights(("circle", "square"), seed=3)
-    model, _ = service.services.administration.register_model("shapes", other, "test")
+    model, _ = service.services.models.register("shapes", other, "test")
     changed(service, {"labels": ["square", "bar"], "migrate": {"open_tasks": "keep"}})
-    service.services.administration.override("shapes", model.id, "op", "back")
+    service.services.models.override("shapes", model.id, "op", "back")
     (promotion,) = service.services.succession.due(())
     service.services.succession.settle(promotion, deploy=lambda _model: None)
     with service.services.store.read() as tx:
         assert tx.projects.get("shapes").champion_id == model.id
     with pytest.raises(Invalid, match="no label for"):
-        service.services.administration.register_model("shapes", tiny_weights(("circle", "cat")), "test")
+        service.services.models.register("shapes", tiny_weights(("circle", "cat")), "test")
 
 
 # --- new projects --------------------------------------------------------------------------------------------

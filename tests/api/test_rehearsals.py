@@ -11,7 +11,7 @@ import pytest
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.errors import Unavailable
 from loop.domain.model import ModelVersion, PromotionState
-from serving.app import Worker
+from serving.background import Worker
 from tests.api.conftest import Service
 from tests.api.test_evaluations import Forgetful, furnished  # noqa: F401
 from tests.api.test_recipes import _working
@@ -124,8 +124,8 @@ def test_a_candidate_that_was_timed_and_does_not_start_takes_no_traffic(
 
 def test_what_people_promote_is_tried_first(furnished: Service, stage: Stage) -> None:  # noqa: F811
     """No cycle has looked at it."""
-    model, _ = furnished.services.administration.register_model("shapes", tiny_weights(seed=7), "op")
-    asked = furnished.services.administration.override("shapes", model.id, "op", "better")
+    model, _ = furnished.services.models.register("shapes", tiny_weights(seed=7), "op")
+    asked = furnished.services.models.override("shapes", model.id, "op", "better")
 
     def state() -> PromotionState:
         with furnished.services.store.read() as tx:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loop.domain.ports import Event
-from loop.risks import REFIT_AFTER, Learned, Risks
+from loop.routing.risks import REFIT_AFTER, Learned, Risks
 from selection.risk import heuristic_risk
 from selection.scores import Signals
 from tests.api.conftest import Service, picture

@@ -56,7 +56,7 @@ def test_what_cannot_be_started_says_why(service):
         problem(start(service, model_id, **wrong), 422, "invalid")
     problem(start(service, "model_none"), 404, "not-found")
     problem(start(service, champion(service)), 409, "conflict")
-    service.services.administration.create_project("empty", tuple(LABELS))
+    service.services.projects.create("empty", tuple(LABELS))
     other = service.call("POST", "/v1/projects/empty/models", content=OTHER).json()["id"]
     empty = {"kind": "canary", "model_id": other, "share": 0.5}
     assert "no champion" in problem(
@@ -81,7 +81,7 @@ def test_only_operators_start_end_and_configure(service):
 
 def test_a_rollout_of_another_project_is_not_found(service):
     """Its id does not open it from elsewhere."""
-    service.services.administration.create_project("other", tuple(LABELS))
+    service.services.projects.create("other", tuple(LABELS))
     rollout_id = start(service, add(service, OTHER).json()["id"]).json()["id"]
     problem(service.call("POST", f"/v1/projects/other/rollouts/{rollout_id}/end", json={}), 404, "not-found")
 

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import update
 
-from loop import selecting
 from loop.domain.model import ModelVersion
-from loop.selecting import Wish
+from loop.selecting import picks
+from loop.selecting.picks import Wish
 from loop.store.predictions import SqlPredictions
 from loop.store.schema import models
 from selection.pool import Pick, Pool
@@ -201,7 +201,7 @@ def test_failures_of_the_champion_before_are_left_out(service: Service, pool: li
         answer = {"epoch": task["epoch"], "shapes": [{"label": "bar", "box": [1, 1, 9, 9]}]}
         assert service.call("POST", f"/v1/tasks/{task['id']}/submit", "reviewer", json=answer).is_success
     services = service.services
-    newer, _ = services.administration.register_model("shapes", tiny_weights(seed=1), "test")
+    newer, _ = services.models.register("shapes", tiny_weights(seed=1), "test")
     with services.store.begin() as tx:
         assert tx.projects.move_champion("shapes", expected=made["model_id"], to=newer.id)
     for seed in range(5):
@@ -218,7 +218,7 @@ def test_an_item_that_is_predicted_again_meanwhile_is_one_item(
     service: Service, pool: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pool is read page by page, each in its own transaction."""
-    monkeypatch.setattr(selecting, "_PAGE", 4)
+    monkeypatch.setattr(picks, "_PAGE", 4)
     selector = service.services.selector
     candidates = SqlPredictions.candidates
 

@@ -91,6 +91,24 @@ def test_each_image_of_an_upload_goes_to_a_person(service, staff):  # noqa: F811
     problem(service.predict(picture(2), params={"lot": lot_id, "review": "never"}), 422, "invalid")
 
 
+def test_what_people_had_is_not_asked_for_again(service, staff):  # noqa: F811
+    """Whether their work is open or done, and by whichever upload; the model's answer is had all the same."""
+    lots_of(service, 50)
+    service.call("PATCH", "/v1/projects/shapes/policy", json={"threshold": 1.0, "audit_rate": 0.0})
+    first, second = opened(service), opened(service)
+    assert service.predict(picture(0), params={"lot": first}).json()["task_id"]
+    again = service.predict(picture(0), params={"lot": second}).json()
+    assert (again["task_id"], again["detections"]) == (None, service.predict(picture(0)).json()["detections"])
+    assert [reason["code"] for reason in again["decision"]["reasons"]] == ["asked-before"]
+    annotate(service, "ada", 1)
+    assert service.predict(picture(0), params={"lot": second}).json()["task_id"] is None
+    assert service.predict(picture(1), params={"lot": second}).json()["task_id"]
+    assert {lot["id"]: lot["items"] for lot in listed(service)} == {first: 1, second: 1}
+    problem(service.predict(picture(0), params={"lot": "lot_none"}), 404, "not-found")
+    assert close(service, first).status_code == 200
+    assert "is closed" in problem(service.predict(picture(0), params={"lot": first}), 409, "conflict")["detail"]
+
+
 def test_images_without_a_model_are_asked_for_in_their_upload(service, staff):  # noqa: F811
     """Once each, however often they are sent; what people did before is not asked for again."""
     lots_of(service, 50)
@@ -168,6 +186,8 @@ def test_a_folder_is_uploaded_from_the_command_line(service, staff, tmp_path, mo
         assert done.exit_code == 0, done.output
         assert "12 images are with people, 0 were before, 1 bad" in done.output
         assert f"askance lots show {broken}" in done.output
+        again = run(url, "upload", str(folder), "-p", "shapes")
+        assert "Nothing new: 12 images were with people before, 1 bad" in again.output
         shown = run(url, "lots", "show", broken, "-p", "shapes")
         assert "12 items" in shown.output
         assert "an upload" in shown.output

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from loop.cli import app
 from loop.domain.announcements import EVENT_TYPES, PING
 from loop.domain.errors import AskanceError
-from loop.outgoing import HttpSender
+from loop.webhooks.outgoing import HttpSender
 from serving.client import Client
 from tests.api.conftest import Service, picture
 from tests.api.test_predictions import problem
@@ -185,7 +185,7 @@ def test_what_cannot_be_an_endpoint_is_refused(service: Service, body: dict[str,
 
 def test_operators_of_a_project_see_and_change_its_endpoints_alone(service: Service) -> None:
     """And others of no operator at all."""
-    service.services.administration.create_project("other", ("a",))
+    service.services.projects.create("other", ("a",))
     made = service.call("POST", "/v1/tokens", json={"name": "o", "role": "operator", "project_id": "other"}).json()
     service.tokens["other"] = made["secret"]
     everywhere, shapes = create(service), create(service, project_id="shapes")

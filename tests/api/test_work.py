@@ -24,7 +24,7 @@ def get(service, what: str, role: str = "operator", **params) -> dict:
 
 
 def reviewer_of(service, name: str) -> Token:
-    return service.services.administration.authenticate(service.tokens[name])
+    return service.services.tokens.authenticate(service.tokens[name])
 
 
 def answered_after(service, name: str, seconds: float, shapes: tuple[Shape, ...], **more: object) -> Submission:
@@ -324,8 +324,8 @@ def test_rates_that_cannot_be_are_refused(service):
 
 def test_a_local_operator_reports_on_its_project_only(service):
     """403 elsewhere, 404 for no project."""
-    service.services.administration.create_project("other", ("a",))
-    _, service.tokens["local"] = service.services.administration.create_token("local", Role.OPERATOR, "other")
+    service.services.projects.create("other", ("a",))
+    _, service.tokens["local"] = service.services.tokens.create("local", Role.OPERATOR, "other")
     for what in ("work", "bias", "cost", "items/ambiguous"):
         assert service.call("GET", f"/v1/projects/shapes/{what}", "local").status_code == 403
         assert service.call("GET", f"/v1/projects/none/{what}").status_code == 404

@@ -158,7 +158,7 @@ def _check_models(service: Service, cycles: Sequence[Cycle], models: Sequence[Mo
     assert made == {cycle.id: cycle.candidate_id for cycle in cycles} and len(models) == len(cycles) + 1
     for model in models:
         weights = service.blobs.get(model.digest)
-        assert digest_of(weights) == model.digest and service.administration.read_head(weights) == model.head
+        assert digest_of(weights) == model.digest and service.models.read_head(weights) == model.head
         assert model.reference_key and service.blobs.has(model.reference_key)
     for cycle in cycles:
         Snapshot.read(str(cycle.snapshot_digest), service.blobs.get)

@@ -25,7 +25,7 @@ from loop.domain.errors import Conflict
 from loop.domain.ports import Event
 from loop.domain.webhooks import Answer, Delivery, DeliveryState
 from loop.store.database import SqlStore
-from loop.webhooks import Deliverer, DeliverySettings, Posted, Webhooks
+from loop.webhooks.sending import Deliverer, DeliverySettings, Posted, Webhooks
 from tests.contract.records import NOW, a_project
 
 OPERATOR = Token(id="tok_1", name="ada", role=Role.OPERATOR, secret_digest="", project_id=None, created_at=NOW)

@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from loop.comments import Discussion
 from loop.domain.comments import Comment, CommentKind, CommentState, Part, Reply
 from loop.domain.cost import Rates
 from loop.domain.efforts import Effort, effort_of
@@ -17,11 +16,12 @@ from loop.domain.queue_rules import QueueRules
 from loop.domain.review import Outcome
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
-from loop.people import Oversight
-from loop.review import Desk
+from loop.review.comments import Discussion
+from loop.review.desk import Desk
+from loop.review.people import Oversight
+from loop.review.work import WorkReports
 from loop.store.database import SqlStore, migrations
 from loop.store.engine import engine_for, migrating
-from loop.work import WorkReports
 from tests.contract.records import (
     NOW,
     ODD,

@@ -18,10 +18,10 @@ from loop.domain.review import Outcome, Task
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.domain.workflow import LotRules, Qa, Workflow
-from loop.gate import Gates, ReviewTimes, hurried
-from loop.lots import Lots, add_members, in_lots
-from loop.people import Oversight
-from loop.review import Desk
+from loop.review.desk import Desk
+from loop.review.lots import Lots, add_members, in_lots
+from loop.review.people import Oversight
+from loop.routing.gate import Gates, ReviewTimes, hurried
 from loop.store.database import SqlStore
 from tests.contract.records import (
     NOW,

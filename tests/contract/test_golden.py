@@ -23,10 +23,11 @@ from loop.domain.review import Submission, TaskState
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape
 from loop.domain.workflow import Qa, Workflow
-from loop.golden import GoldenItems, TrainedSubmission
-from loop.people import Oversight
-from loop.review import Assignment, Desk, Leased
-from loop.standings import Standings
+from loop.review.assignments import Assignment
+from loop.review.desk import Desk, Leased
+from loop.review.golden import GoldenItems, TrainedSubmission
+from loop.review.people import Oversight
+from loop.review.standings import Standings
 from loop.store.database import SqlStore
 from loop.store.engine import engine_for
 from tests.contract.records import (

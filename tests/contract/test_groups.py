@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from loop.clips import Clips
 from loop.domain.clips import BadVideo, ClipWork, Frame, Group, GroupKind, ReadFrame, Sampling
 from loop.domain.errors import Conflict, Invalid, NotFound
 from loop.domain.item import ImageFacts
 from loop.domain.linking import LinkingRules
 from loop.domain.review import Task
 from loop.domain.truth import Shape
-from loop.review import Assignment, Desk
+from loop.items.clips import Clips
+from loop.review.assignments import Assignment
+from loop.review.desk import Desk
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from loop.wiring import utc_now

@@ -27,7 +27,7 @@ from loop.domain.review import Task, TaskState
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.domain.workflow import LotRules
-from loop.items import catch_up
+from loop.items.lists import catch_up
 from loop.store import item_queries
 from loop.store.database import SqlStore
 from loop.store.engine import engine_for

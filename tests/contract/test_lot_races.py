@@ -13,8 +13,8 @@ from loop.domain.lot import LotState
 from loop.domain.qa import AnswerStanding
 from loop.domain.review import Outcome
 from loop.domain.workflow import LotRules, Qa, Workflow
-from loop.lots import Lots, add_members, in_lots
-from loop.review import Desk
+from loop.review.desk import Desk
+from loop.review.lots import Lots, add_members, in_lots
 from loop.store.database import SqlStore
 from tests.contract.records import NOW, PROJECT, a_project, a_task, a_token, an_item, later
 from tests.contract.test_queue_races import CLIENTS, HERE, Clock, reviewer, together

@@ -15,8 +15,8 @@ from loop.domain.review import QA_SEAT, Outcome
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.domain.workflow import LotRules, Qa, Workflow
-from loop.lots import Lots, add_members, in_lots
-from loop.review import Desk
+from loop.review.desk import Desk
+from loop.review.lots import Lots, add_members, in_lots
 from loop.store.database import SqlStore
 from tests.contract.records import NOW, PROJECT, a_project, a_task, an_item
 from tests.contract.test_golden import HALF, OPERATOR, PEOPLE, RIGHT, STANDING, WRONG, World

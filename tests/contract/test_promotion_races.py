@@ -27,7 +27,7 @@ def service(url: str, tmp_path: Path) -> Iterator[Service]:
 def _models(service: Service, count: int) -> list[str]:
     """So many versions, none of which serves."""
     contents = [salted(tiny_weights(LABELS), 2 * number + SEEING) for number in range(count)]
-    return [service.administration.register_model(PROJECT, content, "ada")[0].id for content in contents]
+    return [service.models.register(PROJECT, content, "ada")[0].id for content in contents]
 
 
 def _champion(service: Service) -> str | None:
@@ -45,7 +45,7 @@ def test_of_operators_who_promote_at_once_one_wins(service: Service) -> None:
         def ask(model: str, start: threading.Barrier = start) -> Promotion | AskanceError:
             start.wait()
             try:
-                return service.administration.override(PROJECT, model, f"operator {model}", "mine is better")
+                return service.models.override(PROJECT, model, f"operator {model}", "mine is better")
             except AskanceError as error:
                 return error
 
@@ -64,7 +64,7 @@ def test_of_promotions_that_are_settled_at_once_one_moves_the_pointer(service: S
     """Two that wait (no operator can ask for them, but a restored backup may hold them) are deployed side by side: one
     flips, the other fails since the champion is not the one that it was to take over from. There is one event."""
     first, second = _models(service, 2)
-    one = service.administration.override(PROJECT, first, "ann", "better")
+    one = service.models.override(PROJECT, first, "ann", "better")
     two = replace(one, id="promo_two", model_id=second, actor="bob")
     with service.store.begin() as tx:
         tx.promotions.add(two)

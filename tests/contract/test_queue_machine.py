@@ -37,12 +37,13 @@ from loop.domain.review import Outcome, Submission
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.domain.workflow import LotRules, Qa, Workflow
-from loop.escalation import sound_alarms
-from loop.golden import GoldenItems
-from loop.lots import Lots, add_members, in_lots
-from loop.people import Oversight
-from loop.review import Assignment, Desk
-from loop.standings import Standings
+from loop.review.assignments import Assignment
+from loop.review.desk import Desk
+from loop.review.escalation import sound_alarms
+from loop.review.golden import GoldenItems
+from loop.review.lots import Lots, add_members, in_lots
+from loop.review.people import Oversight
+from loop.review.standings import Standings
 from loop.store.database import SqlStore
 from tests.contract.records import NOW, a_model, a_policy, a_prediction, a_project, a_task, an_item
 

@@ -21,9 +21,9 @@ from loop.domain.queueing import placed, seats
 from loop.domain.review import Draft
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
-from loop.escalation import sound_alarms
-from loop.people import Oversight
-from loop.review import Desk
+from loop.review.desk import Desk
+from loop.review.escalation import sound_alarms
+from loop.review.people import Oversight
 from loop.store.database import SqlStore
 from loop.store.engine import engine_for
 from tests.contract.records import NOW, PROJECT, a_policy, a_project, a_task, a_token, an_item, later

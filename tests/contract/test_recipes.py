@@ -16,9 +16,9 @@ from loop.domain.recipe import BadRecipe, Recipe
 from loop.domain.recipe_change import RecipeOrphans, carried
 from loop.domain.rules import Issue, Severity
 from loop.domain.truth import GroundTruth, Link, Shape
-from loop.recipe_document import RecipeDocument, checked_document
-from loop.recipes import Recipes
-from loop.review import Desk
+from loop.recipes.document import RecipeDocument, checked_document
+from loop.recipes.versions import Recipes
+from loop.review.desk import Desk
 from loop.store.configuration import raise_revision
 from loop.store.database import SqlStore
 from tests.contract.records import (

@@ -19,10 +19,10 @@ from loop.domain.sampling_plans import curve_of
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.domain.workflow import LotRules, PlanKind, Qa, Workflow
-from loop.lots import Lots, add_members, in_lots
-from loop.review import Desk
+from loop.review.desk import Desk
+from loop.review.lots import Lots, add_members, in_lots
+from loop.review.uploads import Uploads
 from loop.store.database import SqlStore
-from loop.uploads import Uploads
 from tests.contract.records import NOW, PROJECT, a_project, a_task, an_item
 from tests.contract.test_golden import RIGHT, World
 from tests.contract.test_golden import opened as with_golden

@@ -7,13 +7,13 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from loop.cycle.judging import held_out
+from loop.cycle.slicing import Slicing
 from loop.domain.errors import BadDataset
 from loop.domain.item import Split
 from loop.domain.queries import View
 from loop.domain.slice_rules import SliceKind, SliceRule
 from loop.domain.stage import Stage
-from loop.judging import held_out
-from loop.slicing import Slicing
 from loop.store.database import SqlStore
 from tests.contract.conftest import Databases
 from tests.contract.records import (

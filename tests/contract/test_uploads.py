@@ -10,10 +10,10 @@ from loop.domain.access import Role
 from loop.domain.errors import AskanceError, Conflict, Forbidden, NotFound
 from loop.domain.lot import Lot, LotState
 from loop.domain.workflow import LARGEST_LOT, LotRules, Qa, Workflow
-from loop.lots import Lots, add_members, in_lots
-from loop.review import Desk
+from loop.review.desk import Desk
+from loop.review.lots import Lots, add_members, in_lots
+from loop.review.uploads import Uploads
 from loop.store.database import SqlStore
-from loop.uploads import Uploads
 from tests.contract.records import NOW, PROJECT, a_task, a_token
 from tests.contract.test_lot_races import make, opened, work
 from tests.contract.test_queue_races import CLIENTS, Clock, together

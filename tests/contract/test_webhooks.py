@@ -17,7 +17,7 @@ from loop.domain.identity import new_id
 from loop.domain.ports import Event, Transaction
 from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint, Secret
 from loop.store.database import SqlStore
-from loop.webhooks import Deliverer, DeliverySettings, Posted, Webhooks
+from loop.webhooks.sending import Deliverer, DeliverySettings, Posted, Webhooks
 from tests.contract.records import NOW, ODD, PROJECT, a_project, an_event, later
 
 OK = Answer(status=204, error="", milliseconds=1.5)

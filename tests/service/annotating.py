@@ -7,10 +7,10 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.annotation import Annotator, RouteTogether
 from loop.domain.model import ModelVersion
 from loop.exchange.sources import FsspecSources
-from loop.router import Router
+from loop.items.annotation import Annotator, RouteTogether
+from loop.routing.router import Router
 from loop.settings import load_settings
 from loop.wiring import open_blobs, open_store, utc_now
 from selection.risk import heuristic_risk

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from loop.demo.scenes import Pool, Scene, day_scenes
 from loop.domain.truth import Shape
-from loop.outgoing import HttpSender
+from loop.webhooks.outgoing import HttpSender
 from loop.wiring import Services, utc_now
 from serving.api.app import create_app
 from serving.transport import free_ports
@@ -66,7 +66,7 @@ class Stage:
 
     def answer(self, name: str, seconds: float, *shapes: Shape) -> str:
         """The person's next task, taken so long ago and answered now; gives its item."""
-        person = self.service.services.administration.authenticate(self.service.tokens[name])
+        person = self.service.services.tokens.authenticate(self.service.tokens[name])
         desk = self.service.services.desk
         early = replace(desk, clock=lambda: utc_now() - timedelta(seconds=seconds))
         (taken,) = early.lease(person, "shapes", 1).assignments

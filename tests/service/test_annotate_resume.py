@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loop.annotation import AnnotationRequests
 from loop.domain.annotation import AnnotationJob, AnnotationState
 from loop.exchange.sources import FsspecSources
+from loop.items.annotation import AnnotationRequests
 from loop.settings import Settings, load_settings
 from loop.store.database import SqlStore
-from loop.wiring import administer, open_blobs, open_store, utc_now
+from loop.wiring import models_of, open_blobs, open_store, projects_of, utc_now
 from tests.api.conftest import LABELS, picture
 from tests.tiny_models import tiny_weights
 
@@ -51,9 +51,8 @@ def made(folder: Path) -> Path:
 
 def queued(settings: Settings, source: Path) -> tuple[SqlStore, AnnotationJob]:
     store, blobs = open_store(settings), open_blobs(settings)
-    administration = administer(settings, store, blobs)
-    administration.create_project(PROJECT, tuple(LABELS))
-    model, _ = administration.register_model(PROJECT, tiny_weights(), "test")
+    projects_of(settings, store).create(PROJECT, tuple(LABELS))
+    model, _ = models_of(store, blobs).register(PROJECT, tiny_weights(), "test")
     requests = AnnotationRequests(store, FsspecSources(()), utc_now, os.urandom)
     job = requests.start(
         PROJECT, str(source), actor="test", created_by="tok_test", any_folder=True, model_id=model.id, review=True

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from loop.domain.errors import Invalid, MapFailed
-from loop.maps import Maps
+from loop.launching.workshop import RayWorkshop
+from loop.selecting.maps import Maps
 from loop.settings import Settings, load_settings
 from loop.store.database import SqlStore
 from loop.wiring import open_blobs, open_store, utc_now
-from loop.workshop import RayWorkshop
 from selection.map_file import read_map
 from tests.contract.records import PROJECT, a_model, a_project
 from tests.test_maps import an_item, prediction
@@ -75,7 +75,7 @@ def test_what_serves_imports_nothing_that_draws() -> None:
     """Seconds of imports and compiling, and their memory, are for the process that draws."""
     script = (
         "import sys, loop.wiring, serving.app, serving.api.app, serving.deployments\n"
-        "print([m for m in ('umap', 'numba', 'pynndescent', 'loop.map_drawing') if m in sys.modules])"
+        "print([m for m in ('umap', 'numba', 'pynndescent', 'loop.selecting.map_drawing') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"

@@ -53,7 +53,7 @@ def test_1_a_project_is_made_with_its_labels_and_opened(stage: Stage) -> None:
     stage.there_is("make-token").click()
     expect(stage.there_is("made-token")).to_contain_text("The token of ada, shown once")
     secret = stage.there_is("secret").inner_text()
-    person = stage.service.services.administration.authenticate(secret)
+    person = stage.service.services.tokens.authenticate(secret)
     assert (person.name, person.role, person.project_id) == ("ada", "reviewer", "yard")
     stage.there_is("open-made").click()
 

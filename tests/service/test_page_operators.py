@@ -51,9 +51,7 @@ def test_1_a_view_with_nothing_in_it_says_how_that_changes(stage: Stage) -> None
 def test_2_golden_items_are_added_by_id_and_taken_back(stage: Stage) -> None:
     """What has no truth is refused with what to do, and keeps no other from being added."""
     for name in ("ada", "bob", "cyd", "dan"):
-        token, stage.service.tokens[name] = stage.service.services.administration.create_token(
-            name, Role.REVIEWER, "shapes"
-        )
+        token, stage.service.tokens[name] = stage.service.services.tokens.create(name, Role.REVIEWER, "shapes")
         stage.people[name] = token.id
     stage.policy(quality={"standing": {"bar": 0.8, "confidence": 0.9, "min_items": 3, "window": 20}})
     stage.predict(4)

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from loop.domain.function_calls import Asked, Ending, Ran
 from loop.domain.ports import Event
-from loop.function_results import ran_event
+from loop.functions.results import ran_event
 from loop.wiring import utc_now
 from tests.api.conftest import picture
 from tests.service.operating import Stage, nothing_is_cut_off, others_load_none_of, staged

@@ -10,7 +10,7 @@ from askance.client import Client
 from loop.domain.item import Split
 from loop.settings import load_settings
 from loop.store.database import SqlStore
-from loop.wiring import administer, open_blobs
+from loop.wiring import open_blobs, projects_of
 from serving.api.schemas.models import CycleIn
 from tests.pictures import LABELS, SIZE, keep_picture
 from tests.service.running import ServiceProcess
@@ -61,7 +61,7 @@ def _furnish(service: ServiceProcess) -> None:
     settings = load_settings(environ=service.environment)
     store, blobs = SqlStore.open(settings.database_url), open_blobs(settings)
     store.migrate()
-    administer(settings, store, blobs).create_project(PROJECT, LABELS)
+    projects_of(settings, store).create(PROJECT, LABELS)
     for number in range(44):
         keep_picture(store, blobs, PROJECT, number, Split.GOLDEN if number < 20 else Split.TRAIN)
     store.close()

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from loop.domain.truth import Geometry
-from loop.recipe_document import AttributeDocument, LinkTypeDocument, RuleDocument
+from loop.recipes.document import AttributeDocument, LinkTypeDocument, RuleDocument
 from serving.api.schemas.wire import Out
 
 

@@ -13991,7 +13991,7 @@ export interface operations {
                 wait?: number;
                 /** @description whether a person looks: as the policy routes, or whatever the risk */
                 review?: components["schemas"]["Review"];
-                /** @description an open upload that the image is of: a person looks, whatever the risk */
+                /** @description an open upload that the image is of: a person looks whatever the risk, unless people had it */
                 lot?: string | null;
             };
             header?: {

@@ -1,0 +1,115 @@
+"""Cycles that nobody has to ask for: each project's triggers, looked at now and then."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+
+from loop.domain.access import Permission, Token, require
+from loop.domain.cycle import Cycle
+from loop.domain.errors import AskanceError, CycleRunning, Invalid, NoChampion
+from loop.domain.ports import Clock, Event, Store, Transaction
+from loop.domain.triggers import Situation, TriggerRules, Verdict, checked_rules, verdict
+
+log = logging.getLogger("askance.cycle")
+
+TRIGGER = "trigger"  # who acts where nobody asked
+
+# As `loop.cycle.controller.Controller.request`: project, actor, reason, overrides. Raises CycleRunning.
+RequestCycle = Callable[[str, str, str, Mapping[str, object]], Cycle]
+# Whether a project's drift alarm is on. Raises NoChampion.
+DriftAlarm = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerStatus:
+    rules: TriggerRules
+    situation: Situation
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Triggers:
+    store: Store
+    request_cycle: RequestCycle
+    drift_alarm: DriftAlarm
+    clock: Clock
+
+    def status(self, project_id: str) -> TriggerStatus:
+        """What is set, what is known, and what a look now would do. Raises NotFound."""
+        with self.store.read() as tx:
+            tx.projects.get(project_id)
+            rules = tx.cycles.triggers(project_id)
+        known = self._situation(project_id, rules)
+        return TriggerStatus(rules, known, verdict(rules, self.clock(), known))
+
+    def change(self, operator: Token, project_id: str, changes: Mapping[str, object]) -> TriggerRules:
+        """What is not named stays. Raises NotFound, Invalid, Forbidden."""
+        require(operator, Permission.OPERATE, project_id)
+        unknown = sorted(set(changes) - set(TriggerRules.__dataclass_fields__))
+        if unknown:
+            raise Invalid(
+                f"there is no trigger {unknown[0]!r}.",
+                hint=f"There are: {', '.join(TriggerRules.__dataclass_fields__)}.",
+            )
+        with self.store.begin() as tx:
+            tx.projects.get(project_id)
+            rules = checked_rules(replace(tx.cycles.triggers(project_id), **changes))  # type: ignore[arg-type]
+            tx.cycles.save_triggers(project_id, rules)
+            tx.events.add(Event("triggers.changed", project_id, operator.name, asdict(rules), self.clock()))
+        return rules
+
+    def look(self) -> list[Cycle]:
+        """Ask for the cycles whose time has come; one project's trouble does not stop the others."""
+        with self.store.read() as tx:
+            projects = [(project.id, tx.cycles.triggers(project.id)) for project in tx.projects.all()]
+        begun = []
+        for project_id, rules in projects:
+            if not rules.asks:
+                continue
+            try:
+                found = verdict(rules, self.clock(), self._situation(project_id, rules))
+                if found.reasons:
+                    begun.append(self.request_cycle(project_id, TRIGGER, "; ".join(found.reasons), {}))
+            except CycleRunning:
+                continue  # somebody asked at the same moment
+            except AskanceError as error:
+                log.warning("the triggers of %s cannot be looked at: %s", project_id, error)
+        return begun
+
+    def _situation(self, project_id: str, rules: TriggerRules) -> Situation:
+        """Whether it drifts is looked at only where it matters: that reads more."""
+        with self.store.read() as tx:
+            running, last = _cycles(tx, project_id)
+            since = None if last is None else last.created_at
+            reviewed = tx.truths.count_reviewed_since(project_id, since)
+            corrected = tx.submissions.count_corrected_since(project_id, since)
+            failing = _failing(tx, project_id)
+        return Situation(
+            running=running,
+            ended_at=None if last is None else last.finished_at,
+            ended_as=None if last is None else last.state,
+            reviewed=reviewed,
+            corrected=corrected,
+            failure_rate=failing,
+            drift=rules.drift and self._drifts(project_id),
+        )
+
+    def _drifts(self, project_id: str) -> bool:
+        try:
+            return self.drift_alarm(project_id)
+        except NoChampion:
+            return False
+
+
+def _cycles(tx: Transaction, project_id: str) -> tuple[str | None, Cycle | None]:
+    """The id of the unfinished one, and the last that ended."""
+    newest = tx.cycles.page(project_id, after=None, limit=2)
+    running = next((cycle.id for cycle in newest if not cycle.state.finished), None)
+    return running, next((cycle for cycle in newest if cycle.state.finished), None)
+
+
+def _failing(tx: Transaction, project_id: str) -> float | None:
+    """How often production fails at least, by the figures of its champion for monitoring; None without any."""
+    champion_id = tx.projects.get(project_id).champion_id
+    figures = (one for one in tx.production_figures.all() if one.project_id == project_id)
+    return next((one.low for one in figures if one.model_id == champion_id), None)

@@ -1,0 +1,487 @@
+"""Where the heavy work of a cycle runs: Ray tasks in processes of their own, with images from the blob store."""
+
+import collections
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.cycle.work import (
+    CYCLE_ONLY,
+    EVALUATION_FLOOR,
+    Examined,
+    Latency,
+    Progress,
+    RegistryAway,
+    Subject,
+    Timing,
+    TrainedWeights,
+    TrainingJob,
+)
+from loop.domain.cycle import Cycle
+from loop.domain.embedding_map import Drawn
+from loop.domain.errors import AskanceError, Conflict, CycleFailed, MapFailed, OutOfMemory, Unavailable
+from loop.domain.identity import digest_of
+from loop.domain.model import ModelVersion
+from loop.domain.ports import Blobs, Detector
+from loop.domain.prediction import Inference
+from loop.settings import Settings, serving_of
+from loop.store.blobs import FsspecBlobs
+from serving.images import decode_image
+from training.head import read_head
+from training.launch import get_ready, run_in_ray
+from training.provenance import environment, git_commit
+from training.recipe import TrainingRecipe
+from training.registry import Alias, Registry
+from training.snapshot import Entry
+
+log = logging.getLogger("askance.cycle")
+
+_SUFFIX = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+_BATCH = 16
+_SOON_SECONDS = 8.0  # in which a process that looks at models has got ready, on a machine that is busy
+
+
+@dataclass(frozen=True, slots=True)
+class RayWorkshop:
+    settings: Settings
+    blobs: Blobs
+
+    def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
+        """Where memory does not suffice, again with half as many images a step, in a process of its own each time."""
+        settings = self.settings.training
+        given = {name: value for name, value in job.recipe.items() if name not in CYCLE_ONLY}
+        recipe = TrainingRecipe.from_json(given | {"device": settings.device, "workers": settings.workers})
+        while True:
+            try:
+                return replace(self._trained(job, recipe, progress), batch=recipe.batch)
+            except OutOfMemory as error:
+                if recipe.batch == 1:
+                    raise
+                recipe = replace(recipe, batch=recipe.batch // 2)
+                log.warning("%s: %s It is tried again with %d images a step.", job.cycle_id, error.detail, recipe.batch)
+
+    def _trained(self, job: TrainingJob, recipe: TrainingRecipe, progress: Progress) -> TrainedWeights:
+        settings = self.settings.training
+        folder = self._folder(job.cycle_id)
+        trained: TrainedWeights = run_in_ray(
+            train_entries,
+            start=self.blobs.get(job.start_key) if job.start_key else None,
+            base=settings.base,
+            labels=job.labels,
+            renamed=job.renamed,
+            paths=[self._materialised(folder, entry.digest, entry.media_type) for entry in job.train],
+            entries=job.train,
+            recipe=recipe,
+            workdir=folder / "run",
+            max_pixels=self.settings.limits.max_image_pixels,
+            num_cpus=settings.num_cpus,
+            num_gpus=settings.num_gpus,
+            on_progress=_foreseen(progress, lambda: get_ready(_ready_to_examine)),
+        )
+        return trained
+
+    def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
+        training = self.settings.training
+        found: list[Inference] = run_in_ray(
+            infer_blobs,
+            blobs_url=self.settings.blobs_url,
+            weights_key=weights_key,
+            image_keys=list(image_keys),
+            device=training.device,
+            max_pixels=self.settings.limits.max_image_pixels,
+            num_cpus=training.num_cpus,
+            num_gpus=training.num_gpus,
+            on_progress=progress,
+        )
+        return found
+
+    def examine(self, subjects: Sequence[Subject], timing: Timing | None, progress: Progress) -> Examined:
+        """See `loop.cycle.work.Workshop`. What was found is handed over before anything is timed, so that it is kept
+        even where the process dies of a runtime."""
+        training = self.settings.training
+        found: list[list[Inference]] = []
+        try:
+            measured: list[Latency] = run_in_ray(
+                examine_models,
+                settings=self.settings,
+                subjects=subjects,
+                timing=timing,
+                num_cpus=training.num_cpus,
+                num_gpus=training.num_gpus,
+                on_progress=progress,
+                on_part=found.append,
+            )
+        except Conflict:  # somebody cancelled the cycle
+            raise
+        except AskanceError as error:
+            if len(found) < len(subjects):
+                raise
+            log.warning("latency was not measured: %s", error)
+            return Examined(found, unmeasured=error.detail)
+        return Examined(found, measured)
+
+    def draw_map(self, project_id: str, *, refit: bool, stopping: Callable[[], bool]) -> Drawn:
+        """See `loop.selecting.maps.Cartographer`."""
+
+        def go_on(_share: float, _figures: Mapping[str, float]) -> None:
+            if stopping():
+                raise MapFailed("the service stops.", hint="The next start draws it.")
+
+        try:
+            drawn: Drawn = run_in_ray(
+                draw_map, settings=self.settings, project_id=project_id, refit=refit, on_progress=go_on
+            )
+        except CycleFailed as error:
+            hint = "The service's log has more. With too little memory, lower map.representatives."
+            raise MapFailed(error.detail, hint=hint) from error
+        return drawn
+
+    def clean(self, cycle_id: str) -> None:
+        shutil.rmtree(self._folder(cycle_id), ignore_errors=True)
+        get_ready(_started)  # which the next training then need not wait for
+
+    def left(self) -> list[str]:
+        cycles = self._folders
+        return [folder.name for folder in cycles.iterdir()] if cycles.is_dir() else []
+
+    @property
+    def _folders(self) -> Path:
+        return self.settings.data_dir / "cycles"
+
+    def _folder(self, cycle_id: str) -> Path:
+        return self._folders / cycle_id
+
+    def _materialised(self, folder: Path, digest: str, media_type: str) -> Path:
+        path = folder / "images" / f"{digest}{_SUFFIX[media_type]}"
+        if not path.is_file() or digest_of(path.read_bytes()) != digest:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.blobs.get(digest))
+        return path
+
+
+def _foreseen(progress: Progress, soon: Callable[[], None]) -> Progress:
+    """`progress`, which also calls `soon` once, where the rest is to take _SOON_SECONDS at the pace until then."""
+    begun, foreseen = time.monotonic(), False
+
+    def told(share: float, figures: Mapping[str, float]) -> None:
+        nonlocal foreseen
+        if not foreseen and share > 0.0 and (time.monotonic() - begun) * (1.0 - share) / share <= _SOON_SECONDS:
+            foreseen = True
+            soon()
+        progress(share, figures)
+
+    return told
+
+
+def _pixels(content: bytes, *, max_pixels: int, enough: int | None = None) -> NDArray[np.uint8]:
+    """As the service decodes an image, so that training sees what serving sees. enough: see `decode_image`."""
+    return decode_image(content, max_pixels=max_pixels, enough=enough)[1]
+
+
+# The functions below run in Ray's processes. They import torch, numba and the database themselves, so that neither the
+# processes which only ask for the work (the service, the gateway) nor those of other work wait for them, or hold them
+# in memory.
+
+
+def _started() -> None:
+    """All that is wanted is a process, with what Ray has in each."""
+
+
+def _ready_to_examine() -> None:
+    import torch  # noqa: F401
+
+    from serving.backends import latency, load  # noqa: F401
+
+
+def train_entries(
+    *,
+    start: bytes | None,
+    base: str,
+    labels: tuple[str, ...],
+    renamed: Mapping[str, str],
+    paths: Sequence[Path],
+    entries: Sequence[Entry],
+    recipe: TrainingRecipe,
+    workdir: Path,
+    max_pixels: int,
+    progress: Progress,
+) -> TrainedWeights:
+    """Fine-tune `start` (None: fresh weights of the architecture `base`); goes on where a cut run stopped."""
+    from training.train import train
+    from training.training_image import TrainingImage
+    from training.weights import adopt
+
+    trained = train(
+        start=start if start is not None else adopt(base, labels=labels),
+        images=[TrainingImage(p, e.shapes, e.width, e.height) for p, e in zip(paths, entries, strict=True)],
+        val=[],
+        labels=labels,
+        renamed=renamed,
+        recipe=recipe,
+        workdir=workdir,
+        progress=progress,
+        resume=True,
+        decode=partial(_pixels, max_pixels=max_pixels),
+    )
+    return TrainedWeights(trained.weights, trained.head, trained.metrics, trained.curves)
+
+
+def infer_blobs(
+    *,
+    blobs_url: str,
+    weights_key: str,
+    image_keys: list[str],
+    device: str,
+    max_pixels: int,
+    progress: Progress,
+) -> list[Inference]:
+    """One inference per image of the blob store, in their order."""
+    from serving.backends.load import load_detector
+
+    blobs = FsspecBlobs.open(blobs_url)
+    detector = load_detector(blobs.get(weights_key), device=device)
+    return _inferred(blobs, detector, image_keys, max_pixels, lambda done: progress(done / len(image_keys), {}))
+
+
+def _inferred(
+    blobs: Blobs, detector: Detector, image_keys: Sequence[str], max_pixels: int, went_on: Callable[[int], None]
+) -> list[Inference]:
+    """went_on: called with the number of images that are done."""
+    found: list[Inference] = []
+    for images in _decoded_ahead(blobs, image_keys, max_pixels):
+        found += detector.predict(images, score_floor=EVALUATION_FLOOR)
+        went_on(len(found))
+    return found
+
+
+def _decoded_ahead(blobs: Blobs, image_keys: Sequence[str], max_pixels: int) -> Iterator[list[NDArray[np.uint8]]]:
+    """The images in their order, _BATCH at a time. The next ones are decoded, which takes longer than to look at them
+    where they are large or there is a GPU, while somebody looks at those before."""
+    ahead: collections.deque[list[Future[NDArray[np.uint8]]]] = collections.deque()
+    with ThreadPoolExecutor(os.cpu_count(), "decode") as threads:
+        for begin in range(0, len(image_keys), _BATCH):
+            chunk = image_keys[begin : begin + _BATCH]
+            ahead.append([threads.submit(_stored_pixels, blobs, key, max_pixels) for key in chunk])
+            if len(ahead) > 1:
+                yield [one.result() for one in ahead.popleft()]
+        for last in ahead:
+            yield [one.result() for one in last]
+
+
+def _stored_pixels(blobs: Blobs, key: str, max_pixels: int) -> NDArray[np.uint8]:
+    return _pixels(blobs.get(key), max_pixels=max_pixels)
+
+
+_TIMING = 0.3  # of an examination, about, as its progress counts it
+
+
+def examine_models(
+    *,
+    settings: Settings,
+    subjects: Sequence[Subject],
+    timing: Timing | None,
+    hand_over: Callable[[list[Inference]], None],
+    progress: Progress,
+) -> list[Latency]:
+    """Hands over the inferences of each subject; gives their latencies, without a `timing` none."""
+    blobs, max_pixels = FsspecBlobs.open(settings.blobs_url), settings.limits.max_image_pixels
+    looking = 1.0 if timing is None else 1.0 - _TIMING
+    images, done = sum(len(subject.image_keys) for subject in subjects), 0
+
+    def went_on(more: int) -> None:
+        progress(looking * (done + more) / images, {})
+
+    references: list[Detector | None] = []
+    for subject in subjects:
+        detector, serves = _in_torch(settings, blobs, subject.model)
+        found = _inferred(blobs, detector, subject.image_keys, max_pixels, went_on)
+        references.append(detector if serves else None)
+        done += len(found)
+        hand_over(found)
+    if timing is None:
+        return []
+    models = [subject.model for subject in subjects]
+    return _timed(settings, models, references, timing, lambda share: progress(looking + _TIMING * share, {}))
+
+
+def _in_torch(settings: Settings, blobs: Blobs, model: ModelVersion) -> tuple[Detector, bool]:
+    """And whether its runtimes can be compared with it: with other options it would have to be opened again."""
+    from serving.backends.load import load_detector
+
+    serving, device = serving_of(settings, model.serving), settings.training.device
+    detector = load_detector(blobs.get(model.digest), device=device, max_batch_size=serving.max_batch_size)
+    return detector, serving.device == device and not serving.threads and not serving.object_embeddings
+
+
+def _timed(
+    settings: Settings,
+    models: Sequence[ModelVersion],
+    references: Sequence[Detector | None],
+    timing: Timing,
+    went_on: Callable[[float], None],
+) -> list[Latency]:
+    """Runtimes are chosen and remembered as for serving, so that a candidate that is promoted starts with its own
+    known. references: see `load_fastest`, of each model."""
+    from serving.backends.latency import interleaved
+
+    blobs, max_pixels = FsspecBlobs.open(settings.blobs_url), settings.limits.max_image_pixels
+
+    def decoded(keys: Sequence[str], enough: int) -> list[NDArray[np.uint8]]:
+        return [_pixels(blobs.get(key), max_pixels=max_pixels, enough=enough) for key in keys]
+
+    opened, sizes = [], []
+    for model, reference in zip(models, references, strict=True):
+        weights = blobs.get(model.digest)
+        sizes.append(read_head(weights).image_size)
+        opened.append(_served(settings, weights, model.serving, decoded(timing.choose_by, sizes[-1]), reference))
+    went_on(0.5)
+    seconds = interleaved(
+        [detector for detector, _ in opened],
+        decoded(timing.image_keys, max(sizes)),
+        score_floor=settings.serving.score_floor,
+        went_on=lambda share: went_on(0.5 + share / 2),
+    )
+    return [
+        Latency(runtime, float(np.median(taken)), float(np.quantile(taken, 0.9)))
+        for (_, runtime), taken in zip(opened, seconds, strict=True)
+    ]
+
+
+def _served(
+    settings: Settings,
+    weights: bytes,
+    options: Mapping[str, object],
+    images: Sequence[NDArray[np.uint8]],
+    reference: Detector | None,
+) -> tuple[Detector, str]:
+    """As serving/detectors.py opens it, and the runtime that was chosen."""
+    from serving.backends.choice import said
+    from serving.runtimes import fastest_detector
+
+    serving = serving_of(settings, options)
+    with said() as lines:
+        detector = fastest_detector(
+            settings.model_copy(update={"serving": serving}),
+            weights,
+            device=serving.device,
+            max_batch_size=serving.max_batch_size,
+            consistency=serving.consistency,
+            objects=serving.object_embeddings,
+            images=images,
+            reference=reference,
+        )
+    told = [line.removeprefix("serving by ").split(",")[0] for line in lines if line.startswith("serving by ")]
+    return detector, told[-1] if told else "torch fp32"  # which nothing is said of, since nothing is chosen
+
+
+def draw_map(*, settings: Settings, project_id: str, refit: bool, progress: Progress) -> Drawn:
+    """All but the row of the map, which names what is drawn here."""
+    # What numba has compiled lies beside its packages; where nothing can be written there, in a folder of ours.
+    found = find_spec("pynndescent")
+    if found is None or found.origin is None or not os.access(Path(found.origin).parent, os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.data_dir / "numba"))
+    from loop.selecting.map_drawing import MapDrawing, MapRecipe
+    from loop.store.database import SqlStore
+
+    store = SqlStore.open(settings.database_url)
+    try:
+        drawing = MapDrawing(
+            store,
+            FsspecBlobs.open(settings.blobs_url),
+            MapRecipe(**settings.map.model_dump()),
+            lambda: datetime.now(UTC),
+        )
+        return drawing.draw(project_id, refit=refit, alive=lambda: progress(0.0, {}))
+    finally:
+        store.close()
+
+
+class MlflowRuns:
+    """The cycle's runs and model versions in MLflow.
+
+    All of it mirrors what the database and the blob store hold anyway: where MLflow is away it is missed with a
+    warning, and nothing else is. With `mlflow.required` a cycle waits for its run and for its version; figures, files
+    and aliases may still be missed.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._registry = Registry(
+            settings.mlflow_tracking_uri, settings.mlflow_artifact_root, prefix=settings.mlflow.prefix
+        )
+        self._required = settings.mlflow.required
+        self._device = settings.training.device
+
+    def open(self) -> None:
+        """Connect now: the first time takes some seconds, which the first cycle need not wait for."""
+        self._registry.open()
+
+    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str | None:
+        tags = {"askance.cycle": cycle.id, "askance.project": cycle.project_id, "askance.actor": cycle.actor}
+        if (commit := git_commit()) is not None:
+            tags["mlflow.source.git.commit"] = commit
+        run_id = None
+        with self._awaited(f"all of {cycle.id}"):
+            run_id = self._registry.start_cycle_run(cycle.project_id, cycle.id, params, tags)
+        made_with = {**environment(), "device": self._device}
+        self.artifact(run_id, "environment.json", json.dumps(made_with, indent=1).encode())
+        return run_id
+
+    def metrics(self, run_id: str | None, figures: Mapping[str, float], step: int) -> None:
+        if run_id is not None:
+            with _missed("figures"):
+                self._registry.log_metrics(run_id, figures, step)
+
+    def artifact(self, run_id: str | None, name: str, content: bytes) -> None:
+        if run_id is not None:
+            with _missed(name):
+                self._registry.log_artifact_bytes(run_id, name, content)
+
+    def register(self, run_id: str | None, model: ModelVersion, content: bytes) -> str | None:
+        if run_id is None:
+            return None
+        tags = {"askance.model": model.id, "askance.cycle": str(model.cycle_id)}
+        with self._awaited(model.id):
+            return self._registry.register(model.project_id, run_id, content, model.digest, model.head, tags)
+        return None
+
+    def alias(self, model: ModelVersion, name: Alias) -> None:
+        if model.mlflow_version is not None:
+            with _missed(f"the alias {name}"):
+                self._registry.alias(model.project_id, model.mlflow_version, name)
+
+    def finish(self, run_id: str | None, succeeded: bool) -> None:
+        if run_id is not None:
+            with _missed("the end of a run"):
+                self._registry.finish(run_id, "FINISHED" if succeeded else "FAILED")
+
+    def _awaited(self, what: str) -> AbstractContextManager[None]:
+        return _required() if self._required else _missed(what)
+
+
+@contextmanager
+def _required() -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        raise RegistryAway(error.detail, hint=error.hint) from error
+
+
+@contextmanager
+def _missed(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        log.warning("MLflow misses %s: %s", what, error)

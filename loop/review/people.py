@@ -1,0 +1,136 @@
+"""What operators do with people and their work: groups, skills and limits; opening work again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from loop.domain import review
+from loop.domain.access import Permission, Token, may, require
+from loop.domain.errors import Conflict, Invalid
+from loop.domain.people import Person
+from loop.domain.ports import Clock, Event, Store, Transaction
+from loop.domain.queue_rules import checked_names
+from loop.domain.queueing import placed
+from loop.domain.review import Task
+from loop.domain.stage import Stage
+from loop.review import qa
+from loop.review.proposals import labels_proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """A token that may review, with what is said of it. answered: works, each once however often it was re-opened."""
+
+    token: Token
+    person: Person
+    answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Oversight:
+    """The operators' side of the queue."""
+
+    store: Store
+    clock: Clock
+
+    def people(self, operator: Token) -> list[Reviewer]:
+        """All who may review where `operator` may operate, oldest token first; the revoked are left out."""
+        with self.store.read() as tx:
+            described, answered = tx.people.all(), tx.submissions.works_answered()
+            return [
+                Reviewer(token, described.get(token.id, Person(token_id=token.id)), answered.get(token.id, 0))
+                for token in tx.tokens.all()
+                if token.revoked_at is None
+                and may(token, Permission.REVIEW)
+                and operator.project_id in (None, token.project_id)
+            ]
+
+    def describe(
+        self,
+        operator: Token,
+        token_id: str,
+        *,
+        groups: Sequence[str] | None = None,
+        skills: Sequence[str] | None = None,
+        limits: Mapping[str, int | None] | None = None,
+    ) -> Person:
+        """Say what a person's groups, skills and limits are; None leaves them as they are. limits: `max_leases` and
+        `max_tasks_a_day`, those that change; None for the project's own. Raises NotFound, Forbidden, Invalid."""
+        with self.store.begin() as tx:
+            token = tx.tokens.get(token_id)
+            require(operator, Permission.OPERATE, token.project_id)
+            if token.revoked_at is not None:
+                raise Invalid(
+                    f"{token.name!r} was revoked, and gets no work any more.",
+                    hint="Name one that is not (askance people list).",
+                    token=token_id,
+                )
+            if not may(token, Permission.REVIEW):
+                raise Invalid(
+                    f"{token.name!r} is a {token.role}, who does not review.",
+                    hint="Name the token of a reviewer (askance people list).",
+                    token=token_id,
+                )
+            person = tx.people.for_update(token_id)
+            person = replace(
+                person,
+                groups=person.groups if groups is None else checked_names("group", groups),
+                skills=person.skills if skills is None else checked_names("skill", skills),
+                **(limits or {}),  # type: ignore[arg-type]
+            )
+            tx.people.save(person)
+            return person
+
+    def reopen_task(self, operator: Token, task_id: str) -> list[Task]:
+        """Ask for the whole work of a task again. Of two who ask at once one gets Conflict. Raises NotFound."""
+        with self.store.begin() as tx:
+            work = tx.tasks.work_for_update(task_id)
+            require(operator, Permission.OPERATE, work[0].project_id)
+            if work[0].stage is Stage.GOLDEN:
+                raise Conflict(
+                    f"task {task_id} is of a golden item, which one person answers once.",
+                    hint="Re-open the work on an item instead: askance reopen DIGEST --project PROJECT.",
+                    task=task_id,
+                )
+            return reopen_work(tx, work, operator.name, self.clock())
+
+    def reopen_item(self, operator: Token, project_id: str, item_digest: str, *, experts: bool = False) -> list[Task]:
+        """All work on an item again, but for what is open already; Conflict where that is all of it. experts: for the
+        expert group of the queue's rules alone, and only what nobody is to do still."""
+        with self.store.begin() as tx:
+            tx.items.get(project_id, item_digest)
+            works = [tx.tasks.work_for_update(work_id) for work_id in tx.tasks.works_of_item(project_id, item_digest)]
+            closed = [work for work in works if review.is_closed(work)]
+            if experts:  # what somebody is to do still, others wait for
+                closed = [work for work in closed if all(task.finished for task in work)]
+            if not closed:
+                raise Conflict(
+                    "no task of this item is closed.",
+                    hint="It is in the queue already." if works else "It never had a task: select it for people.",
+                    item=item_digest,
+                )
+            now = self.clock()
+            return [task for work in closed for task in reopen_work(tx, work, operator.name, now, experts=experts)]
+
+
+def reopen_work(
+    tx: Transaction, work: Sequence[Task], actor: str, now: datetime, *, experts: bool = False
+) -> list[Task]:
+    """All seats of a locked work, open again. Raises Conflict where nothing of it is closed."""
+    rules = tx.projects.get(work[0].project_id).policy.queue
+    labels = labels_proposed(tx, work[0])
+    anew = review.reopened(work)
+    seats = [placed(task, rules, labels, begins=now) for task in anew if task.is_first_hand]
+    if experts:
+        seats = [review.for_experts(task, rules.expert_group) for task in seats]
+    for task in [*seats, *(task for task in anew if not task.is_first_hand)]:
+        tx.tasks.reopen(task)
+    qa.reopened(tx, seats[0])
+    body = {
+        "task_id": seats[0].work_id,
+        "item_digest": seats[0].item_digest,
+        "prediction_id": seats[0].prediction_id,
+        "round": seats[0].round,
+    }
+    tx.events.add(Event("task.reopened", seats[0].project_id, actor, body, now))
+    return seats

@@ -1,0 +1,290 @@
+"""Who is trusted: standings after golden items and by hand, what follows from them, and what reviewers may know."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from loop.domain import review
+from loop.domain.access import Permission, Token, may
+from loop.domain.errors import AlreadySubmitted, Conflict, Invalid, NotFound, StaleLease
+from loop.domain.golden import Decided, KnownStanding, Redo, checks_of
+from loop.domain.lot import LotState
+from loop.domain.ports import Clock, Event, Store, Transaction
+from loop.domain.project import Project
+from loop.domain.qa import AnswerStanding
+from loop.domain.quality_rules import QualityPolicy, Standing
+from loop.domain.review import QA_SEAT, Task
+from loop.domain.reviewer_quality import Quality, quality_of
+from loop.domain.stage import Stage
+from loop.domain.standing import Check, StandingDecision, queued_again, standing_after
+from loop.review.people import reopen_work
+
+_MOST_CHECKS = 500  # golden items that are read of a person
+_TOLD_WORKS = 100  # of those to be done anew, in the event
+_AT_ONCE = 100  # works to be opened again, of a look
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+BY_GOLDEN = "golden items"
+
+
+def present_standing(known: KnownStanding | None, quality: QualityPolicy) -> Standing:
+    """Who was never given one is new where people have to qualify."""
+    if known is not None:
+        return known.standing
+    return Standing.NEW if quality.golden.qualification else Standing.QUALIFIED
+
+
+def trained(known: KnownStanding | None, quality: QualityPolicy) -> bool:
+    """Whether trusted answers are shown; what is said of a person comes before what is said of the project."""
+    return quality.golden.training if known is None or known.training is None else known.training
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerReport:
+    """known: where a standing was ever given. decision: what golden items say now. quality: of the last golden items;
+    None before the first."""
+
+    reviewer: str
+    name: str
+    standing: Standing
+    known: KnownStanding | None
+    decision: StandingDecision
+    quality: Quality | None
+    training: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    store: Store
+    clock: Clock
+
+    def all(self, project_id: str) -> list[ReviewerReport]:
+        """Of everybody who may review in the project, oldest token first."""
+        with self.store.read() as tx:
+            project = tx.projects.get(project_id)
+            known = tx.standings.all(project_id)
+            return [
+                _report(tx, project, token.id, token.name, known.get(token.id)) for token in _reviewers(tx, project_id)
+            ]
+
+    def of(self, project_id: str, reviewer: str) -> ReviewerReport:
+        """Raises NotFound for who may not review here."""
+        with self.store.read() as tx:
+            project = tx.projects.get(project_id)
+            token = _reviewer(tx, project_id, reviewer)
+            return _report(tx, project, token.id, token.name, tx.standings.get(project_id, token.id))
+
+    def own(self, token: Token, project_id: str) -> ReviewerReport:
+        """What a reviewer may know. For who cannot tell golden items from others it is as of the last midnight (UTC):
+        figures that move with an answer would tell them."""
+        with self.store.read() as tx:
+            project = tx.projects.get(project_id)
+            known = tx.standings.get(project_id, token.id)
+            quality = project.policy.quality
+            blind = not (present_standing(known, quality).waits or trained(known, quality))
+            midnight = self.clock().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            return _report(tx, project, token.id, token.name, known, before=midnight if blind else None)
+
+    def change(
+        self,
+        operator: Token,
+        project_id: str,
+        reviewer: str,
+        *,
+        standing: Standing | None = None,
+        reason: str = "",
+        training: Mapping[str, bool | None] | None = None,
+    ) -> ReviewerReport:
+        """Give a reviewer a standing by hand, for a reason, or another mode of training (`{"training": None}`: as the
+        project says). Raises NotFound, Invalid."""
+        if standing is not None and not reason.strip():
+            raise Invalid("a standing by hand needs a reason.", hint="Say why; it is kept, and the person is told.")
+        with self.store.begin() as tx:
+            project = tx.projects.get(project_id)
+            token = _reviewer(tx, project_id, reviewer)
+            tx.people.for_update(token.id)
+            now = self.clock()
+            known = tx.standings.get(project_id, token.id)
+            if training is not None:
+                known = replace(known or _untouched(project, token.id), training=training.get("training"))
+                tx.standings.save(known)
+            if standing is not None:
+                _move(tx, project, token.id, standing, operator.name, reason.strip(), now)
+            return _report(tx, project, token.id, token.name, tx.standings.get(project_id, token.id))
+
+    def redo(self) -> int:
+        """Open again what paused people decided; how many were looked at. Stopped anywhere, the next call goes on."""
+        with self.store.read() as tx:
+            wanted = tx.standings.redos(limit=_AT_ONCE)
+        for one in wanted:
+            with self.store.begin() as tx:
+                _redo(tx, one, self.clock())
+        return len(wanted)
+
+
+def reconsider(tx: Transaction, project: Project, reviewer: str, now: datetime) -> None:
+    """After a golden item: the standing that follows, with all that follows from it. The person's row is locked."""
+    known = tx.standings.get(project.id, reviewer)
+    decision = _decision(tx, project, reviewer, known)
+    if decision.standing is not present_standing(known, project.policy.quality):
+        _move(tx, project, reviewer, decision.standing, BY_GOLDEN, decision.reasons[0].detail, now)
+
+
+def why_alone(tx: Transaction, project: Project, reviewer: str, known: KnownStanding | None, found: int) -> str:
+    """What somebody is told who gets golden items alone. found: how many this lease gave."""
+    decision = _decision(tx, project, reviewer, known)
+    paused = present_standing(known, project.policy.quality) is Standing.PAUSED
+    state = f"You are paused: {known.why}." if paused and known else "You are not qualified yet."
+    fewest = "some" if decision.more is None else f"about {max(decision.more, 1)}"
+    if found:
+        return f"{state} Until you are qualified you get items whose answer is known, {fewest} more."
+    return (
+        f"{state} No item whose answer is known is left for you: "
+        f"an operator has to mark {fewest} more (askance golden add)."
+    )
+
+
+def _move(
+    tx: Transaction, project: Project, reviewer: str, standing: Standing, actor: str, why: str, now: datetime
+) -> None:
+    known = tx.standings.get(project.id, reviewer) or _untouched(project, reviewer)
+    tx.standings.save(replace(known, standing=standing, since=now, actor=actor, why=why))
+    body: dict[str, object] = {"reviewer": reviewer, "before": known.standing.value, "why": why}
+    if standing is Standing.PAUSED:
+        _free_held(tx, project, reviewer, now)
+        again = _asked_again(tx, project, reviewer, now)
+        works = [one.work_id for one in again]
+        body |= {"works": works[:_TOLD_WORKS], "count": len(works), "lots": _decided_lots(again)[:_TOLD_WORKS]}
+    tx.events.add(Event(f"reviewer.{standing}", project.id, actor, body, now))
+
+
+def _free_held(tx: Transaction, project: Project, reviewer: str, now: datetime) -> None:
+    """What a paused person holds goes back to the queue, but for golden items."""
+    for task in tx.tasks.held_by(project.id, reviewer, now):
+        if task.stage is not Stage.GOLDEN:
+            try:
+                tx.tasks.save(review.released(task, owner=reviewer, epoch=task.epoch, now=now))
+            except (AlreadySubmitted, StaleLease):
+                continue  # answered at this moment, before the pause
+
+
+def _asked_again(tx: Transaction, project: Project, reviewer: str, now: datetime) -> list[Decided]:
+    """Works that this person's answer alone decided, or will with their lots, since the last good golden item."""
+    decided = {one.submission_id: one for one in tx.standings.decided(project.id, reviewer, now)}
+    names = queued_again(
+        {submission: one.created_at for submission, one in decided.items()},
+        _checks(tx, project, reviewer),
+        paused_at=now,
+        rules=project.policy.quality.standing,
+    )
+    again = [decided[name] for name in names]
+    tx.standings.ask_again(
+        [
+            Redo(work_id=one.work_id, project_id=project.id, submission_id=one.submission_id, reviewer=reviewer)
+            for one in again
+        ]
+    )
+    return again
+
+
+def _decided_lots(again: Sequence[Decided]) -> list[dict[str, object]]:
+    """Those whose verdict was there already, which rested on such answers: an operator may think otherwise of it."""
+    counts = Counter((one.lot_id, one.lot_state) for one in again if one.lot_state is not None)
+    return [
+        {"lot_id": lot_id, "state": state.value, "answers": count}
+        for (lot_id, state), count in counts.items()
+        if state.decided
+    ]
+
+
+def _redo(tx: Transaction, wanted: Redo, now: datetime) -> None:
+    """Only where that answer still decides: who did it anew meanwhile need not do it again."""
+    work = tx.tasks.work_for_update(wanted.work_id)
+    said = next(one for one in tx.submissions.of_work(wanted.work_id) if one.id == wanted.submission_id)
+    if said.round == work[0].round and any(task.finished for task in work) and _still_stands(tx, wanted, work, now):
+        reopen_work(tx, work, "service", now)
+    tx.standings.done_again(wanted.submission_id)
+
+
+def _still_stands(tx: Transaction, wanted: Redo, work: Sequence[Task], now: datetime) -> bool:
+    """As the truth, or on its way there with a lot: before its verdict, or let through by it. What somebody looks at,
+    or is to look at, is left to QA."""
+    truth = tx.truths.current(wanted.project_id, work[0].item_digest)
+    if truth is not None and wanted.submission_id in truth.submission_ids:
+        return True
+    held = tx.held_answers.find(wanted.work_id)
+    if held is None or held.lot_id is None or held.standing not in (AnswerStanding.WAITING, AnswerStanding.RECALLED):
+        return False
+    looked_at = any(task.seat == QA_SEAT and not task.finished and not review.is_leasable(task, now) for task in work)
+    return tx.lots.state(held.lot_id) is not LotState.REJECTED and not looked_at
+
+
+def _untouched(project: Project, reviewer: str) -> KnownStanding:
+    standing = present_standing(None, project.policy.quality)
+    return KnownStanding(
+        project_id=project.id, reviewer=reviewer, standing=standing, since=_ALWAYS, actor=BY_GOLDEN, why=""
+    )
+
+
+def _decision(
+    tx: Transaction, project: Project, reviewer: str, known: KnownStanding | None, before: datetime | None = None
+) -> StandingDecision:
+    quality = project.policy.quality
+    return standing_after(
+        present_standing(known, quality),
+        _checks(tx, project, reviewer, quality.standing.window, before),
+        since=known.since if known else _ALWAYS,
+        rules=quality.standing,
+    )
+
+
+def _checks(
+    tx: Transaction, project: Project, reviewer: str, limit: int = _MOST_CHECKS, before: datetime | None = None
+) -> list[Check]:
+    checks = checks_of(tx.golden.scored(project.id, reviewer, limit=limit), project.recipe)
+    return [check for check in checks if before is None or check.at < before]
+
+
+def _report(
+    tx: Transaction,
+    project: Project,
+    reviewer: str,
+    name: str,
+    known: KnownStanding | None,
+    before: datetime | None = None,
+) -> ReviewerReport:
+    quality = project.policy.quality
+    checks = _checks(tx, project, reviewer, quality.standing.window, before)
+    return ReviewerReport(
+        reviewer=reviewer,
+        name=name,
+        standing=present_standing(known, quality),
+        known=known,
+        decision=_decision(tx, project, reviewer, known, before),
+        quality=quality_of([check.score for check in checks]) if checks else None,
+        training=trained(known, quality),
+    )
+
+
+def _reviewers(tx: Transaction, project_id: str) -> list[Token]:
+    return [
+        token
+        for token in tx.tokens.all()
+        if token.revoked_at is None and may(token, Permission.REVIEW) and token.project_id in (None, project_id)
+    ]
+
+
+def _reviewer(tx: Transaction, project_id: str, reviewer: str) -> Token:
+    """By the id of the token, or by a name that is one person's."""
+    found = [token for token in _reviewers(tx, project_id) if reviewer in (token.id, token.name)]
+    if len(found) > 1:
+        ids = ", ".join(token.id for token in found)
+        raise Conflict(f"{len(found)} reviewers are called {reviewer!r}.", hint=f"Name the id: {ids}.")
+    if not found:
+        raise NotFound(
+            f"there is no reviewer {reviewer!r} in {project_id!r}.",
+            hint="See askance reviewers list.",
+            reviewer=reviewer,
+            project=project_id,
+        )
+    return found[0]

@@ -1,0 +1,179 @@
+"""What is like this image, what is like this object, and is it unlike the training set."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.errors import NotFound
+from loop.domain.model import ModelVersion
+from loop.domain.ports import Blobs, Store, Transaction
+from loop.domain.prediction import MOST_OBJECTS, OBJECT_DIM, Detection, Prediction
+from loop.selecting.following import SPACES_KEPT, FollowingIndex, Indexed
+from loop.selecting.objects import embedding_of
+from selection.anomaly import AnomalyScorer
+from selection.embeddings import read_embeddings, units
+from selection.index import EmbeddingIndex
+
+# Searched beyond what is asked for: the item itself and predictions of it and of others that were made again.
+_SPARE = 20
+
+
+class ServedIndex:
+    """Of every image that a model version has seen."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._following = FollowingIndex(store, folder, _Images())
+
+    def nearest(self, model: ModelVersion, item_digest: str, k: int) -> list[tuple[str, str, float]]:
+        """At most `k` (item digest, prediction id, cosine) of the most similar other items, best first.
+
+        Raises NotFound where this model version has not seen the item.
+        """
+        prediction = _seen(self._store, model, item_digest)
+        found = self.caught_up(model).nearest(prediction.embedding, k + 1 + _SPARE)
+        return _others(found, item_digest, k)
+
+    def caught_up(self, model: ModelVersion) -> EmbeddingIndex:
+        """Its keys are "ITEM PREDICTION", in the order of the commits."""
+        return self._following.caught_up(model)
+
+
+class _Images:
+    """A `Feed`."""
+
+    def dim(self, model: ModelVersion) -> int:
+        return model.head.embedding_dim
+
+    def after(self, tx: Transaction, model: ModelVersion, sequence: int, limit: int) -> list[Indexed]:
+        rows = tx.predictions.embeddings_after(model.project_id, model.id, sequence, limit)
+        return [
+            Indexed(row.sequence, (f"{row.item_digest} {row.prediction_id}",), row.embedding[None, :]) for row in rows
+        ]
+
+
+def _seen(store: Store, model: ModelVersion, item_digest: str) -> Prediction:
+    """The newest prediction of the item, where this version made it; raises NotFound."""
+    with store.read() as tx:
+        prediction = tx.predictions.latest_of(model.project_id, item_digest)
+    if prediction is None or prediction.model_id != model.id:
+        raise NotFound(
+            f"{model.id} has made no prediction of this item.",
+            hint="Send the image as a prediction to the present champion first.",
+            item=item_digest,
+        )
+    return prediction
+
+
+def _others(found: list[tuple[str, float]], item_digest: str, k: int) -> list[tuple[str, str, float]]:
+    """Each other item once, best first."""
+    best: dict[str, tuple[str, str, float]] = {}
+    for key, similarity in found:
+        digest, prediction_id = key.split(" ")
+        if digest != item_digest and digest not in best:
+            best[digest] = (digest, prediction_id, similarity)
+    return list(best.values())[:k]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """A detection like the one that was asked about. number: its place among those of its prediction, from 0."""
+
+    item_digest: str
+    prediction_id: str
+    number: int
+    detection: Detection
+    similarity: float  # cosine
+
+
+class ServedObjects:
+    """Of every detection that a model version has given an embedding."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._following = FollowingIndex(store, folder, _Objects())
+
+    def nearest(self, model: ModelVersion, item_digest: str, number: int, k: int) -> list[FoundObject]:
+        """At most `k` of the most similar detections in other items, best first.
+
+        number: of a detection in the item's newest prediction, from 0. Raises NotFound where this model version has not
+        seen the item, or there is no such detection, or it has no embedding.
+        """
+        prediction = _seen(self._store, model, item_digest)
+        with self._store.read() as tx:
+            embedding = embedding_of(tx, prediction, number)
+        spare = _SPARE + 2 * min(MOST_OBJECTS, len(prediction.detections))
+        found = self._following.caught_up(model).nearest(units(embedding[None, :])[0], k + spare)
+        return self._described(model.project_id, _of_others(found, item_digest, k))
+
+    def _described(self, project_id: str, found: list[tuple[str, str, int, float]]) -> list[FoundObject]:
+        with self._store.read() as tx:
+            known = {name: tx.predictions.get(project_id, name) for name in {name for _, name, _, _ in found}}
+        return [
+            FoundObject(digest, name, number, known[name].detections[number], similarity)
+            for digest, name, number, similarity in found
+        ]
+
+
+class _Objects:
+    """A `Feed`."""
+
+    def dim(self, model: ModelVersion) -> int:
+        return OBJECT_DIM
+
+    def after(self, tx: Transaction, model: ModelVersion, sequence: int, limit: int) -> list[Indexed]:
+        return [
+            Indexed(
+                row.sequence,
+                [f"{row.item_digest} {row.prediction_id} {number}" for number in range(len(row.features))],
+                units(row.features),
+            )
+            for row in tx.objects.after(model.project_id, model.id, sequence, limit)
+        ]
+
+
+def _of_others(found: list[tuple[str, float]], item_digest: str, k: int) -> list[tuple[str, str, int, float]]:
+    """Of each other item those of one prediction, the one that resembles most: others show the same objects again."""
+    chosen: dict[str, str] = {}
+    best: list[tuple[str, str, int, float]] = []
+    for key, similarity in found:
+        digest, prediction_id, number = key.split(" ")
+        if digest != item_digest and chosen.setdefault(digest, prediction_id) == prediction_id:
+            best.append((digest, prediction_id, int(number), similarity))
+    return best[:k]
+
+
+class ReferenceSpaces:
+    """Per model version, the anomaly test against its training set's embeddings."""
+
+    def __init__(self, blobs: Blobs, k: int) -> None:
+        self._blobs = blobs
+        self._k = k
+        self._scorers: dict[str, AnomalyScorer] = {}
+        self._lock = threading.Lock()
+
+    def anomaly_p(self, model: ModelVersion, embedding: NDArray[np.float32]) -> float:
+        """Conformal p-value in (0, 1]; 1.0 where the version has no reference set."""
+        scorer = self._scorer(model)
+        return 1.0 if scorer is None else scorer.p_value(embedding)
+
+    def embeddings(self, model: ModelVersion) -> NDArray[np.float32]:
+        """(n, d) of the training images, in an order that says nothing; (0, d) where the version has no reference
+        set."""
+        if model.reference_key is None:
+            return np.empty((0, model.head.embedding_dim), dtype=np.float32)
+        return read_embeddings(self._blobs.get(model.reference_key))
+
+    def _scorer(self, model: ModelVersion) -> AnomalyScorer | None:
+        if model.reference_key is None:
+            return None
+        with self._lock:
+            if model.reference_key not in self._scorers:
+                references = read_embeddings(self._blobs.get(model.reference_key))
+                self._scorers[model.reference_key] = AnomalyScorer.fit(references, k=self._k)
+                while len(self._scorers) > SPACES_KEPT:
+                    self._scorers.pop(next(iter(self._scorers)))
+            return self._scorers[model.reference_key]
