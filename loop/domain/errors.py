@@ -157,7 +157,9 @@ class FunctionTimedOut(DeadlinePassed):
     code, title = "function-timed-out", "The function took too long and was ended"
 
 
-class NoChampion(Unavailable):
+class NoChampion(Conflict):
+    """No outage: somebody has to add a model."""
+
     code, title = "no-champion", "No model is serving"
 
 

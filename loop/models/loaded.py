@@ -21,7 +21,10 @@ def champion(tx: Transaction, project_id: str) -> ModelVersion:
     """The version that answers for a project. Raises NotFound, and NoChampion where it has none."""
     champion_id = tx.projects.get(project_id).champion_id
     if champion_id is None:
-        raise NoChampion(f"{project_id} has no model yet.", hint="Add one: askance models add.")
+        raise NoChampion(
+            f"{project_id} has no model yet.",
+            hint=f"Add one: askance models add WEIGHTS --project {project_id}, or run a cycle on answers of people.",
+        )
     return tx.models.get(project_id, champion_id)
 
 

@@ -135,7 +135,7 @@ def test_what_cannot_be_asked_is_refused(service: Service) -> None:
     problem(service.call("GET", f"{DRIFT}?after=drift_none"), 422, "invalid")
     problem(service.call("GET", f"{DRIFT}?limit=0"), 422, "invalid")
     assert service.call("POST", "/v1/projects", json={"id": "bare", "labels": ["a"]}).is_success
-    problem(service.call("GET", "/v1/projects/bare/drift"), 503, "no-champion")
+    problem(service.call("GET", "/v1/projects/bare/drift"), 409, "no-champion")
 
 
 def test_a_look_counts_what_was_really_predicted(service: Service) -> None:

@@ -90,7 +90,7 @@ def test_only_operators_may_have_everything_compared(service: Service) -> None:
     for role in ("producer", "reviewer"):
         problem(service.call("GET", DUPLICATES, role), 403, "forbidden")
     assert service.call("POST", "/v1/projects", json={"id": "bare", "labels": ["a"]}).is_success
-    problem(service.call("GET", "/v1/projects/bare/duplicates"), 503, "no-champion")
+    problem(service.call("GET", "/v1/projects/bare/duplicates"), 409, "no-champion")
     assert service.call("GET", DUPLICATES).json()["page"] == []
 
 

@@ -182,11 +182,11 @@ def test_an_unknown_project_says_which_exist(service):
 
 
 def test_a_project_without_a_model_says_what_to_do(service):
-    """503 with the command that adds a model."""
+    """409 with the command that adds a model, and no time after which it would go: it is no outage."""
     service.services.projects.create("empty", ("a",))
     response = service.call("POST", "/v1/projects/empty/predictions", "producer", content=picture())
-    assert "askance models add" in problem(response, 503, "no-champion")["hint"]
-    assert response.headers["Retry-After"]
+    assert "askance models add" in problem(response, 409, "no-champion")["hint"]
+    assert "Retry-After" not in response.headers
 
 
 @pytest.mark.parametrize("secret", [None, "", "ask_wrong"], ids=["no token", "empty", "wrong"])

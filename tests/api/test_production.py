@@ -199,7 +199,7 @@ def test_quality_is_for_operators(service: Service, path: str) -> None:
         problem(service.call("GET", QUALITY + path, role), 403, "forbidden")
     problem(service.call("GET", f"/v1/projects/none/quality{path}"), 404, "not-found")
     assert service.call("POST", "/v1/projects", json={"id": "bare", "labels": ["a"]}).is_success
-    problem(service.call("GET", f"/v1/projects/bare/quality{path}"), 503, "no-champion")
+    problem(service.call("GET", f"/v1/projects/bare/quality{path}"), 409, "no-champion")
 
 
 @pytest.mark.parametrize(

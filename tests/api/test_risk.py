@@ -103,7 +103,7 @@ def test_only_operators_see_it(service: Service) -> None:
     for role in ("producer", "reviewer"):
         problem(service.call("GET", RISK, role), 403, "forbidden")
     assert service.call("POST", "/v1/projects", json={"id": "bare", "labels": ["a"]}).is_success
-    problem(service.call("GET", "/v1/projects/bare/risk"), 503, "no-champion")
+    problem(service.call("GET", "/v1/projects/bare/risk"), 409, "no-champion")
 
 
 def test_audits_speak_for_all_predictions_with_equal_weight(service: Service) -> None:

@@ -29,6 +29,7 @@ def policy_of(stage: Stage) -> dict:
 
 def saved(stage: Stage, document: dict) -> None:
     """Up to what the page asks or answers."""
+    stage.there_is("policy-document").click()
     stage.there_is("policy-text").fill(json.dumps(document))
     stage.there_is("save-policy").click()
 
@@ -63,6 +64,7 @@ def test_1_an_empty_project_says_what_to_do_first(stage: Stage) -> None:
 def test_1_what_differs_of_a_policy_is_shown_then_saved_and_the_rest_stays(stage: Stage) -> None:
     """Also what somebody else changed since the text was begun."""
     expect(stage.there_is("policy-version")).to_have_text("version 1")
+    stage.there_is("policy-document").click()
     document = json.loads(stage.there_is("policy-text").input_value())
     before = policy_of(stage)
     assert document == {name: value for name, value in before.items() if name != "version"}
@@ -89,6 +91,59 @@ def test_1_what_differs_of_a_policy_is_shown_then_saved_and_the_rest_stays(stage
     lots = {**before["workflow"]["lots"], "size": 50}
     changed = {"threshold": 0.25, "audit_rate": 0.9, "workflow": {**before["workflow"], "lots": lots}, "version": 3}
     assert policy_of(stage) == before | changed
+
+
+def test_1_form_and_document_are_two_views_of_one_draft(stage: Stage) -> None:
+    """Settings are typed in their units, those that mean nothing now are not shown, and what the form does not have
+    stays. What is out of range is told before anything is sent."""
+    before = policy_of(stage)
+    stage.there_is("policy-document").click()
+    document = json.loads(stage.there_is("policy-text").input_value())
+    weight = document["queue"]["risk_weight"] + 1
+    document["queue"]["risk_weight"] = weight
+    stage.there_is("policy-text").fill(json.dumps(document))
+    stage.there_is("policy-form").click()
+    stage.there_is("setting-audit_rate").fill("250")
+    stage.there_is("save-policy").click()
+    expect(stage.there_is("policy-refused")).to_contain_text("Audit rate: Give 0 to 100 %.")
+    stage.there_is("setting-audit_rate").fill("2.5")
+    stage.there_is("setting-lease_seconds").fill("420")
+    stage.there_is("setting-queue.max_leases").fill("12")
+    expect(stage.there_is("setting-workflow.share")).to_have_count(0)
+    stage.there_is("setting-workflow.qa").select_option("share")
+    stage.there_is("setting-workflow.share").fill("30")
+    stage.there_is("setting-quality.golden.training").check()
+    stage.there_is("policy-document").click()
+    assert json.loads(stage.there_is("policy-text").input_value())["audit_rate"] == 0.025
+    stage.there_is("policy-form").click()
+    stage.there_is("save-policy").click()
+    expect(stage.there_is("policy-changes").locator("li")).to_have_count(7)
+    stage.there_is("confirm").click()
+    stage.told("7 values changed")
+    now = policy_of(stage)
+    assert (now["audit_rate"], now["lease_seconds"], now["workflow"]["share"]) == (0.025, 420, 0.3)
+    assert now["queue"] == before["queue"] | {"risk_weight": weight, "max_leases": 12}
+    stage.policy(workflow={"qa": "off"}, audit_rate=before["audit_rate"])
+
+
+def test_1_when_a_project_trains_by_itself_is_set_in_the_page(stage: Stage) -> None:
+    """Only what was changed is sent; an empty field takes a trigger away."""
+    stage.call("PATCH", "projects/shapes/triggers", json={"corrected": 30})
+    stage.show("overview")
+    stage.show("policy")
+    expect(stage.there_is("setting-corrected")).to_have_value("30")
+    expect(stage.there_is("save-triggers")).to_be_disabled()
+    stage.there_is("setting-failure_rate").fill("120")
+    stage.there_is("save-triggers").click()
+    expect(stage.there_is("triggers-refused")).to_contain_text("Above a failure rate: Give 0.01 to 99.99 %")
+    stage.there_is("setting-failure_rate").fill("7.5")
+    stage.there_is("setting-corrected").fill("")
+    stage.there_is("setting-drift").check()
+    stage.there_is("save-triggers").click()
+    stage.told("3 values changed")
+    rules = stage.of_project("triggers")["rules"]
+    assert (rules["failure_rate"], rules["corrected"], rules["drift"]) == (0.075, None, True)
+    stage.call("PATCH", "projects/shapes/triggers", json={"failure_rate": None, "drift": False})
 
 
 def test_2_a_video_becomes_frames_and_tasks(stage: Stage, tmp_path: Path) -> None:
@@ -148,6 +203,7 @@ def test_4_other_views_know_a_policy_that_was_changed(stage: Stage) -> None:
     stage.show("lots")
     expect(stage.there_is("lots")).to_contain_text("No new lots are made")
     stage.show("policy")
+    stage.there_is("policy-document").click()
     document = json.loads(stage.there_is("policy-text").input_value())
     document["workflow"] |= {"qa": "lots", "lots": document["workflow"]["lots"] | {"size": 30}}
     saved(stage, document)

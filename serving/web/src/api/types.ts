@@ -1,11 +1,14 @@
 /** Short names for the shapes that OpenAPI publishes. `npm run types` writes schema.d.ts. */
-import type { components } from "./schema";
+import type { components, operations } from "./schema";
 
 type Schemas = components["schemas"];
 
 export type Me = Schemas["Me"];
 export type Role = Me["role"];
 export type Project = Schemas["ProjectOut"];
+export type ProjectBody = operations["create_project_v1_projects_post"]["requestBody"]["content"]["application/json"];
+export type TokenBody = Schemas["TokenIn"];
+export type NewToken = Schemas["NewTokenOut"];
 export type Label = Schemas["LabelOut"];
 export type Summary = Schemas["Summary"];
 export type Recipe = Schemas["RecipeOut"];
@@ -64,6 +67,8 @@ export type Models = Schemas["ModelsOut"];
 export type Promotion = Schemas["PromotionOut"];
 export type Problem = Schemas["Problem"];
 export type Item = Schemas["ItemDetailOut"];
+export type Collected = Schemas["CollectedOut"];
+export type Prediction = Schemas["PredictionOut"];
 export type MapStatus = Schemas["MapOut"];
 export type Selection = Schemas["SelectionOut"];
 export type SelectionBody = Schemas["SelectionIn"];
@@ -135,6 +140,7 @@ export type ItemHistory = Schemas["ItemHistoryOut"];
 export type Reopened = Schemas["ReopenedOut"];
 export type HistoryEntry = Schemas["HistoryEntryOut"];
 export type Triggers = Schemas["TriggersOut"];
+export type TriggersBody = Schemas["TriggersIn"];
 export type Evaluation = Schemas["EvaluationOut"];
 export type CocoFigures = Schemas["FiguresOut"];
 export type Compared = Schemas["ComparedOut"];

@@ -3,6 +3,7 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 import { Api } from "../api/client";
 import { type Described, ProblemError, describe } from "../api/problem";
 import type { Me, Project } from "../api/types";
+import { endUploads, isSending } from "../adding/upload";
 import { SignIn } from "../session/SignIn";
 import { type Places, forgetToken, storeToken, storedToken, tokenInFragment } from "../session/token";
 import { Workbench } from "./Workbench";
@@ -40,6 +41,16 @@ export function App() {
 
   useEffect(() => {
     if (!api) return undefined;
+    const warn = (event: BeforeUnloadEvent) => isSending(api) && event.preventDefault();
+    window.addEventListener("beforeunload", warn);
+    return () => {
+      window.removeEventListener("beforeunload", warn);
+      endUploads(api);
+    };
+  }, [api]);
+
+  useEffect(() => {
+    if (!api) return undefined;
     let left = false;
     let timer = 0;
     const enter = async () => {
@@ -61,7 +72,15 @@ export function App() {
 
   if (signedIn && signedIn.api === api) {
     return (
-      <Workbench api={signedIn.api} me={signedIn.me} projects={signedIn.projects} onSignOut={() => signOut(null)} />
+      <Workbench
+        api={signedIn.api}
+        me={signedIn.me}
+        projects={signedIn.projects}
+        onCreated={(made) =>
+          setSignedIn((before) => before && { ...before, projects: [...before.projects, made].sort(byId) })
+        }
+        onSignOut={() => signOut(null)}
+      />
     );
   }
   if (api && !problem) {
@@ -78,6 +97,9 @@ export function App() {
   };
   return <SignIn problem={problem} onToken={enter} />;
 }
+
+/** As the service lists them. */
+const byId = (one: Project, other: Project): number => (one.id < other.id ? -1 : 1);
 
 const REVOKED: Described = {
   title: "This token does not work",

@@ -2,6 +2,7 @@
 import { Suspense, useCallback, useEffect, useRef, useState } from "react";
 import type { Api } from "../api/client";
 import type { Me, Project } from "../api/types";
+import { NewProjectDialog } from "../projects/NewProjectDialog";
 import { ReviewPage } from "../review/ReviewPage";
 import { Status } from "../review/Status";
 import type { Notice } from "../review/session";
@@ -36,13 +37,15 @@ interface Props {
   readonly api: Api;
   readonly me: Me;
   readonly projects: readonly Project[];
+  readonly onCreated: (project: Project) => void;
   readonly onSignOut: () => void;
 }
 
-export function Workbench({ api, me, projects, onSignOut }: Props) {
+export function Workbench({ api, me, projects, onCreated, onSignOut }: Props) {
   const abilities = abilitiesOf(me.role);
   const [route, setRoute] = useState(() => routeOf(window.location.hash));
   const [notice, setNotice] = useState<Notice | null>(null);
+  const [creating, setCreating] = useState(false);
   const known = chosenOf(projects, route.project);
   const tab = abilities.tabs.find((candidate) => candidate === route.tab) ?? abilities.tabs[0] ?? "overview";
   const project = useProject(api, known, tab === "review" ? null : tab);
@@ -120,11 +123,22 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
           <span>Askance</span>
         </span>
         {picker}
+        {abilities.operate && (
+          <button
+            className="icon"
+            title="New project"
+            aria-label="New project"
+            data-testid="new-project"
+            onClick={() => setCreating(true)}
+          >
+            +
+          </button>
+        )}
         <nav aria-label="Views">{sections.map(sectionButton)}</nav>
         <span className="grow" />
         {status}
         <span className="who" title={`Signed in as ${me.name}, ${me.role}`}>
-          {me.name} <span className="muted">{me.role}</span>
+          {me.name} {me.name !== me.role && <span className="muted">{me.role}</span>}
         </span>
         <button className="quiet" data-testid="sign-out" onClick={onSignOut}>
           Sign out
@@ -137,6 +151,20 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
       )}
       <main className="body">{body}</main>
       <Toast notice={notice} onDismiss={dismiss} />
+      {creating && (
+        <NewProjectDialog
+          api={api}
+          me={me}
+          taken={projects.map(({ id }) => id)}
+          notify={notify}
+          onCreated={onCreated}
+          onOpen={(made) => {
+            setCreating(false);
+            go(made, "overview");
+          }}
+          onClose={() => setCreating(false)}
+        />
+      )}
     </div>
   );
 
@@ -144,7 +172,7 @@ export function Workbench({ api, me, projects, onSignOut }: Props) {
     return frame(
       null,
       projects.length === 0 ? (
-        <NoProject />
+        <NoProject onCreate={abilities.operate ? () => setCreating(true) : null} />
       ) : (
         <UnknownProject asked={route.project ?? ""} projects={projects} onGo={(to) => go(to, tab)} />
       ),
@@ -185,14 +213,14 @@ function Reviewer({ api, me, project, tab, notify, frame, other }: ReviewerProps
   if (tab !== "review") return frame(null, other());
   if (tenure === "elsewhere") return frame(null, <Elsewhere onTakeOver={takeOver} />);
   if (!reviewing) return frame(null, null);
-  return <InSession api={api} project={project} reviewing={reviewing} notify={notify} frame={frame} />;
+  return <InSession {...{ api, me, project, reviewing, notify, frame }} />;
 }
 
-interface InSessionProps extends Pick<ReviewerProps, "api" | "project" | "notify" | "frame"> {
+interface InSessionProps extends Pick<ReviewerProps, "api" | "me" | "project" | "notify" | "frame"> {
   readonly reviewing: Reviewing;
 }
 
-function InSession({ api, project, reviewing, notify, frame }: InSessionProps) {
+function InSession({ api, me, project, reviewing, notify, frame }: InSessionProps) {
   const state = useReviewState(reviewing.session);
   const figures = (
     <>
@@ -214,17 +242,27 @@ function InSession({ api, project, reviewing, notify, frame }: InSessionProps) {
       state={state}
       images={reviewing.images}
       notify={notify}
+      operates={abilitiesOf(me.role).operate}
     />,
   );
 }
 
-function NoProject() {
+function NoProject({ onCreate }: { readonly onCreate: (() => void) | null }) {
   return (
     <div className="calm" data-testid="no-project">
       <h2>No project yet</h2>
-      <p className="muted">
-        An operator makes one with <code>askance project create</code>; then reload this page.
-      </p>
+      {onCreate ? (
+        <>
+          <p className="muted">A project has a name and the labels that people and models give.</p>
+          <button className="primary" data-testid="first-project" onClick={onCreate}>
+            New project
+          </button>
+        </>
+      ) : (
+        <p className="muted">
+          An operator makes one here, or with <code>askance project create</code>; then reload this page.
+        </p>
+      )}
     </div>
   );
 }

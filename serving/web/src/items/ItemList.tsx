@@ -1,24 +1,27 @@
 import { useState } from "react";
 import type { ListedItem } from "../api/types";
+import { ADD } from "../adding/adding";
 import { acting } from "../app/act";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
 import { counted } from "../app/figures";
-import { count, percent, short } from "../app/format";
+import { count, short } from "../app/format";
 import "../app/gallery.css";
 import type { ViewProps } from "../app/view";
 import { Thumbnail } from "../map/Thumbnail";
 import type { Items } from "../map/items";
+import { AskDialog } from "./AskDialog";
 import { GroupDialog } from "./GroupDialog";
 import { QueryForm } from "./QueryForm";
 import { TagDialog, type Tagging } from "./TagDialog";
 import { ViewsRow } from "./ViewsRow";
 import { find, tag } from "./calls";
 import { LABEL_STUDIO } from "./labelStudio";
-import { type Asked, countInWords, standingOf } from "./queries";
+import { type Asked, countInWords, riskInWords, standingOf } from "./queries";
 
 const REFRESH_MS = 30_000;
+const RISK = "How likely the model's prediction is wrong; yellow: it went to a person for that";
 
 interface Props extends Pick<ViewProps, "api" | "project" | "notify" | "onPlace"> {
   readonly images: Items;
@@ -36,6 +39,7 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [tagging, setTagging] = useState<"chosen" | "query" | null>(null);
   const [grouping, setGrouping] = useState(false);
+  const [asking, setAsking] = useState(false);
 
   const choose = (digest: string) => {
     const next = new Set(chosen);
@@ -76,6 +80,12 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
             </span>
           )}
           <span className="grow" />
+          <button data-testid="add-images" onClick={() => onPlace(ADD)}>
+            Add images
+          </button>
+          <button data-testid="ask-people" onClick={() => setAsking(true)}>
+            Ask people…
+          </button>
           <button data-testid="open-label-studio" onClick={() => onPlace(LABEL_STUDIO)}>
             Label Studio
           </button>
@@ -87,11 +97,11 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
       <Fetched asked={list} what="the items">
         {() =>
           found === null ? null : found.rows.length === 0 ? (
-            <p className="muted">
-              {asked.query === ""
-                ? "No item yet. Each image that is predicted or imported is one."
-                : "No item meets the query."}
-            </p>
+            asked.query === "" ? (
+              <NoItem onAdd={() => onPlace(ADD)} />
+            ) : (
+              <p className="muted">No item meets the query.</p>
+            )
           ) : (
             <>
               <div className="chooser">
@@ -145,6 +155,9 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
           onTag={(tags) => void change(tags)}
         />
       )}
+      {asking && (
+        <AskDialog api={api} project={project.id} budget={50} notify={notify} onClose={() => setAsking(false)} />
+      )}
       {grouping && found && (
         <GroupDialog
           api={api}
@@ -159,6 +172,18 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
         />
       )}
     </Card>
+  );
+}
+
+function NoItem({ onAdd }: { readonly onAdd: () => void }) {
+  return (
+    <div className="calm within-card" data-testid="no-item">
+      <h3>No item yet</h3>
+      <p className="muted">Each image that is added, predicted or imported is one.</p>
+      <button className="primary" onClick={onAdd}>
+        Add images
+      </button>
+    </div>
   );
 }
 
@@ -178,16 +203,19 @@ function Entry({ item, images, chosen, onChoose, onOpen }: EntryProps) {
         <input type="checkbox" checked={chosen} onChange={onChoose} aria-label={`Choose ${short(digest)}`} />
         <Thumbnail items={images} digest={digest} alt={`Item ${short(digest)}`} />
       </label>
+      <button className="link ellipsis opens-item" title={digest} onClick={onOpen}>
+        <code>{digest.slice(0, 8)}</code>
+      </button>
       <div className="row">
-        <button className="link ellipsis" title={digest} onClick={onOpen}>
-          <code>{digest.slice(0, 8)}</code>
-        </button>
-        <span className="grow" />
-        {risk !== null && <span className={decision === "review" ? "badge warn" : "badge"}>{percent(risk)}</span>}
+        <span className="muted small ellipsis grow" title={source}>
+          {source || "no source"}
+        </span>
+        {risk !== null && (
+          <span className={decision === "review" ? "badge warn" : "badge"} title={RISK}>
+            {riskInWords(risk)}
+          </span>
+        )}
       </div>
-      <span className="muted small ellipsis" title={source}>
-        {source || "no source"}
-      </span>
       <span className="muted small">{standingOf(item)}</span>
       {tags.length > 0 && (
         <span className="tags">

@@ -1,6 +1,8 @@
 /** Items as data: found by a query, tagged, kept as views; what happened to one. For operators. */
 import { useState } from "react";
 import "../app/cards.css";
+import { ADD } from "../adding/adding";
+import { AddImagesView } from "../adding/AddImagesView";
 import type { ViewProps } from "../app/view";
 import { useItems } from "../map/items";
 import { ItemList } from "./ItemList";
@@ -19,6 +21,8 @@ export default function ItemsPage(props: ViewProps) {
     <div className="overview">
       {place === null ? (
         <ItemList {...props} images={images} asked={asked} onAsk={setAsked} />
+      ) : place === ADD ? (
+        <AddImagesView {...props} onList={(query) => (setAsked({ ...EVERYTHING, query }), onPlace(null))} />
       ) : place === LABEL_STUDIO ? (
         <LabelStudioView {...props} query={asked.query} />
       ) : (

@@ -1,6 +1,16 @@
 import { describe, expect, test } from "vitest";
-import type { ListedItem, Problem } from "../api/types";
-import { badQueryOf, countInWords, marked, named, saidBy, standingOf, tagsFrom } from "./queries";
+import type { ListedItem, Problem, Selection } from "../api/types";
+import {
+  badQueryOf,
+  countInWords,
+  marked,
+  named,
+  riskInWords,
+  saidBy,
+  selectedInWords,
+  standingOf,
+  tagsFrom,
+} from "./queries";
 
 const PROBLEM: Problem = {
   type: "/problems/bad-query",
@@ -59,4 +69,21 @@ test("people are named in it, other ids are short", () => {
   const body = { reviewer: ada, task_id: `task_${"0".repeat(26)}b5c6d7`, event: "task.reopened" };
   expect(saidBy({ body }, new Map([[ada, "ada"]]))).toBe("reviewer ada · task_…b5c6d7 · event task.reopened");
   expect(named("19", new Map())).toBe("19");
+});
+
+test("a risk says that it is one", () => {
+  expect(riskInWords(0.504)).toBe("risk 50\u00a0%");
+});
+
+test.each([
+  [2, 2, "2 images queued for review", "They are in the queue now."],
+  [1, 5, "1 image queued for review", "There are no more that nobody has looked at."],
+  [0, 5, "Nobody is asked", "There are no more that nobody has looked at."],
+])("what came of asking people: %d of %d", (picked, budget, title, detail) => {
+  const picks = Array.from({ length: picked }, () => ({})) as Selection["picks"];
+  expect(selectedInWords({ picks, budget, notes: ["By chance."] } as Selection)).toEqual({
+    title,
+    detail,
+    hint: "By chance.",
+  });
 });

@@ -1,5 +1,6 @@
 /** Queries of items, tags and what happened to an item, in words. */
-import type { HistoryEntry, ListedItem, Problem, Reopened } from "../api/types";
+import type { Described } from "../api/problem";
+import type { HistoryEntry, ListedItem, Problem, Reopened, Selection } from "../api/types";
 import { counted } from "../app/figures";
 import { shortId } from "../app/format";
 
@@ -77,6 +78,9 @@ export const tagsFrom = (text: string): string[] => [
   ),
 ];
 
+/** "risk 50 %" */
+export const riskInWords = (risk: number): string => `risk ${Math.round(risk * 100)}\u00a0%`;
+
 /** What is known of a listed item in a line. */
 export function standingOf({ truth_version, work, corrections }: ListedItem): string {
   const parts = [
@@ -90,6 +94,13 @@ export function standingOf({ truth_version, work, corrections }: ListedItem): st
 /** What came of asking people again. */
 export const reopenedInWords = ({ task_ids }: Reopened): string =>
   `${counted(task_ids.length, "task is", "tasks are")} in the queue again; the answers so far stay.`;
+
+/** What came of a selection. */
+export function selectedInWords({ picks, budget, notes }: Selection): Described {
+  const title = picks.length === 0 ? "Nobody is asked" : `${counted(picks.length, "image")} queued for review`;
+  const fewer = picks.length < budget ? "There are no more that nobody has looked at." : "They are in the queue now.";
+  return { title, detail: fewer, hint: (notes ?? []).join(" ") };
+}
 
 /** What an entry of a history says beside its kind: the plain values of its body, the first few. names: of people by
  *  the ids of their tokens; other ids are told short. */

@@ -95,7 +95,7 @@ function Everything({ api, me, project, notify }: ViewProps) {
       )}
       {operates && models.length === 0 && (
         <Card title="First steps" testid="begin">
-          <FirstSteps project={project.id} />
+          <FirstSteps project={project.id} operates />
         </Card>
       )}
       <Tiles summary={summary} policy={project.policy} />

@@ -2,7 +2,9 @@ import type { Api } from "../api/client";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
-import { triggers, triggersInWords } from "./cycles";
+import { triggers } from "../policy/calls";
+import { fragmentOf } from "../session/route";
+import { triggersInWords } from "./cycles";
 
 const REFRESH_MS = 30_000;
 
@@ -16,7 +18,8 @@ export function TriggersCard({ api, project }: { readonly api: Api; readonly pro
           const set = triggersInWords(found);
           return set.length === 0 ? (
             <p className="muted">
-              Nothing asks for cycles by itself. Set what does with <code>askance cycle triggers --set</code>.
+              Nothing asks for cycles by itself. Set what does <a href={fragmentOf(project, "policy")}>at Policy</a>, or with{" "}
+              <code>askance cycle triggers --set</code>.
             </p>
           ) : (
             <>

@@ -31,8 +31,6 @@ export async function openReport(api: Api, project: string, cycle: string): Prom
   }
 }
 
-export const triggers = (api: Api, project: string) => api.json<Triggers>("GET", at(project, "/triggers"));
-
 export interface Trigger {
   readonly name: string;
   readonly asks: string;

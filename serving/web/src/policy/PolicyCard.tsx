@@ -1,4 +1,4 @@
-/** The policy as a document: what differs is shown, and saved as the next version. */
+/** The policy as a form or a document, two views of one draft: what differs is shown, and saved as the next version. */
 import { useState } from "react";
 import type { Api } from "../api/client";
 import { type Described, describe } from "../api/problem";
@@ -8,8 +8,14 @@ import { ProblemNote } from "../app/ProblemNote";
 import { counted } from "../app/figures";
 import type { ViewProps } from "../app/view";
 import { type Plan, SavePolicyDialog } from "./SavePolicyDialog";
+import { SettingsForm } from "./SettingsForm";
 import { change } from "./calls";
-import { changed, changesTo, differences, documentOf, read } from "./policy";
+import { type Plain, changed, changesTo, differences, documentOf, read } from "./policy";
+import { POLICY_SECTIONS } from "./policySettings";
+import { withValue, wrongIn } from "./settings";
+import "./settings.css";
+
+type View = "form" | "document";
 
 interface Props {
   readonly api: Api;
@@ -26,11 +32,13 @@ interface Typed {
 }
 
 export function PolicyCard({ api, project, policy, notify, onSent }: Props) {
+  const [view, setView] = useState<View>("form");
   const [typed, setTyped] = useState<Typed | null>(null);
   const [plan, setPlan] = useState<Plan | null>(null);
   const [problem, setProblem] = useState<Described | null>(null);
   const [busy, setBusy] = useState(false);
-  const { text, from } = typed ?? { text: JSON.stringify(documentOf(policy), null, 2), from: policy };
+  const { text, from } = typed ?? { text: textOf(documentOf(policy)), from: policy };
+  const found = read(text);
 
   const startAgain = () => {
     setTyped(null);
@@ -49,8 +57,9 @@ export function PolicyCard({ api, project, policy, notify, onSent }: Props) {
   };
   const look = () =>
     run(async () => {
-      const found = read(text);
       if ("problem" in found) return setProblem(found.problem);
+      const wrong = view === "form" ? wrongIn(POLICY_SECTIONS, changed(from, found.document)) : [];
+      if (wrong.length > 0) return setProblem({ title: "These cannot be saved", detail: wrong.join(" "), hint: "" });
       const { policy: newest } = await api.project(project); // somebody else may have changed it
       const changes = changesTo(newest, changesTo(from, found.document));
       const lines = differences(documentOf(newest), changed(newest, changes));
@@ -76,6 +85,7 @@ export function PolicyCard({ api, project, policy, notify, onSent }: Props) {
           <span className="badge" data-testid="policy-version">
             version {policy.version}
           </span>
+          <Switcher view={view} onView={setView} />
           <span className="grow" />
           <button disabled={typed === null || busy} onClick={startAgain}>
             Start again from version {policy.version}
@@ -91,19 +101,70 @@ export function PolicyCard({ api, project, policy, notify, onSent }: Props) {
         </>
       }
     >
-      <p className="muted">
-        JSON. What you leave out stays; a list or a map is replaced as a whole. What differs is shown before it is saved.
-      </p>
-      <textarea
-        className="document"
-        aria-label="The policy as a document"
-        data-testid="policy-text"
-        spellCheck={false}
-        value={text}
-        onChange={(event) => setTyped({ text: event.target.value, from })}
-      />
       {problem && <ProblemNote problem={problem} testid="policy-refused" />}
+      {view === "form" ? (
+        <PolicyForm found={found} from={from} onDocument={(document) => setTyped({ text: textOf(document), from })} />
+      ) : (
+        <>
+          <p className="muted">
+            JSON. What you leave out stays; a list or a map is replaced as a whole. What differs is shown before it is
+            saved.
+          </p>
+          <textarea
+            className="document"
+            aria-label="The policy as a document"
+            data-testid="policy-text"
+            spellCheck={false}
+            value={text}
+            onChange={(event) => setTyped({ text: event.target.value, from })}
+          />
+        </>
+      )}
       {plan && <SavePolicyDialog plan={plan} onSure={() => void save(plan)} onClose={() => setPlan(null)} />}
     </Card>
   );
 }
+
+function Switcher({ view, onView }: { readonly view: View; readonly onView: (view: View) => void }) {
+  const one = (to: View, name: string) => (
+    <button type="button" aria-pressed={view === to} data-testid={`policy-${to}`} onClick={() => onView(to)}>
+      {name}
+    </button>
+  );
+  return (
+    <span className="switcher" role="group" aria-label="View of the policy">
+      {one("form", "Form")}
+      {one("document", "Document")}
+    </span>
+  );
+}
+
+interface FormProps {
+  readonly found: ReturnType<typeof read>;
+  /** What the draft leaves out is as here. */
+  readonly from: Policy;
+  readonly onDocument: (document: Plain) => void;
+}
+
+function PolicyForm({ found, from, onDocument }: FormProps) {
+  if ("problem" in found) {
+    const hint = "Mend it at Document, or start again.";
+    return <ProblemNote problem={{ ...found.problem, hint }} testid="no-form" />;
+  }
+  const { document } = found;
+  return (
+    <>
+      <p className="muted">
+        What is changed most often; all else stands in the document. What differs is shown before it is saved, and holds
+        for what comes then.
+      </p>
+      <SettingsForm
+        sections={POLICY_SECTIONS}
+        document={changed(from, document)}
+        onChange={(place, value) => onDocument(withValue(document, place, value))}
+      />
+    </>
+  );
+}
+
+const textOf = (document: Plain): string => JSON.stringify(document, null, 2);

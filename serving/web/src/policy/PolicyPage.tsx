@@ -1,9 +1,10 @@
-/** How the project routes, queues, checks and promises, as one document. For operators. */
+/** How the project routes, queues, checks and promises, as a form or one document; when it trains by itself. For operators. */
 import "../app/cards.css";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
 import type { ViewProps } from "../app/view";
 import { PolicyCard } from "./PolicyCard";
+import { TriggersCard } from "./TriggersCard";
 
 const REFRESH_MS = 60_000;
 
@@ -16,6 +17,7 @@ export default function PolicyPage({ api, project, notify }: ViewProps) {
           <PolicyCard api={api} project={project.id} policy={policy} notify={notify} onSent={asked.refresh} />
         )}
       </Fetched>
+      <TriggersCard api={api} project={project.id} notify={notify} />
     </div>
   );
 }

@@ -66,7 +66,7 @@ export function ProductionCards({ api, project, since }: Props) {
 
 function Report({ report }: { readonly report: Production }) {
   const { total, rows, by, notes } = report;
-  const nothing = tooLittle(total);
+  const nothing = tooLittle(total, report.waiting);
   return (
     <>
       <p className="muted small">

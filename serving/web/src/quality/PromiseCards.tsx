@@ -91,7 +91,9 @@ export function PromiseCards({ api, project: { id: project, recipe }, notify }: 
               <Promises status={found} onDo={setDoing} onChange={promise} />
             ) : (
               <p className="muted" data-testid="nothing-promised">
-                {found.nothing.detail} {found.nothing.hint}
+                {found.nothing.detail} A promise says how much of what passes without a person may be wrong, and its
+                thresholds are found from people’s answers: make one here, or with{" "}
+                <code>askance guarantee promise --alpha 0.05</code>.
               </p>
             )
           }

@@ -20,7 +20,8 @@ export function SeriesCard({ api, project }: { readonly api: Api; readonly proje
         {(series) =>
           series.points.length === 0 ? (
             <p className="muted">
-              No audit of this version is answered yet; there is a point for each day with audits.
+              No audit of this version is answered yet; there is a point for each day with audits. They are drawn by
+              the policy’s audit rate, and wait at Review.
             </p>
           ) : (
             <Series series={series} />

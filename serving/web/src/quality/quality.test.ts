@@ -78,10 +78,11 @@ test("what nobody saw is told where it counts as failed", () => {
   );
 });
 
-test("without answers it says what is missing", () => {
-  expect(tooLittle({ answers: 1, predictions: 9 })).toBe("");
-  expect(tooLittle({ answers: 0, predictions: 0 })).toContain("Nothing was predicted");
-  expect(tooLittle({ answers: 0, predictions: 1 })).toContain("Of 1 prediction people have answered none");
+test("without answers it says what is missing, and what brings it", () => {
+  expect(tooLittle({ answers: 1, predictions: 9 }, 0)).toBe("");
+  expect(tooLittle({ answers: 0, predictions: 0 }, 0)).toContain("Nothing was predicted");
+  expect(tooLittle({ answers: 0, predictions: 0 }, 6)).toMatch(/^6 predictions wait for people/);
+  expect(tooLittle({ answers: 0, predictions: 1 }, 0)).toContain("Of 1 prediction people have answered none");
 });
 
 describe("the axis of days", () => {

@@ -72,11 +72,16 @@ export function unseenInWords({ closed, overdue }: Pick<Thresholds, "closed" | "
 }
 
 /** What has to come before anything can be told of production; empty where there is something. */
-export function tooLittle({ answers, predictions }: { answers: number; predictions: number }): string {
+export function tooLittle({ answers, predictions }: { answers: number; predictions: number }, waiting: number): string {
   if (answers > 0) return "";
+  if (predictions === 0 && waiting > 0) {
+    const wait = counted(waiting, "prediction waits", "predictions wait");
+    return `${wait} for people, and nothing before tells of quality: once they are answered, at Review, figures come.`;
+  }
   return predictions === 0
-    ? "Nothing was predicted in this time, or nothing that had a chance to be audited."
-    : `Of ${counted(predictions, "prediction")} people have answered none that counts yet.`;
+    ? "Nothing was predicted in this time, or nothing that had a chance to be audited. " +
+        "Send images, at Items or over the API; what people answer to them fills this."
+    : `Of ${counted(predictions, "prediction")} people have answered none that counts yet. The tasks wait at Review.`;
 }
 
 /** 3.25 → "3.3 h" */

@@ -4,6 +4,7 @@ import type { Api } from "../api/client";
 import type { Recipe, RecipeOutcome } from "../api/types";
 import { Card } from "../app/Card";
 import type { ViewProps } from "../app/view";
+import { Refused } from "./Refused";
 import { check, save } from "./calls";
 import { type Refusal, changeInWords, changes, documentOf, refusalOf, savedInWords } from "./document";
 
@@ -88,32 +89,10 @@ export function DocumentCard({ api, project, recipe, notify, onSent }: Props) {
         onChange={(event) => setTyped(event.target.value)}
       />
       <div aria-live="polite">
-        {refusal && <Refused refusal={refusal} />}
+        {refusal && <Refused refusal={refusal} testid="recipe-refused" />}
         {outcome && <WouldDo outcome={outcome} newest={recipe.version} />}
       </div>
     </Card>
-  );
-}
-
-function Refused({ refusal: { title, detail, hint, flaws } }: { readonly refusal: Refusal }) {
-  return (
-    <div className="callout error" data-testid="recipe-refused">
-      <strong>{title}</strong>
-      {flaws.length === 0 ? (
-        <>
-          <p>{detail}</p>
-          {hint && <p className="muted">{hint}</p>}
-        </>
-      ) : (
-        <ul className="flaws">
-          {flaws.map((flaw, number) => (
-            <li key={number} data-testid="flaw">
-              <code>{flaw.path || "the document"}</code>: {flaw.problem}. <span className="muted">{flaw.hint}</span>
-            </li>
-          ))}
-        </ul>
-      )}
-    </div>
   );
 }
 

@@ -6,11 +6,13 @@ import type { ReviewState } from "./session";
 interface Props {
   readonly project: Project;
   readonly state: ReviewState;
+  /** Whether who reviews may set the project up. */
+  readonly operates: boolean;
   readonly onCheck: () => void;
 }
 
 /** No task on screen: still asking, nothing open, or no way to ask. */
-export function EmptyQueue({ project, state, onCheck }: Props) {
+export function EmptyQueue({ project, state, operates, onCheck }: Props) {
   const now = useNow(1000);
   if (state.problem) {
     return (
@@ -51,7 +53,7 @@ export function EmptyQueue({ project, state, onCheck }: Props) {
       <div className="calm" data-testid="empty-queue" role="status">
         <h2>Nothing to review yet</h2>
         {state.why !== "" && <p data-testid="why">{state.why}</p>}
-        <FirstSteps project={project.id} />
+        <FirstSteps project={project.id} operates={operates} />
         {checked}
       </div>
     );

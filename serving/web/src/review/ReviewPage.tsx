@@ -15,15 +15,19 @@ interface Props {
   readonly state: ReviewState;
   readonly images: Images;
   readonly notify: (notice: Notice) => void;
+  /** Whether who reviews may set the project up. */
+  readonly operates: boolean;
 }
 
-export function ReviewPage({ api, project, session, state, images, notify }: Props) {
+export function ReviewPage({ api, project, session, state, images, notify, operates }: Props) {
   const { current, feedback } = state;
   if (feedback) {
     const palette = paletteOf(project.recipe.labels);
     const next = () => session.dismissFeedback();
     return <FeedbackView feedback={feedback} palette={palette} images={images} onNext={next} />;
   }
-  if (!current) return <EmptyQueue project={project} state={state} onCheck={() => session.hurry()} />;
+  if (!current) {
+    return <EmptyQueue project={project} state={state} operates={operates} onCheck={() => session.hurry()} />;
+  }
   return <Workspace api={api} session={session} current={current} next={state.next} images={images} notify={notify} />;
 }

@@ -1,0 +1,91 @@
+import { useState } from "react";
+import type { Api } from "../api/client";
+import { type Described, describe } from "../api/problem";
+import type { Triggers } from "../api/types";
+import { Card } from "../app/Card";
+import { Fetched } from "../app/Fetched";
+import { ProblemNote } from "../app/ProblemNote";
+import { useAsked } from "../app/asked";
+import { counted } from "../app/figures";
+import type { ViewProps } from "../app/view";
+import { SettingsForm } from "./SettingsForm";
+import { changeTriggers, triggers } from "./calls";
+import { type Plain, differences } from "./policy";
+import { wrongIn } from "./settings";
+import { TRIGGER_SECTIONS } from "./triggerSettings";
+
+const REFRESH_MS = 60_000;
+
+type Props = Pick<ViewProps, "notify"> & { readonly api: Api; readonly project: string };
+
+/** When a project retrains by itself. */
+export function TriggersCard({ api, project, notify }: Props) {
+  const asked = useAsked(() => triggers(api, project), project, REFRESH_MS);
+  return (
+    <Fetched asked={asked} what="the triggers">
+      {({ rules }) => <Rules {...{ api, project, notify, rules }} onSaved={asked.refresh} />}
+    </Fetched>
+  );
+}
+
+interface RulesProps extends Props {
+  readonly rules: Triggers["rules"];
+  readonly onSaved: () => Promise<void>;
+}
+
+function Rules({ api, project, notify, rules, onSaved }: RulesProps) {
+  const [changes, setChanges] = useState<Plain>({});
+  const [problem, setProblem] = useState<Described | null>(null);
+  const [busy, setBusy] = useState(false);
+  const draft: Plain = { ...rules, ...changes };
+  const differing = differences(rules, draft);
+  const startAgain = () => {
+    setChanges({});
+    setProblem(null);
+  };
+  const save = async () => {
+    const wrong = wrongIn(TRIGGER_SECTIONS, draft);
+    if (wrong.length > 0) return setProblem({ title: "These cannot be saved", detail: wrong.join(" "), hint: "" });
+    setBusy(true);
+    try {
+      await changeTriggers(api, project, Object.fromEntries(differing.map(({ place, new: value }) => [place, value])));
+      const detail = `${counted(differing.length, "value")} changed.`;
+      notify({ tone: "info", title: "Triggers changed", detail, hint: "" });
+      await onSaved();
+      startAgain();
+    } catch (error) {
+      setProblem(describe(error));
+    }
+    setBusy(false);
+  };
+  return (
+    <Card
+      title="Cycles by themselves"
+      testid="trigger-settings"
+      aside={
+        <>
+          <span className="grow" />
+          <button disabled={differing.length === 0 || busy} onClick={startAgain}>
+            Start again
+          </button>
+          <button
+            className="primary"
+            data-testid="save-triggers"
+            disabled={differing.length === 0 || busy}
+            onClick={() => void save()}
+          >
+            Save
+          </button>
+        </>
+      }
+    >
+      <p className="muted">When the project trains again without being asked. What is waited for shows at Overview.</p>
+      {problem && <ProblemNote problem={problem} testid="triggers-refused" />}
+      <SettingsForm
+        sections={TRIGGER_SECTIONS}
+        document={draft}
+        onChange={(place, value) => setChanges({ ...changes, [place]: value })}
+      />
+    </Card>
+  );
+}
