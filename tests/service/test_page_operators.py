@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from loop.domain.access import Role
+from loop.domain.errors import Unauthenticated
 from loop.domain.truth import Shape
 from tests.service.operating import Stage, nothing_is_cut_off, others_load_none_of, staged
 from tests.test_dispatching import until
@@ -131,6 +132,31 @@ def test_5_what_tasks_somebody_gets_is_changed_beside(stage: Stage) -> None:
 
 
 # --- work and cost -------------------------------------------------------------------------------------------
+
+
+def test_5_a_token_is_made_for_somebody_and_revoked(stage: Stage) -> None:
+    """Its secret is shown once; whom it was made for is a reviewer then, and nobody once it is revoked."""
+    stage.show("reviewers")
+    stage.there_is("add-token").click()
+    stage.there_is("token-name").fill("flo")
+    stage.there_is("make-token").click()
+    expect(stage.there_is("made-token")).to_contain_text("The token of flo, shown once")
+    secret = stage.there_is("secret").inner_text()
+    authenticate = stage.service.services.tokens.authenticate
+    assert (authenticate(secret).name, authenticate(secret).project_id) == ("flo", "shapes")
+    stage.there_is("token-name").fill("flo")
+    stage.page.keyboard.press("Enter")
+    expect(stage.there_is("token-refused")).to_contain_text("there is a reviewer token 'flo'")
+    stage.there_is("token-done").click()
+    row = stage.there_is("token-flo")
+    expect(row).to_contain_text("reviewer")
+    row.locator("[data-testid=revoke-token]").click()
+    stage.there_is("sure-dialog").locator("[data-testid=confirm]").click()
+    stage.told("flo is out")
+    expect(row).to_have_count(0)
+    with pytest.raises(Unauthenticated):
+        authenticate(secret)
+    expect(stage.there_is("token-operator").locator("[data-testid=revoke-token]")).to_be_disabled()
 
 
 def test_6_work_is_told_with_its_times(stage: Stage) -> None:

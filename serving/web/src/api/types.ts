@@ -8,6 +8,7 @@ export type Role = Me["role"];
 export type Project = Schemas["ProjectOut"];
 export type ProjectBody = operations["create_project_v1_projects_post"]["requestBody"]["content"]["application/json"];
 export type TokenBody = Schemas["TokenIn"];
+export type Token = Schemas["TokenOut"];
 export type NewToken = Schemas["NewTokenOut"];
 export type Label = Schemas["LabelOut"];
 export type Summary = Schemas["Summary"];

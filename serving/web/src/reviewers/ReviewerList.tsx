@@ -26,7 +26,7 @@ export function ReviewerList({ api, project, onPlace }: ViewProps) {
         {({ reviewers: people }) =>
           people.length === 0 ? (
             <p className="muted">
-              Nobody may review here yet. <code>askance token create</code> makes a token for somebody.
+              Nobody may review here yet. Make a token for somebody below, or by <code>askance token create</code>.
             </p>
           ) : (
             <div className="scroll">

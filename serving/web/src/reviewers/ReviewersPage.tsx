@@ -1,6 +1,7 @@
 /** Who is trusted and why, how far people agree, and the golden items that tell it. For operators. */
 import "../app/cards.css";
 import type { ViewProps } from "../app/view";
+import { TokensCard } from "../tokens/TokensCard";
 import { AgreementCard } from "./AgreementCard";
 import { GoldenCard } from "./GoldenCard";
 import { ReviewerList } from "./ReviewerList";
@@ -19,6 +20,7 @@ export default function ReviewersPage(props: ViewProps) {
       <ReviewerList {...props} />
       <AgreementCard {...props} />
       <GoldenCard {...props} />
+      <TokensCard {...props} />
     </div>
   );
 }
