@@ -74,7 +74,9 @@ export function TokensCard({ api, me, project, notify }: ViewProps) {
           onSubmit={() => setAdding(false)}
           testid="add-token-dialog"
         >
-          <p>For one person or one program, and for this project alone. Who it is stands in the history by this name.</p>
+          <p>
+            For one person or one program, and for this project alone. Who it is stands in the history by this name.
+          </p>
           <TokenForm api={api} project={project.id} notify={notify} onMade={() => void asked.refresh()} />
           <footer>
             <button className="primary" data-testid="token-done">

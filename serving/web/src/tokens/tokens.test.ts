@@ -12,7 +12,13 @@ const token = (id: string, changes: Partial<Token> = {}): Token => ({
   ...changes,
 });
 
-const me = (changes: Partial<Me> = {}) => ({ id: "tok_me", name: "me", role: "operator", project_id: null, ...changes }) as Me;
+const me = (changes: Partial<Me> = {}): Me => ({
+  id: "tok_me",
+  name: "me",
+  role: "operator",
+  project_id: null,
+  ...changes,
+});
 
 describe("tokens of a project", () => {
   it("are its own and those for all projects, without the revoked ones", () => {
