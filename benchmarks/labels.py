@@ -1,6 +1,6 @@
 """How many labels each way to choose saves, against drawing at random: learning curves on pools with known truth.
 
-    python -m benchmarks.labels                     all pools and strategies: some four hours on two cores
+    python -m benchmarks.labels                     all pools and strategies: some three hours on two cores
     QUICK=1 python -m benchmarks.labels             two pools, four strategies, a short training: ten minutes
     python -m benchmarks.labels --pools bccd --strategies random,hybrid --seeds 5
 
