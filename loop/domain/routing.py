@@ -172,8 +172,8 @@ def route(
 
     A prediction that is both risky and drawn is an audit too: its stage is AUDIT, so that the
     audit lot stays a simple random sample of all predictions. bar: None: the policy's threshold. audit_rate: with which
-    it was drawn; None: the policy's. asked_before: people have the image or answered for it; only the
-    lot asks again.
+    it was drawn; None: the policy's. asked_before: people have the image or answered for it;
+    only the lot asks again.
     """
     bar = bar or Bar(policy.threshold)
     rate = policy.audit_rate if audit_rate is None else audit_rate
@@ -197,17 +197,24 @@ def route(
 def _reasons(
     risk: float, threshold: float, rate: float, review: Review, audit_drawn: bool, asked_before: bool
 ) -> tuple[Reason, ...]:
-    reasons: list[Reason] = []
     if asked_before:
-        reasons.append(Reason("asked-before", "people have this image, or its truth is known: an upload asks once"))
-    elif review is Review.ALWAYS:
-        reasons.append(Reason("review-requested", "the caller asks for a person"))
-    if review is Review.NEVER and not asked_before:
-        reasons.append(Reason("review-declined", f"risk {risk:.3f}; the caller needs no person"))
-    elif risk >= threshold and not asked_before:
-        reasons.append(Reason("risk-above-threshold", f"risk {risk:.3f} is at or above {threshold:.3f}"))
+        reasons = [Reason("asked-before", "people have this image, or its truth is known: an upload asks once")]
+    else:
+        reasons = _wanted(risk, threshold, review)
     if audit_drawn:
         reasons.append(Reason("audit-lot", f"drawn by lot with probability {rate:g}"))
     if not reasons:
         reasons.append(Reason("risk-below-threshold", f"risk {risk:.3f} is below {threshold:.3f}"))
     return tuple(reasons)
+
+
+def _wanted(risk: float, threshold: float, review: Review) -> list[Reason]:
+    """Whether a person is wanted, by the caller and by the risk."""
+    reasons: list[Reason] = []
+    if review is Review.ALWAYS:
+        reasons.append(Reason("review-requested", "the caller asks for a person"))
+    if review is Review.NEVER:
+        reasons.append(Reason("review-declined", f"risk {risk:.3f}; the caller needs no person"))
+    elif risk >= threshold:
+        reasons.append(Reason("risk-above-threshold", f"risk {risk:.3f} is at or above {threshold:.3f}"))
+    return reasons

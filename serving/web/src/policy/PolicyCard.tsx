@@ -12,7 +12,7 @@ import { SettingsForm } from "./SettingsForm";
 import { change } from "./calls";
 import { type Plain, changed, changesTo, differences, documentOf, read } from "./policy";
 import { POLICY_SECTIONS } from "./policySettings";
-import { withValue, wrongIn } from "./settings";
+import { refusalOf, withValue } from "./settings";
 import "./settings.css";
 
 type View = "form" | "document";
@@ -58,8 +58,8 @@ export function PolicyCard({ api, project, policy, notify, onSent }: Props) {
   const look = () =>
     run(async () => {
       if ("problem" in found) return setProblem(found.problem);
-      const wrong = view === "form" ? wrongIn(POLICY_SECTIONS, changed(from, found.document)) : [];
-      if (wrong.length > 0) return setProblem({ title: "These cannot be saved", detail: wrong.join(" "), hint: "" });
+      const refusal = view === "form" ? refusalOf(POLICY_SECTIONS, changed(from, found.document)) : null;
+      if (refusal) return setProblem(refusal);
       const { policy: newest } = await api.project(project); // somebody else may have changed it
       const changes = changesTo(newest, changesTo(from, found.document));
       const lines = differences(documentOf(newest), changed(newest, changes));

@@ -11,7 +11,7 @@ import type { ViewProps } from "../app/view";
 import { SettingsForm } from "./SettingsForm";
 import { changeTriggers, triggers } from "./calls";
 import { type Plain, differences } from "./policy";
-import { wrongIn } from "./settings";
+import { refusalOf } from "./settings";
 import { TRIGGER_SECTIONS } from "./triggerSettings";
 
 const REFRESH_MS = 60_000;
@@ -44,8 +44,8 @@ function Rules({ api, project, notify, rules, onSaved }: RulesProps) {
     setProblem(null);
   };
   const save = async () => {
-    const wrong = wrongIn(TRIGGER_SECTIONS, draft);
-    if (wrong.length > 0) return setProblem({ title: "These cannot be saved", detail: wrong.join(" "), hint: "" });
+    const refusal = refusalOf(TRIGGER_SECTIONS, draft);
+    if (refusal) return setProblem(refusal);
     setBusy(true);
     try {
       await changeTriggers(api, project, Object.fromEntries(differing.map(({ place, new: value }) => [place, value])));

@@ -1,4 +1,5 @@
 /** Settings that a form shows: what kind of value stands at which place of a document, and how it is typed. */
+import type { Described } from "../api/problem";
 import type { Plain } from "./policy";
 
 /** Dotted places of T's single values; in maps any key. */
@@ -109,6 +110,12 @@ export const wrongIn = (sections: readonly Section[], document: Plain): string[]
       const problem = problemWith(setting, valueAt(document, setting.place));
       return problem === null ? [] : [`${setting.name}: ${problem}`];
     });
+
+/** Why a document cannot be saved with what its form shows; null where it can. */
+export function refusalOf(sections: readonly Section[], document: Plain): Described | null {
+  const wrong = wrongIn(sections, document);
+  return wrong.length === 0 ? null : { title: "These cannot be saved", detail: wrong.join(" "), hint: "" };
+}
 
 const unitOf = (setting: NumberSetting): number =>
   setting.kind === "share" ? 0.01 : setting.kind === "span" ? setting.per : 1;
