@@ -84,7 +84,7 @@ def imported(console: Console) -> Iterator[Figure]:
         folder = Path(made)
         place = exchange.Place(folder / "data")
         yield from exchange.into("SQLite", place, folder / "known", IMPORTED)
-        with postgres_cluster() as cluster:
+        with postgres_cluster(durable=True) as cluster:
             other = exchange.Place(folder / "other", cluster.url(cluster.new_database()))
             yield from exchange.into("PostgreSQL", other, folder / "known", IMPORTED)
             other.store.close()

@@ -220,7 +220,7 @@ def main() -> int:
         place = Place(folder / "data")
         found = into("SQLite", place, folder / "known", IMAGES)
         found.append(reading("annotations: peak memory", peak_megabytes(), "MB", IMAGES * BOXES))
-        with postgres_cluster() as cluster:
+        with postgres_cluster(durable=True) as cluster:
             other = Place(folder / "other", cluster.url(cluster.new_database()))
             found += into("PostgreSQL", other, folder / "known", IMAGES)
             other.store.close()

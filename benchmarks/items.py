@@ -322,7 +322,7 @@ def database_of(kind: str) -> Iterator[str]:
         with tempfile.TemporaryDirectory(prefix="askance-items-") as folder:
             yield f"sqlite:///{folder}/askance.db"
     else:
-        with postgres_cluster() as cluster:
+        with postgres_cluster(durable=True) as cluster:
             yield cluster.url(cluster.new_database())
 
 

@@ -407,7 +407,7 @@ class LongQueue:
 
 def store_figures(folder: Path, console: Console) -> Iterator[Figure]:
     yield from _long_queues("SQLite", dict, folder, console)
-    with postgres_cluster() as cluster:
+    with postgres_cluster(durable=True) as cluster:
         yield from _long_queues(
             "PostgreSQL", lambda: {"ASKANCE_DATABASE__URL": cluster.url(cluster.new_database())}, folder, console
         )

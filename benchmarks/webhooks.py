@@ -1,7 +1,8 @@
 """Webhooks: whether every event arrives whatever goes wrong, how fast they go, and what the outbox costs.
 
-    python -m benchmarks.webhooks            some minutes
-    QUICK=1 python -m benchmarks.webhooks    under a minute: a tenth of the events
+    python -m benchmarks.webhooks                           some minutes on each database
+    python -m benchmarks.webhooks --databases postgresql    on one of them
+    QUICK=1 python -m benchmarks.webhooks                   some two minutes: a tenth of the events
 
 Events are committed while they are sent; some transactions are rolled back, and nobody may hear of those. The receiver
 fails one request in five, evenly by a reset, silence, garbage, a 500 and a redirect, and is sent forgeries as well. The
@@ -19,7 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,7 @@ from loop.store.database import SqlStore
 from loop.webhooks.dispatching import Dispatcher
 from loop.webhooks.outgoing import HttpSender
 from loop.webhooks.sending import Deliverer, DeliverySettings, Webhooks
+from tests.postgres import PostgresCluster, postgres_cluster
 from tests.receivers import GARBAGE, HANG, RESET, Conduct, Received, Receiver, receiver
 
 EVENTS = 1_000 if QUICK else 10_000
@@ -70,6 +72,20 @@ REVIEWER = replace(OPERATOR, id="tok_2", role=Role.REVIEWER)
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where databases of one kind are made. cluster: None for SQLite."""
+
+    folder: Path
+    cluster: PostgresCluster | None
+
+    def url(self, name: str) -> str:
+        """Of a new database."""
+        if self.cluster is None:
+            return f"sqlite:///{self.folder / name}.db"
+        return self.cluster.url(self.cluster.new_database())
 
 
 def entropy(count: int) -> bytes:
@@ -174,8 +190,8 @@ def forge(there: Receiver, stop: threading.Event) -> int:
     return sent
 
 
-def delivery_figures(folder: Path) -> Iterator[Figure]:
-    url = f"sqlite:///{folder / 'askance.db'}"
+def delivery_figures(place: Place) -> Iterator[Figure]:
+    url = place.url("delivery")
     store = SqlStore.open(url)
     store.migrate()
     done = Happening([], [])
@@ -227,9 +243,9 @@ def _forged(there: Receiver) -> int:
     return sum("x-forged" in request.headers for request in there.forged)
 
 
-def speed_figures(folder: Path) -> Iterator[Figure]:
+def speed_figures(place: Place) -> Iterator[Figure]:
     """A backlog, receivers that answer at once, and nothing else on the machine."""
-    url = f"sqlite:///{folder / 'speed.db'}"
+    url = place.url("speed")
     store = SqlStore.open(url)
     store.migrate()
     count = EVENTS // 5
@@ -264,10 +280,10 @@ def _until(met: Callable[[], bool], longest_s: float = 1800.0) -> None:
 # --- what it costs -------------------------------------------------------------------------------------
 
 
-def cost_figures(folder: Path) -> Iterator[Figure]:
+def cost_figures(place: Place) -> Iterator[Figure]:
     """Of the transactions that predictions and reviews are kept by, whose cost is mostly that of the disk's sync; with
     and without an endpoint that listens, in turns, so that both meet the same moments of the machine."""
-    listened, silent = _Kept(folder / "one"), _Kept(folder / "none")
+    listened, silent = _Kept(place, "one"), _Kept(place, "none")
     webhooks(listened.store).create(OPERATOR, "http://127.0.0.1:9/", project_id=PROJECT, types=[], description="")
     works: tuple[tuple[str, Callable[[_Kept], float]], ...] = (
         ("keeping a prediction that a person is to review", lambda kept: kept.seconds(1.0)),
@@ -293,9 +309,8 @@ def cost_figures(folder: Path) -> Iterator[Figure]:
 class _Kept:
     """A project of its own whose predictions are kept one by one."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.store = SqlStore.open(f"sqlite:///{folder / 'askance.db'}")
+    def __init__(self, place: Place, name: str) -> None:
+        self.store = SqlStore.open(place.url(name))
         self.store.migrate()
         policy = Policy(
             version=1, threshold=0.5, audit_rate=0.0, score_threshold=0.25, failure_iou=0.5, lease_seconds=60
@@ -311,7 +326,7 @@ class _Kept:
             tx.projects.add(self._project)
             tx.models.add(self._model)
         self._risk = 0.0
-        blobs = FsspecBlobs.open(str(folder / "blobs"))
+        blobs = FsspecBlobs.open(str(place.folder / f"{name}-blobs"))
         self._router = Router(self.store, blobs, b"k" * 32, lambda *_: 1.0, lambda *_: self._risk, now, entropy)
         self._desk = Desk(self.store, now, entropy)
         self._numbers = iter(range(10**9))
@@ -352,19 +367,27 @@ class _Kept:
         )
 
 
+DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.webhooks", description=__doc__)
     parts = {"delivery": delivery_figures, "speed": speed_figures, "cost": cost_figures}
     parser.add_argument("--only", default=",".join(parts), help=",".join(parts))
+    parser.add_argument("--databases", default=",".join(DATABASES), help=",".join(DATABASES))
     parser.add_argument("--send", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.send:
         send_for_ever(chosen.send)
         return 0
     found: list[Figure] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name in chosen.only.split(","):
-            found += parts[name](Path(folder))
+    for database in chosen.databases.split(","):
+        with ExitStack() as stack:
+            cluster = stack.enter_context(postgres_cluster(durable=True)) if database == "postgresql" else None
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            for name in chosen.only.split(","):
+                figures = parts[name](Place(Path(folder), cluster))
+                found += [replace(one, figure=f"{DATABASES[database]}: {one.figure}") for one in figures]
     return publish("webhooks", found, Console())
 
 

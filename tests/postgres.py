@@ -43,8 +43,9 @@ class PostgresCluster:
 
 
 @contextmanager
-def postgres_cluster() -> Iterator[PostgresCluster]:
-    """Start a server, skip (or fail, see tests/requirements.py) where PostgreSQL is not installed."""
+def postgres_cluster(*, durable: bool = False) -> Iterator[PostgresCluster]:
+    """Start a server, skip (or fail, see tests/requirements.py) where PostgreSQL is not installed. durable: a commit
+    waits for the disk, as it does in production; else a crash of the machine may lose this server."""
     binaries = _binaries()
     with tempfile.TemporaryDirectory(prefix="askance-pg-") as name:
         folder = Path(name)
@@ -52,8 +53,8 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
         if account is not None:
             os.chown(folder, account.pw_uid, account.pw_gid)
         _run(account, binaries / "initdb", "-D", folder / "data", "-U", "askance", "-A", "trust", "-E", "UTF8", "-N")
-        # Durability is not under test here: a crash of the machine may lose this server.
-        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=100"
+        syncs = "on" if durable else "off"
+        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync={syncs} -c max_connections=100"
         control = (binaries / "pg_ctl", "-D", folder / "data", "-w")
         _run(account, *control, "-l", folder / "log", "-o", options, "start")
         try:
