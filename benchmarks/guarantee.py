@@ -159,13 +159,14 @@ def evidence_of(
 def promise_figures(_: Console) -> Iterator[Figure]:
     """The bar is delta with what chance does to so many streams (a hundredth that it is exceeded if delta is kept)."""
     most = float(binom.ppf(0.99, STREAMS, PROMISE.delta)) / STREAMS
-    for source in SOURCES:
+    for source in (*SOURCES, SHARPER):
         truth = Truth.of(source)
         for audits in (500, 2000):
             for how, routed_from, banded in (
                 ("one rate", 1.1, False),
                 ("rates by risk", 1.1, True),
                 ("risky reviewed", 0.9 * truth.oracle, False),
+                ("rates by risk, risky reviewed", 0.9 * truth.oracle, True),  # what the price is told of
             ):
                 rng = np.random.default_rng(audits)
                 values = [

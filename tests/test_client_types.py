@@ -1,8 +1,11 @@
 """What a strict type checker knows of both clients."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 _ASKED = """
 from collections.abc import AsyncIterator, Iterator
@@ -32,14 +35,25 @@ async def awaiting(client: AsyncClient) -> None:
 
 
 def test_arguments_and_answers_are_known_on_both(tmp_path: Path) -> None:
-    """Under mypy's strict rules: exactly the wrong calls are found, and the types of all others are as written here."""
+    """Under mypy's strict rules, to a program that lies elsewhere: exactly the wrong calls are found, and the types of
+    all others are as written here."""
     program = tmp_path / "program.py"
     program.write_text(_ASKED)
-    root = Path(__file__).parents[1]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(program)],
-        cwd=root, env={"MYPYPATH": str(root), "PATH": ""}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "mypy", "--strict", str(program)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     found = {int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error:" in line}
     wrong = {number for number, line in enumerate(_ASKED.splitlines(), 1) if line.endswith("# wrong")}
     assert found == wrong, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("package", ["askance", "loop", "selection", "serving", "training"])
+def test_every_package_says_that_it_is_typed(package: str) -> None:
+    """By the mark that type checkers look for (PEP 561)."""
+    found = importlib.util.find_spec(package)
+    assert found is not None and found.origin is not None
+    assert Path(found.origin).with_name("py.typed").is_file()

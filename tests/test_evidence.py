@@ -1,5 +1,6 @@
 """Which answers speak for which predictions, and that thresholds made so keep what is promised: pure decisions."""
 
+import heapq
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +25,9 @@ from loop.domain.evidence import (
     window_of,
 )
 from loop.domain.promises import AuditRates, GuaranteeRules, Loss, Promise, PromiseBy
-from loop.domain.routing import Policy, audit_lottery, gives_evidence
+from loop.domain.queue_rules import QueueRules
+from loop.domain.queueing import head_start
+from loop.domain.routing import Decision, Policy, audit_lottery, gives_evidence, ordering_risk, route
 from loop.domain.sampled import Answering, Sampled
 from loop.domain.thresholds import ALL, NOTHING, OTHER, EvidenceBasis, Thresholds, Why, bar_of, groups_of
 
@@ -74,7 +77,7 @@ def test_a_window_ends_before_the_oldest_that_waits() -> None:
 
 
 def test_audits_speak_alone_where_others_are_behind() -> None:
-    """The basis that has more answers; audits then have the probability of the lot."""
+    """The basis that leaves less open; audits then have the probability of the lot."""
     risky = sampled(1, state=Answering.WAITING, audit=False, inclusion=1.0)
     drawn = [sampled(n, inclusion=1.0 if n == 4 else None) for n in (2, 3, 4)]
     found = window([risky, *drawn], now=100)
@@ -82,6 +85,16 @@ def test_audits_speak_alone_where_others_are_behind() -> None:
     assert {found.inclusion(one) for one in found.answers} == {0.1}
     answered = window([replace(risky, answering=Answering.SETTLED), *drawn], now=100)
     assert answered.basis is EvidenceBasis.SEEN and len(answered.answers) == 4
+
+
+def test_audits_speak_alone_where_others_were_not_answered_in_time() -> None:
+    """A third of them would count as failures, and nothing could be promised. Where few do, all answers speak."""
+    risky = [sampled(n, audit=False, inclusion=1.0) for n in range(300)]
+    drawn = [sampled(n) for n in range(300, 340)]
+    late = [replace(one, answering=Answering.WAITING) if n % 3 == 0 else one for n, one in enumerate(risky)]
+    behind, hardly = window([*late, *drawn]), window([*late[:1], *risky[1:], *drawn])
+    assert (behind.basis, len(behind.answers), behind.overdue) == (EvidenceBasis.AUDITS, 40, 0)
+    assert (hardly.basis, len(hardly.answers), hardly.overdue) == (EvidenceBasis.SEEN, 340, 1)
 
 
 def test_audits_alone_reckon_with_the_smallest_rate_of_any() -> None:
@@ -347,6 +360,80 @@ def test_promises_hold_although_risk_is_learned_on_the_same_stream() -> None:
     rates = np.array([stream(seed) for seed in range(RUNS)])
     assert (rates > PROMISE.alpha).mean() <= binom.ppf(0.999, RUNS, PROMISE.delta) / RUNS
     assert np.median(rates) > 0.2 * PROMISE.alpha
+
+
+A_DAY, APART = 240, 6  # predictions, minutes
+
+
+def backlogged(seed: int, *, people: float, days: int) -> list[float]:
+    """A stream that people cannot follow: they answer so many of its predictions a day, in the order of the queue, each
+    hour; at the end of each day a threshold is made. The thresholds."""
+    rng, secret = np.random.default_rng(seed), b"%d" % seed
+    risk = rng.beta(0.5, 1.5, days * A_DAY)
+    failed = rng.random(len(risk)) < risk
+    queue: list[tuple[float, int]] = []
+    decisions: list[Decision] = []
+    answered: set[int] = set()
+    threshold, hours, thresholds = 0.0, 0.0, []
+    for hour in range(1, 24 * days + 1):
+        for row in range(len(decisions), hour * A_DAY // 24):
+            drawn = audit_lottery(secret, f"pred_{row}", POLICY.audit_rate)
+            one = route(risk=risk[row], policy=replace(POLICY, threshold=threshold), audit_drawn=drawn)
+            decisions.append(one)
+            if one.stage is not None:
+                ordered = ordering_risk(secret, f"pred_{row}", one)
+                start = head_start(QueueRules(), risk=ordered, stage=one.stage, source="", allotted=None)
+                heapq.heappush(queue, (at(APART * row).timestamp() - start, row))
+        hours = hours + people * A_DAY / 24 if queue else 0.0
+        while queue and hours >= 1:
+            answered.add(heapq.heappop(queue)[1])
+            hours -= 1
+        if hour % 24 == 0:
+            threshold = _threshold(decisions, risk, failed, answered, now=hour * 60)
+            thresholds.append(threshold)
+    return thresholds
+
+
+def _threshold(
+    decisions: list[Decision], risk: NDArray[np.float64], failed: NDArray[np.bool_], answered: set[int], *, now: int
+) -> float:
+    seen = [
+        replace(
+            sampled(row, audit=one.audit_drawn, inclusion=one.inclusion_probability, rate=one.audit_rate,
+                    state=Answering.SETTLED if row in answered else Answering.WAITING),
+            created_at=at(APART * row),
+        )
+        for row, one in enumerate(decisions) if one.stage is not None
+    ]  # fmt: skip
+    found = window(seen, now=now)
+    rows = [row for row in range(len(decisions)) if found.since <= at(APART * row) < found.until]
+    everybody = population(risk, np.array([one.inclusion_probability for one in decisions]))
+    groups = evidence_of(
+        found, everybody.only(rows, risk[rows]), [PROMISE],
+        lambda one: None if one.answering is not Answering.SETTLED
+        else WRONG if failed[int(one.prediction_id[5:])] else {},
+    )  # fmt: skip
+    return thresholds_of(groups, [PROMISE], 0.5)[0].value if rows else 0.0
+
+
+@pytest.mark.parametrize("people", [0.7, 0.5])
+def test_people_who_are_behind_let_a_promise_begin_all_the_same(people: float) -> None:
+    """What is drawn by lot comes among the riskiest work, and speaks alone: after four days more than a third passes
+    where people can do seven or five of ten."""
+    risks = np.random.default_rng(0).beta(0.5, 1.5, 20_000)
+    passes = [(risks < backlogged(seed, people=people, days=4)[-1]).mean() for seed in range(9)]
+    assert np.median(passes) > 1 / 3
+
+
+def test_promises_hold_while_people_are_behind() -> None:
+    """As in other streams, by the thresholds of each day."""
+    sample = np.sort(np.random.default_rng(1).beta(0.5, 1.5, 200_000))
+    rates = np.append(0.0, np.cumsum(sample)) / len(sample)
+    runs = np.array([backlogged(seed, people=0.5, days=4) for seed in range(120)])
+    most = rates[np.searchsorted(sample, runs)]
+    for day in most.T:
+        assert (day > PROMISE.alpha).mean() <= binom.ppf(0.999, len(runs), PROMISE.delta) / len(runs)
+    assert np.median(most[:, -1]) > 0.2 * PROMISE.alpha
 
 
 def test_a_risk_that_is_judged_by_what_it_learned_from_breaks_them() -> None:

@@ -40,6 +40,7 @@ UNSURE: list[Outcome] = [
 SAID = [
     *(answer(status) for status in (400, 401, 403, 404, 409, 413, 422, 500)),
     answer(504, problem="/problems/deadline-passed"),
+    answer(504, problem="/problems/review-pending"),
     answer(409, problem="/problems/no-champion"),
 ]
 

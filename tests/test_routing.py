@@ -1,9 +1,11 @@
 """Who looks at a prediction."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kstest
 
-from loop.domain.routing import Action, Policy, Stage, audit_lottery, route
+from loop.domain.routing import Action, Policy, Stage, audit_lottery, ordering_risk, route
 
 unit = st.floats(0.0, 1.0, allow_nan=False)
 
@@ -32,6 +34,23 @@ def test_a_person_looks_exactly_where_risk_or_lot_says_so(risk, threshold, rate,
 def test_the_audit_lot_is_a_random_sample_of_all_predictions(risk):
     """What is drawn has the stage AUDIT whether or not it is risky, so that the lot is not thinned by risk."""
     assert route(risk=risk, policy=policy(), audit_drawn=True).stage is Stage.AUDIT
+
+
+@given(risk=unit, name=st.text(min_size=1), threshold=unit)
+def test_audits_are_ordered_among_the_riskiest(risk, name, threshold):
+    """Whatever their own risk; other work by its own."""
+    routed, audit = (route(risk=risk, policy=policy(threshold), audit_drawn=drawn) for drawn in (False, True))
+    assert ordering_risk(b"secret", name, routed) == risk
+    assert max(0.8, risk) <= ordering_risk(b"secret", name, audit) <= 1.0
+
+
+def test_the_order_of_audits_tells_them_from_nothing():
+    """Within the riskiest fifth each place is as probable as any other, and hangs on nothing else that is drawn."""
+    audit = route(risk=0.0, policy=policy(), audit_drawn=True)
+    drawn = [audit_lottery(b"k", f"pred_{i}", 0.5) for i in range(4000)]
+    places = np.array([(ordering_risk(b"k", f"pred_{i}", audit) - 0.8) / 0.2 for i in range(4000)])
+    assert kstest(places, "uniform").pvalue > 0.001
+    assert abs(places[drawn].mean() - 0.5) < 4 * (1 / 12 / sum(drawn)) ** 0.5
 
 
 @given(key=st.binary(min_size=16, max_size=32), name=st.text(min_size=1))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil, log
+from math import ceil, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,12 +77,13 @@ class Population:
 def window_of(
     sampled: Sequence[Sampled], *, since: datetime, now: datetime, patience: timedelta, most_audits: int
 ) -> Window:
-    """The longer of two windows, by their answers.
+    """That of two windows which leaves less open: everything that came to people, or audits alone.
 
     Each ends before the oldest prediction that still waits for people: what is answered first may be what is easy, so
-    answers count only where all of their time are known. Among everything that came to people one that waits may be
-    old, where they are behind; audits are fewer and may be further. Which of the two speaks is chosen by how many
-    answers they have, not by what these say. sampled: newest first, made at `since` or later.
+    answers count only where all of their time are known. Where people are behind, those that wait are many, or were not
+    answered in time and count as failures; audits are fewer, and come earlier. Which of the two speaks is chosen by how
+    many answers they have and how many are missing, not by what these say. sampled: newest first, made at `since` or
+    later.
     """
     audits = [one for one in sampled if one.audit_drawn]
     if len(audits) > most_audits:
@@ -93,7 +94,14 @@ def window_of(
     if rate > 0.0:  # else some could not have been audited
         drawn = [one for one in of_the_time if one.audit_drawn]
         windows.append(_ended(EvidenceBasis.AUDITS, since, drawn, now, patience, rate))
-    return max(windows, key=lambda window: len(window.answers))
+    return min(windows, key=_open)
+
+
+def _open(window: Window) -> float:
+    """About the rate up to which predictions could fail, with a probability of a tenth, if nothing had failed but what
+    was not answered in time (Bernstein's bound of a Poisson count)."""
+    count, unsure = window.overdue, log(10.0)
+    return (count + unsure + sqrt(2.0 * unsure * count)) / max(len(window.answers), 1)
 
 
 def _ended(

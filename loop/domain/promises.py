@@ -13,6 +13,7 @@ from loop.domain.errors import Invalid
 
 MOST_PROMISES = 10
 _MOST_MONEY = 1_000_000.0
+_LEAST = 1e-6  # alpha or delta that a project may ask for: the answers for it would be millions
 
 
 class Statement(StrEnum):
@@ -151,6 +152,10 @@ class GuaranteeRules:
                 hint=f"Make up to {MOST_PROMISES}, each once.",
                 field="promises",
             )
+        for name in _NO_PROMISE:
+            least = min((getattr(promise, name) for promise in self.promises), default=1.0)
+            if least < _LEAST:
+                raise Invalid(f"{name} is {least:g}.", hint=f"Use at least {_LEAST:g}.", field=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

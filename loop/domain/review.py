@@ -51,7 +51,8 @@ class Task:
     """A unit of human work on an item. `epoch` counts leases. `reason`: why it was selected, for the reviewer; routed
     work and audits have none, so that nothing tells them apart.
 
-    priority: the risk that it was made for, in [0, 1]. rank: seconds, the smallest first (loop/domain/queueing.py).
+    priority: by which risk it is ordered, in [0, 1]: that which it was made for; of audits see `ordering_risk`
+    (loop/domain/routing.py). rank: seconds, the smallest first (loop/domain/queueing.py).
     lane: `Lane.key`, who may do it; "" at making: everybody. source: of its item.
     work_id: of the first task of its work; "" at making: its own. seat: from 1, ADJUDICATION_SEAT for an adjudication,
     QA_SEAT for QA. people: how many answer the work. round: how often the work was opened anew, or returned by QA;

@@ -35,6 +35,7 @@ class Durability(StrEnum):
     SOON = "soon"  # within milliseconds; a crash in between loses predictions that were answered
 
 
+_OF_THE_RISKIEST = 0.2  # that audits are ordered among
 # Reasons why a person is needed: an audit alone is of a prediction that stands whatever is found.
 _NEED_A_PERSON = frozenset({"risk-above-threshold", "review-requested"})
 
@@ -118,6 +119,15 @@ def audit_lottery(secret: bytes, prediction_id: str, rate: float) -> bool:
     return _drawn(secret, prediction_id, rate)
 
 
+def ordering_risk(secret: bytes, prediction_id: str, decision: Decision) -> float:
+    """In [0, 1]: by which risk the tasks of a prediction are ordered. Its own; of an audit at least one drawn from the
+    highest fifth. So audits, which promises and estimates rest on, are answered in time however far people are behind
+    with all else, and come among the riskiest work in no order that tells them from it."""
+    if not decision.audit_drawn:
+        return decision.risk
+    return max(decision.risk, 1.0 - _OF_THE_RISKIEST * _place(secret, f"order {prediction_id}"))
+
+
 def retains(secret: bytes, prediction_id: str, policy: Policy) -> bool:
     """Whether the image of an accepted prediction is kept; the draw is independent of the audit lottery."""
     if policy.retain is Retain.SAMPLED:
@@ -148,8 +158,16 @@ def golden_order(secret: bytes, reviewer: str, item_digest: str) -> bytes:
 
 
 def _drawn(secret: bytes, ticket: str, rate: float) -> bool:
-    digest = hmac.new(secret, ticket.encode(), hashlib.sha256).digest()
-    return int.from_bytes(digest[:8], "big") < rate * 2**64
+    return _number(secret, ticket) < rate * 2**64
+
+
+def _place(secret: bytes, ticket: str) -> float:
+    """In [0, 1], each as probable as any other."""
+    return _number(secret, ticket) / 2**64
+
+
+def _number(secret: bytes, ticket: str) -> int:
+    return int.from_bytes(hmac.new(secret, ticket.encode(), hashlib.sha256).digest()[:8], "big")
 
 
 def gives_evidence(secret: bytes, prediction_id: str, policy: Policy) -> bool:

@@ -17,7 +17,7 @@ from loop.domain.prediction import Inference, Prediction, detections_of
 from loop.domain.project import Project
 from loop.domain.queueing import seats
 from loop.domain.review import Task
-from loop.domain.routing import Decision, asks_several, audit_lottery, retains, route
+from loop.domain.routing import Decision, asks_several, audit_lottery, ordering_risk, retains, route
 from loop.domain.thresholds import Thresholds, bar_of
 from loop.review.lots import add_members, in_lots
 from loop.routing.gate import hurried
@@ -219,7 +219,7 @@ class Router:
             item_digest=prediction.item_digest,
             prediction_id=prediction.id,
             stage=decision.stage,
-            priority=decision.risk,
+            priority=ordering_risk(self.secret, prediction.id, decision),
             policy_version=decision.policy_version,
             recipe_version=project.recipe.version,
             created_at=prediction.created_at,

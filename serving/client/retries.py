@@ -18,8 +18,8 @@ _NOT_ACTED_STATUS = frozenset({429, 503})
 _MAYBE_ACTED_STATUS = frozenset({502, 504})
 # The first request under the same Idempotency-Key is still at work: its answer comes to whoever asks again.
 _IN_FLIGHT = "/problems/idempotency-in-flight"
-# It would be said again: the caller's own time is over.
-_SAID = frozenset({"/problems/deadline-passed"})
+# It would be said again: the caller's own time is over, or nobody has answered in it, which is an answer, too.
+_SAID = frozenset({"/problems/deadline-passed", "/problems/review-pending"})
 
 
 @dataclass(frozen=True, slots=True)
