@@ -17,7 +17,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    UnaryExpression,
     and_,
     delete,
     exists,
@@ -74,7 +73,7 @@ from loop.store.item_orders import (
     terms_of,
 )
 from loop.store.schema import golden_items, item_facts, item_terms, items, lot_items, lots
-from loop.store.statements import ignoring_conflicts, in_parts
+from loop.store.statements import ignoring_conflicts, in_parts, not_looked_up
 
 # So many items are sorted rather than looked for along the index of the sort; finding out takes some milliseconds.
 FEW = 10_000
@@ -210,7 +209,7 @@ class SqlItemQueries:
                     item_terms.c.project_id == project_id,
                     item_terms.c.item_digest.in_(part),
                     # Else it would look through all tags of the project.
-                    _fixed(item_terms.c.field, sqlite=self._connection.dialect.name == "sqlite") == "tag",
+                    not_looked_up(item_terms.c.field, sqlite=self._connection.dialect.name == "sqlite") == "tag",
                 )
                 .order_by(item_terms.c.value)
             )
@@ -518,12 +517,7 @@ class _Compiler:
         return place > 0
 
     def _fixed(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        return _fixed(column, sqlite=self.sqlite)
-
-
-def _fixed(column: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[Any]:
-    """Not to be looked up."""
-    return UnaryExpression(column, operator=operators.custom_op("+"), type_=column.type) if sqlite else column
+        return not_looked_up(column, sqlite=self.sqlite)
 
 
 _WITHOUT_TRUTH = Compare("truth", Op.EQUAL, False)

@@ -38,7 +38,7 @@ from loop.store.schema import (
     predictions,
     tasks,
 )
-from loop.store.statements import columns, feed_after, in_parts, inserted, newest_first, not_found, one
+from loop.store.statements import columns, feed_after, in_parts, inserted, newest_first, not_found, not_looked_up, one
 
 # Made once: with every lease and every answer.
 _DETECTIONS = select(predictions.c.detections).where(
@@ -169,7 +169,8 @@ class SqlPredictions:
         newest = ~exists().where(
             later.c.project_id == predictions.c.project_id,
             later.c.item_digest == predictions.c.item_digest,
-            later.c.model_id == predictions.c.model_id,
+            # Of one item there are few; of one model all.
+            not_looked_up(later.c.model_id, sqlite=self._connection.dialect.name == "sqlite") == predictions.c.model_id,
             tuple_(later.c.created_at, later.c.id) > tuple_(predictions.c.created_at, predictions.c.id),
         )
         statement = (

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     Table,
     TextClause,
+    UnaryExpression,
     bindparam,
     insert,
     select,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import operators
 
 from loop.domain.errors import Invalid, NotFound
 from loop.store.schema import predictions
@@ -162,6 +164,12 @@ def feed_after(
         .limit(limit)
     )
     return connection.execute(statement).all()
+
+
+def not_looked_up(column: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[Any]:
+    """The column where no index is to be searched for it: without figures of a table SQLite's planner may take one that
+    leaves nearly all of it, and takes none for a column with a plus before it."""
+    return UnaryExpression(column, operator=operators.custom_op("+"), type_=column.type) if sqlite else column
 
 
 def in_parts(values: Sequence[str]) -> Iterator[Sequence[str]]:

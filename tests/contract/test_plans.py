@@ -1,4 +1,4 @@
-"""What reviewers do all day, on SQLite: its statements are planned once for each connection."""
+"""How SQLite does what is done all day, or with all items: planned once for a connection, by indexes that help."""
 
 import sqlite3
 from pathlib import Path
@@ -10,6 +10,7 @@ from loop.domain.queue_rules import QueueRules
 from loop.domain.stage import Stage
 from loop.domain.workflow import Qa
 from loop.store.database import SqlStore
+from tests.contract.records import PROJECT, a_model, a_prediction, a_project, an_item
 from tests.contract.test_golden import PEOPLE, opened
 
 _BEFORE, _MEASURED = 40, 30  # works, each for three people
@@ -53,3 +54,38 @@ def test_a_lease_and_its_answer_are_not_planned_anew(sqlite_template: Path, tmp_
     finally:
         event.remove(Engine, "before_cursor_execute", executing)
         event.remove(Engine, "connect", connected)
+
+
+def test_the_pool_of_a_selection_is_read_in_a_time_that_grows_with_it(sqlite_template: Path, tmp_path: Path) -> None:
+    """Of eight times as many items eight times as many steps of SQLite's, whatever it knows of its tables: no item is
+    compared with all others."""
+    steps = [0]
+
+    def counted() -> int:
+        steps[0] += 1
+        return 0
+
+    def connected(connection: Any, _: object) -> None:
+        connection.set_progress_handler(counted, 100)
+
+    path = tmp_path / "askance.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    event.listen(Engine, "connect", connected)
+    try:
+        store = SqlStore.open(f"sqlite:///{path}")
+        with store.begin() as tx:
+            tx.projects.add(a_project())
+            tx.models.add(a_model())
+        taken = []
+        for begin, end in ((0, 200), (200, 1600)):
+            with store.begin() as tx:
+                tx.items.add_all([an_item(number) for number in range(begin, end)])
+                tx.predictions.add_all([a_prediction(number, item=number) for number in range(begin, end)])
+            with store.read() as tx:
+                steps[0] = 0
+                assert len(tx.predictions.candidates(PROJECT, a_model().id, after=0, limit=10_000)) == end
+                taken.append(steps[0])
+        store.close()
+    finally:
+        event.remove(Engine, "connect", connected)
+    assert taken[1] < 12 * taken[0]
