@@ -67,8 +67,10 @@ def mixed(
             raise Invalid(f"{name} cannot have the share {part:g}.", hint="Give each strategy a positive number.")
     if not strategies:
         raise Invalid("no strategy is named.", hint="For example hybrid.")
-    total = sum(strategies.values())
-    shares = {name: part / total for name, part in strategies.items()}
+    largest = max(strategies.values())
+    parts = {name: part / largest for name, part in strategies.items()}  # the sum of the largest numbers is none
+    total = sum(parts.values())
+    shares = {name: part / total for name, part in parts.items()}
     lot = max(shares.pop(RANDOM, 0.0), random_share if shares else 1.0)
     rest = sum(shares.values())
     own = {name: (1.0 - lot) * share / rest for name, share in shares.items()} if lot < 1.0 else {}

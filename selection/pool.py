@@ -1,6 +1,6 @@
 """What a strategy chooses from: the unlabelled items of one project as arrays, in one embedding space."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,7 +98,23 @@ def checked(pool: Pool) -> Pool:
     require_finite("risk", pool.risk, pool.keys)
     for name, values in pool.signals.items():
         require_finite(name, values, pool.keys)
+    if not all(np.isfinite(pool.labelled[rows]).all() for rows in _stretches(len(pool.labelled))):
+        raise Invalid(
+            "an embedding of what is labelled, or of what the model was trained on, holds NaN or infinity.",
+            hint="Predict what was labelled again by a sound model, or promote one.",
+        )
+    _require_sound_objects(pool)
     return pool
+
+
+def _require_sound_objects(pool: Pool) -> None:
+    """Names the item of the first detection that is at fault."""
+    objects = pool.objects
+    for values in (objects.scores, objects.features):
+        for rows in _stretches(0 if values is None else len(values)):
+            if values is not None and not (finite := np.isfinite(values[rows])).all():
+                first = rows.start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))
+                raise _unsound("detections", pool.keys[int(objects.rows[first])])
 
 
 def require_features(pool: Pool, strategy: str) -> Features:
@@ -118,12 +134,19 @@ _AT_ONCE = 65_536  # rows
 
 def require_finite(what: str, values: NDArray[np.floating], keys: Sequence[str]) -> None:
     """Raises Invalid, naming the first of `keys` (n) whose row of (n, ...) `values` is at fault."""
-    for start in range(0, len(values), _AT_ONCE):
-        finite = np.isfinite(values[start : start + _AT_ONCE])
+    for rows in _stretches(len(values)):
+        finite = np.isfinite(values[rows])
         if not finite.all():
-            row = start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))
-            raise Invalid(
-                f"the {what} of item {keys[row][:12]} holds NaN or infinity.",
-                hint="Predict it again by a sound model, or leave it out by a filter.",
-                item=keys[row],
-            )
+            raise _unsound(what, keys[rows.start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))])
+
+
+def _unsound(what: str, key: str) -> Invalid:
+    return Invalid(
+        f"the {what} of item {key[:12]} holds NaN or infinity.",
+        hint="Predict it again by a sound model, or leave it out by a filter.",
+        item=key,
+    )
+
+
+def _stretches(count: int) -> Iterator[slice]:
+    return (slice(start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE))

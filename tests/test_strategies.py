@@ -140,6 +140,7 @@ def test_a_draw_at_random_is_in_every_budget() -> None:
     assert mixed({"hybrid": 1.0}) == pytest.approx({"random": 0.15, "hybrid": 0.85})
     assert mixed({"random": 3.0}) == {"random": 1.0}
     assert mixed({"hybrid": 1.0}, 0.0) == {"hybrid": 1.0}
+    assert mixed({"hybrid": 1e308, "anomaly": 1e308}, 0.0) == {"hybrid": 0.5, "anomaly": 0.5}
 
 
 @given(
@@ -199,6 +200,24 @@ def test_a_number_that_is_none_is_refused_with_its_item(part: str) -> None:
     with pytest.raises(Invalid, match=r"of item 0000.* holds NaN") as caught:
         choose(pool, {"random": 1.0}, 3, seed=0)
     assert caught.value.ids["item"] == pool.keys[7]
+
+
+def test_so_is_one_of_what_is_labelled_or_of_a_detection() -> None:
+    """What was labelled elsewhere has no item to name; of detections the first that is at fault has."""
+    labelled = np.ones((3, 8), dtype=np.float32)
+    labelled[1, 5] = np.nan
+    with pytest.raises(Invalid, match="what is labelled"):
+        choose(replace(random_pool(5, d=8), labelled=labelled), {"core-set": 1.0}, 3, seed=0)
+    rows, scores, features = np.array([0, 2, 3]), np.full(3, 0.5), np.eye(3, dtype=np.float32)
+    sound = Objects(rows=rows, classes=np.zeros(3, dtype=np.int64), scores=scores, features=features)
+    pool = pool_of(normalised(np.eye(5)), objects=sound)
+    for objects in (
+        replace(sound, scores=np.array([0.5, np.inf, np.nan])),
+        replace(sound, features=np.where(np.arange(3)[:, None] == 1, np.nan, features)),
+    ):
+        with pytest.raises(Invalid, match="the detections of item") as caught:
+            choose(replace(pool, objects=objects), {"random": 1.0}, 3, seed=0)
+        assert caught.value.ids["item"] == pool.keys[2]
 
 
 def test_labels_of_another_embedding_space_are_refused() -> None:
@@ -350,6 +369,18 @@ def test_ppal_takes_detections_that_differ() -> None:
     )
     picks = STRATEGIES["ppal"](pool_of(normalised(np.ones((40, 3))), objects=objects), np.arange(40), 10, rng)
     assert {int(kinds[pick.row]) for pick in picks} == {0, 1, 2, 3}
+
+
+def test_ppal_compares_no_more_than_it_can() -> None:
+    """All pairs of four times the budget: of too many it says so, before it begins."""
+    objects = Objects(
+        rows=np.arange(1), classes=np.zeros(1, dtype=np.int64), scores=np.ones(1), features=np.ones((1, 2))
+    )
+    with pytest.raises(Invalid, match="ppal cannot choose 2,001 items") as refused:
+        STRATEGIES["ppal"](
+            pool_of(normalised(np.eye(2)), objects=objects), np.arange(2), 2001, np.random.default_rng(0)
+        )
+    assert "core-set" in refused.value.hint
 
 
 @pytest.mark.parametrize("name", ["ppal", "entropy-enms"])

@@ -10,7 +10,7 @@ from loop.domain.ports import Candidate
 from loop.domain.prediction import OBJECT_DIM
 from loop.domain.selection import Conditions
 from selection.duplicates import Clusters
-from selection.pool import Objects, Pool
+from selection.pool import Objects, Pool, require_finite
 
 
 class Gathered:
@@ -130,6 +130,8 @@ def pool_of(
     references: NDArray[np.float32],
     class_quality: NDArray[np.float64],
 ) -> Pool:
+    """Raises Invalid for an embedding that is none, of what is settled, too."""
+    require_finite("embedding", gathered.embeddings, gathered.digests)
     settled = gathered.embeddings[gathered.rows(settled=True)]
     return Pool(
         keys=[gathered.digests[row] for row in rows],

@@ -30,7 +30,7 @@ from selection.duplicates import Clusters
 from selection.embeddings import units
 from selection.pool import Pick, Pool
 from selection.strategies.alike import pick_like
-from selection.strategies.table import COMPARE_OBJECTS, Strategy
+from selection.strategies.table import COMPARE_OBJECTS, Strategy, strategy
 from training.evaluate import Evaluation
 
 LIKE_THIS = "like-this"
@@ -98,6 +98,7 @@ class Selector:
 
         Raises Invalid for what cannot be chosen by or from, NotFound.
         """
+        _require_named(wish.parts or {})
         with self.store.read() as tx:
             project = tx.projects.get(project_id)
         if project.champion_id is None:
@@ -108,8 +109,8 @@ class Selector:
         failures += self._ambiguous(project_id, wish.ambiguous)
         alike = bool(named or failures or wish.like_boxes)
         parts = wish.parts or ({LIKE_THIS: 1.0} if alike else self.default_parts)
-        if alike and LIKE_THIS not in parts:
-            raise Invalid(f"{', '.join(parts)} does not look at what items are like.", hint=f"Add {LIKE_THIS}=1.")
+        if alike != (LIKE_THIS in parts):
+            raise _unlike(parts, alike=alike)
         gathered = self._gathered(model, wish.conditions, objects=bool(wish.like_boxes or COMPARE_OBJECTS & set(parts)))
         seed = self._seed(wish)
         shown = self._with_images(gathered)
@@ -288,6 +289,23 @@ def _facts(pool: Pool, row: int) -> tuple[float, str]:
 
 # What reviewers read of it, whatever chose it.
 _WITHOUT_MODEL = "Selected: there is no model yet; draw everything that is there"
+
+
+def _require_named(parts: Mapping[str, float]) -> None:
+    """Raises Invalid for a strategy that there is none of, with the nearest."""
+    for name in parts:
+        if name != LIKE_THIS:
+            strategy(name)
+
+
+def _unlike(parts: Mapping[str, float], *, alike: bool) -> Invalid:
+    """alike: whether the wish says what is to be resembled, which one of the parts must look at, and only then."""
+    if alike:
+        return Invalid(f"{', '.join(parts)} does not look at what items are like.", hint=f"Add {LIKE_THIS}=1.")
+    return Invalid(
+        f"{LIKE_THIS} needs something to resemble.",
+        hint="Name items (like, --like), boxes (like_boxes, --like-box) or failures (failures, --failures).",
+    )
 
 
 def _require_cold(wish: Wish, parts: Mapping[str, float]) -> None:

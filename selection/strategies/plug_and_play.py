@@ -3,11 +3,10 @@
 Yang, Huang & Crowley, "Plug and play active learning for object detection", CVPR 2024, with the constants of its code.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from loop.domain.errors import Invalid
 from selection.embeddings import units
 from selection.pool import Features, Objects, Pick, Pool, best_first, require_features
 from selection.scores import bernoulli_entropy
@@ -17,11 +16,18 @@ _LEAST_SCORE = 0.05
 _TIMES_BUDGET = 4
 _ABSENT = 2.0  # distance of a detection to an image that has none of its class
 _ROUNDS = 10  # of k-medoids
+_MOST = 2000  # picks: all pairs of four times as many images are compared
 
 
 def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator) -> list[Pick]:
-    """See `selection.strategies.table.Strategy`. Raises Invalid for a pool without features of its objects."""
+    """See `selection.strategies.table.Strategy`. Raises Invalid for a pool without features of its objects, and for
+    more than 2,000."""
     features = require_features(pool, "ppal")
+    if budget > _MOST:
+        raise Invalid(
+            f"ppal cannot choose {budget:,} items: it compares all pairs of {_TIMES_BUDGET} times as many.",
+            hint=f"Let it choose up to {_MOST:,}, or choose by hybrid or core-set, which have no such limit.",
+        )
     difficulty = difficulties(pool)
     order = free[best_first(difficulty[free], rng)]
     candidates = order[: _TIMES_BUDGET * budget]
@@ -46,41 +52,34 @@ def _picked(row: int, difficulty: NDArray[np.float64]) -> Pick:
     return Pick(int(row), float(difficulty[row]), f"difficulty {difficulty[row]:.2f} bits, unlike the other picks")
 
 
-def _distances(objects: Objects, features: Features, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    """(k, k) symmetric: how little the detections of two images resemble each other, class by class, in [0, 2]."""
-    parts = [_part(objects, features, int(row)) for row in rows]
-    one_way = np.array([[_distance(one, other) for other in parts] for one in parts])
-    both = (one_way + one_way.T) / 2.0
+def _distances(objects: Objects, features: Features, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """(k, k) symmetric: how little the detections of two images resemble each other, class by class, in [0, 2].
+
+    One way it is the mean, weighted by score, of each detection's distance to the most similar of its class in the
+    other image.
+    """
+    own = [objects.strongest(int(row)) for row in rows]
+    sizes = np.array([len(one) for one in own])
+    present = np.flatnonzero(sizes)
+    one_way = np.where((sizes > 0)[:, None] | (sizes > 0)[None, :], np.float32(_ABSENT), np.float32(0.0))
+    if not len(present):
+        return one_way
+    every = np.concatenate(own)
+    vectors, classes = units(features[every]), objects.classes[every]
+    weights = np.maximum(objects.scores[every], 1e-9)
+    begins = np.concatenate([[0], np.cumsum(sizes)[:-1]])[present]
+    for image, begin in zip(present, begins, strict=True):
+        mine = slice(begin, begin + sizes[image])
+        apart = 1.0 - vectors[mine] @ vectors.T
+        apart[classes[mine, None] != classes] = _ABSENT
+        nearest = np.minimum.reduceat(apart, begins, axis=1)
+        one_way[image, present] = np.average(nearest, axis=0, weights=weights[mine])
+    both = (one_way + one_way.T) / np.float32(2.0)
     np.fill_diagonal(both, 0.0)
     return np.asarray(both)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The most certain detections of one image."""
-
-    features: NDArray[np.float32]
-    classes: NDArray[np.int64]
-    scores: NDArray[np.float64]
-
-
-def _part(objects: Objects, features: Features, row: int) -> _Part:
-    own = objects.strongest(row)
-    return _Part(units(features[own]), objects.classes[own], objects.scores[own])
-
-
-def _distance(one: _Part, other: _Part) -> float:
-    """Mean, weighted by score, of each detection's distance to the most similar of its class in the other image."""
-    if not len(one.scores):
-        return 0.0 if not len(other.scores) else _ABSENT
-    if not len(other.scores):
-        return _ABSENT
-    apart = 1.0 - one.features @ other.features.T
-    apart = np.where(one.classes[:, None] == other.classes[None, :], apart, _ABSENT)
-    return float(np.average(apart.min(axis=1), weights=np.maximum(one.scores, 1e-9)))
-
-
-def _medoids(distances: NDArray[np.float64], k: int) -> list[int]:
+def _medoids(distances: NDArray[np.float32], k: int) -> list[int]:
     """Rows of k medoids, begun by greedy k-center at the first row (the most difficult)."""
     medoids = [0]
     nearest = distances[0].copy()
@@ -98,5 +97,5 @@ def _medoids(distances: NDArray[np.float64], k: int) -> list[int]:
     return medoids
 
 
-def _centre(distances: NDArray[np.float64], members: NDArray[np.intp]) -> int:
+def _centre(distances: NDArray[np.float32], members: NDArray[np.intp]) -> int:
     return int(members[np.argmin(distances[np.ix_(members, members)].sum(axis=1))])

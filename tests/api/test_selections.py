@@ -131,7 +131,8 @@ def test_neighbours_of_failures_are_queued(service: Service, pool: list[str]) ->
     ("body", "words"),
     [
         ({"strategy": "hybird"}, "'hybird' is not known"),
-        ({"strategy": "like-this"}, "'like-this' is not known"),
+        ({"strategy": "like-this"}, "like-this needs something to resemble"),
+        ({"strategy": "hybird", "failures": 3}, "'hybird' is not known"),
         ({"strategy": "consistency"}, "without the signal consistency"),
         ({"strategies": {"hybrid": -1}}, "cannot have the share -1"),
         ({"strategy": "hybrid", "failures": 3}, "nobody has corrected a prediction yet"),
