@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loop.domain.errors import NotFound
+from loop.domain.errors import NotFound, Unavailable
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import OBJECT_DIM, Prediction
+from loop.selecting import following
 from loop.selecting.search import ServedIndex, ServedObjects
 from loop.store.database import SqlStore
 from selection.index import EmbeddingIndex
@@ -43,6 +44,7 @@ def store(store: SqlStore) -> SqlStore:
 
 
 MODEL: ModelVersion = a_model()
+OTHER: ModelVersion = a_model(1)
 
 
 def nearest(index: ServedIndex, number: int, k: int = 2) -> set[str]:
@@ -85,6 +87,29 @@ def test_a_damaged_file_is_made_anew(store: SqlStore, tmp_path: Path) -> None:
     (vectors,) = kept(tmp_path / "index").glob("*.faiss")
     vectors.write_bytes(b"rubbish")
     assert nearest(ServedIndex(store, tmp_path / "index"), 5) == {digest(4), digest(6)}
+
+
+def test_who_asks_while_much_is_read_is_told_how_far_it_is(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for all of it; it is read meanwhile, and then searched. Callers of other versions wait for nothing."""
+    monkeypatch.setattr(following, "_PAGE", 50)
+    monkeypatch.setattr(following, "_PATIENCE_SECONDS", 0.01)
+    with store.begin() as tx:
+        tx.models.add(OTHER)
+    index = ServedIndex(store, tmp_path / "index")
+    with pytest.raises(Unavailable, match="embeddings so far") as told:
+        nearest(index, 3)
+    assert 0 < int(str(told.value.ids["embeddings"])) < COUNT and told.value.ids["retry_after_s"]
+    assert len(index.caught_up(OTHER)) == 0
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            assert nearest(index, 3) == {digest(2), digest(4)}
+            return
+        except Unavailable:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 def test_where_it_cannot_be_kept_it_is_searched_all_the_same(

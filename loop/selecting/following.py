@@ -1,17 +1,22 @@
 """Embedding indices that follow the store: caught up when asked, so that they are never stale; kept in files, so that a
-start need not read all of it again."""
+start need not read all of it again.
+
+Where much is to be read, as where a file was lost, a thread of its own reads it, and who asks meanwhile is told how far
+it is: callers that waited would take all threads of the service, and with them those of people at work.
+"""
 
 import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loop.domain.errors import Unavailable
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Store, Transaction
 from selection.index import EmbeddingIndex
@@ -23,6 +28,9 @@ _PAGE = 2000
 _FEWEST_NEW = 1000  # embeddings: fewer are read again as fast
 _KEEP_SECONDS = 30.0  # from one writing to the next
 _TELL_SECONDS = 5.0  # of making it anew
+_PATIENCE_SECONDS = 2.0  # of who asks; thousands of embeddings are read in them
+_TURN_SECONDS = 0.5  # of the thread that reads much, between which others may look
+_ASK_AGAIN_SECONDS = 3
 # A model version that has not been asked for is forgotten when this many others were.
 SPACES_KEPT = 8
 
@@ -47,13 +55,16 @@ class Feed(Protocol):
 
 @dataclass(slots=True)
 class _Space:
-    """One version's index. sequence: of the last row in it; kept: how many it held when it was last written."""
+    """One version's index. lock: of all that follows. index: None until it was opened. sequence: of the last row in it;
+    kept: how many it held when it was last written. reading: a thread of its own is about to have read all."""
 
-    index: EmbeddingIndex
-    sequence: int
-    kept: int
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    index: EmbeddingIndex | None = None
+    sequence: int = 0
+    kept: int = 0
     tended_at: float = 0.0  # time.monotonic
     tending: bool = False
+    reading: bool = False
 
 
 class FollowingIndex:
@@ -68,24 +79,41 @@ class FollowingIndex:
         self._lock = threading.Lock()
 
     def caught_up(self, model: ModelVersion) -> EmbeddingIndex:
-        """With all that was committed before this call."""
+        """With all that was committed before this call. Raises Unavailable where that takes longer than seconds; it
+        goes on meanwhile."""
+        space = self._space(model)
+        until = time.monotonic() + _PATIENCE_SECONDS
+        if not space.lock.acquire(timeout=_PATIENCE_SECONDS):
+            raise _behind(model, space)
+        try:
+            index = self._index(model, space)
+            if space.reading or not self._catch_up(model, space, index, until):
+                self._read_beside(model, space)
+                raise _behind(model, space)
+            if not space.tending and _worth_tending(space, index):
+                space.tending = True
+                threading.Thread(target=self._tend, args=(model.id, space, index), name="index", daemon=True).start()
+            return index
+        finally:
+            space.lock.release()
+
+    def _space(self, model: ModelVersion) -> _Space:
         with self._lock:
-            space = self._spaces.pop(model.id, None) or self._opened(model)
-            self._catch_up(model, space)
+            space = self._spaces.pop(model.id, None) or _Space()
             self._spaces[model.id] = space
             while len(self._spaces) > SPACES_KEPT:
                 self._spaces.pop(next(iter(self._spaces)))
-            if not space.tending and _worth_tending(space):
-                space.tending = True
-                threading.Thread(target=self._tend, args=(model.id, space), name="index", daemon=True).start()
-            return space.index
+            return space
 
-    def _opened(self, model: ModelVersion) -> _Space:
-        read = read_index(self._folder / model.id, dim=self._feed.dim(model))
-        if read is None or not self._is_of_this_store(model, *read):
-            return _Space(EmbeddingIndex(self._feed.dim(model)), 0, 0)
-        index, sequence = read
-        return _Space(index, sequence, len(index), time.monotonic())
+    def _index(self, model: ModelVersion, space: _Space) -> EmbeddingIndex:
+        if space.index is None:
+            read = read_index(self._folder / model.id, dim=self._feed.dim(model))
+            if read is None or not self._is_of_this_store(model, *read):
+                space.index = EmbeddingIndex(self._feed.dim(model))
+            else:
+                space.index, space.sequence = read
+                space.kept, space.tended_at = len(space.index), time.monotonic()
+        return space.index
 
     def _is_of_this_store(self, model: ModelVersion, index: EmbeddingIndex, sequence: int) -> bool:
         """Whether its last row has that number here: after a backup was restored others may have it."""
@@ -93,29 +121,50 @@ class FollowingIndex:
             last = self._feed.after(tx, model, sequence - 1, 1)
         return bool(last) and last[0].sequence == sequence and last[0].keys[-1] == index.last_key
 
-    def _catch_up(self, model: ModelVersion, space: _Space) -> None:
-        begun = told = time.monotonic()
+    def _catch_up(self, model: ModelVersion, space: _Space, index: EmbeddingIndex, until: float) -> bool:
+        """Whether all was read before `until` (time.monotonic)."""
         while True:
             with self._store.read() as tx:
                 page = self._feed.after(tx, model, space.sequence, _PAGE)
             if page:
                 keys = [key for row in page for key in row.keys]
-                space.index.add(keys, np.concatenate([row.embeddings for row in page]))
+                index.add(keys, np.concatenate([row.embeddings for row in page]))
                 space.sequence = page[-1].sequence
             if len(page) < _PAGE:
-                return
-            if time.monotonic() - told > _TELL_SECONDS:
-                told = time.monotonic()
-                log.info("index of %s: %d embeddings after %.0f s", model.id, len(space.index), told - begun)
+                return True
+            if time.monotonic() > until:
+                return False
 
-    def _tend(self, model_id: str, space: _Space) -> None:
+    def _read_beside(self, model: ModelVersion, space: _Space) -> None:
+        if not space.reading:
+            space.reading = True
+            threading.Thread(target=self._read_all, args=(model, space), name="index-reader", daemon=True).start()
+
+    def _read_all(self, model: ModelVersion, space: _Space) -> None:
+        begun = told = time.monotonic()
+        try:
+            whole = False
+            while not whole:
+                with space.lock:
+                    index = self._index(model, space)
+                    whole = self._catch_up(model, space, index, time.monotonic() + _TURN_SECONDS)
+                if whole or time.monotonic() - told > _TELL_SECONDS:
+                    told = time.monotonic()
+                    log.info("index of %s: %d embeddings after %.0f s", model.id, len(index), told - begun)
+        except Exception:
+            # Nobody waits for this thread, who could be told; who asks next begins again.
+            log.exception("the index of %s could not be read", model.id)
+        finally:
+            space.reading = False
+
+    def _tend(self, model_id: str, space: _Space, index: EmbeddingIndex) -> None:
         """Beside the searches: make it fast again, and keep it."""
         try:
-            if space.index.rebuild_due:
-                space.index.rebuild()
-            with self._lock:  # so that what is written has all up to its sequence, and no more
-                sequence, count = space.sequence, len(space.index)
-                parts = space.index.parts()
+            if index.rebuild_due:
+                index.rebuild()
+            with space.lock:  # so that what is written has all up to its sequence, and no more
+                sequence, count = space.sequence, len(index)
+                parts = index.parts()
             write_index(self._folder / model_id, parts, sequence=sequence)
             space.kept = count
         except OSError as error:
@@ -127,8 +176,19 @@ class FollowingIndex:
             space.tended_at, space.tending = time.monotonic(), False
 
 
-def _worth_tending(space: _Space) -> bool:
+def _behind(model: ModelVersion, space: _Space) -> Unavailable:
+    have = 0 if space.index is None else len(space.index)
+    return Unavailable(
+        f"what {model.id} has seen is being read for the search: {have:,} embeddings so far.",
+        hint="Ask again in some seconds; predictions and people's work go on meanwhile.",
+        model=model.id,
+        embeddings=have,
+        retry_after_s=_ASK_AGAIN_SECONDS,
+    )
+
+
+def _worth_tending(space: _Space, index: EmbeddingIndex) -> bool:
     """It has outgrown its lists, or what is written of it, and was not tended just now."""
-    grown = len(space.index) - space.kept
-    due = space.index.rebuild_due or grown >= max(_FEWEST_NEW, space.kept // 10)
+    grown = len(index) - space.kept
+    due = index.rebuild_due or grown >= max(_FEWEST_NEW, space.kept // 10)
     return due and time.monotonic() - space.tended_at > _KEEP_SECONDS
