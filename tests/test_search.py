@@ -92,7 +92,7 @@ def test_a_damaged_file_is_made_anew(store: SqlStore, tmp_path: Path) -> None:
 def test_who_asks_while_much_is_read_is_told_how_far_it_is(
     store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for all of it; it is read meanwhile, and then searched. Callers of other versions wait for nothing."""
+    """Nobody waits for all of it; it is read meanwhile, then searched. Callers of other versions wait for nothing."""
     monkeypatch.setattr(following, "_PAGE", 50)
     monkeypatch.setattr(following, "_PATIENCE_SECONDS", 0.01)
     with store.begin() as tx:
