@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, Select, Table, select
 
 from loop.domain.queries import HistoryEntry
 from loop.store.schema import cycles, events, ground_truths, items, predictions, submissions, tasks
-from loop.store.statements import one
+from loop.store.statements import one, sorted_after
 
 # By kind: the table, what orders it and names the entry, who did it, and what else is told.
 _KEPT: dict[str, tuple[Table, str, str, str | None, tuple[str, ...]]] = {
@@ -59,24 +59,31 @@ class SqlItemHistories:
     def _kept(self, kind: str, project_id: str, digest: str, most: int) -> Iterator[HistoryEntry]:
         table, at, key, actor, told = _KEPT[kind]
         for row in reversed(
-            self._connection.execute(_newest(table, at, key, actor, told, project_id, digest, most)).all()
+            self._connection.execute(self._newest(table, at, key, actor, told, project_id, digest, most)).all()
         ):
             by = "" if actor is None else row._mapping[actor]
             yield HistoryEntry(
                 at=row._mapping[at], kind=kind, id=str(row._mapping[key]), actor=by, body=_body(row, told)
             )
 
-
-def _newest(
-    table: Table, at: str, key: str, actor: str | None, told: tuple[str, ...], project_id: str, digest: str, most: int
-) -> Select[Any]:
-    wanted = (table.c[name] for name in (at, key, *(() if actor is None else (actor,)), *told))
-    return (
-        select(*wanted)
-        .where(table.c.project_id == project_id, table.c.item_digest == digest)
-        .order_by(table.c[at].desc(), table.c[key].desc())
-        .limit(most)
-    )
+    def _newest(
+        self,
+        table: Table,
+        at: str,
+        key: str,
+        actor: str | None,
+        told: tuple[str, ...],
+        project_id: str,
+        digest: str,
+        most: int,
+    ) -> Select[Any]:
+        wanted = (table.c[name] for name in (at, key, *(() if actor is None else (actor,)), *told))
+        return (
+            select(*wanted)
+            .where(table.c.project_id == project_id, table.c.item_digest == digest)
+            .order_by(*sorted_after(self._connection, table.c[at], table.c[key], descending=True))
+            .limit(most)
+        )
 
 
 def _body(row: Row[Any], told: tuple[str, ...]) -> dict[str, object]:

@@ -38,7 +38,17 @@ from loop.store.schema import (
     predictions,
     tasks,
 )
-from loop.store.statements import columns, feed_after, in_parts, inserted, newest_first, not_found, not_looked_up, one
+from loop.store.statements import (
+    columns,
+    feed_after,
+    in_parts,
+    inserted,
+    newest_first,
+    not_found,
+    not_looked_up,
+    one,
+    sorted_after,
+)
 
 # Made once: with every lease and every answer.
 _DETECTIONS = select(predictions.c.detections).where(
@@ -142,7 +152,7 @@ class SqlPredictions:
             rows = self._connection.execute(
                 select(*wanted)
                 .where(predictions.c.project_id == project_id, predictions.c.item_digest.in_(part))
-                .order_by(predictions.c.created_at.desc(), predictions.c.id.desc())
+                .order_by(*sorted_after(self._connection, predictions.c.created_at, predictions.c.id, descending=True))
             )
             for digest, *said in rows:
                 found.setdefault(digest, []).append(Said(*said))

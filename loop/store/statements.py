@@ -172,6 +172,13 @@ def not_looked_up(column: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[
     return UnaryExpression(column, operator=operators.custom_op("+"), type_=column.type) if sqlite else column
 
 
+def sorted_after(connection: Connection, *order: Column[Any], descending: bool = False) -> list[ColumnElement[Any]]:
+    """To sort the few rows by that a condition leaves. Without figures of a table SQLite's planner would rather walk an
+    index that has this order past all rows of the project."""
+    fixed = [not_looked_up(column, sqlite=connection.dialect.name == "sqlite") for column in order]
+    return [column.desc() if descending else column.asc() for column in fixed]
+
+
 def in_parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
     """As many at a time as a query can name."""
     return (values[start : start + _IN_ONE_QUERY] for start in range(0, len(values), _IN_ONE_QUERY))

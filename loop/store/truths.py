@@ -83,7 +83,9 @@ class SqlTruths:
                 .subquery()
             )
             wanted = select(ground_truths).join(newest, _is_version(newest.c.item_digest, newest.c.version))
-            rows = self._connection.execute(wanted.where(ground_truths.c.project_id == project_id))
+            # Named once more, or SQLite walks all truths of the project beside each part.
+            these = ground_truths.c.project_id == project_id, of.in_(part)
+            rows = self._connection.execute(wanted.where(*these))
             found |= {row.item_digest: GroundTruth(**row._mapping) for row in rows}
         return found
 
