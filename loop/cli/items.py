@@ -152,7 +152,7 @@ def views_remove(
 def _row(item: "ListedItemOut") -> tuple[str, ...]:
     return (
         item.digest,
-        item.created_at.isoformat(timespec="minutes"),
+        "" if item.created_at is None else item.created_at.isoformat(timespec="minutes"),
         item.source,
         f"{item.width}×{item.height}",
         "" if item.risk is None else f"{item.risk:.3f}",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from loop.domain.access import Permission, Token, require
-from loop.domain.cycle import Cycle
+from loop.domain.cycle import Cycle, CycleState
 from loop.domain.errors import AskanceError, CycleRunning, Invalid, NoChampion
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.triggers import Situation, TriggerRules, Verdict, checked_rules, verdict
@@ -13,6 +13,7 @@ from loop.domain.triggers import Situation, TriggerRules, Verdict, checked_rules
 log = logging.getLogger("askance.cycle")
 
 TRIGGER = "trigger"  # who acts where nobody asked
+_LOOKED_BACK = 50  # cycles; where all of them failed, what was reviewed before them counts, too
 
 # As `loop.cycle.controller.Controller.request`: project, actor, reason, overrides. Raises CycleRunning.
 RequestCycle = Callable[[str, str, str, Mapping[str, object]], Cycle]
@@ -79,8 +80,8 @@ class Triggers:
     def _situation(self, project_id: str, rules: TriggerRules) -> Situation:
         """Whether it drifts is looked at only where it matters: that reads more."""
         with self.store.read() as tx:
-            running, last = _cycles(tx, project_id)
-            since = None if last is None else last.created_at
+            running, last, learned = _cycles(tx, project_id)
+            since = None if learned is None else learned.created_at
             reviewed = tx.truths.count_reviewed_since(project_id, since)
             corrected = tx.submissions.count_corrected_since(project_id, since)
             failing = _failing(tx, project_id)
@@ -101,11 +102,13 @@ class Triggers:
             return False
 
 
-def _cycles(tx: Transaction, project_id: str) -> tuple[str | None, Cycle | None]:
-    """The id of the unfinished one, and the last that ended."""
-    newest = tx.cycles.page(project_id, after=None, limit=2)
+def _cycles(tx: Transaction, project_id: str) -> tuple[str | None, Cycle | None, Cycle | None]:
+    """The id of the unfinished one; the last that ended; and the last that learned, since a failed one has not: what
+    it was to learn from is as new as before."""
+    newest = tx.cycles.page(project_id, after=None, limit=_LOOKED_BACK)
     running = next((cycle.id for cycle in newest if not cycle.state.finished), None)
-    return running, next((cycle for cycle in newest if cycle.state.finished), None)
+    ended = [cycle for cycle in newest if cycle.state.finished]
+    return running, next(iter(ended), None), next((one for one in ended if one.state is not CycleState.FAILED), None)
 
 
 def _failing(tx: Transaction, project_id: str) -> float | None:

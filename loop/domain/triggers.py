@@ -41,7 +41,8 @@ class Situation:
     """What is known of a project now.
 
     running: the id of its unfinished cycle. ended_at, ended_as: of its last cycle; None where there was none. reviewed,
-    corrected: items since the last cycle began. failure_rate: the lower end of its interval; None where not known.
+    corrected: items since the last cycle began that did not fail. failure_rate: the lower end of its interval; None
+    where not known.
     """
 
     running: str | None

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from loop.domain.settling import WorkAgreement
 from loop.store.schema import agreements
-from loop.store.statements import columns, first, replaced
+from loop.store.statements import columns, first, replaced, sorted_after
 
 _NEWEST = agreements.c.created_at.desc(), agreements.c.work_id.desc()
 _VOTES = (
@@ -32,7 +32,8 @@ class SqlAgreements:
 
     def of_item(self, project_id: str, item_digest: str) -> WorkAgreement | None:
         of_it = select(agreements).where(agreements.c.project_id == project_id, agreements.c.item_digest == item_digest)
-        row = self._connection.execute(of_it.order_by(*_NEWEST).limit(1)).first()
+        newest = sorted_after(self._connection, agreements.c.created_at, agreements.c.work_id, descending=True)
+        row = self._connection.execute(of_it.order_by(*newest).limit(1)).first()
         return None if row is None else WorkAgreement(**row._mapping)
 
     def last(self, project_id: str, *, limit: int) -> list[WorkAgreement]:

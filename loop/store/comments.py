@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, insert, select, union_all, update
 
 from loop.domain.comments import Comment, CommentKind, CommentState, Part, Reply
 from loop.store.schema import comment_replies, comments, submissions, tasks
-from loop.store.statements import columns, newest_first, not_found
+from loop.store.statements import columns, newest_first, not_found, sorted_after
 
 
 class SqlComments:
@@ -36,7 +36,8 @@ class SqlComments:
 
     def of_item(self, project_id: str, item_digest: str) -> list[Comment]:
         of_it = select(comments).where(comments.c.project_id == project_id, comments.c.item_digest == item_digest)
-        rows = self._connection.execute(of_it.order_by(comments.c.created_at, comments.c.id))
+        order = sorted_after(self._connection, comments.c.created_at, comments.c.id)
+        rows = self._connection.execute(of_it.order_by(*order))
         return [Comment(**row._mapping) for row in rows]
 
     def page(

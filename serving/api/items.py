@@ -28,8 +28,9 @@ def get_item(project_id: str, digest: str, token: Reader, wired: Wired) -> ItemD
         operates = may(token, Permission.OPERATE)
         submissions = tx.submissions.of_item(project_id, digest) if operates else []
         agreement = tx.agreements.of_item(project_id, digest) if operates else None
-        # What has a truth before its task is answered would be known for a golden item.
-        if is_blind(token) and tx.golden.get(project_id, digest) is not None:
+        # What has a truth before its task is answered would be known for a golden item; so would, where there are any,
+        # what has none after that.
+        if is_blind(token) and tx.golden.tally(project_id, token.id).marked:
             truth = None
     fields = item_fields(item, blind=is_blind(token))
     fields["agreement"] = ItemAgreementOut.model_validate(agreement) if agreement else None

@@ -184,8 +184,9 @@ def is_blind(token: Token) -> bool:
 
 
 def item_fields(item: Item, *, blind: bool = False) -> dict[str, object]:
-    """blind: for reviewers, who could tell by an imported item's split that its truth is known."""
-    fields = asdict(item) | ({"split": None} if blind else {})
+    """blind: for reviewers, who could tell by an imported item's split that its truth is known, and by when it came
+    that a task is not of now."""
+    fields = asdict(item) | ({"split": None, "created_at": None} if blind else {})
     fields.pop("project_id")
     return fields | {"image_url": image_url(item.project_id, item.digest)}
 

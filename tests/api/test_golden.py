@@ -88,7 +88,12 @@ def test_a_golden_task_looks_like_any_other(service, staff):
         times[is_golden].append(task["created_at"])
         assert "golden" not in str(leased)
         assert leased["open"] % 10 == 0
-        assert seen["truth"] is None
+        # Nor after the answer, which gives other items their truth; nor by when it came, nor by what there is to do.
+        assert seen["truth"] is None and item(service, task["item_digest"], "ada")["truth"] is None
+        assert seen["created_at"] is None
+        assert service.call("GET", "/v1/projects/shapes/summary", "ada").json()["tasks"] == {}
+        versions = service.call("GET", "/v1/projects/shapes/recipe/versions", "ada").json()["versions"]
+        assert [one["open_tasks"] for one in versions] == [None]
         assert sent["corrections"]
     assert [len(answers[True]), len(answers[False])] == [3, 6]
     assert all(look == answers[False][0] for look in answers[True] + answers[False])

@@ -50,6 +50,19 @@ def test_a_trigger_asks_once_with_its_reason(service: Service) -> None:
     assert len(service.services.triggers.look()) == 1
 
 
+def test_what_a_failed_cycle_was_to_learn_from_asks_again(service: Service) -> None:
+    """After `failed_hours`: whatever made it fail, nothing of it was learned."""
+    service.call("PATCH", PATH, json={"reviewed": 3, "least_new": 2, "quiet_hours": 0, "failed_hours": 0})
+    reviewed(service, 3)
+    (begun,) = service.services.triggers.look()
+    now = service.services.clock()
+    with service.services.store.begin() as tx:
+        tx.cycles.save(replace(begun, state=CycleState.FAILED, error="disk full", finished_at=now, updated_at=now))
+    assert service.call("GET", PATH).json()["situation"]["reviewed"] == 3
+    (again,) = service.services.triggers.look()
+    assert again.id != begun.id
+
+
 def test_changes_name_what_changes_and_null_takes_away(service: Service) -> None:
     service.call("PATCH", PATH, json={"reviewed": 7, "drift": True})
     rules = service.call("PATCH", PATH, json={"reviewed": None, "every_hours": 24}).json()["rules"]

@@ -105,7 +105,7 @@ submissions = Table(
 )
 newest_first(submissions)
 Index(None, submissions.c.project_id, submissions.c.reviewer, submissions.c.created_at)
-Index(None, submissions.c.project_id, submissions.c.item_digest)
+Index(None, submissions.c.project_id, submissions.c.item_digest, submissions.c.created_at, submissions.c.id)
 
 # Works in lots. Like any work, one of them goes by the id of its first task.
 lot_items = Table(

@@ -21,7 +21,7 @@ class ItemOut(Out):
     group: str
     split: Split | None
     meta: dict[str, str]
-    created_at: datetime
+    created_at: datetime | None = Field(description="null for reviewers")
     image_url: str
 
 

@@ -102,5 +102,5 @@ class Summary(Out):
     predictions: int
     routed: int
     audits: int
-    tasks: dict[TaskState, int]
+    tasks: dict[TaskState, int] = Field(description="by state; empty for reviewers")
     cycle: CycleOut | None = Field(description="the newest cycle")

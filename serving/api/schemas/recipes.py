@@ -28,7 +28,9 @@ class RecipeOut(Out):
 
 class RecipeVersionOut(Out):
     recipe: RecipeOut
-    open_tasks: int = Field(description="unfinished tasks that are answered under this version")
+    open_tasks: int | None = Field(
+        description="unfinished tasks that are answered under this version; null for reviewers"
+    )
 
 
 class RecipeVersionsOut(Out):

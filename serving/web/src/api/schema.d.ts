@@ -5602,9 +5602,9 @@ export interface components {
             agreement: components["schemas"]["ItemAgreementOut"] | null;
             /**
              * Created At
-             * Format: date-time
+             * @description null for reviewers
              */
-            created_at: string;
+            created_at: string | null;
             /** Digest */
             digest: string;
             /** Group */
@@ -5894,9 +5894,9 @@ export interface components {
             corrections: number | null;
             /**
              * Created At
-             * Format: date-time
+             * @description null for reviewers
              */
-            created_at: string;
+            created_at: string | null;
             /**
              * Decision
              * @description accept or review
@@ -7704,9 +7704,9 @@ export interface components {
         RecipeVersionOut: {
             /**
              * Open Tasks
-             * @description unfinished tasks that are answered under this version
+             * @description unfinished tasks that are answered under this version; null for reviewers
              */
-            open_tasks: number;
+            open_tasks: number | null;
             recipe: components["schemas"]["RecipeOut"];
         };
         /** RecipeVersionsOut */
@@ -9125,7 +9125,10 @@ export interface components {
             project_id: string;
             /** Routed */
             routed: number;
-            /** Tasks */
+            /**
+             * Tasks
+             * @description by state; empty for reviewers
+             */
             tasks: {
                 [key: string]: number;
             };

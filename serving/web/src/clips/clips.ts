@@ -48,7 +48,7 @@ export type Order = "time" | "list";
 /** items: as they are listed. In the order of time, what was taken when is not known counts by when it came; equals stay
  *  as they are listed. Times go along where they rise from each frame to the next, in seconds from the first. */
 export function groupFrom(items: readonly ListedItem[], name: string, kind: NewGroup["kind"], order: Order): NewGroup {
-  const at = ({ captured_at, created_at }: ListedItem) => Date.parse(captured_at ?? created_at);
+  const at = ({ captured_at, created_at }: ListedItem) => Date.parse(captured_at ?? created_at ?? "");
   const ordered = order === "list" ? items : [...items].sort((a, b) => at(a) - at(b));
   const times = ordered.every(({ captured_at }) => captured_at !== null) ? ordered.map(at) : [];
   const rising = times.every((time, place) => place === 0 || time > (times[place - 1] ?? time));

@@ -35,7 +35,7 @@ export function VersionsCard({ versions, onOpen }: Props) {
                 <td className="text wraps">{labels.map(({ name }) => name).join(", ")}</td>
                 <td>{count(links.length)}</td>
                 <td>{count(rules.length)}</td>
-                <td>{count(open_tasks)}</td>
+                <td>{count(open_tasks ?? 0)}</td>
               </tr>
             ))}
           </tbody>
