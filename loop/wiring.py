@@ -29,6 +29,7 @@ from loop.functions.queue import FunctionQueue, QueueSettings
 from loop.items.annotation import Annotator, RouteTogether
 from loop.items.clips import Clips
 from loop.items.collecting import Collecting
+from loop.items.dropping import Dropping
 from loop.items.lists import ItemData
 from loop.items.video import FfmpegVideos
 from loop.label_studio.pull import LabelStudioPull
@@ -137,6 +138,7 @@ class Services:
     duplicates: Duplicates
     label_errors: LabelErrors
     collecting: Collecting
+    dropping: Dropping
     selector: Selector
     risks: Risks
     guarantee: Guarantee
@@ -266,6 +268,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         production=Production(store, settings.production.as_rules(), utc_now),
         outcomes=OutcomeDesk(store, blobs.has, utc_now, os.urandom),
         collecting=Collecting(store, blobs, look.facts, utc_now, os.urandom),
+        dropping=Dropping(store, utc_now),
         selector=Selector(
             store,
             blobs,

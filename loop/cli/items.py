@@ -110,6 +110,21 @@ def items_history(
     print_table(table)
 
 
+@items_app.command("drop")
+def items_drop(
+    item: Annotated[str, typer.Argument(metavar="ITEM", help=ITEM_HELP)],
+    project: ProjectOption,
+    reason: Annotated[str, typer.Option(help="Why it is to be gone, for the history.")],
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Keep an image no more: its bytes are removed, its truth counts no more, and the same image is refused."""
+    with client_of(config, url) as client:
+        digest = item_named(client, project, item)
+        client.drop_item(project, digest, reason)
+    console.print(f"{digest} is dropped, and its image gone", markup=False, soft_wrap=True)
+
+
 @views_app.command("list")
 def views_list(
     project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None

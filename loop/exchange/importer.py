@@ -8,7 +8,7 @@ off anywhere is finished by running it again.
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -172,10 +172,12 @@ def import_dataset(
     dataset = FORMATS[layout].read(folder, known)
     _require_images(dataset)
     plan = _planned(store, project_id, dataset, add_labels, polygons)
+    with store.read() as tx:
+        dropped = tx.items.dropped(project_id)
     if strict:
-        _require_clean(_Check(ShapeCheck(plan.recipe), folder, inspect_image, known).run(dataset), dataset)
+        _require_clean(_Check(ShapeCheck(plan.recipe), folder, inspect_image, known, dropped).run(dataset), dataset)
     project = _carried_out(plan, store, projects, project_id, actor, clock)
-    check = _Check(ShapeCheck(project.recipe), folder, inspect_image, known)
+    check = _Check(ShapeCheck(project.recipe), folder, inspect_image, known, dropped)
     tally = _Import(store, blobs, project, check, clock, forced, group_of, folder.resolve().name).run(
         dataset, on_progress
     )
@@ -218,6 +220,7 @@ class _Check:
     folder: Path
     inspect_image: Callable[[bytes], ImageFacts]
     known: KnownImages
+    dropped: Collection[str]  # digests of images that the project is not to keep
 
     def run(self, dataset: Dataset) -> _Tally:
         """What would be said of a whole data set."""
@@ -244,6 +247,9 @@ class _Check:
         labels = image.labels()
         if labels and labels.isdisjoint(self.shapes.labels):
             tally.skipped.append(Remark(name, "image", "none of its labels is in the project's recipe"))
+            return None
+        if digest in self.dropped:
+            tally.skipped.append(Remark(name, "image", "was dropped from the project, and is not kept again"))
             return None
         if digest in first:
             tally.skipped.append(Remark(name, "image", f"has the same bytes as {first[digest]}"))

@@ -69,12 +69,12 @@ class FunctionQueue:
         if call is None:
             return False
         self._run(call, stopping)
-        self._remove_dropped()
+        self.remove_dropped()
         return True
 
     def tidy(self) -> None:
         """Remove the bytes of dropped images, and forget calls that ended long ago."""
-        self._remove_dropped()
+        self.remove_dropped()
         before = self.clock() - self.settings.keep
         while True:
             with self.store.begin() as tx:
@@ -177,7 +177,7 @@ class FunctionQueue:
             created_at=self.clock(),
         )
 
-    def _remove_dropped(self) -> None:
+    def remove_dropped(self) -> None:
         """Whatever was dropped before a crash, too."""
         with self.store.read() as tx:
             left = tx.items.left(_AT_ONCE)

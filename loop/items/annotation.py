@@ -209,12 +209,16 @@ class Annotator:
             project = tx.projects.get(job.project_id)
             model = tx.models.get(job.project_id, model.id)
             thresholds = tx.thresholds.of(project, model)
+            gone = tx.items.dropped(job.project_id) if tx.items.any_dropped(job.project_id) else frozenset()
         caller = Caller(job.created_by)
         good: list[tuple[SourceEntry, Inferred]] = []
         bad: list[AnnotationResult] = []
         for answer in answers:
             if answer.image is None or answer.inference is None:
                 bad.append(_bad_result(job, answer))
+                continue
+            if answer.image.digest in gone:
+                bad.append(_bad_result(job, replace(answer, reason="it was dropped from the project")))
                 continue
             inferred = Inferred(
                 prediction_id=prediction_id_of(job, answer.entry.position),

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 
 from loop.domain.events import item_created
 from loop.domain.item import Item, Split
+from loop.store.configuration import raise_revision
 from loop.store.function_calls import Triggers
 from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import (
@@ -19,7 +20,7 @@ from loop.store.schema import (
     projects,
     tasks,
 )
-from loop.store.statements import columns, ignoring_conflicts, in_parts, inserted, newest_first, not_found, one
+from loop.store.statements import columns, first, ignoring_conflicts, in_parts, inserted, newest_first, not_found, one
 
 # Those that go to one split together: most of a data set does, and PostgreSQL takes long over an UPDATE for each.
 _MOVED = (
@@ -106,6 +107,8 @@ class SqlItems:
         )
         if self._connection.execute(unfinished.limit(1)).first() is not None:
             return False
+        if not self.any_dropped(project_id):
+            raise_revision(self._connection)
         row = {"project_id": project_id, "item_digest": digest, "dropped_by": by, "at": at, "removed": False}
         self._connection.execute(ignoring_conflicts(self._connection, dropped_images).values(**row))
         return True
@@ -113,6 +116,12 @@ class SqlItems:
     def dropped(self, project_id: str) -> frozenset[str]:
         of_project = select(dropped_images.c.item_digest).where(dropped_images.c.project_id == project_id)
         return frozenset(self._connection.scalars(of_project))
+
+    def any_dropped(self, project_id: str) -> bool:
+        return first(self._connection, dropped_images, project_id=project_id) is not None
+
+    def is_dropped(self, project_id: str, digest: str) -> bool:
+        return first(self._connection, dropped_images, project_id=project_id, item_digest=digest) is not None
 
     def left(self, limit: int) -> dict[str, bool]:
         rows = self._connection.execute(

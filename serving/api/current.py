@@ -33,13 +33,15 @@ class Beside:
 @dataclass(frozen=True, slots=True)
 class Served:
     """What answers for a project. champion: None where it has no model yet. thresholds: by model, where something is
-    promised: those of the present policy for what was learned of it, and for the heuristic."""
+    promised: those of the present policy for what was learned of it, and for the heuristic. dropped: whether images
+    were dropped from the project, ever."""
 
     project: Project
     champion: ModelVersion | None
     canary: Beside | None
     shadow: Beside | None
     thresholds: Mapping[str, Sequence[Thresholds]]
+    dropped: bool
 
 
 @dataclass(slots=True)
@@ -125,4 +127,5 @@ def _served(tx: Transaction, project_id: str) -> Served:
     }
     canary, shadow = active.get(RolloutKind.CANARY), active.get(RolloutKind.SHADOW)
     routed = [model for model in (champion, canary.model if canary else None) if model is not None]
-    return Served(project, champion, canary, shadow, {model.id: tx.thresholds.of(project, model) for model in routed})
+    thresholds = {model.id: tx.thresholds.of(project, model) for model in routed}
+    return Served(project, champion, canary, shadow, thresholds, tx.items.any_dropped(project_id))

@@ -110,6 +110,8 @@ class Gateway:
         """Raises what the caller has to know, and CallerGone."""
         served = await self.current.served(view, asked.project_id)
         digest = await _digest(asked.content)
+        if served.dropped:
+            await run_in_threadpool(self.services.collecting.require_kept, asked.project_id, digest)
         claim = await self._claimed(asked, digest)
         if claim is not None and not claim.fresh:
             return Answered(replayed=claim.prediction_id)

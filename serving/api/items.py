@@ -7,11 +7,13 @@ from fastapi import APIRouter, Query, Response
 from loop.domain.access import Permission, may
 from loop.domain.errors import NotFound
 from loop.models import loaded
-from serving.api.auth import Reader, Wired
+from serving.api.auth import Operator, Reader, Wired
 from serving.api.pictures import image_response
 from serving.api.presenters import is_blind, item_fields, lineage_out, prediction_out, truth_out
 from serving.api.schemas.items import ItemDetailOut, NeighbourOut, NeighboursOut
 from serving.api.schemas.quality import ItemAgreementOut
+
+Reason = Annotated[str, Query(min_length=1, max_length=1000, description="why it is to be gone, for the history")]
 
 router = APIRouter(prefix="/v1/projects/{project_id}/items", tags=["items"])
 
@@ -44,6 +46,15 @@ def get_item(project_id: str, digest: str, token: Reader, wired: Wired) -> ItemD
         else None
     )
     return ItemDetailOut.model_validate(fields)
+
+
+@router.delete("/{digest}", status_code=204)
+def drop_item(project_id: str, digest: str, reason: Reason, token: Operator, wired: Wired) -> Response:
+    """Keep its image no more: the bytes are removed unless another project keeps them, its truth counts no more, and
+    the same image is refused from now on. What was predicted and answered stays in the history."""
+    wired.dropping.drop(token, project_id, digest, reason)
+    wired.function_queue.remove_dropped()
+    return Response(status_code=204)
 
 
 @router.get("/{digest}/image", response_class=Response)

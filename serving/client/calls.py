@@ -164,8 +164,8 @@ def post(
     return Call(method=method, path=where, read=kind.model_validate_json, body=body, repeatable=repeatable)
 
 
-def delete(where: str) -> Call[None]:
-    return Call(method="DELETE", path=where, read=nothing)
+def delete(where: str, /, **params: object) -> Call[None]:
+    return Call(method="DELETE", path=where, read=nothing, params=given(**params))
 
 
 def list_of(kind: type[Model]) -> Callable[[bytes], list[Model]]:

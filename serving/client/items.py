@@ -111,6 +111,11 @@ class ItemCalls:
         return get(ItemDetailOut, path("projects", project, "items", digest))
 
     @method
+    def drop_item(self, project: str, digest: str, reason: str) -> Call[None]:
+        """Its image is removed, its truth counts no more, and the same image is refused from now on."""
+        return delete(path("projects", project, "items", digest), reason=reason)
+
+    @method
     def image(self, project: str, digest: str) -> Call[bytes]:
         """As it was sent."""
         return Call(method="GET", path=path("projects", project, "items", digest, "image"), read=bytes, repeatable=True)

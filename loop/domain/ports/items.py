@@ -41,6 +41,12 @@ class Items(Protocol):
         """Items of the project whose image was dropped, ever."""
         ...
 
+    def any_dropped(self, project_id: str) -> bool:
+        """Whether `dropped` has any. A change of it is a change of the configuration."""
+        ...
+
+    def is_dropped(self, project_id: str, digest: str) -> bool: ...
+
     def left(self, limit: int) -> Mapping[str, bool]:
         """At most `limit` dropped images whose bytes may be there still, and whether an item of another project keeps
         them."""

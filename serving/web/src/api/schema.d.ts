@@ -1153,7 +1153,12 @@ export interface paths {
         get: operations["get_item_v1_projects__project_id__items__digest__get"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Drop Item
+         * @description Keep its image no more: the bytes are removed unless another project keeps them, its truth counts no more, and the
+         *     same image is refused from now on. What was predicted and answered stays in the history.
+         */
+        delete: operations["drop_item_v1_projects__project_id__items__digest__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -12770,6 +12775,39 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ItemDetailOut"];
                 };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drop_item_v1_projects__project_id__items__digest__delete: {
+        parameters: {
+            query: {
+                /** @description why it is to be gone, for the history */
+                reason: string;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
             default: {
