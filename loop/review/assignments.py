@@ -68,7 +68,9 @@ def assignment(tx: Transaction, project: Project, task: Task, draft: Draft | Non
 def drawn(secret: bytes, project: Project, task: Task) -> Task:
     """At its first lease, with whether the lot hides the prediction: it stays so, whoever gets it later."""
     first = task.epoch == 1 and task.proposal_shown is None
-    if not (first and project.policy.queue.blind_share and task.prediction_id) or task.stage is Stage.ADJUDICATE:
+    # A golden item has none of its own and shows the newest of its item: it is hidden as often as others.
+    predicted = task.prediction_id is not None or task.stage is Stage.GOLDEN
+    if not (first and project.policy.queue.blind_share and predicted) or task.stage is Stage.ADJUDICATE:
         return task
     return replace(task, proposal_shown=not hides_proposal(secret, task.id, project.policy))
 

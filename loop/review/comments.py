@@ -158,7 +158,8 @@ def _require_place(tx: Transaction, token: Token, project_id: str, item_digest: 
             raise Forbidden("that task is not yours.", hint="Name a task that you have or had, or none.", task=task_id)
     elif task_id is not None:
         task = tx.tasks.get(task_id)
-        if (task.project_id, task.item_digest) != (project_id, item_digest):
+        of_item = task.item_digest == item_digest or task.work_id in tx.tasks.works_of_item(project_id, item_digest)
+        if task.project_id != project_id or not of_item:
             raise Invalid("that task is of another item.", hint="Name a task of this item, or none.", task=task_id)
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, func, insert, select, union_all, update
+from sqlalchemy import Connection, exists, func, insert, or_, select, union_all, update
 
 from loop.domain.comments import Comment, CommentKind, CommentState, Part, Reply
+from loop.store.groups import works_of_frame
 from loop.store.schema import comment_replies, comments, submissions, tasks
 from loop.store.statements import columns, newest_first, not_found, sorted_after
 
@@ -84,6 +85,10 @@ class SqlComments:
             submissions.c.item_digest == item_digest,
             submissions.c.reviewer == person,
         )
-        either = union_all(of_item.where(tasks.c.owner == person), answered).subquery()
+        said = exists().where(submissions.c.task_id == tasks.c.id, submissions.c.reviewer == person)
+        of_clip = select(tasks.c.id, tasks.c.stage).where(
+            tasks.c.work_id.in_(works_of_frame(project_id, item_digest)), or_(tasks.c.owner == person, said)
+        )
+        either = union_all(of_item.where(tasks.c.owner == person), answered, of_clip).subquery()
         rows = self._connection.execute(select(either.c.id, either.c.stage).distinct().order_by(either.c.id))
         return [Part(row.id, row.stage) for row in rows]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from loop.domain.access import Role
 from loop.domain.clips import MOST_FRAMES_OF_TASK
 from loop.domain.rules import FunctionRule, Severity
 from loop.domain.truth import Shape
@@ -382,6 +383,22 @@ def test_a_clip_is_like_any_other_work(service):
     assert submit(service, task, []).status_code == 200
     assert {truth["version"] for truth in truths(service, task)} == {2}
     assert [truth["shapes"] for truth in truths(service, task)] == [[]] * FRAMES
+
+
+def test_each_frame_can_be_spoken_of(service):
+    """By who has the task, before and after the answer, and by operators who name it; by nobody else."""
+    task = a_task(service, a_clip(service, count=3))
+    places = [f"/v1/projects/shapes/items/{frame['digest']}/comments" for frame in task["frames"]]
+    said = {"text": "is this one car or two?", "task_id": task["id"]}
+    for place in places:
+        assert service.call("POST", place, "reviewer", json=said).status_code == 201
+        assert service.call("POST", place, json=said).status_code == 201
+    assert submit(service, task, [box(0)]).is_success
+    secret = service.services.tokens.create("bob", Role.REVIEWER, None)[1]
+    for place in places:
+        assert len(service.call("GET", place, "reviewer").json()["comments"]) == 2
+        stranger = {"Authorization": f"Bearer {secret}"}
+        assert service.client.get(place, headers=stranger).status_code == 403
 
 
 @pytest.mark.parametrize("alike", [True, False])

@@ -58,6 +58,21 @@ def kinds(value):
     return type(value).__name__
 
 
+def test_what_hides_predictions_hides_those_of_golden_items(service, staff):
+    """By the same lot: else a hidden one would tell that an item is not golden."""
+    policy(service, score_threshold=0.001)
+    digests = [golden(service, seed) for seed in range(2)]
+    for seed in range(10, 13):
+        service.predict(picture(seed))
+    policy(service, quality={"golden": {"rate": 1.0}}, queue={"blind_share": 1.0})
+    seen = []
+    while tasks := lease(service, "ada")["tasks"]:
+        seen.append((tasks[0]["item_digest"] in digests, tasks[0]["detections"]))
+        assert submit(service, tasks[0], [BOX], "ada").status_code == 200
+    assert sorted(golden for golden, _ in seen) == [False] * 3 + [True] * 2
+    assert all(detections == [] for _, detections in seen)
+
+
 def test_a_golden_task_looks_like_any_other(service, staff):
     """The lease, the tasks, the item, the answers to a heartbeat, a check and a submission: the same keys and
     kinds of values; its time is among those of other work, and no event of it is told to other programs."""
