@@ -1155,8 +1155,8 @@ export interface paths {
         post?: never;
         /**
          * Drop Item
-         * @description Keep its image no more: the bytes are removed unless another project keeps them, its truth counts no more, and the
-         *     same image is refused from now on. What was predicted and answered stays in the history.
+         * @description Keep its image no more: the bytes are removed unless another project keeps them, its truth counts no more, and
+         *     the same image is refused from now on. What was predicted and answered stays in the history.
          */
         delete: operations["drop_item_v1_projects__project_id__items__digest__delete"];
         options?: never;
