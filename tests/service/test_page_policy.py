@@ -175,7 +175,8 @@ def test_2_a_video_becomes_frames_and_tasks(stage: Stage, tmp_path: Path) -> Non
     stage.there_is("confirm").click()
     expect(stage.there_is("tasks-refused").locator("p")).to_have_count(2)
     stage.there_is("tasks-dialog").get_by_label("Close").click()
-    assert stage.of_project("summary")["tasks"]["open"] == 2
+    tasks = stage.of_project("summary")["tasks"]
+    assert tasks["open"] + tasks["leased"] == 2  # where the page has shown the review, it asks for work now and then
 
 
 def test_3_chosen_items_become_a_group(stage: Stage) -> None:
@@ -227,7 +228,7 @@ def test_5_a_section_opens_where_it_was_left(stage: Stage) -> None:
     header = stage.page.locator("header.top").bounding_box()
     assert header is not None
     assert header["height"] <= 46
-    expect(stage.page.locator("nav")).to_have_count(1)
+    expect(stage.page.locator("nav:not(.frames)")).to_have_count(1)  # work on a clip has one of its own
 
 
 def test_5_an_unknown_project_is_told_and_nothing_of_another_is_leased(stage: Stage) -> None:
