@@ -234,7 +234,8 @@ def test_5_a_section_opens_where_it_was_left(stage: Stage) -> None:
 def test_5_an_unknown_project_is_told_and_nothing_of_another_is_leased(stage: Stage) -> None:
     """Those that there are can be opened from there."""
     stage.predict(1)
-    assert stage.of_project("summary")["tasks"]["open"] > 0
+    tasks = stage.of_project("summary")["tasks"]
+    assert tasks["open"] + tasks["leased"] > 0
     stage.page.goto(f"{stage.url}/#/nope/review")
     expect(stage.there_is("unknown-project")).to_contain_text("No project “nope”")
     stage.page.wait_for_load_state("networkidle")
