@@ -13,7 +13,7 @@ from loop.domain.errors import Invalid
 
 MOST_PROMISES = 10
 _MOST_MONEY = 1_000_000.0
-_LEAST = 1e-6  # alpha or delta that a project may ask for: the answers for it would be millions
+_LEAST = 1e-9  # alpha or delta that a project may ask for: no people have answered so often
 
 
 class Statement(StrEnum):

@@ -50,7 +50,7 @@ def test_a_promise_is_made_and_kept(service: Service) -> None:
         ({"promises": [{"alpha": 1}]}, "alpha is 1"),
         ({"promises": [{"delta": 7}]}, "delta is 7"),
         ({"promises": [{"alpha": 1e-320}]}, "alpha is"),
-        ({"promises": [{"delta": 1e-7}]}, "delta is 1e-07"),
+        ({"promises": [{"delta": 1e-10}]}, "delta is 1e-10"),
         ({"promises": [{"classes": ["dragon"]}]}, "no label 'dragon'"),
         ({"promises": [{"loss": "everything"}]}, ""),
         ({"promises": [{"aplha": 0.1}]}, ""),
