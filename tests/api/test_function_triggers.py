@@ -79,7 +79,7 @@ def test_of_a_clip_each_frame_is_called_for(redacting):
 
 def test_of_several_people_the_last_answer_calls(redacting, staff):  # noqa: F811
     """What waits for others settles nothing."""
-    policy = {"queue": {"people": {"annotate": 2}}}
+    policy = {"queue": {"people": {"annotate": 2, "audit": 2}}}
     assert redacting.call("PATCH", "/v1/projects/shapes/policy", json=policy).status_code == 200
     digest = answered(redacting, "ada")
     assert called(redacting) == []

@@ -129,7 +129,8 @@ def test_a_project_there_that_could_not_be_labelled_in_is_refused(service, there
 @pytest.mark.parametrize("audited", [False, True])
 def test_nothing_there_tells_an_audit(service, there, audited):
     """A task of the audit lot is of the same parts as one that was routed: no stage, no risk, no reason."""
-    service.call("PATCH", "/v1/projects/shapes/policy", json={"threshold": 1.0, "audit_rate": 1.0} if audited else {})
+    changed = {"threshold": 1.0, "audit_rate": 1.0} if audited else {"audit_rate": 0.0}
+    service.call("PATCH", "/v1/projects/shapes/policy", json=changed)
     _predicted(service, 1)
     _push(service)
     (link,) = _links(service)

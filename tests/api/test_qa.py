@@ -208,7 +208,7 @@ def test_a_group_can_be_named_for_qa(service, all_in_qa):
 
 def test_what_an_adjudicator_decides_is_judged_by_who_gave_none_of_the_answers(service, all_in_qa):
     """And goes back to the adjudicator, with the answers that there were."""
-    service.call("PATCH", "/v1/projects/shapes/policy", json={"queue": {"people": {"annotate": 2}}})
+    service.call("PATCH", "/v1/projects/shapes/policy", json={"queue": {"people": {"annotate": 2, "audit": 2}}})
     service.predict(picture())
     submit(service, one(service, "ada"), [BOX], "ada")
     submit(service, one(service, "bob"), [ELSEWHERE], "bob")
