@@ -1,6 +1,6 @@
 """What a strategy chooses from: the unlabelled items of one project as arrays, in one embedding space."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,7 +98,7 @@ def checked(pool: Pool) -> Pool:
     require_finite("risk", pool.risk, pool.keys)
     for name, values in pool.signals.items():
         require_finite(name, values, pool.keys)
-    if not all(np.isfinite(pool.labelled[rows]).all() for rows in _stretches(len(pool.labelled))):
+    if _unsound_row(pool.labelled) is not None:
         raise Invalid(
             "an embedding of what is labelled, or of what the model was trained on, holds NaN or infinity.",
             hint="Predict what was labelled again by a sound model, or promote one.",
@@ -109,12 +109,10 @@ def checked(pool: Pool) -> Pool:
 
 def _require_sound_objects(pool: Pool) -> None:
     """Names the item of the first detection that is at fault."""
-    objects = pool.objects
-    for values in (objects.scores, objects.features):
-        for rows in _stretches(0 if values is None else len(values)):
-            if values is not None and not (finite := np.isfinite(values[rows])).all():
-                first = rows.start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))
-                raise _unsound("detections", pool.keys[int(objects.rows[first])])
+    for values in (pool.objects.scores, pool.objects.features):
+        row = None if values is None else _unsound_row(values)
+        if row is not None:
+            raise _unsound("detections", pool.keys[int(pool.objects.rows[row])])
 
 
 def require_features(pool: Pool, strategy: str) -> Features:
@@ -134,10 +132,9 @@ _AT_ONCE = 65_536  # rows
 
 def require_finite(what: str, values: NDArray[np.floating], keys: Sequence[str]) -> None:
     """Raises Invalid, naming the first of `keys` (n) whose row of (n, ...) `values` is at fault."""
-    for rows in _stretches(len(values)):
-        finite = np.isfinite(values[rows])
-        if not finite.all():
-            raise _unsound(what, keys[rows.start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))])
+    row = _unsound_row(values)
+    if row is not None:
+        raise _unsound(what, keys[row])
 
 
 def _unsound(what: str, key: str) -> Invalid:
@@ -148,5 +145,10 @@ def _unsound(what: str, key: str) -> Invalid:
     )
 
 
-def _stretches(count: int) -> Iterator[slice]:
-    return (slice(start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE))
+def _unsound_row(values: NDArray[np.floating]) -> int | None:
+    """The first of (n, ...) that holds what is no number; None where all are."""
+    for start in range(0, len(values), _AT_ONCE):
+        finite = np.isfinite(values[start : start + _AT_ONCE])
+        if not finite.all():
+            return start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))
+    return None

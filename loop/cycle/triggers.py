@@ -80,7 +80,8 @@ class Triggers:
     def _situation(self, project_id: str, rules: TriggerRules) -> Situation:
         """Whether it drifts is looked at only where it matters: that reads more."""
         with self.store.read() as tx:
-            running, last, learned = _cycles(tx, project_id)
+            running, last = _cycles(tx, project_id)
+            learned = _learned(tx, last)
             since = None if learned is None else learned.created_at
             reviewed = tx.truths.count_reviewed_since(project_id, since)
             corrected = tx.submissions.count_corrected_since(project_id, since)
@@ -102,13 +103,20 @@ class Triggers:
             return False
 
 
-def _cycles(tx: Transaction, project_id: str) -> tuple[str | None, Cycle | None, Cycle | None]:
-    """The id of the unfinished one; the last that ended; and the last that learned, since a failed one has not: what
-    it was to learn from is as new as before."""
-    newest = tx.cycles.page(project_id, after=None, limit=_LOOKED_BACK)
+def _cycles(tx: Transaction, project_id: str) -> tuple[str | None, Cycle | None]:
+    """The id of the unfinished one, and the last that ended."""
+    newest = tx.cycles.page(project_id, after=None, limit=2)
     running = next((cycle.id for cycle in newest if not cycle.state.finished), None)
-    ended = [cycle for cycle in newest if cycle.state.finished]
-    return running, next(iter(ended), None), next((one for one in ended if one.state is not CycleState.FAILED), None)
+    return running, next((cycle for cycle in newest if cycle.state.finished), None)
+
+
+def _learned(tx: Transaction, last: Cycle | None) -> Cycle | None:
+    """The newest cycle up to the last that ended which did not fail: what a failed one was to learn from is as new as
+    before."""
+    if last is None or last.state is not CycleState.FAILED:
+        return last
+    earlier = tx.cycles.page(last.project_id, after=last.id, limit=_LOOKED_BACK)
+    return next((cycle for cycle in earlier if cycle.state is not CycleState.FAILED), None)
 
 
 def _failing(tx: Transaction, project_id: str) -> float | None:

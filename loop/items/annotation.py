@@ -209,7 +209,9 @@ class Annotator:
             project = tx.projects.get(job.project_id)
             model = tx.models.get(job.project_id, model.id)
             thresholds = tx.thresholds.of(project, model)
-            gone = tx.items.dropped(job.project_id) if tx.items.any_dropped(job.project_id) else frozenset()
+            images = [answer.image.digest for answer in answers if answer.image is not None]
+            any_gone = tx.items.any_dropped(job.project_id)
+            gone = {digest for digest in images if any_gone and tx.items.is_dropped(job.project_id, digest)}
         caller = Caller(job.created_by)
         good: list[tuple[SourceEntry, Inferred]] = []
         bad: list[AnnotationResult] = []

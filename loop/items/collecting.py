@@ -55,7 +55,7 @@ class Collecting:
         with self.store.read() as tx:
             tx.projects.get(project_id)
             known = tx.items.of(project_id, [digest]).get(digest)
-        self.require_kept(project_id, digest)
+            _require_kept(tx, project_id, digest)
         if known is not None and self.blobs.has(digest):
             return Collected(known, new=False) if lot_id is None else self._kept(known, lot_id, actor)
         facts = self.look(content)
@@ -76,13 +76,7 @@ class Collecting:
     def require_kept(self, project_id: str, digest: str) -> None:
         """Raises Conflict for an image that was dropped: whoever sends it once more does not undo that."""
         with self.store.read() as tx:
-            dropped = tx.items.is_dropped(project_id, digest)
-        if dropped:
-            raise Conflict(
-                "this image was dropped from the project, and is not kept again.",
-                hint="Send another version of it if it is wanted after all.",
-                item=digest,
-            )
+            _require_kept(tx, project_id, digest)
 
     def _kept(self, item: Item, lot_id: str | None, actor: str) -> Collected:
         secret = b"" if lot_id is None else self.store.secret()  # before the transaction: it may have one of its own
@@ -108,4 +102,13 @@ class Collecting:
             entropy=self.entropy,
             secret=secret,
             lot_id=lot_id,
+        )
+
+
+def _require_kept(tx: Transaction, project_id: str, digest: str) -> None:
+    if tx.items.is_dropped(project_id, digest):
+        raise Conflict(
+            "this image was dropped from the project, and is not kept again.",
+            hint="Send another version of it if it is wanted after all.",
+            item=digest,
         )

@@ -118,7 +118,8 @@ class SqlItems:
         return frozenset(self._connection.scalars(of_project))
 
     def any_dropped(self, project_id: str) -> bool:
-        return first(self._connection, dropped_images, project_id=project_id) is not None
+        some = select(dropped_images.c.item_digest).where(dropped_images.c.project_id == project_id).limit(1)
+        return self._connection.execute(some).first() is not None
 
     def is_dropped(self, project_id: str, digest: str) -> bool:
         return first(self._connection, dropped_images, project_id=project_id, item_digest=digest) is not None

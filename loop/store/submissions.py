@@ -11,7 +11,7 @@ from loop.domain.ports import Reviewed
 from loop.domain.review import Outcome, Submission
 from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import predictions, submissions, tasks
-from loop.store.statements import columns, in_parts, inserted, newest_first, sorted_after
+from loop.store.statements import columns, in_parts, inserted, newest_first
 
 _OF_WORK = (
     select(submissions)
@@ -41,7 +41,7 @@ class SqlSubmissions:
         of_it = select(submissions).where(
             submissions.c.project_id == project_id, submissions.c.item_digest == item_digest
         )
-        return self._all(of_it.order_by(*sorted_after(self._connection, submissions.c.created_at, submissions.c.id)))
+        return self._all(of_it.order_by(submissions.c.created_at, submissions.c.id))
 
     def count_since(self, project_id: str, reviewer: str, moment: datetime) -> int:
         counted = select(func.count()).where(
