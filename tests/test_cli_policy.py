@@ -12,7 +12,7 @@ from loop.cli import app
 from loop.cli.policy_changes import ABSENT, Difference, differences
 from loop.domain.errors import Invalid
 from serving.client import ApiError
-from tests.api.conftest import client_within, service  # noqa: F401
+from tests.api.conftest import audited_service, client_within  # noqa: F401
 
 FLOWS = sorted(Path("configs/flows").glob("*.yaml"))
 
@@ -41,11 +41,11 @@ audit_rates: {by_label: {circle: 0.3}, by_risk: [[0.2, 0.5]]}
 
 
 @pytest.fixture
-def reached(service, monkeypatch: pytest.MonkeyPatch):  # noqa: F811
+def reached(audited_service, monkeypatch: pytest.MonkeyPatch):  # noqa: F811
     """Commands reach this service."""
-    client = client_within(service)
+    client = client_within(audited_service)
     monkeypatch.setattr("loop.cli.policies.client_of", lambda *_: client)
-    return service
+    return audited_service
 
 
 def run(*arguments: str, typed: str = "") -> str:

@@ -81,11 +81,20 @@ def service(tmp_path: Path, sqlite_template: Path) -> Iterator[Service]:
         yield started
 
 
+@pytest.fixture
+def audited_service(tmp_path: Path, sqlite_template: Path) -> Iterator[Service]:
+    """As `service`, with audits as a new project has them."""
+    with running_in(tmp_path, sqlite_template, audit_rate=load_settings(environ={}).policy.audit_rate) as started:
+        yield started
+
+
 @contextmanager
-def running_in(folder: Path, template: Path, **environ: str) -> Iterator[Service]:
+def running_in(folder: Path, template: Path, *, audit_rate: float = 0.0, **environ: str) -> Iterator[Service]:
     """A project `shapes` whose champion is a tiny detector; every prediction is risky enough to be routed. folder: an
-    empty one. template: a migrated database. environ: further settings."""
-    furnished = _furnished(template)
+    empty one. template: a migrated database. audit_rate: none by default, since an audit is of another stage and comes
+    before other work, and a test that does not speak of them would fail once in so many runs. environ: further
+    settings."""
+    furnished = _furnished(template, audit_rate)
     shutil.copytree(furnished.folder, folder, dirs_exist_ok=True)
     inferencer = InProcess()
     services = wire(_settings(folder, environ), inferencer)
@@ -103,12 +112,12 @@ class _Furnished:
 
 
 @functools.cache
-def _furnished(template: Path) -> _Furnished:
+def _furnished(template: Path, audit_rate: float) -> _Furnished:
     """The project, its champion and a token of each role. Made once: a copy takes a third of what making them takes."""
-    folder = template.with_name("furnished")
+    folder = template.with_name(f"furnished-{audit_rate}")
     folder.mkdir()
     shutil.copyfile(template, folder / "askance.db")
-    services = wire(_settings(folder, {}), InProcess())
+    services = wire(_settings(folder, {"ASKANCE_POLICY__AUDIT_RATE": str(audit_rate)}), InProcess())
     tokens = {role.value: services.tokens.create(role.value, role, None)[1] for role in Role}
     services.projects.create("shapes", tuple(LABELS))
     _, promotion = services.models.register("shapes", tiny_weights(), "test")

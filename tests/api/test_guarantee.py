@@ -9,6 +9,12 @@ POLICY = "/v1/projects/shapes/policy"
 GUARANTEE = "/v1/projects/shapes/guarantee"
 
 
+@pytest.fixture
+def service(audited_service: Service) -> Service:
+    """Promises need audits."""
+    return audited_service
+
+
 def promise(service: Service, **rules: object):
     return service.call(
         "PATCH", POLICY, json={"guarantee": {"promises": [{"alpha": 0.3}], "evidence_share": 1.0, **rules}}
