@@ -79,6 +79,7 @@ from loop.webhooks.sending import Deliverer, DeliverySettings, Webhooks
 from selection.choosing import parts_of
 from selection.colours import described
 from selection.duplicates import NEAR_DUPLICATE
+from selection.index import IndexRules
 from serving.bulk import RayBulk
 from serving.images import decode_image
 from training.gate_clauses import GateMode, GateSettings
@@ -193,7 +194,12 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     references = References(
         store, blobs, workshop, val_share=settings.training.val_share, limit=settings.selection.reference_limit
     )
-    served_index = ServedIndex(store, settings.data_dir / "index")
+    index_rules = IndexRules(
+        exact_up_to=settings.selection.index_exact_up_to,
+        compressed_from=settings.selection.index_compressed_from,
+        recall=settings.selection.index_recall,
+    )
+    served_index = ServedIndex(store, settings.data_dir / "index", index_rules)
     duplicates = Duplicates(served_index.caught_up)
     controller = _controller(settings, models, rollouts, references, duplicates)
     drift = DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom)
@@ -254,7 +260,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         served_index=served_index,
         duplicates=duplicates,
         label_errors=LabelErrors(store, blobs, oversight.reopen_item, utc_now, os.urandom),
-        served_objects=ServedObjects(store, settings.data_dir / "index-objects"),
+        served_objects=ServedObjects(store, settings.data_dir / "index-objects", index_rules),
         risks=risks,
         guarantee=guarantee,
         promises=Promises(store, risks, settings.cost.as_rates(), utc_now),

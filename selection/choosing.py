@@ -42,11 +42,12 @@ def choose(
     named = {name: (also or {}).get(name) or strategy(name) for name in mix}
     free = np.arange(len(pool))
     found: list[Chosen] = []
-    shares = _whole(mix, min(budget, len(pool)))
+    whole = min(budget, len(pool))
+    shares = _whole(mix, whole, np.random.default_rng([seed, *b"share"]))
     for name in sorted(named, key=lambda one: one != RANDOM):
         rng = np.random.default_rng([seed, *name.encode()])
         picks = _picked(named[name], pool, free, shares[name], rng)
-        probability = shares[name] / len(pool) if name == RANDOM else None
+        probability = mix[name] * whole / len(pool) if name == RANDOM else None
         found += [Chosen(pick, name, probability) for pick in picks]
         free = np.setdiff1d(free, [pick.row for pick in picks], assume_unique=True)
     return found
@@ -98,14 +99,28 @@ def _check_budget(budget: int) -> None:
         )
 
 
-def _whole(mix: Mapping[str, float], budget: int) -> dict[str, int]:
-    """Items of each strategy, by largest remainder: they add up to the budget."""
+def _whole(mix: Mapping[str, float], budget: int, rng: np.random.Generator) -> dict[str, int]:
+    """Items of each strategy, which add up to the budget.
+
+    Of the draw at random a fraction of an item is one with that probability: so each item's chance is share x budget ÷
+    pool exactly, and the smallest budget has its part in it. The others share the rest by largest remainder.
+    """
     exact = {name: share * budget for name, share in mix.items()}
+    lot = exact.pop(RANDOM, 0.0)
+    drawn = budget if not exact else _rounded(lot, rng)
+    rest = sum(exact.values())
+    exact = {name: part / rest * (budget - drawn) for name, part in exact.items()}
     whole = {name: int(part) for name, part in exact.items()}
     by_remainder = sorted(exact, key=lambda name: whole[name] - exact[name])
-    for name in by_remainder[: budget - sum(whole.values())]:
+    for name in by_remainder[: budget - drawn - sum(whole.values())]:
         whole[name] += 1
-    return whole
+    return whole | ({RANDOM: drawn} if RANDOM in mix else {})
+
+
+def _rounded(number: float, rng: np.random.Generator) -> int:
+    """Up or down, such that its mean is `number`."""
+    number = round(number, 9)  # 0.15 x 20 is 3
+    return int(number) + int(rng.random() < number % 1.0)
 
 
 def _picked(

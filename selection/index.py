@@ -1,8 +1,8 @@
 """The FAISS index over embeddings of one space (one model version): grows in place, exact while it is small.
 
-Up to `EXACT_UP_TO` every search looks at all of them. Above, embeddings lie in inverted lists, of which a search looks
-at as many as the recall wants; from `COMPRESSED_FROM` on each number takes a byte. What it holds can always be read
-again from the store; its file (`selection.index_file`) is a cache.
+Small ones are searched whole. In larger ones embeddings lie in inverted lists, of which a search looks at as many as
+the recall wants; in the largest each number takes a byte (`IndexRules`). What it holds can always be read again from
+the store; its file (`selection.index_file`) is a cache.
 """
 
 import ctypes
@@ -21,9 +21,6 @@ from selection.neighbours import nearest
 
 log = logging.getLogger("askance.index")
 
-EXACT_UP_TO = 50_000
-COMPRESSED_FROM = 3_000_000
-RECALL = 0.98  # of the ten nearest
 _REGROWN = 4  # times the size that its lists were made for: then they are made anew
 _LISTS_PER_ROOT = 4  # lists of n embeddings: this times the square root of n (FAISS' guidelines)
 _TRAINED_ON = 64  # embeddings for each list
@@ -34,37 +31,47 @@ _NEXT_LISTS = 4
 
 
 @dataclass(frozen=True, slots=True)
+class IndexRules:
+    """Of which kind an index is, by how many embeddings it holds. exact_up_to: so many are searched whole.
+    compressed_from: with so many each number takes one byte in place of four. recall: in (0, 1], the share of the ten
+    nearest that a search of the others finds, as it is measured when they are made."""
+
+    exact_up_to: int = 50_000
+    compressed_from: int = 3_000_000
+    recall: float = 0.98
+
+
+DEFAULT_RULES = IndexRules()
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
-    """What an index consists of. index: of FAISS. keys: by row. made_for: as of `EmbeddingIndex`."""
+    """What an index consists of. index: of FAISS. keys: by row. made_for: as of `EmbeddingIndex`. recall: that its
+    lists were made for; 0 while there are none."""
 
     index: Any
     keys: tuple[str, ...]
     made_for: int
+    recall: float
 
 
 class EmbeddingIndex:
     """Keys with L2-normalised embeddings of `dim` numbers. Safe for several threads."""
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        exact_up_to: int = EXACT_UP_TO,
-        compressed_from: int = COMPRESSED_FROM,
-        recall: float = RECALL,
-    ) -> None:
+    def __init__(self, dim: int, rules: IndexRules = DEFAULT_RULES) -> None:
         self._index: Any = faiss.IndexFlatIP(dim)
         self._keys: list[str] = []
-        self._exact_up_to = exact_up_to
-        self._compressed_from = compressed_from
-        self._recall = recall
+        self._rules = rules
+        self._recall = 0.0  # that its lists were made for
         self._made_for = 0  # embeddings that the lists were made for; 0: there are no lists
         self._lock = threading.Lock()
 
     @classmethod
-    def of(cls, parts: Parts) -> "EmbeddingIndex":
-        made = cls(int(parts.index.d))
-        made._index, made._keys, made._made_for = parts.index, list(parts.keys), parts.made_for
+    def of(cls, parts: Parts, rules: IndexRules = DEFAULT_RULES) -> "EmbeddingIndex":
+        made = cls(int(parts.index.d), rules)
+        made._index, made._keys, made._made_for, made._recall = (
+            parts.index, list(parts.keys), parts.made_for, parts.recall,
+        )  # fmt: skip
         return made
 
     def __len__(self) -> int:
@@ -87,9 +94,11 @@ class EmbeddingIndex:
     @property
     def rebuild_due(self) -> bool:
         """Whether it has outgrown what it was made for; searches go on being right, and become slow. Or is large enough
-        to be compressed."""
-        return len(self) > max(self._exact_up_to, _REGROWN * self._made_for) or (
-            self._made_for < self._compressed_from <= len(self)
+        to be compressed, or was made to find fewer of the nearest than it is to."""
+        return (
+            len(self) > max(self._rules.exact_up_to, _REGROWN * self._made_for)
+            or self._made_for < self._rules.compressed_from <= len(self)
+            or (self._made_for > 0 and self._recall < self._rules.recall)
         )
 
     def add(self, keys: Sequence[str], embeddings: NDArray[np.float32]) -> None:
@@ -145,17 +154,18 @@ class EmbeddingIndex:
         """
         with self._lock:
             count = len(self._keys)
-        made = _lists(self._rows, count, self.dim, self._recall, compressed=count >= self._compressed_from)
+        recall = self._rules.recall
+        made = _lists(self._rows, count, self.dim, recall, compressed=count >= self._rules.compressed_from)
         with self._lock:
             for late in _chunks(count, len(self._keys)):
                 made.add(self._index.reconstruct_n(late.start, len(late)))
-            self._index, self._made_for = made, count
+            self._index, self._made_for, self._recall = made, count, recall
         _give_back()
 
     def parts(self) -> "Parts":
         """A copy of it, for its file."""
         with self._lock:
-            return Parts(faiss.clone_index(self._index), tuple(self._keys), self._made_for)
+            return Parts(faiss.clone_index(self._index), tuple(self._keys), self._made_for, self._recall)
 
     def _rows(self, rows: range | NDArray[np.int64]) -> NDArray[np.float32]:
         """(len(rows), dim), as they are kept."""

@@ -14,10 +14,10 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from selection.index import EmbeddingIndex, Parts
+from selection.index import DEFAULT_RULES, EmbeddingIndex, IndexRules, Parts
 
 _DESCRIPTION, _LOCK = "index.json", ".lock"
-_FORMAT = 1
+_FORMAT = 2
 _CHUNK = 1 << 22
 
 
@@ -46,6 +46,7 @@ def _write(folder: Path, parts: Parts, sequence: int) -> None:
             "count": len(parts.keys),
             "dim": int(parts.index.d),
             "made_for": parts.made_for,
+            "recall": parts.recall,
             "sequence": sequence,
             "checksums": [_checksum(vectors), _checksum(names)],
         }
@@ -59,7 +60,7 @@ def _write(folder: Path, parts: Parts, sequence: int) -> None:
     _clear(folder, keep=generation)
 
 
-def read_index(folder: Path, *, dim: int) -> tuple[EmbeddingIndex, int] | None:
+def read_index(folder: Path, *, dim: int, rules: IndexRules = DEFAULT_RULES) -> tuple[EmbeddingIndex, int] | None:
     """The index and the sequence of its last prediction; None where there is none of this width, or it is damaged."""
     try:
         description = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
@@ -73,8 +74,8 @@ def read_index(folder: Path, *, dim: int) -> tuple[EmbeddingIndex, int] | None:
         made = faiss.read_index(str(vectors))
         if not len(keys) == made.ntotal == description["count"] or made.d != dim:
             return None
-        parts = Parts(made, tuple(keys), int(description["made_for"]))
-        return EmbeddingIndex.of(parts), int(description["sequence"])
+        parts = Parts(made, tuple(keys), int(description["made_for"]), float(description["recall"]))
+        return EmbeddingIndex.of(parts, rules), int(description["sequence"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
 

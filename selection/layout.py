@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from loop.domain.errors import Invalid
-from selection.index import EmbeddingIndex
+from selection.index import EmbeddingIndex, IndexRules
 from selection.neighbours import nearest
 
 NEIGHBOURS = 15  # UMAP's own default
@@ -48,7 +48,7 @@ class Layout:
 
         Raises Invalid for another width or NaN.
         """
-        index = EmbeddingIndex(self.embeddings.shape[1], exact_up_to=_EXACT_UP_TO, recall=_RECALL)
+        index = EmbeddingIndex(self.embeddings.shape[1], IndexRules(exact_up_to=_EXACT_UP_TO, recall=_RECALL))
         index.add([""] * len(self.embeddings), self.embeddings)
         if index.rebuild_due:
             index.rebuild()

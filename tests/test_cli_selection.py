@@ -1,6 +1,7 @@
 """`askance select`, `duplicates` and `risk report`: what they ask the service for, and what they show."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from loop.cli import app
+from selection.strategies.table import STRATEGIES
 from serving.api.schemas.objects import DuplicatesOut
 from serving.api.schemas.selections import PickOut, RiskOut, SelectionIn, SelectionOut
 
@@ -151,6 +153,12 @@ def test_a_risk_report_without_reviews_says_what_is_missing(monkeypatch: pytest.
 def test_a_plot_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with_service(monkeypatch, Service(risk=NOTHING | {"routed_by": QUALITY}))
     assert "a plot cannot be a .txt" in refused("risk", "report", "-p", "p", "--plot", str(tmp_path / "a.txt"))
+
+
+def test_the_help_names_all_strategies() -> None:
+    told = CliRunner().invoke(app, ["select", "--help"], env={"COLUMNS": "400"}).stdout
+    named = re.search(r"There are: ([a-z, -]+)\.", told)
+    assert named is not None and set(named[1].split(", ")) == set(STRATEGIES)
 
 
 def test_near_duplicates_are_shown_the_largest_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,13 +14,13 @@ from loop.selecting.duplicates import Duplicates
 from loop.selecting.search import ServedIndex
 from loop.store.database import SqlStore
 from selection.duplicates import Clusters, Groups, joined
-from selection.index import EmbeddingIndex
+from selection.index import EmbeddingIndex, IndexRules
 from tests.contract.records import a_model, a_prediction, a_project, an_item, digest, later
 from tests.test_strategies import clusters
 
 
-def index_of(embeddings: NDArray[np.float32], **options: int) -> EmbeddingIndex:
-    index = EmbeddingIndex(embeddings.shape[1], **options)  # type: ignore[arg-type]
+def index_of(embeddings: NDArray[np.float32], **rules: int) -> EmbeddingIndex:
+    index = EmbeddingIndex(embeddings.shape[1], IndexRules(**rules))  # type: ignore[arg-type]
     index.add([str(row) for row in range(len(embeddings))], embeddings)
     return index
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from selection.index import EmbeddingIndex
+from selection.index import EmbeddingIndex, IndexRules
 from selection.index_file import read_index, write_index
 
 DIM = 16
@@ -22,8 +22,8 @@ def points(n: int, seed: int = 0) -> NDArray[np.float32]:
     return np.asarray(made / np.linalg.norm(made, axis=1, keepdims=True), dtype=np.float32)
 
 
-def index_of(embeddings: NDArray[np.float32], **options: float) -> EmbeddingIndex:
-    index = EmbeddingIndex(DIM, **options)  # type: ignore[arg-type]
+def index_of(embeddings: NDArray[np.float32], **rules: float) -> EmbeddingIndex:
+    index = EmbeddingIndex(DIM, IndexRules(**rules))  # type: ignore[arg-type]
     index.add([f"key {row}" for row in range(len(embeddings))], embeddings)
     return index
 
@@ -88,6 +88,23 @@ def test_what_is_added_while_it_is_made_anew_is_not_lost() -> None:
     assert len(index) == 20_000
     found = [index.nearest(embeddings[row], 1)[0][0] for row in range(0, 20_000, 500)]
     assert found == [f"key {row}" for row in range(0, 20_000, 500)]
+
+
+def test_one_that_is_to_find_more_than_it_was_made_for_is_made_anew(tmp_path: Path) -> None:
+    """Its file says what it was made for; one that finds more than is wanted stays."""
+    scattered = np.random.default_rng(0).normal(size=(3000, DIM)).astype(np.float32)
+    scattered /= np.linalg.norm(scattered, axis=1, keepdims=True)
+    index = index_of(scattered, exact_up_to=500, recall=0.6)
+    index.rebuild()
+    assert write_index(tmp_path, index.parts(), sequence=1)
+    for wanted, due in ((0.6, False), (0.5, False), (0.99, True)):
+        read = read_index(tmp_path, dim=DIM, rules=IndexRules(exact_up_to=500, recall=wanted))
+        assert read is not None and read[0].rebuild_due is due
+    again = read[0]
+    before = recall(again, scattered, scattered[:200])
+    again.rebuild()
+    assert not again.rebuild_due
+    assert before < 0.9 and recall(again, scattered, scattered[:200]) >= 0.97
 
 
 @pytest.mark.parametrize("rebuilt", [False, True])

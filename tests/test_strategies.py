@@ -166,6 +166,20 @@ def test_each_item_is_drawn_as_often_as_its_probability_says() -> None:
     assert np.all(np.abs(counts - expected) < 4.5 * deviation)
 
 
+@pytest.mark.parametrize("budget", [1, 2, 3, 5])
+def test_the_smallest_budget_has_its_draw(budget: int) -> None:
+    """As often as its share says: an item of which there is only a part is drawn with that probability."""
+    pool, draws = random_pool(20), 600
+    chosen = [choose(pool, mixed({"core-set": 1.0}), budget, seed=seed) for seed in range(draws)]
+    drawn = np.array([sum(one.strategy == "random" for one in each) for each in chosen])
+    assert all(len(each) == budget for each in chosen)
+    assert set(drawn) == {int(0.15 * budget), int(0.15 * budget) + 1}
+    part = 0.15 * budget % 1.0
+    assert abs(drawn.mean() - 0.15 * budget) < 4.5 * np.sqrt(part * (1.0 - part) / draws)
+    probabilities = {one.inclusion_probability for each in chosen for one in each if one.strategy == "random"}
+    assert list(probabilities) == pytest.approx([0.15 * budget / 20])
+
+
 @pytest.mark.parametrize(
     ("mix", "budget", "words"),
     [
@@ -324,6 +338,28 @@ def test_uncertainty_takes_the_largest_and_of_equals_any() -> None:
         for seed in range(30)
     }
     assert drawn == {(1, 2), (1, 3), (1, 4)}
+
+
+@pytest.mark.parametrize("name", ["entropy", "mean-entropy", "max-entropy", "least-confidence", "margin"])
+def test_an_image_without_detections_counts_as_the_mean_of_the_pool(name: str) -> None:
+    """Neither first nor last, whatever its own signals say; of several that first in which most was nearly detected."""
+    own = {signal: np.array([0.9, 1.0, 0.7, 1.0, 0.2, 0.0]) for signal in SIGNALS}
+    seen = Objects(rows=np.array([0, 2, 4]), classes=np.zeros(3, dtype=np.int64), scores=np.full(3, 0.5))
+    nearly = np.array([9.0, 0.1, 0.0, 0.8, 0.0, 0.3])
+    pool = pool_of(normalised(np.eye(6)), signals=own | {"near_threshold_mass": nearly}, objects=seen)
+    picks = STRATEGIES[name](pool, np.arange(6), 6, np.random.default_rng(0))
+    assert [pick.row for pick in picks] == [0, 2, 3, 5, 1, 4]
+    assert [pick.reason.startswith("nothing detected") for pick in picks] == [False, False, True, True, True, False]
+    assert picks[2].score == pytest.approx(0.6)
+
+
+def test_where_nothing_is_detected_at_all_what_was_nearly_is_taken() -> None:
+    """There is no mean then."""
+    nothing = Objects(rows=np.empty(0, dtype=np.int64), classes=np.empty(0, dtype=np.int64), scores=np.empty(0))
+    nearly = {"near_threshold_mass": np.array([0.1, 0.5, 0.3]), "mean_entropy": np.ones(3)}
+    pool = pool_of(normalised(np.eye(3)), signals=nearly, objects=nothing)
+    picks = STRATEGIES["mean-entropy"](pool, np.arange(3), 3, np.random.default_rng(0))
+    assert [pick.row for pick in picks] == [1, 2, 0]
 
 
 def test_the_least_consistent_and_the_rarest_come_first() -> None:

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from serving.api.schemas.selections import RiskOut, SelectionOut
     from serving.client import Client
 
+# Those of selection.strategies.table, which takes its time to import; a test compares.
+_STRATEGIES = (
+    "hybrid, uncertainty-herding, herding, typiclust, core-set, entropy, mean-entropy, max-entropy, least-confidence, "
+    "margin, rarity, consistency, entropy-enms, ppal, anomaly, random"
+)
+
 risk_app = typer.Typer(no_args_is_help=True, help="How well it is known which predictions are wrong.")
 app.add_typer(risk_app, name="risk")
 
@@ -34,7 +40,12 @@ def select(
     project: ProjectOption,
     budget: Annotated[int, typer.Option("--budget", "-b", min=1, help="How many images people can look at.")],
     strategy: Annotated[
-        str | None, typer.Option("--strategy", "-s", help="A name, or parts: hybrid=60,anomaly=20,random=20.")
+        str | None,
+        typer.Option(
+            "--strategy",
+            "-s",
+            help=f"A name, or parts: hybrid=60,anomaly=20,random=20. There are: {_STRATEGIES}.",
+        ),
     ] = None,
     filter_: FilterOption = None,
     like: Annotated[list[str] | None, typer.Option("--like", help=f"An item to resemble. {ITEM_HELP}")] = None,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from loop.domain.errors import Unavailable
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Store, Transaction
-from selection.index import EmbeddingIndex
+from selection.index import EmbeddingIndex, IndexRules
 from selection.index_file import read_index, write_index
 
 log = logging.getLogger("askance.index")
@@ -71,10 +71,11 @@ class FollowingIndex:
     """Per model version, a FAISS index over every embedding of a feed. Its file saves a start from reading all of them
     again; one that is missing or damaged is made anew from the store."""
 
-    def __init__(self, store: Store, folder: Path, feed: Feed) -> None:
+    def __init__(self, store: Store, folder: Path, feed: Feed, rules: IndexRules) -> None:
         self._store = store
         self._folder = folder
         self._feed = feed
+        self._rules = rules
         self._spaces: dict[str, _Space] = {}
         self._lock = threading.Lock()
 
@@ -107,9 +108,9 @@ class FollowingIndex:
 
     def _index(self, model: ModelVersion, space: _Space) -> EmbeddingIndex:
         if space.index is None:
-            read = read_index(self._folder / model.id, dim=self._feed.dim(model))
+            read = read_index(self._folder / model.id, dim=self._feed.dim(model), rules=self._rules)
             if read is None or not self._is_of_this_store(model, *read):
-                space.index = EmbeddingIndex(self._feed.dim(model))
+                space.index = EmbeddingIndex(self._feed.dim(model), self._rules)
             else:
                 space.index, space.sequence = read
                 space.kept, space.tended_at = len(space.index), time.monotonic()

@@ -15,7 +15,7 @@ from loop.selecting.following import SPACES_KEPT, FollowingIndex, Indexed
 from loop.selecting.objects import embedding_of
 from selection.anomaly import AnomalyScorer
 from selection.embeddings import read_embeddings, units
-from selection.index import EmbeddingIndex
+from selection.index import DEFAULT_RULES, EmbeddingIndex, IndexRules
 
 # Searched beyond what is asked for: the item itself and predictions of it and of others that were made again.
 _SPARE = 20
@@ -24,9 +24,9 @@ _SPARE = 20
 class ServedIndex:
     """Of every image that a model version has seen."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, rules: IndexRules = DEFAULT_RULES) -> None:
         self._store = store
-        self._following = FollowingIndex(store, folder, _Images())
+        self._following = FollowingIndex(store, folder, _Images(), rules)
 
     def nearest(self, model: ModelVersion, item_digest: str, k: int) -> list[tuple[str, str, float]]:
         """At most `k` (item digest, prediction id, cosine) of the most similar other items, best first.
@@ -92,9 +92,9 @@ class FoundObject:
 class ServedObjects:
     """Of every detection that a model version has given an embedding."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, rules: IndexRules = DEFAULT_RULES) -> None:
         self._store = store
-        self._following = FollowingIndex(store, folder, _Objects())
+        self._following = FollowingIndex(store, folder, _Objects(), rules)
 
     def nearest(self, model: ModelVersion, item_digest: str, number: int, k: int) -> list[FoundObject]:
         """At most `k` of the most similar detections in other items, best first.

@@ -30,6 +30,9 @@ class SelectionSettings(Section):
     cold_mix: Annotated[str, Field(min_length=1)]
     random_share: Share
     learn_risk: bool
+    index_recall: Annotated[float, Number, Field(ge=0.5, le=1)]
+    index_exact_up_to: Annotated[int, Number, Field(ge=1_000, le=1_000_000)]
+    index_compressed_from: Annotated[int, Number, Field(ge=10_000)]
 
 
 class DriftSettings(Section):

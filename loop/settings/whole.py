@@ -168,6 +168,11 @@ def contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]:
             ("selection.neighbours", "selection.reference_limit"),
             "there must be at least as many references as neighbours",
         )
+    if settings.selection.index_exact_up_to >= settings.selection.index_compressed_from:
+        yield (
+            ("selection.index_exact_up_to", "selection.index_compressed_from"),
+            "an index is compressed when it is larger than what is searched whole",
+        )
 
 
 def _keys() -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 The first three are the baselines of active learning (Settles, "Active learning literature survey", 2009), on detections
 aggregated over an image. They know nothing of each other's picks: in a pool with many near-duplicates they take them
-all.
+all. Where there is no detection to be unsure of, an image counts as the pool's mean, those first in which the most was
+nearly detected: as what its constant signals say (`selection.scores`) it would come before or behind all others.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
-from selection.pool import Pick, Pool, best_first
+from selection.pool import Pick, Pool
 
 _LARGEST, _SMALLEST = 1.0, -1.0
 # The signal of each strategy, which of its values come first, and its name in a sentence.
@@ -29,6 +30,8 @@ _SIGNALS = {
         "distance from the least sure that it and its mirror image can be:",
     ),
 }
+# Nothing seen is nothing rare; and the mirror image is compared in what was nearly detected, too.
+_MEASURED_WITHOUT_DETECTIONS = frozenset({"sum_rarity", "consistency"})
 # What it takes for a signal to be measured at all.
 _HOW = {"consistency": "with annotation.consistency (bulk) or the model's option consistency set"}
 
@@ -52,9 +55,27 @@ def _pick(
             f"some of the {len(pool)} items were predicted without the signal {signal}.",
             hint=f"Predict them again, {_HOW.get(signal, 'by this version of the service')}, or choose hybrid.",
         )
-    values = pool.signals[signal][free]
-    order = best_first(direction * values, rng)[:budget]  # all empty images are equal, for one
+    empty = np.zeros(len(free), dtype=bool) if signal in _MEASURED_WITHOUT_DETECTIONS else _empty(pool)[free]
+    values = _with_prior(pool.signals[signal][free], empty)
+    nearly = np.where(empty, pool.signals.get("near_threshold_mass", np.zeros(len(pool)))[free], 0.0)
+    chance = rng.permutation(len(free))  # of equals any, not those that came first
+    order = np.lexsort((chance, -nearly, -direction * values))[:budget]
     return [
-        Pick(int(free[at]), float(values[at]), f"{words} {values[at]:.3f} (number {rank} of {len(free)})")
+        Pick(
+            int(free[at]),
+            float(values[at]),
+            f"{'nothing detected, so as the mean of the pool: ' if empty[at] else ''}{words} {values[at]:.3f} "
+            f"(number {rank} of {len(free)})",
+        )
         for rank, at in enumerate(order, start=1)
     ]
+
+
+def _empty(pool: Pool) -> NDArray[np.bool_]:
+    """(n,), which items have no detection."""
+    return np.asarray(np.bincount(pool.objects.rows, minlength=len(pool)) == 0)
+
+
+def _with_prior(values: NDArray[np.float64], empty: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The mean of the others for those that are `empty`; as they are where all are."""
+    return values if empty.all() else np.where(empty, values[~empty].mean(), values)
