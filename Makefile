@@ -31,7 +31,7 @@ $(STAMP):
 demo: setup ## the whole loop on drifting digit scenes, then the service stays up for you (ARGS="--exit --json")
 	@$(BIN)/askance demo $(ARGS)
 
-test: setup ## all tests, in two processes at once; with ARGS="-k routing -x" in one
+test: setup ## all tests, in three processes at once; with ARGS="-k routing -x" in one
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
 test-label-studio: setup ## the bridge against a real Label Studio, killed in the middle (LABEL_STUDIO_KILLS=)

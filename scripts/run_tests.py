@@ -1,9 +1,8 @@
-"""All tests, in two processes at once; with arguments, one pytest with these: `python scripts/run_tests.py -k routing`.
+"""All tests, in three processes at once; with arguments, one pytest: `python scripts/run_tests.py -k routing`.
 
 Tests of the whole service wait most of the time: for Ray, for a browser, for a training beside them. The other tests
-compute, and give way to them (nice), so that nobody who waits for the service waits too long. Which of the two is done
-first goes on with those of the store, three at once where no service is to be kept waiting: half of the time a test of
-PostgreSQL waits for it, and it for the test. Each test is in exactly one part.
+compute, or wait for PostgreSQL, and give way to them (nice), so that nobody who waits for the service waits too long.
+Each test is in exactly one part.
 """
 
 import os
@@ -28,32 +27,30 @@ class Part:
     told: bool = False
 
     def command(self) -> list[str]:
-        return [*(("nice", "-n", "5") if self.gives_way else ()), *_pytest(*self.arguments)]
+        return [*(("nice", "-n", "10") if self.gives_way else ()), *_pytest(*self.arguments)]
 
 
 _MACHINE = "tests/contract/test_queue_machine.py"
 # Tests of priorities want the usual one.
 _SERVICE = ("tests/service", "tests/test_priority.py")
-_SERVED = "the service"
 _PARTS = (
-    Part(_SERVED, _SERVICE, gives_way=False),
+    Part("the service", _SERVICE, gives_way=False),
     Part("what computes", tuple(f"--ignore={path}" for path in (*_SERVICE, "tests/contract")), told=True),
     # The longest first.
     Part("the queue on PostgreSQL", (_MACHINE, "-k", "postgresql")),
     Part("the store", ("tests/contract", f"--ignore={_MACHINE}")),
     Part("the queue on SQLite", (_MACHINE, "-k", "not postgresql")),
 )
-_AT_ONCE = 2
-_BESIDE = 1  # more, once the service is done
+_AT_ONCE = 3
+_CORES = 2  # below which they would only keep each other waiting
 
 
 def main(arguments: Sequence[str]) -> int:
-    if arguments or (os.cpu_count() or 1) < _AT_ONCE:
+    if arguments or (os.cpu_count() or 1) < _CORES:
         return subprocess.run(_pytest(*arguments), check=False).returncode
     # Ctrl-C reaches the tests too: they end what they have started, and are waited for.
     interrupted = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: interrupted.set())
-    served = threading.Event()
     waiting: queue.SimpleQueue[Part] = queue.SimpleQueue()
     for part in _PARTS:
         waiting.put(part)
@@ -67,15 +64,8 @@ def main(arguments: Sequence[str]) -> int:
             except queue.Empty:
                 return
             ended.append(_run(part, telling))
-            if part.name == _SERVED:
-                served.set()
-
-    def work_beside() -> None:
-        served.wait()
-        work()
 
     workers = [threading.Thread(target=work) for _ in range(_AT_ONCE)]
-    workers += [threading.Thread(target=work_beside) for _ in range(_BESIDE)]
     for worker in workers:
         worker.start()
     for worker in workers:

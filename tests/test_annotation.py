@@ -33,6 +33,7 @@ from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.risk import heuristic_risk
 from selection.scores import Signals
+from tests.contract.records import an_item
 from tests.tiny_models import tiny_weights
 from training.head import read_head
 
@@ -240,6 +241,21 @@ def test_every_image_gets_its_answer(desk):
         ]
     kinds = desk.kinds()
     assert [kinds.count(k) for k in ("annotation.queued", "prediction.routed", "annotation.finished")] == [1, 2, 1]
+
+
+def test_an_image_that_was_dropped_is_not_annotated_again(desk):
+    """It is counted among the bad ones, with the reason; nothing of it is kept."""
+    gone = digest_of((desk.folder / "2.png").read_bytes())
+    with desk.store.begin() as tx:
+        tx.items.add_all([replace(an_item(), project_id="p", digest=gone)])
+        assert tx.items.drop("p", gone, by="Ada", at=NOW)
+    ended = desk.annotator.advance(desk.start())
+    assert (ended.state, ended.found, ended.done, ended.bad) == (AnnotationState.DONE, 9, 7, 2)
+    assert gone not in {prediction.item_digest for prediction in desk.predictions()}
+    assert desk.tasks() == 1
+    with desk.store.read() as tx:
+        told = {Path(bad.url).name: bad.reason for bad in tx.annotations.bad(ended.id, limit=9)}
+    assert told["2.png"] == "it was dropped from the project"
 
 
 def test_without_review_nobody_is_asked(desk):

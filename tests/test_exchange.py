@@ -553,6 +553,20 @@ def test_boxes_beyond_repair_are_skipped_and_told(world, tmp_path):
     assert [remark.why.split(":")[0] for remark in report.repaired] == ["a little"]
 
 
+def test_an_image_that_was_dropped_is_not_imported_again(world, tmp_path):
+    """Whatever the data set says of it; the others come, and the report says so."""
+    folder = three(tmp_path / "set")
+    world.load(folder, "voc")
+    gone = next(item for item, truth in world.rows() if len(truth.shapes) == 2)
+    with world.store.begin() as tx:
+        assert tx.items.drop("p", gone.digest, by="Ada", at=NOW)
+    (folder / "Annotations" / "b.xml").write_text(voc_xml("b.jpg", NUT))
+    report = world.load(folder, "voc")
+    assert (report.imported, report.updated, report.unchanged) == (0, 0, 2)
+    assert "JPEGImages/b.jpg image was dropped from the project, and is not kept again" in reasons(report.skipped)
+    assert world.load(folder, "voc", "other").imported == 3
+
+
 def test_images_that_cannot_be_used_are_told(world, tmp_path):
     """Files that are no image, other sizes than annotated, and the same bytes twice cost only themselves."""
     folder = voc(

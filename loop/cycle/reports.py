@@ -84,6 +84,14 @@ class CycleReport:
     figures: CycleFigures | None = None
     canary: Rollout | None = None
 
+    @property
+    def fewer_a_step(self) -> tuple[int, int] | None:
+        """Images of a training step that were asked for, and those that there was memory for; None where it sufficed,
+        or is not known."""
+        asked = self.cycle.recipe.get("batch")
+        used = None if self.candidate is None else self.candidate.notes.get("batch")
+        return (asked, used) if isinstance(asked, int) and isinstance(used, int) and used < asked else None
+
 
 @dataclass(frozen=True, slots=True)
 class CycleReports:

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from loop.cycle.reports import ClassRow, ErrorRow, advised
+from loop.cycle.work import TrainedWeights, TrainingJob
 from loop.domain.canary import Arm, CanaryStanding, CanaryVerdict
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.identity import digest_of
@@ -99,6 +100,22 @@ def test_it_says_how_the_candidate_did_as_a_canary(service: Service, cycle: Cycl
     assert "rolled back: found so" in text and "worse: it surely fails more often" in text
     for told in ("champion 57 3 0.052", "canary 41 13 0.317", "+0.011 and +0.400", "990 predictions"):
         assert told in text
+
+
+def test_it_says_where_memory_did_not_suffice(service: Service, cycle: Cycle) -> None:
+    """How many images a step were asked for, and with how many it was trained; nothing where it sufficed."""
+
+    class Cramped(Bench):
+        def train(self, job: TrainingJob, progress: object) -> TrainedWeights:
+            others = tiny_weights(job.labels, seed=2)  # else it would be the same version
+            self.labels_of[digest_of(others)] = job.labels
+            return replace(super().train(job, progress), content=others, batch=4)
+
+    assert "Memory did not suffice" not in report(service, cycle.id).text
+    bench = Cramped({digest_of(tiny_weights()): ("circle", "square", "bar")})
+    again = cycled(_working(service.services.controller, bench))
+    text = " ".join(report(service, again.id).text.split())
+    assert f"Memory did not suffice for {again.recipe['batch']} images a step: it was trained with 4." in text
 
 
 def test_it_loads_nothing_and_runs_nothing(service: Service, cycle: Cycle) -> None:
