@@ -324,6 +324,40 @@ def test_8_an_item_shows_what_was_found_and_what_is_true(stage: Stage) -> None:
     expect(stage.there_is("entry-submission")).to_contain_text(f"by {reviewer['name']}")
 
 
+def test_8_truth_that_a_model_doubts_is_shown_and_asked_for_again(stage: Stage) -> None:
+    """With both over the picture, and what is wrong in words; an item leads to itself."""
+    stage.show("items")
+    wrong, missing, *sound = stage.predict(24)
+    services = stage.service.services
+    sure = (Detection("circle", 0.95, CIRCLE.box),)
+    with services.store.begin() as tx:
+        for digest in (wrong, missing, *sound):
+            newest = tx.predictions.get("shapes", stage.of_project(f"items/{digest}")["prediction"]["id"])
+            again = replace(newest, id=newest.id[:-4] + "eeee", detections=sure, created_at=services.clock())
+            tx.predictions.add(again)
+    answers = {wrong: [{**TRUTH[0], "label": "square"}], missing: []}
+    while held := stage.call("POST", "projects/shapes/tasks/lease", "reviewer", json={"count": 10})["tasks"]:
+        for task in held:
+            body = {"epoch": task["epoch"], "shapes": answers.get(task["item_digest"], TRUTH[:1])}
+            stage.call("POST", f"tasks/{task['id']}/submit", "reviewer", json=body)
+    stage.there_is("open-label-errors").click()
+    entries = {digest: stage.there_is(f"doubtful-{digest}") for digest in (wrong, missing)}
+    expect(entries[wrong]).to_contain_text("square where the model sees circle 0.95")
+    expect(entries[missing]).to_contain_text("no box where the model sees circle 0.95")
+    expect(entries[wrong].locator("rect.truth, rect.prediction")).to_have_count(2)
+    expect(entries[missing].locator("rect.prediction")).to_have_count(1)
+    expect(entries[wrong].locator("img")).to_be_visible()
+    assert not {digest for digest in sound if stage.there_is(f"doubtful-{digest}").count()}
+    for entry in entries.values():
+        entry.get_by_role("checkbox").check()
+    stage.there_is("ask-again").click()
+    stage.told("2 items asked for again")
+    found = stage.of_project("items", params={"q": "work = open"})["items"]
+    assert {one["digest"] for one in found} == {wrong, missing}
+    entries[missing].locator(".opens-item").click()
+    expect(stage.there_is("item-canvas")).to_have_attribute("data-ready", "true")
+
+
 # --- a caller waits ------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ import { QueryForm } from "./QueryForm";
 import { TagDialog, type Tagging } from "./TagDialog";
 import { ViewsRow } from "./ViewsRow";
 import { find, tag } from "./calls";
+import { LABEL_ERRORS } from "./labelErrors";
 import { LABEL_STUDIO } from "./labelStudio";
 import { type Asked, countInWords, riskInWords, standingOf } from "./queries";
 
@@ -85,6 +86,9 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
           </button>
           <button data-testid="ask-people" onClick={() => setAsking(true)}>
             Ask people…
+          </button>
+          <button data-testid="open-label-errors" onClick={() => onPlace(LABEL_ERRORS)}>
+            Label errors
           </button>
           <button data-testid="open-label-studio" onClick={() => onPlace(LABEL_STUDIO)}>
             Label Studio

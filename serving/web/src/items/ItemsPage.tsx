@@ -7,8 +7,10 @@ import type { ViewProps } from "../app/view";
 import { useItems } from "../map/items";
 import { ItemList } from "./ItemList";
 import { ItemView } from "./ItemView";
+import { LabelErrorsView } from "./LabelErrorsView";
 import { LabelStudioView } from "./LabelStudioView";
 import "./items.css";
+import { LABEL_ERRORS } from "./labelErrors";
 import { LABEL_STUDIO } from "./labelStudio";
 import { EVERYTHING } from "./queries";
 
@@ -25,6 +27,8 @@ export default function ItemsPage(props: ViewProps) {
         <AddImagesView {...props} onList={(query) => (setAsked({ ...EVERYTHING, query }), onPlace(null))} />
       ) : place === LABEL_STUDIO ? (
         <LabelStudioView {...props} query={asked.query} />
+      ) : place === LABEL_ERRORS ? (
+        <LabelErrorsView {...props} images={images} />
       ) : (
         <ItemView
           key={place}

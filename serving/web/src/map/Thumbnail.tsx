@@ -1,3 +1,4 @@
+import type { ReactNode } from "react";
 import type { Detection } from "../api/types";
 import { type Palette, colorOf } from "../review/colors";
 import { type Items, useLookup } from "./items";
@@ -16,10 +17,12 @@ interface Props {
     readonly height: number;
   } | null;
   readonly palette?: Palette;
+  /** Drawn over the image by whoever shows it, as an svg in the image's pixels. */
+  readonly children?: ReactNode;
 }
 
 /** The image of a point, small; or why there is none. */
-export function Thumbnail({ items, digest, alt, rest = 0, found, palette }: Props) {
+export function Thumbnail({ items, digest, alt, rest = 0, found, palette, children }: Props) {
   const { value, problem } = useLookup(items.images, digest, rest);
   return (
     <span className="thumbnail" data-ready={value !== null || problem !== null}>
@@ -34,6 +37,7 @@ export function Thumbnail({ items, digest, alt, rest = 0, found, palette }: Prop
           })}
         </svg>
       )}
+      {value !== null && children}
       {problem && (
         <span className="muted small" title={`${problem.detail} ${problem.hint}`}>
           {problem.title}

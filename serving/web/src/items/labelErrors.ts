@@ -1,0 +1,68 @@
+/** Ground truth that a model doubts which has not learned it: what speaks against it, and asking people again. */
+import { type Api, at } from "../api/client";
+import type { Described } from "../api/problem";
+import type { AskedAgain, Doubt, LabelErrors } from "../api/types";
+import { counted } from "../app/figures";
+
+/** The place of the view within the items; no digest is like it. */
+export const LABEL_ERRORS = "label-errors";
+
+const SHOWN = 60; // the most doubtful
+const TIMEOUT_MS = 120_000; // twenty thousand items take some ten seconds, on a busy machine several times that
+
+export const labelErrors = (api: Api, project: string) =>
+  api.json<LabelErrors>("GET", at(project, `/${LABEL_ERRORS}?limit=${SHOWN}`), undefined, { timeoutMs: TIMEOUT_MS });
+
+export const askAgain = (api: Api, project: string, items: readonly string[]) =>
+  api.json<AskedAgain>("POST", at(project, `/${LABEL_ERRORS}/review`), { items }, { timeoutMs: TIMEOUT_MS });
+
+/** "circle: the model sees square 0.93" */
+export function doubtInWords({ flaw, shape, detection }: Doubt): string {
+  const seen = detection === null ? null : `${detection.label} ${detection.score.toFixed(2)}`;
+  switch (flaw) {
+    case "overlooked":
+      return `no box where the model sees ${seen ?? "something"}`;
+    case "misnamed":
+      return `${shape?.label ?? "a box"} where the model sees ${seen ?? "something else"}`;
+    case "misplaced":
+      return seen === null
+        ? `${shape?.label ?? "a box"} where the model sees nothing`
+        : `${shape?.label ?? "a box"} beside where the model sees ${seen}`;
+  }
+}
+
+/** How many items that is said of. */
+export function comparedInWords({ compared, unseen, more }: LabelErrors): string {
+  const others =
+    unseen > 0 ? ` ${counted(unseen, "item")} with truth no model has predicted without having learned them.` : "";
+  return `${counted(compared, "item")} compared${more ? ", of more that there are" : ""}.${others}`;
+}
+
+export interface Outline {
+  readonly box: readonly number[];
+  readonly of: "truth" | "prediction";
+}
+
+/** What is drawn of the worst doubts, one of each place. */
+export const outlinesOf = (doubts: readonly Doubt[]): Outline[] =>
+  doubts.flatMap(({ shape, detection }) => [
+    ...(shape ? [{ box: boxAround(shape), of: "truth" as const }] : []),
+    ...(detection ? [{ box: detection.box, of: "prediction" as const }] : []),
+  ]);
+
+/** Of a box, or around what is drawn otherwise. */
+function boxAround({ box, points }: NonNullable<Doubt["shape"]>): readonly number[] {
+  if (box) return box;
+  const [xs, ys] = [0, 1].map((axis) => (points ?? []).map((point) => point[axis] ?? 0)) as [number[], number[]];
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+}
+
+/** What came of asking people again. */
+export function askedInWords({ items, left }: AskedAgain): Described {
+  const why = [...new Set(left.map((one) => one.why))].join(" ");
+  return {
+    title: items.length === 0 ? "Nobody is asked" : `${counted(items.length, "item")} asked for again`,
+    detail: items.length === 0 ? "" : "Their truth stays until people have answered.",
+    hint: left.length === 0 ? "" : `${counted(left.length, "item")} left out: ${why}`,
+  };
+}
