@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loop.domain.errors import Conflict, Unavailable
+from loop.domain.errors import Conflict, DeadlinePassed, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.prediction import Inference
 from loop.domain.project import Project
@@ -165,6 +166,44 @@ def test_a_store_that_is_away_is_told_to_each(doors: Doors, blobs: FsspecBlobs) 
         commits.submit(inferred(routes, project(doors))).result(60)
     doors.broken = False
     assert stored(doors, [commits.submit(inferred(routes, project(doors), 1)).result(60).prediction.id]) == 1
+    commits.close()
+
+
+def test_what_nobody_waits_for_any_more_is_not_kept(doors: Doors, blobs: FsspecBlobs) -> None:
+    """Where it was not begun before its caller's deadline, who is told that nothing was kept."""
+    routes = router(doors, blobs)
+    doors.open = threading.Event()
+    commits = GroupCommit(routes, delay_s=0.0)
+    first = commits.submit(inferred(routes, project(doors)))
+    late = commits.submit(inferred(routes, project(doors), 1), by=time.monotonic() - 0.001)
+    early = commits.submit(inferred(routes, project(doors), 2), by=time.monotonic() + 60)
+    soon = inferred(routes, project(doors, durability=Durability.SOON), 3)
+    answered = commits.submit(soon, by=time.monotonic() - 0.001)
+    doors.open.set()
+    with pytest.raises(DeadlinePassed, match="nothing was kept"):
+        late.result(60)
+    kept = [one.result(60).prediction.id for one in (first, early, answered)]
+    commits.close()
+    assert stored(doors, kept) == 3
+
+
+def test_a_store_that_kept_a_group_waiting_is_not_waited_for_by_each(
+    doors: Doors, blobs: FsspecBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would wait one after the other, for as long as a lock is waited for each time."""
+    monkeypatch.setattr("loop.routing.commits._AWAY_SECONDS", 0.0)
+    routes = router(doors, blobs)
+    doors.open = threading.Event()
+    commits = GroupCommit(routes, delay_s=0.0)
+    first = commits.submit(inferred(routes, project(doors)))
+    answers = [commits.submit(inferred(routes, project(doors), number)) for number in range(1, 9)]
+    doors.broken = True
+    begun = doors.begun
+    doors.open.set()
+    for answer in (first, *answers):
+        with pytest.raises(Unavailable):
+            answer.result(60)
+    assert doors.begun - begun <= 2
     commits.close()
 
 

@@ -1,7 +1,8 @@
 """Group commit: predictions that are routed at the same time share one transaction.
 
 One thread decides and commits, so that a commit's cost (the lock, the sync of the log) is paid once for all that came
-while the one before was under way. A group that fails is kept one by one: no prediction fails for another's fault.
+while the one before was under way. A group that fails is kept one by one: no prediction fails for another's fault. But
+not where it failed for waiting: then each of them would wait as long.
 """
 
 import logging
@@ -12,17 +13,20 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from loop.domain.errors import DeadlinePassed, Unavailable
 from loop.domain.routing import Durability
 from loop.routing.router import Inferred, Routed, Router
 
 log = logging.getLogger("askance.commits")
 
 _LARGEST_GROUP = 64
+_AWAY_SECONDS = 5.0  # a store that has kept a group waiting for so long, in vain, is away for each of it
 
 
 @dataclass(slots=True)
 class _Entry:
     inferred: Inferred
+    by: float | None
     answer: "Future[Routed]" = field(default_factory=Future)
     routed: Routed | None = None
 
@@ -47,12 +51,13 @@ class GroupCommit:
         with self._lock:
             self._expected += change
 
-    def submit(self, inferred: Inferred) -> "Future[Routed]":
+    def submit(self, inferred: Inferred, *, by: float | None = None) -> "Future[Routed]":
         """Decided and kept, unless the project lets accepted ones be kept a moment after the answer.
 
-        The future raises what the router raises for this inference alone.
+        by: until when its caller waits, by `time.monotonic`: what would be begun later is not kept at all. The future
+        raises what the router raises for this inference alone, and DeadlinePassed.
         """
-        entry = _Entry(inferred)
+        entry = _Entry(inferred, by)
         self._queue.put(entry)
         return entry.answer
 
@@ -67,7 +72,8 @@ class GroupCommit:
             if first is None:
                 return
             group, ended = self._joined(first)
-            self._keep([(entry, entry.routed) for entry in group if entry.routed is not None])
+            decided = [(entry, entry.routed) for entry in group if entry.routed is not None]
+            self._keep([(entry, routed) for entry, routed in decided if not self._is_late(entry)])
 
     def _joined(self, first: _Entry) -> tuple[list[_Entry], bool]:
         """Who shares the transaction of `first`, decided; and whether the end of the queue was met."""
@@ -100,14 +106,30 @@ class GroupCommit:
             entry.answer.set_result(entry.routed)
         return True
 
+    @staticmethod
+    def _is_late(entry: _Entry) -> bool:
+        """Whether nobody waits for it any more, who is told so; what was answered is kept however late."""
+        if entry.by is None or entry.answer.done() or time.monotonic() <= entry.by:
+            return False
+        entry.answer.set_exception(
+            DeadlinePassed(
+                "the database was busy until the deadline; nothing was kept.",
+                hint="Allow more time, or send it again a little later.",
+            )
+        )
+        return True
+
     def _keep(self, decided: list[tuple[_Entry, Routed]]) -> None:
         if not decided:
             return
+        begun = time.monotonic()
         try:
             self._router.keep([(entry.inferred, routed) for entry, routed in decided])
         except BaseException as error:
-            if len(decided) == 1:
-                self._fail(decided[0][0], error)
+            is_away = isinstance(error, Unavailable) and time.monotonic() - begun >= _AWAY_SECONDS
+            if len(decided) == 1 or is_away:
+                for entry, _ in decided:
+                    self._fail(entry, error)
                 return
             for one in decided:
                 self._keep([one])

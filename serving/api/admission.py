@@ -69,20 +69,28 @@ class Room:
             )
 
     @contextmanager
-    def taken(self, project_id: str, size: int) -> Iterator[None]:
-        """Count a request of `size` bytes for the block. Raises Overloaded; a single request always fits."""
+    def taken(self, project_id: str, size: int) -> Iterator[Callable[[int], None]]:
+        """Count a request of `size` bytes for the block, which may tell how many it is after all. Raises Overloaded; a
+        single request always fits."""
         self.require(project_id)
         if self._held and self._held + size > self._most_bytes:
             raise Overloaded(
                 "images that wait for an answer take all the memory they may.",
                 hint="Send it again a little later; limits.max_waiting_bytes bounds them.",
             )
-        self._held += size
+        held = size
+
+        def size_is(actual: int) -> None:
+            nonlocal held
+            self._held += actual - held
+            held = actual
+
+        self._held += held
         self._inside[project_id] += 1
         try:
-            yield
+            yield size_is
         finally:
-            self._held -= size
+            self._held -= held
             self._inside[project_id] -= 1
             if not self._inside[project_id]:
                 del self._inside[project_id]

@@ -60,6 +60,12 @@ async def _chunks(request: Request, limit: int, too_large: PayloadTooLarge) -> A
         yield chunk
 
 
+def announced(request: Request, most: int) -> int:
+    """How many bytes a request says that it has, at most `most`; `most` where it does not say."""
+    declared = request.headers.get("content-length", "")
+    return min(int(declared), most) if declared.isdigit() else most
+
+
 async def read_image(request: Request, limit: int) -> bytes:
     """The image of a request: its whole body, or the one file of a multipart form."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):

@@ -11,7 +11,7 @@ from typing import TypeVar
 from prometheus_client import Histogram
 from starlette.concurrency import run_in_threadpool
 
-from loop.domain.errors import DeadlinePassed, ModelGone, NoChampion
+from loop.domain.errors import AskanceError, DeadlinePassed, ModelGone, NoChampion
 from loop.domain.gate import Review
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
@@ -22,6 +22,7 @@ from loop.routing.router import Caller, Inferred, ReceivedImage, Routed
 from loop.wiring import Services
 from serving.api.admission import Rates, Room
 from serving.api.current import Current, Served, View
+from serving.api.readiness import Readiness
 from serving.api.rollout_traffic import RolloutTraffic
 from serving.api.staging import Staging
 from serving.api.waiting import Waiting
@@ -95,6 +96,7 @@ class Gateway:
         )
         self.room = Room(serving.max_queued_requests + under_way, limits.max_waiting_bytes)
         self.waiting = Waiting(services.store, limits.max_waiting_calls)
+        self.readiness = Readiness(services)
         self._commits = GroupCommit(services.router, settings.serving.commit_delay_ms / 1000, _ROUTING.observe)
         self._rollouts = RolloutTraffic(services)
         self._staging = Staging(services.blobs)
@@ -143,15 +145,16 @@ class Gateway:
             thresholds=served.thresholds.get(model.id, ()), lot_id=asked.lot_id, asked_before=asked_before,
         )  # fmt: skip
         # Shielded: once begun, a caller who hangs up does not leave a half-done request behind.
-        routed = await asyncio.shield(asyncio.ensure_future(self._kept(inferred)))
+        routed = await asyncio.shield(asyncio.ensure_future(self._kept(inferred, asked.deadline)))
         if served.shadow is not None:
             self._rollouts.shadow(served.shadow, served.project, prediction_id, asked.content)
         return Answered(model, routed)
 
-    async def _kept(self, inferred: Inferred) -> Routed:
+    async def _kept(self, inferred: Inferred, deadline: float) -> Routed:
         begun = time.perf_counter()
+        by = time.monotonic() + deadline - asyncio.get_running_loop().time()
         try:
-            return await asyncio.wrap_future(self._commits.submit(inferred))
+            return await asyncio.wrap_future(self._commits.submit(inferred, by=by))
         except BaseException:
             if inferred.staged is not None:
                 inferred.staged.drop()
@@ -170,6 +173,8 @@ class Gateway:
                 return served, canary.model, timed
         for attempt in range(1, _TRIES + 1):
             champion = _champion(served)
+            beside = [one.rollout for one in (served.canary, served.shadow) if one is not None]
+            begun = time.monotonic()
             try:
                 timed = await self._by(champion, asked)
             except ModelGone:
@@ -177,10 +182,13 @@ class Gateway:
                     raise
                 await asyncio.sleep(0.05 * attempt)
                 served = await self.current.served(await self.current.view(), asked.project_id)
+            except AskanceError as error:
+                for rollout in beside:
+                    self._rollouts.champion_failed(rollout, champion.id, error, time.monotonic() - begun)
+                raise
             else:
-                for beside in (served.canary, served.shadow):
-                    if beside is not None:
-                        self._rollouts.champion_answered(beside.rollout, champion.id, timed)
+                for rollout in beside:
+                    self._rollouts.champion_answered(rollout, champion.id, timed)
                 return served, champion, timed
         raise AssertionError("the last try returns or raises")
 
@@ -260,6 +268,6 @@ async def unless(gone: Callable[[], Awaitable[None]], work: Awaitable[Value]) ->
 
 def deadline_after(seconds: float | None, longest: float) -> float:
     """Of the running loop's clock: `seconds` from now, at most `longest`. Raises DeadlinePassed for none at all."""
-    if seconds is not None and seconds <= 0:
+    if seconds is not None and not seconds > 0:  # NaN neither
         raise DeadlinePassed("the time that this request may take is over already.", hint="Allow some seconds.")
     return asyncio.get_running_loop().time() + min(seconds or longest, longest)

@@ -12,14 +12,14 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from loop.domain.errors import Invalid, ReviewPending
+from loop.domain.errors import DeadlinePassed, Invalid, ReviewPending
 from loop.domain.gate import Fallback, Review
 from loop.domain.project import Project
 from loop.domain.review import Outcome
 from loop.routing.router import Caller
 from loop.wiring import Services
 from serving.api.auth import Producer, Wired, authenticated, bearer, producer, services
-from serving.api.bodies import read_image
+from serving.api.bodies import announced, read_image
 from serving.api.gateway import Answered, Asked, CallerGone, Gateway, deadline_after, unless
 from serving.api.options import only_known_options
 from serving.api.presenters import prediction_out, reviewed_out
@@ -39,7 +39,9 @@ class About(BaseModel):
     source: str = Field(default="", max_length=200, description="where the image comes from, e.g. camera-3")
     group: str = Field(default="", max_length=200, description="clip or scene that must not be split")
     timeout: float | None = Field(
-        default=None, description="seconds that you wait; what is not answered by then gets 504 and is not computed"
+        default=None,
+        allow_inf_nan=False,
+        description="seconds that you wait; what is not answered by then gets 504 and is not computed",
     )
     wait: float = Field(
         default=0.0,
@@ -161,14 +163,28 @@ async def _answered(
     deadline = deadline_after(about.timeout, wired.settings.limits.request_timeout_s)
     if key is not None and not 1 <= len(key) <= _KEY_LENGTH:
         raise Invalid(f"an Idempotency-Key has 1 to {_KEY_LENGTH} characters.", hint="Send a UUID.")
-    content = await read_image(request, wired.settings.limits.max_image_bytes)
-    asked = Asked(
-        project_id=project_id, content=content, caller=Caller(token_id, key), source=about.source, group=about.group,
-        deadline=deadline, gone=_gone(request), review=about.wanted_review, lot_id=about.lot,
-        answer_by=None if patience is None else patience.answer_by,
-    )  # fmt: skip
-    with gateway.room.taken(project_id, len(content)):
+    review, most = about.wanted_review, wired.settings.limits.max_image_bytes
+    # Room is taken before the image is read: what arrives is in memory, too, however slowly.
+    with gateway.room.taken(project_id, announced(request, most)) as size_is:
+        content = await _received(request, most, deadline)
+        size_is(len(content))
+        asked = Asked(
+            project_id=project_id, content=content, caller=Caller(token_id, key), source=about.source,
+            group=about.group, deadline=deadline, gone=_gone(request), review=review, lot_id=about.lot,
+            answer_by=None if patience is None else patience.answer_by,
+        )  # fmt: skip
         return await gateway.answer(request.state.view, asked)
+
+
+async def _received(request: Request, most: int, deadline: float) -> bytes:
+    """Raises DeadlinePassed where it does not arrive in time."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await read_image(request, most)
+    except TimeoutError:
+        raise DeadlinePassed(
+            "the image did not arrive before the deadline.", hint="Send a smaller one, or allow more time."
+        ) from None
 
 
 def _gone(request: Request) -> Callable[[], Coroutine[Any, Any, None]]:

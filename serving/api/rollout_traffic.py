@@ -6,7 +6,7 @@ import time
 
 from starlette.concurrency import run_in_threadpool
 
-from loop.domain.errors import AskanceError, BadImage, Overloaded, PayloadTooLarge
+from loop.domain.errors import AskanceError, BadImage, DeadlinePassed, Overloaded, PayloadTooLarge
 from loop.domain.prediction import Timed, detections_of
 from loop.domain.project import Project
 from loop.domain.rollout import Rollout, ShadowAnswer, takes
@@ -18,6 +18,8 @@ log = logging.getLogger("askance.rollouts")
 
 # Latencies are compared no oftener than this; a failure is looked at when it happens.
 _JUDGED_EVERY_S = 1.0
+# A model that has not answered for so long is at fault, however little time its caller gave.
+_LONG_SECONDS = 5.0
 # Shadows under way beyond this are left out: callers come first.
 _MOST_SHADOWS = 32
 
@@ -52,17 +54,16 @@ class RolloutTraffic:
     async def canary_answer(self, canary: Beside, content: bytes, deadline: float) -> Timed | None:
         """The canary's answer, in time for another try; None where it has none, by whatever fault. Raises what is the
         caller's own fault."""
-        loop = asyncio.get_running_loop()
+        loop, begun = asyncio.get_running_loop(), time.monotonic()
         halfway = loop.time() + (deadline - loop.time()) / 2
         try:
             timed = await self._services.inferencer.infer(canary.model, content, halfway)
         except (BadImage, PayloadTooLarge):
             raise
-        except Overloaded:
-            return None
         except AskanceError as error:
-            log.warning("the canary %s of %s failed: %s", canary.model.id, canary.rollout.project_id, error)
-            self._failed(canary.rollout)
+            if _count(self._of(canary.rollout).mine, error, time.monotonic() - begun):
+                log.warning("the canary %s of %s failed: %s", canary.model.id, canary.rollout.project_id, error)
+                self._judge(canary.rollout, at_once=True)
             return None
         self._answered(canary.rollout, timed)
         return timed
@@ -71,6 +72,11 @@ class RolloutTraffic:
         self._of(rollout).compared_with(champion_id, rollout.limits.window_s)
         self._of(rollout).champion.answered(time.monotonic(), timed.seconds)
         self._judge(rollout, at_once=False)
+
+    def champion_failed(self, rollout: Rollout, champion_id: str, error: AskanceError, seconds: float) -> None:
+        """After so many seconds. Where the champion fails as often, the fault is not the rollout's."""
+        self._of(rollout).compared_with(champion_id, rollout.limits.window_s)
+        _count(self._of(rollout).champion, error, seconds)
 
     def shadow(self, shadow: Beside, project: Project, prediction_id: str, content: bytes) -> None:
         """Let the shadow look too, if this prediction is of its share. Nobody waits for it."""
@@ -86,13 +92,15 @@ class RolloutTraffic:
             await asyncio.wait(self._shadows)
 
     async def _shadow_answer(self, shadow: Beside, project: Project, prediction_id: str, content: bytes) -> None:
+        begun = time.monotonic()
         deadline = asyncio.get_running_loop().time() + self._services.settings.limits.request_timeout_s
         try:
             timed = await self._services.inferencer.infer(shadow.model, content, deadline)
         except Overloaded:
             return
         except AskanceError as error:
-            self._failed(shadow.rollout)
+            if _count(self._of(shadow.rollout).mine, error, time.monotonic() - begun):
+                self._judge(shadow.rollout, at_once=True)
             answer = ShadowAnswer(prediction_id, shadow.rollout.id, (), 0.0, str(error))
         else:
             self._answered(shadow.rollout, timed)
@@ -111,10 +119,6 @@ class RolloutTraffic:
     def _answered(self, rollout: Rollout, timed: Timed) -> None:
         self._of(rollout).mine.answered(time.monotonic(), timed.seconds)
         self._judge(rollout, at_once=False)
-
-    def _failed(self, rollout: Rollout) -> None:
-        self._of(rollout).mine.failed(time.monotonic())
-        self._judge(rollout, at_once=True)
 
     def _judge(self, rollout: Rollout, *, at_once: bool) -> None:
         watched, now = self._of(rollout), time.monotonic()
@@ -141,3 +145,15 @@ class RolloutTraffic:
         if rollout.id not in self._watched:
             self._watched[rollout.id] = _Watched(rollout)
         return self._watched[rollout.id]
+
+
+def _count(window: TrafficWindow, error: AskanceError, seconds: float) -> bool:
+    """An inference that ended so; whether it counts as a failure. One that ran out of its caller's time before anybody
+    would call it slow says no more than that it takes longer: a caller in a hurry shall not bring a model down."""
+    if isinstance(error, (Overloaded, BadImage, PayloadTooLarge)):
+        return False
+    if isinstance(error, DeadlinePassed) and seconds < _LONG_SECONDS:
+        window.answered(time.monotonic(), seconds)
+        return False
+    window.failed(time.monotonic())
+    return True

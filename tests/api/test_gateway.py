@@ -6,7 +6,7 @@ import threading
 import pytest
 from fastapi.testclient import TestClient
 
-from loop.domain.errors import Overloaded, Unavailable
+from loop.domain.errors import DeadlinePassed, Overloaded, Unavailable
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Timed
 from loop.settings import load_settings
@@ -61,6 +61,53 @@ def test_a_deadline_that_passed_is_504_and_leaves_nothing(service, monkeypatch):
     assert service.predict(picture(1), headers=key).status_code == 200
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "soon"])
+def test_a_timeout_is_a_number_of_seconds(service, seconds):
+    problem(service.predict(picture(), params={"timeout": seconds}), 422, "invalid")
+    assert service.inferencer.calls == 0
+
+
+def test_an_image_that_does_not_arrive_in_time_is_504(service):
+    """And has its room no more: what is on its way takes as much memory as what is there."""
+    gateway = service.client.app.state.gateway
+    held: list[int] = []
+    sent: list[dict] = []
+
+    async def slowly():
+        async def receive():
+            held.append(gateway.room._held)
+            if len(held) > 1:
+                await asyncio.sleep(60)
+            return {"type": "http.request", "body": b"x", "more_body": True}
+
+        async def send(message):
+            sent.append(message)
+
+        headers = [
+            (b"authorization", f"Bearer {service.tokens['producer']}".encode()), (b"content-length", b"5000")
+        ]  # fmt: skip
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1/projects/shapes/predictions", "query_string": b"timeout=0.2",
+            "headers": headers, "asgi": {}, "raw_path": b"", "root_path": "", "scheme": "http",
+            "http_version": "1.1", "state": {},
+        }  # fmt: skip
+        await service.client.app(scope, receive, send)
+
+    service.client.portal.call(slowly)
+    assert sent[0]["status"] == 504
+    assert held == [5000, 5000] and gateway.room._held == 0
+
+
+def test_images_on_their_way_find_room_before_they_are_read(service):
+    """One that does not say how large it is counts as the largest until it is there."""
+    room, most = service.client.app.state.gateway.room, service.services.settings.limits
+    with room.taken("other", most.max_waiting_bytes - 5_000):
+        problem(service.predict(iter([picture()])), 503, "overloaded")
+        assert service.predict(picture()).status_code in (200, 503)
+    assert service.predict(iter([picture()])).status_code == 200
+    assert room._held == 0
+
+
 @pytest.mark.parametrize("seconds", [0, -1])
 def test_no_time_at_all_is_504_at_once(service, seconds):
     """Nothing is computed for it."""
@@ -110,6 +157,32 @@ def test_a_caller_who_hangs_up_is_not_computed(service, monkeypatch):
     assert sent[0]["status"] == 499
     assert summary(service)["predictions"] == 0
     assert files_of_images(service) == []
+
+
+# --- readiness --------------------------------------------------------------------------------------------
+
+
+def test_however_many_ask_whether_it_is_ready_it_is_looked_at_once(service):
+    """Without a token, so that it costs nobody's inference but one in two seconds."""
+    for _ in range(20):
+        answer = service.call("GET", "/readyz", None)
+        assert answer.status_code == 200
+        assert answer.json()["models"] == {"shapes": champion(service)}
+    assert service.inferencer.calls == 1
+
+
+def test_a_model_that_is_busy_is_ready_and_one_that_fails_is_not(service, monkeypatch):
+    """It is looked at anew once what was seen is old."""
+
+    async def fails(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        raise failure
+
+    monkeypatch.setattr(InProcess, "infer", fails)
+    monkeypatch.setattr("serving.api.readiness._FRESH_SECONDS", -1.0)
+    failure = Overloaded("256 requests wait already.", hint="Send it again a little later.")
+    assert service.call("GET", "/readyz", None).status_code == 200
+    failure = Unavailable("the model is gone.", hint="See the log.")
+    assert problem(service.call("GET", "/readyz", None), 503, "unavailable")["detail"] == "the model is gone."
 
 
 # --- overload --------------------------------------------------------------------------------------------
@@ -180,6 +253,48 @@ def test_a_canary_that_fails_is_covered_and_taken_back(service, monkeypatch):
     taken_back = rollout(service)
     assert taken_back["state"] == "rolled_back"
     assert "failed" in taken_back["error"]
+
+
+def test_a_caller_in_a_hurry_does_not_bring_a_canary_down(service, monkeypatch):
+    """Who gives a model no time to answer learns nothing of it; one that has had its time and does not answer is at
+    fault."""
+    canary = started(service, "canary")
+    whole = InProcess.infer
+
+    async def late(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        if model.id == canary:
+            raise DeadlinePassed("too late.", hint="Allow more time.")
+        return await whole(self, model, content, deadline)
+
+    monkeypatch.setattr(InProcess, "infer", late)
+    assert {service.predict(picture(seed)).status_code for seed in range(20)} == {200}
+    assert rollout(service)["state"] == "active"
+    monkeypatch.setattr("serving.api.rollout_traffic._LONG_SECONDS", 0.0)
+    assert {service.predict(picture(seed)).status_code for seed in range(8)} == {200}
+    assert rollout(service)["state"] == "rolled_back"
+
+
+def test_a_canary_is_not_taken_back_where_the_champion_fails_as_often(service, monkeypatch):
+    """The fault is elsewhere then: in the machine, or in what is sent."""
+    started(service, "canary", share=0.5)
+    limits = rollout(service)["limits"]
+    seen: list[str] = []
+
+    async def broken(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        seen.append(model.id)
+        raise Unavailable("the disk is gone.", hint="Mend it.")
+
+    traffic = service.client.app.state.gateway._rollouts
+    monkeypatch.setattr(traffic, "takes", lambda *_: False)
+    monkeypatch.setattr(InProcess, "infer", broken)
+    for seed in range(limits["min_requests"]):
+        assert service.predict(picture(seed)).status_code == 503
+    monkeypatch.undo()
+    monkeypatch.setattr(InProcess, "infer", broken)
+    for seed in range(12):
+        assert service.predict(picture(seed)).status_code == 503
+    assert len(set(seen)) == 2
+    assert rollout(service)["state"] == "active"
 
 
 def test_a_shadow_answers_for_itself_only(service):

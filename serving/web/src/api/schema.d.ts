@@ -50,7 +50,8 @@ export interface paths {
         };
         /**
          * Readyz
-         * @description The store can be read, and each champion answers a tiny inference.
+         * @description The store can be read, and each champion answers a tiny inference, or is too busy to; looked at every two seconds
+         *     at most.
          */
         get: operations["readyz_readyz_get"];
         put?: never;
