@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,11 @@ def operator_token(settings: Settings, services: Services) -> str:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Services]:
+def running(settings: Settings, ending: Callable[[], bool] = lambda: False) -> Iterator[Services]:
     """The whole service, from the first import of Ray to its last process; on a cluster, what of it is Askance's.
-    Raises PortInUse, Conflict; Unavailable where the cluster does not answer, SettingsError where it cannot be used."""
+    ending: whether it is to end already, so that models are waited for no longer. API and page answer before the models
+    do. Raises PortInUse, Conflict; Unavailable where the cluster does not answer, SettingsError where it cannot be
+    used."""
     alone = settings.serving.ray_address is None
     if alone:
         require_free_port(settings.server.host, settings.server.port)
@@ -85,9 +87,9 @@ def running(settings: Settings) -> Iterator[Services]:
             try:
                 services = wire(settings, RayInferencer(settings))
                 services.gates.set_closing(closing=False)
-                worker = Worker(settings, services)
-                worker.fleet.deploy_serving()
+                worker = Worker(settings, services, ending)
                 deploy_gateway(settings)
+                worker.fleet.deploy_serving()
                 give_places()
                 worker.start()
                 try:

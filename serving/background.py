@@ -40,8 +40,9 @@ class Worker:
     """Threads beside the service. Promotions and rollouts take seconds, cycles minutes; a first model with many
     imported images waits for its reference set. Rollbacks therefore have a thread that takes nothing else."""
 
-    def __init__(self, settings: Settings, services: Services) -> None:
-        self.fleet = Fleet(settings, services.store, services.blobs, services.clock)
+    def __init__(self, settings: Settings, services: Services, ending: Callable[[], bool] = lambda: False) -> None:
+        """ending: whether the service is to end, also while it begins."""
+        self.fleet = Fleet(settings, services.store, services.blobs, services.clock, ending)
         self._services = services
         self._stop = threading.Event()
         self._under_way: set[str] = set()

@@ -11,7 +11,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -36,7 +36,7 @@ from serving.hosts import hosts, require_shared_state
 from serving.images import BLANK
 from serving.line import LineLost, Lines
 from serving.priority import take_place
-from serving.rehearsal import refusal
+from serving.rehearsal import refusal, require_place
 
 log = logging.getLogger("askance.serving")
 
@@ -79,9 +79,14 @@ def _model_name(settings: Settings, model: ModelVersion) -> str:
     return f"{model.digest} {_options(model)}" if settings.serving.shared_replicas else ""
 
 
-def deploy_detector(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> None:
-    """Start the application of a model and wait until it has answered; raises Unavailable where it cannot, and
-    SettingsError for options that cannot be.
+def deploy_detector(
+    settings: Settings,
+    model: ModelVersion,
+    image_keys: Sequence[str],
+    given_up: Callable[[], bool] = lambda: False,
+) -> None:
+    """Start the application of a model and wait until it has answered, or `given_up`; raises Unavailable where it
+    cannot, and SettingsError for options that cannot be.
 
     image_keys: blobs of images of its project, on which runtimes are compared. One that runs already (another
     project's champion with the same weights, shared processes) is left as it is.
@@ -91,9 +96,12 @@ def deploy_detector(settings: Settings, model: ModelVersion, image_keys: Sequenc
     running = present is not None and present.status == ApplicationStatus.RUNNING
     if running and not settings.serving.shared_replicas:
         return
+    if not running:
+        shared = settings.serving.shared_replicas
+        require_place(settings, model, settings.serving if shared else serving_of(settings, model.serving))
     try:
         handle = serve.get_app_handle(name) if running else _run(name, _application(settings, model, image_keys))
-        answer = _first_answer(name, handle.options(multiplexed_model_id=_model_name(settings, model)))
+        answer = _first_answer(name, handle.options(multiplexed_model_id=_model_name(settings, model)), given_up)
         if isinstance(answer, AskanceError):
             raise RuntimeError(str(answer))
     except (RayError, RayServeException, RuntimeError, TimeoutError) as error:
@@ -113,9 +121,10 @@ def _run(name: str, application: serve.Application) -> DeploymentHandle:
     return handle
 
 
-def _first_answer(name: str, handle: DeploymentHandle) -> Timed | AskanceError:
+def _first_answer(name: str, handle: DeploymentHandle, given_up: Callable[[], bool]) -> Timed | AskanceError:
     """Asked before there is a replica, which so answers as soon as it can: Ray Serve's own wait looks once a second.
-    Raises RuntimeError where the application cannot run, TimeoutError where it runs and does not answer."""
+    Raises RuntimeError where the application cannot run or is given up, TimeoutError where it runs and does not
+    answer."""
     ends = math.inf
     response = handle.infer.remote([BLANK], [WARM_UP_SECONDS])
     while True:
@@ -129,6 +138,9 @@ def _first_answer(name: str, handle: DeploymentHandle) -> Timed | AskanceError:
         else:
             outcome: Timed | AskanceError = answer
             return outcome
+        if given_up():
+            response.cancel()
+            raise RuntimeError("the service ends before it has answered.")
         if _runs(name):
             ends = min(ends, time.monotonic() + WARM_UP_SECONDS)
         if time.monotonic() > ends:

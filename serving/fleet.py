@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 from loop.domain.errors import Unavailable
@@ -20,11 +21,15 @@ _LOOK_AGAIN_SECONDS = 15.0
 class Fleet:
     """Of one process. Its methods may be called by several threads."""
 
-    def __init__(self, settings: Settings, store: Store, blobs: Blobs, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, blobs: Blobs, clock: Clock, ending: Callable[[], bool] = lambda: False
+    ) -> None:
+        """ending: whether the service is to end, so that nobody waits for a model any more."""
         self._settings = settings
         self._store = store
         self._blobs = blobs
         self._clock = clock
+        self._ending = ending
         self._closed = threading.Event()
         self._changed = threading.Event()  # something that served may be of no use any more
         self._rehearsed: set[str] = set()  # names of applications
@@ -42,7 +47,8 @@ class Fleet:
         """Bring up what the database says serves; a model that cannot start leaves its project answering 503 and is
         tried again."""
         for model in self._serving():
-            self._try(model)
+            if not self._given_up():
+                self._try(model)
 
     def bring_back(self) -> None:
         """A model that should serve and does not: it failed at the start, its options were mended."""
@@ -106,10 +112,18 @@ class Fleet:
             self._retire(deployed_detectors(), standby)
         self._only_needed = needed
 
+    def _given_up(self) -> bool:
+        return self._closed.is_set() or self._ending()
+
     def _try(self, model: ModelVersion) -> None:
         try:
             self._deploy(model)
-        except Exception:
+        except Exception as error:
+            if self._given_up():
+                return
+            if isinstance(error, Unavailable):  # which says all that there is to say
+                log.error("%s of %s should serve and could not be started: %s", model.id, model.project_id, error)
+                return
             log.exception("%s of %s should serve and could not be started", model.id, model.project_id)
 
     def _rehearse(self, model: ModelVersion) -> None:
@@ -137,7 +151,7 @@ class Fleet:
 
         name = application_name(self._settings, model)
         with self._lock_of(name):
-            deploy_detector(self._settings, model, self._images_of(model.project_id))
+            deploy_detector(self._settings, model, self._images_of(model.project_id), self._given_up)
         self._rehearsed.add(name)
 
     def _let_go(self, applications: set[str]) -> None:

@@ -11,7 +11,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from loop.domain.errors import AskanceError, Unavailable
 from loop.domain.model import ModelVersion
-from loop.settings import Settings, serving_of
+from loop.settings import ServingSettings, Settings, serving_of
 from serving.backends.choice import said
 from serving.detectors import open_images
 
@@ -32,6 +32,20 @@ def refusal(model: ModelVersion, reason: str, kind: type[Unavailable] = Unavaila
     )
 
 
+def require_place(settings: Settings, model: ModelVersion, serving: ServingSettings) -> None:
+    """Raises Unavailable where this machine can never give a process what these settings reserve: Ray would wait for it
+    without end. To a cluster machines may be added, so it is waited for there."""
+    import ray
+
+    if settings.serving.ray_address is not None:
+        return
+    there = ray.cluster_resources()
+    for name, wanted, setting in (("CPU", serving.num_cpus, "num_cpus"), ("GPU", serving.num_gpus, "num_gpus")):
+        if wanted > there.get(name, 0.0):
+            has = f"{there.get(name, 0.0):g}"
+            raise refusal(model, f"it reserves {wanted:g} {name}s (serving.{setting}), and this machine has {has}.")
+
+
 def rehearse(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> None:
     """Returns when the model has answered, with its choice kept; raises Unavailable, with the reason, where it cannot,
     and ProcessEnded.
@@ -42,6 +56,7 @@ def rehearse(settings: Settings, model: ModelVersion, image_keys: Sequence[str])
 
     serving = serving_of(settings, model.serving)
     own = settings.model_copy(update={"serving": serving})
+    require_place(settings, model, serving)
     # A process that ends with this: what a broken model did to it is over, and so is the memory of torch.
     apart = ray.remote(num_cpus=serving.num_cpus, num_gpus=serving.num_gpus, max_calls=1, max_retries=0)(_tried)
     try:

@@ -8,6 +8,7 @@ import errno
 import importlib
 import os
 import random
+import resource
 import shutil
 import socket
 from contextlib import suppress
@@ -22,14 +23,21 @@ _UNASKED_PORTS = range(20_000, 30_000)
 _GATEWAY_PORTS = range(30_000, 32_700)
 _BLOCK = 50  # gateways that a service has at most at a time, old ones that end among them
 
-# HAProxy as Ray starts it shows its statistics and figures on every interface, and outlives the service when that is
-# killed. Its binary may be named, so it is: by a script that mends both.
+# Connections beside those of calls that wait for people: HAProxy's own limit as Ray sets it.
+_CONNECTIONS = 4096
+_OTHER_FILES = 200  # that HAProxy opens beside two for each connection
+# HAProxy as Ray starts it shows its statistics and figures on every interface, outlives the service when that is
+# killed, and keeps connections that say nothing for an hour, so that a few thousand of them shut out everybody. Its
+# binary may be named, so it is: by a script that mends all three.
 _HAPROXY = """#!/bin/sh
-# Made by Askance at each start. Starts HAProxy with its statistics on loopback, and lets it end with its parent.
+# Made by Askance at each start. Starts HAProxy with its statistics on loopback, without patience for connections that
+# say nothing, and lets it end with its parent.
 previous=""
 for argument in "$@"; do
     if [ "$previous" = "-f" ]; then
         sed -i -E 's/^( *bind) [*]?:({statistics}|{figures})$/\\1 127.0.0.1:\\2/' "$argument"
+        grep -q 'timeout http-request' "$argument" || sed -i -E \\
+            's/^( *)timeout client .*/&\\n\\1timeout http-request 30s\\n\\1timeout http-keep-alive 300s/' "$argument"
     fi
     previous="$argument"
 done
@@ -88,6 +96,7 @@ def _transport(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",  # one takes thousands of requests a second
+        "RAY_SERVE_HAPROXY_MAXCONN": str(_connections(settings)),
         # How long whatever is taken down stays reachable, detectors too, which no load balancer knows: by its default,
         # 30 s, a swap back to the model before would have to wait for its end.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
@@ -109,6 +118,13 @@ def _transport(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(gateways[-1]),
         **_script(settings.data_dir / "haproxy.sh", statistics, figures),
     }
+
+
+def _connections(settings: Settings) -> int:
+    """So many at once that those who wait for people leave room for all others, as far as files may be open."""
+    wanted = _CONNECTIONS + settings.limits.max_waiting_calls * settings.serving.gateway_replicas
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if most == resource.RLIM_INFINITY else max(1, min(wanted, (most - _OTHER_FILES) // 2))
 
 
 def _script(path: Path, statistics: int, figures: int) -> dict[str, str]:

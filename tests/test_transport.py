@@ -1,6 +1,7 @@
 """What Ray Serve is told before it starts: no listener but loopback, nothing that outlives the service."""
 
 import os
+import resource
 import socket
 import subprocess
 from pathlib import Path
@@ -41,6 +42,37 @@ def test_statistics_of_haproxy_are_on_loopback(settings: Settings, tmp_path: Pat
     subprocess.run([script, "-c", "-f", configuration], check=False, capture_output=True)
     bound = [line.split()[1] for line in configuration.read_text().splitlines() if line.strip().startswith("bind")]
     assert bound == [f"127.0.0.1:{figures}", "*:8000", f"127.0.0.1:{statistics}"]
+
+
+def test_haproxy_keeps_no_connection_that_says_nothing(settings: Settings, tmp_path: Path) -> None:
+    """Whatever often it is started with the same file, and HAProxy takes it so."""
+    set_environment(settings)
+    script = Path(os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"])
+    configuration = tmp_path / "haproxy.cfg"
+    configuration.write_text(
+        "defaults\n    mode http\n    timeout connect 5s\n    timeout client 3600s\n    timeout server 3600s\n"
+        "listen all\n    bind 127.0.0.1:18000\n"
+    )
+    for _ in range(2):
+        subprocess.run([script, "-c", "-f", configuration], check=True, capture_output=True)
+    lines = [line.strip() for line in configuration.read_text().splitlines()]
+    assert lines.count("timeout http-request 30s") == lines.count("timeout http-keep-alive 300s") == 1
+    assert "timeout client 3600s" in lines and "timeout server 3600s" in lines
+
+
+@pytest.mark.parametrize(
+    ("calls", "gateways", "files", "connections"),
+    [(4000, 1, 20_000, 8096), (8000, 2, 100_000, 20_096), (4000, 1, 1024, 412), (4000, 1, -1, 8096)],
+)
+def test_who_waits_for_people_leaves_room_for_others(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, calls: int, gateways: int, files: int, connections: int
+) -> None:
+    """As far as the machine lets HAProxy open files, two for each connection."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (files, files))
+    limits = settings.limits.model_copy(update={"max_waiting_calls": calls})
+    serving = settings.serving.model_copy(update={"gateway_replicas": gateways})
+    set_environment(settings.model_copy(update={"limits": limits, "serving": serving}))
+    assert os.environ["RAY_SERVE_HAPROXY_MAXCONN"] == str(connections)
 
 
 def test_haproxy_is_the_one_that_ray_brings(settings: Settings) -> None:

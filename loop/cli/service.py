@@ -24,15 +24,16 @@ def up(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with console.status("starting Ray, Ray Serve and the models …"):
-        service = running(settings)
+        service = running(settings, stop.is_set)
         services = service.__enter__()
     try:
-        url = base_url(settings)
-        secret = operator_token(settings, services)
-        console.print(f"[bold green]Askance is up[/] at {url}")
-        console.print(f"  page   {url}/#token={secret}", soft_wrap=True)
-        console.print(f"  token  {settings.data_dir / 'operator.token'} (operator)", soft_wrap=True)
-        console.print("  stop   Ctrl-C")
+        if not stop.is_set():
+            url = base_url(settings)
+            secret = operator_token(settings, services)
+            console.print(f"[bold green]Askance is up[/] at {url}")
+            console.print(f"  page   {url}/#token={secret}", soft_wrap=True)
+            console.print(f"  token  {settings.data_dir / 'operator.token'} (operator)", soft_wrap=True)
+            console.print("  stop   Ctrl-C")
         stop.wait()
         console.print("stopping: requests under way are answered first …")
     finally:

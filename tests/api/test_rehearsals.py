@@ -33,7 +33,7 @@ class Stage:
     def rehearse(self, _settings: object, model: ModelVersion, _images: object) -> None:
         self.rehearsed.append(model.id)
 
-    def start(self, _settings: object, model: ModelVersion, _images: object) -> None:
+    def start(self, _settings: object, model: ModelVersion, _images: object, _given_up: object) -> None:
         if self.broken:
             raise Unavailable(self.broken, hint="The champion stays.")
         if self.crowded and self.standby:
