@@ -29,7 +29,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from loop.domain.errors import AskanceError, Unavailable
+from loop.domain.errors import AskanceError, Overloaded, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.prediction import Timed
 from serving.image_queue import outcome
@@ -47,6 +47,7 @@ _TAKEN_BACK = -1.0  # in place of the seconds: nobody waits for this number any 
 _OUTCOME = struct.Struct("!II")
 _BUFFER_BYTES = 4_000_000
 _SEND_SECONDS = 1
+_MOST_UNREAD_BYTES = 64_000_000  # of images that wait for a detector to read them
 _SUFFIX = ".sock"
 _LOOK_AGAIN_S = 1.0
 
@@ -195,6 +196,7 @@ class Line(asyncio.Protocol):
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Timed | AskanceError]] = {}
         self._got = bytearray()
+        self._given_up = 0  # images since the detector was last heard of
 
     @property
     def alive(self) -> bool:
@@ -203,12 +205,17 @@ class Line(asyncio.Protocol):
 
     @property
     def under_way(self) -> int:
-        return len(self._waiting)
+        """Those that nobody waits for any more among them, as long as nothing is heard of the detector: one that stands
+        still would look as if it had nothing to do, and get all that comes."""
+        return len(self._waiting) + self._given_up
 
     async def infer(self, content: bytes, budget_s: float) -> Timed | AskanceError:
-        """What the detector says of an encoded image. Cancelling this takes it back. Raises LineLost."""
+        """What the detector says of an encoded image. Cancelling this takes it back. Raises LineLost, and Overloaded
+        where the detector has long not read what was sent."""
         if self._transport is None:
             raise LineLost
+        if self._transport.get_write_buffer_size() > _MOST_UNREAD_BYTES:
+            raise Overloaded("the detector does not read what is sent to it.", hint="Send it again a little later.")
         number = next(self._numbers) & 0xFFFFFFFF
         answer: asyncio.Future[Timed | AskanceError] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
@@ -217,6 +224,7 @@ class Line(asyncio.Protocol):
         try:
             return await answer
         except asyncio.CancelledError:
+            self._given_up += 1
             if self._transport is not None:
                 self._transport.write(_IMAGE.pack(number, _TAKEN_BACK, 0))
             raise
@@ -235,6 +243,7 @@ class Line(asyncio.Protocol):
                 return
             said = bytes(self._got[_OUTCOME.size : end])
             del self._got[:end]
+            self._given_up = 0
             answer = self._waiting.get(number)
             if answer is not None and not answer.done():
                 answer.set_result(pickle.loads(said))  # noqa: S301 - see _OUTCOME

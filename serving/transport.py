@@ -25,7 +25,10 @@ _BLOCK = 50  # gateways that a service has at most at a time, old ones that end 
 
 # Connections beside those of calls that wait for people: HAProxy's own limit as Ray sets it.
 _CONNECTIONS = 4096
-_OTHER_FILES = 200  # that HAProxy opens beside two for each connection
+# HAProxy opens two files for each connection and a pipe for every fourth, and some more; it does not start where it may
+# not open as many.
+_FILES_OF_ONE = 2.5
+_OTHER_FILES = 200
 # HAProxy as Ray starts it shows its statistics and figures on every interface, outlives the service when that is
 # killed, and keeps connections that say nothing for an hour, so that a few thousand of them shut out everybody. Its
 # binary may be named, so it is: by a script that mends all three.
@@ -124,7 +127,7 @@ def _connections(settings: Settings) -> int:
     """So many at once that those who wait for people leave room for all others, as far as files may be open."""
     wanted = _CONNECTIONS + settings.limits.max_waiting_calls * settings.serving.gateway_replicas
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return wanted if most == resource.RLIM_INFINITY else max(1, min(wanted, (most - _OTHER_FILES) // 2))
+    return wanted if most == resource.RLIM_INFINITY else max(1, min(wanted, int((most - _OTHER_FILES) / _FILES_OF_ONE)))
 
 
 def _script(path: Path, statistics: int, figures: int) -> dict[str, str]:

@@ -5,6 +5,7 @@ Each rule holds on asyncio's own event loop and on uvloop, on which Ray Serve ru
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import uvloop
 
-from loop.domain.errors import AskanceError, BadImage, Unavailable
+from loop.domain.errors import AskanceError, BadImage, Overloaded, Unavailable
 from loop.domain.prediction import Timed
 from serving import line as line_module
 from serving.line import Line, LineLost, Lines, LineServer, clear, folder_of
@@ -227,6 +228,59 @@ def test_the_socket_of_a_process_that_was_killed_is_cleared_away(folder: Path, r
 
     run(story)
     assert not list(folder.iterdir())
+
+
+def test_a_detector_that_stands_still_gets_no_more_than_others(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody waits for any more still counts, until something is heard of it."""
+    detectors, servers = [Detector(at_once=False), Detector(at_once=False)], []
+    monkeypatch.setattr(line_module, "_LOOK_AGAIN_S", 0.0)
+
+    async def story() -> None:
+        lines = Lines(folder)
+        for number, detector in enumerate(detectors):
+            monkeypatch.setattr(os, "getpid", lambda number=number: 1000 + number)
+            servers.append(LineServer(folder, APPLICATION, detector.submit))
+        still = await lines.to(APPLICATION)
+        assert still is not None
+        given_up = asyncio.ensure_future(still.infer(b"imageimg", 9.0))
+        await until(lambda: any(detector.asked for detector in detectors))
+        given_up.cancel()
+        await until(given_up.cancelled)
+        for _ in range(3):
+            assert await lines.to(APPLICATION) is not still
+        (asked,) = [detector for detector in detectors if detector.asked]
+        asked.at_once = True
+        await still.infer(b"nextnext", 9.0)
+        assert still.under_way == 0
+
+    run(story)
+    for server in servers:
+        server.close()
+
+
+def test_a_detector_that_does_not_read_takes_no_memory_without_end(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks it is told to come later."""
+    monkeypatch.setattr(line_module, "_MOST_UNREAD_BYTES", 100_000)
+    path = folder / f"{APPLICATION}.{os.getpid()}.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        async def story() -> None:
+            line = await line_to(folder)
+            asked = [asyncio.ensure_future(line.infer(bytes(100_000), 9.0)) for _ in range(20)]
+            await asyncio.sleep(0)
+            with pytest.raises(Overloaded):
+                await line.infer(b"imageimg", 9.0)
+            for one in asked:
+                one.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+        run(story)
 
 
 def test_the_line_with_the_least_under_way_is_taken(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

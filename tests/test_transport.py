@@ -62,12 +62,18 @@ def test_haproxy_keeps_no_connection_that_says_nothing(settings: Settings, tmp_p
 
 @pytest.mark.parametrize(
     ("calls", "gateways", "files", "connections"),
-    [(4000, 1, 20_000, 8096), (8000, 2, 100_000, 20_096), (4000, 1, 1024, 412), (4000, 1, -1, 8096)],
+    [
+        (4000, 1, 30_000, 8096),
+        (8000, 2, 100_000, 20_096),
+        (4000, 1, 20_000, 7920),
+        (4000, 1, 1024, 329),
+        (4000, 1, -1, 8096),
+    ],
 )
 def test_who_waits_for_people_leaves_room_for_others(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, calls: int, gateways: int, files: int, connections: int
 ) -> None:
-    """As far as the machine lets HAProxy open files, two for each connection."""
+    """As far as the machine lets HAProxy open files."""
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (files, files))
     limits = settings.limits.model_copy(update={"max_waiting_calls": calls})
     serving = settings.serving.model_copy(update={"gateway_replicas": gateways})
