@@ -94,7 +94,7 @@ FIELDS: Mapping[str, Field] = {
         Field("label", Kind.TERM, _CALLER, "label in either"),
         Field("truth", Kind.VERSION, _CALLER, "ground truth: yes, no, or its version"),
         Field("tag", Kind.TERM, _OWNER, "tag"),
-        Field("work", Kind.CHOICE, _OWNER, "state of its tasks", ("open", "leased", "done")),
+        Field("work", Kind.CHOICE, _OWNER, "state of its tasks", ("open", "leased", "done", "skipped")),
         Field("corrections", Kind.NUMBER, _OWNER, "how many errors people found in what was predicted"),
         Field("failed", Kind.FLAG, _OWNER, "whether people found any; neither where nobody answered"),
         Field("golden", Kind.FLAG, _OWNER, "whether it is a golden item"),

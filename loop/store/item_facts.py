@@ -80,13 +80,17 @@ def _newest_prediction(wanted: Any) -> ScalarSelect[Any]:
     return select(wanted).where(_same_item(predictions)).order_by(*newest).limit(1).scalar_subquery()
 
 
+# The largest, as words go: open before leased, done, and skipped, which the digit puts below all others everywhere.
 _WORK = (
     select(
-        func.max(
-            case(
-                (tasks.c.state.in_((TaskState.DONE, TaskState.SKIPPED)), "done"),
-                else_=func.substr(tasks.c.state, 1),  # as text, for the two to be of one type
-            )
+        func.ltrim(
+            func.max(
+                case(
+                    (tasks.c.state == TaskState.SKIPPED, "0skipped"),
+                    else_=func.substr(tasks.c.state, 1),  # as text, for the two to be of one type
+                )
+            ),
+            "0",
         )
     )
     .where(_same_item(tasks), ORDINARY_TASK)

@@ -31,7 +31,7 @@ from loop.items.lists import catch_up
 from loop.store import item_queries
 from loop.store.database import SqlStore
 from loop.store.engine import engine_for
-from loop.store.migrations.versions import r0020_items_query, r0024_changed_items
+from loop.store.migrations.versions import r0020_items_query, r0024_changed_items, r0034_skipped_work
 from tests.contract.records import (
     PROJECT,
     a_model,
@@ -172,9 +172,8 @@ class Fill:
             self._ended = task
         if stage is Stage.GOLDEN:
             return
-        rank = {None: 0, "done": 1, "leased": 2, "open": 3}
-        word = "done" if state is TaskState.SKIPPED else state.value
-        self._say(item, work=max(self.known[item.digest].work, word, key=rank.__getitem__))
+        rank = {None: 0, "skipped": 1, "done": 2, "leased": 3, "open": 4}
+        self._say(item, work=max(self.known[item.digest].work, state.value, key=rank.__getitem__))
         if self.rng.random() < 0.5:
             tx.lots.put("lot_1", {task.id: item.digest})
             self._say(item, lot="lot_1")
@@ -344,6 +343,7 @@ def _made_anew(url: str) -> list[str]:
         with Operations.context(MigrationContext.configure(connection)):
             r0020_items_query.upgrade()
             r0024_changed_items.upgrade()
+            r0034_skipped_work.upgrade()
     engine.dispose()
     again = SqlStore.open(url)
     assert again.check() == []

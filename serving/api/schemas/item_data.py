@@ -15,7 +15,7 @@ class ListedItemOut(ItemOut):
     risk: float | None
     decision: str | None = Field(description="accept or review")
     truth_version: int | None = Field(description="0 without ground truth")
-    work: str | None = Field(description="open, leased or done; null without tasks")
+    work: str | None = Field(description="open, leased, done, or skipped: by all who had it; null without tasks")
     corrections: int | None = Field(description="that people made to what was predicted")
 
 

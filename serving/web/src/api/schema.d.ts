@@ -5946,7 +5946,7 @@ export interface components {
             width: number;
             /**
              * Work
-             * @description open, leased or done; null without tasks
+             * @description open, leased, done, or skipped: by all who had it; null without tasks
              */
             work: string | null;
         };
