@@ -42,8 +42,9 @@ def require_place(settings: Settings, model: ModelVersion, serving: ServingSetti
     there = ray.cluster_resources()
     for name, wanted, setting in (("CPU", serving.num_cpus, "num_cpus"), ("GPU", serving.num_gpus, "num_gpus")):
         if wanted > there.get(name, 0.0):
-            has = f"{there.get(name, 0.0):g}"
-            raise refusal(model, f"it reserves {wanted:g} {name}s (serving.{setting}), and this machine has {has}.")
+            raise refusal(
+                model, f"of {name}s it reserves {wanted:g} ({setting}), and this machine has {there.get(name, 0.0):g}."
+            )
 
 
 def rehearse(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> None:

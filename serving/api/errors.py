@@ -79,8 +79,9 @@ def _text(value: str) -> str:
 async def _validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     fields = [{"field": _text(".".join(map(str, e["loc"]))), "problem": _text(e["msg"])} for e in error.errors()]
-    detail = "; ".join(f"{f['field']}: {f['problem']}" for f in fields[:5])
-    wrong = dict.fromkeys(_named(e["loc"]) for e in error.errors()[:5])
+    few = error.errors()[:5]
+    detail = "; ".join(f"{_text(_named(e['loc']))}: {_text(e['msg']).removesuffix('.')}" for e in few) + "."
+    wrong = dict.fromkeys(_named(e["loc"]) for e in few)
     hint = f"Correct {_text(', '.join(wrong))}. See /openapi.json for the whole shape."
     return response(422, "invalid", "The request cannot be used", detail, hint, {"fields": fields})
 
