@@ -195,6 +195,12 @@ def routing_figures(all_frames: Sequence[Frame], labels: tuple[str, ...]) -> Ite
                    CAUGHT_BAR, "ratio", n)  # fmt: skip
     best = max(medians[name][0] for name in RAW)
     yield at_least("AUROC of the learned risk - that of the best signal", medians["learned risk"][0] - best, 0.0, "", n)
+    for number, budget in enumerate(BUDGETS):
+        best = max(medians[name][1][number] for name in RAW)
+        yield at_least(
+            f"failures caught at {budget:.0%} by the learned risk ÷ by the best signal",
+            medians["learned risk"][1][number] / best, 1.0, "ratio", n,
+        )  # fmt: skip
     for name, (auroc, shares, _) in medians.items():
         yield reading(f"AUROC, {name}", auroc, "", n)
         for budget, share in zip(BUDGETS, shares, strict=True):

@@ -30,6 +30,11 @@ MISSED_MASS = 0.5
 ANOMALY_LEVEL = 0.05
 
 
+# Share of the uncalibrated risk in what is told: isotonic regression says the same of many, whose order would be lost;
+# the riskiest would be drawn from a plateau. Too little to be seen in a probability.
+_OWN_ORDER = 0.001
+
+
 def heuristic_risk(signals: Signals) -> float:
     """Risk in [0, 1]; grows with least_confidence, mean_entropy and near_threshold_mass, falls with anomaly_p."""
     missed = MISSED_WEIGHT * (1.0 - math.exp(-math.log(2.0) * signals.near_threshold_mass / MISSED_MASS))
@@ -69,7 +74,8 @@ class FittedRisk:
         """(n,) risks of n predictions."""
         pieces = pieces_of([signals[name] for name in self.names], self.knots)
         raw = 1.0 / (1.0 + np.exp(-(pieces @ np.array(self.weights) + self.intercept)))
-        return np.asarray(np.interp(raw, self.raw, self.calibrated))
+        calibrated = np.interp(raw, self.raw, self.calibrated)
+        return np.asarray((1.0 - _OWN_ORDER) * calibrated + _OWN_ORDER * raw)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "FittedRisk":

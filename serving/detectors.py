@@ -4,12 +4,14 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from weakref import WeakSet
 
 from ray import serve
 
-from loop.domain.errors import AskanceError
+from loop.domain.errors import AskanceError, ModelGone
 from loop.domain.prediction import Timed
 from loop.settings import Settings, serving_of
 from loop.store.blobs import FsspecBlobs
@@ -55,8 +57,7 @@ class DetectorReplica:
 
     async def check_health(self) -> None:
         """A tiny inference, through the same queue as any other; where one has just succeeded that says as much."""
-        if self._images.idle_s > _PROVEN_SECONDS:
-            await asyncio.wrap_future(self._images.submit(BLANK, _HEALTH_SECONDS))
+        await _answering(self._images)
 
 
 def _offered_line(settings: Settings, name: str, images: ImageQueue) -> LineServer | None:
@@ -84,17 +85,32 @@ def shared_detectors(models: int) -> type:
         def __init__(self, settings: Settings) -> None:
             take_place()
             self._settings = settings
+            self._loaded: WeakSet[ImageQueue] = WeakSet()  # what Ray Serve unloads it lets go of
 
         @serve.multiplexed(max_num_models_per_replica=models)  # type: ignore[untyped-decorator]
         async def loaded(self, name: str) -> ImageQueue:
+            return await self.opened(name)
+
+        async def opened(self, name: str) -> ImageQueue:
+            """name: the weights' digest, and the model's own options as JSON."""
             digest, options = name.split(" ", 1)
             serving = serving_of(self._settings, json.loads(options))
             own = self._settings.model_copy(update={"serving": serving})
-            return await asyncio.to_thread(open_images, own, digest, ())
+            images = await asyncio.to_thread(open_images, own, digest, ())
+            self._loaded.add(images)
+            return images
 
         async def infer(self, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:
             """As DetectorReplica.infer, by the model that the call names."""
             return await _answers(await self.loaded(serve.get_multiplexed_model_id()), contents, budgets_s)
+
+        async def check_health(self) -> None:
+            """As DetectorReplica.check_health, by the model that has been silent the longest, so that each has its
+            turn; a process that has none loaded is healthy."""
+            for images in sorted(self._loaded, key=lambda one: one.idle_s, reverse=True):
+                with suppress(ModelGone):  # it makes room for another just now: the next is asked
+                    await _answering(images)
+                    return
 
     return SharedDetectors
 
@@ -123,6 +139,12 @@ def open_images(settings: Settings, digest: str, image_keys: Sequence[str]) -> I
     )
     images.submit(BLANK, WARM_UP_SECONDS).result()
     return images
+
+
+async def _answering(images: ImageQueue) -> None:
+    """Raises why it does not; where it hangs, Ray waits for this in vain."""
+    if images.idle_s > _PROVEN_SECONDS:
+        await asyncio.wrap_future(images.submit(BLANK, _HEALTH_SECONDS))
 
 
 async def _answers(images: ImageQueue, contents: list[bytes], budgets_s: list[float]) -> list[Timed | AskanceError]:

@@ -148,7 +148,7 @@ class ImageQueue:
         self._answered = time.monotonic()
         network_s = self._answered - begun
         for waiting, inference in zip(batch, found, strict=True):
-            whole = _in_whole_image(inference, waiting.pixels, waiting.facts)
+            whole = in_whole_image(inference, waiting.pixels, waiting.facts.width, waiting.facts.height)
             waiting.answer.set_result(Timed(whole, waiting.facts, waiting.decode_s, begun - waiting.since, network_s))
 
 
@@ -164,12 +164,12 @@ def _fail(answer: "Future[Timed]", error: BaseException) -> None:
         answer.set_exception(error)
 
 
-def _in_whole_image(inference: Inference, pixels: NDArray[np.uint8], facts: ImageFacts) -> Inference:
+def in_whole_image(inference: Inference, pixels: NDArray[np.uint8], width: int, height: int) -> Inference:
     """Boxes found on a reduced version, in pixels of the whole image."""
-    height, width = pixels.shape[:2]
-    if (width, height) == (facts.width, facts.height):
+    seen_height, seen_width = pixels.shape[:2]
+    if (seen_width, seen_height) == (width, height):
         return inference
-    scale = np.array([facts.width / width, facts.height / height] * 2, dtype=np.float32)
+    scale = np.array([width / seen_width, height / seen_height] * 2, dtype=np.float32)
     return replace(inference, boxes=inference.boxes * scale)
 
 

@@ -1,14 +1,18 @@
 """Which runtime serves a model, and what is remembered of that."""
 
+import fcntl
 import functools
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import onnx
@@ -20,7 +24,9 @@ from loop.demo.scenes import Pool, day_scenes
 from loop.domain.errors import BadWeights, SettingsError
 from loop.domain.ports import Detector
 from loop.domain.prediction import Inference
+from serving.backends import choice_cache
 from serving.backends.choice import Measuring, choose
+from serving.backends.choice_cache import Kept
 from serving.backends.graph import graph_of
 from serving.backends.load import load_detector, load_fastest
 from serving.backends.openvino import supported_precisions
@@ -388,6 +394,116 @@ def test_other_limits_threads_or_wishes_are_measured_anew(
     with caplog.at_level(logging.INFO, logger="askance.runtime"):
         load(tmp_path, **other)
     assert "as remembered" not in caplog.text
+
+
+KEEP = """
+import sys; from pathlib import Path; from serving.backends import choice_cache
+from serving.backends.choice_cache import Kept; from serving.backends.runtimes import Candidate
+for name in sys.argv[2:]:
+    with choice_cache.alone(Path(sys.argv[1]) / name):
+        graph = None if name == "torch" else b"graph"
+        choice_cache.write(Path(sys.argv[1]) / name, Kept(Candidate("onnx", "fp32"), graph, "measured"))
+"""
+USE = """
+import sys; from pathlib import Path; from serving.backends import choice_cache
+print(choice_cache.read(Path(sys.argv[1])).report, flush=True); sys.stdin.read()
+"""
+
+
+def kept_before(cache: Path, *names: str) -> None:
+    """By a process that has ended, the first the longest ago."""
+    subprocess.run([sys.executable, "-c", KEEP, str(cache), *names], cwd=ROOT, check=True)
+    for age, name in enumerate(reversed(names)):
+        aged(cache / name, days=age + 1)
+
+
+def aged(path: Path, *, days: float) -> None:
+    moment = path.stat().st_mtime - 86_400 * days
+    os.utime(path, (moment, moment))
+
+
+@contextmanager
+def used_elsewhere(folder: Path) -> Iterator[None]:
+    """By a process that started long ago and still runs."""
+    command = [sys.executable, "-c", USE, str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"measured\n"
+        aged(folder, days=200)
+        yield
+        process.communicate()
+
+
+def names(cache: Path) -> list[str]:
+    return sorted(path.name for path in cache.iterdir())
+
+
+def keep_one_more(cache: Path, name: str = "newest") -> None:
+    with choice_cache.alone(cache / name):
+        choice_cache.write(cache / name, Kept(ONNX, b"graph", "measured"))
+
+
+def test_what_was_chosen_for_many_models_is_remembered(tmp_path: Path) -> None:
+    """A service may have hundreds; each that is forgotten is measured at every start."""
+    several = [f"model-{number}" for number in range(300)]
+    kept_before(tmp_path, *several[:80])
+    for name in several[80:]:
+        keep_one_more(tmp_path, name)
+    assert all(choice_cache.read(tmp_path / name) is not None for name in several)
+
+
+def test_the_longest_unused_go_first_and_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the lock of a model that nothing was kept for."""
+    monkeypatch.setattr(choice_cache, "_MOST", 2)
+    kept_before(tmp_path, "one", "two")
+    with choice_cache.alone(tmp_path / "failed"):
+        pass
+    keep_one_more(tmp_path)
+    assert names(tmp_path) == [".newest.lock", ".two.lock", "newest", "two"]
+
+
+def test_what_nothing_has_begun_with_for_months_goes(tmp_path: Path) -> None:
+    """Libraries were replaced since, or the model is not served any more; rankings likewise."""
+    kept_before(tmp_path, "old", "rare")
+    aged(tmp_path / "old", days=100)
+    for name, days in (("a", 100), ("b", 80)):
+        (tmp_path / f"{name}.ranking.json").write_text("[]")
+        aged(tmp_path / f"{name}.ranking.json", days=days)
+    keep_one_more(tmp_path)
+    assert names(tmp_path) == [".newest.lock", ".rare.lock", "b.ranking.json", "newest", "rare"]
+
+
+def test_what_is_used_stays_however_long_ago_that_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the process that uses it ends; so does what a process just measures for."""
+    monkeypatch.setattr(choice_cache, "_MOST", 1)
+    kept_before(tmp_path, "one", "torch", "two")
+    used = used_elsewhere(tmp_path / "one"), used_elsewhere(tmp_path / "torch")
+    with used[0], used[1], choice_cache.alone(tmp_path / "two"):
+        keep_one_more(tmp_path)
+        assert names(tmp_path) == [
+            ".newest.lock", ".one.lock", ".torch.lock", ".two.lock", "newest", "one", "torch", "two"
+        ]  # fmt: skip
+    keep_one_more(tmp_path)
+    assert names(tmp_path) == [".newest.lock", "newest"]
+
+
+def test_who_waited_for_a_lock_that_was_dropped_takes_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes never measure for one model side by side."""
+    lock, flock = tmp_path / ".model.lock", fcntl.flock
+    dropped: list[int] = []
+
+    def dropped_meanwhile(file: IO[str], operation: int) -> None:
+        flock(file, operation)
+        if not dropped:
+            dropped.append(lock.stat().st_ino)
+            lock.rename(tmp_path / "away")
+
+    monkeypatch.setattr("fcntl.flock", dropped_meanwhile)
+    with choice_cache.alone(tmp_path / "model"), lock.open() as other:
+        assert lock.stat().st_ino not in dropped
+        with pytest.raises(BlockingIOError):
+            flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_cache_that_cannot_be_written_does_not_keep_a_model_from_serving(

@@ -1,13 +1,17 @@
 """`askance cycle show` and `askance cycle slices`: what they ask the service for, and what they show."""
 
+from dataclasses import replace
+
 import pytest
 import typer
 
+from loop.domain.cycle import Step
 from loop.domain.errors import NotFound
 from serving.client import ApiError
 from tests.api.conftest import Service, client_within, service  # noqa: F401
 from tests.api.test_evaluations import BURNT, Forgetful, furnished  # noqa: F401
 from tests.api.test_evaluations import run as run_cycle
+from tests.api.test_recipes import _working
 from tests.test_cli_items import run
 
 
@@ -52,3 +56,20 @@ def test_a_cycle_is_shown_with_its_figures(reached: Service) -> None:
     assert "20" in past and "1.000 → 0.000" in past
     assert "failed  mended failures" in shown and "label circle" in shown and "source <b>cam</b>" in shown
     assert "median 10.0 ms, p90 15.0 ms by torch fp32" in shown
+
+
+def test_before_there_was_a_champion_it_has_no_figures(reached: Service) -> None:
+    """A 0 would pass for those of a model; the candidate's are told alone."""
+    controller = _working(reached.services.controller, Forgetful())
+    cycle = replace(controller.advance(controller.request("shapes", "op", "first", {})), champion_id=None)
+    while cycle.step is not Step.PROMOTE:
+        cycle = controller.advance(cycle)
+    told = reached.call("GET", f"/v1/projects/shapes/cycles/{cycle.id}").json()
+    assert told["evaluation"]["before"] == {"map50": None, "map50_95": None}
+    for measure in ("map50", "map50_95"):
+        assert told["decision"][measure] == {
+            "champion": None, "candidate": told["evaluation"]["after"][measure],
+            "delta": None, "interval": None, "lower_bound": None,
+        }  # fmt: skip
+    shown = run("cycle", "show", cycle.id)
+    assert "passed  first model" in shown and "→" not in shown

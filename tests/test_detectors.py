@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,9 +16,13 @@ import pytest
 import safetensors.numpy
 
 from loop.domain.errors import ModelGone, Unavailable
+from loop.domain.item import ImageFacts
 from loop.domain.model import ModelVersion
+from loop.domain.prediction import Inference
 from loop.settings import Settings, load_settings
 from loop.store.blobs import FsspecBlobs
+from serving import detectors
+from serving.image_queue import ImageQueue
 from tests.api.conftest import picture
 from tests.tiny_models import tiny_weights
 from training.head import metadata_of, read_head
@@ -123,7 +129,10 @@ def test_applications_are_made_while_others_are_asked_for(folder: Path) -> None:
 
 
 def test_models_may_share_processes(folder: Path) -> None:
-    """Two models, one process that keeps one of them loaded: each answers for itself, whichever was asked last."""
+    """Two models, one process that keeps one of them loaded: each answers for itself, whichever was asked last. Ray
+    Serve can ask it for its health."""
+    from ray import serve
+
     from serving.deployments import deploy_detector, deployed_detectors, retire_detector
 
     own = settings_of(folder)
@@ -133,6 +142,7 @@ def test_models_may_share_processes(folder: Path) -> None:
         deploy_detector(shared, model, ())
     assert deployed_detectors() == {"det-shared"}
     together = [embeddings(shared, model)[0] for model in (*models, *models)]
+    assert serve.get_app_handle("det-shared").check_health.remote().result(timeout_s=60) is None
     retire_detector("det-shared")
     for model, seen, again in zip(models, together[:2], together[2:], strict=True):
         deploy_detector(own, model, ())
@@ -140,6 +150,104 @@ def test_models_may_share_processes(folder: Path) -> None:
         assert np.allclose(seen, again)
     for name in deployed_detectors():
         retire_detector(name)
+
+
+class Loaded:
+    """A model of a shared process: it answers, fails with `error`, or hangs behind a closed door."""
+
+    labels, embedding_dim, streams, batch = ("thing",), 2, 1, 1
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.error: Exception | None = None
+        self.door, self.inside = threading.Event(), threading.Event()
+        self.door.set()
+
+    def predict(self, images: Sequence[np.ndarray], *, score_floor: float) -> list[Inference]:
+        self.asked += 1
+        self.inside.set()
+        self.door.wait()
+        if self.error is not None:
+            raise self.error
+        none = np.zeros((0, 4), dtype=np.float32)
+        scores, classes = np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)
+        return [Inference(boxes=none, scores=scores, classes=classes, class_scores=none, embedding=scores)]
+
+
+class Process:
+    """A shared process without Ray, with models that were opened in it."""
+
+    def __init__(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.models = {"a": Loaded(), "b": Loaded()}
+        self.queues: dict[str, ImageQueue] = {}
+        monkeypatch.setattr(detectors, "_PROVEN_SECONDS", -1.0)  # what has answered before says nothing
+        monkeypatch.setattr(detectors, "open_images", lambda _settings, digest, _keys: self.queue_of(digest))
+        self.process = detectors.shared_detectors(2)(settings)
+
+    def queue_of(self, digest: str) -> ImageQueue:
+        facts, pixels = ImageFacts(4, 4, "image/png"), np.zeros((4, 4, 3), dtype=np.uint8)
+        self.queues[digest] = ImageQueue(
+            self.models[digest], decode=lambda _: (facts, pixels), score_floor=0.05, batch_wait_s=0, decoders=1
+        )
+        return self.queues[digest]
+
+    def open(self, *digests: str) -> None:
+        for digest in digests:
+            asyncio.run(self.process.opened(f"{digest} {{}}"))
+
+    def check(self) -> None:
+        asyncio.run(self.process.check_health())
+
+    @property
+    def asked(self) -> list[int]:
+        return [model.asked for model in self.models.values()]
+
+
+@pytest.fixture
+def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
+    process = Process(settings_of(tmp_path), monkeypatch)
+    yield process
+    for queue in process.queues.values():
+        queue.close()
+
+
+def test_a_shared_process_is_as_healthy_as_the_model_that_was_silent_the_longest(process: Process) -> None:
+    """So each has its turn; without a model it is healthy."""
+    process.check()
+    process.open("a", "b")
+    for _ in range(4):
+        process.check()
+    assert process.asked == [2, 2]
+    process.models["b"].error = Unavailable("its output is not finite.", hint="Roll back.")
+    with pytest.raises(Unavailable, match="not finite"):
+        for _ in range(2):
+            process.check()
+
+
+def test_a_shared_process_that_hangs_never_says_that_it_is_healthy(process: Process) -> None:
+    """Until it goes on: Ray Serve's patience is shorter."""
+    process.open("a")
+    model = process.models["a"]
+    model.door.clear()
+
+    async def check() -> None:
+        asked = asyncio.create_task(process.process.check_health())
+        await asyncio.to_thread(model.inside.wait)
+        assert not asked.done()
+        model.door.set()
+        await asked
+
+    asyncio.run(check())
+
+
+def test_a_model_that_was_unloaded_says_nothing_of_its_process(process: Process) -> None:
+    """The next is asked in its place."""
+    process.open("a", "b")
+    process.queues["a"].close()
+    process.check()
+    assert process.asked == [0, 1]
+    process.queues["b"].close()
+    process.check()
 
 
 @pytest.mark.parametrize("shared", ["0", "1"])
@@ -182,6 +290,33 @@ def test_a_broken_model_is_refused_when_it_is_tried(folder: Path) -> None:
     absent = replace(model_of(settings, tiny_weights()), digest="0" * 64)
     with pytest.raises(Unavailable, match="could not be started"):
         rehearse(settings, absent, ())
+    assert not deployed_detectors()
+
+
+@pytest.mark.parametrize("options", [{"NUM_GPUS": "1"}, {"NUM_CPUS": "17"}], ids=["a GPU", "more cores"])
+def test_what_this_machine_cannot_place_is_refused_at_once(folder: Path, options: dict[str, str]) -> None:
+    """Ray would wait for it without end, and the service with it; neither tried nor started."""
+    from serving.deployments import deploy_detector, deployed_detectors
+    from serving.rehearsal import rehearse
+
+    settings = settings_of(folder, **options)
+    model = model_of(settings, tiny_weights())
+    for begin in (rehearse, deploy_detector):
+        with pytest.raises(Unavailable, match="this machine has"):
+            begin(settings, model, ())
+    assert not deployed_detectors()
+
+
+def test_a_model_that_nobody_waits_for_any_more_is_given_up(folder: Path) -> None:
+    """As when the service is to end while it begins."""
+    from serving.deployments import deploy_detector, deployed_detectors
+
+    settings = settings_of(folder)
+    with pytest.raises(Unavailable, match="the service ends"):
+        deploy_detector(settings, model_of(settings, tiny_weights(seed=77)), (), lambda: True)
+    deadline = time.monotonic() + 60
+    while deployed_detectors() and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert not deployed_detectors()
 
 

@@ -112,9 +112,22 @@ def test_the_first_model_has_to_reach_a_floor():
         assert decision.first_model
         assert decision.promoted
         assert [clause.name for clause in decision.clauses] == ["evidence", "first model"]
-        assert (decision.map50_95.champion, decision.delta) == (0.0, GOOD.map50_95)
     useless = images(*[(0, False)] * 60)
     assert failed(gate(None, useless)) == ["first model"]
+
+
+@pytest.mark.parametrize("found", [True, False], ids=["good", "useless"])
+@pytest.mark.parametrize("count", [60, 5], ids=["enough", "too few"])
+def test_of_a_first_model_no_change_is_told(found: bool, count: int) -> None:
+    """There was no champion: its figures and the change from it are none, not 0; the candidate's are its own."""
+    candidate = images(*[(0, found)] * count)
+    decision = gate(None, candidate)
+    expected = {"champion": None, "delta": None, "interval": None, "lower_bound": None}
+    body = decision.to_json()
+    assert body["map50_95"] == expected | {"candidate": candidate.map50_95}
+    assert body["map50"] == expected | {"candidate": candidate.map50}
+    assert (decision.delta, decision.interval, decision.lower_bound) == (None, None, None)
+    assert f"mAP50 {candidate.map50:.3f}" in decision.explain()
 
 
 def test_the_floor_of_a_first_model_is_met_by_its_lower_bound():

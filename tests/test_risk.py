@@ -96,6 +96,18 @@ def test_the_report_stands_for_all_predictions_however_few_are_audited() -> None
     assert reviewed.failed.mean() > everything.failed.mean() + 0.1
 
 
+def test_those_it_takes_for_alike_keep_their_order() -> None:
+    """Calibration says the same of many; the riskiest are not drawn from them by lot."""
+    fitted, _ = fit_risk(reviews_of(300), seed=0)
+    fresh = reviews_of(2000, seed=1)
+    risks = fitted.of_all(fresh.signals)
+    steps = replace(fitted, calibrated=fitted.raw).of_all(fresh.signals)  # as the regression has them
+    assert len(np.unique(risks)) == len(np.unique(steps)) > 1900
+    assert np.array_equal(np.argsort(risks), np.argsort(steps))
+    alike = np.interp(steps, fitted.raw, fitted.calibrated)
+    assert len(np.unique(alike)) < 500 and np.abs(risks - alike).max() <= 0.001
+
+
 def test_it_survives_being_written_down() -> None:
     fitted, _ = fit_risk(reviews_of(200), seed=0)
     assert FittedRisk.from_fields(json.loads(json.dumps(asdict(fitted)))) == fitted

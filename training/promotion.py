@@ -32,7 +32,7 @@ from training.gate_clauses import (
 @dataclass(frozen=True, slots=True)
 class Change:
     """Candidate minus champion, with the two-sided interval and the one-sided lower bound, for information
-    and for the decision. None where it cannot be said."""
+    and for the decision. None where it cannot be said: of a first model there is `candidate` alone."""
 
     champion: float | None
     candidate: float | None
@@ -90,6 +90,8 @@ class GateDecision:
                     f"{name} {change.champion:.3f} → {change.candidate:.3f}: {change.delta:+.3f}, "
                     f"{self.settings.confidence:.0%} interval [{low:+.3f}, {high:+.3f}]"
                 )
+            elif self.first_model and change.candidate is not None:
+                lines.append(f"{name} {change.candidate:.3f}")
         lines += [
             f"{'passed' if clause.passed else 'FAILED'}  {clause.name}: {clause.detail}" for clause in self.clauses
         ]
@@ -118,7 +120,7 @@ def decide(
     shown to be worse calibrated; an image does not take too long. Too little evidence refuses; it never raises.
 
     A first model has nothing to be compared with. Its clauses: there is evidence (`first_units`), and the one-sided
-    lower bound of its mAP50 is above `first_floor`. Changes are told against finding nothing.
+    lower bound of its mAP50 is above `first_floor`. No change is told.
 
     Raises BadDataset where the two evaluations are not of the same images.
     """
@@ -140,6 +142,7 @@ def decide(
         overall = _change(compared.class_ap, candidate.class_ap, changes.mean(axis=2), tail)
         at50 = _change(compared.class_ap50, candidate.class_ap50, changes[:, :, 0], tail)
         if champion is None:
+            # From finding nothing: the candidate's own bound.
             clauses += (_first_clause(at50, settings, level), *latency_clauses(known, settings))
         else:
             clauses += (
@@ -155,8 +158,8 @@ def decide(
         first_model=champion is None,
         images=candidate.n_images,
         units=units,
-        map50_95=overall,
-        map50=at50,
+        map50_95=overall if champion is not None else _first(overall),
+        map50=at50 if champion is not None else _first(at50),
         clauses=clauses,
     )
 
@@ -254,6 +257,11 @@ def _change(
 
 def _unproven(champion: float, candidate: float) -> Change:
     return Change(or_none(champion), or_none(candidate), or_none(candidate - champion), None, None)
+
+
+def _first(change: Change) -> Change:
+    """What is left to tell where nobody was champion: finding nothing is no model's figure."""
+    return Change(None, change.candidate, None, None, None)
 
 
 def _first_clause(change: Change, settings: GateSettings, level: float) -> Clause:

@@ -23,7 +23,7 @@ from loop.cli.writing import writing
 from loop.domain.errors import CycleFailed, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from serving.api.schemas.models import CycleOut
 
@@ -59,12 +59,10 @@ def cycle_run(
         wish = CycleIn.model_validate(given)
     except ValidationError as error:
         raise typer.BadParameter("; ".join(e["msg"] for e in error.errors())) from None
-    with client_of(config, url) as client, progress_bar() as bar:
+    follow = _along_a_bar if console.is_terminal else _by_lines
+    with client_of(config, url) as client:
         started = client.start_cycle(project, wish)
-        row = bar.add_task(started.id, total=100)
-        for cycle in client.follow_cycle(project, started.id):
-            bar.update(row, description=f"{cycle.id} {cycle.step}", completed=round(100 * cycle.progress))
-            finished = cycle
+        finished = follow(client.follow_cycle(project, started.id))
     _report_cycle(finished)
 
 
@@ -179,6 +177,27 @@ def show_clauses(cycle: "CycleOut") -> None:
         judged = not clause["detail"].startswith("not judged")
         mark = "[red]failed[/]" if not clause["passed"] else "[green]passed[/]" if judged else "[dim]–[/]     "
         console.print(f"  {mark}  {escape(clause['name'])}: {escape(clause['detail'])}")
+
+
+def _along_a_bar(cycles: "Iterable[CycleOut]") -> "CycleOut":
+    """The cycle at its end. Each step begins at 0; when the last is done there is no progress any more, and the bar is
+    full."""
+    with progress_bar() as bar:
+        row = bar.add_task("", total=100)
+        for cycle in cycles:
+            share = 1.0 if cycle.step == "done" else cycle.progress
+            bar.update(row, description=f"{cycle.id} {cycle.step}", completed=round(100 * share))
+    return cycle
+
+
+def _by_lines(cycles: "Iterable[CycleOut]") -> "CycleOut":
+    """The cycle at its end. No terminal gets a line as each step begins: of a bar only the end would be left."""
+    step = ""
+    for cycle in cycles:
+        if cycle.step != step:
+            step = cycle.step
+            console.print(f"{cycle.id} {step}", markup=False)
+    return cycle
 
 
 def _report_cycle(cycle: "CycleOut") -> None:

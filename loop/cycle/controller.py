@@ -615,10 +615,10 @@ def _finished_event(cycle: Cycle, actor: str, now: datetime) -> Event:
 
 
 def _figures(evaluation: Evaluation | None, coco: CocoFindings | None) -> dict[str, float | None]:
-    """COCO's beside those that the gate decides on. A project without a champion is judged against a detector that
-    finds nothing. None where there is no box to judge by."""
+    """COCO's beside those that the gate decides on. None where there is no box to judge by, and of a champion where
+    there was none: a 0 would be taken for a model's."""
     if evaluation is None:
-        return {"map50": 0.0, "map50_95": 0.0}
+        return {"map50": None, "map50_95": None}
     own = {"map50": or_none(evaluation.map50), "map50_95": or_none(evaluation.map50_95)}
     return own if coco is None else {**coco.whole.to_json(), **own}
 

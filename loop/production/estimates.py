@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -23,7 +23,7 @@ from loop.domain.production import (
     thinned,
     window_of,
 )
-from loop.domain.production_figures import ProductionBy, ProductionFigures, ProductionRules
+from loop.domain.production_figures import ProductionBasis, ProductionBy, ProductionFigures, ProductionRules
 from loop.domain.project import Project
 from loop.domain.sampled import Answering, Crowd, Sampled
 from loop.models import loaded
@@ -42,8 +42,8 @@ _FEWEST_OF_A_MODEL = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductionReport:
-    """total: of the whole window; rows: of its groups. outcomes: what callers reported of predictions of the window,
-    which is in none of the figures. notes: what to know, a sentence each."""
+    """total: of the whole window, by the basis that `window` has; rows: of its groups. outcomes: what callers reported
+    of predictions of the window, which is in none of the figures. notes: what to know, a sentence each."""
 
     model_id: str
     window: Window
@@ -111,7 +111,7 @@ class Production:
             outcomes = tx.outcomes.count(project_id, model.id, since=since, until=until)
         return ProductionReport(
             model_id=model.id,
-            window=gathered.window,
+            window=_as_used(gathered.window, total),
             total=total,
             rows=tuple(rows),
             outcomes=outcomes,
@@ -130,7 +130,7 @@ class Production:
         points = series_of(gathered.found, gathered.crowds) if gathered.crowds else []
         notes = list(_notes(gathered, None, begin))
         if gathered.window.since > begin:
-            notes.append("It begins later than the version: bounds of another day may have begun elsewhere.")
+            notes.append("The series begins later than the version: bounds of another day may have begun elsewhere.")
         return ProductionSeries(model_id=model.id, window=gathered.window, points=tuple(points), notes=tuple(notes))
 
     def audit_bands(self, project_id: str, rate: float) -> AuditBands:
@@ -224,6 +224,11 @@ class Production:
         return _Gathered(window, *_found(project, window), crowds, of_all)
 
 
+def _as_used(window: Window, total: Row) -> Window:
+    """With few audits the total rests on them alone, whatever else the window has (`row_of`)."""
+    return replace(window, basis=ProductionBasis.AUDITS) if total.seen == total.audits else window
+
+
 def _asked(tx: Transaction, project_id: str, model_id: str | None) -> tuple[Project, ModelVersion]:
     project = tx.projects.get(project_id)
     return project, loaded.champion(tx, project_id) if model_id is None else tx.models.get(project_id, model_id)
@@ -264,8 +269,8 @@ def _notes(gathered: _Gathered, total: Row | None, since: datetime) -> Iterable[
         yield f"Only the newest audits are looked at, from {window.since:%Y-%m-%d %H:%M} UTC on."
     if window.cut:
         yield (
-            f"It ends at {window.until:%Y-%m-%d %H:%M} UTC, before the oldest prediction that waits for people; "
-            f"{window.waiting} do."
+            f"The figures end at {window.until:%Y-%m-%d %H:%M} UTC, before the oldest prediction that waits for "
+            f"people; {window.waiting} do."
         )
     if len(gathered.unanswered):
         yield f"Unanswered: {len(gathered.unanswered)}; `worst` says what they could change."

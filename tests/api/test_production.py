@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from loop.domain import audit_bands
+from loop.domain import production as rules
 from loop.wiring import utc_now
 from serving.api import production
 from serving.api.production_gauges import Gauges
@@ -62,10 +63,10 @@ def report(service: Service, prediction: dict, role: str = "producer", **body: o
 
 
 def test_what_people_found_is_told_with_intervals(service: Service) -> None:
-    """From real answers: four of ten audits had something missed."""
+    """From real answers: four of ten audits had something missed. With so few they alone are asked."""
     audited(service, 10, wrong=4)
     told = get(service)
-    assert (told["basis"], told["cut"], told["waiting"], told["by"]) == ("all", False, 0, None)
+    assert (told["basis"], told["cut"], told["waiting"], told["by"]) == ("audits", False, 0, None)
     total = told["total"]
     assert (total["predictions"], total["answers"], total["audits"], total["unanswered"]) == (10, 10, 10, 0)
     rate, perfect = total["failure_rate"]["plain"], total["perfect_rate"]["plain"]
@@ -76,6 +77,20 @@ def test_what_people_found_is_told_with_intervals(service: Service) -> None:
     assert total["words"].startswith("10 audits; the interval is wide; about ")
     assert total["words"] in told["notes"]
     assert told["outcomes"]["wrong"] == 0 and "Biased" in told["outcomes"]["note"]
+
+
+def test_the_basis_is_what_was_asked(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reviewed predictions are beside the audits only where there are enough of these."""
+    policy(service, threshold=0.0, audit_rate=0.5)
+    for seed in range(20):
+        service.predict(picture(seed))
+    for task in leased(service, 20):
+        submit(service, task, [MISSED])
+    few = get(service)
+    assert few["basis"] == "audits" and few["total"]["answers"] == few["total"]["audits"] < 20
+    monkeypatch.setattr(rules, "_FEWEST_BESIDE", 1)
+    enough = get(service)
+    assert enough["basis"] == "all" and enough["total"]["answers"] == 20 > enough["total"]["audits"]
 
 
 def test_rows_are_by_what_is_asked_for(service: Service) -> None:
@@ -125,7 +140,7 @@ def test_what_waits_ends_the_window(service: Service) -> None:
     assert (told["total"]["answers"], told["total"]["unanswered"]) == (3, 1)
     low, high = told["total"]["failure_rate"]["worst"]
     assert low < told["total"]["failure_rate"]["plain"]["low"] and high > told["total"]["failure_rate"]["plain"]["high"]
-    assert any("before the oldest prediction that waits" in note for note in told["notes"])
+    assert any(note.startswith("The figures end at ") for note in told["notes"])
     production_ = service.services.production
     much_later = replace(production_, clock=lambda: utc_now() + production_.rules.patience)
     late = much_later.report("shapes", since=utc_now() - timedelta(days=1), until=utc_now())

@@ -89,8 +89,12 @@ def test_2_images_are_added_and_those_there_already_are_told(stage: Stage, tmp_p
     stage.there_is("show-added").click()
     expect(stage.there_is("items-count")).to_have_text(re.compile(r"^\d+ items$"))
     expect(stage.there_is("query")).to_have_value(re.compile("^created_at >= "))
-    named = stage.call("GET", "projects/yard/items", params={"q": "meta.path = b/frame-014.png"})["items"]
-    assert len(named) == 1
+    (named,) = stage.call("GET", "projects/yard/items", params={"q": "meta.path = b/frame-014.png"})["items"]
+    tile = stage.there_is(f"item-{named['digest']}")
+    expect(tile).to_contain_text("frame-014.png")
+    tile.get_by_role("button").click()
+    expect(stage.there_is("item").get_by_role("heading")).to_have_text("b/frame-014.png")
+    stage.there_is("back-to-items").click()
 
 
 def test_3_people_are_asked_for_what_was_added(stage: Stage, tmp_path: Path) -> None:
@@ -101,6 +105,17 @@ def test_3_people_are_asked_for_what_was_added(stage: Stage, tmp_path: Path) -> 
     stage.there_is("confirm").click()
     stage.told("15 images queued for review")
     assert stage.call("GET", "projects/yard/summary")["tasks"]["open"] == 15
+
+
+def test_3_with_ground_truth_a_cycle_is_the_next_step(stage: Stage) -> None:
+    """As long as no model serves."""
+    (task,) = stage.call("POST", "projects/yard/tasks/lease", json={"count": 1})["tasks"]
+    stage.call("POST", f"tasks/{task['id']}/submit", json={"epoch": task["epoch"], "shapes": [], "note": ""})
+    stage.show("overview")
+    stage.there_is("first-cycle").click()
+    stage.there_is("start-cycle-dialog").get_by_label("Close").click()
+    stage.show("items")
+    stage.there_is("add-images").click()
 
 
 def test_4_sending_is_cancelled_and_the_rest_sent_later(stage: Stage, tmp_path: Path) -> None:

@@ -261,6 +261,12 @@ def test_8_a_cycle_is_opened_with_all_that_it_measured(stage: Stage) -> None:
         expect(row).to_contain_text(one["runtime"])
         expect(row).to_contain_text(f"{1000 * one['median']:.1f} ms")
         expect(row).to_contain_text(f"{1000 * one['p90']:.1f} ms")
+    stage.there_is("back-to-overview").click()
+    stage.there_is(f"promote-{cycle.candidate_id}").click()
+    refused = stage.there_is("promote-dialog").locator("[data-testid=gate-refused]")
+    expect(refused.locator(".clauses > li")).to_have_count(sum(not clause["passed"] for clause in clauses))
+    stage.there_is("promote-dialog").get_by_label("Close").click()
+    stage.page.go_back()
     with stage.page.context.expect_page() as opened:
         stage.there_is("cycle-report").click()
     expect(opened.value.locator("body")).to_contain_text(cycle.id)

@@ -50,7 +50,7 @@ def test_1_a_view_with_nothing_in_it_says_how_that_changes(stage: Stage) -> None
 
 
 def test_2_golden_items_are_added_by_id_and_taken_back(stage: Stage) -> None:
-    """What has no truth is refused with what to do, and keeps no other from being added."""
+    """What has no truth is refused with what to do, stays to be mended, and keeps no other from being added."""
     for name in ("ada", "bob", "cyd", "dan"):
         token, stage.service.tokens[name] = stage.service.services.tokens.create(name, Role.REVIEWER, "shapes")
         stage.people[name] = token.id
@@ -63,7 +63,11 @@ def test_2_golden_items_are_added_by_id_and_taken_back(stage: Stage) -> None:
     dialog = stage.there_is("add-golden-dialog")
     dialog.locator("textarea").fill("\n".join([*answered, bare]))
     dialog.locator("[data-testid=confirm]").click()
-    stage.told("3 items are golden; 1 refused")
+    expect(stage.there_is("golden-refused")).to_contain_text(bare)
+    expect(stage.there_is("golden-refused")).to_contain_text("no ground truth to trust")
+    expect(dialog.locator("textarea")).to_have_value(bare)
+    dialog.get_by_label("Close").click()
+    stage.told("3 items are golden")
     stage.golden = [one["item_digest"] for one in stage.of_project("golden")["golden"]]
     assert sorted(stage.golden) == sorted(answered)
     row = stage.there_is(f"golden-{answered[0]}")
@@ -283,8 +287,9 @@ def test_10_a_lot_is_decided_by_hand_and_opened_again(stage: Stage) -> None:
     dialog.locator("[data-testid=reason]").fill("a defect was found later")
     stage.call("POST", f"projects/shapes/lots/{lot['id']}/reopen", json={"reason": "by another"})
     stage.page.keyboard.press("Enter")
-    expect(stage.there_is("toast")).to_have_class("toast error")
-    stage.told("rejected")
+    expect(stage.there_is("dialog-refused")).to_contain_text("rejected")
+    expect(dialog.locator("[data-testid=reason]")).to_have_value("a defect was found later")
+    dialog.get_by_label("Close").click()
     expect(stage.there_is("lot-reason")).to_contain_text("by another")
     stage.there_is("all-lots").click()
     expect(stage.there_is(f"lot-{lot['id']}")).to_contain_text("rejected")
@@ -294,12 +299,17 @@ def test_10_a_lot_is_decided_by_hand_and_opened_again(stage: Stage) -> None:
 
 
 def test_11_an_endpoint_is_added_and_its_secret_shown_once(stage: Stage) -> None:
-    """With the types of events that were ticked; the secret signs what is sent, as a ping."""
+    """With the types of events that were ticked; the secret signs what is sent, as a ping. An address that is refused
+    stays with what is wrong."""
     stage.show("webhooks")
     stage.there_is("add-webhook").click()
     dialog = stage.there_is("add-webhook-dialog")
-    dialog.locator("[data-testid=webhook-url]").fill(stage.there.url)
+    dialog.locator("[data-testid=webhook-url]").fill("ftp://example.org/hook")
     dialog.get_by_label("task.created").check()
+    dialog.locator("[data-testid=confirm]").click()
+    expect(stage.there_is("dialog-refused")).to_be_visible()
+    expect(dialog.locator("[data-testid=webhook-url]")).to_have_value("ftp://example.org/hook")
+    dialog.locator("[data-testid=webhook-url]").fill(stage.there.url)
     dialog.locator("[data-testid=confirm]").click()
     stage.there.secret = stage.there_is("secret").inner_text()
     stage.there_is("kept").click()

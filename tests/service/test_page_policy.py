@@ -75,7 +75,7 @@ def test_1_what_differs_of_a_policy_is_shown_then_saved_and_the_rest_stays(stage
     saved(stage, document | {"threshold": 7})
     stage.there_is("confirm").click()
     refused = stage.there_is("policy-refused")
-    expect(refused).to_contain_text("body.threshold")
+    expect(refused).to_contain_text("threshold: Input should be")
     expect(refused).to_contain_text("See /openapi.json")
     assert '"threshold": 7' in stage.there_is("policy-text").input_value()
     assert policy_of(stage) == before
@@ -144,6 +144,28 @@ def test_1_when_a_project_trains_by_itself_is_set_in_the_page(stage: Stage) -> N
     rules = stage.of_project("triggers")["rules"]
     assert (rules["failure_rate"], rules["corrected"], rules["drift"]) == (0.075, None, True)
     stage.call("PATCH", "projects/shapes/triggers", json={"failure_rate": None, "drift": False})
+
+
+def test_1_what_is_not_saved_is_there_when_one_comes_back(stage: Stage) -> None:
+    """From another view, and after a reload, until it is thrown away."""
+    before = stage.there_is("setting-lease_seconds").input_value()
+    stage.there_is("setting-lease_seconds").fill("421")
+    stage.there_is("setting-corrected").fill("31")
+    stage.show("webhooks")
+    stage.show("policy")
+    for again in (False, True):
+        if again:
+            stage.page.reload()
+        expect(stage.there_is("setting-lease_seconds")).to_have_value("421")
+        expect(stage.there_is("setting-corrected")).to_have_value("31")
+        expect(stage.there_is("not-saved")).to_have_count(2)
+    for start_again in stage.page.get_by_role("button", name="Start again").all():
+        start_again.click()
+    expect(stage.there_is("not-saved")).to_have_count(0)
+    expect(stage.there_is("setting-corrected")).to_have_value("")
+    stage.show("webhooks")
+    stage.show("policy")
+    expect(stage.there_is("setting-lease_seconds")).to_have_value(before)
 
 
 def test_2_a_video_becomes_frames_and_tasks(stage: Stage, tmp_path: Path) -> None:

@@ -86,6 +86,9 @@ def test_2_a_promise_is_made_in_a_form(stage: Stage) -> None:
         "alpha": 0.07, "delta": 0.1, "statement": "expected", "loss": "cost", "classes": ["circle"], "by": "source",
         "missed_weight": 1.0, "false_alarm_weight": 0.25,
     }  # fmt: skip
+    stage.show("overview")
+    stage.there_is("promise-decides").click()
+    expect(stage.there_is("promises")).to_be_visible()
 
 
 def test_2_a_promise_is_changed_or_taken_back(stage: Stage) -> None:
@@ -145,7 +148,7 @@ def test_3_thresholds_have_their_bounds_and_what_would_let_more_pass(stage: Stag
     expect(stage.there_is("phase")).to_have_text(told["phase"])
     row = stage.there_is("group-1-all")
     expect(row).to_contain_text("all predictions")
-    expect(row).to_contain_text(f"{group['answered']} ({group['audits']} by lot)")
+    expect(row).to_contain_text(f"{group['answered']} ({group['audits']} at random)")
     if group["value"] > 0:
         expect(row).to_contain_text(f"{group['value']:.3f}")
         expect(row).to_contain_text(f"{100 * group['bound']:.1f}%")
@@ -322,6 +325,14 @@ def test_8_an_item_shows_what_was_found_and_what_is_true(stage: Stage) -> None:
     stage.there_is("show-prediction").uncheck()
     expect(canvas).to_have_attribute("data-drawn", "2")
     expect(stage.there_is("entry-submission")).to_contain_text(f"by {reviewer['name']}")
+
+
+def test_8_an_item_that_there_is_not_is_told_once(stage: Stage) -> None:
+    """And nothing of it can be asked for again."""
+    stage.page.goto(f"{stage.url}/#/shapes/items/{64 * '0'}")
+    expect(stage.there_is("not-fetched")).to_have_count(1)
+    expect(stage.there_is("item-history")).to_have_count(0)
+    expect(stage.there_is("reopen-item")).to_have_count(0)
 
 
 def test_8_truth_that_a_model_doubts_is_shown_and_asked_for_again(stage: Stage) -> None:

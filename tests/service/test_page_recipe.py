@@ -69,13 +69,19 @@ def test_3_a_change_is_checked_then_saved_as_the_next_version(stage: Stage) -> N
 
 
 def test_4_a_document_of_a_version_that_is_not_the_newest_any_more_is_refused(stage: Stage) -> None:
-    """What was written stays, and the page shows the newest."""
+    """What was written stays, also while another view is looked at, and the page shows the newest."""
     document = json.loads(stage.there_is("recipe-text").input_value())
     stage.call("POST", "projects/shapes/recipe", json=document | {"guidelines": "Draw what you see."})
     written(stage, json.dumps(document | {"guidelines": "Mine."}))
     expect(stage.there_is("recipe-refused")).to_contain_text("made from version 2, and the newest is 3")
     expect(stage.there_is("recipe-version")).to_have_text("version 3")
     assert "Mine." in stage.there_is("recipe-text").input_value()
+    stage.show("functions")
+    stage.show("recipe")
+    expect(stage.there_is("not-saved")).to_be_visible()
+    assert "Mine." in stage.there_is("recipe-text").input_value()
+    stage.page.get_by_role("button", name="Start again").click()
+    expect(stage.there_is("not-saved")).to_have_count(0)
 
 
 def test_5_an_older_version_is_shown_at_an_address_of_its_own(stage: Stage) -> None:

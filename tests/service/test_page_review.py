@@ -165,6 +165,11 @@ def test_2_somebody_decides_between_two_answers(stage: Stage) -> None:
     expect(page.locator("[data-testid=answer-2]")).not_to_be_checked()
     _click(page, 185, 185)  # hidden, hence not to be taken
     expect(rows).to_have_count(0)
+    page.keyboard.press("Tab")  # to no button: Enter is the answer
+    expect(page.locator("[data-testid=canvas]")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    expect(page.locator("[data-testid=canvas]")).not_to_be_focused()
     _click(page, 50, 50)
     expect(rows).to_have_count(1)
     page.keyboard.press("Alt+Shift+Digit2")
@@ -173,6 +178,7 @@ def test_2_somebody_decides_between_two_answers(stage: Stage) -> None:
     expect(page.locator("[data-testid=shape-row-0]")).to_have_attribute("data-label", "1")
     page.keyboard.press("Enter")
     expect(page.locator("[data-testid=done-count]")).to_have_text("1")
+    expect(page.locator("[data-testid=done]")).to_have_attribute("title", "In this session: 1 answered")
     assert [shape.label for shape in stage.truth(VOTES, answer.item_digest)] == ["1"]
 
 

@@ -2,17 +2,19 @@ import type { ReactNode } from "react";
 
 interface Props {
   readonly title: string;
+  /** Of the title, where it is shortened. */
+  readonly tooltip?: string | undefined;
   readonly testid: string;
   /** Beside the title: badges first, then buttons after a `grow`. */
   readonly aside?: ReactNode;
   readonly children: ReactNode;
 }
 
-export function Card({ title, testid, aside, children }: Props) {
+export function Card({ title, tooltip, testid, aside, children }: Props) {
   return (
     <section className="card" aria-label={title} data-testid={testid}>
       <header>
-        <h2>{title}</h2>
+        <h2 title={tooltip}>{title}</h2>
         {aside}
       </header>
       {children}

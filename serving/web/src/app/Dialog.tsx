@@ -1,10 +1,12 @@
-import { type FormEvent, type ReactNode, useEffect, useRef } from "react";
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
+import { type Described, describe } from "../api/problem";
+import { ProblemNote } from "./ProblemNote";
 
 interface Props {
   readonly title: string;
   readonly onClose: () => void;
-  /** Makes the dialog a form: what its submit button and Enter do. */
-  readonly onSubmit?: () => void;
+  /** Makes the dialog a form: what its submit button and Enter do. A promise that fails leaves it open and says why. */
+  readonly onSubmit?: () => unknown;
   readonly wide?: boolean;
   readonly children: ReactNode;
   readonly testid?: string;
@@ -14,15 +16,26 @@ interface Props {
  *  What carries `data-first` is focused first. */
 export function Dialog({ title, onClose, onSubmit, wide, children, testid }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const [problem, setProblem] = useState<Described | null>(null);
+  const [busy, setBusy] = useState(false);
   useEffect(() => {
     const element = dialog.current;
     element?.showModal();
     element?.querySelector<HTMLElement>("[data-first]")?.focus();
     return () => element?.close();
   }, []);
-  const submit = (event: FormEvent) => {
+  const submit = async (event: FormEvent) => {
     event.preventDefault();
-    onSubmit?.();
+    const work = busy ? null : onSubmit?.();
+    if (!(work instanceof Promise)) return;
+    setBusy(true);
+    setProblem(null);
+    try {
+      await work;
+    } catch (error) {
+      setProblem(describe(error));
+    }
+    setBusy(false);
   };
   return (
     <dialog
@@ -37,7 +50,7 @@ export function Dialog({ title, onClose, onSubmit, wide, children, testid }: Pro
       onClick={(event) => event.target === dialog.current && onClose()}
       onKeyDown={(event) => event.stopPropagation()}
     >
-      <form className="dialog-body" onSubmit={submit}>
+      <form className="dialog-body" aria-busy={busy} onSubmit={(event) => void submit(event)}>
         <header>
           <h2>{title}</h2>
           <button type="button" className="icon" aria-label="Close" onClick={onClose}>
@@ -45,6 +58,7 @@ export function Dialog({ title, onClose, onSubmit, wide, children, testid }: Pro
           </button>
         </header>
         {children}
+        {problem && <ProblemNote problem={problem} testid="dialog-refused" />}
       </form>
     </dialog>
   );

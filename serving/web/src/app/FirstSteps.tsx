@@ -6,16 +6,42 @@ interface Props {
   readonly project: string;
   /** Whether who looks at it may do it. */
   readonly operates: boolean;
+  /** Known where more is shown of the project than its tasks. */
+  readonly known?: Known;
 }
 
-/** What to do with a project that has no model: nothing is wrong with it. */
-export function FirstSteps({ project, operates }: Props) {
+export interface Known {
+  /** Whether the gate refused what the newest cycle trained. */
+  readonly refused: boolean;
+  /** Whether there are models, of which none serves. */
+  readonly models: boolean;
+  /** Starts a cycle; null where there is no ground truth to train on. */
+  readonly onStart: (() => void) | null;
+}
+
+const UNKNOWN: Known = { refused: false, models: false, onStart: null };
+
+/** What to do with a project that no model serves: nothing is wrong with it. */
+export function FirstSteps({ project, operates, known = UNKNOWN }: Props) {
+  const { refused, models, onStart } = known;
   return (
     <div className="first-steps" data-testid="first-steps">
       <p>
-        <strong>{project}</strong> has no model yet. {operates ? "Begin" : "An operator begins"} in one of two ways:
+        No model serves <strong>{project}</strong> yet
+        {refused && ": the gate refused what the newest cycle trained"}.{" "}
+        {operates ? "Go on" : "An operator goes on"} in one of these ways:
       </p>
       <ul>
+        {onStart && (
+          <li>
+            There is ground truth to train on:{" "}
+            <button className="link" data-testid="first-cycle" onClick={onStart}>
+              {refused ? "start another cycle" : "start a cycle"}
+            </button>
+            . What it trains serves if the gate passes it{refused && "; more ground truth may help"}.
+          </li>
+        )}
+        {models && <li>With a model that is here already: promote it at Models, in your name.</li>}
         <li>
           With a model, which then predicts what is sent: <code>askance models add WEIGHTS --project {project}</code>
         </li>

@@ -6,6 +6,7 @@ import { NewProjectDialog } from "../projects/NewProjectDialog";
 import { ReviewPage } from "../review/ReviewPage";
 import { Status } from "../review/Status";
 import type { Notice } from "../review/session";
+import { doneInWords, queueInWords } from "../review/tally";
 import { type Reviewing, useReviewSession, useReviewState } from "../review/useReviewSession";
 import { abilitiesOf } from "../session/abilities";
 import { type Tab, fragmentOf, routeOf } from "../session/route";
@@ -222,12 +223,14 @@ interface InSessionProps extends Pick<ReviewerProps, "api" | "me" | "project" | 
 
 function InSession({ api, me, project, reviewing, notify, frame }: InSessionProps) {
   const state = useReviewState(reviewing.session);
+  const queue = queueInWords(state.open);
   const figures = (
     <>
-      <span className="figure" title="Tasks that nobody holds">
-        <span className="muted">Queue</span> <strong data-testid="queue-open">{state.open ?? "–"}</strong>
+      <span className="figure" title={queue.meaning} data-testid="queue">
+        <span className="muted">Queue {queue.about}</span>{" "}
+        <strong data-testid="queue-open">{state.open ?? "–"}</strong>
       </span>
-      <span className="figure" title="Answered in this session">
+      <span className="figure" title={`In this session: ${doneInWords(state)}`} data-testid="done">
         <span className="muted">Done</span> <strong data-testid="done-count">{state.done}</strong>
       </span>
       <Status state={state} />

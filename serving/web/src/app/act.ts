@@ -23,3 +23,19 @@ export const acting =
       return false;
     }
   };
+
+/** Does what was asked for in a dialog, and closes it then. What is refused is thrown: the dialog says so, and what was
+ *  typed into it stays. */
+export const closing =
+  (notify: (notice: Notice) => void, refresh: () => Promise<void>, close: () => void) =>
+  async (action: Promise<unknown>, title: string, detail: string): Promise<void> => {
+    try {
+      await action;
+    } catch (error) {
+      void refresh(); // what changed meanwhile may be why
+      throw error;
+    }
+    close();
+    notify({ tone: "info", title, detail, hint: "" });
+    await refresh();
+  };

@@ -1,6 +1,5 @@
 import { useState } from "react";
 import type { Api } from "../api/client";
-import { describe } from "../api/problem";
 import { Confirm } from "../app/Asking";
 import { Dialog } from "../app/Dialog";
 import type { ViewProps } from "../app/view";
@@ -30,12 +29,12 @@ export function AskDialog({ api, project, budget, notify, onClose }: Props) {
       notify({ tone: "info", ...selectedInWords(await api.select(project, { budget: number })) });
       onClose();
     } catch (error) {
-      notify({ tone: "error", ...describe(error) });
       setBusy(false);
+      throw error;
     }
   };
   return (
-    <Dialog title="Ask people to label images" onClose={onClose} onSubmit={() => void ask()} testid="ask-dialog">
+    <Dialog title="Ask people to label images" onClose={onClose} onSubmit={ask} testid="ask-dialog">
       <p>
         They are chosen among all images that nobody has looked at, so that people learn most from them: without a model
         so that they differ from each other, with one by what it is unsure of too. Each becomes a task at Review.

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import type { ListedItem } from "../api/types";
 import { ADD } from "../adding/adding";
-import { acting } from "../app/act";
+import { closing } from "../app/act";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
@@ -19,6 +19,7 @@ import { ViewsRow } from "./ViewsRow";
 import { find, tag } from "./calls";
 import { LABEL_ERRORS } from "./labelErrors";
 import { LABEL_STUDIO } from "./labelStudio";
+import { fileOf, pathOf } from "./names";
 import { type Asked, countInWords, riskInWords, standingOf } from "./queries";
 
 const REFRESH_MS = 30_000;
@@ -55,8 +56,7 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
 
   const change = async (tags: Tagging) => {
     const which = tagging === "query" ? { query: asked.query } : { items: [...chosen] };
-    setTagging(null);
-    const done = await acting(notify, list.refresh)(
+    await closing(notify, list.refresh, () => setTagging(null))(
       tag(api, project.id, { ...tags, ...which }),
       "Tags changed",
       [
@@ -66,7 +66,7 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
         .filter((part) => part !== "")
         .join("; "),
     );
-    if (done) setChosen(new Set());
+    setChosen(new Set());
   };
 
   return (
@@ -156,7 +156,7 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
           which={tagging === "chosen" ? counted(chosen.size, "chosen item") : countInWords(found)}
           query={tagging === "query" ? asked.query : null}
           onClose={() => setTagging(null)}
-          onTag={(tags) => void change(tags)}
+          onTag={change}
         />
       )}
       {asking && (
@@ -201,15 +201,21 @@ interface EntryProps {
 
 function Entry({ item, images, chosen, onChoose, onOpen }: EntryProps) {
   const { digest, source, risk, decision, tags } = item;
+  const path = pathOf(item);
   return (
     <li data-testid={`item-${digest}`}>
       <label className="choice">
         <input type="checkbox" checked={chosen} onChange={onChoose} aria-label={`Choose ${short(digest)}`} />
         <Thumbnail items={images} digest={digest} alt={`Item ${short(digest)}`} />
       </label>
-      <button className="link ellipsis opens-item" title={digest} onClick={onOpen}>
-        <code>{digest.slice(0, 8)}</code>
+      <button className="link ellipsis opens-item" title={path ?? digest} onClick={onOpen}>
+        {path === null ? <code>{digest.slice(0, 8)}</code> : fileOf(path)}
       </button>
+      {path !== null && (
+        <code className="muted small" title={digest}>
+          {digest.slice(0, 8)}
+        </code>
+      )}
       <div className="row">
         <span className="muted small ellipsis grow" title={source}>
           {source || "no source"}

@@ -12,6 +12,7 @@ import type { ViewProps } from "../app/view";
 import { people } from "../reviewers/calls";
 import { ItemPicture } from "./ItemPicture";
 import { history, reopen } from "./calls";
+import { pathOf, titleOf } from "./names";
 import { named, reopenedInWords, saidBy } from "./queries";
 
 const REFRESH_MS = 30_000;
@@ -31,6 +32,8 @@ export function ItemView({ api, project, notify, digest, onBack }: Props) {
   const asked = useAsked(() => history(api, project, digest), digest, REFRESH_MS);
   const names = usePeopleNames(api);
   const [asking, setAsking] = useState(false);
+  const known = item.value;
+  const unknown = known === null && item.problem !== null;
   const again = async () => {
     setAsking(false);
     try {
@@ -45,15 +48,18 @@ export function ItemView({ api, project, notify, digest, onBack }: Props) {
     <>
       <Back to="All items" testid="back-to-items" onBack={onBack} />
       <Card
-        title={`Item ${short(digest)}`}
+        title={known ? titleOf(known) : `Item ${short(digest)}`}
+        tooltip={known ? (pathOf(known) ?? undefined) : undefined}
         testid="item"
         aside={
           <>
             <code className="whole">{digest}</code>
             <span className="grow" />
-            <button data-testid="reopen-item" onClick={() => setAsking(true)}>
-              Re-open
-            </button>
+            {!unknown && (
+              <button data-testid="reopen-item" onClick={() => setAsking(true)}>
+                Re-open
+              </button>
+            )}
           </>
         }
       >
@@ -61,17 +67,19 @@ export function ItemView({ api, project, notify, digest, onBack }: Props) {
           {(value) => <ItemPicture api={api} item={value} />}
         </Fetched>
       </Card>
-      <Card title="History" testid="item-history">
-        <Fetched asked={asked} what="its history">
-          {({ entries }) => (
-            <ol className="lines">
-              {entries.map((entry, number) => (
-                <Entry key={number} entry={entry} names={names} />
-              ))}
-            </ol>
-          )}
-        </Fetched>
-      </Card>
+      {!unknown && (
+        <Card title="History" testid="item-history">
+          <Fetched asked={asked} what="its history">
+            {({ entries }) => (
+              <ol className="lines">
+                {entries.map((entry, number) => (
+                  <Entry key={number} entry={entry} names={names} />
+                ))}
+              </ol>
+            )}
+          </Fetched>
+        </Card>
+      )}
       {asking && (
         <SureDialog
           title="Re-open this item"

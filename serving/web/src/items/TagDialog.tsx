@@ -13,7 +13,7 @@ interface Props {
   readonly which: string;
   /** Of all that meet it; null: of those that were chosen. */
   readonly query: string | null;
-  readonly onTag: (tags: Tagging) => void;
+  readonly onTag: (tags: Tagging) => Promise<void>;
   readonly onClose: () => void;
 }
 

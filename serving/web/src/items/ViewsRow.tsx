@@ -1,6 +1,6 @@
 import { useState } from "react";
 import type { SavedView } from "../api/types";
-import { acting } from "../app/act";
+import { acting, closing } from "../app/act";
 import { Confirm } from "../app/Asking";
 import { Dialog } from "../app/Dialog";
 import { useAsked } from "../app/asked";
@@ -27,11 +27,9 @@ export function ViewsRow({ api, project, notify, asked, onAsk, readable }: Props
   const present = known.find(({ query, sort }) => query === asked.query && sort === asked.sort) ?? null;
 
   const save = async (name: string) => {
-    setDialog(null);
-    let saved: SavedView | null = null;
-    const keep = saveView(api, project, name, asked).then((view) => (saved = view));
-    // The service keeps the query as it understood it.
-    if (await act(keep, "View saved", name)) onAsk(saved ?? asked);
+    const saved = saveView(api, project, name, asked);
+    await closing(notify, kept.refresh, () => setDialog(null))(saved, "View saved", name);
+    onAsk(await saved); // the service keeps the query as it understood it
   };
 
   const remove = (name: string) => {
@@ -71,7 +69,7 @@ export function ViewsRow({ api, project, notify, asked, onAsk, readable }: Props
         </button>
       )}
       {dialog === "save" && (
-        <SaveDialog known={known} onClose={() => setDialog(null)} onSave={(name) => void save(name)} />
+        <SaveDialog known={known} onClose={() => setDialog(null)} onSave={save} />
       )}
       {dialog === "remove" && present && (
         <Dialog
@@ -92,7 +90,7 @@ export function ViewsRow({ api, project, notify, asked, onAsk, readable }: Props
 
 interface SaveProps {
   readonly known: readonly SavedView[];
-  readonly onSave: (name: string) => void;
+  readonly onSave: (name: string) => Promise<void>;
   readonly onClose: () => void;
 }
 

@@ -7,7 +7,7 @@ import { counted } from "../app/figures";
 interface Props {
   readonly how: "accept" | "reopen";
   readonly lot: LotDetail;
-  readonly onDecide: (reason: string) => void;
+  readonly onDecide: (reason: string) => Promise<void>;
   readonly onClose: () => void;
 }
 

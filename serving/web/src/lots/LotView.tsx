@@ -4,7 +4,7 @@ import type { LotDetail } from "../api/types";
 import { Back } from "../app/Back";
 import { Card, Tile } from "../app/Card";
 import { Fetched } from "../app/Fetched";
-import { acting } from "../app/act";
+import { closing } from "../app/act";
 import { useAsked } from "../app/asked";
 import { counted } from "../app/figures";
 import { ago, count, percent, share } from "../app/format";
@@ -21,14 +21,13 @@ const REFRESH_MS = 5_000;
 export function LotView({ api, project, notify, onPlace, id }: ViewProps & { readonly id: string }) {
   const asked = useAsked(() => fetchLot(api, project.id, id), id, REFRESH_MS);
   const [deciding, setDeciding] = useState<"accept" | "reopen" | null>(null);
-  const act = acting(notify, asked.refresh);
-  const run = async (how: "accept" | "reopen", lot: LotDetail, reason: string) => {
-    setDeciding(null);
+  const run = (how: "accept" | "reopen", lot: LotDetail, reason: string) => {
     const [title, detail] =
       how === "accept"
         ? ["Accepted", "Its answers count from now on."]
         : ["Re-opened", "People get each answer that nobody has looked at."];
-    if (!(await act(decide(api, project.id, lot, how, reason), title, detail))) await asked.refresh();
+    const decided = decide(api, project.id, lot, how, reason);
+    return closing(notify, asked.refresh, () => setDeciding(null))(decided, title, detail);
   };
   return (
     <>
@@ -44,7 +43,7 @@ export function LotView({ api, project, notify, onPlace, id }: ViewProps & { rea
                 how={deciding}
                 lot={lot}
                 onClose={() => setDeciding(null)}
-                onDecide={(reason) => void run(deciding, lot, reason)}
+                onDecide={(reason) => run(deciding, lot, reason)}
               />
             )}
           </>

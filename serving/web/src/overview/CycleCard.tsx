@@ -67,7 +67,7 @@ export function CycleCard({ cycle, now, operate }: Props) {
 
 function Body({ cycle, now }: { cycle: Cycle; now: number }) {
   const verdict = verdictOf(cycle.decision);
-  const figures = figuresOf(cycle.decision, cycle.evaluation);
+  const figures = figuresOf(cycle);
   return (
     <>
       <p className="muted small">

@@ -17,7 +17,7 @@ export function CycleHistory({ cycles, now, hrefOf }: Props) {
       <summary>Earlier cycles ({cycles.length})</summary>
       <ul className="lines">
         {cycles.map((cycle) => {
-          const [figure] = figuresOf(cycle.decision, cycle.evaluation);
+          const [figure] = figuresOf(cycle);
           return (
             <li key={cycle.id}>
               <StateBadge state={cycle.state} />

@@ -109,7 +109,7 @@ function Tiles({ cycle, figures }: { readonly cycle: Cycle; readonly figures: Ev
         value={count(figures.images)}
         detail={`held out (${figures.split})${figures.beside > 0 ? ` · ${count(figures.beside)} more for slices` : ""}`}
       />
-      {figuresOf(cycle.decision, cycle.evaluation).map((figure) => (
+      {figuresOf(cycle).map((figure) => (
         <Tile
           key={figure.name}
           name={figure.name}

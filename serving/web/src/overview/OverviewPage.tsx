@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { describe } from "../api/problem";
 import type { Promotion, Rollout } from "../api/types";
-import { type Act, acting } from "../app/act";
+import { type Act, acting, closing } from "../app/act";
 import { Card } from "../app/Card";
 import { FirstSteps } from "../app/FirstSteps";
 import { useAsked } from "../app/asked";
@@ -20,6 +20,7 @@ import { DriftCard } from "./DriftCard";
 import { ENDED, PASSED, RolloutView } from "./RolloutView";
 import { RolloutsCard } from "./RolloutsCard";
 import { ModelList } from "./ModelList";
+import { needsFirstSteps, refusedFor } from "./firstSteps";
 import { CancelCycleDialog, PromoteDialog, RollbackDialog, StartCycleDialog } from "./dialogs";
 import { EndRolloutDialog, PassRolloutDialog, StartRolloutDialog } from "./rolloutDialogs";
 import { contenders, endRollout, freeKinds, isRollout, startRollout } from "./rollouts";
@@ -70,6 +71,7 @@ function Everything({ api, me, project, notify }: ViewProps) {
     setAsking(null);
     return acting(notify, refresh)(...what);
   };
+  const send = closing(notify, refresh, () => setAsking(null));
 
   if (!summary) {
     return (
@@ -93,12 +95,20 @@ function Everything({ api, me, project, notify }: ViewProps) {
           {problem.title}: the figures below may be old. {problem.hint}
         </p>
       )}
-      {operates && models.length === 0 && (
+      {operates && needsFirstSteps({ champion: summary.champion_id, cycles, promotions }) && (
         <Card title="First steps" testid="begin">
-          <FirstSteps project={project.id} operates />
+          <FirstSteps
+            project={project.id}
+            operates
+            known={{
+              refused: newest?.state === "refused",
+              models: models.length > 0,
+              onStart: trainable.value === true ? () => setAsking({ kind: "cycle" }) : null,
+            }}
+          />
         </Card>
       )}
-      <Tiles summary={summary} policy={project.policy} />
+      <Tiles summary={summary} policy={project.policy} operates={operates} />
       <div className="columns">
         <div className="column">
           <CycleCard
@@ -159,7 +169,7 @@ function Everything({ api, me, project, notify }: ViewProps) {
       {asking?.kind === "cycle" && (
         <StartCycleDialog
           onClose={() => setAsking(null)}
-          onStart={(body) => void act(api.startCycle(project.id, body), "Cycle started", "Its progress shows here.")}
+          onStart={(body) => send(api.startCycle(project.id, body), "Cycle started", "Its progress shows here.")}
         />
       )}
       {asking?.kind === "cancel" && (
@@ -167,16 +177,17 @@ function Everything({ api, me, project, notify }: ViewProps) {
           cycle={asking.cycle}
           onClose={() => setAsking(null)}
           onCancel={(reason) =>
-            void act(cancelCycle(api, project.id, asking.cycle, reason), "Cycle cancelled", "The champion stays.")
+            send(cancelCycle(api, project.id, asking.cycle, reason), "Cycle cancelled", "The champion stays.")
           }
         />
       )}
       {asking?.kind === "promote" && (
         <PromoteDialog
           model={asking.model}
+          refusedFor={refusedFor(asking.model, models, cycles)}
           onClose={() => setAsking(null)}
           onPromote={(reason) =>
-            void act(
+            send(
               api.promote(project.id, asking.model, reason),
               "Promotion asked for",
               "It serves once it is deployed and warm.",
@@ -189,7 +200,7 @@ function Everything({ api, me, project, notify }: ViewProps) {
           to={rollbackTarget(promotions)}
           onClose={() => setAsking(null)}
           onRollback={(reason) =>
-            void act(api.rollback(project.id, reason), "Rollback asked for", "The model before serves once it is warm.")
+            send(api.rollback(project.id, reason), "Rollback asked for", "The model before serves once it is warm.")
           }
         />
       )}
@@ -199,7 +210,7 @@ function Everything({ api, me, project, notify }: ViewProps) {
           kinds={freeKinds(rollouts)}
           onClose={() => setAsking(null)}
           onStart={(body) =>
-            void act(
+            send(
               startRollout(api, project.id, body),
               `${TITLES[body.kind]} asked for`,
               "It takes its share once it is warm.",
@@ -211,7 +222,7 @@ function Everything({ api, me, project, notify }: ViewProps) {
         <EndRolloutDialog
           rollout={asking.rollout}
           onClose={() => setAsking(null)}
-          onEnd={(reason) => void act(endRollout(api, project.id, asking.rollout.id, reason), "Taken back", ENDED)}
+          onEnd={(reason) => send(endRollout(api, project.id, asking.rollout.id, reason), "Taken back", ENDED)}
         />
       )}
       {asking?.kind === "pass" && (
@@ -219,7 +230,7 @@ function Everything({ api, me, project, notify }: ViewProps) {
           rollout={asking.rollout}
           onClose={() => setAsking(null)}
           onPass={(reason) =>
-            void act(api.promote(project.id, asking.rollout.model_id, reason), "Promotion asked for", PASSED)
+            send(api.promote(project.id, asking.rollout.model_id, reason), "Promotion asked for", PASSED)
           }
         />
       )}

@@ -4,7 +4,7 @@ import type { CanaryStanding, Rollout } from "../api/types";
 import { Back } from "../app/Back";
 import { Card, Tile } from "../app/Card";
 import { Fetched } from "../app/Fetched";
-import { acting } from "../app/act";
+import { closing } from "../app/act";
 import { useAsked } from "../app/asked";
 import { NOTHING, counted, exactly, shareOf } from "../app/figures";
 import { ago, count, moment, percent } from "../app/format";
@@ -20,11 +20,7 @@ const REFRESH_MS = 2_000;
 export function RolloutView({ api, project, notify, onPlace, id }: ViewProps & { readonly id: string }) {
   const asked = useAsked(() => fetchRollout(api, project.id, id), id, REFRESH_MS);
   const [asking, setAsking] = useState<"end" | "pass" | null>(null);
-  const act = acting(notify, asked.refresh);
-  const run = (...what: Parameters<typeof act>) => {
-    setAsking(null);
-    void act(...what);
-  };
+  const run = closing(notify, asked.refresh, () => setAsking(null));
   return (
     <>
       <Back to="Overview" testid="back-to-overview" onBack={() => onPlace(null)} />

@@ -1,13 +1,17 @@
 import type { Project, Summary } from "../api/types";
 import { Tile } from "../app/Card";
 import { count, percent, share } from "../app/format";
+import { fragmentOf } from "../session/route";
+import { deciderInWords } from "../quality/quality";
 
 interface Props {
   readonly summary: Summary;
   readonly policy: Project["policy"];
+  /** Whether who looks at it may see what is promised. */
+  readonly operates: boolean;
 }
 
-export function Tiles({ summary, policy }: Props) {
+export function Tiles({ summary, policy, operates }: Props) {
   const { predictions, routed, audits, tasks } = summary;
   const of = (state: string): number => tasks[state] ?? 0;
   return (
@@ -15,7 +19,7 @@ export function Tiles({ summary, policy }: Props) {
       <Tile
         name="Predictions"
         value={count(predictions)}
-        detail={`risk threshold ${policy.threshold.toFixed(2)}`}
+        detail={<Decides summary={summary} policy={policy} operates={operates} />}
         testid="tile-predictions"
       />
       <Tile
@@ -25,7 +29,7 @@ export function Tiles({ summary, policy }: Props) {
         testid="tile-routed"
       />
       <Tile
-        name="Audits by lot"
+        name="Random audits"
         value={count(audits)}
         detail={`audit rate ${percent(policy.audit_rate, 1)}`}
         testid="tile-audits"
@@ -38,5 +42,16 @@ export function Tiles({ summary, policy }: Props) {
       />
       <Tile name="Reviewed" value={count(of("done"))} detail={`${count(of("skipped"))} skipped`} testid="tile-done" />
     </div>
+  );
+}
+
+function Decides({ summary, policy, operates }: Props) {
+  const words = deciderInWords(policy);
+  return operates && policy.guarantee.promises.length > 0 ? (
+    <a href={fragmentOf(summary.project_id, "quality")} data-testid="promise-decides">
+      {words}
+    </a>
+  ) : (
+    <>{words}</>
   );
 }

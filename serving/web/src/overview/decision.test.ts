@@ -26,14 +26,22 @@ test("before the gate has decided there is no verdict", () => {
 });
 
 test("figures come from the gate with their interval, and what cannot be said is left out", () => {
-  expect(figuresOf(decision, {})).toEqual([
+  expect(figuresOf({ champion_id: "model_1", decision, evaluation: {} })).toEqual([
     { name: "mAP 50–95", champion: 0.5, candidate: 0.53, delta: 0.03, interval: [-0.01, 0.07] },
   ]);
 });
 
 test("without a gate the evaluation alone is shown", () => {
-  expect(figuresOf({}, { before: { map50: 0.5 }, after: { map50: 0.75 } })).toEqual([
+  const evaluation = { before: { map50: 0.5 }, after: { map50: 0.75 } };
+  expect(figuresOf({ champion_id: "model_1", decision: {}, evaluation })).toEqual([
     { name: "mAP 50", champion: 0.5, candidate: 0.75, delta: 0.25, interval: null },
+  ]);
+});
+
+test("without a champion there is nothing to compare with, whatever the gate wrote", () => {
+  const first = { map50: { champion: 0.0, candidate: 0.6, delta: 0.6, interval: [0.5, 0.7] } };
+  expect(figuresOf({ champion_id: null, decision: first, evaluation: {} })).toEqual([
+    { name: "mAP 50", champion: null, candidate: 0.6, delta: null, interval: null },
   ]);
 });
 
@@ -41,7 +49,7 @@ test.each([
   { clauses: "none", promoted: true },
   { clauses: [null, 3], promoted: true, settings: null },
 ])("an unexpected document is no error: %o", (odd) => {
-  expect(() => [verdictOf(odd), figuresOf(odd, odd)]).not.toThrow();
+  expect(() => [verdictOf(odd), figuresOf({ champion_id: "model_1", decision: odd, evaluation: odd })]).not.toThrow();
 });
 
 test("what was not judged has neither passed nor failed", () => {

@@ -54,13 +54,22 @@ function verdictOn(clause: Fields): Clause["verdict"] {
   return text(clause["detail"]).startsWith("not judged") ? "not judged" : "passed";
 }
 
+/** Of a cycle. champion_id: null where it had nothing to compare with. */
+interface Measured {
+  readonly champion_id: string | null;
+  readonly decision: Fields;
+  readonly evaluation: Fields;
+}
+
 /** From the gate with its intervals; before it decided, from the evaluation alone. */
-export function figuresOf(decision: Fields, evaluation: Fields): Figure[] {
+export function figuresOf({ champion_id, decision, evaluation }: Measured): Figure[] {
   return MEASURES.flatMap(([key, name]) => {
     const change = fields(decision[key]);
-    const champion = number(change["champion"]) ?? number(fields(evaluation["before"])[key]);
+    const before = number(change["champion"]) ?? number(fields(evaluation["before"])[key]);
+    const champion = champion_id === null ? null : before;
     const candidate = number(change["candidate"]) ?? number(fields(evaluation["after"])[key]);
     if (champion === null && candidate === null) return [];
+    if (champion_id === null) return [{ name, champion, candidate, delta: null, interval: null }];
     const delta = number(change["delta"]) ?? (champion !== null && candidate !== null ? candidate - champion : null);
     return [{ name, champion, candidate, delta, interval: pair(change["interval"]) }];
   });

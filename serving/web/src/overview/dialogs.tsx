@@ -3,9 +3,11 @@ import { useState } from "react";
 import type { CycleBody } from "../api/types";
 import { Confirm, Reason, isReason } from "../app/Asking";
 import { Dialog } from "../app/Dialog";
+import { Clauses } from "./Clauses";
+import type { Clause } from "./decision";
 
 interface StartProps {
-  readonly onStart: (body: CycleBody) => void;
+  readonly onStart: (body: CycleBody) => Promise<void>;
   readonly onClose: () => void;
 }
 
@@ -84,7 +86,7 @@ export function StartCycleDialog({ onStart, onClose }: StartProps) {
 
 interface CancelProps {
   readonly cycle: string;
-  readonly onCancel: (reason: string) => void;
+  readonly onCancel: (reason: string) => Promise<void>;
   readonly onClose: () => void;
 }
 
@@ -108,17 +110,26 @@ export function CancelCycleDialog({ cycle, onCancel, onClose }: CancelProps) {
 
 interface PromoteProps {
   readonly model: string;
-  readonly onPromote: (reason: string) => void;
+  /** What its cycle's gate refused it for; null where it did not. */
+  readonly refusedFor: readonly Clause[] | null;
+  readonly onPromote: (reason: string) => Promise<void>;
   readonly onClose: () => void;
 }
 
-export function PromoteDialog({ model, onPromote, onClose }: PromoteProps) {
+export function PromoteDialog({ model, refusedFor, onPromote, onClose }: PromoteProps) {
   const [reason, setReason] = useState("");
   return (
     <Dialog title="Promote by hand" onClose={onClose} onSubmit={() => onPromote(reason.trim())} testid="promote-dialog">
       <p>
         <code>{model}</code> becomes champion whatever the gate said.
       </p>
+      {refusedFor && (
+        <div className="callout warn" data-testid="gate-refused">
+          <strong>The gate refused it</strong>
+          <Clauses clauses={refusedFor} />
+          <p>You overrule that in your name.</p>
+        </div>
+      )}
       <Reason value={reason} onChange={setReason} />
       <Confirm name="Promote" disabled={!isReason(reason)} onClose={onClose} />
     </Dialog>
@@ -127,7 +138,7 @@ export function PromoteDialog({ model, onPromote, onClose }: PromoteProps) {
 
 interface RollbackProps {
   readonly to: string | null;
-  readonly onRollback: (reason: string) => void;
+  readonly onRollback: (reason: string) => Promise<void>;
   readonly onClose: () => void;
 }
 

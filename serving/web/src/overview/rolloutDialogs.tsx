@@ -11,7 +11,7 @@ const USUAL_SHARE = "10"; // percent
 interface StartProps {
   readonly models: readonly Model[];
   readonly kinds: readonly RolloutKind[];
-  readonly onStart: (body: RolloutBody) => void;
+  readonly onStart: (body: RolloutBody) => Promise<void>;
   readonly onClose: () => void;
 }
 
@@ -27,8 +27,8 @@ export function StartRolloutDialog({ models, kinds, onStart, onClose }: StartPro
   const judging = judged ? rulesOfTyped(rules) : {};
   const sound = share !== null && judging !== null && model !== "" && (reason.trim() === "" || isReason(reason));
   const start = () => {
-    if (!sound) return;
-    onStart({
+    if (!sound) return undefined;
+    return onStart({
       kind,
       model_id: model,
       share,
@@ -152,7 +152,7 @@ function meaningOf(kind: RolloutKind, share: number | null): string {
 
 interface EndProps {
   readonly rollout: Rollout;
-  readonly onEnd: (reason: string) => void;
+  readonly onEnd: (reason: string) => Promise<void>;
   readonly onClose: () => void;
 }
 
@@ -178,7 +178,7 @@ export function EndRolloutDialog({ rollout, onEnd, onClose }: EndProps) {
 
 interface PassProps {
   readonly rollout: Rollout;
-  readonly onPass: (reason: string) => void;
+  readonly onPass: (reason: string) => Promise<void>;
   readonly onClose: () => void;
 }
 

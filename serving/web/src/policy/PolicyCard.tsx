@@ -2,11 +2,14 @@
 import { useState } from "react";
 import type { Api } from "../api/client";
 import { type Described, describe } from "../api/problem";
-import type { Policy } from "../api/types";
+import type { Me, Policy } from "../api/types";
 import { Card } from "../app/Card";
+import { NotSaved } from "../app/NotSaved";
 import { ProblemNote } from "../app/ProblemNote";
 import { counted } from "../app/figures";
+import { useUnsaved } from "../app/useUnsaved";
 import type { ViewProps } from "../app/view";
+import { isRecord } from "../review/keep";
 import { type Plan, SavePolicyDialog } from "./SavePolicyDialog";
 import { SettingsForm } from "./SettingsForm";
 import { change } from "./calls";
@@ -19,6 +22,7 @@ type View = "form" | "document";
 
 interface Props {
   readonly api: Api;
+  readonly me: Me;
   readonly project: string;
   readonly policy: Policy;
   readonly notify: ViewProps["notify"];
@@ -31,9 +35,12 @@ interface Typed {
   readonly from: Policy;
 }
 
-export function PolicyCard({ api, project, policy, notify, onSent }: Props) {
+const isTyped = (value: unknown): value is Typed =>
+  isRecord(value) && typeof value["text"] === "string" && isRecord(value["from"]);
+
+export function PolicyCard({ api, me, project, policy, notify, onSent }: Props) {
   const [view, setView] = useState<View>("form");
-  const [typed, setTyped] = useState<Typed | null>(null);
+  const [typed, setTyped] = useUnsaved(me, project, "policy", isTyped);
   const [plan, setPlan] = useState<Plan | null>(null);
   const [problem, setProblem] = useState<Described | null>(null);
   const [busy, setBusy] = useState(false);
@@ -85,6 +92,7 @@ export function PolicyCard({ api, project, policy, notify, onSent }: Props) {
           <span className="badge" data-testid="policy-version">
             version {policy.version}
           </span>
+          <NotSaved shown={typed !== null} />
           <Switcher view={view} onView={setView} />
           <span className="grow" />
           <button disabled={typed === null || busy} onClick={startAgain}>

@@ -8,16 +8,16 @@ import { TriggersCard } from "./TriggersCard";
 
 const REFRESH_MS = 60_000;
 
-export default function PolicyPage({ api, project, notify }: ViewProps) {
+export default function PolicyPage({ api, me, project, notify }: ViewProps) {
   const asked = useAsked(() => api.project(project.id), project.id, REFRESH_MS);
   return (
     <div className="overview">
       <Fetched asked={asked} what="the policy">
         {({ policy }) => (
-          <PolicyCard api={api} project={project.id} policy={policy} notify={notify} onSent={asked.refresh} />
+          <PolicyCard {...{ api, me, policy, notify }} project={project.id} onSent={asked.refresh} />
         )}
       </Fetched>
-      <TriggersCard api={api} project={project.id} notify={notify} />
+      <TriggersCard api={api} me={me} project={project.id} notify={notify} />
     </div>
   );
 }

@@ -1,13 +1,16 @@
 import { useState } from "react";
 import type { Api } from "../api/client";
 import { type Described, describe } from "../api/problem";
-import type { Triggers } from "../api/types";
+import type { Me, Triggers } from "../api/types";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
+import { NotSaved } from "../app/NotSaved";
 import { ProblemNote } from "../app/ProblemNote";
 import { useAsked } from "../app/asked";
 import { counted } from "../app/figures";
+import { useUnsaved } from "../app/useUnsaved";
 import type { ViewProps } from "../app/view";
+import { isRecord } from "../review/keep";
 import { SettingsForm } from "./SettingsForm";
 import { changeTriggers, triggers } from "./calls";
 import { type Plain, differences } from "./policy";
@@ -16,14 +19,14 @@ import { TRIGGER_SECTIONS } from "./triggerSettings";
 
 const REFRESH_MS = 60_000;
 
-type Props = Pick<ViewProps, "notify"> & { readonly api: Api; readonly project: string };
+type Props = Pick<ViewProps, "notify"> & { readonly api: Api; readonly me: Me; readonly project: string };
 
 /** When a project retrains by itself. */
-export function TriggersCard({ api, project, notify }: Props) {
+export function TriggersCard({ api, me, project, notify }: Props) {
   const asked = useAsked(() => triggers(api, project), project, REFRESH_MS);
   return (
     <Fetched asked={asked} what="the triggers">
-      {({ rules }) => <Rules {...{ api, project, notify, rules }} onSaved={asked.refresh} />}
+      {({ rules }) => <Rules {...{ api, me, project, notify, rules }} onSaved={asked.refresh} />}
     </Fetched>
   );
 }
@@ -33,14 +36,14 @@ interface RulesProps extends Props {
   readonly onSaved: () => Promise<void>;
 }
 
-function Rules({ api, project, notify, rules, onSaved }: RulesProps) {
-  const [changes, setChanges] = useState<Plain>({});
+function Rules({ api, me, project, notify, rules, onSaved }: RulesProps) {
+  const [changes, setChanges] = useUnsaved(me, project, "triggers", isRecord);
   const [problem, setProblem] = useState<Described | null>(null);
   const [busy, setBusy] = useState(false);
   const draft: Plain = { ...rules, ...changes };
   const differing = differences(rules, draft);
   const startAgain = () => {
-    setChanges({});
+    setChanges(null);
     setProblem(null);
   };
   const save = async () => {
@@ -64,6 +67,7 @@ function Rules({ api, project, notify, rules, onSaved }: RulesProps) {
       testid="trigger-settings"
       aside={
         <>
+          <NotSaved shown={differing.length > 0} />
           <span className="grow" />
           <button disabled={differing.length === 0 || busy} onClick={startAgain}>
             Start again

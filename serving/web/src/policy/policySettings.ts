@@ -17,7 +17,7 @@ export const POLICY_SECTIONS: readonly Section<PlaceIn<Policy>>[] = [
       },
       {
         place: "audit_rate", name: "Audit rate", kind: "share", min: 0, max: 1,
-        help: "So many of all predictions are drawn by lot for a person, whatever their risk: quality is estimated from them.",
+        help: "So many of all predictions go to a person at random, whatever their risk: quality is estimated from them.",
       },
       {
         place: "score_threshold", name: "Score threshold", kind: "share", min: 0, max: 1,
@@ -42,7 +42,7 @@ export const POLICY_SECTIONS: readonly Section<PlaceIn<Policy>>[] = [
       },
       {
         place: "queue.people_share", name: "Share with several people", kind: "share", min: 0, max: 1,
-        help: "Of the items that several people may answer, so many do get them, by lot.",
+        help: "Of the items that several people may answer, so many do get them, drawn at random.",
       },
       {
         place: "lease_seconds", name: "Lease", kind: "span", unit: "s", per: 1, min: 5, max: DAY,
@@ -58,7 +58,7 @@ export const POLICY_SECTIONS: readonly Section<PlaceIn<Policy>>[] = [
       },
       {
         place: "queue.blind_share", name: "Blind share", kind: "share", min: 0, max: 1,
-        help: "Of tasks that hide what the model predicts, by lot: it shows whether people correct less where it is shown.",
+        help: "Of tasks, at random, that hide what the model predicts: it shows whether people correct less where it is shown.",
       },
       {
         place: "workflow.proposals", name: "Predictions at review", kind: "choice",
@@ -72,12 +72,12 @@ export const POLICY_SECTIONS: readonly Section<PlaceIn<Policy>>[] = [
     settings: [
       {
         place: "workflow.qa", name: "Second look", kind: "choice",
-        options: { off: "off", all: "at all answers", share: "at a share, by lot", lots: "by lots" },
+        options: { off: "off", all: "at all answers", share: "at a share, drawn at random", lots: "by lots" },
         help: "Which answers another person looks at before they count. Lots: a sample of each; all of a lot that it speaks against.",
       },
       {
         place: "workflow.share", name: "Share looked at", kind: "share", min: 0, max: 1, where: ["workflow.qa", "share"],
-        help: "Of the answers, by lot.",
+        help: "Of the answers, drawn at random.",
       },
       {
         place: "workflow.lots.size", name: "Size of a lot", kind: "count", unit: "items", min: 1, max: 10_000,
@@ -183,7 +183,7 @@ export const POLICY_SECTIONS: readonly Section<PlaceIn<Policy>>[] = [
       },
       {
         place: "retain_rate", name: "Sample kept", kind: "share", min: 0, max: 1, where: ["retain", "sampled"],
-        help: "Of accepted predictions, by lot.",
+        help: "Of accepted predictions, drawn at random.",
       },
       {
         place: "durability", name: "Accepted predictions are durable", kind: "choice",

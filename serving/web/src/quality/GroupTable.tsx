@@ -62,7 +62,7 @@ function Group({ group, alpha, numbered }: GroupProps) {
         </td>
         <td>{alpha === null ? "–" : exactly(alpha)}</td>
         <td>
-          {count(group.answered)} <span className="muted">({count(group.audits)} by lot)</span>
+          {count(group.answered)} <span className="muted">({count(group.audits)} at random)</span>
         </td>
       </tr>
       <tr>

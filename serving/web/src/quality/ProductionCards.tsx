@@ -180,7 +180,7 @@ function Rows({ rows, by }: { readonly rows: readonly ProductionRow[]; readonly 
               </th>
               <td>{count(row.predictions)}</td>
               <td>
-                {count(row.answers)} <span className="muted">({count(row.audits)} by lot)</span>
+                {count(row.answers)} <span className="muted">({count(row.audits)} at random)</span>
               </td>
               {FIGURES.map(([key]) => (
                 <td key={key} className="text">

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { ProblemError, describe } from "../api/problem";
 import type { Guarantee, Project, Promised } from "../api/types";
-import { acting } from "../app/act";
+import { acting, closing } from "../app/act";
 import { Confirm, Reason, isReason } from "../app/Asking";
 import { Card, Tile } from "../app/Card";
 import { Dialog } from "../app/Dialog";
@@ -38,10 +38,12 @@ export function PromiseCards({ api, project: { id: project, recipe }, notify }: 
   const done = () => setDoing(null);
   const act = acting(notify, asked.refresh);
 
-  const accept = (reason: string) => {
-    done();
-    void act(acceptAlarm(api, project, reason), "The alarm is over", "Promises are watched anew from now on.");
-  };
+  const accept = (reason: string) =>
+    closing(notify, asked.refresh, done)(
+      acceptAlarm(api, project, reason),
+      "The alarm is over",
+      "Promises are watched anew from now on.",
+    );
   /** With the policy of now: what the page began with may be old. */
   const promise = (place: number | null) =>
     void api.project(project).then(
@@ -250,7 +252,7 @@ function Tiles({ status: { thresholds, capacity, economics, currency } }: { read
   );
 }
 
-function AcceptDialog(props: { readonly onClose: () => void; readonly onAccept: (reason: string) => void }) {
+function AcceptDialog(props: { readonly onClose: () => void; readonly onAccept: (reason: string) => Promise<void> }) {
   const [reason, setReason] = useState("");
   const { onClose, onAccept } = props;
   return (

@@ -104,7 +104,7 @@ function Fields({ typed, labels, flaws, onType }: FieldsProps) {
         />
         <NumberField
           name="audit_rate"
-          title="Audits, % of all predictions, drawn by lot"
+          title="Audits, % of all predictions, drawn at random"
           value={typed.audit}
           flaws={flaws}
           onType={(audit) => onType({ audit })}

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { Promised } from "../api/types";
+import type { Policy, Promised } from "../api/types";
 import {
   capacityInWords,
   daysOf,
+  deciderInWords,
   groupInWords,
   neededInWords,
   promiseInWords,
@@ -118,4 +119,13 @@ test("of people's time there is no verdict while nothing is known of it", () => 
     words: "needs 3.0 h, have 0.0 h",
     short: true,
   });
+});
+
+test.each([
+  [[], "risk threshold 0.50"],
+  [[PROMISE], "the promise decides which pass"],
+  [[PROMISE, PROMISE], "2 promises decide which pass"],
+])("with the promises %j: %s", (promises, words) => {
+  const guarantee = { promises } as unknown as Policy["guarantee"];
+  expect(deciderInWords({ threshold: 0.5, guarantee })).toBe(words);
 });

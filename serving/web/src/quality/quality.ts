@@ -1,5 +1,5 @@
 /** Promises, thresholds and the quality of production, in words. */
-import type { Guarantee, GroupThreshold, ProductionSeries, Promised, Thresholds } from "../api/types";
+import type { Guarantee, GroupThreshold, Policy, ProductionSeries, Promised, Thresholds } from "../api/types";
 import { NOTHING, counted, exactly, money } from "../app/figures";
 import { count } from "../app/format";
 
@@ -132,3 +132,10 @@ const dayInWords = (time: number): string =>
 /** The upper end of an axis of rates: a little above the largest, at most 1. */
 export const topOf = (rates: readonly number[]): number =>
   Math.min(Math.max(Math.ceil(Math.max(0, ...rates) * 20) / 20, 0.05), 1);
+
+/** By what it is decided which predictions pass. Where something is promised, the policy's own threshold does not count. */
+export function deciderInWords({ threshold, guarantee }: Pick<Policy, "threshold" | "guarantee">): string {
+  const promises = guarantee.promises.length;
+  if (promises === 0) return `risk threshold ${threshold.toFixed(2)}`;
+  return promises === 1 ? "the promise decides which pass" : `${promises} promises decide which pass`;
+}

@@ -1,8 +1,10 @@
 /** The next version as a document: what it would do, then making it. */
 import { useState } from "react";
 import type { Api } from "../api/client";
-import type { Recipe, RecipeOutcome } from "../api/types";
+import type { Me, Recipe, RecipeOutcome } from "../api/types";
 import { Card } from "../app/Card";
+import { NotSaved } from "../app/NotSaved";
+import { useUnsaved } from "../app/useUnsaved";
 import type { ViewProps } from "../app/view";
 import { Refused } from "./Refused";
 import { check, save } from "./calls";
@@ -10,6 +12,7 @@ import { type Refusal, changeInWords, changes, documentOf, refusalOf, savedInWor
 
 interface Props {
   readonly api: Api;
+  readonly me: Me;
   readonly project: string;
   /** The newest. */
   readonly recipe: Recipe;
@@ -17,8 +20,10 @@ interface Props {
   readonly onSent: () => Promise<void>;
 }
 
-export function DocumentCard({ api, project, recipe, notify, onSent }: Props) {
-  const [typed, setTyped] = useState<string | null>(null);
+const isText = (value: unknown): value is string => typeof value === "string";
+
+export function DocumentCard({ api, me, project, recipe, notify, onSent }: Props) {
+  const [typed, setTyped] = useUnsaved(me, project, "recipe", isText);
   const [checked, setChecked] = useState<{ readonly text: string; readonly outcome: RecipeOutcome } | null>(null);
   const [refusal, setRefusal] = useState<Refusal | null>(null);
   const [busy, setBusy] = useState(false);
@@ -56,6 +61,7 @@ export function DocumentCard({ api, project, recipe, notify, onSent }: Props) {
       testid="recipe-document"
       aside={
         <>
+          <NotSaved shown={typed !== null} />
           <span className="grow" />
           <button disabled={typed === null || busy} onClick={startAgain}>
             Start again from version {recipe.version}

@@ -13,7 +13,7 @@ import "./recipe.css";
 const REFRESH_MS = 60_000;
 
 /** place: an older version. */
-export default function RecipePage({ api, project, notify, place, onPlace }: ViewProps) {
+export default function RecipePage({ api, me, project, notify, place, onPlace }: ViewProps) {
   const asked = useAsked(() => versions(api, project.id), project.id, REFRESH_MS);
   return (
     <div className="overview">
@@ -29,6 +29,7 @@ export default function RecipePage({ api, project, notify, place, onPlace }: Vie
                 <>
                   <DocumentCard
                     api={api}
+                    me={me}
                     project={project.id}
                     recipe={shown.recipe}
                     notify={notify}

@@ -2,6 +2,7 @@ import type { Project } from "../api/types";
 import { FirstSteps } from "../app/FirstSteps";
 import { useNow } from "../app/hooks";
 import type { ReviewState } from "./session";
+import { doneInWords } from "./tally";
 
 interface Props {
   readonly project: Project;
@@ -74,7 +75,7 @@ export function EmptyQueue({ project, state, operates, onCheck }: Props) {
       <h2>Nothing to review just now</h2>
       {state.why !== "" && <p data-testid="why">{state.why}</p>}
       <p className="muted">
-        {state.done > 0 ? `You did ${state.done} this session. ` : ""}
+        {state.done > 0 ? `In this session: ${doneInWords(state)}. ` : ""}
         New images appear here by themselves.
       </p>
       {checked}

@@ -183,7 +183,8 @@ export function Workspace({ api, session, current, next, images, notify }: Props
       link.turn(by);
       return true;
     }
-    if (tabLeaves.current || visible.length === 0) return false;
+    if (tabLeaves.current) return false;
+    if (visible.length === 0) return true; // on a button beside the image, Enter would not be the answer any more
     edit({ type: "cycle", by, among: visible.map(({ id }) => id) });
     const next = selectedOf(session.snapshot().current?.editor ?? editor);
     if (next) canvas.current?.show(next.box);

@@ -180,6 +180,16 @@ describe("nothing that was done is lost", () => {
     expect((await page()).snapshot().done).toBe(1);
   });
 
+  test("what was skipped is counted among it, and apart", async () => {
+    const session = await page();
+    session.skip("too dark");
+    await settle();
+    session.submit();
+    await settle();
+    expect(session.snapshot()).toMatchObject({ done: 2, skipped: 1 });
+    expect((await page()).snapshot()).toMatchObject({ done: 2, skipped: 1 });
+  });
+
   test("a browser that cannot keep drafts is said, once something would be lost", async () => {
     const session = await page();
     storage.full = true;

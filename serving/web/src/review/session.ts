@@ -91,7 +91,10 @@ export interface ReviewState {
   /** What keeps this person from more tasks, in the service's words; empty for nothing. */
   readonly why: string;
   readonly feedback: Feedback | null;
+  /** Tasks that were answered or skipped, in this session. */
   readonly done: number;
+  /** How many of them were skipped. */
+  readonly skipped: number;
   readonly outbox: Outbox;
   readonly online: boolean;
   /** Nobody has touched the page for long: leases are no longer renewed, so that others can have the tasks. */
@@ -101,6 +104,8 @@ export interface ReviewState {
   /** When the queue was last asked, by this computer's clock. */
   readonly checkedAt: number;
 }
+
+type Tallied = "done" | "skipped";
 
 const AHEAD = 2; // the task on screen and the one after it
 const RECLAIM_AMONG = 8; // how many open tasks to look through for one whose lease was lost
@@ -163,7 +168,8 @@ export class ReviewSession {
       open: null,
       why: "",
       feedback: null,
-      done: Number(ports.tally.getItem(this.tallyKey())) || 0,
+      done: this.tallied("done"),
+      skipped: this.tallied("skipped"),
       outbox: revived(this.keptOutbox.all(), now),
       online: true,
       idle: false,
@@ -359,9 +365,9 @@ export class ReviewSession {
     this.drafts.drop(entry.taskId);
     this.settledAfter.set(entry.taskId, this.requests);
     this.setOutbox(settled(this.state.outbox, entry.taskId));
-    const done = this.state.done + 1;
-    this.ports.tally.setItem(this.tallyKey(), String(done));
-    this.set({ done, online: true });
+    this.tally("done");
+    if (entry.answer.kind === "skip") this.tally("skipped");
+    this.set({ online: true });
     // Only now: asked for earlier, the service may still count the answered task among those in hand, or not.
     void this.refill();
   }
@@ -562,7 +568,16 @@ export class ReviewSession {
 
   // --- state -------------------------------------------------------------------------------------
 
-  private tallyKey = (): string => `askance/done/${this.ports.user}/${this.ports.project}`;
+  private tallyKey = (what: Tallied): string => `askance/${what}/${this.ports.user}/${this.ports.project}`;
+  private tallied = (what: Tallied): number => Number(this.ports.tally.getItem(this.tallyKey(what))) || 0;
+
+  /** One more. */
+  private tally(what: Tallied): void {
+    const number = this.state[what] + 1;
+    this.ports.tally.setItem(this.tallyKey(what), String(number));
+    this.set({ [what]: number });
+  }
+
   /** What is in our hands and not lost: the task on screen and those that wait. */
   private mine(): Held[] {
     const { current } = this.state;

@@ -1,6 +1,5 @@
 /** The golden items: listed, added, taken back. */
 import { useState } from "react";
-import { describe } from "../api/problem";
 import type { GoldenItem } from "../api/types";
 import { Confirm } from "../app/Asking";
 import { Card } from "../app/Card";
@@ -16,6 +15,7 @@ import { Thumbnail } from "../map/Thumbnail";
 import { type Items, useItems } from "../map/items";
 import { AddGoldenDialog } from "./AddGoldenDialog";
 import { goldenItems, markGolden, removeGolden } from "./calls";
+import { type Refused, reasonOf } from "./reviewers";
 
 const REFRESH_MS = 30_000;
 const SHOWN = 20;
@@ -40,16 +40,16 @@ export function GoldenCard({ api, project, notify }: ViewProps) {
   };
   /** One after the other; what is refused does not keep the others. */
   const add = async (digests: readonly string[]) => {
-    setAdding(false);
-    const refused: unknown[] = [];
-    for (const digest of digests) await markGolden(api, project.id, digest).catch((error) => refused.push(error));
-    await asked.refresh();
-    const title = `${counted(digests.length - refused.length, "item is", "items are")} golden`;
-    if (refused.length === 0) notify({ tone: "info", title, detail: "People get them among other work.", hint: "" });
-    else {
-      const { detail, hint } = describe(refused[0]);
-      notify({ tone: "error", title: `${title}; ${count(refused.length)} refused`, detail, hint });
+    const refused: Refused[] = [];
+    for (const id of digests) {
+      await markGolden(api, project.id, id).catch((error: unknown) => refused.push({ id, reason: reasonOf(error) }));
     }
+    const added = digests.length - refused.length;
+    const title = `${counted(added, "item is", "items are")} golden`;
+    if (added > 0) notify({ tone: "info", title, detail: "People get them among other work.", hint: "" });
+    if (refused.length === 0) setAdding(false);
+    await asked.refresh();
+    return refused;
   };
 
   return (
@@ -92,7 +92,7 @@ export function GoldenCard({ api, project, notify }: ViewProps) {
           )
         }
       </Fetched>
-      {adding && <AddGoldenDialog onClose={() => setAdding(false)} onAdd={(digests) => void add(digests)} />}
+      {adding && <AddGoldenDialog onClose={() => setAdding(false)} onAdd={add} />}
       {removing && (
         <Dialog
           title="Golden no more"

@@ -5,7 +5,7 @@ import { Back } from "../app/Back";
 import { Card, Tile } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { RateBar } from "../app/RateBar";
-import { acting } from "../app/act";
+import { acting, closing } from "../app/act";
 import { useAsked } from "../app/asked";
 import { fixed } from "../app/figures";
 import { ago, count, percent } from "../app/format";
@@ -26,10 +26,11 @@ export function ReviewerView({ api, project, notify, onPlace, id }: ViewProps & 
   const asked = useAsked(load, id, REFRESH_MS);
   const [changing, setChanging] = useState(false);
   const act = acting(notify, asked.refresh);
-  const change = async (one: ReviewerDetail, body: ReviewerBody) => {
-    setChanging(false);
+  const change = (one: ReviewerDetail, body: ReviewerBody) => {
     const title = body.standing ? `${one.name} is ${body.standing}` : "Changed";
-    await act(changeReviewer(api, project.id, one.id, body), title, body.standing ? MEANINGS[body.standing] : "");
+    const changed = changeReviewer(api, project.id, one.id, body);
+    const means = body.standing ? MEANINGS[body.standing] : "";
+    return closing(notify, asked.refresh, () => setChanging(false))(changed, title, means);
   };
   const describePerson = (body: PersonBody) =>
     act(changePerson(api, id, body), "Changed", "It holds from the next task on that is asked for.");
@@ -52,7 +53,7 @@ export function ReviewerView({ api, project, notify, onPlace, id }: ViewProps & 
               <StandingDialog
                 one={one}
                 onClose={() => setChanging(false)}
-                onChange={(body) => void change(one, body)}
+                onChange={(body) => change(one, body)}
               />
             )}
           </>

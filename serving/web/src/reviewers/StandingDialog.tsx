@@ -8,7 +8,7 @@ const STANDINGS: readonly Standing[] = ["new", "qualified", "warned", "paused"];
 
 interface Props {
   readonly one: ReviewerDetail;
-  readonly onChange: (body: ReviewerBody) => void;
+  readonly onChange: (body: ReviewerBody) => Promise<void>;
   readonly onClose: () => void;
 }
 

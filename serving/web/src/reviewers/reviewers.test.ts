@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { alphaInWords, mistakesOf, neededOf, pairsOf, whyOf, wordsIn } from "./reviewers";
+import { alphaInWords, mistakesOf, neededOf, pairsOf, reasonsOf, whyOf, wordsIn } from "./reviewers";
 
 test("a reason by hand comes before what golden items say", () => {
   const reasons = [{ code: "below", detail: "Recall is surely below 80 %." }];
@@ -50,4 +50,17 @@ test("pairs have names, and those that agree least come first", () => {
 test("ids of items are taken however they were pasted, each once", () => {
   expect(wordsIn("ab12\ncd34, ab12;  ef56\n")).toEqual(["ab12", "cd34", "ef56"]);
   expect(wordsIn(" \n")).toEqual([]);
+});
+
+test("every id that was refused is named under its reason", () => {
+  const none = "There is no such item.";
+  const refused = [
+    { id: "ab12", reason: none },
+    { id: "cd34", reason: "It has no ground truth." },
+    { id: "ef56", reason: none },
+  ];
+  expect(reasonsOf(refused)).toEqual([
+    { reason: none, ids: ["ab12", "ef56"] },
+    { reason: "It has no ground truth.", ids: ["cd34"] },
+  ]);
 });

@@ -1,4 +1,5 @@
 /** What golden items say of people, and how far people agree, in words. */
+import { describe } from "../api/problem";
 import type { Agreement, Person, Reviewer, ReviewerDetail, Standing } from "../api/types";
 import { counted } from "../app/figures";
 
@@ -43,3 +44,21 @@ export function pairsOf({ pairs }: Pick<Agreement, "pairs">, people: readonly Pi
 
 /** Ids or names as people type and paste them: a line, a comma or a space between them, each once. */
 export const wordsIn = (text: string): string[] => [...new Set(text.split(/[\s,;]+/).filter((part) => part !== ""))];
+
+/** An item that was not made golden. */
+export interface Refused {
+  readonly id: string;
+  readonly reason: string;
+}
+
+export function reasonOf(error: unknown): string {
+  const { detail, hint } = describe(error);
+  return `${detail} ${hint}`.trim();
+}
+
+/** The reasons with the items that each kept out, as they came. */
+export function reasonsOf(refused: readonly Refused[]): { reason: string; ids: string[] }[] {
+  const ids = new Map<string, string[]>();
+  for (const { id, reason } of refused) ids.set(reason, [...(ids.get(reason) ?? []), id]);
+  return [...ids].map(([reason, those]) => ({ reason, ids: those }));
+}

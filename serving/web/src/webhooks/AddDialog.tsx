@@ -12,7 +12,7 @@ interface Props {
   readonly project: string;
   /** Whether who is signed in may have an endpoint told of all projects. */
   readonly everywhere: boolean;
-  readonly onAdd: (body: WebhookBody) => void;
+  readonly onAdd: (body: WebhookBody) => Promise<void>;
   readonly onClose: () => void;
 }
 

@@ -1,5 +1,4 @@
 import { useState } from "react";
-import { describe } from "../api/problem";
 import type { Webhook, WebhookBody } from "../api/types";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
@@ -21,12 +20,8 @@ export function EndpointList({ api, me, project, notify, onPlace }: ViewProps) {
   const [secret, setSecret] = useState<string | null>(null);
   const now = useNow(10_000);
   const add = async (body: WebhookBody) => {
+    setSecret((await create(api, body)).secret);
     setAdding(false);
-    try {
-      setSecret((await create(api, body)).secret);
-    } catch (error) {
-      notify({ tone: "error", ...describe(error) });
-    }
     await asked.refresh();
   };
   return (
@@ -80,7 +75,7 @@ export function EndpointList({ api, me, project, notify, onPlace }: ViewProps) {
           project={project.id}
           everywhere={me.project_id === null}
           onClose={() => setAdding(false)}
-          onAdd={(body) => void add(body)}
+          onAdd={add}
         />
       )}
       {secret !== null && <SecretDialog secret={secret} notify={notify} onClose={() => setSecret(null)} />}

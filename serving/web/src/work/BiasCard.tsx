@@ -17,7 +17,7 @@ export function BiasCard({ api, project, since }: SpanProps) {
     <Card
       title="Automation bias"
       testid="bias"
-      aside={<span className="muted small">predictions hidden in {exactly(hidden)} of tasks, by lot</span>}
+      aside={<span className="muted small">predictions hidden in {exactly(hidden)} of tasks, drawn at random</span>}
     >
       <p className="muted">
         Whether people correct less where they are shown what the model predicts than where it is hidden from them.

@@ -2,7 +2,7 @@ import { useState } from "react";
 import type { Cost, CostBy, Rates, Spent } from "../api/types";
 import { Card, Tile } from "../app/Card";
 import { Fetched } from "../app/Fetched";
-import { acting } from "../app/act";
+import { closing } from "../app/act";
 import { useAsked } from "../app/asked";
 import { estimated, minutes, money } from "../app/figures";
 import { count } from "../app/format";
@@ -23,11 +23,13 @@ export function CostCard({ api, project, notify, since, span }: SpanProps) {
   const [by, setBy] = useState<CostBy>("label");
   const [changing, setChanging] = useState(false);
   const asked = useAsked(() => cost(api, project.id, since, by), `${since}/${by}`, REFRESH_MS);
-  const change = async (rates: Rates) => {
-    setChanging(false);
-    const action = setRates(api, project.id, rates);
-    await acting(notify, asked.refresh)(action, "Rates changed", "They hold for work of the past too.");
-  };
+  const close = () => setChanging(false);
+  const change = (rates: Rates) =>
+    closing(notify, asked.refresh, close)(
+      setRates(api, project.id, rates),
+      "Rates changed",
+      "They hold for work of the past too.",
+    );
   return (
     <Card
       title="Cost"
@@ -68,12 +70,7 @@ export function CostCard({ api, project, notify, since, span }: SpanProps) {
         }
       </Fetched>
       {changing && (
-        <RatesDialog
-          api={api}
-          project={project.id}
-          onClose={() => setChanging(false)}
-          onChange={(rates) => void change(rates)}
-        />
+        <RatesDialog api={api} project={project.id} onClose={close} onChange={change} />
       )}
     </Card>
   );

@@ -12,7 +12,7 @@ import { ratesFrom } from "./work";
 interface Props {
   readonly api: Api;
   readonly project: string;
-  readonly onChange: (rates: Rates) => void;
+  readonly onChange: (rates: Rates) => Promise<void>;
   readonly onClose: () => void;
 }
 

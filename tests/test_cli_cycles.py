@@ -1,0 +1,88 @@
+"""`askance cycle run`: how far a cycle is, on a terminal and in a pipe."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from rich.text import Text
+from typer.testing import CliRunner, Result
+
+from loop.cli import app
+from loop.domain.errors import CycleFailed
+from serving.api.schemas.models import CycleIn, CycleOut
+
+DECISION = {"clauses": [{"name": "better", "passed": True, "detail": "by far"}]}
+STEPS = [("snapshot", 0.0), ("train", 0.0), ("train", 0.5), ("train", 1.0), ("evaluate", 0.3), ("gate", 0.0)]
+
+
+def cycle(step: str, progress: float, state: str = "running") -> CycleOut:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    return CycleOut.model_validate(
+        {
+            "id": "cycle_1", "project_id": "street", "state": state, "step": step, "progress": progress, "actor": "ann",
+            "reason": "", "recipe": {}, "champion_id": None, "candidate_id": "model_2", "snapshot_digest": None,
+            "evaluation": {}, "decision": DECISION, "mlflow_run_id": None, "error": "no images", "created_at": now,
+            "updated_at": now, "finished_at": None,
+        }
+    )  # fmt: skip
+
+
+class Service:
+    """Stands in for the client; its cycle ends in `state`."""
+
+    def __init__(self) -> None:
+        self.state = "promoted"
+
+    def __enter__(self) -> "Service":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def start_cycle(self, _project: str, _wish: CycleIn) -> CycleOut:
+        return cycle("snapshot", 0.0, "queued")
+
+    def follow_cycle(self, _project: str, _cycle: str) -> Iterator[CycleOut]:
+        yield from (cycle(*step) for step in STEPS)
+        yield cycle("gate" if self.state == "failed" else "done", 0.0, self.state)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Service:
+    stand_in = Service()
+    monkeypatch.setattr("loop.cli.cycles.client_of", lambda *_: stand_in)
+    return stand_in
+
+
+def run(**environment: str) -> Result:
+    return CliRunner().invoke(app, ["cycle", "run", "-p", "street"], env={"COLUMNS": "120", **environment})
+
+
+def bar() -> Result:
+    return run(FORCE_COLOR="1", TERM="xterm")
+
+
+@pytest.mark.usefixtures("service")
+def test_a_pipe_gets_a_line_as_each_step_begins() -> None:
+    """And what came of it; nothing of a bar."""
+    assert run().stdout.splitlines() == [
+        "cycle_1 snapshot", "cycle_1 train", "cycle_1 evaluate", "cycle_1 gate", "cycle_1 done",
+        "  passed  better: by far", "model_2 was promoted",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ["promoted", "refused"])
+def test_a_terminal_has_a_bar_that_is_full_at_the_end(service: Service, state: str) -> None:
+    """Whatever the gate said."""
+    service.state = state
+    shown = Text.from_ansi(bar().stdout).plain
+    assert "cycle_1 done" in shown and "100/100" in shown.rpartition("cycle_1 done")[2]
+    assert f"model_2 was {state}" in shown
+
+
+def test_a_cycle_that_failed_leaves_its_bar_where_it_was(service: Service) -> None:
+    """And ends with the reason."""
+    service.state = "failed"
+    for result in (bar(), run()):
+        assert isinstance(result.exception, CycleFailed) and "no images" in str(result.exception)
+        assert "100/100" not in Text.from_ansi(result.stdout).plain.rpartition("cycle_1 gate")[2]
