@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     for part in _PARTS:
         waiting.put(part)
     ended: list[int] = []
-    telling = threading.Lock()
+    tell = _Telling()
 
     def work() -> None:
         while not interrupted.is_set():
@@ -63,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
                 part = waiting.get_nowait()
             except queue.Empty:
                 return
-            ended.append(_run(part, telling))
+            ended.append(_run(part, tell))
 
     workers = [threading.Thread(target=work) for _ in range(_AT_ONCE)]
     for worker in workers:
@@ -73,17 +75,45 @@ def main(arguments: Sequence[str]) -> int:
     return next((code for code in ended if code != 0), 130 if interrupted.is_set() else 0)
 
 
-def _run(part: Part, telling: threading.Lock) -> int:
+class _Telling:
+    """What parts have said, one after the other: nobody waits for the one that tells as it runs."""
+
+    def __init__(self) -> None:
+        self._alone = threading.Lock()
+        self._untold: queue.SimpleQueue[tuple[str, IO[bytes]]] = queue.SimpleQueue()
+
+    @contextmanager
+    def as_it_runs(self) -> Iterator[None]:
+        with self._alone:
+            yield
+        self._tell()
+
+    def at_its_end(self, name: str, output: IO[bytes]) -> None:
+        self._untold.put((name, output))
+        self._tell()
+
+    def _tell(self) -> None:
+        while not self._untold.empty() and self._alone.acquire(blocking=False):
+            try:
+                name, output = self._untold.get_nowait()
+                print(f"\n--- meanwhile, {name}:\n", flush=True)
+                output.seek(0)
+                shutil.copyfileobj(output, sys.stdout.buffer)
+                sys.stdout.flush()
+                output.close()
+            except queue.Empty:  # another told it just before
+                return
+            finally:
+                self._alone.release()
+
+
+def _run(part: Part, tell: _Telling) -> int:
     if part.told:
-        with telling:
+        with tell.as_it_runs():
             return subprocess.run(part.command(), check=False).returncode
-    with tempfile.TemporaryFile() as output:
-        code = subprocess.run(part.command(), stdout=output, stderr=subprocess.STDOUT, check=False).returncode
-        with telling:
-            print(f"\n--- meanwhile, {part.name}:\n", flush=True)
-            output.seek(0)
-            shutil.copyfileobj(output, sys.stdout.buffer)
-            sys.stdout.flush()
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - closed once it is told
+    code = subprocess.run(part.command(), stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+    tell.at_its_end(part.name, output)
     return code
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from tests.api.conftest import Service, picture
 from tests.api.test_risk import answer_all
+from tests.test_dispatching import until
 
 POLICY = "/v1/projects/shapes/policy"
 GUARANTEE = "/v1/projects/shapes/guarantee"
@@ -31,8 +32,13 @@ def test_a_promise_is_made_and_kept(service: Service) -> None:
     for seed in range(1, 25):
         service.predict(picture(seed))
     answer_all(service, corrected=False)
-    service.services.guarantee.look_due()
-    running = service.call("GET", GUARANTEE).json()
+
+    def looked() -> dict:
+        service.services.guarantee.look_due()  # which rests for as long as the look before has cost, many times
+        return service.call("GET", GUARANTEE).json()
+
+    until(lambda: looked()["thresholds"]["answered"] == 25)
+    running = looked()
     record = running["thresholds"]
     assert (running["phase"], record["answered"], record["groups"][0]["group"]) == ("run", 25, "all")
     assert [one["automation"] for one in record["groups"][0]["needed"]] == [0.1, 0.5, 0.9]
