@@ -289,6 +289,13 @@ def test_statistics_are_those_of_scipy() -> None:
     assert medians(values, found.recent)[0] == np.sort(values[recent])[12]
     p = np.array([0.01, 0.04, 0.03, 0.5])
     assert adjusted(p) == pytest.approx(stats.false_discovery_control(p))
+    assert (adjusted(p) >= p).all()
+
+
+def test_what_is_adjusted_is_never_below_what_was_found() -> None:
+    """However numbers are rounded."""
+    p = np.array([0.7, 0.7, 0.7])
+    assert (adjusted(p) >= p).all()
 
 
 def test_a_p_value_counts_what_is_as_large_by_chance() -> None:
