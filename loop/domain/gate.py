@@ -55,7 +55,7 @@ class GateRules:
         if math.isfinite(seconds) and 0.0 <= seconds <= self.max_wait_seconds:
             return seconds
         raise Invalid(
-            f"a call cannot wait {seconds:,.6g} seconds.",
+            f"a call cannot wait {seconds:g} seconds.",
             hint=f"Give wait from 0 to {self.max_wait_seconds:g}, which is gate.max_wait_seconds of the policy; then "
             "poll GET …/predictions/{id}?wait=… for longer.",
             wait=seconds,

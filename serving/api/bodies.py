@@ -49,8 +49,7 @@ _BY_HAND = {"video": "askance clips import", "data set": "askance import"}
 
 
 async def _chunks(request: Request, limit: int, too_large: PayloadTooLarge) -> AsyncIterator[bytes]:
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    if (_declared(request) or 0) > limit:
         raise too_large
     size = 0
     async for chunk in request.stream():
@@ -62,8 +61,14 @@ async def _chunks(request: Request, limit: int, too_large: PayloadTooLarge) -> A
 
 def announced(request: Request, most: int) -> int:
     """How many bytes a request says that it has, at most `most`; `most` where it does not say."""
-    declared = request.headers.get("content-length", "")
-    return min(int(declared), most) if declared.isdigit() else most
+    declared = _declared(request)
+    return most if declared is None else min(declared, most)
+
+
+def _declared(request: Request) -> int | None:
+    """Bytes of the body, as its sender says; None where it does not."""
+    said = request.headers.get("content-length", "")
+    return int(said) if said.isdigit() else None
 
 
 async def read_image(request: Request, limit: int) -> bytes:

@@ -6,7 +6,7 @@ import threading
 import pytest
 from fastapi.testclient import TestClient
 
-from loop.domain.errors import DeadlinePassed, Overloaded, Unavailable
+from loop.domain.errors import AskanceError, DeadlinePassed, Overloaded, Unavailable
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Timed
 from loop.settings import load_settings
@@ -32,6 +32,18 @@ def started(service, kind: str, share: float = 1.0) -> str:
     (queued,) = service.services.succession.due(())
     service.services.succession.settle_rollout(queued, deploy=lambda _model: None)
     return model
+
+
+def only_it_fails(monkeypatch: pytest.MonkeyPatch, model_id: str, error: AskanceError) -> None:
+    """One model raises this, whatever it is asked; the others answer."""
+    whole = InProcess.infer
+
+    async def infer(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        if model.id == model_id:
+            raise error
+        return await whole(self, model, content, deadline)
+
+    monkeypatch.setattr(InProcess, "infer", infer)
 
 
 def rollout(service) -> dict:
@@ -239,14 +251,9 @@ def test_a_canary_that_fails_is_covered_and_taken_back(service, monkeypatch):
     """Callers get the champion's answer, and after a few failures the canary takes no more traffic."""
     before = champion(service)
     canary = started(service, "canary")
-    whole = InProcess.infer
-
-    async def half_broken(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
-        if model.id == canary:
-            raise Unavailable("the model answered with values that are not finite.", hint="Roll back.")
-        return await whole(self, model, content, deadline)
-
-    monkeypatch.setattr(InProcess, "infer", half_broken)
+    only_it_fails(
+        monkeypatch, canary, Unavailable("the model answered with values that are not finite.", hint="Roll back.")
+    )
     answers = [service.predict(picture(seed)) for seed in range(8)]
     assert [answer.status_code for answer in answers] == [200] * 8
     assert {answer.json()["model_id"] for answer in answers} == {before}
@@ -259,14 +266,7 @@ def test_a_caller_in_a_hurry_does_not_bring_a_canary_down(service, monkeypatch):
     """Who gives a model no time to answer learns nothing of it; one that has had its time and does not answer is at
     fault."""
     canary = started(service, "canary")
-    whole = InProcess.infer
-
-    async def late(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
-        if model.id == canary:
-            raise DeadlinePassed("too late.", hint="Allow more time.")
-        return await whole(self, model, content, deadline)
-
-    monkeypatch.setattr(InProcess, "infer", late)
+    only_it_fails(monkeypatch, canary, DeadlinePassed("too late.", hint="Allow more time."))
     assert {service.predict(picture(seed)).status_code for seed in range(20)} == {200}
     assert rollout(service)["state"] == "active"
     monkeypatch.setattr("serving.api.rollout_traffic._LONG_SECONDS", 0.0)
