@@ -93,7 +93,7 @@ class Inferencer(Protocol):
 
     async def infer(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
         """content: an encoded image. deadline: of the running loop's clock. Raises ModelGone, Overloaded,
-        DeadlinePassed, BadImage, PayloadTooLarge, Unavailable."""
+        DeadlinePassed, ModelTimedOut, BadImage, PayloadTooLarge, Unavailable."""
         ...
 
 

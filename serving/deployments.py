@@ -7,7 +7,6 @@ know nothing of projects; a digest that two projects share is one application.
 import asyncio
 import json
 import logging
-import math
 import re
 import threading
 import time
@@ -23,11 +22,11 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 from starlette.types import ASGIApp
 
-from loop.domain.errors import AskanceError, ModelGone, Overloaded, Unavailable
+from loop.domain.errors import AskanceError, DeadlinePassed, ModelGone, ModelTimedOut, Overloaded, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Timed
-from loop.settings import ServingSettings, Settings, serving_of
+from loop.settings import ServingSettings, Settings, serving_of, without_effect
 from loop.wiring import wire
 from serving.api.app import create_app
 from serving.calls import CallLimits, Calls
@@ -36,7 +35,7 @@ from serving.hosts import hosts, require_shared_state
 from serving.images import BLANK
 from serving.line import LineLost, Lines
 from serving.priority import take_place
-from serving.rehearsal import refusal, require_place
+from serving.rehearsal import LONGEST_SECONDS, never, refusal, require_place
 
 log = logging.getLogger("askance.serving")
 
@@ -67,29 +66,32 @@ def application_name(settings: Settings, model: ModelVersion) -> str:
         return _SHARED
     if not model.serving:
         return f"{_PREFIX}{model.digest[:16]}"
-    return f"{_PREFIX}{model.digest[:16]}-{digest_of(_options(model).encode())[:8]}"
+    return f"{_PREFIX}{model.digest[:16]}-{digest_of(_options(settings, model).encode())[:8]}"
 
 
-def _options(model: ModelVersion) -> str:
-    return json.dumps(dict(model.serving), sort_keys=True, default=str)
+def _options(settings: Settings, model: ModelVersion) -> str:
+    idle = without_effect(settings, model.serving)
+    held = {key: value for key, value in model.serving.items() if key not in idle}
+    return json.dumps(held, sort_keys=True, default=str)
 
 
 def _model_name(settings: Settings, model: ModelVersion) -> str:
     """What a call to shared processes names; nothing where the model has processes of its own."""
-    return f"{model.digest} {_options(model)}" if settings.serving.shared_replicas else ""
+    return f"{model.digest} {_options(settings, model)}" if settings.serving.shared_replicas else ""
 
 
 def deploy_detector(
     settings: Settings,
     model: ModelVersion,
     image_keys: Sequence[str],
-    given_up: Callable[[], bool] = lambda: False,
+    given_up: Callable[[], bool] = never,
+    patience_s: float | None = None,
 ) -> None:
     """Start the application of a model and wait until it has answered, or `given_up`; raises Unavailable where it
-    cannot, and SettingsError for options that cannot be.
+    cannot, NoPlace where others have the place that it needs, and SettingsError for options that cannot be.
 
-    image_keys: blobs of images of its project, on which runtimes are compared. One that runs already (another
-    project's champion with the same weights, shared processes) is left as it is.
+    image_keys: blobs of images of its project, on which runtimes are compared. patience_s: see `require_place`. One
+    that runs already (another project's champion with the same weights, shared processes) is left as it is.
     """
     name = application_name(settings, model)
     present = _applications().get(name)
@@ -97,8 +99,8 @@ def deploy_detector(
     if running and not settings.serving.shared_replicas:
         return
     if not running:
-        shared = settings.serving.shared_replicas
-        require_place(settings, model, settings.serving if shared else serving_of(settings, model.serving))
+        serving = serving_of(settings, model.serving)
+        require_place(settings, model, serving, given_up=given_up, patience_s=patience_s)
     try:
         handle = serve.get_app_handle(name) if running else _run(name, _application(settings, model, image_keys))
         answer = _first_answer(name, handle.options(multiplexed_model_id=_model_name(settings, model)), given_up)
@@ -124,8 +126,10 @@ def _run(name: str, application: serve.Application) -> DeploymentHandle:
 def _first_answer(name: str, handle: DeploymentHandle, given_up: Callable[[], bool]) -> Timed | AskanceError:
     """Asked before there is a replica, which so answers as soon as it can: Ray Serve's own wait looks once a second.
     Raises RuntimeError where the application cannot run or is given up, TimeoutError where it runs and does not
-    answer."""
-    ends = math.inf
+    answer, or does not begin to run."""
+    ends = time.monotonic() + LONGEST_SECONDS
+    late = f"it has not begun to run within {LONGEST_SECONDS / 60:.0f} minutes."
+    runs = False
     response = handle.infer.remote([BLANK], [WARM_UP_SECONDS])
     while True:
         try:
@@ -141,11 +145,13 @@ def _first_answer(name: str, handle: DeploymentHandle, given_up: Callable[[], bo
         if given_up():
             response.cancel()
             raise RuntimeError("the service ends before it has answered.")
-        if _runs(name):
-            ends = min(ends, time.monotonic() + WARM_UP_SECONDS)
+        if not runs and _runs(name):
+            runs = True
+            ends = time.monotonic() + WARM_UP_SECONDS
+            late = f"it has not answered within {WARM_UP_SECONDS:.0f} s."
         if time.monotonic() > ends:
             response.cancel()
-            raise TimeoutError(f"it has not answered within {WARM_UP_SECONDS:.0f} s.")
+            raise TimeoutError(late)
 
 
 def _applications() -> Mapping[str, ApplicationStatusOverview]:
@@ -234,9 +240,11 @@ def withdraw() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """To one model: its queue here, and how much of it may be under way by lines and by Ray's calls."""
+    """To one model: its queue here, the seconds that it may take, and how much may be under way by lines and by Ray's
+    calls."""
 
     calls: Calls
+    timeout_s: float
     by_line: CallLimits
     by_ray: CallLimits
 
@@ -261,7 +269,18 @@ class RayInferencer:
             self._ways[key] = self._way(name, shared, model)
         way = self._ways[key]
         way.calls.limits = way.by_line if by_line else way.by_ray
-        return await way.calls.infer(content, deadline)
+        own = asyncio.get_running_loop().time() + way.timeout_s
+        try:
+            return await way.calls.infer(content, min(deadline, own))
+        except DeadlinePassed as error:
+            if deadline <= own:
+                raise
+            raise ModelTimedOut(
+                f"{model.id} did not answer within its {way.timeout_s:g} s.",
+                hint="Try again a little later. An operator can allow it more: askance models configure MODEL "
+                "timeout_s=SECONDS.",
+                model=model.id,
+            ) from error
 
     async def _send(
         self, name: str, shared: str, contents: Sequence[bytes], budgets_s: Sequence[float]
@@ -332,7 +351,8 @@ class RayInferencer:
 
     def _way(self, name: str, shared: str, model: ModelVersion) -> _Way:
         serving = serving_of(self._settings, model.serving)
-        calls = serving.calls_in_flight * (serving.max_replicas or serving.detector_replicas)
+        replicas = serving.shared_replicas or serving.max_replicas or serving.detector_replicas
+        calls = serving.calls_in_flight * replicas
         by_ray = CallLimits(
             in_flight=calls,
             images=serving.images_per_call,
@@ -340,7 +360,8 @@ class RayInferencer:
             waiting=serving.max_queued_requests,
         )
         by_line = replace(by_ray, in_flight=calls * serving.images_per_call, images=1)
-        return _Way(Calls(partial(self._send, name, shared), by_ray), by_line, by_ray)
+        timeout_s = serving.timeout_s or self._settings.limits.request_timeout_s
+        return _Way(Calls(partial(self._send, name, shared), by_ray), timeout_s, by_line, by_ray)
 
     def _forget_idle(self) -> None:
         """Models come and go; what serves no more keeps nothing here."""

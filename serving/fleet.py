@@ -2,14 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from loop.domain.errors import Unavailable
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock, Store
 from loop.models import loaded
-from loop.settings import Settings, serving_of
+from loop.settings import Settings, serving_of, without_effect
 from serving.priority import give_places
 
 log = logging.getLogger("askance.serving")
@@ -46,9 +46,7 @@ class Fleet:
     def deploy_serving(self) -> None:
         """Bring up what the database says serves; a model that cannot start leaves its project answering 503 and is
         tried again."""
-        for model in self._serving():
-            if not self._given_up():
-                self._try(model)
+        self._bring_up(self._serving())
 
     def bring_back(self) -> None:
         """A model that should serve and does not: it failed at the start, its options were mended."""
@@ -56,9 +54,7 @@ class Fleet:
         from serving.deployments import application_name, deployed_detectors
 
         running = deployed_detectors()
-        for model in self._serving():
-            if application_name(self._settings, model) not in running:
-                self._try(model)
+        self._bring_up(model for model in self._serving() if application_name(self._settings, model) not in running)
 
     def needs_no_rehearsal(self, model: ModelVersion) -> None:
         """It was opened as it would serve, in a process of its own, compared and asked, and its runtime is kept."""
@@ -115,43 +111,64 @@ class Fleet:
     def _given_up(self) -> bool:
         return self._closed.is_set() or self._ending()
 
-    def _try(self, model: ModelVersion) -> None:
-        try:
-            self._deploy(model)
-        except Exception as error:
+    def _bring_up(self, models: Iterable[ModelVersion]) -> None:
+        """Once one has waited for a place in vain the next wait for none, so that many of them do not hold up the start
+        of the service, nor those that find one."""
+        from serving.rehearsal import NoPlace
+
+        patience_s = None
+        for model in models:
             if self._given_up():
                 return
-            if isinstance(error, Unavailable):  # which says all that there is to say
-                log.error("%s of %s should serve and could not be started: %s", model.id, model.project_id, error)
-                return
-            log.exception("%s of %s should serve and could not be started", model.id, model.project_id)
+            if isinstance(self._refused(model, patience_s), NoPlace):
+                patience_s = 0.0
+
+    def _refused(self, model: ModelVersion, patience_s: float | None) -> Exception | None:
+        """Why it could not be started, which is logged; None where it serves."""
+        try:
+            self._deploy(model, patience_s)
+        except Exception as error:
+            if not self._given_up():
+                # What is Unavailable says all that there is to say.
+                trace = None if isinstance(error, Unavailable) else error
+                told = model.id, model.project_id, error
+                log.error("%s of %s should serve and could not be started: %s", *told, exc_info=trace)
+            return error
+        return None
 
     def _rehearse(self, model: ModelVersion) -> None:
         """Beside the model on standby, which a refusal then leaves there; without it where both do not fit."""
-        from serving.rehearsal import ProcessEnded, rehearse
+        from serving.rehearsal import NoPlace, ProcessEnded, rehearse
 
         images = self._images_of(model.project_id)
         if serving_of(self._settings, model.serving).num_gpus:
             self._make_room()
         try:
-            rehearse(self._settings, model, images)
-        except ProcessEnded:
+            rehearse(self._settings, model, images, patience_s=0.0)
+        except (ProcessEnded, NoPlace):
             self._make_room()
             rehearse(self._settings, model, images)
 
-    def _deploy(self, model: ModelVersion) -> None:
+    def _deploy(self, model: ModelVersion, patience_s: float | None = None) -> None:
         from serving.deployments import application_name, deployed_detectors
 
         if application_name(self._settings, model) not in deployed_detectors():
             self._make_room()
-        self._start(model)
+        self._start(model, patience_s)
 
-    def _start(self, model: ModelVersion) -> None:
+    def _start(self, model: ModelVersion, patience_s: float | None = None) -> None:
         from serving.deployments import application_name, deploy_detector
 
         name = application_name(self._settings, model)
+        if idle := without_effect(self._settings, model.serving):
+            log.warning(
+                "%s of %s shares its processes (serving.shared_replicas), so that its own %s has no effect; "
+                "take it back: askance models configure %s %s -p %s",
+                model.id, model.project_id, ", ".join(idle), model.id, " ".join(f"{key}=null" for key in idle),
+                model.project_id,
+            )  # fmt: skip
         with self._lock_of(name):
-            deploy_detector(self._settings, model, self._images_of(model.project_id), self._given_up)
+            deploy_detector(self._settings, model, self._images_of(model.project_id), self._given_up, patience_s)
         self._rehearsed.add(name)
 
     def _let_go(self, applications: set[str]) -> None:

@@ -5,7 +5,8 @@ what is not leaves its choice of a runtime to the replicas, none of which has to
 """
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
@@ -17,28 +18,62 @@ from serving.detectors import open_images
 
 log = logging.getLogger("askance.serving")
 
-_LONGEST_SECONDS = 1800.0  # an engine for a GPU takes minutes to build
+LONGEST_SECONDS = 1800.0  # an engine for a GPU takes minutes to build
+# For a place: models that are replaced give theirs back within serving.drain_seconds.
+_PLACE_SECONDS = 60.0
+_NODE_SECONDS = 600.0  # the same on a cluster, to which a machine may be added for it
+_PROBE_SECONDS = 0.25  # Ray finds a place that there is within milliseconds
 
 
 class ProcessEnded(Unavailable):
     """The process that tried the model ended before it could say anything: most often, memory ran out."""
 
 
-def refusal(model: ModelVersion, reason: str, kind: type[Unavailable] = Unavailable) -> Unavailable:
+class NoPlace(Unavailable):
+    """What the model reserves was not free in time: others have it."""
+
+
+def refusal(
+    model: ModelVersion,
+    reason: str,
+    kind: type[Unavailable] = Unavailable,
+    *,
+    hint: str = "The champion stays. See the service's log for the whole reason.",
+) -> Unavailable:
     """The error for a model that could not be started."""
-    return kind(
-        f"the model {model.digest[:12]} could not be started: {reason}",
-        hint="The champion stays. See the service's log for the whole reason.",
-    )
+    return kind(f"the model {model.digest[:12]} could not be started: {reason}", hint=hint)
 
 
-def require_place(settings: Settings, model: ModelVersion, serving: ServingSettings) -> None:
-    """Raises Unavailable where this machine can never give a process what these settings reserve: Ray would wait for it
-    without end. To a cluster machines may be added, so it is waited for there."""
+def never() -> bool:
+    """Nobody gives it up."""
+    return False
+
+
+def require_place(
+    settings: Settings,
+    model: ModelVersion,
+    serving: ServingSettings,
+    *,
+    given_up: Callable[[], bool] = never,
+    patience_s: float | None = None,
+) -> None:
+    """Returns when there is a place for one process of these settings, or nobody waits for it (`given_up`): Ray would
+    wait for one without end. patience_s: how long it is waited for; None: as long as a place may take to become free.
+
+    Raises Unavailable, at once, where this machine can never give what they reserve; NoPlace where others have it.
+    """
+    if settings.serving.ray_address is None:
+        _require_capacity(model, serving)
+    reserved = {name: amount for name, amount in (("CPU", serving.num_cpus), ("GPU", serving.num_gpus)) if amount}
+    if patience_s is None:
+        patience_s = _PLACE_SECONDS if settings.serving.ray_address is None else _NODE_SECONDS
+    if reserved and not _has_place(reserved, time.monotonic() + patience_s, given_up):
+        raise _without_place(model, reserved, patience_s)
+
+
+def _require_capacity(model: ModelVersion, serving: ServingSettings) -> None:
     import ray
 
-    if settings.serving.ray_address is not None:
-        return
     there = ray.cluster_resources()
     for name, wanted, setting in (("CPU", serving.num_cpus, "num_cpus"), ("GPU", serving.num_gpus, "num_gpus")):
         if wanted > there.get(name, 0.0):
@@ -47,26 +82,62 @@ def require_place(settings: Settings, model: ModelVersion, serving: ServingSetti
             )
 
 
-def rehearse(settings: Settings, model: ModelVersion, image_keys: Sequence[str]) -> None:
-    """Returns when the model has answered, with its choice kept; raises Unavailable, with the reason, where it cannot,
-    and ProcessEnded.
+def _has_place(reserved: Mapping[str, float], until: float, given_up: Callable[[], bool]) -> bool:
+    """Whether Ray could reserve this until then, by time.monotonic; also where it was given up. It is looked at least
+    once. A reservation that waits lets the autoscaler of a cluster add a machine, too."""
+    from ray.util import placement_group, remove_placement_group
 
-    image_keys: blobs of images of its project, on which runtimes are compared.
+    reservation = placement_group([dict(reserved)])
+    try:
+        while not reservation.wait(_PROBE_SECONDS):
+            if given_up():
+                return True
+            if time.monotonic() > until:
+                return False
+        return True
+    finally:
+        remove_placement_group(reservation)
+
+
+def _without_place(model: ModelVersion, reserved: Mapping[str, float], waited_s: float) -> Unavailable:
+    import ray
+
+    there, free = ray.cluster_resources(), ray.available_resources()
+    wanted = " and ".join(f"{amount:g} {name}s" for name, amount in reserved.items())
+    left = " and ".join(f"{free.get(name, 0.0):g} of {there.get(name, 0.0):g} {name}s" for name in reserved)
+    return refusal(
+        model,
+        f"other models and work have all places. It reserves {wanted}; Ray has {left} left, and none became free in "
+        f"{waited_s:g} s.",
+        NoPlace,
+        hint="End canaries and shadows that are not needed, let each model reserve less (serving.num_cpus, "
+        "detector_replicas), raise serving.ray_cpus (on a cluster, add machines), or let models share processes "
+        "(serving.shared_replicas). What should serve is tried again every minute.",
+    )
+
+
+def rehearse(
+    settings: Settings, model: ModelVersion, image_keys: Sequence[str], patience_s: float | None = None
+) -> None:
+    """Returns when the model has answered, with its choice kept; raises Unavailable, with the reason, where it cannot,
+    ProcessEnded, and NoPlace.
+
+    image_keys: blobs of images of its project, on which runtimes are compared. patience_s: see `require_place`.
     """
     import ray
 
     serving = serving_of(settings, model.serving)
     own = settings.model_copy(update={"serving": serving})
-    require_place(settings, model, serving)
+    require_place(settings, model, serving, patience_s=patience_s)
     # A process that ends with this: what a broken model did to it is over, and so is the memory of torch.
     apart = ray.remote(num_cpus=serving.num_cpus, num_gpus=serving.num_gpus, max_calls=1, max_retries=0)(_tried)
     try:
         trial = apart.remote(own, model.digest, list(image_keys))
-        told = ray.get(trial, timeout=_LONGEST_SECONDS)
+        told = ray.get(trial, timeout=LONGEST_SECONDS)
     except GetTimeoutError as error:
         ray.cancel(trial, force=True)
         needs = f"{serving.num_cpus:g} of Ray's CPUs and {serving.num_gpus:g} GPUs"
-        reason = f"it was not tried within {_LONGEST_SECONDS / 60:.0f} minutes; it needs {needs}"
+        reason = f"it was not tried within {LONGEST_SECONDS / 60:.0f} minutes; it needs {needs}"
         raise refusal(model, reason) from error
     except RayTaskError as error:
         reason = error.cause.detail if isinstance(error.cause, AskanceError) else str(error.cause)

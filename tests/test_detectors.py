@@ -171,7 +171,8 @@ class Loaded:
             raise self.error
         none = np.zeros((0, 4), dtype=np.float32)
         scores, classes = np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)
-        return [Inference(boxes=none, scores=scores, classes=classes, class_scores=none, embedding=scores)]
+        one = Inference(boxes=none, scores=scores, classes=classes, class_scores=none, embedding=scores)
+        return [one] * len(images)
 
 
 class Process:
@@ -250,6 +251,39 @@ def test_a_model_that_was_unloaded_says_nothing_of_its_process(process: Process)
     process.check()
 
 
+def test_each_model_of_a_process_waits_for_company_and_decodes_by_its_own_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """batch_wait_ms: one waits for company, the other does not. decode_threads: three images are decoded at once."""
+    together = threading.Barrier(3)
+
+    def decode(content: bytes, **_: object) -> tuple[ImageFacts, np.ndarray]:
+        if content == b"meets two others":
+            together.wait(30)
+        return ImageFacts(4, 4, "image/png"), np.zeros((4, 4, 3), dtype=np.uint8)
+
+    batched = Loaded()
+    batched.batch = 4
+    monkeypatch.setattr(detectors, "decode_image", decode)
+    monkeypatch.setattr(detectors, "fastest_detector", lambda *_, **__: batched)
+    settings = settings_of(tmp_path, BATCH_WAIT_MS="0", DECODE_THREADS="1")
+    digest = model_of(settings, tiny_weights()).digest
+    process = detectors.shared_detectors(2)(settings)
+
+    def opened(options: str) -> ImageQueue:
+        images: ImageQueue = asyncio.run(process.opened(f"{digest} {options}"))
+        return images
+
+    patient, hasty, broad = opened('{"batch_wait_ms": 10000}'), opened("{}"), opened('{"decode_threads": 3}')
+    waiting = patient.submit(b"", 60)
+    assert hasty.submit(b"", 60).result(30)
+    assert not waiting.done()  # its company is three more
+    assert all(answer.result(30) for answer in [waiting, *(patient.submit(b"", 60) for _ in range(3))])
+    assert all(answer.result(30) for answer in [broad.submit(b"meets two others", 30) for _ in range(3)])
+    for images in (patient, hasty, broad):
+        images.close()
+
+
 @pytest.mark.parametrize("shared", ["0", "1"])
 def test_a_model_that_answers_with_nan_never_serves(folder: Path, shared: str) -> None:
     """Its deployment fails with the reason, and leaves nothing behind that a request could reach."""
@@ -305,6 +339,50 @@ def test_what_this_machine_cannot_place_is_refused_at_once(folder: Path, options
         with pytest.raises(Unavailable, match="this machine has"):
             begin(settings, model, ())
     assert not deployed_detectors()
+
+
+def test_where_others_have_all_places_that_is_told_in_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither tried nor started; what serves goes on, and whoever waits for a place has it once there is one."""
+    from serving import rehearsal
+    from serving.deployments import application_name, deploy_detector, deployed_detectors, retire_detector
+
+    monkeypatch.setattr(rehearsal, "_PLACE_SECONDS", 1.0)
+    settings = settings_of(folder)
+    large = replace(model_of(settings, tiny_weights()), serving={"num_cpus": 15.75})
+    further = model_of(settings, tiny_weights(seed=1))
+    deploy_detector(settings, large, ())
+    for begin in (rehearsal.rehearse, deploy_detector):
+        begun = time.monotonic()
+        with pytest.raises(rehearsal.NoPlace, match=r"It reserves 0\.5 CPUs; Ray has 0\.25 of 16 CPUs left") as caught:
+            begin(settings, further, ())
+        assert time.monotonic() - begun < 10
+        assert "serving.ray_cpus" in caught.value.hint and "serving.shared_replicas" in caught.value.hint
+    assert deployed_detectors() == {application_name(settings, large)}
+    assert len(embeddings(settings, large)) == 1
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(lambda: deploy_detector(settings, further, (), patience_s=60.0))
+        time.sleep(1.0)
+        assert not waiting.done()
+        retire_detector(application_name(settings, large))
+        waiting.result(120)
+    assert len(embeddings(settings, further)) == 1
+    retire_detector(application_name(settings, further))
+
+
+def test_whoever_waits_for_a_place_may_give_it_up(folder: Path) -> None:
+    """As when the service is to end meanwhile."""
+    from serving.deployments import application_name, deploy_detector, deployed_detectors, retire_detector
+
+    settings = settings_of(folder)
+    large = replace(model_of(settings, tiny_weights()), serving={"num_cpus": 15.75})
+    deploy_detector(settings, large, ())
+    begun = time.monotonic()
+    with pytest.raises(Unavailable, match="the service ends"):
+        deploy_detector(settings, model_of(settings, tiny_weights(seed=1)), (), lambda: True)
+    assert time.monotonic() - begun < 30
+    assert application_name(settings, large) in deployed_detectors()
+    for name in deployed_detectors():
+        retire_detector(name)
 
 
 def test_a_model_that_nobody_waits_for_any_more_is_given_up(folder: Path) -> None:

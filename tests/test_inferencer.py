@@ -13,7 +13,7 @@ from ray import serve
 from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError
 from ray.serve.exceptions import RayServeException
 
-from loop.domain.errors import AskanceError, ModelGone, Unavailable
+from loop.domain.errors import AskanceError, DeadlinePassed, ModelGone, ModelTimedOut, Unavailable
 from loop.domain.model import ModelHead, ModelVersion
 from loop.domain.prediction import Timed
 from loop.settings import Settings, load_settings
@@ -110,6 +110,65 @@ def test_an_application_that_is_gone_is_told_from_a_replica(tmp_path: Path, monk
     assert isinstance(gone, ModelGone)
     assert isinstance(after, Timed)
     assert replicas.looked_up == 2
+
+
+class Silent(Replicas):
+    """Ray Serve's side of a handle whose replica answers nothing."""
+
+    def remote(self, contents: list[bytes], budgets_s: list[float]) -> "asyncio.Future[list[Timed | AskanceError]]":
+        self.budgets += budgets_s
+        return asyncio.get_running_loop().create_future()
+
+    def options(self, **_: object) -> "Silent":
+        return self
+
+
+@pytest.mark.parametrize(
+    ("allowed_s", "patience_s", "error"), [(0.1, 30.0, ModelTimedOut), (20.0, 0.1, DeadlinePassed)]
+)
+def test_a_model_has_its_own_time_to_answer(
+    allowed_s: float, patience_s: float, error: type[AskanceError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is over first counts, and is told: the model's time, or its caller's. The detector knows of it, too."""
+    replicas = Silent()
+    monkeypatch.setattr(serve, "get_app_handle", replicas.handle)
+
+    async def story() -> float:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        with pytest.raises(DeadlinePassed) as caught:
+            model = replace(MODEL, serving={"timeout_s": allowed_s})
+            await RayInferencer(settings(tmp_path)).infer(model, b"image", begun + patience_s)
+        assert type(caught.value) is error
+        return loop.time() - begun
+
+    assert asyncio.run(story()) < 5
+    assert replicas.budgets[0] <= 0.1
+
+
+@pytest.mark.parametrize(("shared", "under_way"), [("0", 2), ("3", 6)])
+def test_as_many_calls_are_under_way_as_there_are_processes_for_a_model(
+    shared: str, under_way: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two for each: its own one, or all that models share."""
+    replicas = Silent()
+    monkeypatch.setattr(serve, "get_app_handle", replicas.handle)
+    environ = {
+        "ASKANCE_DATA_DIR": str(tmp_path),
+        "ASKANCE_SERVING__SHARED_REPLICAS": shared,
+        "ASKANCE_SERVING__IMAGES_PER_CALL": "1",
+    }
+
+    async def story() -> None:
+        inferencer = RayInferencer(load_settings(None, environ))
+        until = asyncio.get_running_loop().time() + 1
+        ends = await asyncio.gather(
+            *(inferencer.infer(MODEL, b"image", until) for _ in range(9)), return_exceptions=True
+        )
+        assert all(isinstance(end, DeadlinePassed) for end in ends)
+
+    asyncio.run(story())
+    assert len(replicas.budgets) == under_way
 
 
 # --- by a line of the same machine -------------------------------------------------------------------

@@ -5,9 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import SettingsError
-from loop.settings import MODEL_OPTIONS, ServingSettings, changed_options, load_settings, serving_of
+from loop.settings import MODEL_OPTIONS, ServingSettings, changed_options, load_settings, serving_of, without_effect
 
 SETTINGS = load_settings(environ={})
+SHARING = load_settings(environ={"ASKANCE_SERVING__SHARED_REPLICAS": "2"})
+OF_PROCESSES = {
+    "detector_replicas": 3,
+    "min_replicas": 2,
+    "max_replicas": 4,
+    "num_cpus": 2.0,
+    "num_gpus": 1.0,
+    "max_ongoing_requests": 8,
+    "drain_seconds": 5.0,
+}
 
 
 def test_a_model_without_options_is_served_as_the_settings_say():
@@ -77,3 +87,54 @@ def test_all_that_is_wrong_is_said_at_once():
     with pytest.raises(SettingsError) as caught:
         changed_options(SETTINGS, {}, {"detector_replicas": 0, "score_floor": 2})
     assert len(caught.value.ids["problems"]) == 2
+
+
+def test_a_model_has_times_and_threads_of_its_own():
+    """How long its batches wait, how many threads decode for it, and in how many seconds it is to answer."""
+    options = {"batch_wait_ms": "20", "decode_threads": "4", "timeout_s": "2.5"}
+    typed = {"batch_wait_ms": 20.0, "decode_threads": 4, "timeout_s": 2.5}
+    assert changed_options(SETTINGS, {}, options) == typed
+    assert serving_of(SETTINGS, typed).model_dump(include=set(typed)) == typed
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"batch_wait_ms": 10_001}, "batch_wait_ms is 10001"),
+        ({"decode_threads": 0}, "decode_threads is 0"),
+        ({"timeout_s": 0}, "timeout_s is 0"),
+        ({"timeout_s": 31}, "serving.timeout_s and limits.request_timeout_s"),
+        ({"timeout_s": 0.5, "batch_wait_ms": 500}, "serving.batch_wait_ms and serving.timeout_s"),
+    ],
+)
+def test_times_that_cannot_be_kept_are_refused(options, said):
+    """Out of range, longer than a request may take, or over before a batch is there."""
+    with pytest.raises(SettingsError, match=said):
+        changed_options(SETTINGS, {}, options)
+
+
+@pytest.mark.parametrize("key", OF_PROCESSES)
+def test_where_models_share_processes_what_is_of_a_process_is_refused(key):
+    """By name, with what to do; each model with processes of its own may have it."""
+    assert changed_options(SETTINGS, {}, {key: OF_PROCESSES[key]}) == {key: OF_PROCESSES[key]}
+    with pytest.raises(SettingsError, match=f"{key}: no option of one model here") as caught:
+        changed_options(SHARING, {}, {key: OF_PROCESSES[key], "score_floor": 0.1})
+    assert "serving.shared_replicas: 0" in caught.value.hint
+
+
+@pytest.mark.parametrize("key", sorted(set(MODEL_OPTIONS) - set(OF_PROCESSES)))
+def test_where_models_share_processes_every_other_option_holds(key):
+    value = getattr(SHARING.serving, key)
+    assert changed_options(SHARING, {}, {key: value}) == ({} if value is None else {key: value})
+    assert without_effect(SHARING, {key: value}) == ()
+
+
+def test_what_a_model_had_before_its_processes_were_shared_is_kept_without_effect():
+    """Until it is taken back, or models have processes of their own again; nothing else of it is refused for it."""
+    assert serving_of(SHARING, OF_PROCESSES | {"score_floor": 0.1}) == SHARING.serving.model_copy(
+        update={"score_floor": 0.1}
+    )
+    assert set(without_effect(SHARING, OF_PROCESSES)) == set(OF_PROCESSES)
+    assert without_effect(SETTINGS, OF_PROCESSES) == ()
+    changed = changed_options(SHARING, OF_PROCESSES, {"score_floor": 0.1, "num_gpus": None})
+    assert changed == {key: value for key, value in OF_PROCESSES.items() if key != "num_gpus"} | {"score_floor": 0.1}

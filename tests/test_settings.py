@@ -380,6 +380,15 @@ def test_password_of_a_url_is_not_shown() -> None:
             {"SERVING__BATCH_WAIT_MS": "2000", "LIMITS__REQUEST_TIMEOUT_S": "1"},
             ["serving.batch_wait_ms", "limits.request_timeout_s"],
         ),
+        ({"SERVING__TIMEOUT_S": "31"}, ["serving.timeout_s", "limits.request_timeout_s"]),
+        (
+            {"SERVING__TIMEOUT_S": "1", "SERVING__BATCH_WAIT_MS": "1000"},
+            ["serving.batch_wait_ms", "serving.timeout_s"],
+        ),
+        (
+            {"SERVING__SHARED_REPLICAS": "2", "SERVING__MAX_REPLICAS": "3"},
+            ["serving.shared_replicas", "serving.max_replicas"],
+        ),
         ({"SELECTION__REFERENCE_LIMIT": "9"}, ["selection.neighbours", "selection.reference_limit"]),
     ],
 )

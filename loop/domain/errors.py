@@ -147,6 +147,12 @@ class DeadlinePassed(AskanceError):
     code, title = "deadline-passed", "Not answered before the deadline"
 
 
+class ModelTimedOut(DeadlinePassed):
+    """It took longer than its own serving.timeout_s, while its caller would still have waited."""
+
+    code, title = "model-timed-out", "The model took too long"
+
+
 class ReviewPending(DeadlinePassed):
     """A call waited for a person; its prediction is kept and `prediction` in the ids."""
 

@@ -11,7 +11,7 @@ This is the door: everything is imported from here, and the parts only by each o
 """
 
 from loop.settings.loading import DEFAULTS, OTHER_VARIABLES, load_settings
-from loop.settings.model_options import MODEL_OPTIONS, changed_options, serving_of
+from loop.settings.model_options import MODEL_OPTIONS, changed_options, serving_of, without_effect
 from loop.settings.serving import ServingSettings
 from loop.settings.whole import KEYS, Settings
 
@@ -25,4 +25,5 @@ __all__ = [
     "changed_options",
     "load_settings",
     "serving_of",
+    "without_effect",
 ]

@@ -47,6 +47,7 @@ class ServingSettings(Section):
     calls_in_flight: Positive
     images_per_call: Positive
     decode_threads: Positive
+    timeout_s: Seconds | None
     shared_replicas: NotNegative
     models_per_replica: Positive
     commit_delay_ms: Annotated[float, Number, Field(ge=0, le=1000)]

@@ -127,7 +127,13 @@ class Settings(BaseSettings):
 
 def contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]:
     """Each pair of keys that cannot both be, and the rule."""
-    serving, limits = settings.serving, settings.limits
+    yield from _of_replicas(settings)
+    yield from _of_waiting(settings)
+    yield from _beside_serving(settings)
+
+
+def _of_replicas(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]:
+    serving = settings.serving
     if serving.score_floor > settings.policy.score_threshold:
         yield (
             ("serving.score_floor", "policy.score_threshold"),
@@ -143,11 +149,33 @@ def contradictions(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]:
             ("serving.min_replicas", "serving.max_replicas"),
             "autoscaling needs room between the fewest replicas and the most",
         )
+    if serving.shared_replicas and serving.max_replicas is not None:
+        yield (
+            ("serving.shared_replicas", "serving.max_replicas"),
+            "the number of processes that models share does not follow the load",
+        )
+
+
+def _of_waiting(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]:
+    serving, limits = settings.serving, settings.limits
     if serving.batch_wait_ms / 1000 >= limits.request_timeout_s:
         yield (
             ("serving.batch_wait_ms", "limits.request_timeout_s"),
             "waiting for a batch must be shorter than the time-out of a request",
         )
+    if serving.timeout_s is not None and serving.timeout_s > limits.request_timeout_s:
+        yield (
+            ("serving.timeout_s", "limits.request_timeout_s"),
+            "a model may not take longer than a request may",
+        )
+    if serving.timeout_s is not None and serving.batch_wait_ms / 1000 >= serving.timeout_s:
+        yield (
+            ("serving.batch_wait_ms", "serving.timeout_s"),
+            "waiting for a batch must be shorter than the time in which the model is to answer",
+        )
+
+
+def _beside_serving(settings: Settings) -> Iterator[tuple[tuple[str, str], str]]:
     if settings.workflow.lot_aql >= settings.workflow.lot_ltpd:
         yield (
             ("workflow.lot_aql", "workflow.lot_ltpd"),

@@ -21,6 +21,7 @@ from loop.routing.commits import GroupCommit
 from loop.routing.router import Caller, Inferred, ReceivedImage, Routed
 from loop.wiring import Services
 from serving.api.admission import Rates, Room
+from serving.api.claims import Claims
 from serving.api.current import Current, Served, View
 from serving.api.readiness import Readiness
 from serving.api.rollout_traffic import RolloutTraffic
@@ -92,7 +93,9 @@ class Gateway:
         )
         serving = settings.serving
         under_way = (
-            serving.calls_in_flight * serving.images_per_call * (serving.max_replicas or serving.detector_replicas)
+            serving.calls_in_flight
+            * serving.images_per_call
+            * (serving.shared_replicas or serving.max_replicas or serving.detector_replicas)
         )
         self.room = Room(serving.max_queued_requests + under_way, limits.max_waiting_bytes)
         self.waiting = Waiting(services.store, limits.max_waiting_calls)
@@ -100,12 +103,14 @@ class Gateway:
         self._commits = GroupCommit(services.router, settings.serving.commit_delay_ms / 1000, _ROUTING.observe)
         self._rollouts = RolloutTraffic(services)
         self._staging = Staging(services.blobs)
+        self._claims = Claims(services.store, services.clock)
 
     async def close(self) -> None:
         await self.waiting.close()
         await self._rollouts.close()
         await run_in_threadpool(self._staging.close)
         await run_in_threadpool(self._commits.close)
+        await run_in_threadpool(self._claims.close)
         self.current.close()
 
     async def answer(self, view: View, asked: Asked) -> Answered:
@@ -129,8 +134,7 @@ class Gateway:
         except BaseException:
             if staging is not None:
                 self._staging.drop(staging)
-            # Shielded: a caller who hangs up while the key is given back would leave it claimed for a minute.
-            await asyncio.shield(self._abandoned(asked.caller))
+            await self._abandoned(asked.caller)
             raise
         finally:
             self._commits.expect(-1)
@@ -211,12 +215,7 @@ class Gateway:
         if asked.lot_id is not None:
             told.append(f"lot {asked.lot_id}")
         request_digest = digest_of("\0".join(told).encode())
-
-        def claim() -> Claim:
-            with self.services.store.begin() as tx:
-                return tx.keys.claim(caller.token_id, str(caller.key), request_digest, self.services.clock())
-
-        return await run_in_threadpool(claim)
+        return await self._claims.claim(caller.token_id, caller.key, request_digest, asked.deadline)
 
     async def _asked_before(self, asked: Asked, digest: str) -> bool:
         if asked.lot_id is None:
@@ -225,14 +224,8 @@ class Gateway:
         return await run_in_threadpool(uploads.asked_before, asked.project_id, asked.lot_id, digest)
 
     async def _abandoned(self, caller: Caller) -> None:
-        if caller.key is None:
-            return
-
-        def abandon() -> None:
-            with self.services.store.begin() as tx:
-                tx.keys.abandon(caller.token_id, str(caller.key))
-
-        await run_in_threadpool(abandon)
+        if caller.key is not None:
+            await self._claims.give_back(caller.token_id, caller.key)
 
 
 async def _digest(content: bytes) -> str:

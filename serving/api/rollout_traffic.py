@@ -6,7 +6,7 @@ import time
 
 from starlette.concurrency import run_in_threadpool
 
-from loop.domain.errors import AskanceError, BadImage, DeadlinePassed, Overloaded, PayloadTooLarge
+from loop.domain.errors import AskanceError, BadImage, DeadlinePassed, ModelTimedOut, Overloaded, PayloadTooLarge
 from loop.domain.prediction import Timed, detections_of
 from loop.domain.project import Project
 from loop.domain.rollout import Rollout, ShadowAnswer, takes
@@ -149,10 +149,12 @@ class RolloutTraffic:
 
 def _count(window: TrafficWindow, error: AskanceError, seconds: float) -> bool:
     """An inference that ended so; whether it counts as a failure. One that ran out of its caller's time before anybody
-    would call it slow says no more than that it takes longer: a caller in a hurry shall not bring a model down."""
+    would call it slow says no more than that it takes longer: a caller in a hurry shall not bring a model down. Out of
+    the model's own time is a failure."""
     if isinstance(error, (Overloaded, BadImage, PayloadTooLarge)):
         return False
-    if isinstance(error, DeadlinePassed) and seconds < _LONG_SECONDS:
+    in_a_hurry = isinstance(error, DeadlinePassed) and not isinstance(error, ModelTimedOut)
+    if in_a_hurry and seconds < _LONG_SECONDS:
         window.answered(time.monotonic(), seconds)
         return False
     window.failed(time.monotonic())

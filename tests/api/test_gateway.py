@@ -2,11 +2,16 @@
 
 import asyncio
 import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from loop.domain.errors import AskanceError, DeadlinePassed, Overloaded, Unavailable
+from loop.domain.errors import AskanceError, DeadlinePassed, ModelTimedOut, Overloaded, Unavailable
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Timed
 from loop.settings import load_settings
@@ -171,6 +176,105 @@ def test_a_caller_who_hangs_up_is_not_computed(service, monkeypatch):
     assert files_of_images(service) == []
 
 
+# --- keys while the database is busy -------------------------------------------------------------------
+
+
+@contextmanager
+def database_busy(service) -> Iterator[None]:
+    """Somebody writes, for as long as the block takes."""
+    with ThreadPoolExecutor(1) as thread:
+        writes, may_end = threading.Event(), threading.Event()
+
+        def write() -> None:
+            with service.services.store.begin():
+                writes.set()
+                may_end.wait(60)
+
+        writing = thread.submit(write)
+        assert writes.wait(30)
+        try:
+            yield
+        finally:
+            may_end.set()
+            writing.result(30)
+
+
+def keyed(service, key: str, timeout: float = 20.0):
+    return service.predict(picture(), headers={"Idempotency-Key": key}, params={"timeout": timeout})
+
+
+def test_a_key_waits_for_the_database_no_longer_than_its_caller(service):
+    """504 by the deadline, nothing computed and nothing kept: the key may be used again at once."""
+    with database_busy(service):
+        begun = time.monotonic()
+        problem(keyed(service, "a", timeout=0.3), 504, "deadline-passed")
+        assert time.monotonic() - begun < 5
+        assert service.inferencer.calls == 0
+    answer = keyed(service, "a")
+    assert answer.status_code == 200 and "Idempotent-Replayed" not in answer.headers
+    assert summary(service)["predictions"] == 1
+
+
+def test_keys_that_wait_for_the_database_hold_up_nobody_else(service):
+    """However many: whoever only reads is answered meanwhile."""
+    with ThreadPoolExecutor(60) as threads:
+        with database_busy(service):
+            waiting = [threads.submit(keyed, service, str(number)) for number in range(60)]
+            time.sleep(1.0)
+            begun = time.monotonic()
+            assert summary(service)["predictions"] == 0
+            assert time.monotonic() - begun < 5
+        assert {answer.result(60).status_code for answer in waiting} == {200}
+
+
+def test_a_key_that_cannot_be_given_back_does_not_keep_its_caller(service, monkeypatch):
+    """The inference fails while the database is busy: that is answered, and the key is given back when it can be."""
+    reached, may_fail = threading.Event(), threading.Event()
+
+    async def fails(self, model: ModelVersion, content: bytes, deadline: float) -> Timed:
+        reached.set()
+        await asyncio.to_thread(may_fail.wait, 30)
+        raise Unavailable("the detector failed.", hint="Try again.")
+
+    with ThreadPoolExecutor(1) as thread, monkeypatch.context() as patched:
+        patched.setattr(InProcess, "infer", fails)
+        asked = thread.submit(keyed, service, "a")
+        assert reached.wait(30)
+        with database_busy(service):
+            may_fail.set()
+            assert problem(asked.result(10), 503, "unavailable")["detail"] == "the detector failed."
+    assert _once_free(lambda: keyed(service, "a")).status_code == 200
+
+
+def test_a_claim_that_comes_too_late_is_given_back(service, monkeypatch):
+    """Its commit had begun when its caller's time was over: the caller is told that nothing is kept, and so it is."""
+    whole = type(service.services.store).begin
+    slow = threading.Event()
+    slow.set()
+
+    @contextmanager
+    def begin(self):
+        with whole(self) as tx:
+            yield tx
+            if slow.is_set():
+                time.sleep(1.0)
+
+    monkeypatch.setattr(type(service.services.store), "begin", begin)
+    begun = time.monotonic()
+    problem(keyed(service, "a", timeout=0.3), 504, "deadline-passed")
+    assert time.monotonic() - begun < 0.9
+    slow.clear()
+    assert _once_free(lambda: keyed(service, "a")).status_code == 200
+
+
+def _once_free(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer as soon as the key is not another request's any more; long before it would be by itself."""
+    until = time.monotonic() + 20
+    while (answer := ask()).status_code == 409 and time.monotonic() < until:
+        time.sleep(0.1)
+    return answer
+
+
 # --- readiness --------------------------------------------------------------------------------------------
 
 
@@ -271,6 +375,15 @@ def test_a_caller_in_a_hurry_does_not_bring_a_canary_down(service, monkeypatch):
     assert rollout(service)["state"] == "active"
     monkeypatch.setattr("serving.api.rollout_traffic._LONG_SECONDS", 0.0)
     assert {service.predict(picture(seed)).status_code for seed in range(8)} == {200}
+    assert rollout(service)["state"] == "rolled_back"
+
+
+def test_a_canary_that_does_not_keep_its_own_time_is_taken_back(service, monkeypatch):
+    """However short that is: its caller was in no hurry."""
+    canary = started(service, "canary")
+    only_it_fails(monkeypatch, canary, ModelTimedOut("it did not answer within its 0.1 s.", hint="Try again."))
+    for _ in range(10):
+        assert service.predict(picture()).json()["model_id"] == champion(service)
     assert rollout(service)["state"] == "rolled_back"
 
 

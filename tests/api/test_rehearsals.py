@@ -11,7 +11,10 @@ import pytest
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.errors import Unavailable
 from loop.domain.model import ModelVersion, PromotionState
+from loop.settings import load_settings
 from serving.background import Worker
+from serving.fleet import Fleet
+from serving.rehearsal import NoPlace
 from tests.api.conftest import Service
 from tests.api.test_evaluations import Forgetful, furnished  # noqa: F401
 from tests.api.test_recipes import _working
@@ -21,19 +24,32 @@ from tests.tiny_models import tiny_weights
 @dataclass
 class Stage:
     """Where models are tried and started, in place of Ray. broken: what does not start, and why. standby: applications
-    that run beside; crowded: nothing starts before they are gone. may_go: they do not end before that."""
+    that run beside; crowded: nothing starts before they are gone, full: nothing finds a place to be tried. may_go: they
+    do not end before that. patience: how long each start was to wait for a place."""
 
     rehearsed: list[str] = field(default_factory=list)
+    full: bool = False
+    patience: list[float | None] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     broken: str = ""
     standby: set[str] = field(default_factory=set)
     crowded: bool = False
     may_go: threading.Event = field(default_factory=threading.Event)
 
-    def rehearse(self, _settings: object, model: ModelVersion, _images: object) -> None:
+    def rehearse(
+        self, _settings: object, model: ModelVersion, _images: object, patience_s: float | None = None
+    ) -> None:
+        if self.full and self.standby:
+            self.may_go.set()
+            raise NoPlace("no place", hint="The champion stays.")
         self.rehearsed.append(model.id)
 
-    def start(self, _settings: object, model: ModelVersion, _images: object, _given_up: object) -> None:
+    def start(
+        self, _settings: object, model: ModelVersion, _images: object, _given_up: object, patience_s: float | None
+    ) -> None:
+        self.patience.append(patience_s)
+        if model.serving.get("num_cpus") == 64:
+            raise NoPlace("no place", hint="End others.")
         if self.broken:
             raise Unavailable(self.broken, hint="The champion stays.")
         if self.crowded and self.standby:
@@ -160,6 +176,63 @@ def test_what_does_not_start_beside_a_model_on_standby_starts_in_its_place(
         cycle = ended(furnished)
     assert cycle.state is CycleState.PROMOTED, cycle.error
     assert stage.started == [cycle.candidate_id] and not stage.standby
+
+
+def test_what_finds_no_place_beside_a_model_on_standby_takes_it(furnished: Service, stage: Stage) -> None:  # noqa: F811
+    """At once: it does not wait until the standby ends by itself."""
+    model, _ = furnished.services.models.register("shapes", tiny_weights(seed=7), "op")
+    stage.standby, stage.full = {"det-before"}, True
+    _fleet(furnished).introduce(model)
+    assert (stage.rehearsed, stage.started, stage.standby) == ([model.id], [model.id], set())
+
+
+def _fleet(service: Service, **serving: str) -> Fleet:
+    folder = str(service.services.settings.data_dir)
+    settings = load_settings(
+        environ={"ASKANCE_DATA_DIR": folder, **{f"ASKANCE_SERVING__{key}": value for key, value in serving.items()}}
+    )
+    return Fleet(settings, service.services.store, service.services.blobs, service.services.clock)
+
+
+def _with_champions(service: Service, *options: dict[str, object]) -> list[str]:
+    """Ids of champions of further projects, each with options of its own."""
+    models = []
+    for number, own in enumerate(options):
+        service.services.projects.create(f"p{number}", ("circle", "square", "bar"))
+        model, promotion = service.services.models.register(f"p{number}", tiny_weights(seed=40 + number), "op")
+        assert promotion is not None
+        service.services.succession.settle(promotion, deploy=lambda _model: None)
+        with service.services.store.begin() as tx:
+            tx.models.configure(f"p{number}", model.id, own)
+        models.append(model.id)
+    return models
+
+
+def test_models_without_a_place_hold_up_none_that_has_one(
+    service: Service, stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When the service begins the first is waited for, the others are only looked at; each is told of, with its
+    reason."""
+    no_place, also_none, small = _with_champions(service, {"num_cpus": 64}, {"num_cpus": 64}, {"num_cpus": 0.25})
+    _fleet(service).deploy_serving()
+    assert small in stage.started and {no_place, also_none}.isdisjoint(stage.started)
+    assert stage.patience == [None, 0.0, 0.0, 0.0]
+    for model in (no_place, also_none):
+        assert any(model in line and "no place" in line for line in caplog.messages)
+
+
+def test_options_that_shared_processes_cannot_have_are_told_when_the_model_starts(
+    service: Service, stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Given before processes were shared; it serves without, and its owner reads how to take them back."""
+    (model,) = _with_champions(service, {"num_cpus": 2, "detector_replicas": 3, "score_floor": 0.1})
+    _fleet(service, SHARED_REPLICAS="1").deploy_serving()
+    assert model in stage.started
+    (said,) = [line for line in caplog.messages if model in line]
+    assert f"askance models configure {model} detector_replicas=null num_cpus=null -p p0" in said
+    caplog.clear()
+    _fleet(service).deploy_serving()
+    assert not any(model in line for line in caplog.messages)
 
 
 class Noting(Forgetful):

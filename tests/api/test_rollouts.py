@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from askance.client import ApiError, Client
 from loop.cli.command_line import app as command_line
 from loop.domain.errors import AskanceError, Unavailable
-from tests.api.conftest import LABELS, listening
+from tests.api.conftest import LABELS, listening, running_in
 from tests.api.test_models_and_cycles import add, champion, promote, settle
 from tests.api.test_predictions import problem
 from tests.tiny_models import tiny_weights
@@ -231,3 +231,15 @@ def test_the_client_follows_a_rollout(service, url):
         client.await_promotion("shapes", promote(service, model_id).json()["id"])
         (rollout,) = client.rollouts("shapes")
     assert (rollout.state, rollout.error) == ("ended", "it became the champion")
+
+
+def test_a_model_that_shares_its_processes_has_no_options_of_a_process(tmp_path, sqlite_template):
+    """Refused when it is given, with what to do; what holds for one model of several is kept, and shown."""
+    with running_in(tmp_path, sqlite_template, ASKANCE_SERVING__SHARED_REPLICAS="2") as service:
+        model_id = add(service, OTHER).json()["id"]
+        said = problem(configure(service, model_id, num_gpus=1), 422, "bad-settings")
+        assert "num_gpus" in said["detail"] and "serving.shared_replicas: 0" in said["hint"]
+        own = {"batch_wait_ms": 20.0, "decode_threads": 4, "timeout_s": 2.5}
+        assert configure(service, model_id, **own).json()["model"]["serving"] == own
+        models = service.call("GET", "/v1/projects/shapes/models").json()["models"]
+        assert next(model for model in models if model["id"] == model_id)["serving"] == own
