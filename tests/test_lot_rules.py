@@ -48,10 +48,35 @@ def members(defects: Sequence[bool | None], void: Sequence[int] = ()) -> list[Me
     ]
 
 
+class Known:
+    """An `Order` of works that are all there to be looked through."""
+
+    def __init__(self, lot: Sequence[Member]) -> None:
+        self._works = sorted(lot, key=lambda one: one.place or 0)
+
+    def uncounted(self, before: int) -> int:
+        return sum(not counts(one) for one in self._works[:before])
+
+    def unseen(self, before: int) -> int | None:
+        return next((one.place for one in self._works[:before] if counts(one) and one.defect is None), None)
+
+    def found(self, before: int) -> tuple[int, int]:
+        seen = [one.defect for one in self._works[:before] if one.defect is not None]
+        return len(seen), sum(seen)
+
+
+def counts(member: Member) -> bool:
+    return not member.void or member.defect is not None
+
+
 def inspected(plan: Plan, lot: Sequence[Member]) -> Inspection:
     """Of all its works, in whatever order."""
-    counting = sorted((one for one in lot if not one.void or one.defect is not None), key=lambda one: one.place or 0)
-    return inspection(plan, counting, of=len(counting))
+    return inspection(plan, Known(lot), len(lot))
+
+
+def wanted(plan: Plan, lot: Sequence[Member]) -> list[str]:
+    places = inspected(plan, lot).wanted
+    return [one.work_id for one in lot if one.place in places and counts(one) and one.defect is None]
 
 
 def looked_at(plan: Plan, wrong: frozenset[str], secret: bytes, voids: frozenset[str] = frozenset()) -> Inspection:
@@ -61,10 +86,10 @@ def looked_at(plan: Plan, wrong: frozenset[str], secret: bytes, voids: frozenset
         work: Member(work_id=work, item_digest="", place=at, defect=None, void=work in voids)
         for at, work in enumerate(order)
     }
-    while (found := inspected(plan, list(lot.values()))).wanted:
-        for work in found.wanted[::-1]:  # people answer in whatever order
+    while asked := wanted(plan, list(lot.values())):
+        for work in asked[::-1]:  # people answer in whatever order
             lot[work] = replace(lot[work], defect=work in wrong)
-    return found
+    return inspected(plan, list(lot.values()))
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
@@ -100,21 +125,36 @@ def test_a_defect_counts_though_the_work_ended_without_an_answer_after() -> None
 
 
 def test_a_fixed_sample_is_wanted_at_once_and_a_sequential_one_by_one() -> None:
-    fixed = inspected(FixedShare(0.5, 0.3), members([None] * 8))
-    assert fixed.wanted == ("w0", "w1", "w2", "w3")
-    after = inspected(Sequential(RISKS), members([False, None, *[None] * 58]))
-    assert after.wanted == ("w1",)
+    assert wanted(FixedShare(0.5, 0.3), members([None] * 8)) == ["w0", "w1", "w2", "w3"]
+    assert wanted(Sequential(RISKS), members([False, None, *[None] * 58])) == ["w1"]
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([None, True, False]), min_size=1, max_size=30), st.sampled_from(list(PLANS.values())))
 def test_a_lot_is_decided_or_wants_something(found: list[bool | None], plan: Plan) -> None:
-    """Never both, never neither; nothing is wanted twice."""
-    judged = inspected(plan, members(found))
-    assert judged.judgement is not None
-    decided = judged.judgement.verdict is not LotVerdict.CONTINUE
-    assert decided is (not judged.wanted)
-    assert all(found[int(work[1:])] is None for work in judged.wanted)
+    """Never both, never neither."""
+    judgement = inspected(plan, members(found)).judgement
+    assert judgement is not None
+    assert (judgement.verdict is not LotVerdict.CONTINUE) is (not wanted(plan, members(found)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([None, True, False]), st.booleans()), min_size=1, max_size=30),
+    st.sampled_from(list(PLANS.values())),
+)
+def test_a_lot_is_judged_as_if_what_does_not_count_had_not_been_in_it(
+    works: list[tuple[bool | None, bool]], plan: Plan
+) -> None:
+    """By the first of those that count, in their order, and as many of them as the plan looks at."""
+    lot = members([defect for defect, _ in works], void=[at for at, (_, void) in enumerate(works) if void])
+    left = [one for one in lot if counts(one)]
+    judgement = inspected(plan, lot).judgement
+    assert (judgement is None) is (not left)
+    alone = [replace(one, place=place, void=False) for place, one in enumerate(left)]
+    if alone:
+        assert judgement == inspected(plan, alone).judgement
+        assert wanted(plan, lot) == wanted(plan, alone)
 
 
 def test_the_order_of_inspection_is_secret_and_stays() -> None:
@@ -140,7 +180,7 @@ def test_a_decision_keeps_its_numbers() -> None:
     decided = by_sample(a_lot(), inspected(plan, members([True, None])), NOW)
     assert (decided.state, decided.inspected, decided.defects, decided.actor) == (LotState.REJECTED, 1, 1, "service")
     assert (decided.reject_at, decided.version, decided.decided_at) == (1, 1, NOW)
-    empty = by_sample(a_lot(), Inspection(None, ()), NOW)
+    empty = by_sample(a_lot(), Inspection(None, range(0)), NOW)
     assert (empty.state, empty.inspected) == (LotState.ACCEPTED, 0)
 
 

@@ -55,6 +55,10 @@ def may(token: Token, permission: Permission) -> bool:
     return permission in _GRANTS[token.role]
 
 
+def roles_that_may(permission: Permission) -> list[Role]:
+    return [role for role, granted in _GRANTS.items() if permission in granted]
+
+
 def require(token: Token, permission: Permission, project_id: str | None) -> None:
     """Raises Forbidden unless `token` may do `permission` in `project_id` (None: in no single project)."""
     if not may(token, permission):

@@ -9,10 +9,10 @@ closes it. At closing the order of inspection is drawn. The answers of those dra
 QA as they come; the others wait. In an accepted lot they become ground truth; in a rejected one QA looks at each.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 from loop.domain.errors import Conflict
 from loop.domain.qa import AnswerStanding
@@ -73,13 +73,30 @@ class Member:
     standing: AnswerStanding | None = None
 
 
+class Order(Protocol):
+    """What is known of a lot's works by their places in the order of inspection, however many there are. A work that
+    ended without an answer counts where QA had looked at it before; else it is as if it had not been in the lot."""
+
+    def uncounted(self, before: int) -> int:
+        """How many before this place do not count."""
+        ...
+
+    def unseen(self, before: int) -> int | None:
+        """The first place before this one that counts and that QA has not looked at."""
+        ...
+
+    def found(self, before: int) -> tuple[int, int]:
+        """How many before this place QA looked at, and how many of those have defects."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """judgement: None where nothing of the lot was answered in the end. wanted: works that must be looked at now, in
-    their order."""
+    """judgement: None where nothing of the lot was answered in the end. wanted: places at which what counts, and QA has
+    not looked at, must be looked at now."""
 
     judgement: Judgement | None
-    wanted: tuple[str, ...]
+    wanted: range
 
 
 def is_due(lot: Lot, now: datetime) -> bool:
@@ -132,23 +149,30 @@ def ended(lot: Lot, now: datetime) -> Lot:
     return lot if lot.closed_at is not None else replace(lot, closed_at=now)
 
 
-def inspection(plan: Plan, order: Sequence[Member], *, of: int) -> Inspection:
-    """What the plan says now. of: how many works of the lot count. order: those of them that the plan looks at, or
-    more, by their places.
+def inspection(plan: Plan, order: Order, items: int) -> Inspection:
+    """What the plan says now of a lot of so many works.
 
     Of a sequential plan one is wanted at a time, since the next is looked at only where the verdict needs it; what QA
     found counts in the order of drawing. Of a fixed sample all are, and count as they come.
     """
-    if of == 0:
-        return Inspection(None, ())
-    sample = order[: numbers_of(plan, of).most]
-    unseen = [member.work_id for member in sample if member.defect is None]
-    if isinstance(plan, Sequential) and unseen:
-        sample = sample[: next(at for at, member in enumerate(sample) if member.defect is None)]
-        unseen = unseen[:1]
-    found = [member.defect for member in sample if member.defect is not None]
-    judgement = judged(plan, lot=of, inspected=len(found), defects=sum(found))
-    return Inspection(judgement, tuple(unseen) if judgement.verdict is LotVerdict.CONTINUE else ())
+    counting = items - order.uncounted(items)
+    if counting == 0:
+        return Inspection(None, range(0))
+    end = _end_of(order, numbers_of(plan, counting).most)
+    wanted, seen = range(end), end
+    if isinstance(plan, Sequential) and (first := order.unseen(end)) is not None:
+        wanted, seen = range(first, first + 1), first
+    inspected, defects = order.found(seen)
+    judgement = judged(plan, lot=counting, inspected=inspected, defects=defects)
+    return Inspection(judgement, wanted if judgement.verdict is LotVerdict.CONTINUE else range(0))
+
+
+def _end_of(order: Order, count: int) -> int:
+    """The first place before which so many works count."""
+    end = count
+    while (further := count + order.uncounted(end)) > end:
+        end = further
+    return end
 
 
 def by_sample(lot: Lot, found: Inspection, now: datetime) -> Lot:

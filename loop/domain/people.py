@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from loop.domain.access import Token
 from loop.domain.queue_rules import Lane, QueueRules
 from loop.domain.stage import Stage
 
@@ -20,6 +21,15 @@ class Person:
         """Golden items are handed out apart (loop/review/golden.py): each task is one person's."""
         mine = lane.stage is not Stage.GOLDEN and lane.person in ("", self.token_id)
         return mine and lane.open_to(frozenset(self.groups), frozenset(self.skills))
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """A token that may review, with what is said of it. answered: works, each once however often it was re-opened."""
+
+    token: Token
+    person: Person
+    answered: int
 
 
 @dataclass(frozen=True, slots=True)

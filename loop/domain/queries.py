@@ -71,8 +71,9 @@ _CALLER = Permission.PREDICT
 _OWNER = Permission.OPERATE
 META = "meta."
 
-# Reviewers hold READ alone of these three. Whatever tells what a model said or what is known of an item would tell
-# audits and golden items from other work (loop/domain/stage.py); what operators write into tags may say anything.
+# Reviewers hold READ alone of these three. Whatever tells what a model said, what is known of an item or how old it is
+# would tell audits and golden items from other work (loop/domain/stage.py); what operators write into tags may say
+# anything.
 FIELDS: Mapping[str, Field] = {
     field.name: field
     for field in (
@@ -82,8 +83,8 @@ FIELDS: Mapping[str, Field] = {
         Field("media_type", Kind.TEXT, _ALL, "image/jpeg, image/png or image/webp"),
         Field("width", Kind.NUMBER, _ALL, "pixels"),
         Field("height", Kind.NUMBER, _ALL, "pixels"),
-        Field("created_at", Kind.TIME, _ALL, "when it came"),
-        Field("captured_at", Kind.TIME, _ALL, "when it was taken, as meta.captured_at says"),
+        Field("created_at", Kind.TIME, _CALLER, "when it came"),
+        Field("captured_at", Kind.TIME, _CALLER, "when it was taken, as meta.captured_at says"),
         Field("split", Kind.CHOICE, _CALLER, "where an import fixed it", ("train", "val", "golden")),
         Field("model", Kind.TEXT, _CALLER, "version that made the newest prediction"),
         Field("risk", Kind.NUMBER, _CALLER, "of the newest prediction, in [0, 1]"),
@@ -107,7 +108,8 @@ FIELD_NAMES = (*FIELDS, META + "KEY")
 def field_of(name: str) -> Field | None:
     """None where there is none with this name."""
     if name.startswith(META):
-        return Field(name, Kind.META, _ALL, "what came with it under this key")
+        needs = _CALLER if name == META + "captured_at" else _ALL
+        return Field(name, Kind.META, needs, "what came with it under this key")
     return FIELDS.get(name)
 
 

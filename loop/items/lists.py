@@ -8,6 +8,7 @@ from loop.domain.access import Permission, Token, may, require
 from loop.domain.errors import AskanceError, Forbidden, Invalid
 from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
 from loop.domain.queries import (
+    FIELDS,
     MOST_TAGS,
     HistoryEntry,
     ListedItem,
@@ -232,7 +233,9 @@ def asked(token: Token, text: str) -> Query:
 
 
 def _sort(token: Token, text: str | None) -> Sort:
-    sort = Sort() if text is None else Sort.named(text)
+    """Without one, the newest first; for whom that would tell too much, the largest."""
+    newest = Sort() if may(token, FIELDS["created_at"].needs) else Sort("width")
+    sort = newest if text is None else Sort.named(text)
     field = field_of(sort.field)
     if field is None or not may(token, field.needs):
         raise _refusal(token, sort.field)
@@ -242,7 +245,7 @@ def _sort(token: Token, text: str | None) -> Sort:
 def _refusal(token: Token, field: str) -> Forbidden:
     return Forbidden(
         f"a {token.role} token may not ask for {field}.",
-        hint="Ask for digest, source, group, media_type, width, height, created_at, captured_at or meta.KEY.",
+        hint="Ask for digest, source, group, media_type, width, height or meta.KEY.",
         role=token.role,
         field=field,
     )

@@ -222,7 +222,7 @@ class Desk:
     def _close(self, token: Token, said: Said) -> Submission:
         submission, lot_id = self._closed(token, said)
         if lot_id is not None:
-            Lots(self.store, self.clock).try_advance(lot_id)
+            Lots(self.store, self.clock).answered(lot_id)
         return submission
 
     def _closed(self, token: Token, said: Said) -> tuple[Submission, str | None]:

@@ -5,7 +5,8 @@ next step does, of whoever comes first (an answer, an operator, the background).
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,13 +18,13 @@ from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.qa import AnswerStanding, recalled
 from loop.domain.review import QA_SEAT, Task, is_leasable
-from loop.domain.sampling_plans import numbers_of
 from loop.domain.workflow import LotsBy, Qa, inspection_order
 from loop.review import qa
 
 log = logging.getLogger("askance.lots")
 
 _AT_ONCE = 50  # works that a transaction locks, so that reviewers do not wait for it
+_STEPS_OF_AN_ANSWER = 4  # to draw, note places, judge, and follow the verdict once; few answers are more than one
 
 
 def in_lots(tx: Transaction, project: Project, tasks: Sequence[Task], now: datetime, entropy: Entropy) -> list[Task]:
@@ -158,19 +159,20 @@ class Lots:
         while self._step(lot_id):
             pass
 
-    def try_advance(self, lot_id: str) -> None:
-        """The same after something that is done whatever comes of this: the background repeats it."""
-        try:
-            self.advance(lot_id)
-        except AskanceError as error:
-            log.warning("lot %s waits for the background: %s", lot_id, error)
+    def answered(self, lot_id: str) -> None:
+        """The same after an answer, as far as its author can wait for: the background does the rest."""
+        with _left_to_the_background(lot_id):
+            for _ in range(_STEPS_OF_AN_ANSWER):
+                if not self._step(lot_id):
+                    return
 
     def advance_all(self) -> int:
         """The background's: of all lots that may have something to do; how many there are."""
         with self.store.read() as tx:
             stirring = tx.lots.stirring()
         for lot_id in stirring:
-            self.try_advance(lot_id)
+            with _left_to_the_background(lot_id):
+                self.advance(lot_id)
         return len(stirring)
 
     def _step(self, lot_id: str) -> bool:
@@ -186,6 +188,15 @@ class Lots:
             return _followed(tx, lot, now)
 
 
+@contextmanager
+def _left_to_the_background(lot_id: str) -> Iterator[None]:
+    """For what follows something that is done whatever comes of this: the background repeats it."""
+    try:
+        yield
+    except AskanceError as error:
+        log.warning("lot %s waits for the background: %s", lot_id, error)
+
+
 def _drawn(tx: Transaction, lot: Lot, secret: bytes, now: datetime) -> bool:
     """Close a lot that is full or old, and draw the order of inspection."""
     if lot.closed_at is None and not is_due(lot, now):
@@ -199,20 +210,19 @@ def _drawn(tx: Transaction, lot: Lot, secret: bytes, now: datetime) -> bool:
 
 def _inspected(tx: Transaction, lot: Lot, now: datetime) -> bool:
     """Judge by what QA found so far; where that does not suffice, have it look at what is wanted and answered."""
-    plan = lot.rules.as_plan()
-    counting = tx.lots.counting(lot.id)
-    sample = tx.lots.first_counting(lot.id, limit=numbers_of(plan, counting).most) if counting else []
-    found = inspection(plan, sample, of=counting)
+    found = inspection(lot.rules.as_plan(), tx.lots.order(lot.id), lot.items)
     known = by_sample(lot, found, now)
     if known.state.decided:
         _written(tx, known, now, f"lot.{known.state}")
         return True
     if known != lot:
         tx.lots.save(known)
-    waiting = {member.work_id for member in sample if member.standing is AnswerStanding.WAITING}
-    wanted = [work_id for work_id in found.wanted if work_id in waiting]
-    _call(tx, lot, sorted(wanted)[:_AT_ONCE], now)
-    return len(wanted) > _AT_ONCE
+    wanted, unnoted = tx.lots.waiting(lot.id, found.wanted, limit=_AT_ONCE)
+    if unnoted:
+        tx.lots.note_places(lot.id)
+        return True
+    _call(tx, lot, sorted(wanted), now)
+    return len(wanted) == _AT_ONCE
 
 
 def _followed(tx: Transaction, lot: Lot, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from loop.domain import review
 from loop.domain.access import Permission, Token, may, require
 from loop.domain.errors import Conflict, Invalid
-from loop.domain.people import Person
+from loop.domain.people import Reviewer
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.queue_rules import checked_names
 from loop.domain.queueing import placed
@@ -18,32 +18,17 @@ from loop.review.proposals import labels_proposed
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewer:
-    """A token that may review, with what is said of it. answered: works, each once however often it was re-opened."""
-
-    token: Token
-    person: Person
-    answered: int
-
-
-@dataclass(frozen=True, slots=True)
 class Oversight:
     """The operators' side of the queue."""
 
     store: Store
     clock: Clock
 
-    def people(self, operator: Token) -> list[Reviewer]:
-        """All who may review where `operator` may operate, oldest token first; the revoked are left out."""
+    def people(self, operator: Token, *, after: str | None = None, limit: int = 1000) -> list[Reviewer]:
+        """Who may review where `operator` may operate, oldest token first, behind the token `after`; the revoked are
+        left out. Raises NotFound for an unknown `after`."""
         with self.store.read() as tx:
-            described, answered = tx.people.all(), tx.submissions.works_answered()
-            return [
-                Reviewer(token, described.get(token.id, Person(token_id=token.id)), answered.get(token.id, 0))
-                for token in tx.tokens.all()
-                if token.revoked_at is None
-                and may(token, Permission.REVIEW)
-                and operator.project_id in (None, token.project_id)
-            ]
+            return tx.people.reviewers(operator.project_id, after=after, limit=limit)
 
     def describe(
         self,
@@ -53,7 +38,7 @@ class Oversight:
         groups: Sequence[str] | None = None,
         skills: Sequence[str] | None = None,
         limits: Mapping[str, int | None] | None = None,
-    ) -> Person:
+    ) -> Reviewer:
         """Say what a person's groups, skills and limits are; None leaves them as they are. limits: `max_leases` and
         `max_tasks_a_day`, those that change; None for the project's own. Raises NotFound, Forbidden, Invalid."""
         with self.store.begin() as tx:
@@ -79,7 +64,7 @@ class Oversight:
                 **(limits or {}),  # type: ignore[arg-type]
             )
             tx.people.save(person)
-            return person
+            return tx.people.reviewer(token_id)
 
     def reopen_task(self, operator: Token, task_id: str) -> list[Task]:
         """Ask for the whole work of a task again. Of two who ask at once one gets Conflict. Raises NotFound."""

@@ -1,10 +1,28 @@
 """Answers on their way to the ground truth."""
 
-from sqlalchemy import Connection, delete, update
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.qa import AnswerStanding, HeldAnswer
-from loop.store.schema import held_answers
-from loop.store.statements import columns, first, not_found, replaced
+from loop.store.schema import NO_PLACE, held_answers, lot_items
+from loop.store.statements import columns, not_found
+
+_NAMES = [field.name for field in fields(HeldAnswer)]
+_OF_WORK = select(*(held_answers.c[name] for name in _NAMES)).where(held_answers.c.work_id == bindparam("of"))
+_PLACE = select(lot_items.c.place).where(lot_items.c.work_id == bindparam("of")).scalar_subquery()
+
+
+@cache
+def _saved(dialect: str) -> Any:
+    """With the place of its work in the lot, where that is drawn."""
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    new = insert(held_answers).values(place=func.coalesce(_PLACE, NO_PLACE))
+    written = {name: new.excluded[name] for name in (*_NAMES, "place")}
+    return new.on_conflict_do_update(index_elements=[held_answers.c.work_id], set_=written)
 
 
 class SqlHeldAnswers:
@@ -14,7 +32,7 @@ class SqlHeldAnswers:
         self._connection = connection
 
     def find(self, work_id: str) -> HeldAnswer | None:
-        row = first(self._connection, held_answers, work_id=work_id)
+        row = self._connection.execute(_OF_WORK, {"of": work_id}).first()
         return None if row is None else HeldAnswer(**row._mapping)
 
     def get(self, work_id: str) -> HeldAnswer:
@@ -24,7 +42,7 @@ class SqlHeldAnswers:
         return found
 
     def save(self, answer: HeldAnswer) -> None:
-        replaced(self._connection, held_answers, columns(answer))
+        self._connection.execute(_saved(self._connection.dialect.name), columns(answer) | {"of": answer.work_id})
 
     def stand(self, work_id: str, standing: AnswerStanding) -> None:
         self._connection.execute(

@@ -3,11 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, bindparam, func, insert, not_, or_, select, update
+from sqlalchemy import Connection, Executable, Integer, and_, bindparam, func, insert, or_, select, update
 
-from loop.domain.lot import Lot, LotState, Member
+from loop.domain.lot import Lot, LotState, Member, Order
 from loop.domain.qa import AnswerStanding
-from loop.store.schema import FILLING_LOT, UNDECIDED_LOT, UNFOLLOWED_ANSWER, held_answers, lot_items, lots
+from loop.store.schema import (
+    FILLING_LOT,
+    INSPECTED_MEMBER,
+    NO_PLACE,
+    UNCOUNTED_MEMBER,
+    UNDECIDED_LOT,
+    UNFOLLOWED_ANSWER,
+    UNSEEN_MEMBER,
+    WAITING_ANSWER,
+    held_answers,
+    lot_items,
+    lots,
+)
 from loop.store.statements import columns, inserted, newest_first, not_found, one
 
 _CHANGING = (
@@ -30,9 +42,28 @@ _MEMBERS = (
     .where(_OF_LOT)
     .order_by(lot_items.c.place, lot_items.c.work_id)
 )
-_COUNTS = or_(not_(lot_items.c.void), lot_items.c.defect.is_not(None))
-_COUNTING = select(func.count()).where(_OF_LOT, _COUNTS)
-_FIRST_COUNTING = _MEMBERS.where(_COUNTS).limit(bindparam("most", type_=Integer))
+# As their indexes have them: an answer must not cost more for a larger lot.
+_BEFORE = lot_items.c.place < bindparam("before", type_=Integer)
+_UNCOUNTED = select(func.count()).where(_OF_LOT, UNCOUNTED_MEMBER, _BEFORE)
+_UNSEEN = select(func.min(lot_items.c.place)).where(_OF_LOT, UNSEEN_MEMBER, _BEFORE)
+_FOUND = select(func.count(), func.count().filter(lot_items.c.defect)).where(_OF_LOT, INSPECTED_MEMBER, _BEFORE)
+_OF_HELD = held_answers.c.lot_id == bindparam("lot")
+_UNPLACED = held_answers.c.place == NO_PLACE
+_WAITING = (
+    select(held_answers.c.work_id, held_answers.c.place)
+    .join(lot_items, lot_items.c.work_id == held_answers.c.work_id)
+    .where(_OF_HELD, WAITING_ANSWER, held_answers.c.place < bindparam("before", type_=Integer))
+    .where(
+        or_(_UNPLACED, and_(held_answers.c.place >= bindparam("first", type_=Integer), lot_items.c.defect.is_(None)))
+    )
+    .order_by(held_answers.c.place)
+    .limit(bindparam("most", type_=Integer))
+)
+_NOTED = (
+    update(held_answers)
+    .where(_OF_HELD, WAITING_ANSWER, _UNPLACED)
+    .values(place=select(lot_items.c.place).where(lot_items.c.work_id == held_answers.c.work_id).scalar_subquery())
+)
 _STATE = select(lots.c.state).where(lots.c.id == bindparam("lot"))
 _LOCKED = select(lots).where(lots.c.id == bindparam("lot")).with_for_update()
 
@@ -87,16 +118,18 @@ class SqlLots:
         self._connection.execute(placed, [{"of": work_id, "at": at} for at, work_id in enumerate(work_ids)])
 
     def members(self, lot_id: str) -> list[Member]:
-        return self._members(_MEMBERS, lot=lot_id)
+        return [Member(**row._mapping) for row in self._connection.execute(_MEMBERS, {"lot": lot_id})]
 
-    def counting(self, lot_id: str) -> int:
-        return int(self._connection.scalars(_COUNTING, {"lot": lot_id}).one())
+    def order(self, lot_id: str) -> Order:
+        return _Order(self._connection, lot_id)
 
-    def first_counting(self, lot_id: str, *, limit: int) -> list[Member]:
-        return self._members(_FIRST_COUNTING, lot=lot_id, most=limit)
+    def waiting(self, lot_id: str, places: range, *, limit: int) -> tuple[list[str], bool]:
+        given = {"lot": lot_id, "first": places.start, "before": places.stop, "most": limit}
+        rows = self._connection.execute(_WAITING, given).all()
+        return [work_id for work_id, place in rows if place != NO_PLACE], any(place == NO_PLACE for _, place in rows)
 
-    def _members(self, wanted: Select[Any], **given: object) -> list[Member]:
-        return [Member(**row._mapping) for row in self._connection.execute(wanted, given)]
+    def note_places(self, lot_id: str) -> int:
+        return self._connection.execute(_NOTED, {"lot": lot_id}).rowcount
 
     def inspected(self, work_id: str, *, defect: bool) -> None:
         first = lot_items.c.work_id == work_id, lot_items.c.defect.is_(None)
@@ -154,3 +187,25 @@ class SqlLots:
             .group_by(lot_items.c.lot_id)
         )
         return dict.fromkeys(lot_ids, 0) | {str(lot_id): int(count) for lot_id, count in rows}
+
+
+class _Order:
+    """Implements `loop.domain.lot.Order`."""
+
+    def __init__(self, connection: Connection, lot_id: str) -> None:
+        self._connection = connection
+        self._lot_id = lot_id
+
+    def uncounted(self, before: int) -> int:
+        return int(self._told(_UNCOUNTED, before)[0])
+
+    def unseen(self, before: int) -> int | None:
+        place: int | None = self._told(_UNSEEN, before)[0]
+        return place
+
+    def found(self, before: int) -> tuple[int, int]:
+        inspected, defects = self._told(_FOUND, before)
+        return int(inspected), int(defects)
+
+    def _told(self, wanted: Executable, before: int) -> Sequence[Any]:
+        return self._connection.execute(wanted, {"lot": self._lot_id, "before": before}).one()

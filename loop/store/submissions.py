@@ -1,16 +1,18 @@
 """Submissions: what people answered. Append-only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.errors import AlreadySubmitted
 from loop.domain.ports import Reviewed
 from loop.domain.review import Outcome, Submission
 from loop.store.item_facts import Change, ItemChanges
-from loop.store.schema import predictions, submissions, tasks
+from loop.store.schema import predictions, submissions, tasks, works_answered
 from loop.store.statements import columns, in_parts, inserted, newest_first
 
 _OF_WORK = (
@@ -18,6 +20,23 @@ _OF_WORK = (
     .where(submissions.c.work_id == bindparam("work"))
     .order_by(submissions.c.created_at, submissions.c.id)
 )
+
+
+@cache
+def _counted(dialect: str) -> Any:
+    """One work more that a person answered, or judged, where this is the first that it said of it but for skips. Who
+    answers has locked the work, so that nobody else counts it meanwhile."""
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    before = select(literal(1)).where(
+        submissions.c.work_id == bindparam("work"),
+        submissions.c.reviewer == bindparam("reviewer"),
+        submissions.c.id != bindparam("submission"),
+        submissions.c.outcome != Outcome.SKIPPED,
+    )
+    first = select(bindparam("reviewer", type_=submissions.c.reviewer.type), literal(1)).where(~before.exists())
+    new = insert(works_answered).from_select(["reviewer", "works"], first)
+    more = {"works": works_answered.c.works + 1}
+    return new.on_conflict_do_update(index_elements=[works_answered.c.reviewer], set_=more)
 
 
 class SqlSubmissions:
@@ -32,6 +51,9 @@ class SqlSubmissions:
             raise AlreadySubmitted(
                 f"task {submission.task_id} has its answer.", hint="Lease the next task.", task=submission.task_id
             )
+        if submission.outcome is not Outcome.SKIPPED:
+            this = {"reviewer": submission.reviewer, "work": submission.work_id, "submission": submission.id}
+            self._connection.execute(_counted(self._connection.dialect.name), this)
         self._changes.note(submission.project_id, submission.item_digest, Change.ANSWERED)
 
     def of_work(self, work_id: str) -> list[Submission]:
@@ -50,13 +72,6 @@ class SqlSubmissions:
             submissions.c.created_at >= moment,
         )
         return int(self._connection.scalars(counted).one())
-
-    def works_answered(self) -> Mapping[str, int]:
-        counted = select(submissions.c.reviewer, func.count(submissions.c.work_id.distinct())).where(
-            submissions.c.outcome != Outcome.SKIPPED
-        )
-        rows = self._connection.execute(counted.group_by(submissions.c.reviewer))
-        return {str(reviewer): int(works) for reviewer, works in rows}
 
     def settle(self, submission_id: str, *, settles: bool) -> None:
         settled = update(submissions).where(submissions.c.id == submission_id).values(settles=settles)

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from loop.domain.clips import LONGEST_NAME, BadVideo, Frame, Group, sampling_of
 from loop.domain.errors import Overloaded
 from loop.domain.item import Item
-from serving.api.auth import Operator, Reader, Wired
+from serving.api.auth import Operator, Producer, Wired
 from serving.api.bodies import body_to_file
 from serving.api.options import LAST_VERSION
 from serving.api.presenters import image_url
@@ -42,12 +42,12 @@ def create_group(project_id: str, body: GroupIn, token: Operator, wired: Wired) 
 @router.get("/groups")
 def list_groups(
     project_id: str,
-    token: Reader,
+    token: Producer,
     wired: Wired,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> GroupPage:
-    """Newest first."""
+    """Newest first. Not for reviewers: how old a clip is tells golden items from other work."""
     with wired.store.read() as tx:
         tx.projects.get(project_id)
         page = tx.groups.page(project_id, after=after, limit=limit)
@@ -59,7 +59,7 @@ def list_groups(
 def get_group(
     project_id: str,
     group_id: str,
-    token: Reader,
+    token: Producer,
     wired: Wired,
     after: Annotated[int, Query(ge=-1, le=2**31 - 2)] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,

@@ -40,7 +40,7 @@ def list_items(
     count: Annotated[bool, Query(description="also count them, up to 10,000")] = False,
 ) -> ItemPage:
     """Those that meet a query, newest first or as sorted. What tells audits and golden items cannot be asked for by
-    reviewers."""
+    reviewers, nor can times, which they do not see: they get the widest first."""
     page = wired.item_data.page(token, project_id, query=q, sort=sort, after=after, limit=limit, count=count)
     counted = page.count
     return ItemPage(
@@ -95,7 +95,8 @@ def remove_view(project_id: str, name: str, token: Operator, wired: Wired) -> Re
 
 
 def _listed_out(listed: ListedItem, token: Token) -> ListedItemOut:
-    fields = item_fields(listed.item, blind=is_blind(token)) | {"captured_at": listed.captured_at}
+    blind = is_blind(token)
+    fields = item_fields(listed.item, blind=blind) | {"captured_at": None if blind else listed.captured_at}
     sees_model, sees_work = may(token, Permission.PREDICT), may(token, Permission.OPERATE)
     fields |= {name: getattr(listed, name) if sees_model else None for name in ("model_id", "risk", "truth_version")}
     fields |= {name: getattr(listed, name) if sees_work else None for name in ("work", "corrections")}

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from loop.domain.access import Permission, may
 from loop.domain.errors import NotFound
 from loop.models import loaded
-from serving.api.auth import Operator, Reader, Wired
+from serving.api.auth import Operator, Producer, Reader, Wired
 from serving.api.pictures import image_response
 from serving.api.presenters import is_blind, item_fields, lineage_out, prediction_out, truth_out
 from serving.api.schemas.items import ItemDetailOut, NeighbourOut, NeighboursOut
@@ -73,9 +73,10 @@ def get_image(project_id: str, digest: str, token: Reader, wired: Wired) -> Resp
 
 @router.get("/{digest}/neighbours")
 def neighbours(
-    project_id: str, digest: str, token: Reader, wired: Wired, k: Annotated[int, Query(ge=1, le=200)] = 12
+    project_id: str, digest: str, token: Producer, wired: Wired, k: Annotated[int, Query(ge=1, le=200)] = 12
 ) -> NeighboursOut:
-    """The most similar images that the present champion has seen."""
+    """The most similar images that the present champion has seen. Not for reviewers: what it has seen, and when, tells
+    golden items from other work."""
     with wired.store.read() as tx:
         tx.items.get(project_id, digest)
         model = loaded.champion(tx, project_id)

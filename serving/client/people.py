@@ -13,13 +13,28 @@ from serving.api.schemas.quality import (
     ReviewersOut,
 )
 from serving.api.schemas.queue import PersonOut
-from serving.client.calls import Call, delete, get, list_of, method, path, post
+from serving.client.calls import Call, Steps, delete, get, given, list_of, method, path, post
+
+_PAGE = 1000  # people of one answer
 
 
 class PeopleCalls:
     @method
-    def people(self) -> Call[list[PersonOut]]:
-        return Call(method="GET", path=path("people"), read=list_of(PersonOut), repeatable=True)
+    def people(self) -> Steps[list[PersonOut]]:
+        """All who may review, oldest token first; asked for in pages."""
+        found: list[PersonOut] = []
+        while True:
+            after = found[-1].token_id if found else None
+            page = yield from Call(
+                method="GET",
+                path=path("people"),
+                params=given(after=after, limit=_PAGE),
+                read=list_of(PersonOut),
+                repeatable=True,
+            )
+            found += page
+            if len(page) < _PAGE:
+                return found
 
     @method
     def describe_person(self, /, token_id: str, **changes: object) -> Call[PersonOut]:

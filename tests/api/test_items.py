@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from loop.domain.queries import FIELDS, Permission
+from loop.domain.queries import FIELDS, Permission, field_of
 from loop.domain.truth import GroundTruth
 from tests.api.conftest import picture
 from tests.api.test_access import problem
-from tests.contract.records import a_cycle
+from tests.contract.records import a_cycle, an_item, later
 from training.snapshot import freeze
 
 ITEMS = "/v1/projects/shapes/items"
@@ -65,10 +65,15 @@ def test_what_cannot_be_read_is_answered_with_where_and_what_instead(service):
     assert listed(service, 'source = "\'; DROP TABLE items; --"') == []
 
 
-@pytest.mark.parametrize("field", [field for field in FIELDS.values() if field.needs is not Permission.READ])
+_OLD = "2026-01-01"
+_VALUES = {"risk": "0.5", "corrections": "1", "created_at": _OLD, "captured_at": _OLD, "meta.captured_at": _OLD}
+_ASKED = [*FIELDS.values(), *filter(None, [field_of("meta.captured_at")])]
+
+
+@pytest.mark.parametrize("field", [field for field in _ASKED if field.needs is not Permission.READ])
 def test_nobody_asks_for_what_their_role_may_not_know(service, digests, field):
     """In no place of a query: the list would tell it."""
-    value = field.options[0] if field.options else {"risk": "0.5", "corrections": "1"}.get(field.name, "yes")
+    value = field.options[0] if field.options else _VALUES.get(field.name, "yes")
     text = f"source = cam-1 or not ({field.name} = {value})"
     allowed = {"reviewer"} if field.needs is Permission.PREDICT else {"reviewer", "producer"}
     for role in ("reviewer", "producer", "operator"):
@@ -86,10 +91,38 @@ def test_a_reviewer_is_told_nothing_of_predictions_work_or_tags(service, digests
     hidden = ("model_id", "risk", "decision", "truth_version", "work", "corrections", "split")
     assert {item[name] for item in items for name in hidden} == {None}
     assert {tag for item in items for tag in item["tags"]} == set()
-    problem(service.call("GET", ITEMS, "reviewer", params={"sort": "risk"}), 403, "forbidden")
+    for sort in ("risk", "created_at", "-captured_at"):
+        problem(service.call("GET", ITEMS, "reviewer", params={"sort": sort}), 403, "forbidden")
     producers = service.call("GET", ITEMS, "producer").json()["items"]
     assert {item["decision"] for item in producers} == {"review"}
     assert {item["work"] for item in producers} == {None}
+
+
+def test_a_reviewer_cannot_tell_an_old_item_from_one_of_now(service):
+    """Neither by a time, nor by an order, nor by where a page goes on, nor by what resembles what; those who call the
+    service, and operators, see all of it."""
+    with service.services.store.begin() as tx:
+        for number, taken in enumerate(("2019-05-01T12:00:00Z", "2026-05-01T12:00:00Z")):
+            meta = {"captured_at": taken, "camera": "a"}
+            tx.items.add(replace(an_item(number, project_id="shapes", at=later(number)), meta=meta))
+    first = service.call("GET", ITEMS, "reviewer", params={"limit": 1}).json()
+    rest = service.call("GET", ITEMS, "reviewer", params={"limit": 1, "after": first["next"]}).json()
+    seen = [*first["items"], *rest["items"]]
+    assert [item["digest"] for item in seen] == sorted((item["digest"] for item in seen), reverse=True)
+    assert all(item["meta"] == {"camera": "a"} for item in seen)
+    assert {item[name] for item in seen for name in ("created_at", "captured_at")} == {None}
+    detail = service.call("GET", f"{ITEMS}/{seen[0]['digest']}", "reviewer").json()
+    assert (detail["created_at"], detail["meta"]) == (None, {"camera": "a"})
+    told = str([first, rest, detail])
+    assert "2019" not in told and "2026" not in told
+    for role in ("producer", "operator"):
+        times = [item["captured_at"] for item in service.call("GET", ITEMS, role).json()["items"]]
+        assert times == ["2026-05-01T12:00:00Z", "2019-05-01T12:00:00Z"]
+        assert all("captured_at" in item["meta"] for item in service.call("GET", ITEMS, role).json()["items"])
+    predicted = service.predict(picture()).json()["item_digest"]
+    for role, status in (("reviewer", 403), ("producer", 200), ("operator", 200)):
+        assert service.call("GET", f"{ITEMS}/{predicted}/neighbours", role).status_code == status
+    assert service.call("GET", f"{ITEMS}/{predicted}/objects/0/neighbours", "reviewer").status_code == 403
 
 
 def test_tags_are_added_and_removed(service, digests):

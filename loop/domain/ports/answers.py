@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from loop.domain.item import Item
-from loop.domain.lot import Lot, LotState, Member
+from loop.domain.lot import Lot, LotState, Member, Order
 from loop.domain.qa import AnswerStanding, HeldAnswer
 from loop.domain.review import Submission
 from loop.domain.review_feed import ReviewsAfter
@@ -44,10 +44,6 @@ class Submissions(Protocol):
 
     def count_since(self, project_id: str, reviewer: str, moment: datetime) -> int:
         """How many a person has sent, skips too."""
-        ...
-
-    def works_answered(self) -> Mapping[str, int]:
-        """By person: how many works it answered, or judged. One that was opened anew counts once."""
         ...
 
     def settle(self, submission_id: str, *, settles: bool) -> None:
@@ -130,13 +126,18 @@ class Lots(Protocol):
         """By place."""
         ...
 
-    def counting(self, lot_id: str) -> int:
-        """How many of its works count: what ended without an answer is as if it had not been in the lot, unless QA
-        looked at it before."""
+    def order(self, lot_id: str) -> Order:
+        """Of inspection; what it tells costs the same however large the lot is."""
         ...
 
-    def first_counting(self, lot_id: str, *, limit: int) -> list[Member]:
-        """Of those that count, by place."""
+    def waiting(self, lot_id: str, places: range, *, limit: int) -> tuple[list[str], bool]:
+        """Works at these places whose answers wait and that QA has not looked at, by place; and whether there are
+        waiting answers whose place is not noted, which are to be noted first."""
+        ...
+
+    def note_places(self, lot_id: str) -> int:
+        """Of answers that came while the order was drawn, or before; how many they were. Locks these answers without
+        their works: the transaction must end with it."""
         ...
 
     def inspected(self, work_id: str, *, defect: bool) -> None:

@@ -8,7 +8,7 @@ from loop.domain.comments import Comment, CommentKind, CommentState, Part, Reply
 from loop.domain.cost import Rates
 from loop.domain.efforts import Effort
 from loop.domain.golden import Decided, GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Scored, Tally
-from loop.domain.people import Person
+from loop.domain.people import Person, Reviewer
 from loop.domain.review import Submission
 from loop.domain.truth import Shape
 
@@ -90,6 +90,15 @@ class People(Protocol):
 
     def all(self) -> Mapping[str, Person]:
         """Those that are described, by token."""
+        ...
+
+    def reviewers(self, project_id: str | None, *, after: str | None, limit: int) -> list[Reviewer]:
+        """Whose tokens count and may review, in this project alone or (None) anywhere, oldest token first, behind the
+        token `after`. Raises NotFound for an unknown `after`."""
+        ...
+
+    def reviewer(self, token_id: str) -> Reviewer:
+        """Whatever the token may do. Raises NotFound."""
         ...
 
     def save(self, person: Person) -> None: ...

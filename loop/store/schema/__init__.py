@@ -11,8 +11,13 @@ same words.
 
 from loop.store.schema.answer_tables import (
     FILLING_LOT,
+    INSPECTED_MEMBER,
+    NO_PLACE,
+    UNCOUNTED_MEMBER,
     UNDECIDED_LOT,
     UNFOLLOWED_ANSWER,
+    UNSEEN_MEMBER,
+    WAITING_ANSWER,
     agreements,
     ground_truths,
     held_answers,
@@ -74,6 +79,7 @@ from loop.store.schema.people_tables import (
     people,
     redos,
     standings,
+    works_answered,
 )
 from loop.store.schema.prediction_tables import (
     SAMPLED_PREDICTION,
@@ -83,7 +89,7 @@ from loop.store.schema.prediction_tables import (
     predictions,
 )
 from loop.store.schema.production_tables import SCHEDULED_LOOK, drift_reports, outcomes, production_figures, thresholds
-from loop.store.schema.project_tables import configuration, meta, policies, projects, recipes, tokens
+from loop.store.schema.project_tables import VALID_TOKEN, configuration, meta, policies, projects, recipes, tokens
 from loop.store.schema.shared import metadata
 from loop.store.schema.task_tables import (
     ALARMING_TASK,
@@ -105,9 +111,11 @@ __all__ = [
     "DEAD_DELIVERY",
     "FILLING_LOT",
     "HANDED_TASK",
+    "INSPECTED_MEMBER",
     "LEASED_TASK",
     "LEFT_IMAGE",
     "MEANT_TASK",
+    "NO_PLACE",
     "ORDINARY_TASK",
     "PENDING_CALL",
     "PENDING_DELIVERY",
@@ -115,12 +123,16 @@ __all__ = [
     "RESERVED_TASK",
     "SAMPLED_PREDICTION",
     "SCHEDULED_LOOK",
+    "UNCOUNTED_MEMBER",
     "UNDECIDED_LOT",
     "UNFINISHED_ANNOTATION",
     "UNFINISHED_CYCLE",
     "UNFINISHED_ROLLOUT",
     "UNFINISHED_TASK",
     "UNFOLLOWED_ANSWER",
+    "UNSEEN_MEMBER",
+    "VALID_TOKEN",
+    "WAITING_ANSWER",
     "agreements",
     "annotation_jobs",
     "annotation_results",
@@ -181,4 +193,5 @@ __all__ = [
     "webhook_attempts",
     "webhook_deliveries",
     "webhook_endpoints",
+    "works_answered",
 ]

@@ -27,6 +27,12 @@ from loop.store.types import Choice, PlainText, UtcDateTime
 FILLING_LOT = text("closed_at IS NULL AND NOT upload")
 UNDECIDED_LOT = text("state IN ('open', 'inspecting')")
 UNFOLLOWED_ANSWER = text("standing IN ('waiting', 'recalled')")
+WAITING_ANSWER = text("standing = 'waiting'")
+# Of works in lots, by what a lot is judged by (loop/domain/lot.py).
+UNCOUNTED_MEMBER = text("void AND defect IS NULL")
+UNSEEN_MEMBER = text("NOT void AND defect IS NULL")
+INSPECTED_MEMBER = text("defect IS NOT NULL")
+NO_PLACE = -1  # of an answer: not noted
 
 # Items whose answers are accepted, or looked at again, together.
 lots = Table(
@@ -120,6 +126,11 @@ lot_items = Table(
     UniqueConstraint("lot_id", "place"),
 )
 Index(None, lot_items.c.item_digest)
+for name, where in (("uncounted", UNCOUNTED_MEMBER), ("unseen", UNSEEN_MEMBER)):
+    of_lot = lot_items.c.lot_id, lot_items.c.place
+    Index(f"ix_lot_items_{name}", *of_lot, sqlite_where=where, postgresql_where=where)
+Index("ix_lot_items_inspected", lot_items.c.lot_id, lot_items.c.place, lot_items.c.defect,
+      sqlite_where=INSPECTED_MEMBER, postgresql_where=INSPECTED_MEMBER)  # fmt: skip
 
 # What a work came to, on its way to the ground truth.
 held_answers = Table(
@@ -137,12 +148,15 @@ held_answers = Table(
     Column("shapes", SHAPES, nullable=False),
     Column("standing", Choice(AnswerStanding), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("place", Integer, nullable=False, server_default=text("-1")),  # of its work in its lot, for an index
     item_key(),
     one_of("standing", AnswerStanding),
 )
 Index(None, held_answers.c.lot_id, held_answers.c.standing, held_answers.c.work_id)
 Index("ix_held_answers_unfollowed", held_answers.c.lot_id, sqlite_where=UNFOLLOWED_ANSWER,
       postgresql_where=UNFOLLOWED_ANSWER)  # fmt: skip
+Index("ix_held_answers_waiting", held_answers.c.lot_id, held_answers.c.place, sqlite_where=WAITING_ANSWER,
+      postgresql_where=WAITING_ANSWER)  # fmt: skip
 
 agreements = Table(
     "agreements",

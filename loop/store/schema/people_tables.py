@@ -46,6 +46,14 @@ efforts = Table(
 )
 newest_first(efforts, "submission_id")
 
+# How many works each person answered or judged, one that was opened anew once. Kept with the submissions.
+works_answered = Table(
+    "works_answered",
+    metadata,
+    Column("reviewer", PlainText, primary_key=True),
+    Column("works", Integer, nullable=False),
+)
+
 # What an hour of people costs; people: by token.
 cost_rates = Table(
     "cost_rates",

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     ForeignKeyConstraint,
+    Index,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
@@ -31,6 +32,8 @@ from loop.store.documents import (
 )
 from loop.store.schema.shared import EMPTY_LIST, EMPTY_OBJECT, metadata, one_of, project_key, unit
 from loop.store.types import Choice, PlainText, UtcDateTime
+
+VALID_TOKEN = text("revoked_at IS NULL")
 
 meta = Table(
     "meta",
@@ -126,3 +129,4 @@ tokens = Table(
     UniqueConstraint("secret_digest"),
     one_of("role", Role),
 )
+Index("ix_tokens_valid", tokens.c.created_at, tokens.c.id, sqlite_where=VALID_TOKEN, postgresql_where=VALID_TOKEN)

@@ -9,7 +9,7 @@ from serving.api.schemas.wire import In, Out
 
 
 class ListedItemOut(ItemOut):
-    captured_at: datetime | None
+    captured_at: datetime | None = Field(description="null for reviewers")
     tags: list[str] = Field(description="empty for all but operators, as work and corrections are null")
     model_id: str | None = Field(description="of the newest prediction; null for reviewers, as the three behind it")
     risk: float | None
