@@ -23,6 +23,7 @@ from rich.console import Console
 
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading, seconds_of
 from benchmarks.selection_peers import OF_HERDING, OF_TYPICLUST
+from benchmarks.selection_store import selection_figures
 from benchmarks.serving_peers.environments import SELECTION
 from selection.anomaly import AnomalyScorer
 from selection.choosing import choose, mixed
@@ -247,7 +248,7 @@ def _exact(points: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[n
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selection", description=__doc__)
-    parts = "k-center,hybrid,index,anomaly,duplicates,large,peers"
+    parts = "k-center,hybrid,index,anomaly,duplicates,store,large,peers"
     parser.add_argument("--only", default=parts, help=parts)
     chosen = parser.parse_args(arguments).only.split(",")
     found: list[Figure] = list(large_figures(LARGE)) if "large" in chosen else []  # first, while memory is free
@@ -266,6 +267,8 @@ def main(arguments: Sequence[str]) -> int:
         found += peer_figures()
     if "duplicates" in chosen:
         found += duplicate_figures(points)
+    if "store" in chosen:
+        found += selection_figures(points, PICKED)
     return publish("selection", found, Console())
 
 

@@ -17,6 +17,8 @@ class Objects:
     """Detections of the pool's items, m in all, ordered by item.
 
     rows: (m,) int64, the item of each, ascending. classes: (m,) int64 in [0, C). scores: (m,) in [0, 1].
+    margins: (m,) in [0, 1], score - that of the next label; NaN in predictions from before it was kept. None where they
+    were not asked for.
     features: (m, e) float16 or float32, L2-normalised, one space for all; zeros for detections that have none, as those
     beyond the MOST_OBJECTS most certain of an item. None where they were not asked for. without: how many items have
     detections, and none of them features.
@@ -25,6 +27,7 @@ class Objects:
     rows: NDArray[np.int64]
     classes: NDArray[np.int64]
     scores: NDArray[np.float64]
+    margins: NDArray[np.float64] | None = None
     features: Features | None = None
     without: int = 0
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.prediction import Inference
+from loop.domain.prediction import Inference, margins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +55,6 @@ def bernoulli_entropy(p: NDArray[np.floating]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         entropy = -(np.where(p > 0, p * np.log2(p), 0.0) + np.where(q > 0, q * np.log2(q), 0.0))
     return np.asarray(np.clip(entropy, 0.0, 1.0))
-
-
-def margins(class_scores: NDArray[np.floating]) -> NDArray[np.float64]:
-    """p1 - p2 per row of (n, C), in [0, 1]; p1 where there is one class only."""
-    scores = np.asarray(class_scores, dtype=np.float64)
-    if scores.shape[1] == 1:
-        return scores[:, 0]
-    top = np.partition(scores, -2, axis=1)[:, -2:]
-    return np.asarray(top[:, 1] - top[:, 0])
 
 
 def rarity_weights(counts: NDArray[np.integer]) -> NDArray[np.float64]:

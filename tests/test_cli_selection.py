@@ -156,7 +156,7 @@ def test_a_plot_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_the_help_names_all_strategies() -> None:
-    told = CliRunner().invoke(app, ["select", "--help"], env={"COLUMNS": "400"}).stdout
+    told = CliRunner().invoke(app, ["select", "--help"], env={"COLUMNS": "1000"}).stdout
     named = re.search(r"There are: ([a-z, -]+)\.", told)
     assert named is not None and set(named[1].split(", ")) == set(STRATEGIES)
 

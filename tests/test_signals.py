@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from loop.domain.errors import Invalid
-from loop.domain.prediction import Inference
+from loop.domain.prediction import Inference, detections_of
 from selection.anomaly import AnomalyScorer
 from selection.index import EmbeddingIndex
 from selection.risk import heuristic_risk
@@ -192,3 +192,15 @@ def test_what_does_not_belong_is_refused(bad):
     """An embedding of another width, or with NaN, never gets in silently."""
     with pytest.raises(Invalid):
         EmbeddingIndex(16).add(["x"], bad.astype(np.float32))
+
+
+@given(inference=inferences())
+def test_a_detection_is_ahead_of_the_next_label_by_its_margin(inference: Inference) -> None:
+    """To four places, of the detections that are answered; with one label it is the score."""
+    kept = inference.scores >= 0.25
+    for one, scores in zip(detections_of(inference, ("a", "b", "c"), 0.25), inference.class_scores[kept], strict=True):
+        first, second = sorted(map(float, scores))[:0:-1]
+        assert one.margin == pytest.approx(first - second, abs=6e-5)
+    single = dataclasses.replace(inference, class_scores=inference.scores[:, None], classes=inference.classes * 0)
+    for one in detections_of(single, ("a",), 0.25):
+        assert one.margin == pytest.approx(one.score, abs=6e-5)

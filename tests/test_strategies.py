@@ -15,7 +15,7 @@ from selection.coverage import Coverage, k_center
 from selection.duplicates import thinned
 from selection.pool import Objects, Pool
 from selection.strategies.alike import pick_like
-from selection.strategies.distinct import distinct_entropy
+from selection.strategies.detections import counted
 from selection.strategies.plug_and_play import difficulties
 from selection.strategies.table import STRATEGIES, strategy
 
@@ -43,7 +43,9 @@ def pool_of(
     if objects is None:
         features = normalised(rng.normal(size=(2 * n, 4))) if n else np.empty((0, 4), dtype=np.float32)
         rows, classes = np.repeat(np.arange(n), 2), rng.integers(0, len(LABELS), 2 * n)
-        objects = Objects(rows=rows, classes=classes, scores=rng.uniform(0.1, 1.0, 2 * n), features=features)
+        scores = rng.uniform(0.1, 1.0, 2 * n)
+        margins = scores * rng.uniform(size=2 * n)
+        objects = Objects(rows=rows, classes=classes, scores=scores, margins=margins, features=features)
     return Pool(
         keys=[f"{row:064x}" for row in range(n)],
         embeddings=embeddings,
@@ -353,6 +355,40 @@ def test_an_image_without_detections_counts_as_the_mean_of_the_pool(name: str) -
     assert picks[2].score == pytest.approx(0.6)
 
 
+@pytest.mark.parametrize(
+    ("name", "worth"),
+    [
+        ("mean-least-confidence", [0.4, 0.5, 0.7]), ("sum-least-confidence", [0.8, 0.65, 0.7]),
+        ("mean-margin", [0.8, 0.6, 0.5]), ("sum-margin", [1.6, 1.05, 0.5]),
+    ],
+)  # fmt: skip
+def test_the_mean_and_the_sum_are_over_all_detections_of_an_image(name: str, worth: list[float]) -> None:
+    """Of 1 - score, of 1 - margin; an image without detections (the second) counts as the mean of the others."""
+    seen = Objects(
+        rows=np.array([0, 0, 2]),
+        classes=np.zeros(3, dtype=np.int64),
+        scores=np.array([0.9, 0.3, 0.3]),
+        margins=np.array([0.3, 0.1, 0.5]),
+    )
+    mean = (worth[0] + worth[2]) / 2
+    picks = STRATEGIES[name](pool_of(normalised(np.eye(3)), objects=seen), np.arange(3), 3, np.random.default_rng(0))
+    expected = {0: worth[0], 1: mean, 2: worth[2]}
+    assert {pick.row: pick.score for pick in picks} == pytest.approx(expected)
+    assert [pick.row for pick in picks] == sorted(expected, key=lambda row: -expected[row])
+    assert picks[1].reason.startswith("nothing detected")
+
+
+@pytest.mark.parametrize("name", ["mean-margin", "sum-margin", "sum-margin-enms"])
+def test_detections_from_before_margins_were_kept_cannot_be_ranked_by_them(name: str) -> None:
+    """What is needed, and what goes without it, is said."""
+    pool = random_pool(5)
+    margins = np.where(pool.objects.rows < 2, np.nan, 0.5)
+    older = replace(pool, objects=replace(pool.objects, margins=margins))
+    with pytest.raises(Invalid, match="2 of the 5 items have detections without a margin") as caught:
+        STRATEGIES[name](older, np.arange(5), 2, np.random.default_rng(0))
+    assert "or choose margin" in caught.value.hint
+
+
 def test_where_nothing_is_detected_at_all_what_was_nearly_is_taken() -> None:
     """There is no mean then."""
     nothing = Objects(rows=np.empty(0, dtype=np.int64), classes=np.empty(0, dtype=np.int64), scores=np.empty(0))
@@ -419,7 +455,7 @@ def test_ppal_compares_no_more_than_it_can() -> None:
     assert "core-set" in refused.value.hint
 
 
-@pytest.mark.parametrize("name", ["ppal", "entropy-enms"])
+@pytest.mark.parametrize("name", ["ppal", "entropy-enms", "mean-margin-enms"])
 @pytest.mark.parametrize(("without", "words"), [(0, "this pool has no embeddings"), (3, "3 of 5 items have no")])
 def test_what_compares_detections_needs_their_embeddings(name: str, without: int, words: str) -> None:
     pool = random_pool(5)
@@ -441,6 +477,29 @@ def test_entropy_enms_counts_what_looks_alike_once() -> None:
     assert picks[0].row == 3 and picks[3].row == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "worth"),
+    [
+        ("mean-entropy-enms", [0.9709506, 1.0]),
+        ("sum-least-confidence-enms", [0.6, 1.0]), ("mean-least-confidence-enms", [0.6, 0.5]),
+        ("sum-margin-enms", [0.9, 1.1]), ("mean-margin-enms", [0.9, 0.55]),
+    ],
+)  # fmt: skip
+def test_of_detections_alike_the_least_sure_by_the_measure_counts(name: str, worth: list[float]) -> None:
+    """The first image shows one object twice, the second two that differ, the third none: as the mean of the others."""
+    objects = Objects(
+        rows=np.array([0, 0, 1, 1]),
+        classes=np.zeros(4, dtype=np.int64),
+        scores=np.array([0.4, 0.9, 0.5, 0.5]),
+        margins=np.array([0.4, 0.1, 0.5, 0.4]),
+        features=normalised(np.eye(3)[[0, 0, 1, 2]]),
+    )
+    pool = pool_of(normalised(np.eye(3)), objects=objects)
+    picks = STRATEGIES[name](pool, np.arange(3), 3, np.random.default_rng(0))
+    assert {pick.row: pick.score for pick in picks} == pytest.approx({0: worth[0], 1: worth[1], 2: sum(worth) / 2})
+    assert picks[1].row == 2 and picks[1].reason.startswith("nothing detected")
+
+
 @given(data=st.data(), m=st.integers(0, 7))
 def test_entropy_that_counts_lies_between_the_largest_and_the_sum(data: st.DataObject, m: int) -> None:
     """Whatever the order, and for entropies of 0 and 1 bit, too."""
@@ -448,23 +507,25 @@ def test_entropy_that_counts_lies_between_the_largest_and_the_sum(data: st.DataO
     classes = np.array(data.draw(st.lists(st.integers(0, 1), min_size=m, max_size=m)), dtype=np.int64)
     angles = np.array(data.draw(st.lists(st.floats(0.0, 6.28), min_size=m, max_size=m)))
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32).reshape(m, 2)
-    found = distinct_entropy(entropies, classes, features)
+    found = entropies[counted(entropies, classes, features)].sum()
     assert entropies.max(initial=0.0) - 1e-9 <= found <= entropies.sum() + 1e-9
     if len(set(entropies.tolist())) == m:  # of equals the first counts
         order = np.random.default_rng(m).permutation(m)
-        assert distinct_entropy(entropies[order], classes[order], features[order]) == pytest.approx(found)
+        other = counted(entropies[order], classes[order], features[order])
+        assert entropies[order][other].sum() == pytest.approx(found)
 
 
-@given(seed=st.integers(0, 200), budget=st.integers(1, 12))
-def test_entropy_enms_need_not_look_at_all_to_find_the_largest(seed: int, budget: int) -> None:
-    """It stops when no plain sum that is left can reach the picks, and picks what it would have found."""
+@given(seed=st.integers(0, 200), budget=st.integers(1, 12), name=st.sampled_from(["entropy-enms", "mean-margin-enms"]))
+def test_enms_need_not_look_at_all_to_find_the_largest(seed: int, budget: int, name: str) -> None:
+    """It stops when nothing that is left can reach the picks, and picks what it would have found."""
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.integers(0, 12, 40))
     features = normalised(np.eye(3)[rng.integers(0, 3, 40)] + 0.3 * rng.normal(size=(40, 3)))
-    objects = Objects(rows=rows, classes=rng.integers(0, 2, 40), scores=rng.uniform(size=40), features=features)
+    classes, scores, margins = rng.integers(0, 2, 40), rng.uniform(size=40), rng.uniform(size=40)
+    objects = Objects(rows=rows, classes=classes, scores=scores, margins=margins, features=features)
     pool = pool_of(normalised(np.ones((12, 3))), objects=objects)
-    everything = STRATEGIES["entropy-enms"](pool, np.arange(12), 12, np.random.default_rng(0))
-    some = STRATEGIES["entropy-enms"](pool, np.arange(12), budget, np.random.default_rng(0))
+    everything = STRATEGIES[name](pool, np.arange(12), 12, np.random.default_rng(0))
+    some = STRATEGIES[name](pool, np.arange(12), budget, np.random.default_rng(0))
     assert [pick.score for pick in some] == [pick.score for pick in everything][:budget]
 
 

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 # Those of selection.strategies.table, which takes its time to import; a test compares.
 _STRATEGIES = (
     "hybrid, uncertainty-herding, herding, typiclust, core-set, entropy, mean-entropy, max-entropy, least-confidence, "
-    "margin, rarity, consistency, entropy-enms, ppal, anomaly, random"
+    "mean-least-confidence, sum-least-confidence, margin, mean-margin, sum-margin, rarity, consistency, entropy-enms, "
+    "mean-entropy-enms, mean-least-confidence-enms, sum-least-confidence-enms, mean-margin-enms, sum-margin-enms, "
+    "ppal, anomaly, random"
 )
 
 risk_app = typer.Typer(no_args_is_help=True, help="How well it is known which predictions are wrong.")

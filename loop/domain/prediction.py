@@ -60,6 +60,8 @@ class Detection:
     label: str
     score: float  # in [0, 1]
     box: Box  # absolute pixels xyxy
+    # Score - that of the next label, in [0, 1], to four places; None in predictions from before it was kept.
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,21 @@ def detections_of(inference: Inference, labels: tuple[str, ...], threshold: floa
     """The candidates with a score of at least `threshold`, in descending order of score."""
     kept = inference.scores >= threshold
     return tuple(
-        Detection(label=labels[int(c)], score=float(s), box=(float(b[0]), float(b[1]), float(b[2]), float(b[3])))
-        for b, s, c in zip(inference.boxes[kept], inference.scores[kept], inference.classes[kept], strict=True)
+        Detection(labels[int(c)], float(s), (float(b[0]), float(b[1]), float(b[2]), float(b[3])), round(float(m), 4))
+        for b, s, c, m in zip(
+            inference.boxes[kept],
+            inference.scores[kept],
+            inference.classes[kept],
+            margins(inference.class_scores[kept]),
+            strict=True,
+        )
     )
+
+
+def margins(class_scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """p1 - p2 per row of (n, C), in [0, 1]; p1 where there is one class only."""
+    scores = np.asarray(class_scores, dtype=np.float64)
+    if scores.shape[1] == 1:
+        return scores[:, 0]
+    top = np.partition(scores, -2, axis=1)[:, -2:]
+    return np.asarray(top[:, 1] - top[:, 0])

@@ -3,9 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Protocol
 
 from loop.domain.errors import Invalid
-from loop.domain.item import Item
+
+
+class Described(Protocol):
+    """What conditions ask of an item."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def meta(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +83,12 @@ class Conditions:
                     f"items cannot be filtered by {name!r}.", hint="There are: source, group, label, meta.KEY."
                 )
 
-    def met_by(self, item: Item, labels: frozenset[str]) -> bool:
+    def met_by(self, item: Described, labels: frozenset[str]) -> bool:
         """labels: those that the model sees in it."""
         return all(self._value(name, value, item, labels) for name, value in self.wanted.items())
 
     @staticmethod
-    def _value(name: str, value: str, item: Item, labels: frozenset[str]) -> bool:
+    def _value(name: str, value: str, item: Described, labels: frozenset[str]) -> bool:
         if name == "label":
             return value in labels
         if name == "source":

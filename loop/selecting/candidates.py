@@ -37,16 +37,16 @@ class Gathered:
         """What is settled counts as labelled, whatever the filter says."""
         self.seen += len(page)
         self.open += sum(not one.settled for one in page)
-        self.sources.update(one.item.source for one in page if not one.settled and len(self.sources) < 100)
-        wanted = [one for one in page if one.settled or conditions.met_by(one.item, _labels(one))]
+        self.sources.update(one.source for one in page if not one.settled and len(self.sources) < 100)
+        wanted = [one for one in page if one.settled or conditions.met_by(one, _labels(one))]
         if not wanted:
             return
         for one in wanted:
             row = len(self.digests)
-            if one.item.digest in self.row_of:
-                self.superseded.add(self.row_of[one.item.digest])
-            self.row_of[one.item.digest] = row
-            self.digests.append(one.item.digest)
+            if one.item_digest in self.row_of:
+                self.superseded.add(self.row_of[one.item_digest])
+            self.row_of[one.item_digest] = row
+            self.digests.append(one.item_digest)
             self.prediction_ids.append(one.prediction_id)
             self.settled.append(one.settled)
             self.risk.append(one.risk)
@@ -80,14 +80,14 @@ class _Detections:
         self._class_of = {label: number for number, label in enumerate(labels)}
         self._with_features = with_features
         self._without: set[int] = set()  # rows that have detections, and no embeddings of them
-        self._page: list[tuple[int, int, float]] = []
+        self._page: list[tuple[int, int, float, float | None]] = []
         self._page_features: list[NDArray[np.float16]] = []
-        self._packed: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float16]]] = []
+        self._packed: list[tuple[NDArray[np.float64], NDArray[np.float16]]] = []
 
     def add(self, row: int, candidate: Candidate) -> None:
         known = [at for at, one in enumerate(candidate.detections) if one.label in self._class_of]
         named = (candidate.detections[at] for at in known)
-        self._page += [(row, self._class_of[one.label], one.score) for one in named]
+        self._page += [(row, self._class_of[one.label], one.score, one.margin) for one in named]
         if self._with_features and known:
             features = np.zeros((len(candidate.detections), OBJECT_DIM), dtype=np.float16)
             if candidate.objects is None:
@@ -98,11 +98,9 @@ class _Detections:
 
     def pack(self) -> None:
         """What was added since, into arrays: objects one by one would fill memory."""
-        table = np.array(self._page, dtype=np.float64).reshape(-1, 3)
+        table = np.array(self._page, dtype=np.float64).reshape(-1, 4)  # None becomes NaN
         features = self._page_features or [np.empty((0, OBJECT_DIM), dtype=np.float16)]
-        self._packed.append(
-            (table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2], np.concatenate(features))
-        )
+        self._packed.append((table, np.concatenate(features)))
         self._page, self._page_features = [], []
 
     def of(self, rows: NDArray[np.intp], count: int) -> Objects:
@@ -112,12 +110,14 @@ class _Detections:
         without = sum(place[row] >= 0 for row in self._without)
         if not self._packed:
             self.pack()
-        own, classes, scores, features = (np.concatenate(columns) for columns in zip(*self._packed, strict=True))
-        kept = place[own] >= 0
+        table, features = (np.concatenate(parts) for parts in zip(*self._packed, strict=True))
+        own = place[table[:, 0].astype(np.int64)]
+        kept = own >= 0
         return Objects(
-            rows=place[own[kept]],
-            classes=classes[kept],
-            scores=scores[kept],
+            rows=own[kept],
+            classes=table[kept, 1].astype(np.int64),
+            scores=table[kept, 2],
+            margins=table[kept, 3],
             features=features[kept] if self._with_features else None,
             without=int(without),
         )

@@ -109,7 +109,7 @@ class MapDrawing:
             with self.store.read() as tx:
                 page = tx.predictions.candidates(model.project_id, model.id, after=after, limit=_PAGE)
             if page:
-                row_of |= {one.item.digest: row for row, one in enumerate(page, start=seen)}
+                row_of |= {one.item_digest: row for row, one in enumerate(page, start=seen)}
                 facts.append(_facts_of(page))
                 embeddings.append(np.stack([one.embedding for one in page]))
                 seen, after = seen + len(page), page[-1].sequence
@@ -217,12 +217,12 @@ class MapDrawing:
 def _facts_of(page: Sequence[Candidate]) -> pa.RecordBatch:
     surest = [max(one.detections, key=lambda detection: detection.score, default=None) for one in page]
     return facts_page(
-        items=[one.item.digest for one in page],
+        items=[one.item_digest for one in page],
         risk=[one.risk for one in page],
         anomaly_p=[one.signals.get("anomaly_p", 1.0) for one in page],
         score=[None if detection is None else detection.score for detection in surest],
         label=[None if detection is None else detection.label for detection in surest],
-        source=[one.item.source for one in page],
+        source=[one.source for one in page],
         predicted_at=[one.predicted_at for one in page],
     )
 

@@ -36,6 +36,7 @@ from training.evaluate import Evaluation
 LIKE_THIS = "like-this"
 _PAGE = 2000
 _LOOKERS = 16  # threads that ask whether images are kept
+_LOOKED_AT = 200  # images, by one of them at a time
 
 # Embeddings (m, d) that a model version was trained on; (0, d) where none are kept.
 References = Callable[[ModelVersion], NDArray[np.float32]]
@@ -198,9 +199,14 @@ class Selector:
     def _with_images(self, gathered: Gathered) -> NDArray[np.intp]:
         """Rows that may be chosen: unsettled, and their image was kept."""
         rows = gathered.rows(settled=False)
+
+        def kept(start: int) -> list[int]:
+            some = rows[start : start + _LOOKED_AT]
+            return [row for row in some if self.blobs.has(gathered.digests[row])]
+
         with ThreadPoolExecutor(_LOOKERS) as lookers:
-            kept = list(lookers.map(lambda row: self.blobs.has(gathered.digests[row]), rows))
-        return np.array([row for row, has in zip(rows, kept, strict=True) if has], dtype=np.intp)
+            found = lookers.map(kept, range(0, len(rows), _LOOKED_AT))
+            return np.array([row for some in found for row in some], dtype=np.intp)
 
     def _selection(
         self,

@@ -43,6 +43,11 @@ def _plain_box(box: Box) -> list[float]:
     return [float(side) for side in box]
 
 
+def _plain_detection(detection: Detection) -> dict[str, Any]:
+    plain = {"label": detection.label, "score": float(detection.score), "box": _plain_box(detection.box)}
+    return plain if detection.margin is None else plain | {"margin": detection.margin}
+
+
 def _plain_head(head: ModelHead) -> dict[str, Any]:
     return {
         "backend": head.backend,
@@ -71,8 +76,8 @@ SHAPES: JsonOf[tuple[Shape, ...]] = JsonOf(
     lambda documents: tuple(shape_from_json(document) for document in documents),
 )
 DETECTIONS: JsonOf[tuple[Detection, ...]] = JsonOf(
-    lambda detections: [{"label": d.label, "score": float(d.score), "box": _plain_box(d.box)} for d in detections],
-    lambda documents: tuple(Detection(d["label"], d["score"], _box(d["box"])) for d in documents),
+    lambda detections: [_plain_detection(one) for one in detections],
+    lambda documents: tuple(Detection(d["label"], d["score"], _box(d["box"]), d.get("margin")) for d in documents),
 )
 REASONS: JsonOf[tuple[Reason, ...]] = JsonOf(
     lambda reasons: [asdict(reason) for reason in reasons],

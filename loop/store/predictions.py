@@ -21,7 +21,6 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import Conflict
-from loop.domain.item import Item
 from loop.domain.ports import Candidate, Said, Served, StoredEmbedding
 from loop.domain.prediction import Detection, Prediction
 from loop.domain.routing import Action, Decision
@@ -187,15 +186,16 @@ class SqlPredictions:
             select(
                 prediction_feed.c.sequence,
                 predictions.c.id,
+                items.c.digest,
+                items.c.source,
+                items.c.group,
+                items.c.meta,
                 predictions.c.embedding,
                 predictions.c.risk,
                 predictions.c.signals,
                 predictions.c.detections,
-                predictions.c.created_at.label("predicted_at"),
-                or_(_of_the_item(ground_truths), _of_the_item(tasks).where(tasks.c.stage != Stage.GOLDEN)).label(
-                    "settled"
-                ),
-                items,
+                or_(_of_the_item(ground_truths), _of_the_item(tasks).where(tasks.c.stage != Stage.GOLDEN)),
+                predictions.c.created_at,
             )
             .join(predictions, predictions.c.id == prediction_feed.c.prediction_id)
             .join(
@@ -216,7 +216,7 @@ class SqlPredictions:
             statement = statement.add_columns(object_embeddings.c.features).outerjoin(
                 object_embeddings, of_the_prediction
             )
-        return [_candidate(row) for row in self._connection.execute(statement)]
+        return [Candidate(*tuple(row)) for row in self._connection.execute(statement)]
 
     def count_served(self, project_id: str, model_id: str, *, after: int) -> int:
         counted = select(func.count()).where(*_of_callers(project_id, model_id, after))
@@ -293,22 +293,6 @@ def _of_callers(project_id: str, model_id: str, after: int) -> tuple[ColumnEleme
 def _of_the_item(table: Table) -> Exists:
     return exists().where(
         table.c.project_id == predictions.c.project_id, table.c.item_digest == predictions.c.item_digest
-    )
-
-
-def _candidate(row: Row[Any]) -> Candidate:
-    record = row._mapping
-    return Candidate(
-        sequence=record["sequence"],
-        prediction_id=record["id"],
-        item=Item(**{name: record[name] for name in Item.__dataclass_fields__}),
-        embedding=record["embedding"],
-        risk=record["risk"],
-        signals=record["signals"],
-        detections=record["detections"],
-        settled=bool(record["settled"]),
-        objects=record.get("features"),
-        predicted_at=record["predicted_at"],
     )
 
 

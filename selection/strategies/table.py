@@ -12,7 +12,7 @@ from selection.pool import Pick, Pool
 from selection.strategies import (
     anomalous,
     coreset,
-    distinct,
+    detections,
     herding,
     hybrid,
     plug_and_play,
@@ -38,14 +38,23 @@ STRATEGIES: Mapping[str, Strategy] = {
     "mean-entropy": uncertain.by_signal("mean-entropy"),
     "max-entropy": uncertain.by_signal("max-entropy"),
     "least-confidence": uncertain.by_signal("least-confidence"),
+    "mean-least-confidence": detections.by_detections("least-confidence", "mean"),
+    "sum-least-confidence": detections.by_detections("least-confidence", "sum"),
     "margin": uncertain.by_signal("margin"),
+    "mean-margin": detections.by_detections("margin", "mean"),
+    "sum-margin": detections.by_detections("margin", "sum"),
     "rarity": uncertain.by_signal("rarity"),
     "consistency": uncertain.by_signal("consistency"),
     "core-set": coreset.pick,
     "typiclust": typical.pick,
     "herding": herding.pick_typical,
     "uncertainty-herding": herding.pick_uncertain,
-    "entropy-enms": distinct.pick,
+    "entropy-enms": detections.by_detections("entropy", "sum", distinct=True),
+    "mean-entropy-enms": detections.by_detections("entropy", "mean", distinct=True),
+    "mean-least-confidence-enms": detections.by_detections("least-confidence", "mean", distinct=True),
+    "sum-least-confidence-enms": detections.by_detections("least-confidence", "sum", distinct=True),
+    "mean-margin-enms": detections.by_detections("margin", "mean", distinct=True),
+    "sum-margin-enms": detections.by_detections("margin", "sum", distinct=True),
     "ppal": plug_and_play.pick,
     "hybrid": hybrid.pick,
     "anomaly": anomalous.pick,
@@ -53,7 +62,7 @@ STRATEGIES: Mapping[str, Strategy] = {
 
 
 # Those that look at the features of objects, which a pool need not bring for the others.
-COMPARE_OBJECTS = frozenset({"entropy-enms", "ppal"})
+COMPARE_OBJECTS = frozenset(name for name in STRATEGIES if name.endswith("-enms")) | {"ppal"}
 
 
 def strategy(name: str) -> Strategy:

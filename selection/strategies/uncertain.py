@@ -2,8 +2,7 @@
 
 The first three are the baselines of active learning (Settles, "Active learning literature survey", 2009), on detections
 aggregated over an image. They know nothing of each other's picks: in a pool with many near-duplicates they take them
-all. Where there is no detection to be unsure of, an image counts as the pool's mean, those first in which the most was
-nearly detected: as what its constant signals say (`selection.scores`) it would come before or behind all others.
+all. Where there is no detection to be unsure of: `selection.strategies.nothing_detected`.
 """
 
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
 from selection.pool import Pick, Pool
+from selection.strategies.nothing_detected import empty_among, largest_first, reason, with_prior
 
 _LARGEST, _SMALLEST = 1.0, -1.0
 # The signal of each strategy, which of its values come first, and its name in a sentence.
@@ -55,27 +55,10 @@ def _pick(
             f"some of the {len(pool)} items were predicted without the signal {signal}.",
             hint=f"Predict them again, {_HOW.get(signal, 'by this version of the service')}, or choose hybrid.",
         )
-    empty = np.zeros(len(free), dtype=bool) if signal in _MEASURED_WITHOUT_DETECTIONS else _empty(pool)[free]
-    values = _with_prior(pool.signals[signal][free], empty)
-    nearly = np.where(empty, pool.signals.get("near_threshold_mass", np.zeros(len(pool)))[free], 0.0)
-    chance = rng.permutation(len(free))  # of equals any, not those that came first
-    order = np.lexsort((chance, -nearly, -direction * values))[:budget]
+    empty = np.zeros(len(free), dtype=bool) if signal in _MEASURED_WITHOUT_DETECTIONS else empty_among(pool, free)
+    values = with_prior(pool.signals[signal][free], empty)
+    order = largest_first(direction * values, empty, pool, free, rng)[:budget]
     return [
-        Pick(
-            int(free[at]),
-            float(values[at]),
-            f"{'nothing detected, so as the mean of the pool: ' if empty[at] else ''}{words} {values[at]:.3f} "
-            f"(number {rank} of {len(free)})",
-        )
+        Pick(int(free[at]), float(values[at]), reason(words, values[at], empty[at], rank, len(free)))
         for rank, at in enumerate(order, start=1)
     ]
-
-
-def _empty(pool: Pool) -> NDArray[np.bool_]:
-    """(n,), which items have no detection."""
-    return np.asarray(np.bincount(pool.objects.rows, minlength=len(pool)) == 0)
-
-
-def _with_prior(values: NDArray[np.float64], empty: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The mean of the others for those that are `empty`; as they are where all are."""
-    return values if empty.all() else np.where(empty, values[~empty].mean(), values)

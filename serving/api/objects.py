@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from loop.models import loaded
-from serving.api.auth import Reader, Wired
+from serving.api.auth import Producer, Wired
 from serving.api.options import LAST_VERSION
 from serving.api.schemas.objects import ObjectNeighbourOut, ObjectNeighboursOut
 
@@ -19,12 +19,12 @@ def object_neighbours(
     number: Annotated[
         int, Path(ge=0, le=LAST_VERSION, description="of a detection in the item's newest prediction, from 0")
     ],
-    token: Reader,
+    token: Producer,
     wired: Wired,
     k: Annotated[int, Query(ge=1, le=200)] = 12,
 ) -> ObjectNeighboursOut:
     """The most similar objects that the present champion has seen in other items. It must give embeddings of objects
-    (its option object_embeddings)."""
+    (its option object_embeddings). Not for reviewers, as images alike."""
     with wired.store.read() as tx:
         tx.items.get(project_id, digest)
         model = loaded.champion(tx, project_id)

@@ -34,6 +34,8 @@ from serving.api.schemas.shapes import IssueOut, ShapeIO, TruthOut
 # What reviewers are told of a stage. All others must not be told apart.
 _STAGES: Mapping[Stage, Literal["adjudicate", "qa"]] = {Stage.ADJUDICATE: "adjudicate", Stage.QA: "qa"}
 
+_CAPTURED_AT = "captured_at"  # in an item's meta
+
 _SUBMISSION = [name for name in SubmissionOut.model_fields if name != "golden"]
 
 
@@ -99,7 +101,9 @@ def _prediction_fields(
         "height": height,
         "model_id": model.id,
         "model_digest": model.digest,
-        "detections": [{"label": d.label, "score": d.score, "box": d.box} for d in prediction.detections],
+        "detections": [
+            {"label": d.label, "score": d.score, "box": d.box, "margin": d.margin} for d in prediction.detections
+        ],
         "signals": prediction.signals,
         "decision": prediction.decision,
         "task_id": task_id,
@@ -184,10 +188,13 @@ def is_blind(token: Token) -> bool:
 
 
 def item_fields(item: Item, *, blind: bool = False) -> dict[str, object]:
-    """blind: for reviewers, who could tell by an imported item's split that its truth is known, and by when it came
-    that a task is not of now."""
-    fields = asdict(item) | ({"split": None, "created_at": None} if blind else {})
+    """blind: for reviewers, who could tell by an imported item's split that its truth is known, and by when it came,
+    or was taken, that a task is not of now."""
+    fields = asdict(item)
     fields.pop("project_id")
+    if blind:
+        meta = {name: value for name, value in item.meta.items() if name != _CAPTURED_AT}
+        fields |= {"split": None, "created_at": None, "meta": meta}
     return fields | {"image_url": image_url(item.project_id, item.digest)}
 
 

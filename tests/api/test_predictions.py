@@ -36,6 +36,7 @@ def test_an_image_gets_boxes_model_decision_and_id(service, kind):
     assert body["task_id"].startswith("task_")
     for detection in body["detections"]:
         assert detection["label"] in ("circle", "square", "bar")
+        assert 0.0 <= detection["margin"] <= detection["score"] + 5e-5
 
 
 def test_a_form_with_one_file_is_an_image_too(service):

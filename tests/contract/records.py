@@ -111,7 +111,10 @@ def a_prediction(
         project_id=project_id,
         item_digest=digest(item),
         model_id=f"model_{project_id}_{model}",
-        detections=(Detection(ODD, float(np.float32(0.1)), (0.0, 1e-7, 1 / 3, 29_999.999)),),
+        detections=(
+            Detection(ODD, float(np.float32(0.1)), (0.0, 1e-7, 1 / 3, 29_999.999)),
+            Detection(ODD, float(np.float32(0.1)), (0.0, 1e-7, 1 / 3, 29_999.999), margin=0.0001),
+        ),
         embedding=np.array([1e-45, -0.0, 3.4e38], dtype=np.float32),
         signals={"entropy": 0.1 + 0.2, ODD: -1e-300},
         decision=decision,

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.item import Item
 from loop.domain.prediction import Detection, Prediction
 
 
@@ -50,12 +49,16 @@ class StoredObjects:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An item as the newest prediction of a model version sees it. settled: it has its truth, or a task; else it may
-    be chosen for people. objects: as of StoredObjects, where they were asked for and there are any."""
+    """An item as the newest prediction of a model version sees it, and of its facts what a choice asks for, since there
+    may be millions. settled: it has its truth, or a task; else it may be chosen for people. objects: as of
+    StoredObjects, where they were asked for and there are any."""
 
     sequence: int  # as of StoredEmbedding
     prediction_id: str
-    item: Item
+    item_digest: str
+    source: str
+    group: str
+    meta: Mapping[str, Any]
     embedding: NDArray[np.float32]
     risk: float
     signals: Mapping[str, float]

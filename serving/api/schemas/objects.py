@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from serving.api.schemas.predictions import DetectionOut
+from serving.api.schemas.predictions import PredictedDetectionOut
 from serving.api.schemas.wire import Out
 
 
@@ -10,7 +10,7 @@ class ObjectNeighbourOut(Out):
     item_digest: str
     prediction_id: str
     number: int = Field(description="of the detection in that prediction, from 0")
-    detection: DetectionOut
+    detection: PredictedDetectionOut
     similarity: float = Field(description="cosine, in [-1, 1]")
 
 

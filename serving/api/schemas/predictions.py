@@ -18,6 +18,14 @@ class DetectionOut(Out):
     box: Box
 
 
+class PredictedDetectionOut(DetectionOut):
+    """Not for tasks: from its age a reviewer could tell a golden item."""
+
+    margin: Unit | None = Field(
+        default=None, description="score - that of the next label; null where the prediction is older than this field"
+    )
+
+
 class ReasonOut(Out):
     code: str
     detail: str
@@ -46,7 +54,7 @@ class PredictionOut(Out):
     height: int
     model_id: str
     model_digest: str
-    detections: list[DetectionOut]
+    detections: list[PredictedDetectionOut]
     signals: dict[str, float]
     decision: DecisionOut
     task_id: str | None
