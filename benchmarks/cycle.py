@@ -7,7 +7,7 @@
 serving   from the last of somebody's corrections to the new model serving, in a service with 1,000 labelled images
           (QUICK: 300); and a rollback then, in one command
 import    COCO annotations a second into SQLite and PostgreSQL, of images that the project has
-cycles    three cycles from a tenth of the labels, what is labelled next chosen by the loop (hybrid, as configured), at
+cycles    three cycles from a tenth of the labels, what is labelled next chosen by the loop (as configured), at
           random, and everything at once; mAP50 after each, and a picture
 labels    5 % of the boxes of a pool made wrong (benchmarks/learning/spoiling.py says how): how early they are found,
           and what mending is worth
@@ -46,7 +46,7 @@ STEPS = 60 if QUICK else 250  # of a learner
 LABEL_STEPS = 150 if QUICK else 250  # of those that doubt labels: who knows little doubts at random
 SEEDS = 1 if QUICK else 3
 CYCLE_POOLS = ("bccd",) if QUICK else ("bccd", "fod-sequences")
-CHOSEN = "hybrid"
+CHOSEN = "uncertainty-herding"
 # Whose images have mostly one box, of which few are missing; blood cells lack boxes as they are, so that whoever finds
 # one that was dropped is right no more often than who finds one that was never there. These are for information.
 LABEL_POOLS = ("fod-sequences",) if QUICK else ("fod-sequences", "bccd")

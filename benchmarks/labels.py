@@ -36,15 +36,23 @@ if TYPE_CHECKING:
     from benchmarks.learning.curves import Task
 
 POOL_NAMES = ("bccd", "fod-long-tail") if QUICK else ("bccd", "fod-sequences", "fod-long-tail", "digit-scenes")
-SECOND_PASS = ("consistency",)  # it needs a look at the mirror image
+# It needs a look at the mirror image.
+_SECOND_PASS = frozenset({"consistency"})
+# Of one measure the way to join detections that has been usual speaks for the others; `--strategies` compares any.
+_OTHERWISE_JOINED = frozenset(
+    {
+        "mean-least-confidence", "sum-least-confidence", "mean-margin", "sum-margin", "mean-entropy-enms",
+        "mean-least-confidence-enms", "sum-least-confidence-enms", "mean-margin-enms", "sum-margin-enms",
+    }
+)  # fmt: skip
 COMPARED = (
-    ("random", "core-set", "entropy", "hybrid")
+    ("random", "core-set", "hybrid", "uncertainty-herding")
     if QUICK
-    else tuple(name for name in STRATEGIES if name not in SECOND_PASS)
+    else tuple(name for name in STRATEGIES if name not in _SECOND_PASS | _OTHERWISE_JOINED)
 )
 SEEDS = {name: 6 if name == "bccd" and not QUICK else 3 for name in POOL_NAMES}  # small, so that chance is large there
 STEPS = 60 if QUICK else 250
-DEFAULT = "hybrid"
+DEFAULT = "uncertainty-herding"
 FULL = "all labels"  # in place of a strategy: the learner with the whole pool labelled
 TARGET = 0.95
 # Labels of the default ÷ random's: of pools that production sends, and of one where any image is as good as another.

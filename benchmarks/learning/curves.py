@@ -1,7 +1,7 @@
 """One learning curve: label, train, measure, choose the next, as the service would."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +9,18 @@ from numpy.typing import NDArray
 
 from benchmarks.learning.learner import Head, Seen, Truths, seen, truths
 from benchmarks.learning.pools import LabelledPool, Picture
-from loop.domain.prediction import MOST_OBJECTS, Inference
+from loop.domain.prediction import MOST_OBJECTS, Inference, margins
 from selection.anomaly import AnomalyScorer
 from selection.choosing import choose, mixed
 from selection.pool import Objects, Pool
 from selection.risk import heuristic_risk
 from selection.scores import rarity_weights, signals
 from selection.strategies.table import COMPARE_OBJECTS
-from training.evaluate import Found, Truth, evaluate
+from training.evaluate import Evaluation, Found, Truth, evaluate
 
 _THRESHOLD = 0.25
 _NEIGHBOURS = 10
+WEIGH_CLASSES = frozenset({"ppal"})  # by how well the model does on each
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,22 @@ def measured(task: Task, head: Head, labelled: NDArray[np.intp]) -> Point:
 
 
 def _map50(task: Task, head: Head, test: str) -> float:
-    pictures, labels = task.pool.tests[test], task.pool.labels
-    found = head.predict(task.tested[test], np.arange(len(pictures)))
-    result = evaluate(
+    pictures = task.pool.tests[test]
+    return _evaluated(head.predict(task.tested[test], np.arange(len(pictures))), pictures, task.pool.labels).map50
+
+
+def _class_quality(task: Task, head: Head, labelled: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(C,) on what it has learned from, as PPAL has it from training; the service knows it from an evaluation."""
+    found = head.predict(task.what, labelled)
+    return _evaluated(found, [task.pool.pool[row] for row in labelled], task.pool.labels).class_quality
+
+
+def _evaluated(found: Sequence[Inference], pictures: Sequence[Picture], labels: tuple[str, ...]) -> Evaluation:
+    return evaluate(
         [Found(one.boxes, one.scores, one.classes) for one in found],
         [_truth(picture, labels) for picture in pictures],
         n_classes=len(labels),
     )
-    return result.map50
 
 
 def _chosen(
@@ -93,6 +102,8 @@ def _chosen(
     if strategy == "random":
         return np.random.default_rng(seed).choice(free, size=budget, replace=False)
     unlabelled = _pool(task, head, labelled, free, objects=strategy in COMPARE_OBJECTS)
+    if strategy in WEIGH_CLASSES:
+        unlabelled = replace(unlabelled, class_quality=_class_quality(task, head, labelled))
     picks = choose(unlabelled, mixed({strategy: 1.0}), budget, seed=seed)
     return free[[one.pick.row for one in picks]]
 
@@ -138,6 +149,7 @@ def _objects(found: Sequence[Inference], *, features: bool) -> Objects:
         rows=np.repeat(np.arange(len(found)), counts).astype(np.int64),
         classes=np.concatenate([one.classes[:count] for one, count in with_counts]).astype(np.int64),
         scores=np.concatenate([one.scores[:count] for one, count in with_counts]).astype(np.float64),
+        margins=np.concatenate([margins(one.class_scores[:count]) for one, count in with_counts]),
         features=np.concatenate([one.objects[:count] for one, count in with_counts if one.objects is not None])
         if features
         else None,
