@@ -1,5 +1,6 @@
 """`askance cycle run`: how far a cycle is, on a terminal and in a pipe."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner, Result
 from loop.cli import app
 from loop.domain.errors import CycleFailed
 from serving.api.schemas.models import CycleIn, CycleOut
+from tests.api.conftest import audited_service, client_within  # noqa: F401
 
 DECISION = {"clauses": [{"name": "better", "passed": True, "detail": "by far"}]}
 STEPS = [("snapshot", 0.0), ("train", 0.0), ("train", 0.5), ("train", 1.0), ("evaluate", 0.3), ("gate", 0.0)]
@@ -86,3 +88,44 @@ def test_a_cycle_that_failed_leaves_its_bar_where_it_was(service: Service) -> No
     for result in (bar(), run()):
         assert isinstance(result.exception, CycleFailed) and "no images" in str(result.exception)
         assert "100/100" not in Text.from_ansi(result.stdout).plain.rpartition("cycle_1 gate")[2]
+
+
+@pytest.fixture
+def shapes(audited_service, monkeypatch: pytest.MonkeyPatch):  # noqa: F811
+    """Commands reach this service."""
+    client = client_within(audited_service)
+    monkeypatch.setattr("loop.cli.cycles.client_of", lambda *_: client)
+    return audited_service
+
+
+def triggers(*arguments: str, typed: str = "") -> Result:
+    environment = {"COLUMNS": "200"}
+    return CliRunner().invoke(app, ["cycle", "triggers", "-p", "shapes", *arguments], input=typed, env=environment)
+
+
+@pytest.mark.usefixtures("shapes")
+def test_triggers_are_set_from_a_file() -> None:
+    """The one that the documents name; JSON is the same."""
+    shown = triggers("--file", "configs/triggers.yaml")
+    assert shown.exception is None, shown.output
+    assert "together: (corrected and failure_rate) or drift" in shown.output
+    assert "0 items were corrected since the last cycle, 200 are asked for" in shown.output
+    kept = json.loads(triggers("--json").stdout)["rules"]
+    assert (kept["corrected"], kept["failure_rate"], kept["drift"]) == (200, 0.05, True)
+    assert kept["when"] == {"any": [{"all": ["corrected", "failure_rate"]}, "drift"]}
+    again = triggers("--file", "-", "--json", typed='{"when": null, "drift": false}')
+    assert json.loads(again.stdout)["rules"]["when"] is None
+
+
+@pytest.mark.usefixtures("shapes")
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("when: {any: [drift]}", "when names drift, which is not set"),
+        ("drift: true\nwhen: {any: [drft]}", "there is no condition 'drft'"),
+        ("- drift", "holds no triggers"),
+        ("weekly: true", "weekly"),
+    ],
+)
+def test_a_file_of_triggers_that_makes_no_sense_is_refused(typed: str, said: str) -> None:
+    assert said in str(triggers("--file", "-", typed=typed).exception)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from loop.domain.item import Item, Split
 from loop.domain.ontology import Attribute, AttributeType
 from loop.domain.recipe import Recipe, ShapeCheck
 from loop.domain.truth import Geometry, GroundTruth, Link, Shape, drawn
-from loop.exchange.archives import opened, pack
+from loop.exchange.archives import opened
 from loop.exchange.clips import ExportedClips
 from loop.exchange.cvat import read_cvat
 from loop.exchange.formats import FORMATS, recognised
@@ -58,7 +59,7 @@ def frozen(layout: Layout, shapes: Sequence[Shape], recipe: Recipe = RECIPE, spl
         created_at=NOW,
     )  # fmt: skip
     snapshot = freeze([(item, truth)], labels=recipe.label_names, val_share=0.5)
-    return Exported(recipe, [(item, truth)], snapshot, ExportedClips({}, ()), FORMATS[layout].images)
+    return Exported(recipe, lambda: [(item, truth)], snapshot, ExportedClips({}, ()), FORMATS[layout].images)
 
 
 def written(folder: Path, layout: Layout, data: Exported) -> Path:
@@ -570,7 +571,7 @@ def test_a_zip_is_a_folder(world, tmp_path):
     for number, wrapped in enumerate(("", "set")):
         base = tmp_path / f"base{number}"
         three(base / wrapped)
-        pack(base, tmp_path / f"{number}.zip")
+        shutil.make_archive(str(tmp_path / f"{number}"), "zip", base)
         with opened(tmp_path / f"{number}.zip", max_bytes=10**6, within=tmp_path) as folder:
             assert world.load(folder, None, f"p{number}").imported == 3
         assert not folder.exists()

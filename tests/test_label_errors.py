@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.evaluate import Found, Truth
-from training.label_errors import Flaw, score_labels
+from training.label_errors import Agreement, Flaw, score_image, score_labels
 
 CLASSES = 3
 
@@ -117,3 +117,29 @@ def test_scores_lie_in_one_and_do_not_depend_on_the_unit_of_length(seed: int, fa
         n_classes=CLASSES,
     )
     assert np.allclose(scored.images, larger.images, atol=1e-6)
+
+
+def test_one_image_after_the_other_gives_the_same_as_all_at_once() -> None:
+    """What is gathered does not depend on the order, and is not held as images."""
+    truth, found = world(images=40)
+    agreement = Agreement(CLASSES)
+    for one, other in reversed(list(zip(found, truth, strict=True))):
+        agreement.add(one, other)
+    trust = agreement.trust()
+    whole = score_labels(found, truth, n_classes=CLASSES)
+    for number, (one, other) in enumerate(zip(found, truth, strict=True)):
+        score, suspicions = score_image(one, other, trust, image=number)
+        assert score == whole.images[number]
+        assert suspicions == [one for one in whole.suspicions if one.image == number]
+
+
+def test_a_detection_is_believed_as_others_of_its_score_fared() -> None:
+    """Two in three of the sure ones are right, none of the others; nobody is believed more for a lower score."""
+    box, away = (10.0, 10.0, 50.0, 50.0), (200.0, 200.0, 240.0, 240.0)
+    agreement = Agreement(1)
+    for place, score in ((box, 0.9), (box, 0.9), (away, 0.9), (away, 0.2)):
+        agreement.add(Found(np.array([place]), np.array([score]), np.array([0])), Truth(np.array([box]), np.array([0])))
+    trust = agreement.trust()
+    asked = Found(np.array([box] * 4), np.array([1.0, 0.9, 0.5, 0.2]), np.zeros(4, dtype=int))
+    assert trust.belief(asked).tolist() == pytest.approx([2.5 / 4, 2.5 / 4, 2.5 / 5, 2.5 / 5])
+    assert trust.recall.tolist() == [2.5 / 5]

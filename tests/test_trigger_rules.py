@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from loop.domain.cycle import CycleState
 from loop.domain.errors import Invalid
-from loop.domain.triggers import Situation, TriggerRules, checked_rules, verdict
+from loop.domain.triggers import (
+    Situation,
+    TriggerRules,
+    checked_rules,
+    rules_from_json,
+    rules_to_json,
+    verdict,
+)
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 CALM = Situation(
@@ -99,3 +106,86 @@ def test_it_asks_or_says_why_not(rules, reviewed, corrected, rate, drift):
     known = replace(CALM, reviewed=reviewed, corrected=corrected, failure_rate=rate, drift=drift)
     found = verdict(rules, NOW, known)
     assert bool(found.reasons) != bool(found.waiting)
+
+
+FAILS_OR_DRIFTS = {"any": [{"all": ["corrected", "failure_rate"]}, "drift"]}
+
+
+def combined(when: object, **rules: object) -> TriggerRules:
+    given = {"corrected": 200, "failure_rate": 0.05, "drift": True, **rules, "when": when}
+    return checked_rules(rules_from_json(given))
+
+
+@pytest.mark.parametrize(
+    ("corrected", "rate", "drift", "asks"),
+    [
+        (200, 0.06, False, True),
+        (199, 0.06, False, False),
+        (200, 0.05, False, False),
+        (200, None, False, False),
+        (0, None, True, True),
+        (200, 0.06, True, True),
+        (0, 0.0, False, False),
+    ],
+)
+def test_conditions_hold_together_as_they_are_combined(corrected, rate, drift, asks):
+    """At least 200 corrections and a failure rate surely above 5 %, or drift."""
+    known = replace(CALM, corrected=corrected, failure_rate=rate, drift=drift)
+    assert bool(verdict(combined(FAILS_OR_DRIFTS), NOW, known).reasons) is asks
+
+
+def test_a_cycle_keeps_the_state_of_each_condition():
+    found = verdict(combined(FAILS_OR_DRIFTS), NOW, replace(CALM, corrected=220, failure_rate=0.061))
+    assert found.reason == (
+        "220 items were corrected since the last cycle; at least 0.061 of the predictions fail, more than 0.05"
+        " (not so: no drift alarm is on)"
+    )
+    assert [(state.name, state.holds) for state in found.states] == [
+        ("corrected", True), ("failure_rate", True), ("drift", False),
+    ]  # fmt: skip
+
+
+def test_what_holds_alone_but_not_together_is_told_with_what_is_missing():
+    found = verdict(combined(FAILS_OR_DRIFTS), NOW, replace(CALM, corrected=220))
+    assert found.reasons == ()
+    assert found.waiting == (
+        "a cycle is asked for when (corrected and failure_rate) or drift; not so yet: failure_rate, drift."
+    )
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("drift", "when is no combination"),
+        ({}, "when says nothing"),
+        ({"none": ["drift"]}, "when says 'none'; it says either any or all"),
+        ({"any": ["drift"], "all": ["corrected"]}, "when says 'any', 'all'"),
+        ({"any": []}, "when.any is no list"),
+        ({"any": "drift"}, "when.any is no list"),
+        ({"any": ["drift", "corected"]}, r"when.any\[1\]: there is no condition 'corected'"),
+        ({"any": [{"all": ["drift", 3]}]}, r"when.any\[0\].all\[1\]: there is no condition 3"),
+        ({"any": ["drift", "drift"]}, "when.any names a condition twice"),
+        ({"any": ["drift", "corrected", "failure_rate", "reviewed"]}, "when names reviewed, which is not set"),
+        ({"any": ["drift", "corrected"]}, "failure_rate is set, but when does not name it"),
+        ({"any": [{"any": [{"any": [{"any": [{"any": ["drift"]}]}]}]}]}, "more than 4 combinations"),
+    ],
+)
+def test_combinations_that_make_no_sense_are_refused(when, said):
+    with pytest.raises(Invalid, match=said):
+        combined(when)
+
+
+def test_rules_come_back_as_they_were_kept():
+    """Also those of versions that knew no combination."""
+    rules = combined(FAILS_OR_DRIFTS)
+    assert rules_to_json(rules)["when"] == FAILS_OR_DRIFTS
+    assert rules_from_json(rules_to_json(rules)) == rules
+    assert rules_from_json({"reviewed": 3}) == TriggerRules(reviewed=3)
+
+
+@given(st.integers(0, 300), st.none() | st.floats(0, 1), st.booleans())
+def test_without_a_combination_any_asks(corrected, rate, drift):
+    """As a combination of any of all that are set."""
+    known = replace(CALM, corrected=corrected, failure_rate=rate, drift=drift)
+    any_of = combined({"any": ["corrected", "failure_rate", "drift"]})
+    assert verdict(any_of, NOW, known).reasons == verdict(combined(None), NOW, known).reasons

@@ -10,7 +10,6 @@ not found is suspected so far as the detector finds the other objects of its cla
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ _IOU_SHARE = 0.9  # of similarity; the rest is how near the centres are
 _TEMPERATURE = 0.1  # of the softened minimum over an image's boxes
 _TOUCHING = 0.1  # similarity from which a detection is beside a box
 _WRONG = 0.05  # of the truth, before anything is known of it
+_STEPS = 4096  # in which scores are told apart
 _LEAST = 1e-6  # so that one perfect suspicion does not make all images with it equal
 
 
@@ -55,25 +55,82 @@ class LabelScores:
     suspicions: tuple[Suspicion, ...]
 
 
+class Agreement:
+    """How often detections and truth agree, by class; takes in one image after the other, and grows with none."""
+
+    def __init__(self, n_classes: int) -> None:
+        self._said = np.zeros((n_classes, _STEPS), dtype=np.int32)
+        self._right = np.zeros((n_classes, _STEPS), dtype=np.int32)
+        self._boxes, self._hit = np.ones(n_classes), np.full(n_classes, 0.5)
+
+    def add(self, found: Found, truth: Truth) -> None:
+        overlap = iou_matrix(found.boxes, truth.boxes)
+        agrees = (overlap >= _SAME) & (found.classes[:, None] == truth.classes[None, :])
+        where = found.classes, _step(found.scores)
+        np.add.at(self._said, where, 1)
+        np.add.at(self._right, where, agrees.any(axis=1))
+        np.add.at(self._boxes, truth.classes, 1.0)
+        np.add.at(self._hit, truth.classes, agrees.any(axis=0))
+
+    def trust(self) -> "Trust":
+        said, right = (np.cumsum(counts[:, ::-1], axis=1)[:, ::-1] for counts in (self._said, self._right))
+        share = np.where(self._said > 0, (right + 0.5) / (said + 1.0), 0.0)
+        # Never more for a lower score: the most that any lower one reaches, from below.
+        return Trust(np.maximum.accumulate(share, axis=1), self._hit / self._boxes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trust:
+    """share: (C, steps) of the score: of the detections of a class with at least this score, the share that agrees with
+    a box of the truth. Falls with the score; starts from half, so that few detections prove little. recall: (C,) the
+    share of a class's boxes that a detection of the class finds; starts from half."""
+
+    share: Floats
+    recall: Floats
+
+    def belief(self, found: Found) -> Floats:
+        """(n,) of each detection."""
+        return np.asarray(self.share[found.classes, _step(found.scores)])
+
+
+def _step(scores: NDArray[np.floating]) -> NDArray[np.int64]:
+    return np.clip((np.asarray(scores) * _STEPS).astype(np.int64), 0, _STEPS - 1)
+
+
 def score_labels(found: Sequence[Found], truth: Sequence[Truth], *, n_classes: int, limit: float = 0.5) -> LabelScores:
     """Scores for the truth of n images. found: (n,) what a detector says of each that was not trained on it. limit: of
     the suspicions that are told. Raises ValueError for lists of different lengths."""
-    overlaps = [iou_matrix(one.boxes, other.boxes) for one, other in zip(found, truth, strict=True)]
-    belief = _belief(found, truth, overlaps, n_classes)
-    recall = _recall(found, truth, overlaps, n_classes)
+    agreement = Agreement(n_classes)
+    for one, other in zip(found, truth, strict=True):
+        agreement.add(one, other)
+    trust = agreement.trust()
     images = np.ones(len(found))
     suspicions: list[Suspicion] = []
-    for index, (one, other, overlap) in enumerate(zip(found, truth, overlaps, strict=True)):
-        near = _similarity(one.boxes, other.boxes, overlap)
-        parts = (
-            _overlooked(one, other, near, belief[index], index),
-            _misplaced(one, other, near, belief[index], recall, index),
-            _misnamed(one, other, near, belief[index], index),
-        )
-        images[index] = np.prod([_pooled([s.score for s in part]) for part in parts]) ** (1 / len(parts))
-        suspicions += [s for part in parts for s in part if s.score < limit]
-    suspicions.sort(key=lambda s: (s.score, s.image, s.flaw, s.box or 0, s.detection or 0))
+    for index, (one, other) in enumerate(zip(found, truth, strict=True)):
+        images[index], own = score_image(one, other, trust, image=index, limit=limit)
+        suspicions += own
+    suspicions.sort(key=_badness)
     return LabelScores(images, tuple(suspicions))
+
+
+def score_image(
+    found: Found, truth: Truth, trust: Trust, *, image: int = 0, limit: float = 0.5
+) -> tuple[float, list[Suspicion]]:
+    """Of one image among those that the trust was gathered on: its score, and its suspicions below the limit, the worst
+    first, under this number."""
+    near = _similarity(found.boxes, truth.boxes, iou_matrix(found.boxes, truth.boxes))
+    belief = trust.belief(found)
+    parts = (
+        _overlooked(found, truth, near, belief, image),
+        _misplaced(found, truth, near, belief, trust.recall, image),
+        _misnamed(found, truth, near, belief, image),
+    )
+    score = float(np.prod([_pooled([s.score for s in part]) for part in parts]) ** (1 / len(parts)))
+    return score, sorted((s for part in parts for s in part if s.score < limit), key=_badness)
+
+
+def _badness(one: Suspicion) -> tuple[float, int, Flaw, int, int]:
+    return one.score, one.image, one.flaw, one.box or 0, one.detection or 0
 
 
 def _overlooked(found: Found, truth: Truth, near: Floats, belief: Floats, image: int) -> list[Suspicion]:
@@ -138,34 +195,3 @@ def _similarity(boxes: NDArray[np.floating], others: NDArray[np.floating], overl
     diagonal = np.maximum(np.linalg.norm(other[:, 1] - other[:, 0], axis=1), 1e-9)
     apart = np.linalg.norm(one.mean(axis=1)[:, None] - other.mean(axis=1)[None], axis=2) / diagonal
     return np.asarray(_IOU_SHARE * overlap + (1 - _IOU_SHARE) * np.exp(-apart))
-
-
-def _belief(found: Sequence[Found], truth: Sequence[Truth], overlaps: Sequence[Floats], n_classes: int) -> list[Floats]:
-    """For each detection the share of right ones among those of its class with at least its score: whichever agree with
-    a box of the truth. Falls with the score; starts from half, so that few detections prove little."""
-    right = [
-        ((overlap >= _SAME) & (one.classes[:, None] == other.classes[None, :])).any(axis=1)
-        for one, other, overlap in zip(found, truth, overlaps, strict=True)
-    ]
-    sizes = np.cumsum([0, *(len(one.scores) for one in found)])
-    scores = np.concatenate([np.zeros(0), *(one.scores for one in found)])
-    classes = np.concatenate([np.zeros(0, dtype=np.int64), *(one.classes for one in found)])
-    agreed = np.concatenate([np.zeros(0), *right])
-    believed = np.empty(len(scores))
-    for label in range(n_classes):
-        of = np.flatnonzero(classes == label)
-        of = of[np.argsort(-scores[of], kind="stable")]
-        share = (np.cumsum(agreed[of]) + 0.5) / (np.arange(len(of)) + 2.0)
-        # Never more for a lower score: the most that any lower one reaches, from below.
-        believed[of] = np.maximum.accumulate(share[::-1])[::-1]
-    return [believed[begin:end] for begin, end in pairwise(sizes)]
-
-
-def _recall(found: Sequence[Found], truth: Sequence[Truth], overlaps: Sequence[Floats], n_classes: int) -> Floats:
-    """(C,): the share of a class's boxes that a detection of the class finds; starts from half."""
-    boxes, hit = np.ones(n_classes), np.full(n_classes, 0.5)
-    for one, other, overlap in zip(found, truth, overlaps, strict=True):
-        seen = ((overlap >= _SAME) & (one.classes[:, None] == other.classes[None, :])).any(axis=0)
-        np.add.at(boxes, other.classes, 1.0)
-        np.add.at(hit, other.classes, seen.astype(float))
-    return np.asarray(hit / boxes)

@@ -304,10 +304,21 @@ class Snapshot:
         found: NDArray[np.bool_] = np.asarray(pc.is_in(self.items["digest"], wanted).to_numpy())
         return found
 
+    def has(self, digest: str) -> bool:
+        return self._row(digest) is not None
+
     def trains_on(self, digest: str) -> bool:
+        row = self._row(digest)
+        return row is not None and SPLITS[self._splits[row]] is Split.TRAIN
+
+    def trained(self) -> NDArray[np.bytes_]:
+        """Digests of 32 bytes of the items to train on, ascending; keeps nothing of the snapshot."""
+        return np.asarray(self._digests[self._splits == SPLITS.index(Split.TRAIN)])
+
+    def _row(self, digest: str) -> int | None:
         sought = np.array(bytes.fromhex(digest), dtype="S32")
         row = int(np.searchsorted(self._digests, sought))
-        return row < len(self._digests) and self._digests[row] == sought and SPLITS[self._splits[row]] is Split.TRAIN
+        return row if row < len(self._digests) and self._digests[row] == sought else None
 
     def only(self, kept: NDArray[np.bool_], left_out: Mapping[str, int]) -> "Snapshot":
         """The snapshot of these of its items. kept: (n,). left_out: the others, by why they are not there."""
@@ -427,8 +438,10 @@ def _splits_of(items: pa.Table, val_share: float) -> NDArray[np.int8]:
     splits[open_] = of_group[group[open_]]
     if "" in names:
         alone = np.flatnonzero(open_ & (group == names.index("")))
-        digests = items["digest"].take(pa.array(alone)).to_pylist()
-        splits[alone] = [_drawn(digest.hex(), val_share) for digest in digests]
+        for begin in range(0, len(alone), _TOGETHER):
+            some = alone[begin : begin + _TOGETHER]
+            digests = items["digest"].take(pa.array(some)).to_pylist()
+            splits[some] = [_drawn(digest.hex(), val_share) for digest in digests]
     return splits
 
 

@@ -19,6 +19,7 @@ from loop.cli.command_line import (
     progress_bar,
     table_of,
 )
+from loop.cli.documents import triggers_in
 from loop.cli.writing import writing
 from loop.domain.errors import CycleFailed, NotFound
 
@@ -123,24 +124,36 @@ def cycle_triggers(
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE, several times; off takes it away: --set reviewed=200 --set drift=yes."),
     ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="YAML or JSON, as configs/triggers.yaml; - for the standard input.")
+    ] = None,
     as_json: JsonOption = False,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """What asks for a cycle by itself, and what it waits for now."""
-    changes = dict(_change(one) for one in set_ or [])
+    """What asks for a cycle by itself, and what it waits for now.
+
+    Any trigger asks alone, unless `when` in a file says which have to hold together.
+    """
+    changes = (triggers_in(file) if file else {}) | dict(_change(one) for one in set_ or [])
     with client_of(config, url) as client:
         found = client.change_triggers(project, **changes) if changes else client.triggers(project)
     if as_json:
         print_json(found)
         return
     table = table_of("trigger", "set to", "now")
-    known = found.situation.model_dump()
+    holds = {one.name: one for one in found.conditions}
     for name, value in found.rules.model_dump().items():
-        shown = "off" if value is None or value is False else "on" if value is True else f"{value:g}"
-        now = known.get(name)
-        table.add_row(name, shown, "" if now is None else str(now))
+        if name != "when":
+            shown = "off" if value is None or value is False else "on" if value is True else f"{value:g}"
+            state = holds.get(name)
+            table.add_row(name, shown, "" if state is None else f"{'yes' if state.holds else 'no'}: {state.said}")
     print_table(table)
+    if found.rules.when is not None:
+        from loop.domain.triggers import rules_from_json
+
+        when = rules_from_json({"when": found.rules.when}).when
+        console.print(f"together: {when.in_words() if when else ''}", markup=False)
     for reason in found.reasons:
         console.print(f"a cycle is asked for: {reason}", markup=False)
     if found.waiting:
@@ -156,6 +169,8 @@ def _change(text: str) -> tuple[str, object]:
         raise typer.BadParameter(f"--set {text!r} is not NAME=VALUE, for example reviewed=200.")
     if name == "drift":
         return name, value in ("yes", "on", "true")
+    if name == "when" and value not in _WORDS:
+        raise typer.BadParameter("--set when=off takes it away; which hold together is said in a file (--file).")
     if value in _WORDS:
         return name, _WORDS[value]
     try:

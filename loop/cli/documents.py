@@ -18,9 +18,21 @@ def document_in(file: Path) -> dict[str, Any]:
 
 def policy_in(file: Path) -> dict[str, Any]:
     """What a file says of a policy, as JSON can say it; `-`: the standard input. Raises Invalid."""
+    return _values_in(
+        file, "policy", "Examples are in configs/flows/.", "Write its keys and values, as `askance policy show` does."
+    )
+
+
+def triggers_in(file: Path) -> dict[str, Any]:
+    """What a file says of triggers, as `policy_in`."""
+    example = "An example is configs/triggers.yaml."
+    return _values_in(file, "triggers", example, example)
+
+
+def _values_in(file: Path, what: str, unreadable: str, empty: str) -> dict[str, Any]:
     from loop.recipes.plain_documents import Unreadable, read_document
 
-    text = bytes_of(file, hint="Examples are in configs/flows/.")
+    text = bytes_of(file, hint=unreadable)
     try:
         # `qa: off` and the key `on` of a function are words here, whatever YAML 1.1 says of them.
         document = json.loads(json.dumps(read_document(text, literal=True), allow_nan=False))
@@ -29,7 +41,7 @@ def policy_in(file: Path) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise Invalid(f"{file} holds what JSON cannot say: {error}.", hint="Use text, numbers, lists, maps.") from error
     if not isinstance(document, dict):
-        raise Invalid(f"{file} holds no policy.", hint="Write its keys and values, as `askance policy show` does.")
+        raise Invalid(f"{file} holds no {what}.", hint=empty)
     return document
 
 

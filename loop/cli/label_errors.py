@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 def label_errors(
     project: ProjectOption,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="The most doubtful items.")] = 20,
+    most: Annotated[
+        int | None, typer.Option(min=1, help="Look at so many items only, as good as drawn; otherwise at all.")
+    ] = None,
     review: Annotated[bool, typer.Option("--review", help="Ask people for these items again.")] = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
@@ -32,7 +35,7 @@ def label_errors(
 ) -> None:
     """Items whose ground truth a model doubts that was not trained on it, the most doubtful first."""
     with client_of(config, url) as client:
-        found = client.label_errors(project, limit)
+        found = client.label_errors(project, limit, most=most)
         asked = client.ask_again(project, [one.item_digest for one in found.items]) if review and found.items else None
     if as_json:
         print_json(found)
@@ -42,6 +45,8 @@ def label_errors(
         worst = "; ".join(_said(doubt) for doubt in one.doubts[:3])
         table.add_row(one.item_digest[:12], f"{one.score:.2f}", one.split or "-", worst)
     print_table(table)
+    if found.more:
+        console.print(f"{found.compared + found.unseen} of {found.total} items with truth were looked at (--most).")
     console.print(f"{found.compared} items compared; {found.unseen} have no prediction that could speak of them.")
     if found.unseen and not found.compared:
         console.print("Predict them with a model that was not trained on them: askance annotate.")

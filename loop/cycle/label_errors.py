@@ -1,10 +1,10 @@
 """Ground truth that is probably wrong: found by what models said that had not learned from it, and asked for again."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import AskanceError, Conflict
@@ -17,11 +17,10 @@ from loop.domain.review import Task
 from loop.domain.truth import GroundTruth, Shape
 from loop.review.asking import ask_people
 from training.evaluate import Found, Truth
-from training.label_errors import Flaw, Suspicion, score_labels
+from training.label_errors import Agreement, Flaw, Suspicion, Trust, score_image
 from training.snapshot import Snapshot
 
-MOST_COMPARED = 20_000  # items with ground truth: some ten seconds
-_PART = 500
+_PART = 500  # items that are held at once
 
 # Ask for an item again that people have answered; `loop.review.people.Oversight.reopen_item`. Raises Conflict.
 AskAgain = Callable[[Token, str, str], Sequence[Task]]
@@ -53,14 +52,17 @@ class DoubtfulItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelReport:
-    """compared: items whose truth was compared; unseen: those with truth that no model has predicted without having
-    learned it; more: there are more items than MOST_COMPARED, of which those with the smallest digests stand for all.
-    """
+    """total: items with truth. compared: those whose truth was compared; unseen: those that no model has predicted
+    without having learned their truth; the others were not looked at, since fewer were asked for."""
 
+    total: int
     compared: int
     unseen: int
-    more: bool
     items: tuple[DoubtfulItem, ...]
+
+    @property
+    def more(self) -> bool:
+        return self.compared + self.unseen < self.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,14 @@ class _Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """items: with truth, so many; compared: those of them of which a model has said something."""
+
+    items: int
+    compared: Sequence[_Compared]
+
+
+@dataclass(frozen=True, slots=True)
 class LabelErrors:
     store: Store
     blobs: Blobs
@@ -86,24 +96,41 @@ class LabelErrors:
     clock: Clock
     entropy: Entropy
 
-    def report(self, operator: Token, project_id: str, *, limit: int) -> LabelReport:
+    def report(self, operator: Token, project_id: str, *, limit: int, most: int | None = None) -> LabelReport:
         """The `limit` most doubtful items. Each item is compared with the newest prediction by a model that was not
-        trained on it, or made before its truth was known. Raises NotFound, Forbidden."""
+        trained on it, or made before its truth was known. most: items that are looked at, those with the smallest
+        digests, which is as good as drawn; None: all. They are read twice, a few at a time: a detection is believed by
+        how others fared. Raises NotFound, Forbidden."""
         require(operator, Permission.OPERATE, project_id)
         with self.store.read() as tx:
             project = tx.projects.get(project_id)
             learned = _Learned(self.blobs, {model.id: model for model in tx.models.all(project_id)})
-            rows = tx.truths.all_current(project_id)
-            pairs = list(islice(rows, MOST_COMPARED))
-            more = next(rows, None) is not None
-            compared = [
-                one
-                for begin in range(0, len(pairs), _PART)
-                for one in _with_what_was_said(tx, project_id, pairs[begin : begin + _PART], learned)
-            ]
-        doubtful = _doubtful(compared, project)[:limit]
-        unseen = len(pairs) - len(compared)
-        return LabelReport(compared=len(compared), unseen=unseen, more=more, items=tuple(doubtful))
+            digests = _with_truth(tx, project_id)
+        looked_at = digests[:most]
+        labels = _Labels(project)
+        agreement, compared, seen = Agreement(max(len(labels.index), 1)), 0, 0
+        for part in self._parts(project_id, looked_at, learned):
+            for one in part.compared:
+                agreement.add(*labels.arrays(one))
+            compared, seen = compared + len(part.compared), seen + part.items
+        trust = agreement.trust()
+        worst: list[DoubtfulItem] = []
+        for part in self._parts(project_id, looked_at, learned):
+            doubtful = (_doubtful(one, labels, trust) for one in part.compared)
+            found = [one for one in doubtful if one is not None]
+            worst = sorted([*worst, *found], key=lambda one: (one.score, one.item_digest))[:limit]
+        total = len(digests) - (len(looked_at) - seen)  # what was dropped meanwhile is not there
+        return LabelReport(total=total, compared=compared, unseen=seen - compared, items=tuple(worst))
+
+    def _parts(self, project_id: str, digests: NDArray[np.bytes_], learned: "_Learned") -> Iterator["_Part"]:
+        """Each in a transaction of its own: to hold one for minutes would keep the database from tidying up."""
+        for begin in range(0, len(digests), _PART):
+            # NumPy takes zeros at the end of bytes for padding.
+            some = [digest.ljust(32, b"\0").hex() for digest in digests[begin : begin + _PART].tolist()]
+            with self.store.read() as tx:
+                items, truths = tx.items.of(project_id, some), tx.truths.current_of(project_id, some)
+                pairs = [(items[one], truths[one]) for one in some if one in items and one in truths]
+                yield _Part(len(pairs), _with_what_was_said(tx, project_id, pairs, learned))
 
     def ask(self, operator: Token, project_id: str, digests: Sequence[str]) -> AskedAgain:
         """People look at these items once more; what they answered before stays until then. Raises NotFound."""
@@ -140,29 +167,37 @@ class LabelErrors:
 
 
 class _Learned:
-    """What each model version was trained on; read where it is asked for."""
+    """What each model version was trained on, by digests alone; read where it is asked for."""
 
     def __init__(self, blobs: Blobs, models: Mapping[str, ModelVersion]) -> None:
         self._blobs = blobs
         self._models = models
-        self._known: dict[str, Snapshot | None] = {}
+        self._known: dict[str, NDArray[np.bytes_]] = {}
 
     def has(self, model_id: str, digest: str) -> bool:
         if model_id not in self._known:
             self._known[model_id] = self._read(model_id)
-        snapshot = self._known[model_id]
-        return snapshot is not None and snapshot.trains_on(digest)
+        known, sought = self._known[model_id], np.array(bytes.fromhex(digest), dtype="S32")
+        row = int(np.searchsorted(known, sought))
+        return row < len(known) and bool(known[row] == sought)
 
-    def _read(self, model_id: str) -> Snapshot | None:
+    def _read(self, model_id: str) -> NDArray[np.bytes_]:
         """Of a version that was registered from elsewhere nothing is known."""
         model = self._models.get(model_id)
         key = model.notes.get("snapshot") if model else None
-        if not isinstance(key, str):
-            return None
-        try:
-            return Snapshot.read(key, self._blobs.get)
-        except AskanceError:
-            return None
+        if isinstance(key, str):
+            try:
+                return Snapshot.read(key, self._blobs.get).trained()
+            except AskanceError:
+                pass
+        return np.empty(0, dtype="S32")
+
+
+def _with_truth(tx: Transaction, project_id: str) -> NDArray[np.bytes_]:
+    """Digests of 32 bytes, ascending: all that is held of every item."""
+    dropped = tx.items.dropped(project_id)
+    having = (bytes.fromhex(digest) for digest in tx.truths.items(project_id) if digest not in dropped)
+    return np.sort(np.fromiter(having, dtype="S32"))
 
 
 def _with_what_was_said(
@@ -178,33 +213,39 @@ def _with_what_was_said(
     return found
 
 
-def _doubtful(compared: Sequence[_Compared], project: Project) -> list[DoubtfulItem]:
-    """The most doubtful first; those that nothing is said against are left out."""
-    index = {label: number for number, label in enumerate(project.recipe.detected)}
-    shapes = [_shapes(one, project, index) for one in compared]
-    detections = [_detections(one, project, index) for one in compared]
-    scored = score_labels(
-        [_found(these, index) for these in detections],
-        [_truth(these, index) for these in shapes],
-        n_classes=max(len(index), 1),
+class _Labels:
+    """The project's labels that are detected, by which truth and detections are told."""
+
+    def __init__(self, project: Project) -> None:
+        self._recipe = project.recipe
+        self.index = {label: number for number, label in enumerate(project.recipe.detected)}
+
+    def shapes(self, one: _Compared) -> list[Shape]:
+        kept = self._recipe.translated(one.truth.shapes)
+        return [shape for shape in kept if shape.type.is_region and shape.label in self.index]
+
+    def detections(self, one: _Compared) -> list[Detection]:
+        return [found for found in self._recipe.proposed(one.said.detections) if found.label in self.index]
+
+    def arrays(self, one: _Compared) -> tuple[Found, Truth]:
+        return _found(self.detections(one), self.index), _truth(self.shapes(one), self.index)
+
+
+def _doubtful(one: _Compared, labels: _Labels, trust: Trust) -> DoubtfulItem | None:
+    """None where nothing is said against it."""
+    shapes, detections = labels.shapes(one), labels.detections(one)
+    score, suspicions = score_image(_found(detections, labels.index), _truth(shapes, labels.index), trust)
+    if not suspicions:
+        return None
+    return DoubtfulItem(
+        item_digest=one.item.digest,
+        score=score,
+        truth_version=one.truth.version,
+        split=one.item.split,
+        model_id=one.said.model_id,
+        prediction_id=one.said.prediction_id,
+        doubts=tuple(_doubt(suspicion, shapes, detections) for suspicion in suspicions),
     )
-    doubts: dict[int, list[Doubt]] = {}
-    for suspicion in scored.suspicions:
-        doubt = _doubt(suspicion, shapes[suspicion.image], detections[suspicion.image])
-        doubts.setdefault(suspicion.image, []).append(doubt)
-    order = sorted(doubts, key=lambda number: (scored.images[number], compared[number].item.digest))
-    return [
-        DoubtfulItem(
-            item_digest=compared[number].item.digest,
-            score=float(scored.images[number]),
-            truth_version=compared[number].truth.version,
-            split=compared[number].item.split,
-            model_id=compared[number].said.model_id,
-            prediction_id=compared[number].said.prediction_id,
-            doubts=tuple(doubts[number]),
-        )
-        for number in order
-    ]
 
 
 def _doubt(suspicion: Suspicion, shapes: Sequence[Shape], detections: Sequence[Detection]) -> Doubt:
@@ -214,15 +255,6 @@ def _doubt(suspicion: Suspicion, shapes: Sequence[Shape], detections: Sequence[D
         shape=None if suspicion.box is None else shapes[suspicion.box],
         detection=None if suspicion.detection is None else detections[suspicion.detection],
     )
-
-
-def _shapes(one: _Compared, project: Project, index: Mapping[str, int]) -> list[Shape]:
-    kept = project.recipe.translated(one.truth.shapes)
-    return [shape for shape in kept if shape.type.is_region and shape.label in index]
-
-
-def _detections(one: _Compared, project: Project, index: Mapping[str, int]) -> list[Detection]:
-    return [detection for detection in project.recipe.proposed(one.said.detections) if detection.label in index]
 
 
 def _found(detections: Sequence[Detection], index: Mapping[str, int]) -> Found:

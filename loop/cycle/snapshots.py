@@ -1,9 +1,10 @@
 """The snapshots of a project's cycles: which there are, what is in one, and what two differ in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loop.domain.cycle import Cycle
-from loop.domain.errors import NotFound
+from loop.domain.errors import BadDataset, NotFound, Unavailable
 from loop.domain.ports import Blobs, Store
 from training.snapshot import Head, Snapshot, read_head
 from training.snapshot_diff import Diff, diff
@@ -21,6 +22,16 @@ class Snapshots:
             cycles = tx.cycles.page(project_id, after=after, limit=limit)
         with_one = [cycle for cycle in cycles if cycle.snapshot_digest is not None]
         return with_one, cycles[-1].id if len(cycles) == limit else None
+
+    def heads(self, digests: Iterable[str]) -> dict[str, Head]:
+        """Without those that cannot be read: they hide no others."""
+        found = {}
+        for digest in digests:
+            try:
+                found[digest] = read_head(digest, self.blobs.get)
+            except (BadDataset, NotFound, Unavailable):
+                continue
+        return found
 
     def head(self, project_id: str, digest: str) -> tuple[Head, list[Cycle]]:
         """What is in it, and the cycles that were made from it, newest first. Raises NotFound, BadDataset."""

@@ -2,13 +2,21 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.errors import AskanceError, CycleRunning, Invalid, NoChampion
 from loop.domain.ports import Clock, Event, Store, Transaction
-from loop.domain.triggers import Situation, TriggerRules, Verdict, checked_rules, verdict
+from loop.domain.triggers import (
+    Situation,
+    TriggerRules,
+    Verdict,
+    checked_rules,
+    rules_from_json,
+    rules_to_json,
+    verdict,
+)
 
 log = logging.getLogger("askance.cycle")
 
@@ -44,7 +52,7 @@ class Triggers:
         return TriggerStatus(rules, known, verdict(rules, self.clock(), known))
 
     def change(self, operator: Token, project_id: str, changes: Mapping[str, object]) -> TriggerRules:
-        """What is not named stays. Raises NotFound, Invalid, Forbidden."""
+        """Values as JSON has them; what is not named stays. Raises NotFound, Invalid, Forbidden."""
         require(operator, Permission.OPERATE, project_id)
         unknown = sorted(set(changes) - set(TriggerRules.__dataclass_fields__))
         if unknown:
@@ -54,9 +62,9 @@ class Triggers:
             )
         with self.store.begin() as tx:
             tx.projects.get(project_id)
-            rules = checked_rules(replace(tx.cycles.triggers(project_id), **changes))  # type: ignore[arg-type]
+            rules = checked_rules(rules_from_json({**rules_to_json(tx.cycles.triggers(project_id)), **changes}))
             tx.cycles.save_triggers(project_id, rules)
-            tx.events.add(Event("triggers.changed", project_id, operator.name, asdict(rules), self.clock()))
+            tx.events.add(Event("triggers.changed", project_id, operator.name, rules_to_json(rules), self.clock()))
         return rules
 
     def look(self) -> list[Cycle]:
@@ -70,7 +78,7 @@ class Triggers:
             try:
                 found = verdict(rules, self.clock(), self._situation(project_id, rules))
                 if found.reasons:
-                    begun.append(self.request_cycle(project_id, TRIGGER, "; ".join(found.reasons), {}))
+                    begun.append(self.request_cycle(project_id, TRIGGER, found.reason, {}))
             except CycleRunning:
                 continue  # somebody asked at the same moment
             except AskanceError as error:

@@ -5,6 +5,7 @@ come out.
 """
 
 import stat
+import sys
 import tempfile
 import zipfile
 import zlib
@@ -44,6 +45,11 @@ def opened(source: Path, *, max_bytes: int, within: Path | None = None) -> Itera
         yield _without_wrapping(folder)
 
 
+def unpacked(source: Path, folder: Path) -> None:
+    """Into a folder that is there, without limits: of a service that is trusted. Raises BadDataset."""
+    _unpack(source, folder, sys.maxsize, most_files=sys.maxsize)
+
+
 def _fill(folder: Path, source: Path, max_bytes: int) -> None:
     if zipfile.is_zipfile(source):
         _unpack(source, folder, max_bytes)
@@ -55,11 +61,11 @@ def _fill(folder: Path, source: Path, max_bytes: int) -> None:
         )
 
 
-def _unpack(source: Path, folder: Path, max_bytes: int) -> None:
+def _unpack(source: Path, folder: Path, max_bytes: int, most_files: int = MOST_FILES) -> None:
     try:
         with zipfile.ZipFile(source) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
-            if len(infos) > MOST_FILES:
+            if len(infos) > most_files:
                 raise _too_large(source, f"holds more than {MOST_FILES:,} files", max_bytes)
             left = max_bytes
             for info in infos:
@@ -104,13 +110,3 @@ def _without_wrapping(folder: Path) -> Path:
     inner = [path for path in folder.iterdir() if path.name != "__MACOSX"]
     lonely = len(inner) == 1 and inner[0].is_dir() and inner[0].name not in ("annotations", "Annotations")
     return inner[0] if lonely else folder
-
-
-def pack(folder: Path, archive: Path) -> None:
-    """A ZIP of all files in `folder`; images are packed already and stored as they are."""
-    with zipfile.ZipFile(archive, "x", allowZip64=True) as packed:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                text = path.suffix in (".json", ".jsonl", ".xml", ".txt", ".yaml")
-                kind = zipfile.ZIP_DEFLATED if text else zipfile.ZIP_STORED
-                packed.write(path, path.relative_to(folder).as_posix(), compress_type=kind)

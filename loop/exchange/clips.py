@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -27,9 +27,9 @@ class ExportedClips:
     places: tuple[Frame, ...]
 
     @classmethod
-    def of(cls, tx: Transaction, project_id: str, digests: Iterable[str]) -> "ExportedClips":
-        exported = frozenset(digests)
-        places = tuple(place for place in tx.groups.places(project_id) if place.item_digest in exported)
+    def of(cls, tx: Transaction, project_id: str, exported: Callable[[str], bool]) -> "ExportedClips":
+        """exported: whether an image is, by its digest."""
+        places = tuple(place for place in tx.groups.places(project_id) if exported(place.item_digest))
         named = dict.fromkeys(place.group_id for place in places)
         return cls({group_id: tx.groups.get(project_id, group_id) for group_id in named}, places)
 

@@ -3,10 +3,11 @@
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Self, TextIO
 
 from loop.domain.errors import BadDataset
 from loop.domain.geometry import Box, Point, polygon_area
@@ -323,22 +324,59 @@ def _bbox(value: object) -> Box | None:
 
 
 def write_coco(folder: Path, given: Exported) -> None:
+    """An image, then an annotation at a time."""
     (folder / "annotations").mkdir()
     categories = [{"id": number + 1, "name": label} for label, number in given.label_numbers.items()]
     for name, entries in given.split_entries():
-        body: dict[str, object] = {
-            "info": {"description": f"Askance snapshot {given.digest}"},
-            "categories": categories,
-            "images": [
-                _image_record(number, entry) | given.videos.image_fields(entry.digest)
-                for number, entry in enumerate(entries, start=1)
-            ],
-            "annotations": _annotation_records(entries, given),
-        }
-        if clips := given.videos.videos(entry.digest for entry in entries):
-            body["videos"] = clips
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-        (folder / "annotations" / f"instances_{name}.json").write_text(text, encoding="utf-8")
+        with CocoFile(folder / "annotations" / f"instances_{name}.json") as file:
+            file.value("info", {"description": f"Askance snapshot {given.digest}"})
+            file.value("categories", categories)
+            images = enumerate(entries, start=1)
+            file.records("images", (_image_record(n, one) | given.videos.image_fields(one.digest) for n, one in images))
+            file.records("annotations", _annotation_records(entries, given))
+            if clips := given.videos.videos(entry.digest for entry in entries):
+                file.value("videos", clips)
+
+
+class CocoFile:
+    """A JSON object, written a record at a time; whole when its block has ended."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+        self._first = True
+
+    def __enter__(self) -> Self:
+        self._file = self._path.open("w", encoding="utf-8", newline="\n")
+        self._file.write("{")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._file is not None  # noqa: S101 - opened on entry
+        with self._file:
+            self._file.write("}")
+
+    def value(self, name: str, value: object) -> None:
+        self._write(f"{self._key(name)}{as_json(value)}")
+
+    def records(self, name: str, records: Iterable[Mapping[str, object]]) -> None:
+        self._write(f"{self._key(name)}[")
+        for number, record in enumerate(records):
+            self._write((", " if number else "") + as_json(record))
+        self._write("]")
+
+    def _key(self, name: str) -> str:
+        comma, self._first = ("" if self._first else ", "), False
+        return f"{comma}{as_json(name)}: "
+
+    def _write(self, text: str) -> None:
+        assert self._file is not None  # noqa: S101 - opened on entry
+        self._file.write(text)
+
+
+def as_json(value: object) -> str:
+    """In a line."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _image_record(number: int, entry: Entry) -> dict[str, object]:
@@ -346,24 +384,20 @@ def _image_record(number: int, entry: Entry) -> dict[str, object]:
     return {**image, "group": entry.group} if entry.group else image
 
 
-def _annotation_records(entries: Sequence[Entry], given: Exported) -> list[dict[str, object]]:
-    shapes = [
-        (number, entry.digest, shape)
-        for number, entry in enumerate(entries, start=1)
-        for shape in entry.shapes
-        if shape.type in HOLDS.shapes
-    ]
-    return [
-        {
-            "id": index,
-            "image_id": number,
-            "category_id": given.label_numbers[shape.label] + 1,
-            "iscrowd": 0,
-            **_shape_record(shape),
-            **given.videos.shape_fields(digest, shape),
-        }
-        for index, (number, digest, shape) in enumerate(shapes, start=1)
-    ]
+def _annotation_records(entries: Iterable[Entry], given: Exported) -> Iterator[dict[str, object]]:
+    index = 0
+    for number, entry in enumerate(entries, start=1):
+        for shape in entry.shapes:
+            if shape.type in HOLDS.shapes:
+                index += 1
+                yield {
+                    "id": index,
+                    "image_id": number,
+                    "category_id": given.label_numbers[shape.label] + 1,
+                    "iscrowd": 0,
+                    **_shape_record(shape),
+                    **given.videos.shape_fields(entry.digest, shape),
+                }
 
 
 def _shape_record(shape: Shape) -> dict[str, object]:

@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loop.domain.errors import BadDataset, Conflict, Invalid, Unavailable
-from loop.domain.item import Item
 from loop.domain.ports import Blobs, Store
-from loop.domain.recipe import Recipe
-from loop.domain.truth import GroundTruth
 from loop.exchange.clips import ExportedClips
 from loop.exchange.formats import FORMATS, layout_named
 from loop.exchange.reading import Layout
@@ -81,12 +78,20 @@ def export_dataset(
     """
     layout = layout_named(format)
     require_free(folder)
-    given = _frozen(store, project_id, layout, val_share)
     with new_folder(folder) as partial:
-        FORMATS[layout].write(partial, given)
+        given, report = dataset(store, project_id=project_id, layout=layout, folder=partial, val_share=val_share)
         if images:
             _write_images(partial, given, blobs, on_progress)
-    return _report(project_id, folder, layout, given)
+    return replace(report, folder=folder)
+
+
+def dataset(
+    store: Store, *, project_id: str, layout: Layout, folder: Path, val_share: float = 0.2
+) -> tuple[Exported, ExportReport]:
+    """Write all of it but the images, one item after the other."""
+    with _frozen(store, project_id, layout, val_share) as given:
+        FORMATS[layout].write(folder, given)
+    return given, _report(project_id, folder, layout, given)
 
 
 def export_snapshot(
@@ -107,22 +112,35 @@ def export_snapshot(
     Raises as `export_dataset`.
     """
     layout = layout_named(format)
-    if layout not in _WITHOUT_RECIPE:
-        hint = f"Use one of: {', '.join(_WITHOUT_RECIPE)}."
-        raise Invalid(f"a snapshot has no recipe, which {FORMATS[layout].title} needs.", hint=hint)
+    _require_plain(layout)
     require_free(folder)
+    with new_folder(folder) as partial:
+        given, report = snapshot_dataset(store, snapshot, project_id=project_id, layout=layout, folder=partial)
+        _write_images(partial, given, blobs, on_progress, link=link)
+    return replace(report, folder=folder)
+
+
+def snapshot_dataset(
+    store: Store, snapshot: Snapshot, *, project_id: str, layout: Layout, folder: Path
+) -> tuple[Exported, ExportReport]:
+    """Write all of it but the images."""
+    _require_plain(layout)
     with store.read() as tx:
         recipe = tx.projects.get(project_id).recipe
         gone = snapshot.among(tx.items.dropped(project_id))
         left = snapshot.only(~gone, {"dropped": int(gone.sum())})
-        clips = ExportedClips.of(tx, project_id, left.entries.digests)
+        clips = ExportedClips.of(tx, project_id, left.has)
     if not left.entries:
         raise BadDataset("the snapshot has no image that is still there.", hint="Export another one.")
-    given = Exported(recipe, (), left, clips, FORMATS[layout].images, named=snapshot.digest)
-    with new_folder(folder) as partial:
-        FORMATS[layout].write(partial, given)
-        _write_images(partial, given, blobs, on_progress, link=link)
-    return replace(_report(project_id, folder, layout, given), dropped=int(gone.sum()))
+    given = Exported(recipe, tuple, left, clips, FORMATS[layout].images, named=snapshot.digest)
+    FORMATS[layout].write(folder, given)
+    return given, replace(_report(project_id, folder, layout, given), dropped=int(gone.sum()))
+
+
+def _require_plain(layout: Layout) -> None:
+    if layout not in _WITHOUT_RECIPE:
+        hint = f"Use one of: {', '.join(_WITHOUT_RECIPE)}."
+        raise Invalid(f"a snapshot has no recipe, which {FORMATS[layout].title} needs.", hint=hint)
 
 
 def preview_export(
@@ -134,7 +152,8 @@ def preview_export(
 ) -> ExportReport:
     """What `export_dataset` would say, without writing anything. Raises as it does."""
     layout = layout_named(format)
-    return _report(project_id, Path(), layout, _frozen(store, project_id, layout, val_share))
+    with _frozen(store, project_id, layout, val_share) as given:
+        return _report(project_id, Path(), layout, given)
 
 
 def _report(project_id: str, folder: Path, layout: Layout, given: Exported) -> ExportReport:
@@ -152,14 +171,27 @@ def _report(project_id: str, folder: Path, layout: Layout, given: Exported) -> E
     )
 
 
-def _frozen(store: Store, project_id: str, layout: Layout, val_share: float) -> Exported:
-    """Raises Invalid where the format cannot write the name of a label."""
-    recipe, rows, clips = _present(store, project_id)
+@contextmanager
+def _frozen(store: Store, project_id: str, layout: Layout, val_share: float) -> Iterator[Exported]:
+    """Its rows are read again where a format wants them, as of the same moment, within the block.
+
+    Raises Invalid where the format cannot write the name of a label, BadDataset where there is nothing.
+    """
     kind = FORMATS[layout]
-    if kind.xml and (bad := [name for name in recipe.label_names if not fits_xml(name)]):
-        raise Invalid(f"{kind.title} is XML, which cannot hold the label {bad[0]!r}.", hint="Rename it in the recipe.")
-    snapshot = freeze(rows, labels=recipe.label_names, val_share=val_share)
-    return Exported(recipe, rows, snapshot, clips, kind.images)
+    with store.read() as tx:
+        recipe = tx.projects.get(project_id).recipe
+        if kind.xml and (bad := [name for name in recipe.label_names if not fits_xml(name)]):
+            hint = "Rename it in the recipe."
+            raise Invalid(f"{kind.title} is XML, which cannot hold the label {bad[0]!r}.", hint=hint)
+        snapshot = freeze(tx.truths.all_current(project_id), labels=recipe.label_names, val_share=val_share)
+        if not snapshot.entries:
+            raise BadDataset(
+                f"{project_id} has no image with ground truth.",
+                hint="Import a data set or review some images first.",
+                project=project_id,
+            )
+        clips = ExportedClips.of(tx, project_id, snapshot.has)
+        yield Exported(recipe, lambda: tx.truths.all_current(project_id), snapshot, clips, kind.images)
 
 
 @contextmanager
@@ -194,20 +226,6 @@ def require_free(folder: Path) -> None:
             hint="Name a new folder; nothing is ever overwritten.",
             folder=str(folder),
         )
-
-
-def _present(store: Store, project_id: str) -> tuple[Recipe, list[tuple[Item, GroundTruth]], ExportedClips]:
-    with store.read() as tx:
-        project = tx.projects.get(project_id)
-        rows = list(tx.truths.all_current(project_id))
-        clips = ExportedClips.of(tx, project_id, (item.digest for item, _ in rows))
-    if not rows:
-        raise BadDataset(
-            f"{project_id} has no image with ground truth.",
-            hint="Import a data set or review some images first.",
-            project=project_id,
-        )
-    return project.recipe, rows, clips
 
 
 def _write_images(

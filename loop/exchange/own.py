@@ -28,7 +28,7 @@ from loop.exchange.reading import (
     nothing_known,
     require_folder,
 )
-from loop.exchange.writing import Exported
+from loop.exchange.writing import Exported, file_name
 from loop.recipes.document import read_recipe
 
 _ITEMS, _RECIPE = "items.jsonl", "recipe.json"
@@ -46,8 +46,8 @@ def write_own(folder: Path, recipe: Recipe, rows: Iterable[tuple[Item, GroundTru
 
 
 def write_own_form(folder: Path, given: Exported) -> None:
-    places = {entry.digest: given.place(entry) for entry in given.snapshot.entries}
-    write_own(folder, given.recipe, ((item, truth, places[item.digest]) for item, truth in given.rows))
+    rows = ((item, truth, f"{given.images}/{file_name(item)}") for item, truth in given.rows())
+    write_own(folder, given.recipe, rows)
     given.clips.write(folder)
 
 

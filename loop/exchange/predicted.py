@@ -6,6 +6,7 @@ format has room. YOLO's label files have no room for scores.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -20,7 +21,7 @@ from loop.domain.item import Item
 from loop.domain.ports import Blobs, Store, Transaction
 from loop.domain.prediction import Prediction
 from loop.domain.project import Recipe
-from loop.exchange.coco import coco_box
+from loop.exchange.coco import as_json, coco_box
 from loop.exchange.exporter import new_folder, require_free
 from loop.exchange.label_studio import label_config, task
 from loop.exchange.writing import SUFFIXES
@@ -172,41 +173,47 @@ class _Coco:
     images = "images"
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
-        self._file = folder / "annotations" / "predictions.json"
         self._categories = {label: number for number, label in enumerate(recipe.label_names, start=1)}
-        self._images: list[dict[str, object]] = []
-        self._annotations: list[dict[str, object]] = []
+        self._path = folder / "annotations" / "predictions.json"
+        # Annotations come after all images in the file, and with them in time.
+        self._waiting = folder / "annotations" / "predictions.waiting"
+        self._images = self._annotations = 0
 
     def __enter__(self) -> "_Coco":
+        self._path.parent.mkdir()
+        self._file = self._path.open("w", encoding="utf-8", newline="\n")
+        self._found = self._waiting.open("w", encoding="utf-8", newline="\n")
+        categories = [{"id": number, "name": label} for label, number in self._categories.items()]
+        info = as_json({"description": "Predictions of Askance"})
+        self._file.write(f'{{"info": {info}, "categories": {as_json(categories)}, "images": [')
         return self
 
     def add(self, image: PredictedImage) -> None:
-        number = len(self._images) + 1
+        self._images += 1
+        number = self._images
         facts = {"id": number, "file_name": image.file_name, "width": image.item.width, "height": image.item.height}
-        self._images.append(facts | {"source": image.url})
+        self._file.write((", " if number > 1 else "") + as_json(facts | {"source": image.url}))
         for detection in image.prediction.detections:
-            self._annotations.append(
-                {
-                    "id": len(self._annotations) + 1,
-                    "image_id": number,
-                    "category_id": self._categories[detection.label],
-                    "iscrowd": 0,
-                    "score": detection.score,
-                    **coco_box(detection.box),
-                }
-            )
+            self._annotations += 1
+            record = {
+                "id": self._annotations,
+                "image_id": number,
+                "category_id": self._categories[detection.label],
+                "iscrowd": 0,
+                "score": detection.score,
+                **coco_box(detection.box),
+            }
+            self._found.write((", " if self._annotations > 1 else "") + as_json(record))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            return
-        body = {
-            "info": {"description": "Predictions of Askance"},
-            "categories": [{"id": number, "name": label} for label, number in self._categories.items()],
-            "images": self._images,
-            "annotations": self._annotations,
-        }
-        self._file.parent.mkdir()
-        self._file.write_text(json.dumps(body, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+        with self._file:
+            self._found.close()
+            if kind is None:
+                self._file.write('], "annotations": [')
+                with self._waiting.open(encoding="utf-8", newline="") as found:
+                    shutil.copyfileobj(found, self._file)
+                self._file.write("]}")
+        self._waiting.unlink()
 
 
 class _Yolo:

@@ -171,10 +171,10 @@ def write_voc(folder: Path, given: Exported) -> None:
     listed = "".join(f"{label}:::\n" for label in given.snapshot.labels if ":" not in label)
     (folder / "labelmap.txt").write_text(f"# label:color_rgb:parts:actions\n{listed}", encoding="utf-8")
     for name, entries in given.split_entries():
-        stems = "".join(f"{entry.digest}\n" for entry in entries)
-        (folder / "ImageSets" / "Main" / f"{name}.txt").write_text(stems, encoding="ascii")
-        for entry in entries:
-            (folder / "Annotations" / f"{entry.digest}.xml").write_bytes(written(_annotation(entry)))
+        with (folder / "ImageSets" / "Main" / f"{name}.txt").open("w", encoding="ascii", newline="\n") as stems:
+            for entry in entries:
+                stems.write(f"{entry.digest}\n")
+                (folder / "Annotations" / f"{entry.digest}.xml").write_bytes(written(_annotation(entry)))
 
 
 def _annotation(entry: Entry) -> Element:

@@ -5,7 +5,7 @@ silence.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,12 +24,12 @@ REGIONS = frozenset({Geometry.BOX, Geometry.POLYGON})
 
 @dataclass(frozen=True)
 class Exported:
-    """A project's images with their ground truth, frozen. rows: those of the snapshot, before splits were drawn.
-    images: the folder of the image files, with {split} where it depends on it. named: the digest of the whole snapshot,
-    where this is a part of it."""
+    """A project's images with their ground truth, frozen. rows: reads those of the snapshot, before splits were drawn,
+    by digest; while it is written only. images: the folder of the image files, with {split} where it depends on it.
+    named: the digest of the whole snapshot, where this is a part of it."""
 
     recipe: Recipe
-    rows: Sequence[tuple[Item, GroundTruth]]
+    rows: Callable[[], Iterable[tuple[Item, GroundTruth]]]
     snapshot: Snapshot
     clips: ExportedClips
     images: str
@@ -59,7 +59,7 @@ class Exported:
         return f"{self.images.format(split=SPLIT_NAMES[entry.split])}/{file_name(entry)}"
 
 
-def file_name(entry: Entry) -> str:
+def file_name(entry: Entry | Item) -> str:
     return entry.digest + SUFFIXES[entry.media_type]
 
 

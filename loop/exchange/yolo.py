@@ -4,7 +4,7 @@ A row is `class cx cy w h`, or `class x1 y1 x2 y2 …` for a polygon, in fractio
 An image without a text file, or with an empty one, is an image without objects, as ultralytics has it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,16 +226,15 @@ def _corners(cx: float, cy: float, width: float, height: float) -> Box:
 
 def write_yolo(folder: Path, given: Exported) -> None:
     """Rows of boxes."""
-    _write(folder, given, {entry.digest: _box_rows(entry, given.label_numbers) for entry in given.snapshot.entries})
+    _write(folder, given, _box_rows)
 
 
 def write_yolo_segments(folder: Path, given: Exported) -> None:
     """Rows of polygons, boxes by their four corners: ultralytics takes every row of a file as the one or the other."""
-    rows = {entry.digest: _polygon_rows(entry, given.label_numbers) for entry in given.snapshot.entries}
-    _write(folder, given, rows)
+    _write(folder, given, _polygon_rows)
 
 
-def _write(folder: Path, given: Exported, rows: Mapping[str, str]) -> None:
+def _write(folder: Path, given: Exported, rows: Callable[[Entry, Mapping[str, int]], str]) -> None:
     # ultralytics wants train and val even where they are empty; `path` is left out: it means the yaml's folder.
     snapshot = given.snapshot
     splits = [name for split, name in SPLIT_NAMES.items() if split is not Split.GOLDEN or snapshot.of_split(split)]
@@ -247,7 +246,7 @@ def _write(folder: Path, given: Exported, rows: Mapping[str, str]) -> None:
     (folder / "data.yaml").write_text(f"# Askance snapshot {given.digest}\n{text}", encoding="utf-8")
     for entry in snapshot.entries:
         place = folder / "labels" / SPLIT_NAMES[entry.split] / f"{entry.digest}.txt"
-        place.write_text(rows[entry.digest], encoding="utf-8")
+        place.write_text(rows(entry, given.label_numbers), encoding="utf-8")
 
 
 def _box_rows(entry: Entry, numbers: Mapping[str, int]) -> str:

@@ -1,14 +1,13 @@
 """Cycles and their progress."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 
 from sqlalchemy import Connection, select, update
 
 from loop.domain.cycle import Cycle
 from loop.domain.errors import Conflict, CycleRunning
 from loop.domain.slice_rules import SliceRule
-from loop.domain.triggers import TriggerRules
+from loop.domain.triggers import TriggerRules, rules_from_json, rules_to_json
 from loop.store.configuration import raise_revision
 from loop.store.schema import UNFINISHED_CYCLE, cycles, slices, triggers
 from loop.store.statements import columns, first, inserted, newest_first, one, replaced
@@ -71,10 +70,10 @@ class SqlCycles:
 
     def triggers(self, project_id: str) -> TriggerRules:
         row = first(self._connection, triggers, project_id=project_id)
-        return TriggerRules() if row is None else TriggerRules(**row.rules)
+        return TriggerRules() if row is None else rules_from_json(row.rules)
 
     def save_triggers(self, project_id: str, rules: TriggerRules) -> None:
-        replaced(self._connection, triggers, {"project_id": project_id, "rules": asdict(rules)})
+        replaced(self._connection, triggers, {"project_id": project_id, "rules": rules_to_json(rules)})
 
     def slices(self, project_id: str) -> tuple[SliceRule, ...]:
         row = first(self._connection, slices, project_id=project_id)

@@ -1,6 +1,5 @@
 """Data sets in and out, as ZIP files: what `askance import` and `askance export` do on the machine of the service."""
 
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,17 +8,18 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse
+from fastapi.responses import StreamingResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from loop.domain.errors import BadDataset, Overloaded
 from loop.domain.item import Split
-from loop.exchange.archives import opened, pack
-from loop.exchange.exporter import ExportReport, export_dataset, preview_export
+from loop.exchange.archives import opened
+from loop.exchange.exporter import ExportReport, preview_export
 from loop.exchange.formats import FORMATS
 from loop.exchange.importer import ImportReport, import_dataset
 from loop.exchange.reading import Layout, Remark
+from loop.exchange.sending import Sent, sent_dataset, sent_snapshot
 from loop.wiring import Services
 from serving.api.auth import Anyone, Operator, Wired
 from serving.api.bodies import body_to_file
@@ -32,6 +32,7 @@ _SHOWN = 1_000
 # Of this process: each takes a core, and room on the disk.
 _busy = threading.Lock()
 
+WithImages = Annotated[bool, Query(description="with the image files")]
 FormatQuery = Annotated[Layout | None, Query(description="left out: what it looks like")]
 
 
@@ -81,30 +82,68 @@ def preview(project_id: str, format: Layout, token: Operator, wired: Wired) -> E
     return _export_out(preview_export(wired.store, project_id=project_id, format=format))
 
 
-@router.post("/v1/projects/{project_id}/exports/{format}", response_class=FileResponse)
+_ZIP = {"content": {"application/zip": {}}, "description": "a ZIP"}
+
+
+@router.post("/v1/projects/{project_id}/exports/{format}", response_class=StreamingResponse, responses={200: _ZIP})
 def export_archive(
     project_id: str,
     format: Layout,  # noqa: A002
     token: Operator,
     wired: Wired,
-    images: Annotated[bool, Query(description="with the image files")] = True,
-) -> FileResponse:
-    """The project's images and present ground truth as a ZIP; askance-export.txt in it says what was left out."""
+    images: WithImages = True,
+) -> StreamingResponse:
+    """The project's images and present ground truth as a ZIP; askance-export.txt in it says what was left out. It is
+    put together while it is sent: one that is cut short, as where an image was damaged, is no ZIP."""
     with _alone():
-        folder = Path(tempfile.mkdtemp(prefix="export-", dir=wired.settings.data_dir))
-        try:
-            report = export_dataset(
-                wired.store, wired.blobs, project_id=project_id, format=format, folder=folder / "set", images=images
-            )
-            text = _export_out(report).model_dump_json(indent=1)
-            (folder / "set" / "askance-export.txt").write_text(text, encoding="utf-8")
-            pack(folder / "set", folder / "set.zip")
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-    gone = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
-    name = f"{project_id}-{format}.zip"
-    return FileResponse(folder / "set.zip", media_type="application/zip", filename=name, background=gone)
+        sent = sent_dataset(
+            wired.store,
+            wired.blobs,
+            project_id=project_id,
+            layout=format,
+            within=wired.settings.data_dir,
+            images=images,
+        )
+    return _streamed(sent, f"{project_id}-{format}.zip")
+
+
+@router.get(
+    "/v1/projects/{project_id}/snapshots/{digest}/archive",
+    response_class=StreamingResponse,
+    responses={200: _ZIP},
+    tags=["models and cycles"],
+)
+def snapshot_archive(
+    project_id: str,
+    digest: str,
+    token: Operator,
+    wired: Wired,
+    format: Annotated[  # noqa: A002
+        Layout, Query(description="coco, yolo, yolo-segment or voc; the others need a recipe, which a snapshot has not")
+    ] = Layout.COCO,
+    images: WithImages = True,
+) -> StreamingResponse:
+    """A snapshot as it was as a ZIP, without images that were dropped since; askance-export.txt in it says what was
+    left out. It is put together while it is sent, as of exports."""
+    with _alone():
+        snapshot = wired.snapshots.read(project_id, digest)
+        sent = sent_snapshot(
+            wired.store,
+            wired.blobs,
+            snapshot,
+            project_id=project_id,
+            layout=format,
+            within=wired.settings.data_dir,
+            images=images,
+        )
+    return _streamed(sent, f"{project_id}-{digest[:12]}-{format}.zip")
+
+
+def _streamed(sent: Sent, name: str) -> StreamingResponse:
+    sent.note("askance-export.txt", _export_out(sent.report).model_dump_json(indent=1))
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    gone = BackgroundTask(sent.close)
+    return StreamingResponse(sent.pieces(), media_type="application/zip", headers=headers, background=gone)
 
 
 @contextmanager

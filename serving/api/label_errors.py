@@ -16,11 +16,18 @@ router = APIRouter(prefix="/v1/projects/{project_id}/label-errors", tags=["items
 
 @router.get("")
 def label_errors(
-    project_id: str, token: Operator, wired: Wired, limit: Annotated[int, Query(ge=1, le=1000)] = 50
+    project_id: str,
+    token: Operator,
+    wired: Wired,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    most: Annotated[
+        int | None, Query(ge=1, description="look at so many items only, as good as drawn; left out: at all")
+    ] = None,
 ) -> LabelErrorsOut:
-    """Items whose ground truth a model doubts that was not trained on it. Takes some seconds where there are many."""
-    report = wired.label_errors.report(token, project_id, limit=limit)
+    """Items whose ground truth a model doubts that was not trained on it. Takes some seconds for ten thousand."""
+    report = wired.label_errors.report(token, project_id, limit=limit, most=most)
     return LabelErrorsOut(
+        total=report.total,
         compared=report.compared,
         unseen=report.unseen,
         more=report.more,

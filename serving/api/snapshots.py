@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from loop.domain.cycle import Cycle
 from serving.api.auth import Operator, Reader, Wired
 from serving.api.schemas.snapshots import (
     BeforeAfterOut,
@@ -15,6 +16,7 @@ from serving.api.schemas.snapshots import (
     SnapshotRow,
     SplitCountOut,
 )
+from training.snapshot import Head
 from training.snapshot_columns import SPLITS
 from training.snapshot_diff import Altered, Diff
 
@@ -28,15 +30,26 @@ def list_snapshots(
     wired: Wired,
     after: Annotated[str | None, Query(description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    counts: Annotated[bool, Query(description="with what is in each, for which a small file of each is read")] = False,
 ) -> SnapshotPage:
     """Those of the project's cycles, newest first. A page may hold fewer than `limit`: a cycle that failed early has
     none."""
     cycles, following = wired.snapshots.page(project_id, after=after, limit=limit)
-    rows = [
-        SnapshotRow(digest=str(cycle.snapshot_digest), cycle_id=cycle.id, created_at=cycle.created_at)
-        for cycle in cycles
-    ]
-    return SnapshotPage(snapshots=rows, next=following)
+    heads = wired.snapshots.heads({str(cycle.snapshot_digest) for cycle in cycles}) if counts else {}
+    return SnapshotPage(
+        snapshots=[_row(cycle, heads.get(str(cycle.snapshot_digest))) for cycle in cycles], next=following
+    )
+
+
+def _row(cycle: Cycle, head: Head | None) -> SnapshotRow:
+    return SnapshotRow(
+        digest=str(cycle.snapshot_digest),
+        cycle_id=cycle.id,
+        created_at=cycle.created_at,
+        images=None if head is None else {split: count.images for split, count in head.counts.items()},
+        boxes=None if head is None else sum(sum(count.boxes.values()) for count in head.counts.values()),
+        labels=None if head is None else len(head.labels),
+    )
 
 
 @router.get("/{digest}")

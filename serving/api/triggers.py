@@ -3,8 +3,9 @@
 from fastapi import APIRouter
 
 from loop.cycle.triggers import TriggerStatus
+from loop.domain.triggers import rules_to_json
 from serving.api.auth import Operator, Wired
-from serving.api.schemas.triggers import SituationOut, TriggerRulesOut, TriggersIn, TriggersOut
+from serving.api.schemas.triggers import ConditionOut, SituationOut, TriggerRulesOut, TriggersIn, TriggersOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/triggers", tags=["models and cycles"])
 
@@ -17,15 +18,16 @@ def triggers(project_id: str, token: Operator, wired: Wired) -> TriggersOut:
 
 @router.patch("")
 def change_triggers(project_id: str, body: TriggersIn, token: Operator, wired: Wired) -> TriggersOut:
-    """From the next look on, which comes within seconds."""
+    """From the next look on, which comes within seconds. `when` names just the triggers that are set."""
     wired.triggers.change(token, project_id, body.model_dump(exclude_unset=True))
     return _out(wired.triggers.status(project_id))
 
 
 def _out(status: TriggerStatus) -> TriggersOut:
     return TriggersOut(
-        rules=TriggerRulesOut.model_validate(status.rules),
+        rules=TriggerRulesOut.model_validate(rules_to_json(status.rules)),
         situation=SituationOut.model_validate(status.situation),
+        conditions=[ConditionOut.model_validate(state) for state in status.verdict.states],
         reasons=list(status.verdict.reasons),
         waiting=status.verdict.waiting,
     )

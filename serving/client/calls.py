@@ -32,6 +32,7 @@ class Call(Generic[T]):
 
     read: the answer, of its body. body: sent as JSON; content: sent as it is, instead. repeatable: twice does what once
     does, so that it is sent again even where the first may have been carried out. timeout_s: None: the client's own.
+    into: the file that an answer is written to as it comes, in place of reading it; what was there is overwritten.
     deadline_s: for all tries; None: the client's own. held_s: for how long the service was asked to hold its answer
     back, on top of both.
     """
@@ -47,6 +48,7 @@ class Call(Generic[T]):
     timeout_s: float | None = None
     deadline_s: float | None = None
     held_s: float = 0.0
+    into: Path | None = None
 
     def giving(self, part: Callable[[T], Other]) -> "Call[Other]":
         """The same call, of whose answer only this is returned."""

@@ -1,6 +1,7 @@
 """Items: the images, what is like them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from serving.api.schemas.collecting import CollectedOut
@@ -16,6 +17,7 @@ from serving.client.waiting import polled
 if TYPE_CHECKING:
     from serving.client.pictures import Picture, Pixels
 
+_LABEL_ERRORS_SECONDS = 7200.0  # of millions of items
 _DUPLICATES_SECONDS = 900.0  # of a pool of millions
 
 
@@ -149,9 +151,11 @@ class ItemCalls:
                 return
 
     @method
-    def label_errors(self, project: str, limit: int = 50) -> Call[LabelErrorsOut]:
-        """The items whose ground truth is doubted most."""
-        return get(LabelErrorsOut, path("projects", project, "label-errors"), limit=limit)
+    def label_errors(self, project: str, limit: int = 50, *, most: int | None = None) -> Call[LabelErrorsOut]:
+        """The items whose ground truth is doubted most. most: look at so many items only; None: at all, which takes
+        minutes where there are a hundred thousand."""
+        call = get(LabelErrorsOut, path("projects", project, "label-errors"), limit=limit, most=most)
+        return replace(call, timeout_s=_LABEL_ERRORS_SECONDS)
 
     @method
     def ask_again(self, project: str, items: Sequence[str]) -> Call[AskedAgainOut]:

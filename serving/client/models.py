@@ -1,6 +1,7 @@
 """For ML teams: model versions, rollouts, cycles."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from serving.api.schemas.evaluations import EvaluationOut, SlicesOut
 from serving.api.schemas.models import (
@@ -18,6 +19,8 @@ from serving.api.schemas.snapshots import DiffOut, SnapshotOut, SnapshotPage
 from serving.api.schemas.triggers import TriggersOut
 from serving.client.calls import Call, Steps, Stream, get, given, method, path, post, stream
 from serving.client.waiting import followed, polled
+
+_LONGEST_S = 3600.0  # until the first byte: a large project takes a while
 
 
 class ModelCalls:
@@ -125,6 +128,33 @@ class ModelCalls:
         """limit: the most items of each list; they are counted in any case."""
         return get(DiffOut, path("projects", project, "snapshots", before, "diff", after), limit=limit)
 
+    @method
+    def save_snapshot(
+        self,
+        project: str,
+        digest: str,
+        into: Path,
+        *,
+        format: str = "coco",  # noqa: A002 - the word that people use
+        images: bool = True,
+    ) -> Call[Path]:
+        """A snapshot as a ZIP in the file `into`, which is written as it comes. format: coco, yolo, yolo-segment or
+        voc. images: with their files."""
+        where = path("projects", project, "snapshots", digest, "archive")
+        return _saved("GET", where, into, format=format, images=images)
+
+    @method
+    def save_dataset(
+        self,
+        project: str,
+        into: Path,
+        *,
+        format: str,  # noqa: A002
+        images: bool = True,
+    ) -> Call[Path]:
+        """The project's images and present ground truth as a ZIP in the file `into`. format: of `askance formats`."""
+        return _saved("POST", path("projects", project, "exports", format), into, images=images)
+
     @stream
     def follow_cycle(self, project: str, cycle_id: str, *, every_s: float = 0.5) -> Stream[CycleOut]:
         """The cycle as it goes on; ends with the finished one."""
@@ -178,3 +208,15 @@ def _rollouts(project: str) -> Call[RolloutsOut]:
 
 def _cycle(project: str, cycle_id: str) -> Call[CycleOut]:
     return get(CycleOut, path("projects", project, "cycles", cycle_id))
+
+
+def _saved(verb: str, where: str, into: Path, **params: object) -> Call[Path]:
+    return Call(
+        method=verb,
+        path=where,
+        params=given(**params),
+        read=lambda _: into,
+        into=into,
+        repeatable=True,  # it changes nothing; a file that was cut short is begun again
+        timeout_s=_LONGEST_S,
+    )

@@ -146,12 +146,27 @@ class Sender(_Connection):
     def _attempted(self, call: Call[Any], timeout_s: float) -> Outcome:
         content = call.content
         try:
+            if call.into is not None:
+                return self._saved(_request(self._http, call, content, timeout_s), call.into)
             if not isinstance(content, Path):
                 return self._http.send(_request(self._http, call, content, timeout_s))
             with content.open("rb") as file:
                 return self._http.send(_request(self._http, call, file, timeout_s))
         except httpx.TransportError as error:
             return error
+
+    def _saved(self, request: httpx.Request, into: Path) -> Outcome:
+        response = self._http.send(request, stream=True)
+        try:
+            if not response.is_success:
+                response.read()
+                return response
+            with into.open("wb") as file:
+                for piece in response.iter_bytes(_CHUNK_BYTES):
+                    file.write(piece)
+        finally:
+            response.close()
+        return httpx.Response(response.status_code, headers=_kept(response), request=request)
 
 
 class AsyncSender(_Connection):
@@ -216,9 +231,30 @@ class AsyncSender(_Connection):
     async def _attempted(self, call: Call[Any], timeout_s: float) -> Outcome:
         content: Any = _chunks(call.content) if isinstance(call.content, Path) else call.content
         try:
+            if call.into is not None:
+                return await self._saved(_request(self._http, call, content, timeout_s), call.into)
             return await self._http.send(_request(self._http, call, content, timeout_s))
         except httpx.TransportError as error:
             return error
+
+    async def _saved(self, request: httpx.Request, into: Path) -> Outcome:
+        response = await self._http.send(request, stream=True)
+        try:
+            if not response.is_success:
+                await response.aread()
+                return response
+            with await asyncio.to_thread(into.open, "wb") as file:
+                async for piece in response.aiter_bytes(_CHUNK_BYTES):
+                    await asyncio.to_thread(file.write, piece)
+        finally:
+            await response.aclose()
+        return httpx.Response(response.status_code, headers=_kept(response), request=request)
+
+
+def _kept(response: httpx.Response) -> dict[str, str]:
+    """Headers that still hold where the body is elsewhere."""
+    lost = ("content-length", "content-encoding", "transfer-encoding")
+    return {name: value for name, value in response.headers.items() if name not in lost}
 
 
 def _request(http: httpx.Client | httpx.AsyncClient, call: Call[Any], content: Any, timeout_s: float) -> httpx.Request:

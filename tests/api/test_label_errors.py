@@ -1,16 +1,21 @@
 """Ground truth that models doubt, over HTTP."""
 
+import gc
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from typer.testing import CliRunner
 
+from loop.cli import app
+from loop.cycle import label_errors
 from loop.domain.identity import digest_of
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Detection
 from loop.domain.truth import GroundTruth, Shape
-from tests.api.conftest import Service, picture
+from tests.api.conftest import Service, client_within, picture
 from tests.api.test_review import leased, submit
 from tests.contract.records import a_prediction
 from training.snapshot import freeze
@@ -158,3 +163,83 @@ def test_only_operators_may(service: Service) -> None:
         assert service.call("GET", PATH, role).status_code == 403
         assert service.call("POST", f"{PATH}/review", role, json={"items": ["x"]}).status_code == 403
     assert service.call("POST", f"{PATH}/review", json={"items": ["0" * 64]}).status_code == 404
+
+
+def spoiled(world: World, count: int) -> None:
+    """Some with an object without a box, some with a box that has another label, and the digest with zeros at its end
+    of which NumPy makes nothing by itself."""
+    for number in range(count):
+        world.item([] if number % 3 == 0 else [Shape("square", BOX)] if number % 3 == 1 else [RIGHT])
+    with world.store.begin() as tx:
+        (item, truth), *_ = list(tx.truths.all_current("shapes"))
+        digest = item.digest[:60] + "0000"
+        said = tx.predictions.latest_of("shapes", item.digest)
+        tx.items.add(replace(item, digest=digest))
+        tx.truths.add(replace(truth, item_digest=digest, shapes=()))
+        tx.predictions.add(replace(said, id="prediction_zeros", item_digest=digest))
+
+
+@pytest.mark.parametrize("part", [1, 7, 1000])
+def test_all_items_are_compared_however_few_are_held_at_once(
+    service: Service, world: World, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How far a detection is believed is gathered over all of them, so that the parts change nothing."""
+    spoiled(world, 12)
+    whole = report(service, limit=1000)
+    monkeypatch.setattr("loop.cycle.label_errors._PART", part)
+    assert report(service, limit=1000) == whole
+    assert (whole["total"], whole["compared"], whole["more"], len(whole["items"])) == (43, 43, False, 9)
+    assert any(one["item_digest"].endswith("0000") for one in whole["items"])
+
+
+def test_some_items_stand_for_all_where_that_is_asked_for(service: Service, world: World) -> None:
+    """And the answer says of how many."""
+    some = report(service, most=10)
+    assert (some["total"], some["compared"] + some["unseen"], some["more"]) == (30, 10, True)
+    enough = report(service, most=30)
+    assert (enough["total"], enough["compared"], enough["more"]) == (30, 30, False)
+
+
+def test_dropped_images_are_not_compared(service: Service, world: World) -> None:
+    wrong = world.item([])
+    with world.store.begin() as tx:
+        assert tx.items.drop("shapes", wrong, by="ada", at=service.services.clock())
+    found = report(service)
+    assert (found["total"], found["compared"], found["items"]) == (30, 30, [])
+
+
+def test_ten_times_as_many_items_take_hardly_more_memory(
+    service: Service, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each item its digest is held, and of the most doubtful what is told of them."""
+    monkeypatch.setattr("loop.cycle.label_errors._PART", 10)
+    spoiled(world, 90)
+    operator = service.services.tokens.authenticate(service.tokens["operator"])
+
+    def peak(most: int) -> int:
+        service.services.label_errors.report(operator, "shapes", limit=5, most=most)
+        tracemalloc.start()
+        service.services.label_errors.report(operator, "shapes", limit=5, most=most)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    def tidily(*given):
+        """What transactions leave in cycles is cleared away at once, or it would be taken for held."""
+        gc.collect()
+        return said(*given)
+
+    said = label_errors._with_what_was_said
+    monkeypatch.setattr(label_errors, "_with_what_was_said", tidily)
+    few, many = peak(30), peak(120)
+    assert many - few < 90 * 300
+
+
+def test_the_command_looks_at_all_or_says_at_how_many(service: Service, world: World, monkeypatch) -> None:
+    monkeypatch.setattr("loop.cli.label_errors.client_of", lambda *_: client_within(service))
+
+    def told(*arguments: str) -> str:
+        return CliRunner().invoke(app, ["label-errors", "-p", "shapes", *arguments]).output
+
+    assert "30 items compared" in told() and "looked at" not in told()
+    assert "10 of 30 items with truth were looked at" in told("--most", "10")

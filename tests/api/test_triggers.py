@@ -82,3 +82,33 @@ def test_only_operators_may(service: Service) -> None:
     for role in ("reviewer", "producer"):
         assert service.call("GET", PATH, role).status_code == 403
         assert service.call("PATCH", PATH, role, json={"reviewed": 3}).status_code == 403
+
+
+def test_conditions_are_combined(service: Service) -> None:
+    """Both have to hold; the cycle names what held and what did not."""
+    when = {"any": [{"all": ["reviewed", "corrected"]}, "every_hours"]}
+    rules = {"reviewed": 2, "corrected": 2, "every_hours": 1, "least_new": 1, "quiet_hours": 0}
+    assert service.call("PATCH", PATH, json=rules | {"when": when}).json()["rules"]["when"] == when
+    first = service.services.triggers.look()  # no cycle has ended: the clock asks, but nothing is new
+    assert first == []
+    service.call("PATCH", PATH, json={"every_hours": None, "when": {"all": ["reviewed", "corrected"]}})
+    reviewed(service, 1)
+    found = service.call("GET", PATH).json()
+    assert found["reasons"] == [] and [(one["name"], one["holds"]) for one in found["conditions"]] == [
+        ("reviewed", False), ("corrected", False),
+    ]  # fmt: skip
+    reviewed(service, 1, first=1)
+    assert len(service.services.triggers.look()) == 1
+    assert cycles(service)[0]["reason"] == (
+        "2 items were reviewed since the last cycle; 2 items were corrected since the last cycle"
+    )
+
+
+def test_a_combination_names_just_what_is_set(service: Service) -> None:
+    when = {"all": ["reviewed", "drift"]}
+    refused = service.call("PATCH", PATH, json={"reviewed": 2, "when": when})
+    assert refused.status_code == 422 and "when names drift, which is not set" in refused.text
+    assert service.call("PATCH", PATH, json={"reviewed": 2, "drift": True, "when": when}).status_code == 200
+    gone = service.call("PATCH", PATH, json={"reviewed": None})
+    assert gone.status_code == 422 and "when names reviewed" in gone.text
+    assert service.call("PATCH", PATH, json={"reviewed": None, "when": None}).json()["rules"]["drift"] is True

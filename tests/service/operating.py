@@ -86,7 +86,7 @@ class Stage:
 
 
 SECTIONS = {
-    "data": ("items", "clips", "map"),
+    "data": ("items", "clips", "snapshots", "map"),
     "quality": ("quality", "lots"),
     "people": ("reviewers", "work", "comments"),
     "setup": ("recipe", "policy", "functions", "webhooks"),

@@ -146,6 +146,34 @@ def test_1_when_a_project_trains_by_itself_is_set_in_the_page(stage: Stage) -> N
     stage.call("PATCH", "projects/shapes/triggers", json={"failure_rate": None, "drift": False})
 
 
+def test_1_triggers_that_hold_together_are_set_in_the_page(stage: Stage) -> None:
+    """Groups, in each of which all must hold; one that is taken away is in no group any more. Overview tells each
+    one's state."""
+    stage.show("overview")
+    stage.show("policy")
+    stage.there_is("setting-corrected").fill("200")
+    stage.there_is("setting-failure_rate").fill("5")
+    stage.there_is("setting-drift").check()
+    stage.there_is("together").select_option("groups")
+    stage.there_is("group-0").get_by_label("On drift").uncheck()
+    expect(stage.there_is("group-1").get_by_label("On drift")).to_be_checked()
+    stage.there_is("save-triggers").click()
+    stage.told("4 values changed")
+    found = stage.of_project("triggers")
+    assert found["rules"]["when"] == {"any": [{"all": ["corrected", "failure_rate"]}, "drift"]}
+    stage.show("overview")
+    told = "A cycle begins at 200 items corrected and a failure rate surely above 5%, or the drift alarm."
+    expect(stage.there_is("triggers-together")).to_have_text(told)
+    expect(stage.there_is("trigger-corrected")).to_contain_text("no")
+    expect(stage.there_is("triggers")).to_contain_text(found["waiting"])
+    stage.show("policy")
+    stage.there_is("setting-failure_rate").fill("")
+    stage.there_is("save-triggers").click()
+    stage.told("2 values changed")
+    assert stage.of_project("triggers")["rules"]["when"] == {"any": ["corrected", "drift"]}
+    stage.call("PATCH", "projects/shapes/triggers", json={"corrected": None, "drift": False, "when": None})
+
+
 def test_1_what_is_not_saved_is_there_when_one_comes_back(stage: Stage) -> None:
     """From another view, and after a reload, until it is thrown away."""
     before = stage.there_is("setting-lease_seconds").input_value()

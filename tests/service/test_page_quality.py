@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from loop.domain.identity import digest_of
 from loop.domain.prediction import Detection
@@ -370,6 +370,28 @@ def test_8_truth_that_a_model_doubts_is_shown_and_asked_for_again(stage: Stage) 
     assert {one["digest"] for one in found} == {wrong, missing}
     entries[missing].locator(".opens-item").click()
     expect(stage.there_is("item-canvas")).to_have_attribute("data-ready", "true")
+
+
+def test_8_all_of_a_large_project_is_compared_when_asked(stage: Stage) -> None:
+    """Before that the page says for how many those stand that were."""
+    asked: list[str] = []
+
+    def large(route: Route) -> None:
+        answer = route.fetch()
+        asked.append(route.request.url.partition("?")[2])
+        body = answer.json() | ({"total": 50_000, "more": True} if "most=" in route.request.url else {})
+        route.fulfill(response=answer, json=body)
+
+    stage.page.route(re.compile(r"/label-errors\?"), large)
+    stage.show("overview")
+    stage.page.evaluate("() => { window.location.hash = '#/shapes/items/label-errors' }")
+    compared = stage.there_is("label-errors-compared")
+    expect(compared).to_contain_text("of 50,000 with truth, for which they stand", timeout=30_000)
+    stage.there_is("compare-all").click()
+    expect(stage.there_is("compare-all")).to_have_count(0, timeout=30_000)
+    expect(compared).to_contain_text("compared.")
+    assert asked == ["limit=60&most=20000", "limit=60"]
+    stage.page.unroute(re.compile(r"/label-errors\?"))
 
 
 # --- a caller waits ------------------------------------------------------------------------------------------

@@ -50,3 +50,4 @@ class ExportOut(Out):
     boxes: int = Field(description="shapes that the format has a place for")
     splits: dict[str, int] = Field(description="images in train, val and test (golden)")
     left_out: dict[str, int] = Field(description="what the format cannot hold, and how often that is there")
+    dropped: int = Field(default=0, description="images of the snapshot that are not there any more")

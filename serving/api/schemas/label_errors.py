@@ -30,9 +30,10 @@ class DoubtfulItemOut(Out):
 
 
 class LabelErrorsOut(Out):
+    total: int = Field(description="items with truth")
     compared: int = Field(description="items")
     unseen: int = Field(description="items with truth that no model has predicted without having learned it")
-    more: bool = Field(description="there are more items than are compared at once; these stand for all")
+    more: bool = Field(description="`most` left some out; those that were looked at stand for all")
     items: list[DoubtfulItemOut] = Field(description="the most doubtful first")
 
 

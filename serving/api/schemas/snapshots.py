@@ -12,6 +12,9 @@ class SnapshotRow(Out):
     digest: str
     cycle_id: str
     created_at: datetime = Field(description="of the cycle")
+    images: dict[Split, int] | None = Field(description="where asked for; null also where its head cannot be read")
+    boxes: int | None
+    labels: int | None = Field(description="how many it knows")
 
 
 class SnapshotPage(Out):

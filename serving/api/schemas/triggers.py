@@ -1,15 +1,17 @@
 """What asks for a cycle by itself."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from loop.domain.cycle import CycleState
 from serving.api.schemas.wire import In, Out
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Hours = Annotated[float, Field(ge=0, le=10_000)]
+# In the lists are names of triggers, or more of these.
+When = dict[Literal["any", "all"], list[JsonValue]]
 
 
 class TriggerRulesOut(Out):
@@ -18,6 +20,7 @@ class TriggerRulesOut(Out):
     failure_rate: float | None = Field(description="of production, exceeded by the lower end of its interval")
     drift: bool = Field(description="while the drift alarm is on")
     every_hours: float | None = Field(description="after the last cycle ended")
+    when: When | None = Field(description="which of them have to hold together; null: any of those that are set")
     least_new: int = Field(description="newly reviewed items that a cycle needs, whatever asks for it")
     quiet_hours: float = Field(description="after a cycle ended, in which nothing asks for another")
     failed_hours: float = Field(description="the same after one that failed")
@@ -31,6 +34,13 @@ class TriggersIn(In):
     failure_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
     drift: bool = False
     every_hours: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    when: Annotated[
+        When | None,
+        Field(
+            description="either any or all, with names of triggers or more of these; null: any of those that are set",
+            examples=[{"any": [{"all": ["corrected", "failure_rate"]}, "drift"]}],
+        ),
+    ] = None
     least_new: Count = 20
     quiet_hours: Hours = 1.0
     failed_hours: Hours = 24.0
@@ -46,8 +56,15 @@ class SituationOut(Out):
     drift: bool
 
 
+class ConditionOut(Out):
+    name: str
+    holds: bool
+    said: str = Field(description="what is and what was asked for, in words")
+
+
 class TriggersOut(Out):
     rules: TriggerRulesOut
     situation: SituationOut
+    conditions: list[ConditionOut] = Field(description="each trigger that is set")
     reasons: list[str] = Field(description="why a cycle would be asked for now")
     waiting: str = Field(description="why none is")

@@ -205,7 +205,8 @@ export interface paths {
         };
         /**
          * List People
-         * @description All who may review, oldest token first. An operator of one project sees that project's.
+         * @description Who may review, oldest token first, behind the token id `after`; fewer than `limit` are the last. An operator of
+         *     one project sees that project's.
          */
         get: operations["list_people_v1_people_get"];
         put?: never;
@@ -615,7 +616,7 @@ export interface paths {
         };
         /**
          * List Drift Reports
-         * @description Newest first, of all models; with what the next look waits for.
+         * @description Newest first, of all models; with what the next look waits for. Reviewers are told of no single item.
          */
         get: operations["list_drift_reports_v1_projects__project_id__drift_get"];
         put?: never;
@@ -708,7 +709,8 @@ export interface paths {
         put?: never;
         /**
          * Export Archive
-         * @description The project's images and present ground truth as a ZIP; askance-export.txt in it says what was left out.
+         * @description The project's images and present ground truth as a ZIP; askance-export.txt in it says what was left out. It is
+         *     put together while it is sent: one that is cut short, as where an image was damaged, is no ZIP.
          */
         post: operations["export_archive_v1_projects__project_id__exports__format__post"];
         delete?: never;
@@ -820,7 +822,7 @@ export interface paths {
         };
         /**
          * List Groups
-         * @description Newest first.
+         * @description Newest first. Not for reviewers: how old a clip is tells golden items from other work.
          */
         get: operations["list_groups_v1_projects__project_id__groups_get"];
         put?: never;
@@ -1067,7 +1069,7 @@ export interface paths {
         /**
          * List Items
          * @description Those that meet a query, newest first or as sorted. What tells audits and golden items cannot be asked for by
-         *     reviewers.
+         *     reviewers, nor can times, which they do not see: they get the widest first.
          */
         get: operations["list_items_v1_projects__project_id__items_get"];
         put?: never;
@@ -1260,7 +1262,8 @@ export interface paths {
         };
         /**
          * Neighbours
-         * @description The most similar images that the present champion has seen.
+         * @description The most similar images that the present champion has seen. Not for reviewers: what it has seen, and when, tells
+         *     golden items from other work.
          */
         get: operations["neighbours_v1_projects__project_id__items__digest__neighbours_get"];
         put?: never;
@@ -1281,7 +1284,7 @@ export interface paths {
         /**
          * Object Neighbours
          * @description The most similar objects that the present champion has seen in other items. It must give embeddings of objects
-         *     (its option object_embeddings).
+         *     (its option object_embeddings). Not for reviewers, as images alike.
          */
         get: operations["object_neighbours_v1_projects__project_id__items__digest__objects__number__neighbours_get"];
         put?: never;
@@ -1321,7 +1324,7 @@ export interface paths {
         };
         /**
          * Label Errors
-         * @description Items whose ground truth a model doubts that was not trained on it. Takes some seconds where there are many.
+         * @description Items whose ground truth a model doubts that was not trained on it. Takes some seconds for ten thousand.
          */
         get: operations["label_errors_v1_projects__project_id__label_errors_get"];
         put?: never;
@@ -2241,6 +2244,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/snapshots/{digest}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Snapshot Archive
+         * @description A snapshot as it was as a ZIP, without images that were dropped since; askance-export.txt in it says what was
+         *     left out. It is put together while it is sent, as of exports.
+         */
+        get: operations["snapshot_archive_v1_projects__project_id__snapshots__digest__archive_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/snapshots/{digest}/diff/{other}": {
         parameters: {
             query?: never;
@@ -2318,7 +2342,7 @@ export interface paths {
         head?: never;
         /**
          * Change Triggers
-         * @description From the next look on, which comes within seconds.
+         * @description From the next look on, which comes within seconds. `when` names just the triggers that are set.
          */
         patch: operations["change_triggers_v1_projects__project_id__triggers_patch"];
         trace?: never;
@@ -3644,6 +3668,18 @@ export interface components {
             /** @description of the champion; null where there was none */
             before: components["schemas"]["FiguresOut"] | null;
         };
+        /** ConditionOut */
+        ConditionOut: {
+            /** Holds */
+            holds: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Said
+             * @description what is and what was asked for, in words
+             */
+            said: string;
+        };
         /** ConfiguredOut */
         ConfiguredOut: {
             model: components["schemas"]["ModelOut"];
@@ -4594,6 +4630,12 @@ export interface components {
              * @description shapes that the format has a place for
              */
             boxes: number;
+            /**
+             * Dropped
+             * @description images of the snapshot that are not there any more
+             * @default 0
+             */
+            dropped?: number;
             format: components["schemas"]["Layout"];
             /** Images */
             images: number;
@@ -5679,9 +5721,14 @@ export interface components {
             items: components["schemas"]["DoubtfulItemOut"][];
             /**
              * More
-             * @description there are more items than are compared at once; these stand for all
+             * @description `most` left some out; those that were looked at stand for all
              */
             more: boolean;
+            /**
+             * Total
+             * @description items with truth
+             */
+            total: number;
             /**
              * Unseen
              * @description items with truth that no model has predicted without having learned it
@@ -5891,7 +5938,10 @@ export interface components {
         };
         /** ListedItemOut */
         ListedItemOut: {
-            /** Captured At */
+            /**
+             * Captured At
+             * @description null for reviewers
+             */
             captured_at: string | null;
             /**
              * Corrections
@@ -6481,7 +6531,7 @@ export interface components {
         };
         /** ObjectNeighbourOut */
         ObjectNeighbourOut: {
-            detection: components["schemas"]["DetectionOut"];
+            detection: components["schemas"]["PredictedDetectionOut"];
             /** Item Digest */
             item_digest: string;
             /**
@@ -6913,6 +6963,26 @@ export interface components {
             version: number;
             workflow: components["schemas"]["WorkflowOut"];
         };
+        /**
+         * PredictedDetectionOut
+         * @description Not for tasks: from its age a reviewer could tell a golden item.
+         */
+        PredictedDetectionOut: {
+            /**
+             * Box
+             * @description x1, y1, x2, y2 in absolute pixels
+             */
+            box: number[];
+            /** Label */
+            label: string;
+            /**
+             * Margin
+             * @description score - that of the next label; null where the prediction is older than this field
+             */
+            margin?: number | null;
+            /** Score */
+            score: number;
+        };
         /** PredictionOut */
         PredictionOut: {
             /**
@@ -6922,7 +6992,7 @@ export interface components {
             created_at: string;
             decision: components["schemas"]["DecisionOut"];
             /** Detections */
-            detections: components["schemas"]["DetectionOut"][];
+            detections: components["schemas"]["PredictedDetectionOut"][];
             /** Height */
             height: number;
             /** Id */
@@ -7971,7 +8041,7 @@ export interface components {
             created_at: string;
             decision: components["schemas"]["DecisionOut"];
             /** Detections */
-            detections: components["schemas"]["DetectionOut"][];
+            detections: components["schemas"]["PredictedDetectionOut"][];
             /** Height */
             height: number;
             /** Id */
@@ -8841,6 +8911,8 @@ export interface components {
         };
         /** SnapshotRow */
         SnapshotRow: {
+            /** Boxes */
+            boxes: number | null;
             /**
              * Created At
              * Format: date-time
@@ -8851,6 +8923,18 @@ export interface components {
             cycle_id: string;
             /** Digest */
             digest: string;
+            /**
+             * Images
+             * @description where asked for; null also where its head cannot be read
+             */
+            images: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Labels
+             * @description how many it knows
+             */
+            labels: number | null;
         };
         /** SourceShiftOut */
         SourceShiftOut: {
@@ -9559,6 +9643,13 @@ export interface components {
              * @description items reviewed since the last cycle
              */
             reviewed: number | null;
+            /**
+             * When
+             * @description which of them have to hold together; null: any of those that are set
+             */
+            when: {
+                [key: string]: components["schemas"]["JsonValue"][];
+            } | null;
         };
         /**
          * TriggersIn
@@ -9593,9 +9684,32 @@ export interface components {
             quiet_hours?: number;
             /** Reviewed */
             reviewed?: number | null;
+            /**
+             * When
+             * @description either any or all, with names of triggers or more of these; null: any of those that are set
+             * @example {
+             *       "any": [
+             *         {
+             *           "all": [
+             *             "corrected",
+             *             "failure_rate"
+             *           ]
+             *         },
+             *         "drift"
+             *       ]
+             *     }
+             */
+            when?: {
+                [key: string]: components["schemas"]["JsonValue"][];
+            } | null;
         };
         /** TriggersOut */
         TriggersOut: {
+            /**
+             * Conditions
+             * @description each trigger that is set
+             */
+            conditions: components["schemas"]["ConditionOut"][];
             /**
              * Reasons
              * @description why a cycle would be asked for now
@@ -10253,7 +10367,10 @@ export interface operations {
     };
     list_people_v1_people_get: {
         parameters: {
-            query?: never;
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -11945,12 +12062,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description a ZIP */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/zip": unknown;
+                };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
             default: {
@@ -13123,6 +13242,8 @@ export interface operations {
         parameters: {
             query?: {
                 limit?: number;
+                /** @description look at so many items only, as good as drawn; left out: at all */
+                most?: number | null;
             };
             header?: never;
             path: {
@@ -15567,6 +15688,8 @@ export interface operations {
                 /** @description `next` of the page before */
                 after?: string | null;
                 limit?: number;
+                /** @description with what is in each, for which a small file of each is read */
+                counts?: boolean;
             };
             header?: never;
             path: {
@@ -15615,6 +15738,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SnapshotOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    snapshot_archive_v1_projects__project_id__snapshots__digest__archive_get: {
+        parameters: {
+            query?: {
+                /** @description coco, yolo, yolo-segment or voc; the others need a recipe, which a snapshot has not */
+                format?: components["schemas"]["Layout"];
+                /** @description with the image files */
+                images?: boolean;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a ZIP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */

@@ -25,6 +25,7 @@ const NAMES: Record<Tab, string> = {
   policy: "Policy",
   items: "Items",
   clips: "Clips",
+  snapshots: "Snapshots",
   quality: "Quality",
   lots: "Lots",
   reviewers: "Reviewers",

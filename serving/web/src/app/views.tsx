@@ -16,6 +16,7 @@ export const VIEWS: Record<Exclude<Tab, "review">, LazyExoticComponent<View>> = 
   policy: part(() => import("../policy/PolicyPage")),
   items: part(() => import("../items/ItemsPage")),
   clips: part(() => import("../clips/ClipsPage")),
+  snapshots: part(() => import("../snapshots/SnapshotsPage")),
   quality: part(() => import("../quality/QualityPage")),
   lots: part(() => import("../lots/LotsPage")),
   reviewers: part(() => import("../reviewers/ReviewersPage")),

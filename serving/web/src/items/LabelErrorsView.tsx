@@ -7,14 +7,14 @@ import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
 import { counted } from "../app/figures";
-import { short } from "../app/format";
+import { count, short } from "../app/format";
 import "../app/gallery.css";
 import type { ViewProps } from "../app/view";
 import { Thumbnail } from "../map/Thumbnail";
 import { type Items, useLookup } from "../map/items";
 import { askAgain, askedInWords, comparedInWords, doubtInWords, labelErrors, outlinesOf } from "./labelErrors";
 
-const REFRESH_MS = 600_000; // it takes the service seconds
+const REFRESH_MS = 3_600_000; // it takes the service seconds, of all items minutes
 const WORST = 2; // doubts of an item that are told and drawn
 
 interface Props extends Pick<ViewProps, "api" | "project" | "notify" | "onPlace"> {
@@ -22,7 +22,8 @@ interface Props extends Pick<ViewProps, "api" | "project" | "notify" | "onPlace"
 }
 
 export function LabelErrorsView({ api, project, notify, onPlace, images }: Props) {
-  const asked = useAsked(() => labelErrors(api, project.id), project.id, REFRESH_MS);
+  const [all, setAll] = useState(false);
+  const asked = useAsked(() => labelErrors(api, project.id, all), `${project.id}/${all}`, REFRESH_MS);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [busy, setBusy] = useState(false);
   const choose = (digest: string) => {
@@ -53,7 +54,12 @@ export function LabelErrorsView({ api, project, notify, onPlace, images }: Props
           {(report) => (
             <>
               <p className="muted small" data-testid="label-errors-compared">
-                {comparedInWords(report)}
+                {comparedInWords(report)}{" "}
+                {report.more && (
+                  <button data-testid="compare-all" disabled={all} onClick={() => setAll(true)}>
+                    {all ? "Comparing all…" : `Compare all ${count(report.total)}, which may take minutes`}
+                  </button>
+                )}
               </p>
               {report.items.length === 0 ? (
                 <p data-testid="no-label-error">

@@ -30,9 +30,9 @@ test("both sides of a doubt are drawn, a polygon by the box around it", () => {
 });
 
 test("what was compared is told, and what could not be", () => {
-  expect(comparedInWords({ compared: 1, unseen: 0, more: false, items: [] })).toBe("1 item compared.");
-  expect(comparedInWords({ compared: 20, unseen: 3, more: true, items: [] })).toBe(
-    "20 items compared, of more that there are. 3 items with truth no model has predicted without having learned them.",
+  expect(comparedInWords({ total: 1, compared: 1, unseen: 0, more: false, items: [] })).toBe("1 item compared.");
+  expect(comparedInWords({ total: 1_000_000, compared: 20, unseen: 3, more: true, items: [] })).toBe(
+    "20 items compared, of 1,000,000 with truth, for which they stand. 3 items with truth no model has predicted without having learned them.",
   );
 });
 

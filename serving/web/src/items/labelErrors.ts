@@ -3,15 +3,24 @@ import { type Api, at } from "../api/client";
 import type { Described } from "../api/problem";
 import type { AskedAgain, Doubt, LabelErrors } from "../api/types";
 import { counted } from "../app/figures";
+import { count } from "../app/format";
 
 /** The place of the view within the items; no digest is like it. */
 export const LABEL_ERRORS = "label-errors";
 
 const SHOWN = 60; // the most doubtful
-const TIMEOUT_MS = 120_000; // twenty thousand items take some ten seconds, on a busy machine several times that
+const QUICKLY = 20_000; // items: some ten seconds
+const TIMEOUT_MS = 120_000; // on a busy machine several times that
+const LONGEST_MS = 7_200_000; // of millions
 
-export const labelErrors = (api: Api, project: string) =>
-  api.json<LabelErrors>("GET", at(project, `/${LABEL_ERRORS}?limit=${SHOWN}`), undefined, { timeoutMs: TIMEOUT_MS });
+/** all: of a large project too, which takes minutes; otherwise some items stand for it. */
+export const labelErrors = (api: Api, project: string, all: boolean) =>
+  api.json<LabelErrors>(
+    "GET",
+    at(project, `/${LABEL_ERRORS}?limit=${SHOWN}${all ? "" : `&most=${QUICKLY}`}`),
+    undefined,
+    { timeoutMs: all ? LONGEST_MS : TIMEOUT_MS },
+  );
 
 export const askAgain = (api: Api, project: string, items: readonly string[]) =>
   api.json<AskedAgain>("POST", at(project, `/${LABEL_ERRORS}/review`), { items }, { timeoutMs: TIMEOUT_MS });
@@ -32,10 +41,10 @@ export function doubtInWords({ flaw, shape, detection }: Doubt): string {
 }
 
 /** How many items that is said of. */
-export function comparedInWords({ compared, unseen, more }: LabelErrors): string {
+export function comparedInWords({ compared, unseen, more, total }: LabelErrors): string {
   const others =
     unseen > 0 ? ` ${counted(unseen, "item")} with truth no model has predicted without having learned them.` : "";
-  return `${counted(compared, "item")} compared${more ? ", of more that there are" : ""}.${others}`;
+  return `${counted(compared, "item")} compared${more ? `, of ${count(total)} with truth, for which they stand` : ""}.${others}`;
 }
 
 export interface Outline {

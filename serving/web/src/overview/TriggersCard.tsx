@@ -3,6 +3,7 @@ import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
 import { triggers } from "../policy/calls";
+import { togetherInWords } from "../policy/together";
 import { fragmentOf } from "../session/route";
 import { triggersInWords } from "./cycles";
 
@@ -26,19 +27,27 @@ export function TriggersCard({ api, project }: { readonly api: Api; readonly pro
               <table className="figures">
                 <thead>
                   <tr>
-                    <th scope="col">A cycle begins at</th>
+                    <th scope="col">{found.rules.when ? "Condition" : "A cycle begins at any of"}</th>
                     <th scope="col">Now</th>
+                    <th scope="col">Holds</th>
                   </tr>
                 </thead>
                 <tbody>
-                  {set.map(({ name, asks, now }) => (
+                  {set.map(({ name, asks, now, holds }) => (
                     <tr key={name} data-testid={`trigger-${name}`}>
                       <th scope="row">{asks}</th>
                       <td>{now}</td>
+                      <td>{holds ? "yes" : "no"}</td>
                     </tr>
                   ))}
                 </tbody>
               </table>
+              {found.rules.when && (
+                <p data-testid="triggers-together">
+                  A cycle begins at{" "}
+                  {togetherInWords(found.rules.when, (name) => set.find((one) => one.name === name)?.asks ?? name)}.
+                </p>
+              )}
               {found.reasons.length > 0 && <p>Asked for by: {found.reasons.join("; ")}.</p>}
               {found.waiting && <p className="muted">Waits: {found.waiting}</p>}
             </>

@@ -8,6 +8,7 @@ const NONE: Triggers["rules"] = {
   failure_rate: null,
   drift: false,
   every_hours: null,
+  when: null,
   least_new: 20,
   quiet_hours: 1,
   failed_hours: 24,
@@ -22,13 +23,19 @@ const SITUATION: Triggers["situation"] = {
   drift: true,
 };
 const of = (rules: Partial<Triggers["rules"]>) =>
-  triggersInWords({ rules: { ...NONE, ...rules }, situation: SITUATION, reasons: [], waiting: "" });
+  triggersInWords({
+    rules: { ...NONE, ...rules },
+    situation: SITUATION,
+    conditions: [{ name: "drift", holds: true, said: "production drifts" }],
+    reasons: [],
+    waiting: "",
+  });
 
 test("only triggers that are set are told, each with how far it is", () => {
   expect(of({})).toEqual([]);
   expect(of({ reviewed: 200, drift: true })).toEqual([
-    { name: "reviewed", asks: "200 items reviewed", now: "120" },
-    { name: "drift", asks: "the drift alarm", now: "on" },
+    { name: "reviewed", asks: "200 items reviewed", now: "120", holds: false },
+    { name: "drift", asks: "the drift alarm", now: "on", holds: true },
   ]);
 });
 

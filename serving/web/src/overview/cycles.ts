@@ -35,11 +35,12 @@ export interface Trigger {
   readonly name: string;
   readonly asks: string;
   readonly now: string;
+  readonly holds: boolean;
 }
 
-/** Those that are set, each with when it asks for a cycle and how far it is. */
-export function triggersInWords({ rules, situation }: Triggers): Trigger[] {
-  const all: (Trigger | null)[] = [
+/** Those that are set, each with when it asks for a cycle, how far it is, and whether it holds. */
+export function triggersInWords({ rules, situation, conditions }: Triggers): Trigger[] {
+  const all: (Omit<Trigger, "holds"> | null)[] = [
     rules.reviewed === null
       ? null
       : { name: "reviewed", asks: `${count(rules.reviewed)} items reviewed`, now: count(situation.reviewed) },
@@ -62,5 +63,6 @@ export function triggersInWords({ rules, situation }: Triggers): Trigger[] {
           now: situation.ended_at === null ? "no cycle has ended" : `ended ${moment(situation.ended_at)}`,
         },
   ];
-  return all.filter((one) => one !== null);
+  const holding = new Set(conditions.filter(({ holds }) => holds).map(({ name }) => name));
+  return all.filter((one) => one !== null).map((one) => ({ ...one, holds: holding.has(one.name) }));
 }

@@ -13,8 +13,10 @@ import type { ViewProps } from "../app/view";
 import { isRecord } from "../review/keep";
 import { SettingsForm } from "./SettingsForm";
 import { changeTriggers, triggers } from "./calls";
-import { type Plain, differences } from "./policy";
+import { TogetherField } from "./TogetherField";
+import type { Plain } from "./policy";
 import { refusalOf } from "./settings";
+import { changedRules, fitting } from "./together";
 import { TRIGGER_SECTIONS } from "./triggerSettings";
 
 const REFRESH_MS = 60_000;
@@ -40,8 +42,9 @@ function Rules({ api, me, project, notify, rules, onSaved }: RulesProps) {
   const [changes, setChanges] = useUnsaved(me, project, "triggers", isRecord);
   const [problem, setProblem] = useState<Described | null>(null);
   const [busy, setBusy] = useState(false);
-  const draft: Plain = { ...rules, ...changes };
-  const differing = differences(rules, draft);
+  const draft: Plain = fitting({ ...rules, ...changes });
+  const changed = changedRules(rules, draft);
+  const differing = Object.keys(changed);
   const startAgain = () => {
     setChanges(null);
     setProblem(null);
@@ -51,7 +54,7 @@ function Rules({ api, me, project, notify, rules, onSaved }: RulesProps) {
     if (refusal) return setProblem(refusal);
     setBusy(true);
     try {
-      await changeTriggers(api, project, Object.fromEntries(differing.map(({ place, new: value }) => [place, value])));
+      await changeTriggers(api, project, changed);
       const detail = `${counted(differing.length, "value")} changed.`;
       notify({ tone: "info", title: "Triggers changed", detail, hint: "" });
       await onSaved();
@@ -90,6 +93,7 @@ function Rules({ api, me, project, notify, rules, onSaved }: RulesProps) {
         document={draft}
         onChange={(place, value) => setChanges({ ...changes, [place]: value })}
       />
+      <TogetherField rules={draft} onChange={(when) => setChanges({ ...changes, when })} />
     </Card>
   );
 }

@@ -1,4 +1,4 @@
-/** What asks for a cycle by itself. Ranges are those of the API. */
+/** What asks for a cycle by itself. Ranges are those of the API; which hold together is for TogetherField. */
 import type { Triggers } from "../api/types";
 import type { PlaceIn, Section } from "./settings";
 

@@ -8,6 +8,7 @@ export const TABS = [
   "policy",
   "items",
   "clips",
+  "snapshots",
   "quality",
   "lots",
   "reviewers",

@@ -1,0 +1,110 @@
+"""Data sets as ZIP files that are put together while they are sent: annotations wait on the disk, images come one by
+one."""
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+from loop.domain.errors import Unavailable
+from loop.domain.ports import Blobs, Store
+from loop.exchange.exporter import ExportReport, dataset, snapshot_dataset
+from loop.exchange.reading import Layout
+from loop.exchange.writing import Exported
+from loop.exchange.zip_stream import ZipStream
+from training.snapshot import Snapshot
+
+
+class Archive:
+    """A data set that is ready to be sent. What waits on the disk is gone when it is closed, or when nobody has it any
+    more."""
+
+    def __init__(self, within: Path) -> None:
+        """within: a folder with room for the annotations. Raises Unavailable."""
+        try:
+            self._place = Path(tempfile.mkdtemp(prefix="export-", dir=within))
+            self.folder = self._place / "set"
+            self.folder.mkdir()
+        except OSError as error:
+            raise Unavailable(f"{within} cannot be written ({error.strerror or error}).", hint="Make room.") from error
+        self.close = weakref.finalize(self, shutil.rmtree, self._place, ignore_errors=True)
+
+    def pieces(self, given: Exported, blobs: Blobs | None) -> Iterator[bytes]:
+        """The bytes of the ZIP, once; then it is closed. blobs: None: without images.
+
+        Raises NotFound or Unavailable where an image is not as it was, in the middle: what was sent by then lacks its
+        end, and no reader takes it for a ZIP.
+        """
+        try:
+            with (self._place / "listed").open("w+b") as listed:
+                archive = ZipStream(listed, self._place)
+                for path in _files(self.folder):
+                    yield from archive.packed(path.relative_to(self.folder).as_posix(), path)
+                if blobs is not None:
+                    for entry in given.snapshot.entries:
+                        yield from archive.stored(given.place(entry), blobs.get(entry.digest))
+                yield from archive.end()
+        finally:
+            self.close()
+
+
+class Sent:
+    """report: what is in it. note: adds a text to it. pieces: its bytes; close: where nobody wants them."""
+
+    def __init__(self, archive: Archive, given: Exported, report: ExportReport, blobs: Blobs | None) -> None:
+        self.report = report
+        self.close = archive.close
+        self._archive, self._given, self._blobs = archive, given, blobs
+
+    def note(self, name: str, text: str) -> None:
+        (self._archive.folder / name).write_text(text, encoding="utf-8")
+
+    def pieces(self) -> Iterator[bytes]:
+        return self._archive.pieces(self._given, self._blobs)
+
+
+def sent_dataset(
+    store: Store, blobs: Blobs, *, project_id: str, layout: Layout, within: Path, images: bool = True
+) -> Sent:
+    """The project's images and present ground truth. within: a folder with room for the annotations. Raises as
+    `loop.exchange.exporter.export_dataset`."""
+    archive = Archive(within)
+    try:
+        given, report = dataset(store, project_id=project_id, layout=layout, folder=archive.folder)
+    except BaseException:
+        archive.close()
+        raise
+    return Sent(archive, given, report, blobs if images else None)
+
+
+def sent_snapshot(
+    store: Store,
+    blobs: Blobs,
+    snapshot: Snapshot,
+    *,
+    project_id: str,
+    layout: Layout,
+    within: Path,
+    images: bool = True,
+) -> Sent:
+    """A snapshot as it was, without the images that were dropped since. Raises as
+    `loop.exchange.exporter.export_snapshot`."""
+    archive = Archive(within)
+    try:
+        given, report = snapshot_dataset(store, snapshot, project_id=project_id, layout=layout, folder=archive.folder)
+    except BaseException:
+        archive.close()
+        raise
+    return Sent(archive, given, report, blobs if images else None)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All below it, one after the other: a folder may hold one for each image."""
+    with os.scandir(folder) as found:
+        for one in found:
+            if one.is_dir():
+                yield from _files(Path(one.path))
+            else:
+                yield Path(one.path)
