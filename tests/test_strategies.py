@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
+from loop.domain.selection import Part
 from selection.choosing import choose, mixed
 from selection.coverage import Coverage, k_center
 from selection.duplicates import thinned
@@ -17,7 +18,7 @@ from selection.pool import Objects, Pool
 from selection.strategies.alike import pick_like
 from selection.strategies.detections import counted
 from selection.strategies.plug_and_play import difficulties
-from selection.strategies.table import STRATEGIES, strategy
+from selection.strategies.table import STRATEGIES, looks_at, strategy
 
 LABELS = ("circle", "square", "bar")
 SIGNALS = (
@@ -91,6 +92,21 @@ def test_only_what_is_free_is_chosen(name: str, data: st.DataObject, n: int, bud
     rows = [pick.row for pick in picks]
     assert set(rows) <= set(free.tolist())
     assert len(rows) == len(set(rows)) == min(budget, len(free))
+
+
+@every_strategy
+def test_what_a_strategy_does_not_look_at_changes_nothing(name: str) -> None:
+    """`looks_at` is what is read of a million predictions: the rest is not there then."""
+    pool, parts = random_pool(60), looks_at(name)
+    objects = pool.objects if Part.OBJECTS in parts else replace(pool.objects, features=None)
+    nothing = np.empty(0, dtype=np.int64)
+    bare = replace(
+        pool,
+        signals=pool.signals if Part.SIGNALS in parts else {},
+        objects=objects if Part.DETECTIONS in parts else Objects(rows=nothing, classes=nothing, scores=np.empty(0)),
+    )
+    whole, less = (strategy(name)(one, np.arange(60), 20, np.random.default_rng(3)) for one in (pool, bare))
+    assert whole == less
 
 
 @every_strategy

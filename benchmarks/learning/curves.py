@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from benchmarks.learning.learner import Head, Seen, Truths, seen, truths
 from benchmarks.learning.pools import LabelledPool, Picture
 from loop.domain.prediction import MOST_OBJECTS, Inference, margins
+from loop.domain.selection import Part
 from selection.anomaly import AnomalyScorer
 from selection.choosing import choose, mixed
 from selection.pool import Objects, Pool
 from selection.risk import heuristic_risk
 from selection.scores import rarity_weights, signals
-from selection.strategies.table import COMPARE_OBJECTS
+from selection.strategies.table import looks_at
 from training.evaluate import Evaluation, Found, Truth, evaluate
 
 _THRESHOLD = 0.25
@@ -101,7 +102,7 @@ def _chosen(
     free = np.setdiff1d(np.arange(len(task.pool.pool)), labelled)
     if strategy == "random":
         return np.random.default_rng(seed).choice(free, size=budget, replace=False)
-    unlabelled = _pool(task, head, labelled, free, objects=strategy in COMPARE_OBJECTS)
+    unlabelled = _pool(task, head, labelled, free, objects=Part.OBJECTS in looks_at(strategy))
     if strategy in WEIGH_CLASSES:
         unlabelled = replace(unlabelled, class_quality=_class_quality(task, head, labelled))
     picks = choose(unlabelled, mixed({strategy: 1.0}), budget, seed=seed)

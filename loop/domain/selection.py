@@ -3,9 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from loop.domain.errors import Invalid
+
+
+class Part(StrEnum):
+    """What of a prediction a choice may look at, beside its embedding and its risk. Of millions that are read for one
+    choice, only what it looks at is. OBJECTS: embeddings of its detections."""
+
+    SIGNALS = "signals"
+    DETECTIONS = "detections"
+    OBJECTS = "objects"
 
 
 class Described(Protocol):

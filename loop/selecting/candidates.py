@@ -1,14 +1,14 @@
 """What a model version has seen, as arrays: candidates, and the pool of them that is chosen from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Candidate
-from loop.domain.prediction import OBJECT_DIM
-from loop.domain.selection import Conditions
+from loop.domain.prediction import OBJECT_DIM, Detection
+from loop.domain.selection import Conditions, Part
 from selection.duplicates import Clusters
 from selection.pool import Objects, Pool, require_finite
 
@@ -16,10 +16,11 @@ from selection.pool import Objects, Pool, require_finite
 class Gathered:
     """Candidates as arrays, row by row; `finished` makes them so."""
 
-    def __init__(self, labels: tuple[str, ...], dim: int, *, with_features: bool) -> None:
-        """with_features: candidates bring the embeddings of their detections."""
+    def __init__(self, labels: tuple[str, ...], dim: int, parts: Collection[Part]) -> None:
+        """parts: that candidates bring."""
         self._pages: list[NDArray[np.float32]] = []
-        self._detections = _Detections(labels, with_features=with_features)
+        self._detections = _Detections(labels, with_features=Part.OBJECTS in parts)
+        self._parts = parts
         self.row_of: dict[str, int] = {}
         self.superseded: set[int] = set()  # rows of items that were predicted again while the pages were read
         self.digests: list[str] = []
@@ -50,11 +51,12 @@ class Gathered:
             self.prediction_ids.append(one.prediction_id)
             self.settled.append(one.settled)
             self.risk.append(one.risk)
-            self._detections.add(row, one)
+            if one.detections:
+                self._detections.add(row, one.detections, one.objects)
         self._detections.pack()
         self._pages.append(np.stack([one.embedding for one in wanted]))
-        names = set.intersection(*(set(one.signals) for one in wanted))
-        self._measured.append({name: np.array([one.signals[name] for one in wanted]) for name in names})
+        if Part.SIGNALS in self._parts:
+            self._measured.append(_columns([one.signals or {} for one in wanted]))
 
     def rows(self, *, settled: bool) -> list[int]:
         return [row for row, is_so in enumerate(self.settled) if is_so == settled and row not in self.superseded]
@@ -63,7 +65,7 @@ class Gathered:
         if self._pages:
             self.embeddings = np.concatenate(self._pages)
             # Older predictions may lack a signal that came later, or that is measured where a setting asks for it.
-            names = set.intersection(*(set(page) for page in self._measured))
+            names = set.intersection(*map(set, self._measured)) if self._measured else set()
             self.signals = {name: np.concatenate([page[name] for page in self._measured]) for name in sorted(names)}
         self._pages, self._measured = [], []
         return self
@@ -84,16 +86,16 @@ class _Detections:
         self._page_features: list[NDArray[np.float16]] = []
         self._packed: list[tuple[NDArray[np.float64], NDArray[np.float16]]] = []
 
-    def add(self, row: int, candidate: Candidate) -> None:
-        known = [at for at, one in enumerate(candidate.detections) if one.label in self._class_of]
-        named = (candidate.detections[at] for at in known)
+    def add(self, row: int, detections: Sequence[Detection], objects: NDArray[np.float16] | None) -> None:
+        known = [at for at, one in enumerate(detections) if one.label in self._class_of]
+        named = (detections[at] for at in known)
         self._page += [(row, self._class_of[one.label], one.score, one.margin) for one in named]
         if self._with_features and known:
-            features = np.zeros((len(candidate.detections), OBJECT_DIM), dtype=np.float16)
-            if candidate.objects is None:
+            features = np.zeros((len(detections), OBJECT_DIM), dtype=np.float16)
+            if objects is None:
                 self._without.add(row)
             else:
-                features[: len(candidate.objects)] = candidate.objects
+                features[: len(objects)] = objects
             self._page_features.append(features[known])
 
     def pack(self) -> None:
@@ -156,5 +158,11 @@ def one_of_each(gathered: Gathered, rows: NDArray[np.intp], clusters: Clusters, 
     return rows[stays[~np.isin(groups[stays], settled[settled >= 0])]]
 
 
+def _columns(signals: Sequence[Mapping[str, float]]) -> dict[str, NDArray[np.float64]]:
+    """(n,) each, those that all of them have."""
+    names = set.intersection(*map(set, signals))
+    return {name: np.array([one[name] for one in signals]) for name in names}
+
+
 def _labels(candidate: Candidate) -> frozenset[str]:
-    return frozenset(detection.label for detection in candidate.detections)
+    return frozenset(detection.label for detection in candidate.detections or ())

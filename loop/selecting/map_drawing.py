@@ -16,6 +16,7 @@ from loop.domain.embedding_map import Drawn, needs_fit, nothing_to_draw
 from loop.domain.errors import AskanceError
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Candidate, Clock, Store
+from loop.domain.selection import Part
 from loop.models import loaded
 from selection.layout import Layout, fit
 from selection.map_file import (
@@ -107,7 +108,9 @@ class MapDrawing:
         seen = 0
         while True:
             with self.store.read() as tx:
-                page = tx.predictions.candidates(model.project_id, model.id, after=after, limit=_PAGE)
+                page = tx.predictions.candidates(
+                    model.project_id, model.id, after=after, limit=_PAGE, parts=(Part.SIGNALS, Part.DETECTIONS)
+                )
             if page:
                 row_of |= {one.item_digest: row for row, one in enumerate(page, start=seen)}
                 facts.append(_facts_of(page))
@@ -215,11 +218,11 @@ class MapDrawing:
 
 
 def _facts_of(page: Sequence[Candidate]) -> pa.RecordBatch:
-    surest = [max(one.detections, key=lambda detection: detection.score, default=None) for one in page]
+    surest = [max(one.detections or (), key=lambda detection: detection.score, default=None) for one in page]
     return facts_page(
         items=[one.item_digest for one in page],
         risk=[one.risk for one in page],
-        anomaly_p=[one.signals.get("anomaly_p", 1.0) for one in page],
+        anomaly_p=[(one.signals or {}).get("anomaly_p", 1.0) for one in page],
         score=[None if detection is None else detection.score for detection in surest],
         label=[None if detection is None else detection.label for detection in surest],
         source=[one.source for one in page],

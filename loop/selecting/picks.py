@@ -1,7 +1,7 @@
 """Which unlabelled items people label next: the pool from the store, the choice by `selection`, tasks in one
 transaction."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -13,11 +13,11 @@ from loop.domain.events import task_created
 from loop.domain.identity import new_id
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
-from loop.domain.prediction import OBJECT_DIM
+from loop.domain.prediction import OBJECT_DIM, Prediction
 from loop.domain.project import Project
 from loop.domain.review import Outcome, Task
 from loop.domain.routing import asks_several
-from loop.domain.selection import Conditions, PickedItem, Selection
+from loop.domain.selection import Conditions, Part, PickedItem, Selection
 from loop.domain.stage import Stage
 from loop.review.lots import add_members, in_lots
 from loop.review.proposals import seats_of
@@ -30,7 +30,7 @@ from selection.duplicates import Clusters
 from selection.embeddings import units
 from selection.pool import Pick, Pool
 from selection.strategies.alike import pick_like
-from selection.strategies.table import COMPARE_OBJECTS, Strategy, strategy
+from selection.strategies.table import Strategy, looks_at, strategy
 from training.evaluate import Evaluation
 
 LIKE_THIS = "like-this"
@@ -112,7 +112,7 @@ class Selector:
         parts = wish.parts or ({LIKE_THIS: 1.0} if alike else self.default_parts)
         if alike != (LIKE_THIS in parts):
             raise _unlike(parts, alike=alike)
-        gathered = self._gathered(model, wish.conditions, objects=bool(wish.like_boxes or COMPARE_OBJECTS & set(parts)))
+        gathered = self._gathered(model, wish.conditions, _looked_at(parts, wish))
         seed = self._seed(wish)
         shown = self._with_images(gathered)
         kept = one_of_each(gathered, shown, self.duplicates(model), seed) if wish.no_duplicates else shown
@@ -132,8 +132,7 @@ class Selector:
         picks = tuple(_picked(selection.id, rank, one, gathered, kept) for rank, one in enumerate(chosen, start=1))
         if dry_run:
             return Selected(selection=selection, picks=picks, notes=notes)
-        facts = [_facts(pool, one.pick.row) for one in chosen]
-        return self._committed(project, selection, picks, facts, notes)
+        return self._committed(project, selection, picks, self._facts(project_id, picks), notes)
 
     def _first(self, project: Project, wish: Wish, *, actor: str, dry_run: bool) -> Selected:
         """Before there is a model."""
@@ -156,13 +155,13 @@ class Selector:
     def _seed(self, wish: Wish) -> int:
         return int.from_bytes(self.entropy(4), "big") if wish.seed is None else wish.seed
 
-    def _gathered(self, model: ModelVersion, conditions: Conditions, *, objects: bool) -> Gathered:
+    def _gathered(self, model: ModelVersion, conditions: Conditions, parts: Collection[Part]) -> Gathered:
         """Page by page into arrays: a million candidates as objects would fill memory."""
-        gathered = Gathered(model.head.labels, model.head.embedding_dim, with_features=objects)
+        gathered = Gathered(model.head.labels, model.head.embedding_dim, parts)
         after = 0
         while True:
             with self.store.read() as tx:
-                page = tx.predictions.candidates(model.project_id, model.id, after=after, limit=_PAGE, objects=objects)
+                page = tx.predictions.candidates(model.project_id, model.id, after=after, limit=_PAGE, parts=parts)
             gathered.add(page, conditions)
             if len(page) < _PAGE:
                 return gathered.finished()
@@ -176,6 +175,10 @@ class Selector:
                 "no item is known to be ambiguous.", hint="See askance ambiguous; let several people answer some items."
             )
         return found
+
+    def _facts(self, project_id: str, picks: Sequence[PickedItem]) -> list[tuple[float, str]]:
+        with self.store.read() as tx:
+            return [_told(tx.predictions.get(project_id, str(pick.prediction_id))) for pick in picks]
 
     def _class_quality(self, model: ModelVersion) -> NDArray[np.float64]:
         """(C,) how well the model does on each class, by the evaluation that it was promoted on; empty without one."""
@@ -285,10 +288,18 @@ class Selector:
         )
 
 
-def _facts(pool: Pool, row: int) -> tuple[float, str]:
+def _looked_at(parts: Collection[str], wish: Wish) -> frozenset[Part]:
+    """What of predictions these strategies and the filter look at."""
+    found = frozenset[Part]().union(*(looks_at(name) for name in parts if name != LIKE_THIS))
+    if wish.like_boxes:
+        found |= {Part.DETECTIONS, Part.OBJECTS}
+    return found | {Part.DETECTIONS} if "label" in wish.conditions.wanted else found
+
+
+def _told(prediction: Prediction) -> tuple[float, str]:
     """Risk, and why a person looks, in words that are the same for every strategy: they must not tell what was drawn at
     random, since who knows it may look at it with other eyes."""
-    risk, p = float(pool.risk[row]), float(pool.signals["anomaly_p"][row])
+    risk, p = prediction.decision.risk, prediction.signals.get("anomaly_p", 1.0)
     unlike = f"; {p:.1%} of its training images are as unlike the others as this one" if p < 1.0 else ""
     return risk, f"Selected: the model's risk of being wrong is {risk:.2f}{unlike}"
 

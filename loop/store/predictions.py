@@ -1,6 +1,6 @@
 """Predictions, and the feed that the embedding index follows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +14,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    null,
     or_,
     select,
     tuple_,
@@ -24,6 +25,7 @@ from loop.domain.errors import Conflict
 from loop.domain.ports import Candidate, Said, Served, StoredEmbedding
 from loop.domain.prediction import Detection, Prediction
 from loop.domain.routing import Action, Decision
+from loop.domain.selection import Part
 from loop.domain.stage import Stage
 from loop.store.appends import Appends
 from loop.store.item_facts import Change, ItemChanges
@@ -172,7 +174,7 @@ class SqlPredictions:
         return [StoredEmbedding(**row._mapping) for row in rows]
 
     def candidates(
-        self, project_id: str, model_id: str, *, after: int, limit: int, objects: bool = False
+        self, project_id: str, model_id: str, *, after: int, limit: int, parts: Collection[Part]
     ) -> list[Candidate]:
         later = predictions.alias()
         newest = ~exists().where(
@@ -192,8 +194,8 @@ class SqlPredictions:
                 items.c.meta,
                 predictions.c.embedding,
                 predictions.c.risk,
-                predictions.c.signals,
-                predictions.c.detections,
+                predictions.c.signals if Part.SIGNALS in parts else null(),
+                predictions.c.detections if Part.DETECTIONS in parts else null(),
                 or_(_of_the_item(ground_truths), _of_the_item(tasks).where(tasks.c.stage != Stage.GOLDEN)),
                 predictions.c.created_at,
             )
@@ -211,7 +213,7 @@ class SqlPredictions:
             .order_by(prediction_feed.c.sequence)
             .limit(limit)
         )
-        if objects:
+        if Part.OBJECTS in parts:
             of_the_prediction = object_embeddings.c.prediction_id == predictions.c.id
             statement = statement.add_columns(object_embeddings.c.features).outerjoin(
                 object_embeddings, of_the_prediction

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
+from loop.domain.selection import Part
 from selection.pool import Pick, Pool
 from selection.strategies import (
     anomalous,
@@ -61,8 +62,25 @@ STRATEGIES: Mapping[str, Strategy] = {
 }
 
 
-# Those that look at the features of objects, which a pool need not bring for the others.
-COMPARE_OBJECTS = frozenset(name for name in STRATEGIES if name.endswith("-enms")) | {"ppal"}
+# What a strategy looks at of a pool beside embeddings, risk and what is labelled; a pool need not bring the rest.
+_NOTHING: frozenset[Part] = frozenset()
+_LOOKS_AT: Mapping[str, frozenset[Part]] = {
+    "random": _NOTHING,
+    "core-set": _NOTHING,
+    "typiclust": _NOTHING,
+    "herding": _NOTHING,
+    "uncertainty-herding": _NOTHING,
+    "hybrid": frozenset({Part.DETECTIONS}),
+    "anomaly": frozenset({Part.SIGNALS}),
+    "ppal": frozenset({Part.DETECTIONS, Part.OBJECTS}),
+}
+_BY_UNCERTAINTY = frozenset({Part.SIGNALS, Part.DETECTIONS})  # whether there are any, and what was nearly detected
+
+
+def looks_at(name: str) -> frozenset[Part]:
+    """What of predictions the strategy of that name looks at."""
+    compared = {Part.OBJECTS} if name.endswith("-enms") else _NOTHING
+    return _LOOKS_AT.get(name, _BY_UNCERTAINTY | compared)
 
 
 def strategy(name: str) -> Strategy:

@@ -19,6 +19,7 @@ from loop.domain.embedding_map import (
     needs_fit,
 )
 from loop.domain.ports import Store
+from loop.domain.selection import Part
 from tests.contract.records import NOW, ODD, PROJECT, a_model, a_prediction, a_task, a_truth, digest, furnish, later
 
 DRAWN = Drawn(
@@ -115,7 +116,9 @@ def test_predictions_are_counted_behind_a_sequence(filled: Store) -> None:
         with filled.begin() as tx:
             tx.predictions.add(a_prediction(number, item=item, model=model))
     with filled.read() as tx:
-        first = tx.predictions.candidates(PROJECT, a_model(0).id, after=0, limit=9)[0].sequence
+        first = tx.predictions.candidates(
+            PROJECT, a_model(0).id, after=0, limit=9, parts=(Part.SIGNALS, Part.DETECTIONS)
+        )[0].sequence
         assert tx.predictions.count_after(PROJECT, a_model(0).id, 0) == 3
         assert tx.predictions.count_after(PROJECT, a_model(0).id, first) == 1
         assert tx.predictions.count_after(PROJECT, a_model(1).id, 0) == 1
@@ -127,9 +130,12 @@ def test_a_candidate_says_when_it_was_predicted(filled: Store) -> None:
     with filled.begin() as tx:
         tx.predictions.add(a_prediction(0, item=0, at=later(77)))
     with filled.read() as tx:
-        assert [one.predicted_at for one in tx.predictions.candidates(PROJECT, a_model().id, after=0, limit=9)] == [
-            later(77)
-        ]
+        assert [
+            one.predicted_at
+            for one in tx.predictions.candidates(
+                PROJECT, a_model().id, after=0, limit=9, parts=(Part.SIGNALS, Part.DETECTIONS)
+            )
+        ] == [later(77)]
 
 
 def test_items_with_tasks_and_with_truths_are_named_once(filled: Store) -> None:

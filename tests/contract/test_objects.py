@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from loop.domain.ports import Store
 from loop.domain.prediction import OBJECT_DIM
+from loop.domain.selection import Part
 from tests.contract.records import PROJECT, a_model, a_prediction, digest, furnish, later
 
 
@@ -61,8 +62,10 @@ def test_a_reader_follows_them_in_the_order_of_commits(filled: Store) -> None:
 
 def test_candidates_bring_them_where_they_are_asked_for(filled: Store) -> None:
     with filled.read() as tx:
-        asked = tx.predictions.candidates(PROJECT, a_model(0).id, after=0, limit=10, objects=True)
-        plain = tx.predictions.candidates(PROJECT, a_model(0).id, after=0, limit=10)
+        asked = tx.predictions.candidates(PROJECT, a_model(0).id, after=0, limit=10, parts=tuple(Part))
+        plain = tx.predictions.candidates(
+            PROJECT, a_model(0).id, after=0, limit=10, parts=(Part.SIGNALS, Part.DETECTIONS)
+        )
     assert same(asked[0].objects, features(2)) and same(asked[2].objects, features(50, 2))
     assert asked[1].objects is None
     assert all(one.objects is None for one in plain)

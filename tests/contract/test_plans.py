@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from loop.domain.queue_rules import QueueRules
+from loop.domain.selection import Part
 from loop.domain.stage import Stage
 from loop.domain.workflow import Qa
 from loop.store.database import SqlStore
@@ -131,9 +132,13 @@ def test_the_pool_of_a_selection_is_read_in_a_time_that_grows_with_it(steps: tup
         add(store, range(begin, end))
         with store.read() as tx:
             taken.append(
-                counted.of(lambda tx=tx: tx.predictions.candidates(PROJECT, a_model().id, after=0, limit=9999))
+                counted.of(
+                    lambda tx=tx: tx.predictions.candidates(
+                        PROJECT, a_model().id, after=0, limit=9999, parts=tuple(Part)
+                    )
+                )
             )
-            assert len(tx.predictions.candidates(PROJECT, a_model().id, after=0, limit=9999)) == end
+            assert len(tx.predictions.candidates(PROJECT, a_model().id, after=0, limit=9999, parts=tuple(Part))) == end
     assert taken[1] < 12 * taken[0]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from loop.domain.errors import NotFound
 from loop.domain.item import Item
 from loop.domain.ports import Candidate, Store
-from loop.domain.selection import Conditions, PickedItem, Selection
+from loop.domain.selection import Conditions, Part, PickedItem, Selection
 from tests.contract.records import (
     NOW,
     ODD,
@@ -40,7 +40,21 @@ def filled(store: Store) -> Store:
 
 def candidates(store: Store, *, model: int = 0, after: int = 0, limit: int = 100) -> list[Candidate]:
     with store.read() as tx:
-        return tx.predictions.candidates(PROJECT, f"model_{PROJECT}_{model}", after=after, limit=limit)
+        return tx.predictions.candidates(
+            PROJECT, f"model_{PROJECT}_{model}", after=after, limit=limit, parts=(Part.SIGNALS, Part.DETECTIONS)
+        )
+
+
+def test_of_a_prediction_what_is_asked_for_is_read(filled: Store) -> None:
+    """The rest is None, and not read from the database."""
+    with filled.begin() as tx:
+        tx.predictions.add(a_prediction(0, item=0))
+    with filled.read() as tx:
+        of_model = PROJECT, f"model_{PROJECT}_0"
+        (bare,) = tx.predictions.candidates(*of_model, after=0, limit=1, parts=())
+        (seen,) = tx.predictions.candidates(*of_model, after=0, limit=1, parts=(Part.DETECTIONS,))
+    assert (bare.signals, bare.detections, bare.objects) == (None, None, None)
+    assert (seen.signals, seen.detections) == (None, a_prediction(0, item=0).detections)
 
 
 def test_each_item_is_there_once_by_its_newest_prediction(filled: Store) -> None:

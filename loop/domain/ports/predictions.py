@@ -1,6 +1,6 @@
 """Predictions and what is kept with them: embeddings, objects, the keys that make a call count once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.prediction import Detection, Prediction
+from loop.domain.selection import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class StoredObjects:
 class Candidate:
     """An item as the newest prediction of a model version sees it, and of its facts what a choice asks for, since there
     may be millions. settled: it has its truth, or a task; else it may be chosen for people. objects: as of
-    StoredObjects, where they were asked for and there are any."""
+    StoredObjects, None where there are none. signals, detections, objects: None where they were not asked for."""
 
     sequence: int  # as of StoredEmbedding
     prediction_id: str
@@ -61,8 +62,8 @@ class Candidate:
     meta: Mapping[str, Any]
     embedding: NDArray[np.float32]
     risk: float
-    signals: Mapping[str, float]
-    detections: tuple[Detection, ...]
+    signals: Mapping[str, float] | None
+    detections: tuple[Detection, ...] | None
     settled: bool
     predicted_at: datetime
     objects: NDArray[np.float16] | None = None
@@ -109,10 +110,10 @@ class Predictions(Protocol):
 
     def embeddings_after(self, project_id: str, model_id: str, sequence: int, limit: int) -> list[StoredEmbedding]: ...
     def candidates(
-        self, project_id: str, model_id: str, *, after: int, limit: int, objects: bool = False
+        self, project_id: str, model_id: str, *, after: int, limit: int, parts: Collection[Part]
     ) -> list[Candidate]:
         """Each item that this version has predicted, by its newest prediction of it: by sequence ascending, beginning
-        behind `after` (0: at the first). objects: with the embeddings of their detections."""
+        behind `after` (0: at the first); of the prediction these `parts`."""
         ...
 
     def count_served(self, project_id: str, model_id: str, *, after: int) -> int:
