@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 
 from loop.cycle.label_errors import Doubt
 from serving.api.auth import Operator, Wired
+from serving.api.options import LAST_VERSION
 from serving.api.presenters import shapes_out
 from serving.api.schemas.label_errors import AskAgainIn, AskedAgainOut, DoubtfulItemOut, DoubtOut, LabelErrorsOut
 from serving.api.schemas.predictions import DetectionOut
@@ -21,7 +22,8 @@ def label_errors(
     wired: Wired,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     most: Annotated[
-        int | None, Query(ge=1, description="look at so many items only, as good as drawn; left out: at all")
+        int | None,
+        Query(ge=1, le=LAST_VERSION, description="look at so many items only, as good as drawn; left out: at all"),
     ] = None,
 ) -> LabelErrorsOut:
     """Items whose ground truth a model doubts that was not trained on it. Takes some seconds for ten thousand."""
