@@ -62,6 +62,9 @@ class Plant:
     made: Any = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
+        # It decides which predictions are audited. A database draws its own; here it is the same in every run.
+        secret = self.rng.bytes(32)
+        self.store.secret = lambda: secret  # type: ignore[method-assign]
         self.projects = Projects(self.store, POLICY, self.clock)
         self.tokens = Tokens(self.store, self.clock, self.entropy)
         self.models = Models(self.store, self.blobs, read_head, self.clock, self.entropy)
