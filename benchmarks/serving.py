@@ -46,7 +46,7 @@ from benchmarks.service.throughput import (
 from benchmarks.serving_peers.catalogue import PEERS
 
 PACE = Pace(rounds=2, warm=1.0, seconds=3.0) if QUICK else Pace(rounds=5, warm=3.0, seconds=15.0)
-EVENTS = Events(requests=0) if QUICK else Events()
+EVENTS = Events(swaps=5, broken=2, rollbacks=2, requests=0) if QUICK else Events()
 STEADY_SECONDS = 6.0 if QUICK else 120.0  # half of them before, half after
 OVERLOAD_SECONDS = 20.0 if QUICK else 120.0
 BUSY = (8,) if QUICK else (8, 32)  # concurrency beside the peers
@@ -165,6 +165,7 @@ OF_THE_MODEL: dict[str, Callable[[Run, int], Iterator[Figure]]] = {
     "swap-anew": partial(swap, settings={"ASKANCE_SERVING__STANDBY_SECONDS": "0"}, how=", none on standby"),
 }
 FIGURES = (*OF_THE_MODEL, *OF_THE_SERVICE)
+USUAL = tuple(name for name in FIGURES if not (QUICK and name == "swap-anew"))
 
 
 def main() -> int:
@@ -218,7 +219,7 @@ def _run(arguments: argparse.Namespace, console: Console, model: BenchModel, scr
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--only", type=_some_of(FIGURES), default=list(FIGURES), help=", ".join(FIGURES))
+    parser.add_argument("--only", type=_some_of(FIGURES), default=list(USUAL), help=", ".join(FIGURES))
     parser.add_argument("--peers", type=_some_of(PEERS), default=list(PEERS), help=", ".join(PEERS))
     parser.add_argument("--sizes", type=_sizes, default=list(SIZES), help="input sizes in pixels")
     parser.add_argument("--runtime", default="auto", help="auto: the fastest here, for the service and its peers")
