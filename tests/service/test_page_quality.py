@@ -340,6 +340,7 @@ def test_8_an_item_that_there_is_not_is_told_once(stage: Stage) -> None:
 
 def test_8_truth_that_a_model_doubts_is_shown_and_asked_for_again(stage: Stage) -> None:
     """With both over the picture, and what is wrong in words; an item leads to itself."""
+    stage.policy(audit_rate=1.0)  # whatever the promises let pass by now, people answer each of these
     stage.show("items")
     wrong, missing, *sound = stage.predict(24)
     services = stage.service.services
@@ -370,6 +371,7 @@ def test_8_truth_that_a_model_doubts_is_shown_and_asked_for_again(stage: Stage) 
     assert {one["digest"] for one in found} == {wrong, missing}
     entries[missing].locator(".opens-item").click()
     expect(stage.there_is("item-canvas")).to_have_attribute("data-ready", "true")
+    stage.policy(audit_rate=0.9)
 
 
 def test_8_all_of_a_large_project_is_compared_when_asked(stage: Stage) -> None:
@@ -384,6 +386,7 @@ def test_8_all_of_a_large_project_is_compared_when_asked(stage: Stage) -> None:
 
     stage.page.route(re.compile(r"/label-errors\?"), large)
     stage.show("overview")
+    stage.page.reload()  # so that nothing is shown that was fetched before
     stage.page.evaluate("() => { window.location.hash = '#/shapes/items/label-errors' }")
     compared = stage.there_is("label-errors-compared")
     expect(compared).to_contain_text("of 50,000 with truth, for which they stand", timeout=30_000)
