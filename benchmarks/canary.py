@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
-from loop.domain import two_rates
-from loop.domain.two_rates import Compared, capital_for_worse
+from loop.domain.rollouts import two_rates
+from loop.domain.rollouts.two_rates import Compared, capital_for_worse
 
 Floats = NDArray[np.float64]
 

@@ -20,11 +20,11 @@ from rich.console import Console
 from benchmarks.fod import solid
 from benchmarks.report import QUICK, Figure, at_least, publish, reading, seconds_of
 from benchmarks.simulated_reviewers import PEOPLE, TRUTH, Scene, answered, scene_of
-from loop.domain.agreement import batch_agreement
-from loop.domain.answers import Answer, clusters_of, matched
-from loop.domain.consensus import Candidate, Consensus, Reliability, Verdict, consensus_of
-from loop.domain.quality_rules import ConsensusRules
-from loop.domain.reviewer_quality import GoldenScore, golden_score, reliability_of
+from loop.domain.policy.quality_rules import ConsensusRules
+from loop.domain.quality.agreement import batch_agreement
+from loop.domain.quality.answers import Answer, clusters_of, matched
+from loop.domain.quality.consensus import Candidate, Consensus, Reliability, Verdict, consensus_of
+from loop.domain.quality.reviewer_quality import GoldenScore, golden_score, reliability_of
 from loop.domain.truth import Shape, checked_shapes
 from loop.exchange.reading import ReadImage
 from loop.exchange.voc import read_voc

@@ -29,9 +29,9 @@ from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
 from benchmarks.routing import detector_of, trained_on
 from benchmarks.serving_peers.environments import FROUROS
 from loop.demo.scenes import DAY, LABELS, Conditions, Pool, compose
-from loop.domain.drift import Verdict, alarm_after
 from loop.domain.ports import Detector
 from loop.domain.prediction import Inference
+from loop.domain.production.drift import Verdict, alarm_after
 from selection.drift import Sample, compare
 from selection.seen import seen_in_evaluation
 from serving.backends.graph import graph_of

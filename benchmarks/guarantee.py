@@ -37,10 +37,10 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import fod, routing
 from benchmarks.promised_together import together_figures
 from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
-from loop.domain.audit_bands import bands_for
-from loop.domain.confidence_sequence import Seen, capital_against, confidence_sequence
-from loop.domain.estimate import assisted_rate, assisted_share, rate_of, share_of
-from loop.domain.guarantee import Evidence, Promise, threshold_for
+from loop.domain.guarantee.audit_bands import bands_for
+from loop.domain.guarantee.passing import Evidence, Promise, threshold_for
+from loop.domain.production.confidence_sequence import Seen, capital_against, confidence_sequence
+from loop.domain.production.estimate import assisted_rate, assisted_share, rate_of, share_of
 from selection.risk_fitting import Reviews, fit_risk
 
 Floats = NDArray[np.float64]
@@ -138,7 +138,7 @@ def evidence_of(
     source: Source, audits: int, routed_from: float, rng: np.random.Generator, *, banded: bool = False
 ) -> Evidence:
     """So many audits, on average, of what is below `routed_from`; all above it are reviewed anyway. banded: drawn by
-    the rates that the service suggests (loop/domain/audit_bands.py)."""
+    the rates that the service suggests (loop/domain/guarantee/audit_bands.py)."""
     risk, truly = source.draw(int(audits / AUDIT_RATE), rng)
     rate = audits / max((risk < routed_from).sum(), 1)
     rates = np.full(len(risk), rate)

@@ -26,10 +26,10 @@ from rich.console import Console
 from sqlalchemy import Connection, Engine
 
 from benchmarks.report import QUICK, Figure, at_most, publish, reading
-from loop.domain.lot import LotState
-from loop.domain.queries import SORTS, Sort
-from loop.domain.query_text import parsed
-from loop.domain.workflow import LotRules
+from loop.domain.items.queries import SORTS, Sort
+from loop.domain.items.query_text import parsed
+from loop.domain.policy.workflow import LotRules
+from loop.domain.review.lot import LotState
 from loop.settings import load_settings
 from loop.store.database import SqlStore
 from loop.store.engine import engine_for, migrating

@@ -17,9 +17,9 @@ from scipy.stats import binom
 
 from benchmarks.report import QUICK, Figure, at_most, reading
 from loop.domain.corrections import Counted
-from loop.domain.evidence import Population, evidence_of, passing, thresholds_of, window_of
-from loop.domain.promises import Loss, Promise, PromiseBy
-from loop.domain.sampled import Answering, Sampled
+from loop.domain.guarantee.evidence import Population, evidence_of, passing, thresholds_of, window_of
+from loop.domain.policy.promises import Loss, Promise, PromiseBy
+from loop.domain.production.sampled import Answering, Sampled
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -41,14 +41,14 @@ from benchmarks.serving_peers.environments import LABEL_STUDIO
 from loop.domain.access import Role, Token
 from loop.domain.item import Item
 from loop.domain.model import ModelHead, ModelVersion
+from loop.domain.policy.workflow import Qa
 from loop.domain.prediction import Detection, Prediction
 from loop.domain.project import Project
-from loop.domain.queueing import seats
-from loop.domain.review import Task
+from loop.domain.review.queueing import seats
+from loop.domain.review.tasks import Task
 from loop.domain.routing import Action, Decision
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
-from loop.domain.workflow import Qa
 from loop.review.desk import Desk
 from loop.review.golden import GoldenItems
 from loop.review.lots import add_members, in_lots

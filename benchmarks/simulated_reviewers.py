@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.answers import Answer
+from loop.domain.quality.answers import Answer
 
 Floats = NDArray[np.float64]
 

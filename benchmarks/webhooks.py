@@ -34,12 +34,12 @@ from benchmarks.report import QUICK, Figure, at_most, publish, reading
 from loop.domain.access import Role, Token
 from loop.domain.identity import new_id
 from loop.domain.model import ModelHead, ModelVersion
+from loop.domain.outgoing.webhooks import DeliveryState
 from loop.domain.ports import Event
 from loop.domain.prediction import Inference
 from loop.domain.project import Project, Recipe, labels_named
 from loop.domain.routing import Policy
 from loop.domain.truth import Shape
-from loop.domain.webhooks import DeliveryState
 from loop.review.desk import Desk
 from loop.routing.router import Caller, Inferred, ReceivedImage, Routed, Router
 from loop.store.blobs import FsspecBlobs

@@ -4,15 +4,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from loop.domain.function_uses import FunctionUse, checked_uses, use_to_json
-from loop.domain.gate import gate_of
+from loop.domain.policy.function_uses import FunctionUse, checked_uses, use_to_json
+from loop.domain.policy.gate import gate_of
+from loop.domain.policy.promises import audit_rates_of, changed_guarantee, require_kept
+from loop.domain.policy.quality_rules import QualityPolicy, quality_of_document
+from loop.domain.policy.queue_rules import QueueRules, checked_rules, require_known, rules_of
+from loop.domain.policy.workflow import changed_workflow
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project, Recipe, checked_slug, labels_named
-from loop.domain.promises import audit_rates_of, changed_guarantee, require_kept
-from loop.domain.quality_rules import QualityPolicy, quality_of_document
-from loop.domain.queue_rules import QueueRules, checked_rules, require_known, rules_of
 from loop.domain.routing import Policy
-from loop.domain.workflow import changed_workflow
 
 
 @dataclass(frozen=True, slots=True)

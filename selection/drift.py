@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.drift import NOTHING, ClassShift, DriftTest, ScoreShift
 from loop.domain.errors import Invalid
+from loop.domain.production.drift import NOTHING, ClassShift, DriftTest, ScoreShift
 from selection.two_samples import (
     Floats,
     Weights,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.drift import Origin
 from loop.domain.errors import BadDataset
 from loop.domain.ports import Served
 from loop.domain.prediction import Inference
+from loop.domain.production.drift import Origin
 from selection.drift import FEWEST_IMAGES, FEWEST_UNITS, Sample
 from selection.pool import Objects
 

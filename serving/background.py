@@ -11,7 +11,7 @@ from loop.domain.cycle import Cycle, Step
 from loop.domain.errors import AskanceError
 from loop.domain.model import Promotion, PromotionKind
 from loop.domain.ports import Store
-from loop.domain.rollout import Rollout
+from loop.domain.rollouts.rollout import Rollout
 from loop.items.lists import catch_up
 from loop.settings import Settings
 from loop.wiring import Services

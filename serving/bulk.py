@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from loop.domain.annotation import SourceEntry
 from loop.domain.errors import AnnotationFailed, AskanceError, Invalid, Unavailable
 from loop.domain.identity import digest_of
+from loop.domain.items.annotation import SourceEntry
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Inference
 from loop.exchange.sources import read_bytes

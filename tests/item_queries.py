@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from loop.domain.queries import (
+from loop.domain.items.queries import (
     FIELDS,
     META,
     OPS,

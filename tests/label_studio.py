@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loop.domain.errors import Invalid, NotFound
-from loop.domain.label_studio import KEY, Annotation, RemoteProject, RemoteTask
+from loop.domain.outgoing.label_studio import KEY, Annotation, RemoteProject, RemoteTask
 
 PAGE = 5
 

@@ -23,7 +23,7 @@ from benchmarks.queue_peers.label_studio import LabelStudio
 from benchmarks.serving_peers.environments import LABEL_STUDIO
 from loop.domain.access import Role
 from loop.domain.errors import SettingsError
-from loop.domain.review import Submission
+from loop.domain.review.tasks import Submission
 from loop.label_studio.server import HttpLabelStudio
 from loop.store.database import SqlStore
 from tests.api.conftest import LABELS, picture, running_in

@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from loop.domain.answers import Answer
 from loop.domain.geometry import Box
-from loop.domain.reviewer_quality import GoldenScore
+from loop.domain.quality.answers import Answer
+from loop.domain.quality.reviewer_quality import GoldenScore
 
 LABELS = ("cell", "platelet")
 SQUARE: Box = (0.0, 0.0, 10.0, 10.0)

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from loop.domain.access import Role
-from loop.domain.cost import Rates
-from loop.domain.efforts import effort_of
-from loop.domain.gate import Review
+from loop.domain.guarantee.thresholds import Thresholds
 from loop.domain.model import ModelVersion
+from loop.domain.policy.gate import Review
+from loop.domain.policy.promises import guarantee_of
 from loop.domain.ports import Transaction
 from loop.domain.prediction import Inference, Prediction
 from loop.domain.project import Project
-from loop.domain.promises import guarantee_of
-from loop.domain.review import Outcome, Submission, Task, TaskState
-from loop.domain.thresholds import Thresholds
+from loop.domain.review.cost import Rates
+from loop.domain.review.efforts import effort_of
+from loop.domain.review.tasks import Outcome, Submission, Task, TaskState
 from loop.domain.truth import GroundTruth, Shape
 from loop.models.rollouts import Rollouts
 from loop.models.versions import Models

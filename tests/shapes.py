@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from loop.domain.geometry import polygon_area
-from loop.domain.ontology import Attribute, AttributeType, Label, LinkType
-from loop.domain.recipe import Recipe
+from loop.domain.recipes.ontology import Attribute, AttributeType, Label, LinkType
+from loop.domain.recipes.recipe import Recipe
 from loop.domain.truth import Geometry, Link, Shape, Value, drawn
 
 WIDTH, HEIGHT = 640, 480

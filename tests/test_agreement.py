@@ -5,8 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.domain.agreement import agreement_of, batch_agreement, box_distance, krippendorff_alpha, nominal_distance
-from loop.domain.answers import Answer, clusters_of
+from loop.domain.quality.agreement import (
+    agreement_of,
+    batch_agreement,
+    box_distance,
+    krippendorff_alpha,
+    nominal_distance,
+)
+from loop.domain.quality.answers import Answer, clusters_of
 from tests.people import NOWHERE, SQUARE, answer, answers, moved, tied_answers
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loop.domain.annotation import AnnotationJob, AnnotationState, SourceEntry
 from loop.domain.errors import BadWeights, Conflict, NoChampion, NotFound, SourceNotAllowed, Unavailable
 from loop.domain.identity import digest_of
+from loop.domain.items.annotation import AnnotationJob, AnnotationState, SourceEntry
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Inference
 from loop.domain.routing import Action, Policy, Stage

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.domain.answers import Answer, Cluster, clusters_of, matched, votes_of
 from loop.domain.errors import BadShape, Invalid
 from loop.domain.geometry import iou_matrix
+from loop.domain.quality.answers import Answer, Cluster, clusters_of, matched, votes_of
 from tests.people import LABELS, SQUARE, answer, answers, moved, tied_answers
 
 

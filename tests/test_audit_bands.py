@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.domain.audit_bands import FEWEST_RISKS, bands_for
 from loop.domain.errors import Invalid
-from loop.domain.estimate import assisted_rate
-from loop.domain.promises import AuditRates
+from loop.domain.guarantee.audit_bands import FEWEST_RISKS, bands_for
+from loop.domain.policy.promises import AuditRates
+from loop.domain.production.estimate import assisted_rate
 
 RISKS = st.lists(st.floats(0, 1), min_size=FEWEST_RISKS, max_size=400)
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from loop.cycle.canaries import Canaries
-from loop.domain.canary import CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
 from loop.domain.errors import Invalid
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.prediction import Prediction
-from loop.domain.production_figures import ProductionFigures
-from loop.domain.rollout import Rollout, RolloutKind, RolloutState, takes
+from loop.domain.production.figures import ProductionFigures
+from loop.domain.rollouts.canary import CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
+from loop.domain.rollouts.rollout import Rollout, RolloutKind, RolloutState, takes
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from tests.promising import PROJECT, Plant

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from loop.cycle.controller import CanaryPlan
-from loop.domain.canary import Arm, CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.model import PromotionKind
-from loop.domain.rollout import Rollout, RolloutKind, RolloutState
+from loop.domain.rollouts.canary import Arm, CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
+from loop.domain.rollouts.rollout import Rollout, RolloutKind, RolloutState
 from tests.cycle_worker import LABELS, PROJECT, Service, furnished
 from tests.test_settling import LIMITS, refuse
 from tests.tiny_models import tiny_weights

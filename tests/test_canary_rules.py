@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from loop.domain.canary import (
+from loop.domain.errors import Invalid
+from loop.domain.rollouts.canary import (
     CanaryRules,
     CanaryVerdict,
     Found,
@@ -19,7 +20,6 @@ from loop.domain.canary import (
     standing_from_json,
     standing_to_json,
 )
-from loop.domain.errors import Invalid
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SOON = BEGAN + timedelta(hours=1)

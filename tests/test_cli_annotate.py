@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from loop.cli import app
-from loop.domain.annotation import AnnotationState
+from loop.domain.items.annotation import AnnotationState
 from serving.api.schemas.annotations import AnnotationOut, BadImageOut, BadImagesOut
 from tests.test_cli import askance, refused
 

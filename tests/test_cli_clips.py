@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from loop.cli import app
-from loop.domain.annotation import AnnotationState
+from loop.domain.items.annotation import AnnotationState
 from loop.domain.ports import Store
 from loop.settings import Settings, load_settings
 from loop.wiring import open_blobs, open_store, projects_of

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from askance.client import ApiError
 from loop.cli import app
 from loop.cli import drift as _registered  # noqa: F401
-from loop.domain.drift import NOTHING
+from loop.domain.production.drift import NOTHING
 from serving.api.schemas.drift import DriftPage, DriftReportOut
 from serving.api.schemas.problem import Problem
 

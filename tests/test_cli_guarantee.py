@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from loop.cli import app
+from loop.domain.policy.promises import GuaranteeRules, Loss, Promise, PromiseBy
 from loop.domain.project import Project, Recipe
-from loop.domain.promises import GuaranteeRules, Loss, Promise, PromiseBy
 from loop.domain.routing import Policy
 from serving.api.presenters import project_out
 from serving.api.schemas.guarantee import (

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from loop.cli import app
 from loop.domain.errors import Invalid
 from loop.domain.project import Project
-from loop.domain.recipe import BadRecipe
+from loop.domain.recipes.recipe import BadRecipe
 from loop.domain.routing import Policy
 from loop.recipes.document import checked_document
 from serving.api.presenters import project_out

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loop.domain.clips import Group, GroupKind
+from loop.domain.items.clips import Group, GroupKind
 from loop.domain.ports import Store
 from loop.domain.truth import GroundTruth, Shape
 from loop.exchange.exporter import export_dataset

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loop.domain.errors import BadDataset
-from loop.domain.slice_rules import SliceKind
+from loop.domain.policy.slice_rules import SliceKind
 from tests.test_evaluate import C, scene
 from training.calibration import calibration_of
 from training.coco_findings import MOST_OF_A_KIND, Answers, CocoFindings, findings

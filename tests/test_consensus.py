@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.consensus import PANELS, blood_cells, judged
-from loop.domain.answers import Answer, Cluster, clusters_of
-from loop.domain.consensus import (
+from loop.domain.errors import Invalid
+from loop.domain.policy.quality_rules import ConsensusRules
+from loop.domain.quality.answers import Answer, Cluster, clusters_of
+from loop.domain.quality.consensus import (
     Consensus,
     Reliability,
     Verdict,
@@ -15,9 +17,7 @@ from loop.domain.consensus import (
     existence,
     merged_box,
 )
-from loop.domain.dawid_skene import PRIOR_RIGHT, fitted_labels
-from loop.domain.errors import Invalid
-from loop.domain.quality_rules import ConsensusRules
+from loop.domain.quality.dawid_skene import PRIOR_RIGHT, fitted_labels
 from tests.people import LABELS, NOWHERE, SQUARE, answer, answers, moved, tied_answers
 from tests.requirements import require_data
 

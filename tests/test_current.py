@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from loop.domain.errors import NotFound
-from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
+from loop.domain.rollouts.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
 from loop.store.database import SqlStore
 from serving.api.current import Current
 from tests.contract.records import NOW, PROJECT, a_model, a_token, furnish

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from loop.domain.outgoing.webhooks import Answer, Delivery, DeliveryState, Endpoint, secret_from
 from loop.domain.ports import Event, Sender
-from loop.domain.webhooks import Answer, Delivery, DeliveryState, Endpoint, secret_from
 from loop.store.database import SqlStore
 from loop.webhooks.dispatching import Dispatcher
 from loop.webhooks.outgoing import HttpSender

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from loop.domain.drift import NOTHING, Origin
 from loop.domain.errors import BadDataset, Invalid
 from loop.domain.prediction import Inference
+from loop.domain.production.drift import NOTHING, Origin
 from selection.drift import Comparison, Sample, compare, serial_likeness
 from selection.pool import Objects
 from selection.seen import Seen, seen_in_evaluation

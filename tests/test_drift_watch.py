@@ -10,14 +10,14 @@ import pytest
 
 from loop.cycle.controller import Controller, CycleSettings
 from loop.cycle.references import References
-from loop.domain.annotation import AnnotationJob, AnnotationResult, AnnotationState
 from loop.domain.cycle import CycleState, Step
-from loop.domain.drift import DriftReport, DriftRules, Origin, Verdict, alarm_after
 from loop.domain.errors import NoChampion, TooFewImages
 from loop.domain.item import Item, Split
+from loop.domain.items.annotation import AnnotationJob, AnnotationResult, AnnotationState
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Event
 from loop.domain.prediction import Detection, Inference, Prediction
+from loop.domain.production.drift import DriftReport, DriftRules, Origin, Verdict, alarm_after
 from loop.domain.routing import Policy, route
 from loop.domain.truth import GroundTruth, Shape
 from loop.models.rollouts import Rollouts

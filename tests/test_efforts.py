@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.domain.ambiguous import ambiguous_items, compared, newest_answers
-from loop.domain.cost import CostBy, Rates, checked_rates, costs, everything
-from loop.domain.efforts import Effort, WorkBy, work_rows, worked
 from loop.domain.errors import Invalid
-from loop.domain.review import Outcome
+from loop.domain.quality.ambiguous import ambiguous_items, compared, newest_answers
+from loop.domain.review.cost import CostBy, Rates, checked_rates, costs, everything
+from loop.domain.review.efforts import Effort, WorkBy, work_rows, worked
+from loop.domain.review.tasks import Outcome
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape, shape_from_json
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.domain.confidence_sequence import Seen, capital_against, confidence_sequence
 from loop.domain.errors import Invalid
-from loop.domain.estimate import Population, assisted_rate, assisted_share, rate_of, share_of, worth_of_half
+from loop.domain.production.confidence_sequence import Seen, capital_against, confidence_sequence
+from loop.domain.production.estimate import Population, assisted_rate, assisted_share, rate_of, share_of, worth_of_half
 
 
 def test_sending_the_risky_to_people_does_not_make_production_look_worse() -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from loop.domain.capacity import Backlog, Pace, capacity_of, relaxed_to, reviewable_share
 from loop.domain.corrections import Counted
-from loop.domain.evidence import (
+from loop.domain.guarantee.capacity import Backlog, Pace, capacity_of, relaxed_to, reviewable_share
+from loop.domain.guarantee.evidence import (
     MOST_GROUPS,
     Population,
     broken,
@@ -24,12 +24,12 @@ from loop.domain.evidence import (
     thresholds_of,
     window_of,
 )
-from loop.domain.promises import AuditRates, GuaranteeRules, Loss, Promise, PromiseBy
-from loop.domain.queue_rules import QueueRules
-from loop.domain.queueing import head_start
+from loop.domain.guarantee.thresholds import ALL, NOTHING, OTHER, EvidenceBasis, Thresholds, Why, bar_of, groups_of
+from loop.domain.policy.promises import AuditRates, GuaranteeRules, Loss, Promise, PromiseBy
+from loop.domain.policy.queue_rules import QueueRules
+from loop.domain.production.sampled import Answering, Sampled
+from loop.domain.review.queueing import head_start
 from loop.domain.routing import Decision, Policy, audit_lottery, gives_evidence, ordering_risk, route
-from loop.domain.sampled import Answering, Sampled
-from loop.domain.thresholds import ALL, NOTHING, OTHER, EvidenceBasis, Thresholds, Why, bar_of, groups_of
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE = timedelta(days=2)

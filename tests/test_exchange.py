@@ -18,8 +18,8 @@ from loop.domain.errors import AskanceError, BadDataset, Conflict, Invalid, NotF
 from loop.domain.identity import digest_of
 from loop.domain.item import Item, Split
 from loop.domain.project import Project, Recipe, labels_named
+from loop.domain.recipes.rules import Count
 from loop.domain.routing import Policy
-from loop.domain.rules import Count
 from loop.domain.truth import Geometry, GroundTruth, Link, Shape, drawn
 from loop.exchange import importer
 from loop.exchange.coco import read_coco

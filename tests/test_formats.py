@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from loop.cli.data import DataFormat
 from loop.domain.errors import BadDataset, Invalid, PayloadTooLarge
 from loop.domain.item import Item, Split
-from loop.domain.ontology import Attribute, AttributeType
-from loop.domain.recipe import Recipe, ShapeCheck
+from loop.domain.recipes.ontology import Attribute, AttributeType
+from loop.domain.recipes.recipe import Recipe, ShapeCheck
 from loop.domain.truth import Geometry, GroundTruth, Link, Shape, drawn
 from loop.exchange.archives import opened
 from loop.exchange.clips import ExportedClips

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from loop.domain.errors import Unavailable
-from loop.domain.function_calls import Asked, CallState, Ending, FunctionCall, NewImage, Ran, Returned
-from loop.domain.function_uses import FunctionUse, Original, Shapes
+from loop.domain.functions.calls import Asked, CallState, Ending, FunctionCall, NewImage, Ran, Returned
 from loop.domain.identity import digest_of
 from loop.domain.item import ImageFacts, Item, Split
-from loop.domain.ontology import labels_named
+from loop.domain.policy.function_uses import FunctionUse, Original, Shapes
 from loop.domain.ports import Event
-from loop.domain.recipe import Recipe
-from loop.domain.rules import Count
+from loop.domain.recipes.ontology import labels_named
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.recipes.rules import Count
 from loop.domain.truth import GroundTruth, Shape
 from loop.functions.queue import FunctionQueue, QueueSettings
 from loop.store.blobs import FsspecBlobs

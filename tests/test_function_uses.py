@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from loop.domain.errors import Invalid
-from loop.domain.function_calls import CallState, FunctionCall, done, failed
-from loop.domain.function_uses import (
+from loop.domain.functions.calls import CallState, FunctionCall, done, failed
+from loop.domain.policy.function_uses import (
     TRIGGERS,
     Button,
     FunctionUse,

@@ -9,10 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import Invalid
-from loop.domain.gate import Fallback, GateRules, Review, gate_of
-from loop.domain.queue_rules import QueueRules
-from loop.domain.queueing import adjudication, alarmed, awaited, awaited_first, awaited_like, placed, quality_task
-from loop.domain.review import open_anew
+from loop.domain.policy.gate import Fallback, GateRules, Review, gate_of
+from loop.domain.policy.queue_rules import QueueRules
+from loop.domain.review.queueing import (
+    adjudication,
+    alarmed,
+    awaited,
+    awaited_first,
+    awaited_like,
+    placed,
+    quality_task,
+)
+from loop.domain.review.tasks import open_anew
 from loop.domain.routing import Action, route
 from loop.domain.stage import Stage
 from tests.test_queueing import NOW, a_task, ordering, tasks

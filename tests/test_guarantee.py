@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from loop.domain.errors import Invalid
-from loop.domain.guarantee import (
+from loop.domain.guarantee.passing import (
     Evidence,
     Promise,
     Statement,

@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import binom
 
 from loop.domain.errors import Conflict, Invalid
-from loop.domain.gate import Review
+from loop.domain.guarantee.thresholds import Phase, Why
+from loop.domain.policy.gate import Review
 from loop.domain.routing import Action, gives_evidence
-from loop.domain.thresholds import Phase, Why
 from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from tests.promising import PROJECT, Plant

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import Conflict, Invalid, NotFound, SettingsError, Unavailable
-from loop.domain.label_studio import Annotation, checked_server, require_controls, the_answer
-from loop.domain.ontology import Attribute, AttributeType, Label
-from loop.domain.recipe import Recipe
+from loop.domain.outgoing.label_studio import Annotation, checked_server, require_controls, the_answer
+from loop.domain.recipes.ontology import Attribute, AttributeType, Label
+from loop.domain.recipes.recipe import Recipe
 from loop.domain.truth import Geometry
 from loop.exchange.label_studio import answer_read, controls_of, recipe_config
 from loop.label_studio.server import HttpLabelStudio

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.domain.linking import LinkingRules, Track, key_frames, linked, proposal
+from loop.domain.items.linking import LinkingRules, Track, key_frames, linked, proposal
+from loop.domain.items.tracks import expanded
 from loop.domain.prediction import Detection
-from loop.domain.tracks import expanded
 from loop.domain.truth import Shape
 from tests.requirements import require_data
 

@@ -11,10 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loop.domain.errors import Conflict, Invalid
-from loop.domain.lot import Inspection, Lot, LotState, Member, by_hand, by_sample, filled, inspection, is_due
-from loop.domain.qa import AnswerStanding
-from loop.domain.sampling_plans import FixedShare, LotVerdict, Plan, Risks, Sequential, Single, curve_of
-from loop.domain.workflow import (
+from loop.domain.policy.sampling_plans import FixedShare, LotVerdict, Plan, Risks, Sequential, Single, curve_of
+from loop.domain.policy.workflow import (
     LotRules,
     PlanKind,
     Qa,
@@ -24,6 +22,8 @@ from loop.domain.workflow import (
     inspection_order,
     workflow_of,
 )
+from loop.domain.review.lot import Inspection, Lot, LotState, Member, by_hand, by_sample, filled, inspection, is_due
+from loop.domain.review.qa import AnswerStanding
 from tests.contract.records import NOW
 
 SIZE = 60

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from loop.domain.webhooks import Answer, Endpoint, rotated, secret_from
+from loop.domain.outgoing.webhooks import Answer, Endpoint, rotated, secret_from
 from loop.webhooks import outgoing
 from loop.webhooks.outgoing import HttpSender
 from tests.receivers import DRIP, GARBAGE, HANG, RESET, STALL, Conduct, Received, Receiver, receiver

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import Invalid, TooFewImages
-from loop.domain.pace import TaskTime, ambiguity, automation_bias, pace_of, timed
+from loop.domain.review.pace import TaskTime, ambiguity, automation_bias, pace_of, timed
 
 TASK = TaskTime(task_id="task_1", reviewer="ada", shapes=3, seconds=20.0)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from loop.domain.annotation import AnnotationResult, AnnotationState
 from loop.domain.errors import BadDataset, Conflict, Invalid, NotFound
+from loop.domain.items.annotation import AnnotationResult, AnnotationState
 from loop.domain.prediction import Detection
 from loop.exchange.predicted import PredictionFormat, PredictionReport, export_predictions
 from loop.store.blobs import FsspecBlobs

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.corrections import Counted
-from loop.domain.production import (
+from loop.domain.production.figures import ProductionBasis, ProductionBy
+from loop.domain.production.sampled import Answering, Crowd, Drawn, Sampled
+from loop.domain.production.windows import (
     Found,
     Row,
     Window,
@@ -20,8 +22,6 @@ from loop.domain.production import (
     thinned,
     window_of,
 )
-from loop.domain.production_figures import ProductionBasis, ProductionBy
-from loop.domain.sampled import Answering, Crowd, Drawn, Sampled
 from loop.domain.truth import Shape
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)  # a Sunday

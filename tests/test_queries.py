@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from loop.domain.access import Permission
 from loop.domain.errors import BadQuery, Invalid
-from loop.domain.queries import (
+from loop.domain.items.queries import (
     EVERYTHING,
     SORTS,
     Ago,
@@ -27,7 +27,7 @@ from loop.domain.queries import (
     placed,
     prefix_end,
 )
-from loop.domain.query_text import DEEPEST, LONGEST, MOST_VALUES, parsed, printed
+from loop.domain.items.query_text import DEEPEST, LONGEST, MOST_VALUES, parsed, printed
 from tests.item_queries import NOW, queries, texts
 
 

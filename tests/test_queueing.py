@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import Conflict, Invalid
-from loop.domain.people import Person, allowance
-from loop.domain.queue_rules import Lane, QueueRules, SkillRule, checked_rules, lane_of, require_known, rules_of
-from loop.domain.queueing import adjudication, alarmed, head_start, in_turn, placed, seats
-from loop.domain.review import Task, TaskState, Urgency, after_skip, leased, reopened
+from loop.domain.policy.queue_rules import Lane, QueueRules, SkillRule, checked_rules, lane_of, require_known, rules_of
+from loop.domain.review.people import Person, allowance
+from loop.domain.review.queueing import adjudication, alarmed, head_start, in_turn, placed, seats
+from loop.domain.review.tasks import Task, TaskState, Urgency, after_skip, leased, reopened
 from loop.domain.stage import ROUTED, Stage
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

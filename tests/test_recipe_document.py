@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import PayloadTooLarge
-from loop.domain.ontology import Attribute, AttributeType, Label, LinkType, labels_named
-from loop.domain.recipe import BadRecipe, Recipe, flaws_of, recipe_from_json, recipe_to_json
-from loop.domain.recipe_change import carried, change_between
-from loop.domain.rules import Count, Severity
+from loop.domain.recipes.changes import carried, change_between
+from loop.domain.recipes.ontology import Attribute, AttributeType, Label, LinkType, labels_named
+from loop.domain.recipes.recipe import BadRecipe, Recipe, flaws_of, recipe_from_json, recipe_to_json
+from loop.domain.recipes.rules import Count, Severity
 from loop.domain.truth import Geometry, Link, Shape
 from loop.recipes.document import MOST_BYTES, checked_document, read_recipe
 from tests.test_rules import CASES

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from loop.domain.errors import AlreadySubmitted, BadShape, StaleLease, UnknownLabel
-from loop.domain.review import Outcome, Task, TaskState, closed, is_leasable, leased, released, renewed
+from loop.domain.review.tasks import Outcome, Task, TaskState, closed, is_leasable, leased, released, renewed
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape, checked_shapes
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from scipy import stats
 
-from loop.domain.answers import Answer
-from loop.domain.consensus import UNKNOWN_RATE, UNKNOWN_SPREAD
 from loop.domain.errors import Invalid
-from loop.domain.reviewer_quality import PRIOR_SHAPES, GoldenScore, golden_score, quality_of, reliability_of
+from loop.domain.quality.answers import Answer
+from loop.domain.quality.consensus import UNKNOWN_RATE, UNKNOWN_SPREAD
+from loop.domain.quality.reviewer_quality import PRIOR_SHAPES, GoldenScore, golden_score, quality_of, reliability_of
 from tests.people import LABELS, NOWHERE, SQUARE, answer, answers, moved, score
 
 # --- an answer against a golden item -------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from loop.domain.errors import Invalid
-from loop.domain.rollout import (
+from loop.domain.rollouts.rollout import (
     Rollout,
     RolloutKind,
     RolloutLimits,
@@ -20,8 +20,8 @@ from loop.domain.rollout import (
     ended_by_champion,
     takes,
 )
+from loop.domain.rollouts.traffic import Traffic, TrafficWindow, at_least, breach, bucket_of, lower_rank, upper_rank
 from loop.domain.routing import audit_lottery
-from loop.domain.traffic import Traffic, TrafficWindow, at_least, breach, bucket_of, lower_rank, upper_rank
 
 SECRET = b"s" * 32
 LIMITS = RolloutLimits(min_requests=50, max_error_rate=0.02, max_latency_ratio=2.0, confidence=0.999, window_s=300.0)

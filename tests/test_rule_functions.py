@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from loop.domain.access import Role, Token
-from loop.domain.ontology import labels_named
-from loop.domain.recipe import Recipe
-from loop.domain.rules import FunctionRule, Scene, Severity
+from loop.domain.recipes.ontology import labels_named
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.recipes.rules import FunctionRule, Scene, Severity
 from loop.domain.truth import Shape
 from loop.launching.rule_functions import RegisteredFunctions
 from loop.review.checking import Checking

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import RulesBroken
-from loop.domain.ontology import Attribute, AttributeType, Label, LinkType
-from loop.domain.recipe import Recipe
-from loop.domain.rules import (
+from loop.domain.recipes.ontology import Attribute, AttributeType, Label, LinkType
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.recipes.rules import (
     MOST_FINDINGS,
     Count,
     Forbidden,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from loop.domain.errors import Invalid
-from loop.domain.sampling_plans import (
+from loop.domain.policy.sampling_plans import (
     FixedShare,
     LotVerdict,
     Plan,

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.domain.consensus import Reliability
-from loop.domain.quality_rules import ConsensusRules
-from loop.domain.review import Outcome, Submission
-from loop.domain.settling import Settlement, settled
+from loop.domain.policy.quality_rules import ConsensusRules
+from loop.domain.quality.consensus import Reliability
+from loop.domain.quality.settling import Settlement, settled
+from loop.domain.review.tasks import Outcome, Submission
 from loop.domain.truth import Geometry, Link, Shape, drawn
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

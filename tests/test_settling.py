@@ -23,11 +23,11 @@ from loop.domain.errors import BadWeights, Conflict, Invalid, NotFound, Overload
 from loop.domain.identity import digest_of
 from loop.domain.item import Item, Split
 from loop.domain.model import BACKENDS, ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
+from loop.domain.outgoing.webhooks import Endpoint, secret_from
 from loop.domain.prediction import Inference
-from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
+from loop.domain.rollouts.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
 from loop.domain.routing import Policy
 from loop.domain.truth import GroundTruth, Shape
-from loop.domain.webhooks import Endpoint, secret_from
 from loop.models.rollouts import Rollouts
 from loop.models.versions import Models
 from loop.projects import Projects

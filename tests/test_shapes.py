@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from loop.domain.corrections import ErrorType, corrections
 from loop.domain.errors import BadShape
 from loop.domain.geometry import bounds_of, is_in_polygon, polygon_area
-from loop.domain.ontology import Label, LinkType, require_allowed
 from loop.domain.prediction import Detection
-from loop.domain.recipe import Recipe
-from loop.domain.review import Outcome
+from loop.domain.recipes.ontology import Label, LinkType, require_allowed
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.review.tasks import Outcome
 from loop.domain.truth import (
     MOST_POINTS,
     Geometry,

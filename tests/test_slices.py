@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import BadDataset
-from loop.domain.slice_rules import SliceKind
+from loop.domain.policy.slice_rules import SliceKind
 from training.slices import Slice, Slices, at, by_source, by_time
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

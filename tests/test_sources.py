@@ -10,7 +10,6 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from loop.domain.annotation import SourceEntry
 from loop.domain.errors import (
     AskanceError,
     BadDataset,
@@ -20,6 +19,7 @@ from loop.domain.errors import (
     SettingsError,
     SourceNotAllowed,
 )
+from loop.domain.items.annotation import SourceEntry
 from loop.exchange.sources import FsspecSources, read_bytes
 from loop.settings import load_settings
 

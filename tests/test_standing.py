@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import Invalid
-from loop.domain.quality_rules import QualityRules, Standing
-from loop.domain.reviewer_quality import GoldenScore
-from loop.domain.standing import Check, StandingDecision, queued_again, standing_after
+from loop.domain.policy.quality_rules import QualityRules, Standing
+from loop.domain.quality.reviewer_quality import GoldenScore
+from loop.domain.quality.standing import Check, StandingDecision, queued_again, standing_after
 from tests.people import LABELS, score
 
 RULES = QualityRules(bar=0.8, confidence=0.9, min_items=10, window=50)

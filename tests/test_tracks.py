@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.domain.clips import Frame, positions_of
 from loop.domain.errors import BadShape
-from loop.domain.quality_rules import ConsensusRules
-from loop.domain.review import Submission
-from loop.domain.settling import settled
-from loop.domain.tracks import expanded
+from loop.domain.items.clips import Frame, positions_of
+from loop.domain.items.tracks import expanded
+from loop.domain.policy.quality_rules import ConsensusRules
+from loop.domain.quality.settling import settled
+from loop.domain.review.tasks import Submission
 from loop.domain.truth import Geometry, Link, Shape, drawn
 from tests.contract.records import a_submission, a_task
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from loop.domain.cycle import CycleState
 from loop.domain.errors import Invalid
-from loop.domain.triggers import (
+from loop.domain.policy.triggers import (
     Situation,
     TriggerRules,
     checked_rules,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loop.domain.errors import Invalid
-from loop.domain.two_rates import Compared, answers_needed, at_least, at_most, capital_for_worse
+from loop.domain.rollouts.two_rates import Compared, answers_needed, at_least, at_most, capital_for_worse
 
 STREAMS = 40
 LOOKS = range(150, 3001, 150)

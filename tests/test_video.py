@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loop.domain.clips import BadVideo, ReadFrame, Sampling, sampling_of
 from loop.domain.errors import Invalid, PayloadTooLarge
+from loop.domain.items.clips import BadVideo, ReadFrame, Sampling, sampling_of
 from loop.items.video import FfmpegVideos
 from tests.clips import HEIGHT, WIDTH, pictures, sound, turned, video, wave_file
 

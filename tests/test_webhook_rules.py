@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.domain.addresses import is_public
 from loop.domain.announcements import EVENT_TYPES, MAX_BODY_BYTES, announcement, body_of
 from loop.domain.errors import Conflict, Invalid
-from loop.domain.webhooks import (
+from loop.domain.outgoing.addresses import is_public
+from loop.domain.outgoing.webhooks import (
     Answer,
     Delivery,
     DeliveryState,

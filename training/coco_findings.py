@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import BadDataset
-from loop.domain.slice_rules import SliceKind
+from loop.domain.policy.slice_rules import SliceKind
 from training.calibration import calibration_of
 from training.coco_metrics import CocoFigures, CocoScores
 from training.evaluate import Evaluation, Found, Truth, or_none

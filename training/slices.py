@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import BadDataset
-from loop.domain.slice_rules import SliceKind
+from loop.domain.policy.slice_rules import SliceKind
 
 FORMAT = "askance-slices/1"
 _QUARTERS = 4

@@ -12,9 +12,9 @@ from loop.cli.command_line import (
     print_json,
 )
 from loop.cli.models import models_app
-from loop.domain.canary import OnPass
 from loop.domain.errors import NotFound
-from loop.domain.rollout import RolloutKind
+from loop.domain.rollouts.canary import OnPass
+from loop.domain.rollouts.rollout import RolloutKind
 
 if TYPE_CHECKING:
     from serving.api.schemas.canaries import CanaryRulesOut, CanaryStandingOut

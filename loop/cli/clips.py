@@ -25,8 +25,8 @@ from loop.cli.command_line import (
 )
 
 if TYPE_CHECKING:
-    from loop.domain.clips import Group
     from loop.domain.item import Item
+    from loop.domain.items.clips import Group
     from loop.domain.ports import Blobs
     from serving.api.schemas.groups import GroupOut
 
@@ -50,7 +50,7 @@ def clips_import(
 ) -> None:
     """The frames of a video as items of a project, on the machine of the service. Again, or after an interruption, it
     adds what is missing."""
-    from loop.domain.clips import sampling_of
+    from loop.domain.items.clips import sampling_of
     from loop.wiring import clips_of, open_blobs, open_store
 
     settings = settings_of(config)

@@ -21,10 +21,10 @@ from loop.cli.command_line import (
 from loop.cli.items import items_app
 from loop.domain.errors import BadImage, Conflict, Invalid, PayloadTooLarge
 from loop.domain.identity import digest_of
-from loop.domain.workflow import LARGEST_LOT
+from loop.domain.policy.workflow import LARGEST_LOT
 
 if TYPE_CHECKING:
-    from loop.domain.annotation import SourceEntry
+    from loop.domain.items.annotation import SourceEntry
     from serving.api.schemas.collecting import CollectedOut
     from serving.client import Client
 

@@ -17,7 +17,7 @@ from loop.cli.command_line import (
     table_of,
 )
 from loop.cli.item_names import ITEM_HELP, item_named
-from loop.domain.comments import CommentKind, CommentState
+from loop.domain.review.comments import CommentKind, CommentState
 
 if TYPE_CHECKING:
     from serving.api.schemas.comments import CommentOut

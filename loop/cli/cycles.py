@@ -150,7 +150,7 @@ def cycle_triggers(
             table.add_row(name, shown, "" if state is None else f"{'yes' if state.holds else 'no'}: {state.said}")
     print_table(table)
     if found.rules.when is not None:
-        from loop.domain.triggers import rules_from_json
+        from loop.domain.policy.triggers import rules_from_json
 
         when = rules_from_json({"when": found.rules.when}).when
         console.print(f"together: {when.in_words() if when else ''}", markup=False)

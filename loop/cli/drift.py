@@ -17,8 +17,8 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
-from loop.domain.drift import Origin, Verdict
 from loop.domain.errors import TooFewImages
+from loop.domain.production.drift import Origin, Verdict
 
 if TYPE_CHECKING:
     from serving.api.schemas.drift import DriftReportOut, DriftTestOut

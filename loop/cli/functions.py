@@ -19,7 +19,7 @@ from loop.cli.command_line import (
 )
 from loop.cli.item_names import ITEM_HELP, item_named
 from loop.domain.errors import FunctionFailed
-from loop.domain.function_calls import CallState
+from loop.domain.functions.calls import CallState
 
 if TYPE_CHECKING:
     from serving.api.schemas.functions import FunctionUseIO

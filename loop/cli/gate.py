@@ -15,7 +15,7 @@ from loop.cli.command_line import (
     print_json,
 )
 from loop.domain.errors import Invalid
-from loop.domain.gate import Fallback
+from loop.domain.policy.gate import Fallback
 
 if TYPE_CHECKING:
     from serving.api.schemas.gate import GateOut

@@ -18,7 +18,7 @@ from loop.cli.command_line import (
     table_of,
 )
 from loop.domain.errors import Invalid
-from loop.domain.promises import Loss, PromiseBy, Statement
+from loop.domain.policy.promises import Loss, PromiseBy, Statement
 
 if TYPE_CHECKING:
     from serving.api.schemas.guarantee import GroupThresholdOut, GuaranteeOut, GuaranteePreviewOut, PromiseOut

@@ -18,7 +18,7 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
-from loop.domain.label_studio import LinkState, What
+from loop.domain.outgoing.label_studio import LinkState, What
 from loop.domain.stage import Stage
 
 if TYPE_CHECKING:

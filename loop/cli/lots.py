@@ -17,7 +17,7 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
-from loop.domain.workflow import PlanKind
+from loop.domain.policy.workflow import PlanKind
 
 if TYPE_CHECKING:
     from serving.api.schemas.lots import CurveOut, LotOut

@@ -18,9 +18,9 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
-from loop.domain.canary import OnPass
 from loop.domain.errors import CycleFailed, Invalid, NotFound, Unavailable
-from loop.domain.rollout import RolloutKind, RolloutState
+from loop.domain.rollouts.canary import OnPass
+from loop.domain.rollouts.rollout import RolloutKind, RolloutState
 
 if TYPE_CHECKING:
     from serving.api.schemas.models import ModelsOut, PromotionOut, RolloutOut

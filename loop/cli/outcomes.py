@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console
 from loop.domain.errors import Invalid
-from loop.domain.outcomes import TurnedOut
+from loop.domain.production.outcomes import TurnedOut
 
 if TYPE_CHECKING:
     from serving.client import Client

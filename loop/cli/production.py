@@ -19,7 +19,7 @@ from loop.cli.command_line import (
 )
 from loop.cli.work import SinceOption, UntilOption
 from loop.domain.errors import Invalid
-from loop.domain.production_figures import ProductionBy
+from loop.domain.production.figures import ProductionBy
 
 if TYPE_CHECKING:
     from serving.api.schemas.production import FigureOut, ProductionOut, ProductionRowOut, ProductionSeriesOut

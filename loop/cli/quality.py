@@ -20,7 +20,7 @@ from loop.cli.command_line import (
 )
 from loop.cli.item_names import item_named
 from loop.domain.errors import Invalid
-from loop.domain.quality_rules import Standing
+from loop.domain.policy.quality_rules import Standing
 
 if TYPE_CHECKING:
     from serving.api.schemas.quality import RateOut, ReviewerOut

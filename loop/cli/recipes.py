@@ -20,7 +20,7 @@ from loop.cli.command_line import (
 )
 from loop.cli.documents import bytes_of, document_in
 from loop.domain.errors import Invalid
-from loop.domain.recipe import BadRecipe
+from loop.domain.recipes.recipe import BadRecipe
 
 if TYPE_CHECKING:
     from serving.api.schemas.recipes import RecipeOutcomeOut

@@ -16,7 +16,7 @@ from loop.cli.command_line import (
     table_of,
 )
 from loop.domain.errors import Unavailable
-from loop.domain.webhooks import DeliveryState
+from loop.domain.outgoing.webhooks import DeliveryState
 
 if TYPE_CHECKING:
     from serving.api.schemas.webhooks import DeliveryDetailOut, WebhookOut

@@ -21,9 +21,9 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
-from loop.domain.cost import CostBy
-from loop.domain.efforts import WorkBy
 from loop.domain.errors import Invalid
+from loop.domain.review.cost import CostBy
+from loop.domain.review.efforts import WorkBy
 
 if TYPE_CHECKING:
     from serving.api.schemas.work import CostOut, EstimateOut, SpentOut, WorkRowOut

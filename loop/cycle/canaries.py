@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from loop.domain.canary import (
+from loop.domain.corrections import counted
+from loop.domain.errors import AskanceError
+from loop.domain.ports import Clock, Store, Transaction
+from loop.domain.production.sampled import Answering, Drawn, Sampled
+from loop.domain.project import Project
+from loop.domain.rollouts.canary import (
     CanaryRules,
     CanaryStanding,
     Found,
@@ -15,12 +20,7 @@ from loop.domain.canary import (
     is_taken_back,
     judge,
 )
-from loop.domain.corrections import counted
-from loop.domain.errors import AskanceError
-from loop.domain.ports import Clock, Store, Transaction
-from loop.domain.project import Project
-from loop.domain.rollout import Rollout, RolloutState, takes
-from loop.domain.sampled import Answering, Drawn, Sampled
+from loop.domain.rollouts.rollout import Rollout, RolloutState, takes
 from loop.models.rollouts import finish_rollout, rollout_event
 from loop.models.versions import Models
 

@@ -28,17 +28,17 @@ from loop.cycle.work import (
     TrainingJob,
     Workshop,
 )
-from loop.domain.canary import CanaryRules, OnPass
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed, Overloaded
 from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelVersion, PromotionState
+from loop.domain.policy.slice_rules import SliceKind
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import Inference
 from loop.domain.project import Project
-from loop.domain.recipe import Recipe
-from loop.domain.rollout import RolloutKind, RolloutLimits, RolloutState
-from loop.domain.slice_rules import SliceKind
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.rollouts.canary import CanaryRules, OnPass
+from loop.domain.rollouts.rollout import RolloutKind, RolloutLimits, RolloutState
 from loop.models.loaded import newest_images
 from loop.models.rollouts import Rollouts, finish_rollout
 from loop.models.versions import Models

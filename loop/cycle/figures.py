@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loop.domain.cycle import Cycle
-from loop.domain.slice_rules import SliceKind
+from loop.domain.policy.slice_rules import SliceKind
 from training.coco_findings import CocoFindings, SliceFigures
 from training.coco_metrics import CocoFigures
 

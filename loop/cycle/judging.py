@@ -11,7 +11,7 @@ from loop.domain.cycle import Cycle
 from loop.domain.errors import BadDataset
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Detection, Inference
-from loop.domain.recipe import Recipe
+from loop.domain.recipes.recipe import Recipe
 from training.coco_findings import Answers, CocoFindings, findings
 from training.evaluate import Evaluation, Found, Truth, evaluate
 from training.slices import Slices

@@ -13,7 +13,7 @@ from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Said, Store, Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project
-from loop.domain.review import Task
+from loop.domain.review.tasks import Task
 from loop.domain.truth import GroundTruth, Shape
 from loop.review.asking import ask_people
 from training.evaluate import Found, Truth

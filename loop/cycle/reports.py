@@ -15,7 +15,7 @@ from loop.domain.item import Split
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Store
 from loop.domain.prediction import Detection
-from loop.domain.rollout import Rollout
+from loop.domain.rollouts.rollout import Rollout
 from loop.domain.truth import Shape
 from training.calibration import calibration_of
 from training.evaluate import Evaluation, or_none

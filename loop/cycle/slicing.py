@@ -8,10 +8,10 @@ from itertools import islice
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import BadQuery
 from loop.domain.item import Item, Split
+from loop.domain.items.queries import OneOf, Query, Sort, View, all_of, captured_in
+from loop.domain.items.query_text import parsed
+from loop.domain.policy.slice_rules import SliceKind, SliceRule, checked_slices
 from loop.domain.ports import Clock, Event, Store, Transaction
-from loop.domain.queries import OneOf, Query, Sort, View, all_of, captured_in
-from loop.domain.query_text import parsed
-from loop.domain.slice_rules import SliceKind, SliceRule, checked_slices
 from loop.items.lists import catch_up
 from training.slices import Slice, Slices, at, by_source, by_time
 from training.snapshot import Snapshot

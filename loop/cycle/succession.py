@@ -11,7 +11,7 @@ from loop.domain.errors import AskanceError, BadWeights, Conflict
 from loop.domain.model import BACKENDS, ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.rollout import Rollout, RolloutState, ended_by_champion
+from loop.domain.rollouts.rollout import Rollout, RolloutState, ended_by_champion
 from loop.models.rollouts import finish_rollout, rollout_event
 from loop.models.versions import HeadReader, require_known_labels
 

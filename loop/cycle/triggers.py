@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from loop.domain.access import Permission, Token, require
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.errors import AskanceError, CycleRunning, Invalid, NoChampion
-from loop.domain.ports import Clock, Event, Store, Transaction
-from loop.domain.triggers import (
+from loop.domain.policy.triggers import (
     Situation,
     TriggerRules,
     Verdict,
@@ -17,6 +16,7 @@ from loop.domain.triggers import (
     rules_to_json,
     verdict,
 )
+from loop.domain.ports import Clock, Event, Store, Transaction
 
 log = logging.getLogger("askance.cycle")
 

@@ -2,7 +2,7 @@
 
 from loop.domain.item import Item
 from loop.domain.ports import Event
-from loop.domain.review import Submission, Task
+from loop.domain.review.tasks import Submission, Task
 
 
 def task_created(task: Task, actor: str, selection_id: str | None = None) -> Event:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from loop.domain.errors import Invalid
-from loop.domain.ontology import Label, labels_named
-from loop.domain.recipe import Recipe
+from loop.domain.recipes.ontology import Label, labels_named
+from loop.domain.recipes.recipe import Recipe
 from loop.domain.routing import Policy
 
 __all__ = ["Label", "Project", "Recipe", "checked_slug", "labels_named"]

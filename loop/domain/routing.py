@@ -5,14 +5,14 @@ import hmac
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from loop.domain.function_uses import FunctionUse
-from loop.domain.gate import GateRules, Review
-from loop.domain.promises import AuditRates, GuaranteeRules
-from loop.domain.quality_rules import QualityPolicy
-from loop.domain.queue_rules import QueueRules
+from loop.domain.policy.function_uses import FunctionUse
+from loop.domain.policy.gate import GateRules, Review
+from loop.domain.policy.promises import AuditRates, GuaranteeRules
+from loop.domain.policy.quality_rules import QualityPolicy
+from loop.domain.policy.queue_rules import QueueRules
+from loop.domain.policy.workflow import Workflow
 from loop.domain.reason import Reason as Reason
 from loop.domain.stage import Stage as Stage
-from loop.domain.workflow import Workflow
 
 
 class Action(StrEnum):
@@ -84,7 +84,7 @@ class Decision:
 
     inclusion_probability: with which this prediction could have been sent to a person: 1 where its risk or its caller
     sends it, else the audit rate. Estimates weight by its inverse (Horvitz & Thompson 1952). threshold_version: of the
-    record that `threshold` is from, where a promise routes (loop/domain/thresholds.py).
+    record that `threshold` is from, where a promise routes (loop/domain/guarantee/thresholds.py).
     """
 
     action: Action

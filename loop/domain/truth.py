@@ -60,8 +60,8 @@ class Shape:
     box; a polygon is closed without repeating its first. id: unique within the answer, "" where nothing needs one.
     group: shapes of one image that belong together; track: shapes of one object in several images; "" for none.
     frame: index in the clip, in an answer to a task of a clip; None everywhere else. keyframe: a person drew it; False:
-    it lies between two that were drawn (loop/domain/tracks.py). outside: from this key frame to the next of its track
-    the object is not to be seen; in answers only.
+    it lies between two that were drawn (loop/domain/items/tracks.py). outside: from this key frame to the next of its
+    track the object is not to be seen; in answers only.
     """
 
     label: str

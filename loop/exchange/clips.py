@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from loop.domain.clips import Frame, Group, GroupKind, checked_name, in_order
 from loop.domain.errors import BadDataset, Invalid
 from loop.domain.identity import DIGEST, digest_of
+from loop.domain.items.clips import Frame, Group, GroupKind, checked_name, in_order
 from loop.domain.ports import Clock, Store, Transaction
 from loop.domain.truth import Shape
 from loop.exchange.reading import MAX_ANNOTATION_BYTES, ReadGroup, Remark

@@ -16,8 +16,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from loop.domain.errors import BadDataset
 from loop.domain.geometry import Box, Point, bounds_of
-from loop.domain.ontology import Attribute, AttributeType, Label, labels_named
-from loop.domain.recipe import Recipe
+from loop.domain.recipes.ontology import Attribute, AttributeType, Label, labels_named
+from loop.domain.recipes.recipe import Recipe
 from loop.domain.truth import Geometry, Shape, Value, drawn
 from loop.exchange.markup import children, root_of, written
 from loop.exchange.reading import (

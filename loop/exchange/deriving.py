@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from loop.domain.ontology import Label, LinkType, labels_named
-from loop.domain.recipe import Recipe, flaws_of
+from loop.domain.recipes.ontology import Label, LinkType, labels_named
+from loop.domain.recipes.recipe import Recipe, flaws_of
 from loop.domain.truth import MOST_ATTRIBUTES, Geometry, Shape, Value
 from loop.exchange.reading import Dataset, ReadBox, ReadImage
 from loop.exchange.texts import attribute_of

@@ -20,7 +20,7 @@ from loop.domain.identity import digest_of
 from loop.domain.item import ImageFacts, Item, Split
 from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
 from loop.domain.project import Label, Project, Recipe, checked_slug, labels_named
-from loop.domain.recipe import BadRecipe, ShapeCheck, flaws_of
+from loop.domain.recipes.recipe import BadRecipe, ShapeCheck, flaws_of
 from loop.domain.truth import GroundTruth, Shape
 from loop.exchange.clips import save_groups
 from loop.exchange.deriving import recipe_of

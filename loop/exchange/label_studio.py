@@ -22,9 +22,9 @@ from loop.domain.errors import BadDataset
 from loop.domain.geometry import Box, Point, bounds_of
 from loop.domain.identity import digest_of
 from loop.domain.item import Split
-from loop.domain.ontology import Attribute, AttributeType, Label
 from loop.domain.prediction import Detection
-from loop.domain.recipe import Recipe
+from loop.domain.recipes.ontology import Attribute, AttributeType, Label
+from loop.domain.recipes.recipe import Recipe
 from loop.domain.truth import Geometry, Link, Shape, Value, drawn
 from loop.exchange.json_records import begins_with, records
 from loop.exchange.markup import of_text

@@ -13,7 +13,7 @@ from typing import Any
 
 from loop.domain.errors import BadDataset
 from loop.domain.item import Item, Split
-from loop.domain.recipe import BadRecipe, Recipe, recipe_to_json
+from loop.domain.recipes.recipe import BadRecipe, Recipe, recipe_to_json
 from loop.domain.truth import GroundTruth, Shape, shape_from_json, shape_to_json
 from loop.exchange.clips import read_groups
 from loop.exchange.reading import (

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 import yaml
 
-from loop.domain.annotation import AnnotationJob, AnnotationResult
 from loop.domain.errors import BadDataset, Conflict, Invalid
 from loop.domain.item import Item
+from loop.domain.items.annotation import AnnotationJob, AnnotationResult
 from loop.domain.ports import Blobs, Store, Transaction
 from loop.domain.prediction import Prediction
 from loop.domain.project import Recipe

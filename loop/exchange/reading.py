@@ -12,12 +12,12 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from loop.domain.clips import GroupKind
 from loop.domain.errors import BadDataset, Invalid
 from loop.domain.geometry import Box, Point
 from loop.domain.item import Split
-from loop.domain.ontology import Label, LinkType
-from loop.domain.recipe import Recipe, ShapeCheck
+from loop.domain.items.clips import GroupKind
+from loop.domain.recipes.ontology import Label, LinkType
+from loop.domain.recipes.recipe import Recipe, ShapeCheck
 from loop.domain.truth import EDGE_TOLERANCE, Geometry, Shape, Value, drawn
 from loop.exchange.texts import typed
 

@@ -22,8 +22,8 @@ from typing import Any
 
 import fsspec
 
-from loop.domain.annotation import SourceEntry
 from loop.domain.errors import BadDataset, BadImage, Invalid, PayloadTooLarge, SourceNotAllowed
+from loop.domain.items.annotation import SourceEntry
 from loop.exchange.reading import IMAGE_SUFFIXES
 
 MANIFEST_SUFFIXES = (".txt", ".jsonl", ".csv")

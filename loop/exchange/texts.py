@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from loop.domain.ontology import Attribute, AttributeType
+from loop.domain.recipes.ontology import Attribute, AttributeType
 from loop.domain.truth import Value
 
 # What XML 1.0 has no way to write, not even as a reference.

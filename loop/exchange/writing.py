@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from loop.domain.item import Item, Split
-from loop.domain.recipe import Recipe
+from loop.domain.recipes.recipe import Recipe
 from loop.domain.truth import Geometry, GroundTruth, Shape
 from loop.exchange.clips import CocoVideos, ExportedClips
 from loop.exchange.texts import as_text, fits_xml

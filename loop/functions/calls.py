@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from loop.domain import review
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import AskanceError, FunctionFailed, FunctionTimedOut, Invalid, NotFound, Unavailable
-from loop.domain.function_calls import Asked, Ending, FunctionCall, Ran
-from loop.domain.function_uses import BUTTON, BY_HAND, FunctionUse, use_named
+from loop.domain.functions.calls import Asked, Ending, FunctionCall, Ran
 from loop.domain.identity import new_id
 from loop.domain.item import Item
+from loop.domain.policy.function_uses import BUTTON, BY_HAND, FunctionUse, use_named
 from loop.domain.ports import Blobs, Clock, CustomFunctions, Entropy, Event, Store
 from loop.domain.project import Project
-from loop.domain.recipe import Recipe
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.review import tasks as review
 from loop.domain.truth import Shape
 from loop.functions.results import derived, failed_event, judged, made_by, ran_event
 

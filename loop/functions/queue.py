@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from loop.domain.errors import AskanceError
-from loop.domain.function_calls import Asked, Ending, FunctionCall, Ran, done, failed
-from loop.domain.function_uses import BY_HAND, FunctionUse, Original, Shapes, use_named
+from loop.domain.functions.calls import Asked, Ending, FunctionCall, Ran, done, failed
 from loop.domain.item import Item
+from loop.domain.policy.function_uses import BY_HAND, FunctionUse, Original, Shapes, use_named
 from loop.domain.ports import Blobs, Clock, CustomFunctions, Store, Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project

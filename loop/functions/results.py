@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from loop.domain.errors import Invalid
-from loop.domain.function_calls import Asked, Ending, NewImage, Ran
+from loop.domain.functions.calls import Asked, Ending, NewImage, Ran
 from loop.domain.identity import digest_of
 from loop.domain.item import Item
 from loop.domain.ports import Event
-from loop.domain.recipe import Recipe
-from loop.domain.rules import Issue, Scene, require_no_errors
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.recipes.rules import Issue, Scene, require_no_errors
 from loop.domain.truth import Shape, shape_to_json
 
 # What a recipe's rules say of shapes, Python functions among them.

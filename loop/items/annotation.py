@@ -12,9 +12,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from loop.domain.annotation import AnnotationJob, AnnotationResult, AnnotationState, SourceEntry, without_review
 from loop.domain.errors import AnnotationFailed, AskanceError, Conflict, NoChampion
 from loop.domain.identity import digest_of, new_id
+from loop.domain.items.annotation import AnnotationJob, AnnotationResult, AnnotationState, SourceEntry, without_review
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import Inference, Prediction

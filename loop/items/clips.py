@@ -8,7 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from loop.domain.clips import (
+from loop.domain.errors import Invalid, NotFound
+from loop.domain.events import task_created
+from loop.domain.identity import new_id
+from loop.domain.item import Item
+from loop.domain.items.clips import (
     BadVideo,
     ClipWork,
     Frame,
@@ -26,15 +30,11 @@ from loop.domain.clips import (
     split_group,
     windows,
 )
-from loop.domain.errors import Invalid, NotFound
-from loop.domain.events import task_created
-from loop.domain.identity import new_id
-from loop.domain.item import Item
-from loop.domain.linking import LinkingRules, proposal
+from loop.domain.items.linking import LinkingRules, proposal
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.queueing import seats
-from loop.domain.review import Task
+from loop.domain.review.queueing import seats
+from loop.domain.review.tasks import Task
 from loop.domain.routing import asks_several
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape

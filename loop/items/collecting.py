@@ -7,7 +7,7 @@ from loop.domain.errors import Conflict
 from loop.domain.identity import digest_of
 from loop.domain.item import ImageFacts, Item
 from loop.domain.ports import Blobs, Clock, Entropy, Store, Transaction
-from loop.domain.review import Task
+from loop.domain.review.tasks import Task
 from loop.review.asking import ask_people
 
 # What reviewers read of it.

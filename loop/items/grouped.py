@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from loop.domain.clips import Frame, Group
+from loop.domain.items.clips import Frame, Group
 from loop.domain.ports import Transaction
 
 

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from loop.domain.access import Permission, Token, may, require
 from loop.domain.errors import AskanceError, Forbidden, Invalid
-from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
-from loop.domain.queries import (
+from loop.domain.items.queries import (
     FIELDS,
     MOST_TAGS,
     HistoryEntry,
@@ -22,7 +21,8 @@ from loop.domain.queries import (
     forbidden,
     placed,
 )
-from loop.domain.query_text import parsed, printed
+from loop.domain.items.query_text import parsed, printed
+from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
 from training.snapshot import holds
 
 # Further nobody counts: it would mean reading all of them.

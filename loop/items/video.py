@@ -21,9 +21,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image
 
-from loop.domain.clips import BadVideo, ReadFrame, Sampling
 from loop.domain.errors import PayloadTooLarge
 from loop.domain.item import ImageFacts
+from loop.domain.items.clips import BadVideo, ReadFrame, Sampling
 
 _CONTAINERS = (
     "mov",

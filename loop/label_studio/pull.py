@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from loop.domain import review
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import AlreadySubmitted, AskanceError, Conflict, Invalid, NotFound, RulesBroken, StaleLease
-from loop.domain.label_studio import (
+from loop.domain.outgoing.label_studio import (
     BRIDGE,
     LIVE,
     SKIPPED_THERE,
@@ -25,8 +24,9 @@ from loop.domain.label_studio import (
     the_answer,
 )
 from loop.domain.ports import Clock, LabelStudio, Store, Transaction
-from loop.domain.review import Submission
-from loop.domain.rules import require_no_errors
+from loop.domain.recipes.rules import require_no_errors
+from loop.domain.review import tasks as review
+from loop.domain.review.tasks import Submission
 from loop.domain.truth import Shape
 from loop.exchange.label_studio import answer_read
 from loop.label_studio.push import known_author

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from loop.domain import review
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import AlreadySubmitted, Conflict, Invalid, NotFound, StaleLease
 from loop.domain.identity import new_id
-from loop.domain.label_studio import (
+from loop.domain.items.queries import Sort
+from loop.domain.outgoing.label_studio import (
     BRIDGE,
     KEY,
     LIVE,
@@ -26,17 +26,17 @@ from loop.domain.label_studio import (
     may_be_sent,
     require_controls,
 )
-from loop.domain.people import Person
+from loop.domain.policy.queue_rules import lane_of
+from loop.domain.policy.workflow import Proposals
 from loop.domain.ports import Blobs, Clock, Entropy, Event, LabelStudio, Store, Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project
-from loop.domain.queries import Sort
-from loop.domain.queue_rules import lane_of
-from loop.domain.recipe import Recipe
-from loop.domain.review import Task
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.review import tasks as review
+from loop.domain.review.people import Person
+from loop.domain.review.tasks import Task
 from loop.domain.stage import Stage
 from loop.domain.truth import Geometry
-from loop.domain.workflow import Proposals
 from loop.exchange.label_studio import HOLDS, controls_of, prediction, recipe_config
 from loop.items.lists import asked, catch_up
 from loop.review.assignments import Assignment, assignment, drawn

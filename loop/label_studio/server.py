@@ -17,9 +17,9 @@ from typing import Any
 
 import httpx
 
-from loop.domain.addresses import is_public
 from loop.domain.errors import AskanceError, Conflict, Invalid, NotFound, SettingsError, Unavailable
-from loop.domain.label_studio import (
+from loop.domain.outgoing.addresses import is_public
+from loop.domain.outgoing.label_studio import (
     KEY,
     Annotation,
     RemoteProject,

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import AskanceError, NotFound
-from loop.domain.function_calls import (
+from loop.domain.functions import GROUP, Context, FunctionItem, Result
+from loop.domain.functions.calls import (
     LONGEST_MESSAGE,
     MOST_MESSAGES,
     MOST_SHAPES,
@@ -25,7 +26,6 @@ from loop.domain.function_calls import (
     NewImage,
     Returned,
 )
-from loop.domain.functions import GROUP, Context, FunctionItem, Result
 from loop.domain.item import Item
 from loop.domain.truth import Shape
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from loop.domain.function_calls import LONGEST_MESSAGE, Asked, Ending, Ran
-from loop.domain.function_uses import BY_HAND
+from loop.domain.functions.calls import LONGEST_MESSAGE, Asked, Ending, Ran
+from loop.domain.policy.function_uses import BY_HAND
 from loop.launching.function_worker import WorkerLimits, package_of, registered, told
 from loop.settings import Settings
 

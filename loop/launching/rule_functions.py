@@ -18,7 +18,7 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any
 
-from loop.domain.rules import Scene
+from loop.domain.recipes.rules import Scene
 from loop.domain.truth import shape_to_json
 from loop.launching.rule_worker import GROUP
 

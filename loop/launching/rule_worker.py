@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from itertools import islice
 from typing import Any
 
-from loop.domain.rules import MOST_FINDINGS, Scene
+from loop.domain.recipes.rules import MOST_FINDINGS, Scene
 from loop.domain.truth import shape_from_json
 
 GROUP = "askance.rules"

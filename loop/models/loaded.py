@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from loop.domain.errors import NoChampion
 from loop.domain.model import ModelVersion, PromotionKind, PromotionState
 from loop.domain.ports import Blobs, Store, Transaction
-from loop.domain.rollout import RolloutState
+from loop.domain.rollouts.rollout import RolloutState
 
 
 def serving(tx: Transaction) -> list[ModelVersion]:

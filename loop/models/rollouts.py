@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from loop.domain.canary import CanaryRules, checked_canary_rules
 from loop.domain.errors import Conflict, Invalid
 from loop.domain.identity import new_id
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState, checked_share
+from loop.domain.rollouts.canary import CanaryRules, checked_canary_rules
+from loop.domain.rollouts.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState, checked_share
 from loop.models.versions import require_known_labels
 
 
@@ -80,8 +80,9 @@ class Rollouts:
             return ended
 
     def roll_back(self, project_id: str, rollout_id: str, why: str) -> Rollout:
-        """Take a rollout back because it broke its limits (loop/domain/traffic.py). Of several callers one does it;
-        for the others, and for a rollout that has ended otherwise, nothing changes. Gives the rollout as it is then.
+        """Take a rollout back because it broke its limits (loop/domain/rollouts/traffic.py). Of several callers one
+        does it; for the others, and for a rollout that has ended otherwise, nothing changes. Gives the rollout as it is
+        then.
         """
         with self.store.read() as tx:
             rollout = tx.rollouts.get(project_id, rollout_id)

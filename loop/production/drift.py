@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from loop.domain.cycle import Cycle, CycleState
-from loop.domain.drift import DriftReport, DriftRules, Origin, SourceShift, Verdict, alarm_after
 from loop.domain.errors import AskanceError, CycleRunning, TooFewImages
 from loop.domain.identity import new_id
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Served, Store, Transaction
+from loop.domain.production.drift import DriftReport, DriftRules, Origin, SourceShift, Verdict, alarm_after
 from loop.models import loaded
 from selection.drift import FEWEST_IMAGES, FEWEST_UNITS, Comparison, compare, serial_likeness
 from selection.seen import Seen, seen_in_production

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from loop.domain.audit_bands import AuditBands, bands_for
 from loop.domain.corrections import Counted, counted
 from loop.domain.errors import AskanceError
+from loop.domain.guarantee.audit_bands import AuditBands, bands_for
 from loop.domain.model import ModelVersion
-from loop.domain.outcomes import TurnedOut
 from loop.domain.ports import Clock, Store, Transaction
-from loop.domain.production import (
+from loop.domain.production.figures import ProductionBasis, ProductionBy, ProductionFigures, ProductionRules
+from loop.domain.production.outcomes import TurnedOut
+from loop.domain.production.sampled import Answering, Crowd, Sampled
+from loop.domain.production.windows import (
     Found,
     Point,
     Row,
@@ -23,9 +25,7 @@ from loop.domain.production import (
     thinned,
     window_of,
 )
-from loop.domain.production_figures import ProductionBasis, ProductionBy, ProductionFigures, ProductionRules
 from loop.domain.project import Project
-from loop.domain.sampled import Answering, Crowd, Sampled
 from loop.models import loaded
 
 log = logging.getLogger("askance.production")

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from loop.domain.access import Permission, Token, require
-from loop.domain.capacity import reviewable_share
-from loop.domain.cost import Rates
 from loop.domain.errors import AskanceError, Conflict
-from loop.domain.evidence import broken, others_in
+from loop.domain.guarantee.capacity import reviewable_share
+from loop.domain.guarantee.evidence import broken, others_in
+from loop.domain.guarantee.thresholds import Broken, Thresholds, Why
 from loop.domain.model import ModelVersion
+from loop.domain.policy.promises import OnAlarm, WhenShort
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.promises import OnAlarm, WhenShort
-from loop.domain.rollout import RolloutKind, RolloutState
-from loop.domain.thresholds import Broken, Thresholds, Why
+from loop.domain.review.cost import Rates
+from loop.domain.rollouts.rollout import RolloutKind, RolloutState
 from loop.models import loaded
 from loop.production.promise_evidence import (
     Facts,

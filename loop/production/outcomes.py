@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Conflict, Invalid, NotFound
-from loop.domain.outcomes import ReportedOutcome, Told, checked
 from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import Prediction
+from loop.domain.production.outcomes import ReportedOutcome, Told, checked
 from loop.review.asking import ask_people
 
 # In the same words for all: what a caller wrote would lead the eye.

@@ -8,16 +8,25 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.capacity import relaxed_to
 from loop.domain.corrections import counted
-from loop.domain.evidence import Errors, Group, Population, Window, evidence_of, passing, thresholds_of, window_of
+from loop.domain.guarantee.capacity import relaxed_to
+from loop.domain.guarantee.evidence import (
+    Errors,
+    Group,
+    Population,
+    Window,
+    evidence_of,
+    passing,
+    thresholds_of,
+    window_of,
+)
+from loop.domain.guarantee.thresholds import GroupThreshold, Thresholds
 from loop.domain.model import ModelVersion
+from loop.domain.policy.promises import AuditRates
 from loop.domain.ports import Clock, Event, Store, Transaction
+from loop.domain.production.sampled import Answering, Predicted, Sampled
 from loop.domain.project import Project
-from loop.domain.promises import AuditRates
 from loop.domain.routing import Policy, gives_evidence
-from loop.domain.sampled import Answering, Predicted, Sampled
-from loop.domain.thresholds import GroupThreshold, Thresholds
 
 Floats = NDArray[np.float64]
 

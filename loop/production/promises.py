@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loop.domain.access import Permission, Token, require
-from loop.domain.capacity import Capacity, capacity_of
-from loop.domain.cost import Rates
-from loop.domain.error_costs import Bargain, Economics, bargain_of, economics_of
 from loop.domain.errors import Conflict, Invalid
-from loop.domain.guarantee import Point, curve_of
+from loop.domain.guarantee.capacity import Capacity, capacity_of
+from loop.domain.guarantee.error_costs import Bargain, Economics, bargain_of, economics_of
+from loop.domain.guarantee.passing import Point, curve_of
+from loop.domain.guarantee.thresholds import ALL, GroupThreshold, Phase, Thresholds, fewest, phase_of
 from loop.domain.model import ModelVersion
+from loop.domain.policy.promises import Promise, changed_guarantee, require_kept
 from loop.domain.ports import Clock, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.promises import Promise, changed_guarantee, require_kept
+from loop.domain.review.cost import Rates
 from loop.domain.routing import Policy
-from loop.domain.thresholds import ALL, GroupThreshold, Phase, Thresholds, fewest, phase_of
 from loop.models import loaded
 from loop.production.promise_evidence import (
     PromiseEvidence,

@@ -7,9 +7,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from pydantic_core import ErrorDetails
 
 from loop.domain.errors import PayloadTooLarge
-from loop.domain.ontology import AttributeType, label_from_json, labels_named, link_type_from_json
-from loop.domain.recipe import BadRecipe, Flaw, Recipe, flaws_of
-from loop.domain.rules import RULES, Severity, Side, Unit, rule_from_json
+from loop.domain.recipes.ontology import AttributeType, label_from_json, labels_named, link_type_from_json
+from loop.domain.recipes.recipe import BadRecipe, Flaw, Recipe, flaws_of
+from loop.domain.recipes.rules import RULES, Severity, Side, Unit, rule_from_json
 from loop.domain.truth import Geometry
 from loop.recipes.plain_documents import Unreadable, read_document
 

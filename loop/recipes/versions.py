@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from loop.domain.errors import Conflict
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.recipe import BadRecipe, Flaw, Recipe
-from loop.domain.recipe_change import (
+from loop.domain.recipes.changes import (
     Agreed,
     Holdings,
     RecipeChange,
@@ -16,6 +15,7 @@ from loop.domain.recipe_change import (
     consequences,
     require_agreed,
 )
+from loop.domain.recipes.recipe import BadRecipe, Flaw, Recipe
 from loop.recipes.document import RecipeDocument
 from loop.recipes.guidelines import pictures_in
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from loop.domain.agreement import BatchAgreement, batch_agreement
-from loop.domain.answers import Cluster, clusters_of
 from loop.domain.ports import Store, Transaction
 from loop.domain.project import Project
-from loop.domain.review import Outcome
-from loop.domain.settling import Pair, WorkAgreement, answer_of
+from loop.domain.quality.agreement import BatchAgreement, batch_agreement
+from loop.domain.quality.answers import Cluster, clusters_of
+from loop.domain.quality.settling import Pair, WorkAgreement, answer_of
+from loop.domain.review.tasks import Outcome
 
 # Alpha compares each box with each: a few thousand take a second.
 _ALPHA_WORKS = 50

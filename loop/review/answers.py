@@ -5,19 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from loop.domain import review
 from loop.domain.access import Token
 from loop.domain.corrections import corrections
 from loop.domain.errors import AlreadySubmitted, Conflict
 from loop.domain.events import task_created, told_of
 from loop.domain.identity import digest_of
+from loop.domain.policy.queue_rules import QueueRules
 from loop.domain.ports import Event, Transaction
 from loop.domain.project import Project
-from loop.domain.qa import AnswerStanding, checked_issues, require_qa, require_returnable
-from loop.domain.queue_rules import QueueRules
-from loop.domain.queueing import adjudication, awaited_like, placed
-from loop.domain.review import ADJUDICATION_SEAT, Outcome, Submission, Task
-from loop.domain.rules import Issue, require_no_errors
+from loop.domain.recipes.rules import Issue, require_no_errors
+from loop.domain.review import tasks as review
+from loop.domain.review.qa import AnswerStanding, checked_issues, require_qa, require_returnable
+from loop.domain.review.queueing import adjudication, awaited_like, placed
+from loop.domain.review.tasks import ADJUDICATION_SEAT, Outcome, Submission, Task
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape, shape_to_json
 from loop.review import qa

@@ -6,7 +6,7 @@ from loop.domain.events import task_created
 from loop.domain.identity import new_id
 from loop.domain.ports import Entropy, Transaction
 from loop.domain.project import Project
-from loop.domain.review import Task
+from loop.domain.review.tasks import Task
 from loop.domain.routing import asks_several
 from loop.domain.stage import Stage
 from loop.review.lots import add_members, in_lots

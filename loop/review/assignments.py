@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from loop.domain.clips import FrameView
 from loop.domain.item import Item
-from loop.domain.people import Person
+from loop.domain.items.clips import FrameView
+from loop.domain.policy.queue_rules import lane_of
+from loop.domain.policy.workflow import Proposals, Qa
 from loop.domain.ports import Queue, Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project
-from loop.domain.queue_rules import lane_of
-from loop.domain.queueing import awaited_first, in_turn
-from loop.domain.review import Draft, Submission, Task
+from loop.domain.quality.settling import Merged
+from loop.domain.review.people import Person
+from loop.domain.review.queueing import awaited_first, in_turn
+from loop.domain.review.tasks import Draft, Submission, Task
 from loop.domain.routing import hides_proposal
-from loop.domain.settling import Merged
 from loop.domain.stage import Stage
-from loop.domain.workflow import Proposals, Qa
 from loop.review import qa
 from loop.review.answers import given
 from loop.review.proposals import proposal_of, recipe_of

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from loop.domain.capacity import Backlog, Pace, days_between
-from loop.domain.cost import Rates, costs
-from loop.domain.error_costs import Prices
+from loop.domain.guarantee.capacity import Backlog, Pace, days_between
+from loop.domain.guarantee.error_costs import Prices
 from loop.domain.ports import Transaction
 from loop.domain.project import Project
-from loop.domain.review import TaskState
+from loop.domain.review.cost import Rates, costs
+from loop.domain.review.tasks import TaskState
 
 _PACE_DAYS = 7.0
 

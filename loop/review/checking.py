@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.ports import Clock, Event, RuleFunctions, Store
-from loop.domain.recipe import Recipe
-from loop.domain.rules import MOST_FINDINGS, Issue, Scene
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.recipes.rules import MOST_FINDINGS, Issue, Scene
 from loop.domain.truth import Shape
 from loop.review.subjects import Judged, View, subject_of
 

@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loop.domain.access import Permission, Token, may, require
-from loop.domain.comments import (
+from loop.domain.errors import Forbidden, Invalid, NotFound
+from loop.domain.identity import new_id
+from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
+from loop.domain.review.comments import (
     MOST_OF_ONE,
     MOST_REPLIES,
     Comment,
@@ -18,9 +21,6 @@ from loop.domain.comments import (
     require_part,
     require_room,
 )
-from loop.domain.errors import Forbidden, Invalid, NotFound
-from loop.domain.identity import new_id
-from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from loop.domain import review
 from loop.domain.access import Permission, Token, require
-from loop.domain.efforts import effort_of
 from loop.domain.errors import Invalid, PayloadTooLarge
 from loop.domain.identity import new_id
-from loop.domain.people import Person, allowance, tasks_a_day
+from loop.domain.policy.workflow import Qa
 from loop.domain.ports import Clock, Entropy, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.qa import require_other
-from loop.domain.queueing import awaited_first
-from loop.domain.review import Draft, Outcome, Submission, Task
-from loop.domain.rules import Issue
+from loop.domain.recipes.rules import Issue
+from loop.domain.review import tasks as review
+from loop.domain.review.efforts import effort_of
+from loop.domain.review.people import Person, allowance, tasks_a_day
+from loop.domain.review.qa import require_other
+from loop.domain.review.queueing import awaited_first
+from loop.domain.review.tasks import Draft, Outcome, Submission, Task
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
-from loop.domain.workflow import Qa
 from loop.review import qa
 from loop.review.answers import (
     Said,

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from loop.domain.policy.queue_rules import lane_of
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.queue_rules import lane_of
-from loop.domain.queueing import alarmed
-from loop.domain.review import Task
+from loop.domain.review.queueing import alarmed
+from loop.domain.review.tasks import Task
 
 _AT_ONCE = 200  # tasks of a transaction, so that reviewers do not wait for it
 

@@ -5,7 +5,13 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 
 from loop.domain.errors import NotFound
-from loop.domain.golden import (
+from loop.domain.identity import new_id
+from loop.domain.policy.quality_rules import Standing
+from loop.domain.policy.queue_rules import Lane, lane_of
+from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
+from loop.domain.prediction import Prediction
+from loop.domain.project import Project
+from loop.domain.quality.golden import (
     Feedback,
     GoldenAnswer,
     GoldenItem,
@@ -14,18 +20,12 @@ from loop.domain.golden import (
     score_to_json,
     scored,
 )
-from loop.domain.identity import new_id
-from loop.domain.people import Person
-from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
-from loop.domain.prediction import Prediction
-from loop.domain.project import Project
-from loop.domain.quality_rules import Standing
-from loop.domain.queue_rules import Lane, lane_of
-from loop.domain.queueing import placed
-from loop.domain.review import Outcome, Submission, Task
-from loop.domain.reviewer_quality import GoldenScore
+from loop.domain.quality.reviewer_quality import GoldenScore
+from loop.domain.recipes.rules import require_no_errors
+from loop.domain.review.people import Person
+from loop.domain.review.queueing import placed
+from loop.domain.review.tasks import Outcome, Submission, Task
 from loop.domain.routing import draws_golden, golden_order
-from loop.domain.rules import require_no_errors
 from loop.domain.stage import ROUTED, Stage
 from loop.domain.truth import Shape
 from loop.review.standings import present_standing, reconsider, trained, why_alone

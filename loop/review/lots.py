@@ -13,12 +13,12 @@ from datetime import datetime
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import AskanceError, Invalid
 from loop.domain.identity import new_id
-from loop.domain.lot import Lot, LotState, Member, by_hand, by_sample, filled, inspection, is_due, joined
+from loop.domain.policy.workflow import LotsBy, Qa, inspection_order
 from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.qa import AnswerStanding, recalled
-from loop.domain.review import QA_SEAT, Task, is_leasable
-from loop.domain.workflow import LotsBy, Qa, inspection_order
+from loop.domain.review.lot import Lot, LotState, Member, by_hand, by_sample, filled, inspection, is_due, joined
+from loop.domain.review.qa import AnswerStanding, recalled
+from loop.domain.review.tasks import QA_SEAT, Task, is_leasable
 from loop.review import qa
 
 log = logging.getLogger("askance.lots")

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from loop.domain import review
 from loop.domain.access import Permission, Token, may, require
 from loop.domain.errors import Conflict, Invalid
-from loop.domain.people import Reviewer
+from loop.domain.policy.queue_rules import checked_names
 from loop.domain.ports import Clock, Event, Store, Transaction
-from loop.domain.queue_rules import checked_names
-from loop.domain.queueing import placed
-from loop.domain.review import Task
+from loop.domain.review import tasks as review
+from loop.domain.review.people import Reviewer
+from loop.domain.review.queueing import placed
+from loop.domain.review.tasks import Task
 from loop.domain.stage import Stage
 from loop.review import qa
 from loop.review.proposals import labels_proposed

@@ -5,9 +5,9 @@ from dataclasses import replace
 from loop.domain.ports import Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project
-from loop.domain.queueing import seats
-from loop.domain.recipe import Recipe
-from loop.domain.review import Task
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.review.queueing import seats
+from loop.domain.review.tasks import Task
 from loop.domain.stage import Stage
 
 

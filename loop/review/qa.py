@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from loop.domain import qa, review
 from loop.domain.events import task_created, told_of
-from loop.domain.lot import LotState
+from loop.domain.policy.workflow import Qa, Workflow, drawn_for_qa
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.qa import AnswerStanding, HeldAnswer
-from loop.domain.queueing import awaited_like, placed, quality_task
-from loop.domain.review import QA_SEAT, Outcome, Submission, Task
+from loop.domain.review import qa
+from loop.domain.review import tasks as review
+from loop.domain.review.lot import LotState
+from loop.domain.review.qa import AnswerStanding, HeldAnswer
+from loop.domain.review.queueing import awaited_like, placed, quality_task
+from loop.domain.review.tasks import QA_SEAT, Outcome, Submission, Task
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape
-from loop.domain.workflow import Qa, Workflow, drawn_for_qa
 from loop.review.proposals import labels_proposed
 from loop.review.subjects import add_truth
 

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from loop.domain.consensus import Reliability
-from loop.domain.golden import checks_of
 from loop.domain.item import Item
 from loop.domain.ports import Transaction
 from loop.domain.project import Project
-from loop.domain.recipe import Recipe
-from loop.domain.review import Submission, Task
-from loop.domain.reviewer_quality import reliability_of
-from loop.domain.rules import Severity
-from loop.domain.settling import Merged, Refuses, Settlement, WorkAgreement, settled, unanimous
+from loop.domain.quality.consensus import Reliability
+from loop.domain.quality.golden import checks_of
+from loop.domain.quality.reviewer_quality import reliability_of
+from loop.domain.quality.settling import Merged, Refuses, Settlement, WorkAgreement, settled, unanimous
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.recipes.rules import Severity
+from loop.domain.review.tasks import Submission, Task
 from loop.domain.truth import Shape
 
 # Works whose votes tell who confuses which labels; more than these change little, and each answer waits for them.

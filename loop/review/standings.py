@@ -5,19 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from loop.domain import review
 from loop.domain.access import Permission, Token, may
 from loop.domain.errors import AlreadySubmitted, Conflict, Invalid, NotFound, StaleLease
-from loop.domain.golden import Decided, KnownStanding, Redo, checks_of
-from loop.domain.lot import LotState
+from loop.domain.policy.quality_rules import QualityPolicy, Standing
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.qa import AnswerStanding
-from loop.domain.quality_rules import QualityPolicy, Standing
-from loop.domain.review import QA_SEAT, Task
-from loop.domain.reviewer_quality import Quality, quality_of
+from loop.domain.quality.golden import Decided, KnownStanding, Redo, checks_of
+from loop.domain.quality.reviewer_quality import Quality, quality_of
+from loop.domain.quality.standing import Check, StandingDecision, queued_again, standing_after
+from loop.domain.review import tasks as review
+from loop.domain.review.lot import LotState
+from loop.domain.review.qa import AnswerStanding
+from loop.domain.review.tasks import QA_SEAT, Task
 from loop.domain.stage import Stage
-from loop.domain.standing import Check, StandingDecision, queued_again, standing_after
 from loop.review.people import reopen_work
 
 _MOST_CHECKS = 500  # golden items that are read of a person

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from loop.domain.clips import ClipWork, FrameView, positions_of
 from loop.domain.errors import BadShape, Conflict, UnknownLabel
 from loop.domain.item import Item
+from loop.domain.items.clips import ClipWork, FrameView, positions_of
+from loop.domain.items.tracks import Placed, expanded, key_shapes
 from loop.domain.ports import Transaction
-from loop.domain.recipe import Recipe
-from loop.domain.review import Task
-from loop.domain.rules import MOST_FINDINGS, Issue, Scene
-from loop.domain.tracks import Placed, expanded, key_shapes
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.recipes.rules import MOST_FINDINGS, Issue, Scene
+from loop.domain.review.tasks import Task
 from loop.domain.truth import GroundTruth, Shape
 
 

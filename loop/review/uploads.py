@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Conflict
-from loop.domain.lot import Lot, ended, joined
+from loop.domain.policy.workflow import Qa
 from loop.domain.ports import Clock, Entropy, Store
-from loop.domain.workflow import Qa
+from loop.domain.review.lot import Lot, ended, joined
 from loop.review.lots import Lots, opened, tell
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from loop.domain.access import Permission, Token, require
-from loop.domain.ambiguous import AmbiguousItem, ambiguous_items, compared, newest_answers
-from loop.domain.cost import CostBy, Everything, Rates, Spent, checked_rates, costs, everything
 from loop.domain.cycle import CycleState
-from loop.domain.efforts import WorkBy, WorkRow, work_rows
 from loop.domain.errors import Conflict, Invalid, NotFound
-from loop.domain.pace import Bias, automation_bias
 from loop.domain.ports import Clock, Event, Store, Transaction
-from loop.domain.review import Task
+from loop.domain.quality.ambiguous import AmbiguousItem, ambiguous_items, compared, newest_answers
+from loop.domain.review.cost import CostBy, Everything, Rates, Spent, checked_rates, costs, everything
+from loop.domain.review.efforts import WorkBy, WorkRow, work_rows
+from loop.domain.review.pace import Bias, automation_bias
+from loop.domain.review.tasks import Task
 
 USUAL_DAYS = 30  # looked at where nobody says since when
 AMBIGUOUS = 0.5  # where nobody says what is: no time, however long, is enough for that

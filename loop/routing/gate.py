@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from loop.domain.efforts import worked
 from loop.domain.ports import Clock, Store
 from loop.domain.project import Project
-from loop.domain.queueing import awaited
-from loop.domain.review import Task, is_leasable
+from loop.domain.review.efforts import worked
+from loop.domain.review.queueing import awaited
+from loop.domain.review.tasks import Task, is_leasable
 
 _AT_ONCE = 200  # tasks of a transaction, so that reviewers do not wait for it
 _LOOKED_AT = 200  # answers whose times tell what is usual

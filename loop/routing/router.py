@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.events import task_created
-from loop.domain.gate import Review
+from loop.domain.guarantee.thresholds import Thresholds, bar_of
 from loop.domain.identity import new_id
 from loop.domain.item import Item
 from loop.domain.model import ModelVersion
+from loop.domain.policy.gate import Review
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Staged, Store, Transaction
 from loop.domain.prediction import Inference, Prediction, detections_of
 from loop.domain.project import Project
-from loop.domain.queueing import seats
-from loop.domain.review import Task
+from loop.domain.review.queueing import seats
+from loop.domain.review.tasks import Task
 from loop.domain.routing import Decision, asks_several, audit_lottery, ordering_risk, retains, route
-from loop.domain.thresholds import Thresholds, bar_of
 from loop.review.lots import add_members, in_lots
 from loop.routing.gate import hurried
 from selection.scores import Signals, signals

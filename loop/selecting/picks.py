@@ -15,7 +15,7 @@ from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import OBJECT_DIM, Prediction
 from loop.domain.project import Project
-from loop.domain.review import Outcome, Task
+from loop.domain.review.tasks import Outcome, Task
 from loop.domain.routing import asks_several
 from loop.domain.selection import Conditions, Part, PickedItem, Selection
 from loop.domain.stage import Stage

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from loop.domain.drift import DriftRules
-from loop.domain.linking import LinkingRules
-from loop.domain.production_figures import ProductionRules
+from loop.domain.items.linking import LinkingRules
+from loop.domain.production.drift import DriftRules
+from loop.domain.production.figures import ProductionRules
 from loop.settings.values import (
     Amount,
     Architecture,

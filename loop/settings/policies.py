@@ -4,13 +4,13 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from loop.domain.cost import Rates
-from loop.domain.gate import Fallback, GateRules
-from loop.domain.promises import GuaranteeRules, OnAlarm, WhenShort
-from loop.domain.quality_rules import ConsensusRules, GoldenRules, QualityRules
-from loop.domain.queue_rules import QueueRules
+from loop.domain.policy.gate import Fallback, GateRules
+from loop.domain.policy.promises import GuaranteeRules, OnAlarm, WhenShort
+from loop.domain.policy.quality_rules import ConsensusRules, GoldenRules, QualityRules
+from loop.domain.policy.queue_rules import QueueRules
+from loop.domain.policy.workflow import LotRules, LotsBy, PlanKind, Proposals, Qa, Workflow
+from loop.domain.review.cost import Rates
 from loop.domain.routing import Durability, Policy, Retain
-from loop.domain.workflow import LotRules, LotsBy, PlanKind, Proposals, Qa, Workflow
 from loop.settings.values import Inside, Number, Section, Share
 
 

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from loop.domain.canary import CanaryRules, OnPass, OnUndecided
-from loop.domain.rollout import RolloutLimits
+from loop.domain.rollouts.canary import CanaryRules, OnPass, OnUndecided
+from loop.domain.rollouts.rollout import RolloutLimits
 from loop.settings.values import (
     Amount,
     Device,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from loop.domain.quality_rules import QualityPolicy
+from loop.domain.policy.quality_rules import QualityPolicy
 from loop.settings.installation import (
     BlobSettings,
     DatabaseSettings,

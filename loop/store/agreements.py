@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, bindparam, select
 
-from loop.domain.settling import WorkAgreement
+from loop.domain.quality.settling import WorkAgreement
 from loop.store.schema import agreements
 from loop.store.statements import columns, first, replaced, sorted_after
 

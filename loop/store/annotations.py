@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from loop.domain.annotation import AnnotationJob, AnnotationResult
 from loop.domain.errors import Conflict
+from loop.domain.items.annotation import AnnotationJob, AnnotationResult
 from loop.store.configuration import raise_revision
 from loop.store.schema import BAD_RESULT, UNFINISHED_ANNOTATION, annotation_jobs, annotation_results
 from loop.store.statements import columns, inserted, inserted_of, newest_first, not_found, one

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, exists, func, insert, or_, select, union_all, update
 
-from loop.domain.comments import Comment, CommentKind, CommentState, Part, Reply
+from loop.domain.review.comments import Comment, CommentKind, CommentState, Part, Reply
 from loop.store.groups import works_of_frame
 from loop.store.schema import comment_replies, comments, submissions, tasks
 from loop.store.statements import columns, newest_first, not_found, sorted_after

@@ -6,8 +6,8 @@ from sqlalchemy import Connection, select, update
 
 from loop.domain.cycle import Cycle
 from loop.domain.errors import Conflict, CycleRunning
-from loop.domain.slice_rules import SliceRule
-from loop.domain.triggers import TriggerRules, rules_from_json, rules_to_json
+from loop.domain.policy.slice_rules import SliceRule
+from loop.domain.policy.triggers import TriggerRules, rules_from_json, rules_to_json
 from loop.store.configuration import raise_revision
 from loop.store.schema import UNFINISHED_CYCLE, cycles, slices, triggers
 from loop.store.statements import columns, first, inserted, newest_first, one, replaced

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, TextClause, and_, bindparam, delete, func, insert, or_, select, update
 
 from loop.domain.identity import new_id
-from loop.domain.webhooks import Attempt, Backlog, Delivery, DeliveryState
+from loop.domain.outgoing.webhooks import Attempt, Backlog, Delivery, DeliveryState
 from loop.store.schema import (
     DEAD_DELIVERY,
     PENDING_DELIVERY,
@@ -127,7 +127,7 @@ class SqlDeliveries:
             self._connection.execute(insert(webhook_attempts), [columns(attempt) for attempt in attempts])
 
     def revive(self, endpoint_id: str, now: datetime) -> int:
-        """As `loop.domain.webhooks.replayed`, for all at once."""
+        """As `loop.domain.outgoing.webhooks.replayed`, for all at once."""
         done = self._connection.execute(
             update(webhook_deliveries)
             .where(webhook_deliveries.c.endpoint_id == endpoint_id, DEAD_DELIVERY)

@@ -5,13 +5,20 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from loop.domain.canary import CanaryRules, CanaryStanding, canary_rules_of, standing_from_json, standing_to_json
-from loop.domain.drift import ClassShift, DriftTest, ScoreShift, SourceShift
-from loop.domain.function_uses import FunctionUse, use_from_json, use_to_json
-from loop.domain.gate import GateRules, gate_of
 from loop.domain.geometry import Box
+from loop.domain.guarantee.thresholds import Broken, GroupThreshold
 from loop.domain.model import ModelHead
-from loop.domain.ontology import (
+from loop.domain.outgoing.webhooks import Secret
+from loop.domain.policy.function_uses import FunctionUse, use_from_json, use_to_json
+from loop.domain.policy.gate import GateRules, gate_of
+from loop.domain.policy.promises import AuditRates, GuaranteeRules, Promise, audit_rates_of, guarantee_of, promise_of
+from loop.domain.policy.quality_rules import QualityPolicy, quality_of_document
+from loop.domain.policy.queue_rules import QueueRules, rules_of
+from loop.domain.policy.workflow import LotRules, Workflow, lot_rules_of, workflow_of
+from loop.domain.prediction import Detection
+from loop.domain.production.drift import ClassShift, DriftTest, ScoreShift, SourceShift
+from loop.domain.quality.settling import Merged, Pair
+from loop.domain.recipes.ontology import (
     Label,
     LinkType,
     label_from_json,
@@ -19,18 +26,17 @@ from loop.domain.ontology import (
     link_type_from_json,
     link_type_to_json,
 )
-from loop.domain.prediction import Detection
-from loop.domain.promises import AuditRates, GuaranteeRules, Promise, audit_rates_of, guarantee_of, promise_of
-from loop.domain.quality_rules import QualityPolicy, quality_of_document
-from loop.domain.queue_rules import QueueRules, rules_of
-from loop.domain.rollout import RolloutLimits
+from loop.domain.recipes.rules import Issue, Rule, issue_from_json, issue_to_json, rule_from_json, rule_to_json
+from loop.domain.rollouts.canary import (
+    CanaryRules,
+    CanaryStanding,
+    canary_rules_of,
+    standing_from_json,
+    standing_to_json,
+)
+from loop.domain.rollouts.rollout import RolloutLimits
 from loop.domain.routing import Reason
-from loop.domain.rules import Issue, Rule, issue_from_json, issue_to_json, rule_from_json, rule_to_json
-from loop.domain.settling import Merged, Pair
-from loop.domain.thresholds import Broken, GroupThreshold
 from loop.domain.truth import Shape, shape_from_json, shape_to_json
-from loop.domain.webhooks import Secret
-from loop.domain.workflow import LotRules, Workflow, lot_rules_of, workflow_of
 from loop.store.types import JsonOf
 
 

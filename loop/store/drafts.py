@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.errors import StaleLease
-from loop.domain.review import Draft
+from loop.domain.review.tasks import Draft
 from loop.store.schema import drafts
 from loop.store.statements import columns
 

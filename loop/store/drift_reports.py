@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, insert, select
 
-from loop.domain.drift import DriftReport
+from loop.domain.production.drift import DriftReport
 from loop.store.schema import SCHEDULED_LOOK, drift_reports
 from loop.store.statements import columns, newest_first
 

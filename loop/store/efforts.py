@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, insert, select
 
-from loop.domain.cost import Rates
-from loop.domain.efforts import Effort
-from loop.domain.review import Outcome
+from loop.domain.review.cost import Rates
+from loop.domain.review.efforts import Effort
+from loop.domain.review.tasks import Outcome
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.store.item_facts import Change, ItemChanges

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from loop.domain.webhooks import Endpoint
+from loop.domain.outgoing.webhooks import Endpoint
 from loop.store.schema import webhook_attempts, webhook_deliveries, webhook_endpoints
 from loop.store.statements import columns, not_found, one
 

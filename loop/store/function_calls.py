@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
 
-from loop.domain.function_calls import FunctionCall
-from loop.domain.function_uses import FunctionUse, Triggered, triggered
+from loop.domain.functions.calls import FunctionCall
 from loop.domain.identity import new_id
+from loop.domain.policy.function_uses import FunctionUse, Triggered, triggered
 from loop.domain.ports import Event
 from loop.store.groups import frames_of_task
 from loop.store.projects import SqlProjects

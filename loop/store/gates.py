@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, literal, or_, select, update
 
-from loop.domain.gate import LONGEST_WAIT, Ending
-from loop.domain.review import Outcome, TaskState
+from loop.domain.policy.gate import LONGEST_WAIT, Ending
+from loop.domain.review.tasks import Outcome, TaskState
 from loop.store.schema import AWAITED_TASK, meta, submissions, tasks
 from loop.store.statements import in_parts, inserted
 

@@ -18,8 +18,8 @@ from sqlalchemy import (
 )
 
 from loop.domain.errors import AlreadySubmitted
-from loop.domain.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Scored, Tally
-from loop.domain.review import Submission
+from loop.domain.quality.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Scored, Tally
+from loop.domain.review.tasks import Submission
 from loop.store.schema import golden_answers, golden_items, golden_seats, predictions, standings, submissions
 from loop.store.statements import columns, first, inserted, one, replaced
 

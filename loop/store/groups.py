@@ -5,8 +5,8 @@ from dataclasses import fields
 
 from sqlalchemy import Connection, Select, insert, select, update
 
-from loop.domain.clips import ClipWork, Frame, Group
 from loop.domain.item import Item
+from loop.domain.items.clips import ClipWork, Frame, Group
 from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import group_frames, group_works, item_groups, items, tasks
 from loop.store.statements import columns, first, in_parts, inserted, newest_first, not_found, one

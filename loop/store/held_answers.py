@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from loop.domain.qa import AnswerStanding, HeldAnswer
+from loop.domain.review.qa import AnswerStanding, HeldAnswer
 from loop.store.schema import NO_PLACE, held_answers, lot_items
 from loop.store.statements import columns, not_found
 

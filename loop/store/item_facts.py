@@ -26,8 +26,8 @@ from sqlalchemy import (
 )
 
 from loop.domain.item import Item
-from loop.domain.queries import META, captured_in, number_in
-from loop.domain.review import TaskState
+from loop.domain.items.queries import META, captured_in, number_in
+from loop.domain.review.tasks import TaskState
 from loop.store.schema import (
     ORDINARY_TASK,
     changed_items,

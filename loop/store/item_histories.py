@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, select
 
-from loop.domain.queries import HistoryEntry
+from loop.domain.items.queries import HistoryEntry
 from loop.store.schema import cycles, events, ground_truths, items, predictions, submissions, tasks
 from loop.store.statements import one, sorted_after
 

@@ -7,7 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from loop.domain.queries import META, ORDERING, And, Compare, Has, Leaf, Not, OneOf, Op, Or, Place, Query, Sort, all_of
+from loop.domain.items.queries import (
+    META,
+    ORDERING,
+    And,
+    Compare,
+    Has,
+    Leaf,
+    Not,
+    OneOf,
+    Op,
+    Or,
+    Place,
+    Query,
+    Sort,
+    all_of,
+)
 
 COLUMNS = {"model": "model_id", "decision": "routed", "stage": "routed", "truth": "truth_version",
            "failed": "corrections"}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Items by a query: the conditions of loop/domain/queries.py as SQL, for SQLite and PostgreSQL alike.
+"""Items by a query: the conditions of loop/domain/items/queries.py as SQL, for SQLite and PostgreSQL alike.
 
 What people write reaches the database as bound values only. Each condition is true or false, never NULL, so that `not`
 means the same everywhere. How a page is read is decided here (docs/adr/0034-item-queries.md), since a planner that
@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import operators
 
 from loop.domain.item import Item
-from loop.domain.queries import (
+from loop.domain.items.queries import (
     EVERYTHING,
     ORDERING,
     Ago,

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import Conflict
-from loop.domain.label_studio import Link, LinkState
+from loop.domain.outgoing.label_studio import Link, LinkState
 from loop.store.schema import label_studio_links as links
 from loop.store.statements import columns, in_parts, not_found
 

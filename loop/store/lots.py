@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, Integer, and_, bindparam, func, insert, or_, select, update
 
-from loop.domain.lot import Lot, LotState, Member, Order
-from loop.domain.qa import AnswerStanding
+from loop.domain.review.lot import Lot, LotState, Member, Order
+from loop.domain.review.qa import AnswerStanding
 from loop.store.schema import (
     FILLING_LOT,
     INSPECTED_MEMBER,
@@ -190,7 +190,7 @@ class SqlLots:
 
 
 class _Order:
-    """Implements `loop.domain.lot.Order`."""
+    """Implements `loop.domain.review.lot.Order`."""
 
     def __init__(self, connection: Connection, lot_id: str) -> None:
         self._connection = connection

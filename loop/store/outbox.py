@@ -9,8 +9,8 @@ from sqlalchemy import Connection, insert, select
 
 from loop.domain.announcements import Announcement, announcement, body_of
 from loop.domain.identity import new_id
+from loop.domain.outgoing.webhooks import Delivery, Endpoint, wants
 from loop.domain.ports import Event
-from loop.domain.webhooks import Delivery, Endpoint, wants
 from loop.store.schema import webhook_deliveries, webhook_endpoints
 from loop.store.statements import columns
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from loop.domain.outcomes import ReportedOutcome, TurnedOut
+from loop.domain.production.outcomes import ReportedOutcome, TurnedOut
 from loop.store.schema import outcomes
 from loop.store.statements import columns, first, replaced
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, select, tuple_
 
 from loop.domain.access import Permission, Token, roles_that_may
-from loop.domain.people import Person, Reviewer
+from loop.domain.review.people import Person, Reviewer
 from loop.store.schema import VALID_TOKEN, people, tokens, works_answered
 from loop.store.statements import columns, not_found, one, replaced
 

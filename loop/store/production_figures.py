@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, select
 
-from loop.domain.production_figures import ProductionFigures
+from loop.domain.production.figures import ProductionFigures
 from loop.store.schema import production_figures
 from loop.store.statements import columns, replaced
 

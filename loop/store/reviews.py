@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Connection, Row, func, or_, select, type_coerce
 
 from loop.domain.announcements import SETTLING
-from loop.domain.review_feed import Review, ReviewsAfter
+from loop.domain.review.feed import Review, ReviewsAfter
 from loop.store.schema import events, ground_truths
 from loop.store.statements import in_parts
 

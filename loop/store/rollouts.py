@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection, select, update
 
-from loop.domain.canary import CanaryStanding
 from loop.domain.errors import Conflict
-from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
+from loop.domain.rollouts.canary import CanaryStanding
+from loop.domain.rollouts.rollout import Rollout, RolloutState, ShadowAnswer
 from loop.store.configuration import raise_revision
 from loop.store.schema import UNFINISHED_ROLLOUT, rollouts, shadow_answers
 from loop.store.statements import columns, inserted, one

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, exists, func, literal, or_, select
 
-from loop.domain.qa import AnswerStanding
-from loop.domain.review import TaskState
-from loop.domain.sampled import Answering, Crowd, Drawn, Predicted, Sampled, is_promised
+from loop.domain.production.sampled import Answering, Crowd, Drawn, Predicted, Sampled, is_promised
+from loop.domain.review.qa import AnswerStanding
+from loop.domain.review.tasks import TaskState
 from loop.domain.stage import ROUTED, Stage
 from loop.store.schema import (
     SAMPLED_PREDICTION,

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, delete, or_, select
 
-from loop.domain.golden import Decided, KnownStanding, Redo
-from loop.domain.lot import LotState
-from loop.domain.qa import AnswerStanding
-from loop.domain.review import ADJUDICATION_SEAT, QA_SEAT, Outcome
+from loop.domain.quality.golden import Decided, KnownStanding, Redo
+from loop.domain.review.lot import LotState
+from loop.domain.review.qa import AnswerStanding
+from loop.domain.review.tasks import ADJUDICATION_SEAT, QA_SEAT, Outcome
 from loop.store.schema import held_answers, lots, redos, standings, submissions, tasks
 from loop.store.statements import columns, first, ignoring_conflicts, replaced
 

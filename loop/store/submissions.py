@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.errors import AlreadySubmitted
 from loop.domain.ports import Reviewed
-from loop.domain.review import Outcome, Submission
+from loop.domain.review.tasks import Outcome, Submission
 from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import predictions, submissions, tasks, works_answered
 from loop.store.statements import columns, in_parts, inserted, newest_first

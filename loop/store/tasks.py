@@ -29,10 +29,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
+from loop.domain.policy.quality_rules import Standing
 from loop.domain.ports import Queue
-from loop.domain.quality_rules import Standing
-from loop.domain.queueing import one_of_each_work
-from loop.domain.review import Outcome, Task, TaskState, may_be_handed_out
+from loop.domain.review.queueing import one_of_each_work
+from loop.domain.review.tasks import Outcome, Task, TaskState, may_be_handed_out
 from loop.domain.stage import Stage
 from loop.store.groups import works_of_frame
 from loop.store.item_facts import Change, ItemChanges
@@ -68,7 +68,7 @@ _PROJECT = tasks.c.project_id == bindparam("project")
 
 
 def _free(task: FromClause) -> ColumnElement[bool]:
-    """Of an unfinished task: nobody has it under a live lease, as in loop/domain/review.py."""
+    """Of an unfinished task: nobody has it under a live lease, as in loop/domain/review/tasks.py."""
     return or_(
         task.c.expires_at.is_(None),
         task.c.expires_at <= _NOW,

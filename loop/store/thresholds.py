@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, null, select
 
 from loop.domain.errors import NotFound
+from loop.domain.guarantee.thresholds import Thresholds
 from loop.domain.model import ModelVersion
 from loop.domain.project import Project
-from loop.domain.thresholds import Thresholds
 from loop.store.configuration import raise_revision
 from loop.store.schema import thresholds
 from loop.store.statements import columns

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, select
 
-from loop.domain.queries import View
+from loop.domain.items.queries import View
 from loop.store.schema import item_views
 from loop.store.statements import columns, not_found, one, replaced
 

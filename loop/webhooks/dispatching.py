@@ -11,8 +11,8 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+from loop.domain.outgoing.webhooks import Answer, Delivery, Endpoint
 from loop.domain.ports import Clock, Sender
-from loop.domain.webhooks import Answer, Delivery, Endpoint
 from loop.webhooks.sending import Deliverer, Posted
 
 log = logging.getLogger("askance.webhooks")

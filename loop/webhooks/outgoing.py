@@ -19,9 +19,9 @@ from functools import cached_property
 import httpx
 from standardwebhooks import Webhook
 
-from loop.domain.addresses import is_public
+from loop.domain.outgoing.addresses import is_public
+from loop.domain.outgoing.webhooks import Answer, Endpoint, private_refused, valid_secrets
 from loop.domain.ports import Clock
-from loop.domain.webhooks import Answer, Endpoint, private_refused, valid_secrets
 
 _USER_AGENT = "Askance-Webhooks/1"
 # Of an answer's body, for the person who looks for what is wrong; the rest is not read, nor waited for.

@@ -12,8 +12,7 @@ from loop.domain.access import Permission, Token, require
 from loop.domain.announcements import PING, body_of
 from loop.domain.errors import Conflict, NotFound
 from loop.domain.identity import new_id
-from loop.domain.ports import INSTALLATION, Clock, Entropy, Event, Sender, Store, Transaction
-from loop.domain.webhooks import (
+from loop.domain.outgoing.webhooks import (
     SECRET_BYTES,
     Answer,
     Attempt,
@@ -32,6 +31,7 @@ from loop.domain.webhooks import (
     secret_from,
     settled,
 )
+from loop.domain.ports import INSTALLATION, Clock, Entropy, Event, Sender, Store, Transaction
 
 log = logging.getLogger("askance.webhooks")
 

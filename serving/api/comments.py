@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from loop.domain.access import Permission, Token
-from loop.domain.comments import CommentKind, CommentState
+from loop.domain.review.comments import CommentKind, CommentState
 from loop.review.comments import Thread
 from serving.api.auth import Operator, Wired, needs
 from serving.api.schemas.comments import CommentIn, CommentOut, CommentPage, CommentsOut, ReplyIn, ReplyOut

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from loop.domain.access import Token
+from loop.domain.guarantee.thresholds import Thresholds
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Store, Transaction
 from loop.domain.project import Project
-from loop.domain.rollout import Rollout, RolloutKind, RolloutState
-from loop.domain.thresholds import Thresholds
+from loop.domain.rollouts.rollout import Rollout, RolloutKind, RolloutState
 
 Value = TypeVar("Value")
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from loop.domain.slice_rules import SliceRule
+from loop.domain.policy.slice_rules import SliceRule
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.evaluations import EvaluationOut, SliceOut, SlicesIn, SlicesOut
 

@@ -12,9 +12,9 @@ from prometheus_client import Histogram
 from starlette.concurrency import run_in_threadpool
 
 from loop.domain.errors import AskanceError, DeadlinePassed, ModelGone, NoChampion
-from loop.domain.gate import Review
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
+from loop.domain.policy.gate import Review
 from loop.domain.ports import Claim
 from loop.domain.prediction import Timed
 from loop.routing.commits import GroupCommit

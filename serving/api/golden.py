@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from loop.domain.access import Permission, Token
 from loop.domain.errors import Invalid
-from loop.domain.golden import GoldenItem
+from loop.domain.quality.golden import GoldenItem
 from loop.review.standings import ReviewerReport
 from serving.api.auth import Operator, Wired, needs
 from serving.api.presenters import image_url, shapes_in, shapes_out

@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
-from loop.domain.clips import LONGEST_NAME, BadVideo, Frame, Group, sampling_of
 from loop.domain.errors import Overloaded
 from loop.domain.item import Item
+from loop.domain.items.clips import LONGEST_NAME, BadVideo, Frame, Group, sampling_of
 from serving.api.auth import Operator, Producer, Wired
 from serving.api.bodies import body_to_file
 from serving.api.options import LAST_VERSION

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from loop.domain.error_costs import Economics
-from loop.domain.thresholds import SHARES, GroupThreshold, Thresholds
+from loop.domain.guarantee.error_costs import Economics
+from loop.domain.guarantee.thresholds import SHARES, GroupThreshold, Thresholds
 from loop.production.promises import GuaranteeStatus
 from serving.api.auth import Operator, Wired
 from serving.api.options import LAST_VERSION

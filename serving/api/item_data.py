@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from loop.domain.access import Permission, Token, may
 from loop.domain.errors import Invalid
-from loop.domain.queries import ListedItem
+from loop.domain.items.queries import ListedItem
 from loop.items.lists import MOST_COUNTED
 from serving.api.auth import Operator, Reader, Wired
 from serving.api.presenters import is_blind, item_fields

@@ -4,7 +4,7 @@ from collections import Counter
 
 from fastapi import APIRouter
 
-from loop.domain.label_studio import Link
+from loop.domain.outgoing.label_studio import Link
 from loop.label_studio.push import Wish
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.label_studio import (

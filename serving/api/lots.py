@@ -6,10 +6,10 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Query
 
-from loop.domain.lot import Lot
-from loop.domain.qa import AnswerStanding
-from loop.domain.sampling_plans import curve_of, numbers_of
-from loop.domain.workflow import LARGEST_LOT, LotRules, PlanKind, lot_rules_of
+from loop.domain.policy.sampling_plans import curve_of, numbers_of
+from loop.domain.policy.workflow import LARGEST_LOT, LotRules, PlanKind, lot_rules_of
+from loop.domain.review.lot import Lot
+from loop.domain.review.qa import AnswerStanding
 from loop.review.lots import LotFigures
 from serving.api.auth import Anyone, Operator, Producer, Wired
 from serving.api.schemas.lots import (

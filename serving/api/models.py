@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from loop.cycle.page import cycle_page
-from loop.domain.canary import CanaryRules
 from loop.domain.errors import NotFound
-from loop.domain.rollout import RolloutKind
+from loop.domain.rollouts.canary import CanaryRules
+from loop.domain.rollouts.rollout import RolloutKind
 from loop.models import loaded
 from loop.settings import changed_options
 from serving.api.auth import Operator, Reader, Wired

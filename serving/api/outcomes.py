@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Response
 
-from loop.domain.outcomes import Told
+from loop.domain.production.outcomes import Told
 from serving.api.auth import Producer, Wired
 from serving.api.schemas.outcomes import (
     OutcomeIn,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from loop.domain.people import Reviewer
+from loop.domain.review.people import Reviewer
 from serving.api.auth import Operator, SomeOperator, Wired
 from serving.api.schemas.queue import PersonIn, PersonOut
 from serving.api.schemas.review import ReopenedOut

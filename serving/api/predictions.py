@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from loop.domain.errors import DeadlinePassed, Invalid, ReviewPending
-from loop.domain.gate import Fallback, Review
+from loop.domain.policy.gate import Fallback, Review
 from loop.domain.project import Project
-from loop.domain.review import Outcome
+from loop.domain.review.tasks import Outcome
 from loop.routing.router import Caller
 from loop.wiring import Services
 from serving.api.auth import Producer, Wired, authenticated, bearer, producer, services

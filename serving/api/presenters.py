@@ -5,19 +5,19 @@ from dataclasses import asdict
 from typing import Literal
 
 from loop.domain.access import Permission, Token, may
-from loop.domain.clips import FrameView
 from loop.domain.corrections import corrections
 from loop.domain.cycle import Cycle
-from loop.domain.gate import Ending
 from loop.domain.item import Item
+from loop.domain.items.clips import FrameView
 from loop.domain.model import ModelVersion
-from loop.domain.outcomes import ReportedOutcome
+from loop.domain.policy.gate import Ending
 from loop.domain.prediction import Detection, Prediction
+from loop.domain.production.outcomes import ReportedOutcome
 from loop.domain.project import Project
-from loop.domain.recipe import Recipe, recipe_to_json
-from loop.domain.review import Outcome, Submission, Task
-from loop.domain.rollout import ShadowAnswer
-from loop.domain.settling import Merged
+from loop.domain.quality.settling import Merged
+from loop.domain.recipes.recipe import Recipe, recipe_to_json
+from loop.domain.review.tasks import Outcome, Submission, Task
+from loop.domain.rollouts.rollout import ShadowAnswer
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape, shape_to_json
 from loop.review.assignments import Assignment

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Response
 
 from loop.domain.errors import Overloaded
-from loop.domain.estimate import Estimate
-from loop.domain.outcomes import TurnedOut
-from loop.domain.production import Figure, Row
-from loop.domain.production_figures import ProductionBy
+from loop.domain.production.estimate import Estimate
+from loop.domain.production.figures import ProductionBy
+from loop.domain.production.outcomes import TurnedOut
+from loop.domain.production.windows import Figure, Row
 from loop.production.estimates import MOST_AUDITS, ProductionReport, ProductionSeries
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.production import (

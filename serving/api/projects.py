@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Invalid
-from loop.domain.function_uses import use_from_json
+from loop.domain.policy.function_uses import use_from_json
 from loop.domain.ports import INSTALLATION, Transaction
 from loop.recipes.document import ProjectDocument
 from serving.api.auth import Anyone, Operator, Reader, SomeOperator, Wired, needs

@@ -9,8 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from loop.domain.errors import AskanceError, BadImage, DeadlinePassed, ModelTimedOut, Overloaded, PayloadTooLarge
 from loop.domain.prediction import Timed, detections_of
 from loop.domain.project import Project
-from loop.domain.rollout import Rollout, ShadowAnswer, takes
-from loop.domain.traffic import TrafficWindow, breach
+from loop.domain.rollouts.rollout import Rollout, ShadowAnswer, takes
+from loop.domain.rollouts.traffic import TrafficWindow, breach
 from loop.wiring import Services
 from serving.api.current import Beside
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from loop.cycle.triggers import TriggerStatus
-from loop.domain.triggers import rules_to_json
+from loop.domain.policy.triggers import rules_to_json
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.triggers import ConditionOut, SituationOut, TriggerRulesOut, TriggersIn, TriggersOut
 

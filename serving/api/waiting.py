@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from prometheus_client import Gauge
 
 from loop.domain.errors import AskanceError, Overloaded
-from loop.domain.gate import Ending
+from loop.domain.policy.gate import Ending
 from loop.domain.ports import Store
 
 log = logging.getLogger("askance.waiting")

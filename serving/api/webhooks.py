@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 
 from loop.domain.announcements import EVENT_TYPES, VERSION
 from loop.domain.errors import Invalid
-from loop.domain.webhooks import Backlog, DeliveryState, Endpoint
+from loop.domain.outgoing.webhooks import Backlog, DeliveryState, Endpoint
 from serving.api.auth import SomeOperator, Wired
 from serving.api.schemas.webhooks import (
     AttemptOut,

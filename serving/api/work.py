@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query
 
-from loop.domain.cost import CostBy, Rates, Spent
-from loop.domain.efforts import WorkBy, WorkRow
 from loop.domain.errors import Invalid
+from loop.domain.review.cost import CostBy, Rates, Spent
+from loop.domain.review.efforts import WorkBy, WorkRow
 from loop.review.work import AMBIGUOUS, Span
 from serving.api.auth import Operator, Wired
 from serving.api.schemas.work import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loop.domain.annotation import AnnotationResult
+from loop.domain.items.annotation import AnnotationResult
 from tests.api.conftest import picture
 from tests.api.test_predictions import problem
 

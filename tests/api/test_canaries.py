@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from askance.client import Client
-from loop.domain.canary import Arm, CanaryStanding, CanaryVerdict
 from loop.domain.errors import AskanceError
+from loop.domain.rollouts.canary import Arm, CanaryStanding, CanaryVerdict
 from loop.wiring import utc_now
 from tests.api.conftest import picture
 from tests.api.test_models_and_cycles import add

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from loop.domain.access import Role
-from loop.domain.clips import MOST_FRAMES_OF_TASK
-from loop.domain.rules import FunctionRule, Severity
+from loop.domain.items.clips import MOST_FRAMES_OF_TASK
+from loop.domain.recipes.rules import FunctionRule, Severity
 from loop.domain.truth import Shape
 from loop.review.checking import Checking
 from loop.store.truths import SqlTruths

@@ -3,7 +3,7 @@
 import pytest
 
 from loop.domain.access import Role
-from loop.domain.comments import MOST_OF_ONE
+from loop.domain.review.comments import MOST_OF_ONE
 from tests.api.conftest import picture
 from tests.api.test_predictions import problem
 from tests.api.test_queue import events, lease, one, policy, staff  # noqa: F401 - a fixture

@@ -7,10 +7,10 @@ import pytest
 
 from loop.cycle.reports import ClassRow, ErrorRow, advised
 from loop.cycle.work import TrainedWeights, TrainingJob
-from loop.domain.canary import Arm, CanaryStanding, CanaryVerdict
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.identity import digest_of
-from loop.domain.rollout import Rollout, RolloutKind, RolloutState
+from loop.domain.rollouts.canary import Arm, CanaryStanding, CanaryVerdict
+from loop.domain.rollouts.rollout import Rollout, RolloutKind, RolloutState
 from tests.api.conftest import Service, picture
 from tests.api.test_recipes import BOX, Bench, _working, cycled
 from tests.api.test_review import leased, submit

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from loop.domain.function_calls import FunctionCall
+from loop.domain.functions.calls import FunctionCall
 from loop.wiring import utc_now
 from tests.api.test_clips import a_clip, a_task, box
 from tests.api.test_lots import judge, listed, lots_of

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from loop.domain.function_calls import Asked, Ending
 from loop.domain.functions import GROUP
+from loop.domain.functions.calls import Asked, Ending
 from loop.domain.truth import Shape
 from loop.launching.functions import RayFunctions
 from loop.wiring import utc_now

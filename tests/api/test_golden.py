@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from loop.domain.access import Role
-from loop.domain.rules import FunctionRule
+from loop.domain.recipes.rules import FunctionRule
 from loop.domain.truth import GroundTruth
 from loop.wiring import utc_now
 from tests.api.conftest import picture

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from loop.domain.queries import FIELDS, Permission, field_of
+from loop.domain.items.queries import FIELDS, Permission, field_of
 from loop.domain.truth import GroundTruth
 from tests.api.conftest import picture
 from tests.api.test_access import problem

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from loop.domain.label_studio import BRIDGE, LinkState
+from loop.domain.outgoing.label_studio import BRIDGE, LinkState
 from loop.wiring import utc_now
 from tests.api.conftest import LABELS, picture
 from tests.api.test_predictions import problem

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from loop.domain import audit_bands
-from loop.domain import production as rules
+from loop.domain.guarantee import audit_bands
+from loop.domain.production import windows as rules
 from loop.wiring import utc_now
 from serving.api import production
 from serving.api.production_gauges import Gauges

@@ -17,7 +17,7 @@ from loop.domain.errors import Invalid
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Inference
-from loop.domain.recipe import recipe_to_json
+from loop.domain.recipes.recipe import recipe_to_json
 from loop.domain.truth import shape_from_json, shape_to_json
 from tests.api.conftest import picture
 from tests.api.test_predictions import problem

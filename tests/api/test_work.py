@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from loop.domain.access import Role, Token
-from loop.domain.review import Submission
+from loop.domain.review.tasks import Submission
 from loop.domain.truth import Shape
 from loop.wiring import utc_now
 from tests.api.conftest import picture

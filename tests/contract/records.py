@@ -6,14 +6,14 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 
 from loop.domain.access import Role, Token
-from loop.domain.annotation import AnnotationJob, AnnotationState
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.item import Item, Split
+from loop.domain.items.annotation import AnnotationJob, AnnotationState
 from loop.domain.model import ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
 from loop.domain.ports import Event, Store
 from loop.domain.prediction import Detection, Prediction
 from loop.domain.project import Label, Project, Recipe
-from loop.domain.review import Outcome, Submission, Task
+from loop.domain.review.tasks import Outcome, Submission, Task
 from loop.domain.routing import Action, Decision, Policy, Reason, Stage
 from loop.domain.truth import GroundTruth, Shape
 

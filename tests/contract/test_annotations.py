@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from loop.domain.annotation import AnnotationJob, AnnotationResult, AnnotationState
 from loop.domain.errors import AskanceError, Conflict, NotFound
+from loop.domain.items.annotation import AnnotationJob, AnnotationResult, AnnotationState
 from loop.store.database import SqlStore
 from tests.contract.records import NOW, ODD, PROJECT, a_job, a_prediction, digest, furnish, later
 

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 
 from loop.domain.access import Role, Token
 from loop.domain.errors import Conflict
+from loop.domain.outgoing.webhooks import Answer, Delivery, DeliveryState
 from loop.domain.ports import Event
-from loop.domain.webhooks import Answer, Delivery, DeliveryState
 from loop.store.database import SqlStore
 from loop.webhooks.sending import Deliverer, DeliverySettings, Posted, Webhooks
 from tests.contract.records import NOW, a_project

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from loop.domain.annotation import AnnotationResult
-from loop.domain.drift import ClassShift, DriftReport, DriftTest, Origin, ScoreShift, SourceShift, Verdict
 from loop.domain.errors import NotFound
+from loop.domain.items.annotation import AnnotationResult
 from loop.domain.ports import Served, Store
+from loop.domain.production.drift import ClassShift, DriftReport, DriftTest, Origin, ScoreShift, SourceShift, Verdict
 from tests.contract.records import (
     NOW,
     ODD,

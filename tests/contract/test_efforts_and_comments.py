@@ -8,12 +8,12 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from loop.domain.comments import Comment, CommentKind, CommentState, Part, Reply
-from loop.domain.cost import Rates
-from loop.domain.efforts import Effort, effort_of
 from loop.domain.errors import Conflict, NotFound
-from loop.domain.queue_rules import QueueRules
-from loop.domain.review import Outcome
+from loop.domain.policy.queue_rules import QueueRules
+from loop.domain.review.comments import Comment, CommentKind, CommentState, Part, Reply
+from loop.domain.review.cost import Rates
+from loop.domain.review.efforts import Effort, effort_of
+from loop.domain.review.tasks import Outcome
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.review.comments import Discussion

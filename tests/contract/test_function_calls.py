@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from loop.domain.errors import NotFound
-from loop.domain.function_calls import CallState, FunctionCall, done, failed
-from loop.domain.function_uses import Button, FunctionUse, Original, Shapes
+from loop.domain.functions.calls import CallState, FunctionCall, done, failed
+from loop.domain.policy.function_uses import Button, FunctionUse, Original, Shapes
 from loop.domain.ports import Event, Store
 from loop.store.database import SqlStore
 from tests.contract.records import (

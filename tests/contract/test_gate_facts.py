@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from loop.domain.cycle import CycleState, Step
 from loop.domain.ports import Store
-from loop.domain.review import Outcome
+from loop.domain.review.tasks import Outcome
 from tests.contract.records import (
     ODD,
     PROJECT,

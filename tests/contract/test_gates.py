@@ -9,15 +9,15 @@ import pytest
 
 from loop.domain.access import Role, Token
 from loop.domain.errors import Conflict
-from loop.domain.gate import Ending, Fallback, GateRules
-from loop.domain.golden import GoldenItem
-from loop.domain.quality_rules import GoldenRules, QualityPolicy
-from loop.domain.queue_rules import QueueRules
-from loop.domain.queueing import seats
-from loop.domain.review import Outcome, Task
+from loop.domain.policy.gate import Ending, Fallback, GateRules
+from loop.domain.policy.quality_rules import GoldenRules, QualityPolicy
+from loop.domain.policy.queue_rules import QueueRules
+from loop.domain.policy.workflow import LotRules, Qa, Workflow
+from loop.domain.quality.golden import GoldenItem
+from loop.domain.review.queueing import seats
+from loop.domain.review.tasks import Outcome, Task
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
-from loop.domain.workflow import LotRules, Qa, Workflow
 from loop.review.desk import Desk
 from loop.review.lots import Lots, add_members, in_lots
 from loop.review.people import Oversight

@@ -14,15 +14,15 @@ from alembic.operations import Operations
 
 from loop.domain.access import Role, Token
 from loop.domain.errors import Conflict, Invalid, NotFound, StaleLease
-from loop.domain.people import Person
+from loop.domain.policy.quality_rules import GoldenRules, QualityPolicy, QualityRules, Standing
+from loop.domain.policy.queue_rules import QueueRules, SkillRule
+from loop.domain.policy.workflow import Qa, Workflow
 from loop.domain.ports import Transaction
-from loop.domain.quality_rules import GoldenRules, QualityPolicy, QualityRules, Standing
-from loop.domain.queue_rules import QueueRules, SkillRule
-from loop.domain.queueing import placed, seats
-from loop.domain.review import Submission, TaskState
+from loop.domain.review.people import Person
+from loop.domain.review.queueing import placed, seats
+from loop.domain.review.tasks import Submission, TaskState
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape
-from loop.domain.workflow import Qa, Workflow
 from loop.review.assignments import Assignment
 from loop.review.desk import Desk, Leased
 from loop.review.golden import GoldenItems, TrainedSubmission

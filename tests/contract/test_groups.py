@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from loop.domain.clips import BadVideo, ClipWork, Frame, Group, GroupKind, ReadFrame, Sampling
 from loop.domain.errors import Conflict, Invalid, NotFound
 from loop.domain.item import ImageFacts
-from loop.domain.linking import LinkingRules
-from loop.domain.review import Task
+from loop.domain.items.clips import BadVideo, ClipWork, Frame, Group, GroupKind, ReadFrame, Sampling
+from loop.domain.items.linking import LinkingRules
+from loop.domain.review.tasks import Task
 from loop.domain.truth import Shape
 from loop.items.clips import Clips
 from loop.review.assignments import Assignment

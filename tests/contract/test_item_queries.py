@@ -15,18 +15,18 @@ from alembic.operations import Operations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loop.domain.efforts import Effort
 from loop.domain.errors import NotFound
-from loop.domain.golden import GoldenItem
 from loop.domain.item import Item, Split
-from loop.domain.lot import Lot, LotState
+from loop.domain.items.queries import EVERYTHING, SORTS, Place, Query, Sort, View
+from loop.domain.items.query_text import parsed
+from loop.domain.policy.workflow import LotRules
 from loop.domain.prediction import Detection
-from loop.domain.queries import EVERYTHING, SORTS, Place, Query, Sort, View
-from loop.domain.query_text import parsed
-from loop.domain.review import Task, TaskState
+from loop.domain.quality.golden import GoldenItem
+from loop.domain.review.efforts import Effort
+from loop.domain.review.lot import Lot, LotState
+from loop.domain.review.tasks import Task, TaskState
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
-from loop.domain.workflow import LotRules
 from loop.items.lists import catch_up
 from loop.store import item_queries
 from loop.store.database import SqlStore

@@ -19,9 +19,9 @@ import httpx
 import pytest
 
 from loop.domain.identity import digest_of
-from loop.domain.queue_rules import QueueRules
-from loop.domain.queueing import seats
-from loop.domain.review import Submission
+from loop.domain.policy.queue_rules import QueueRules
+from loop.domain.review.queueing import seats
+from loop.domain.review.tasks import Submission
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.store.database import SqlStore

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from loop.domain.errors import Conflict, NotFound
-from loop.domain.label_studio import Link, LinkState
+from loop.domain.outgoing.label_studio import Link, LinkState
 from loop.store.database import SqlStore
 from tests.contract.records import (
     NOW,

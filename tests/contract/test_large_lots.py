@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, event
 
-from loop.domain.lot import LotState
-from loop.domain.qa import AnswerStanding
-from loop.domain.workflow import LotRules, PlanKind, Qa, Workflow
+from loop.domain.policy.workflow import LotRules, PlanKind, Qa, Workflow
+from loop.domain.review.lot import LotState
+from loop.domain.review.qa import AnswerStanding
 from loop.review.desk import Desk
 from loop.review.lots import Lots
 from loop.store.database import SqlStore

@@ -7,7 +7,7 @@ import pytest
 
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.ports import Transaction
-from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
+from loop.domain.rollouts.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
 from loop.models.loaded import needed, serving
 from loop.store.database import SqlStore
 from tests.contract.records import NOW, PROJECT, a_model, a_promotion, furnish, later

@@ -9,10 +9,10 @@ import pytest
 
 from loop.domain.access import Role
 from loop.domain.errors import AskanceError, Conflict, Invalid
-from loop.domain.lot import LotState
-from loop.domain.qa import AnswerStanding
-from loop.domain.review import Outcome
-from loop.domain.workflow import LotRules, Qa, Workflow
+from loop.domain.policy.workflow import LotRules, Qa, Workflow
+from loop.domain.review.lot import LotState
+from loop.domain.review.qa import AnswerStanding
+from loop.domain.review.tasks import Outcome
 from loop.review.desk import Desk
 from loop.review.lots import Lots, add_members, in_lots
 from loop.store.database import SqlStore

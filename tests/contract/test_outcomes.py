@@ -6,9 +6,9 @@ from datetime import UTC
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from loop.domain.outcomes import ReportedOutcome, TurnedOut
 from loop.domain.ports import Store
-from loop.domain.production_figures import ProductionFigures
+from loop.domain.production.figures import ProductionFigures
+from loop.domain.production.outcomes import ReportedOutcome, TurnedOut
 from tests.contract.records import NOW, ODD, PROJECT, a_model, a_prediction, furnish, later
 
 MODEL = a_model(0).id

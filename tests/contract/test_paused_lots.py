@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from loop.domain.lot import LotState
-from loop.domain.qa import AnswerStanding
-from loop.domain.quality_rules import QualityPolicy, Standing
-from loop.domain.queue_rules import QueueRules
-from loop.domain.queueing import seats
-from loop.domain.review import QA_SEAT, Outcome
+from loop.domain.policy.quality_rules import QualityPolicy, Standing
+from loop.domain.policy.queue_rules import QueueRules
+from loop.domain.policy.workflow import LotRules, Qa, Workflow
+from loop.domain.review.lot import LotState
+from loop.domain.review.qa import AnswerStanding
+from loop.domain.review.queueing import seats
+from loop.domain.review.tasks import QA_SEAT, Outcome
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
-from loop.domain.workflow import LotRules, Qa, Workflow
 from loop.review.desk import Desk
 from loop.review.lots import Lots, add_members, in_lots
 from loop.store.database import SqlStore

@@ -6,8 +6,8 @@ from importlib import import_module
 from sqlalchemy import text
 
 from loop.domain.access import Role, Token
-from loop.domain.people import Person
-from loop.domain.review import Outcome, Submission, Task
+from loop.domain.review.people import Person
+from loop.domain.review.tasks import Outcome, Submission, Task
 from loop.store.database import SqlStore
 from tests.contract.records import (
     PROJECT,

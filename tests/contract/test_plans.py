@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from loop.domain.queue_rules import QueueRules
+from loop.domain.policy.queue_rules import QueueRules
+from loop.domain.policy.workflow import Qa
 from loop.domain.selection import Part
 from loop.domain.stage import Stage
-from loop.domain.workflow import Qa
 from loop.store.database import SqlStore
 from tests.contract.records import (
     PROJECT,

@@ -27,16 +27,16 @@ from hypothesis.stateful import (
 
 from loop.domain.access import Role, Token
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
-from loop.domain.lot import LotState
-from loop.domain.people import Person
+from loop.domain.policy.quality_rules import ConsensusRules, GoldenRules, QualityPolicy, QualityRules, Standing
+from loop.domain.policy.queue_rules import QueueRules
+from loop.domain.policy.workflow import LotRules, Qa, Workflow
 from loop.domain.ports import Transaction
-from loop.domain.quality_rules import ConsensusRules, GoldenRules, QualityPolicy, QualityRules, Standing
-from loop.domain.queue_rules import QueueRules
-from loop.domain.queueing import seats
-from loop.domain.review import Outcome, Submission
+from loop.domain.review.lot import LotState
+from loop.domain.review.people import Person
+from loop.domain.review.queueing import seats
+from loop.domain.review.tasks import Outcome, Submission
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
-from loop.domain.workflow import LotRules, Qa, Workflow
 from loop.review.assignments import Assignment
 from loop.review.desk import Desk
 from loop.review.escalation import sound_alarms

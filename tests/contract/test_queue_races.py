@@ -14,11 +14,11 @@ import sqlalchemy as sa
 
 from loop.domain.access import Role, Token
 from loop.domain.errors import AlreadySubmitted, AskanceError, Conflict, NotFound, StaleLease
-from loop.domain.people import Person
+from loop.domain.policy.queue_rules import Lane, QueueRules
 from loop.domain.ports import Queue
-from loop.domain.queue_rules import Lane, QueueRules
-from loop.domain.queueing import placed, seats
-from loop.domain.review import Draft
+from loop.domain.review.people import Person
+from loop.domain.review.queueing import placed, seats
+from loop.domain.review.tasks import Draft
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.review.desk import Desk

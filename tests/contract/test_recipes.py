@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 
 from loop.domain.access import Role, Token
 from loop.domain.errors import Conflict, NotFound, RulesBroken, UnknownLabel
-from loop.domain.ontology import labels_named
 from loop.domain.ports import Transaction
-from loop.domain.recipe import BadRecipe, Recipe
-from loop.domain.recipe_change import RecipeOrphans, carried
-from loop.domain.rules import Issue, Severity
+from loop.domain.recipes.changes import RecipeOrphans, carried
+from loop.domain.recipes.ontology import labels_named
+from loop.domain.recipes.recipe import BadRecipe, Recipe
+from loop.domain.recipes.rules import Issue, Severity
 from loop.domain.truth import GroundTruth, Link, Shape
 from loop.recipes.document import RecipeDocument, checked_document
 from loop.recipes.versions import Recipes

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loop.domain.ports import Event
-from loop.domain.review_feed import Review
+from loop.domain.review.feed import Review
 from loop.store.database import SqlStore
 from tests.contract.conftest import Databases
 from tests.contract.records import PROJECT, a_truth, an_event, digest, furnish, later

@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-from loop.domain.canary import Arm, CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
 from loop.domain.cycle import CycleState
 from loop.domain.errors import Conflict, NotFound, Unavailable
 from loop.domain.model import PromotionKind, PromotionState
 from loop.domain.ports import Transaction
-from loop.domain.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
+from loop.domain.rollouts.canary import Arm, CanaryRules, CanaryStanding, CanaryVerdict, OnPass, OnUndecided
+from loop.domain.rollouts.rollout import Rollout, RolloutKind, RolloutLimits, RolloutState
 from loop.store.database import SqlStore, migrations
 from loop.store.engine import engine_for, migrating
 from tests.contract.records import (

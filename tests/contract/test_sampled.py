@@ -5,12 +5,12 @@ from datetime import UTC, date
 
 import pytest
 
-from loop.domain.annotation import AnnotationResult
+from loop.domain.items.annotation import AnnotationResult
 from loop.domain.ports import Store
 from loop.domain.prediction import Detection
-from loop.domain.qa import AnswerStanding, HeldAnswer
-from loop.domain.review import Outcome, TaskState
-from loop.domain.sampled import Answering, Crowd, Sampled
+from loop.domain.production.sampled import Answering, Crowd, Sampled
+from loop.domain.review.qa import AnswerStanding, HeldAnswer
+from loop.domain.review.tasks import Outcome, TaskState
 from loop.domain.stage import Stage
 from tests.contract.records import (
     NOW,

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from loop.domain.access import Role, Token
-from loop.domain.lot import LotState
-from loop.domain.quality_rules import GoldenRules, QualityRules
-from loop.domain.sampling_plans import curve_of
+from loop.domain.policy.quality_rules import GoldenRules, QualityRules
+from loop.domain.policy.sampling_plans import curve_of
+from loop.domain.policy.workflow import LotRules, PlanKind, Qa, Workflow
+from loop.domain.review.lot import LotState
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
-from loop.domain.workflow import LotRules, PlanKind, Qa, Workflow
 from loop.review.desk import Desk
 from loop.review.lots import Lots, add_members, in_lots
 from loop.review.uploads import Uploads

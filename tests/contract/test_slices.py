@@ -11,8 +11,8 @@ from loop.cycle.judging import held_out
 from loop.cycle.slicing import Slicing
 from loop.domain.errors import BadDataset
 from loop.domain.item import Split
-from loop.domain.queries import View
-from loop.domain.slice_rules import SliceKind, SliceRule
+from loop.domain.items.queries import View
+from loop.domain.policy.slice_rules import SliceKind, SliceRule
 from loop.domain.stage import Stage
 from loop.store.database import SqlStore
 from tests.contract.conftest import Databases

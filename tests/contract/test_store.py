@@ -19,7 +19,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 
-from loop.domain import review
 from loop.domain.access import Role
 from loop.domain.cycle import CycleState, Step
 from loop.domain.errors import (
@@ -37,9 +36,10 @@ from loop.domain.errors import (
 )
 from loop.domain.item import Split
 from loop.domain.model import PromotionState
+from loop.domain.policy.queue_rules import Lane
 from loop.domain.ports import Claim, Queue, Transaction
-from loop.domain.queue_rules import Lane
-from loop.domain.review import Outcome, Task, TaskState
+from loop.domain.review import tasks as review
+from loop.domain.review.tasks import Outcome, Task, TaskState
 from loop.domain.stage import ROUTED, Stage
 from loop.domain.truth import GroundTruth, Shape
 from loop.store.database import ReadOnlyTransaction, SqlStore

@@ -6,8 +6,8 @@ from datetime import UTC
 import pytest
 
 from loop.domain.errors import NotFound
-from loop.domain.ports import Store
-from loop.domain.promises import (
+from loop.domain.guarantee.thresholds import Broken, EvidenceBasis, GroupThreshold, Thresholds, Why
+from loop.domain.policy.promises import (
     AuditRates,
     ErrorCosts,
     GuaranteeRules,
@@ -18,8 +18,8 @@ from loop.domain.promises import (
     Statement,
     WhenShort,
 )
+from loop.domain.ports import Store
 from loop.domain.reason import Reason
-from loop.domain.thresholds import Broken, EvidenceBasis, GroupThreshold, Thresholds, Why
 from tests.contract.records import NOW, ODD, PROJECT, a_model, a_policy, a_prediction, furnish, same
 
 PROMISES = (

@@ -8,8 +8,8 @@ import pytest
 
 from loop.domain.access import Role
 from loop.domain.errors import AskanceError, Conflict, Forbidden, NotFound
-from loop.domain.lot import Lot, LotState
-from loop.domain.workflow import LARGEST_LOT, LotRules, Qa, Workflow
+from loop.domain.policy.workflow import LARGEST_LOT, LotRules, Qa, Workflow
+from loop.domain.review.lot import Lot, LotState
 from loop.review.desk import Desk
 from loop.review.lots import Lots, add_members, in_lots
 from loop.review.uploads import Uploads

@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from loop.domain.access import Role, Token
 from loop.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from loop.domain.identity import new_id
+from loop.domain.outgoing.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint, Secret
 from loop.domain.ports import Event, Transaction
-from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint, Secret
 from loop.store.database import SqlStore
 from loop.webhooks.sending import Deliverer, DeliverySettings, Posted, Webhooks
 from tests.contract.records import NOW, ODD, PROJECT, a_project, an_event, later

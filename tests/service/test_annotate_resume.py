@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loop.domain.annotation import AnnotationJob, AnnotationState
+from loop.domain.items.annotation import AnnotationJob, AnnotationState
 from loop.exchange.sources import FsspecSources
 from loop.items.annotation import AnnotationRequests
 from loop.settings import Settings, load_settings

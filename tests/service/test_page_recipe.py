@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from loop.domain.function_calls import Asked, Ending, Ran
+from loop.domain.functions.calls import Asked, Ending, Ran
 from loop.domain.ports import Event
 from loop.functions.results import ran_event
 from loop.wiring import utc_now

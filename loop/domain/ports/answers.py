@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Protocol
 
 from loop.domain.item import Item
-from loop.domain.lot import Lot, LotState, Member, Order
-from loop.domain.qa import AnswerStanding, HeldAnswer
-from loop.domain.review import Submission
-from loop.domain.review_feed import ReviewsAfter
-from loop.domain.settling import WorkAgreement
+from loop.domain.quality.settling import WorkAgreement
+from loop.domain.review.feed import ReviewsAfter
+from loop.domain.review.lot import Lot, LotState, Member, Order
+from loop.domain.review.qa import AnswerStanding, HeldAnswer
+from loop.domain.review.tasks import Submission
 from loop.domain.truth import GroundTruth
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from loop.domain.annotation import AnnotationJob, AnnotationResult
 from loop.domain.embedding_map import EmbeddingMap
+from loop.domain.items.annotation import AnnotationJob, AnnotationResult
 from loop.domain.selection import PickedItem, Selection
 
 

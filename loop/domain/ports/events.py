@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from loop.domain.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
+from loop.domain.outgoing.webhooks import Answer, Attempt, Backlog, Delivery, DeliveryState, Endpoint
 
 INSTALLATION = ""  # in place of a project's id, of what concerns no single project
 

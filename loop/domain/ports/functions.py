@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
-from loop.domain.function_calls import Asked, FunctionCall, Ran
-from loop.domain.rules import Scene
+from loop.domain.functions.calls import Asked, FunctionCall, Ran
+from loop.domain.recipes.rules import Scene
 
 
 class RuleFunctions(Protocol):

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from loop.domain.clips import ClipWork, Frame, Group
 from loop.domain.item import Item, Split
-from loop.domain.queries import HistoryEntry, ListedItem, Place, Query, Sort, View
+from loop.domain.items.clips import ClipWork, Frame, Group
+from loop.domain.items.queries import HistoryEntry, ListedItem, Place, Query, Sort, View
 
 
 class Items(Protocol):
@@ -66,7 +66,7 @@ class Items(Protocol):
 
 
 class ItemQueries(Protocol):
-    """Items by what is known of them (loop/domain/queries.py): what was committed before they last caught up."""
+    """Items by what is known of them (loop/domain/items/queries.py): what was committed before they last caught up."""
 
     def are_behind(self) -> bool:
         """Whether something was committed since."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from loop.domain.label_studio import Annotation, Link, LinkState, RemoteProject, RemoteTask
+from loop.domain.outgoing.label_studio import Annotation, Link, LinkState, RemoteProject, RemoteTask
 
 
 class LabelStudioLinks(Protocol):

@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from loop.domain.canary import CanaryStanding
 from loop.domain.cycle import Cycle
 from loop.domain.model import ModelVersion, Promotion
-from loop.domain.rollout import Rollout, RolloutState, ShadowAnswer
-from loop.domain.slice_rules import SliceRule
-from loop.domain.triggers import TriggerRules
+from loop.domain.policy.slice_rules import SliceRule
+from loop.domain.policy.triggers import TriggerRules
+from loop.domain.rollouts.canary import CanaryStanding
+from loop.domain.rollouts.rollout import Rollout, RolloutState, ShadowAnswer
 
 
 class Models(Protocol):

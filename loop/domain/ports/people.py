@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from loop.domain.comments import Comment, CommentKind, CommentState, Part, Reply
-from loop.domain.cost import Rates
-from loop.domain.efforts import Effort
-from loop.domain.golden import Decided, GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Scored, Tally
-from loop.domain.people import Person, Reviewer
-from loop.domain.review import Submission
+from loop.domain.quality.golden import Decided, GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Scored, Tally
+from loop.domain.review.comments import Comment, CommentKind, CommentState, Part, Reply
+from loop.domain.review.cost import Rates
+from loop.domain.review.efforts import Effort
+from loop.domain.review.people import Person, Reviewer
+from loop.domain.review.tasks import Submission
 from loop.domain.truth import Shape
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from loop.domain.drift import DriftReport
+from loop.domain.guarantee.thresholds import Thresholds
 from loop.domain.model import ModelVersion
-from loop.domain.outcomes import ReportedOutcome, TurnedOut
-from loop.domain.production_figures import ProductionFigures
+from loop.domain.production.drift import DriftReport
+from loop.domain.production.figures import ProductionFigures
+from loop.domain.production.outcomes import ReportedOutcome, TurnedOut
+from loop.domain.production.sampled import Crowd, Drawn, Predicted, Sampled
 from loop.domain.project import Project
-from loop.domain.sampled import Crowd, Drawn, Predicted, Sampled
-from loop.domain.thresholds import Thresholds
 
 
 class SampledPredictions(Protocol):

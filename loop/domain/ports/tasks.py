@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from loop.domain.gate import Ending
-from loop.domain.review import Draft, Task, TaskState
+from loop.domain.policy.gate import Ending
+from loop.domain.review.tasks import Draft, Task, TaskState
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from sqlalchemy import (
     text,
 )
 
-from loop.domain.lot import LotState
-from loop.domain.qa import AnswerStanding
-from loop.domain.review import Outcome
+from loop.domain.review.lot import LotState
+from loop.domain.review.qa import AnswerStanding
+from loop.domain.review.tasks import Outcome
 from loop.store.documents import ISSUES, LOT_RULES, MERGED, OBJECT, PAIRS, REASONS, SHAPES, STRINGS, VOTES
 from loop.store.schema.shared import EMPTY_LIST, item_key, metadata, newest_first, one_of, project_key, unit
 from loop.store.types import Choice, PlainText, UtcDateTime
@@ -28,7 +28,7 @@ FILLING_LOT = text("closed_at IS NULL AND NOT upload")
 UNDECIDED_LOT = text("state IN ('open', 'inspecting')")
 UNFOLLOWED_ANSWER = text("standing IN ('waiting', 'recalled')")
 WAITING_ANSWER = text("standing = 'waiting'")
-# Of works in lots, by what a lot is judged by (loop/domain/lot.py).
+# Of works in lots, by what a lot is judged by (loop/domain/review/lot.py).
 UNCOUNTED_MEMBER = text("void AND defect IS NULL")
 UNSEEN_MEMBER = text("NOT void AND defect IS NULL")
 INSPECTED_MEMBER = text("defect IS NOT NULL")
@@ -76,7 +76,7 @@ Index("ix_lots_undecided", lots.c.id, sqlite_where=UNDECIDED_LOT, postgresql_whe
 
 
 def submission_columns() -> list[Column[Any]]:
-    """The fields of `loop.domain.review.Submission`."""
+    """The fields of `loop.domain.review.tasks.Submission`."""
     return [
         Column("id", PlainText, primary_key=True),
         Column("task_id", PlainText, ForeignKey("tasks.id"), nullable=False),

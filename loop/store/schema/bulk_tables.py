@@ -15,8 +15,8 @@ from sqlalchemy import (
     text,
 )
 
-from loop.domain.annotation import AnnotationState
 from loop.domain.embedding_map import MapState
+from loop.domain.items.annotation import AnnotationState
 from loop.store.documents import NUMBERS, OBJECT, STRINGS
 from loop.store.schema.shared import metadata, model_key, newest_first, one_of, project_key, unit
 from loop.store.types import Choice, PlainText, UtcDateTime

@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from loop.domain.webhooks import DeliveryState
+from loop.domain.outgoing.webhooks import DeliveryState
 from loop.store.documents import OBJECT, SECRETS, STRINGS
 from loop.store.schema.shared import metadata, one_of
 from loop.store.types import SEQUENCE, Choice, PlainText, UtcDateTime

@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, UniqueConstraint, text
 
-from loop.domain.function_calls import CallState
+from loop.domain.functions.calls import CallState
 from loop.store.documents import OBJECT, STRINGS
 from loop.store.schema.shared import item_key, metadata, one_of, project_key
 from loop.store.types import Choice, PlainText, UtcDateTime

@@ -16,8 +16,8 @@ from sqlalchemy import (
     text,
 )
 
-from loop.domain.clips import GroupKind
 from loop.domain.item import Split
+from loop.domain.items.clips import GroupKind
 from loop.store.documents import OBJECT, STRINGS
 from loop.store.schema.shared import item_key, metadata, newest_first, one_of, project_key
 from loop.store.types import SEQUENCE, Choice, PlainText, UtcDateTime
@@ -47,10 +47,10 @@ items = Table(
 )
 newest_first(items, "digest")
 
-# What items are asked for by (loop/domain/queries.py), kept by loop/store/item_facts.py: a narrow row for each item,
-# with what other tables say of it. source, group: their beginnings, since an index holds no long text. work: of its
-# ordinary tasks. routed: what was decided of the newest prediction: `accept`, or its stage. corrections: of the newest
-# answer that settled something.
+# What items are asked for by (loop/domain/items/queries.py), kept by loop/store/item_facts.py: a narrow row for each
+# item, with what other tables say of it. source, group: their beginnings, since an index holds no long text. work: of
+# its ordinary tasks. routed: what was decided of the newest prediction: `accept`, or its stage. corrections: of the
+# newest answer that settled something.
 item_facts = Table(
     "item_facts",
     metadata,

@@ -2,13 +2,13 @@
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, UniqueConstraint, text
 
-from loop.domain.label_studio import LinkState
+from loop.domain.outgoing.label_studio import LinkState
 from loop.store.schema.shared import metadata, one_of, project_key
 from loop.store.types import Choice, PlainText, UtcDateTime
 
 LIVE_LINK = text("state IN ('sending', 'out')")
 
-# Tasks that people do in Label Studio (loop/domain/label_studio.py).
+# Tasks that people do in Label Studio (loop/domain/outgoing/label_studio.py).
 label_studio_links = Table(
     "label_studio_links",
     metadata,

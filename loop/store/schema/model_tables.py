@@ -14,7 +14,7 @@ from sqlalchemy import (
 
 from loop.domain.cycle import CycleState, Step
 from loop.domain.model import PromotionKind, PromotionState
-from loop.domain.rollout import RolloutKind, RolloutState
+from loop.domain.rollouts.rollout import RolloutKind, RolloutState
 from loop.store.documents import CANARY_RULES, CANARY_STANDING, DETECTIONS, HEAD, LIMITS, OBJECT
 from loop.store.schema.shared import EMPTY_OBJECT, metadata, model_key, newest_first, one_of, project_key, unit
 from loop.store.types import Choice, PlainText, UtcDateTime

@@ -13,9 +13,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from loop.domain.comments import CommentKind, CommentState
-from loop.domain.quality_rules import Standing
-from loop.domain.review import Outcome
+from loop.domain.policy.quality_rules import Standing
+from loop.domain.review.comments import CommentKind, CommentState
+from loop.domain.review.tasks import Outcome
 from loop.domain.stage import Stage
 from loop.store.documents import COUNTS, NUMBERS, OBJECT, PLACE, SHAPES, STRINGS
 from loop.store.schema.answer_tables import submission_columns

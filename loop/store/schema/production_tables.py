@@ -16,9 +16,9 @@ from sqlalchemy import (
     text,
 )
 
-from loop.domain.drift import Origin, Verdict
-from loop.domain.outcomes import TurnedOut
-from loop.domain.thresholds import EvidenceBasis, Why
+from loop.domain.guarantee.thresholds import EvidenceBasis, Why
+from loop.domain.production.drift import Origin, Verdict
+from loop.domain.production.outcomes import TurnedOut
 from loop.store.documents import (
     BROKEN,
     CLASS_SHIFTS,

@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from loop.domain.review import TaskState, Urgency
+from loop.domain.review.tasks import TaskState, Urgency
 from loop.domain.stage import Stage
 from loop.store.documents import OBJECT
 from loop.store.schema.shared import item_key, metadata, one_of, project_key, unit

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from loop.domain.annotation import AnnotationState
+from loop.domain.items.annotation import AnnotationState
 from serving.api.schemas.wire import In, Out
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from loop.domain.canary import CanaryVerdict, OnPass, OnUndecided
+from loop.domain.rollouts.canary import CanaryVerdict, OnPass, OnUndecided
 from serving.api.schemas.wire import In, Out, Unit
 
 _Hours = Annotated[float, Field(gt=0, le=8760)]

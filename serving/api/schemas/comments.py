@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from loop.domain.comments import MAX_SHAPE, MAX_TEXT, CommentKind, CommentState
+from loop.domain.review.comments import MAX_SHAPE, MAX_TEXT, CommentKind, CommentState
 from serving.api.schemas.wire import In, Out, Pixels
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from loop.domain.drift import Origin, Verdict
+from loop.domain.production.drift import Origin, Verdict
 from serving.api.schemas.wire import Out
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from loop.domain.slice_rules import MOST_SLICES, SliceKind
+from loop.domain.policy.slice_rules import MOST_SLICES, SliceKind
 from serving.api.schemas.wire import In, Out
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StrictBool
 
-from loop.domain.function_calls import CallState
-from loop.domain.function_uses import Original, Shapes
+from loop.domain.functions.calls import CallState
+from loop.domain.policy.function_uses import Original, Shapes
 from serving.api.schemas.events import EventOut
 from serving.api.schemas.shapes import Id, ShapeIO
 from serving.api.schemas.wire import In, Out

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from loop.domain.gate import Fallback
+from loop.domain.policy.gate import Fallback
 from serving.api.schemas.queue import Seconds
 from serving.api.schemas.wire import In, Out
 

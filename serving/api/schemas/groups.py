@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
-from loop.domain.clips import LONGEST_NAME, MOST_FRAMES_GIVEN, MOST_FRAMES_OF_TASK, GroupKind
 from loop.domain.identity import DIGEST
+from loop.domain.items.clips import LONGEST_NAME, MOST_FRAMES_GIVEN, MOST_FRAMES_OF_TASK, GroupKind
 from serving.api.schemas.wire import In, Out
 
 

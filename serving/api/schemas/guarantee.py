@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from loop.domain.promises import Loss, OnAlarm, PromiseBy, Statement, WhenShort
-from loop.domain.thresholds import EvidenceBasis, Phase, Why
+from loop.domain.guarantee.thresholds import EvidenceBasis, Phase, Why
+from loop.domain.policy.promises import Loss, OnAlarm, PromiseBy, Statement, WhenShort
 from serving.api.schemas.predictions import ReasonOut
 from serving.api.schemas.wire import In, Out, Unit
 

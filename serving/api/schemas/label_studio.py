@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from loop.domain.label_studio import LinkState, What
+from loop.domain.outgoing.label_studio import LinkState, What
 from loop.domain.stage import Stage
 from serving.api.schemas.wire import In, Out
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from loop.domain.lot import LotState
-from loop.domain.qa import AnswerStanding
+from loop.domain.review.lot import LotState
+from loop.domain.review.qa import AnswerStanding
 from serving.api.schemas.wire import In, Out, Unit
 from serving.api.schemas.workflow import LotRulesOut
 

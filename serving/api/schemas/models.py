@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from loop.domain.corrections import ErrorType
 from loop.domain.cycle import CycleState, Step
 from loop.domain.model import PromotionKind, PromotionState
-from loop.domain.rollout import RolloutKind, RolloutState
+from loop.domain.rollouts.rollout import RolloutKind, RolloutState
 from serving.api.schemas.canaries import CanaryIn, CanaryRulesOut, CanaryStandingOut
 from serving.api.schemas.predictions import DetectionOut
 from serving.api.schemas.wire import In, Out, Unit

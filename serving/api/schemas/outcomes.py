@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from loop.domain.outcomes import LONGEST_REASON, MOST_LABELS, TurnedOut
+from loop.domain.production.outcomes import LONGEST_REASON, MOST_LABELS, TurnedOut
 from serving.api.schemas.wire import In, Out
 
 MOST_OUTCOMES = 500  # of one request

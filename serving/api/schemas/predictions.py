@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from loop.domain.review import TaskState
+from loop.domain.review.tasks import TaskState
 from loop.domain.routing import Action, Stage
 from serving.api.schemas.outcomes import OutcomeOut
 from serving.api.schemas.shapes import TruthOut

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from pydantic import Field
 
-from loop.domain.production_figures import ProductionBasis, ProductionBy
+from loop.domain.production.figures import ProductionBasis, ProductionBy
 from serving.api.schemas.wire import Out
 
 OUTCOMES_ARE_BIASED = (

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from loop.domain.access import Role
-from loop.domain.review import TaskState
+from loop.domain.review.tasks import TaskState
 from loop.domain.routing import Durability, Retain
 from serving.api.schemas.functions import FunctionUseIO
 from serving.api.schemas.gate import GateIn, GateOut

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from loop.domain.quality_rules import Standing
+from loop.domain.policy.quality_rules import Standing
 from serving.api.schemas.shapes import ShapeIO
 from serving.api.schemas.wire import In, Out, Unit
 

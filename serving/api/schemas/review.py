@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from loop.domain.review import Outcome
+from loop.domain.review.tasks import Outcome
 from serving.api.schemas.predictions import DetectionOut
 from serving.api.schemas.quality import FeedbackOut, MergedOut
 from serving.api.schemas.shapes import IssueOut, ShapeIO

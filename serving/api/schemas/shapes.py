@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from loop.domain.geometry import bounds_of
-from loop.domain.rules import Severity
+from loop.domain.recipes.rules import Severity
 from loop.domain.truth import LONGEST_TEXT, MOST_ATTRIBUTES, MOST_LINKS, MOST_POINTS, Geometry, Shape, shape_from_json
 from serving.api.schemas.wire import In, Out, Pixels
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from loop.domain.webhooks import DeliveryState
+from loop.domain.outgoing.webhooks import DeliveryState
 from serving.api.schemas.wire import In, Out
 
 WebhookUrl = Annotated[str, Field(min_length=1, max_length=2000, description="https://…; what is posted to")]

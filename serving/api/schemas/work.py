@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from loop.domain.cost import CostBy
-from loop.domain.efforts import WorkBy
+from loop.domain.review.cost import CostBy
+from loop.domain.review.efforts import WorkBy
 from serving.api.schemas.wire import In, Out, Unit
 
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from loop.domain.workflow import LotsBy, PlanKind, Proposals, Qa
+from loop.domain.policy.workflow import LotsBy, PlanKind, Proposals, Qa
 from serving.api.schemas.queue import Seconds
 from serving.api.schemas.wire import In, Out, Unit
 

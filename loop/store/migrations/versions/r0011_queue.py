@@ -16,7 +16,7 @@ MOMENT = sa.DateTime(timezone=True)
 
 NONE = sa.text("'[]'")
 UNFINISHED = "state IN ('open', 'leased')"
-# Seconds that a risk of 1 is worth by the rules that projects begin with (loop/domain/queue_rules.py).
+# Seconds that a risk of 1 is worth by the rules that projects begin with (loop/domain/policy/queue_rules.py).
 POINT = 15 * 86_400
 
 

@@ -1,4 +1,4 @@
-/** The service's side of the queue in memory, for tests: leases with epochs and expiry, as loop/domain/review.py. */
+/** The service's side of the queue in memory, for tests: leases with epochs and expiry, as loop/domain/review/tasks.py. */
 import { NetworkError, ProblemError } from "../api/problem";
 import type { AnswerBody } from "../api/client";
 import type { AcceptBody, Golden, ReturnBody } from "../api/types";

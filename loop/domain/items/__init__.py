@@ -1,0 +1,1 @@
+"""What items can be asked for, the groups they are in, and what was done to many of them."""

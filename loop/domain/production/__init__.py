@@ -1,0 +1,1 @@
+"""How good production is, from the few predictions that people saw."""

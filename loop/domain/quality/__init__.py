@@ -1,0 +1,1 @@
+"""How good answers are: agreement, consensus, golden items, and what follows for the people."""

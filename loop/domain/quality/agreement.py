@@ -1,0 +1,134 @@
+"""How far people agree: of one image, and beyond chance over a batch of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.domain.geometry import iou_matrix
+from loop.domain.policy.quality_rules import MATCH_IOU
+from loop.domain.quality.answers import Answer, Cluster, in_order, matched
+
+Floats = NDArray[np.float64]
+Distance = Callable[[Floats, Floats], Floats]
+
+_ROWS_AT_ONCE = 256  # of the table of all pairs of values
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Of an item. f1, box_f1: mean over pairs of reviewers, in [0, 1], with labels and without; 1 where both of a pair
+    marked nothing. iou: mean over the matches of all pairs, in [0, 1]; None where nothing was matched. pairs: of
+    reviewers; with none of them f1 is 1, as nobody disagrees."""
+
+    f1: float
+    box_f1: float
+    iou: float | None
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairAgreement:
+    """Of two reviewers on an item, as in Agreement. ious: of the matches."""
+
+    reviewers: tuple[str, str]
+    f1: float
+    box_f1: float
+    ious: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAgreement:
+    """Krippendorff's alpha over a batch: 1 is perfect, 0 what chance gives, below that is worse than chance; None where
+    fewer than two people looked at anything, or all values are equal. boxes: with 1 - IoU as the distance; labels: of
+    names. In both, "nothing there" is an answer of its own. items: in which two or more people looked, and
+    somebody marked something."""
+
+    boxes: float | None
+    labels: float | None
+    items: int
+
+
+def pair_agreements(answers: Sequence[Answer], *, iou: float = MATCH_IOU) -> list[PairAgreement]:
+    """Of every two answers of an item, by the reviewers' names. Two shapes are the same where they match (IoU of at
+    least `iou`); F1 is 2 matches / (shapes of one + shapes of the other), symmetric, so nobody has to be the truth.
+    Raises Invalid where a reviewer answered twice."""
+    found = []
+    for one, other in combinations(in_order(answers), 2):
+        matches = matched(one, other, iou=iou)
+        right = sum(one.labels[match.row] == other.labels[match.other] for match in matches)
+        shapes = len(one) + len(other)
+        f1s = [2.0 * same / shapes if shapes else 1.0 for same in (right, len(matches))]
+        ious = tuple(match.iou for match in matches)
+        found.append(PairAgreement((one.reviewer, other.reviewer), f1s[0], f1s[1], ious))
+    return found
+
+
+def agreement_of(answers: Sequence[Answer], *, iou: float = MATCH_IOU) -> Agreement:
+    """Of the answers of one item. Raises Invalid where a reviewer answered twice."""
+    pairs = pair_agreements(answers, iou=iou)
+    overlaps = [overlap for pair in pairs for overlap in pair.ious]
+    return Agreement(
+        f1=float(np.mean([pair.f1 for pair in pairs])) if pairs else 1.0,
+        box_f1=float(np.mean([pair.box_f1 for pair in pairs])) if pairs else 1.0,
+        iou=float(np.mean(overlaps)) if overlaps else None,
+        pairs=len(pairs),
+    )
+
+
+def batch_agreement(items: Sequence[Sequence[Cluster]]) -> BatchAgreement:
+    """Of items by their clusters (`clusters_of`). A unit is a cluster, its values what each who looked at the item
+    said there. Those who did not look at it are missing, and do not count."""
+    clusters = [cluster for item in items for cluster in item]
+    names = sorted({label for cluster in clusters for label in cluster.labels})
+    number = {name: float(at) for at, name in enumerate(names)}
+    return BatchAgreement(
+        boxes=krippendorff_alpha([_boxes(cluster) for cluster in clusters], box_distance),
+        labels=krippendorff_alpha([_labels(cluster, number) for cluster in clusters], nominal_distance),
+        items=sum(any(cluster.looked > 1 for cluster in item) for item in items),
+    )
+
+
+def krippendorff_alpha(units: Sequence[Floats], distance: Distance) -> float | None:
+    """1 - observed / expected disagreement (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability").
+
+    units: of each the values given, (m, k); missing ones are left out, units of fewer than two values do not count.
+    distance: of values (a, k) and (b, k), (a, b), 0 for equal ones. Each value is compared with each: 10,000 boxes take
+    some seconds. None where there is nothing to compare, or all values are equal, so that chance could not be told
+    from agreement.
+    """
+    pairable = [unit for unit in units if len(unit) > 1]
+    if not pairable:
+        return None
+    values = np.concatenate(pairable)
+    observed = sum(float(distance(unit, unit).sum()) / (len(unit) - 1) for unit in pairable)
+    starts = range(0, len(values), _ROWS_AT_ONCE)
+    expected = sum(float(distance(values[at : at + _ROWS_AT_ONCE], values).sum()) for at in starts)
+    return 1.0 - observed * (len(values) - 1) / expected if expected > 0.0 else None
+
+
+def box_distance(a: Floats, b: Floats) -> Floats:
+    """1 - IoU, in [0, 1]. An empty box stands for "nothing there": 0 from itself, 1 from any box."""
+    apart = 1.0 - iou_matrix(a, b)
+    apart[np.ix_(_empty(a), _empty(b))] = 0.0
+    return apart
+
+
+def nominal_distance(a: Floats, b: Floats) -> Floats:
+    """0 for equal values, else 1."""
+    return np.asarray((a[:, None, :] != b[None, :, :]).any(axis=2), dtype=np.float64)
+
+
+def _empty(boxes: Floats) -> NDArray[np.bool_]:
+    return np.asarray((boxes[:, :2] >= boxes[:, 2:]).any(axis=1))
+
+
+def _boxes(cluster: Cluster) -> Floats:
+    return np.concatenate([cluster.boxes, np.zeros((len(cluster.missing), 4))])
+
+
+def _labels(cluster: Cluster, number: dict[str, float]) -> Floats:
+    given = [number[label] for label in cluster.labels] + [-1.0] * len(cluster.missing)
+    return np.array(given)[:, None]

@@ -1,0 +1,165 @@
+"""Golden items, what people answered to them, and what is known of people by it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from loop.domain.policy.quality_rules import Standing
+from loop.domain.quality.reviewer_quality import GoldenScore, golden_score
+from loop.domain.quality.settling import answer_of
+from loop.domain.quality.standing import Check
+from loop.domain.recipes.recipe import Recipe
+from loop.domain.review.lot import LotState
+from loop.domain.review.tasks import Submission
+from loop.domain.truth import Shape
+
+_DIGITS = 5  # of overlaps and offsets, which are kept for their means
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenItem:
+    """shapes: the trusted answer. version: grows when that changes; answers are scored against the present one alone.
+    predicted: it has a prediction, so that among other work it looks like that."""
+
+    project_id: str
+    item_digest: str
+    version: int
+    shapes: tuple[Shape, ...]
+    added_by: str
+    added_at: datetime
+    predicted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenSeat:
+    """A golden item in the hands of a person. prediction_id: whose detections are shown; None: none are."""
+
+    task_id: str
+    project_id: str
+    reviewer: str
+    item_digest: str
+    prediction_id: str | None
+    given_at: datetime
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenAnswer:
+    """score: against `version` of the item; None for a skip, and where the item is golden no more."""
+
+    submission: Submission
+    version: int
+    score: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What is known of an answer by its score (`score_to_json`)."""
+
+    submission_id: str
+    item_digest: str
+    at: datetime
+    score: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownStanding:
+    """Of a reviewer in a project. since: from when on golden items count. actor: an operator's name, or "golden items".
+    why: for people. training: whether they see trusted answers; None: as the project says."""
+
+    project_id: str
+    reviewer: str
+    standing: Standing
+    since: datetime
+    actor: str
+    why: str
+    training: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Of a project and a person. marked: golden items there are. given: how many the person was ever given; waiting:
+    those that are not answered. known: their standing where one was ever given."""
+
+    marked: int
+    given: int
+    waiting: int
+    known: KnownStanding | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A work that the submission `submission_id` of one person decided alone: it is the ground truth, or waits to
+    become it with its lot. lot_state: None where it is in no lot."""
+
+    submission_id: str
+    work_id: str
+    created_at: datetime
+    lot_id: str | None
+    lot_state: LotState | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redo:
+    """A work that is to be done anew, since who decided it was paused."""
+
+    work_id: str
+    project_id: str
+    submission_id: str
+    reviewer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What somebody in training is told: the trusted shapes, and how the answer compares. right: shapes with the right
+    place and label; precision, recall: in [0, 1]."""
+
+    shapes: tuple[Shape, ...]
+    precision: float
+    recall: float
+    right: int
+
+
+def scored(shapes: Sequence[Shape], trusted: Sequence[Shape], recipe: Recipe, *, iou: float) -> GoldenScore:
+    """Both under the recipe's names; regions alone are compared."""
+    answer, truth = (answer_of(who, recipe.translated(given)) for who, given in (("", shapes), ("truth", trusted)))
+    return golden_score(answer, truth, labels=recipe.label_names, iou=iou)
+
+
+def score_to_json(score: GoldenScore) -> dict[str, Any]:
+    """Counts by the names of labels, so that it can be read under a later recipe. "" is "nothing there", or "not
+    marked"."""
+    names = (*score.labels, "")
+    cells = zip(*np.nonzero(score.table), strict=True)
+    return {
+        "counts": [[names[i], names[j], int(score.table[i, j])] for i, j in cells],
+        "ious": np.round(score.ious, _DIGITS).tolist(),
+        "offsets": np.round(score.offsets, _DIGITS).tolist(),
+    }
+
+
+def score_from_json(document: Mapping[str, Any], recipe: Recipe) -> GoldenScore:
+    """Under the labels of `recipe`: what was renamed has its new name, what is gone does not count."""
+    names = recipe.label_names
+    number: dict[str | None, int] = {name: at for at, name in enumerate((*names, ""))}
+    table = np.zeros((len(names) + 1, len(names) + 1))
+    for true, given, count in document["counts"]:
+        cell = tuple(number.get(_present(recipe, name)) for name in (true, given))
+        if None not in cell:
+            table[cell] += count
+    ious, offsets = (np.array(document[name], dtype=np.float64) for name in ("ious", "offsets"))
+    return GoldenScore(labels=names, table=table, ious=ious, offsets=offsets)
+
+
+def checks_of(answers: Sequence[Scored], recipe: Recipe) -> list[Check]:
+    return [Check(one.at, score_from_json(one.score, recipe)) for one in answers]
+
+
+def _present(recipe: Recipe, name: str) -> str | None:
+    if name == "":
+        return name
+    label = recipe.label_of(name)
+    return label.name if label is not None else None

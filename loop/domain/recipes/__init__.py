@@ -1,0 +1,1 @@
+"""What people annotate: labels, links and rules, as one versioned document."""

@@ -1,0 +1,1 @@
+"""A model beside the champion, and when it is taken back."""
