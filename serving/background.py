@@ -59,6 +59,7 @@ class Worker:
             *((name, when_written(services.store, look), pause) for name, look, pause in awaited),
             ("retirements", _giving_way(self.fleet.retire_unused), _RETIRE_SECONDS),
             ("absent models", self.fleet.bring_back, _LOOK_AGAIN_SECONDS),
+            ("missing processes", self.fleet.tell_short, _LOOK_AGAIN_SECONDS),
             ("risk", _giving_way(services.risks.refit_due), _LEARN_SECONDS),
             ("guarantee", _giving_way(services.guarantee.look_due), _DEADLINE_SECONDS),
             ("canaries", _giving_way(services.canaries.look), _DEADLINE_SECONDS),

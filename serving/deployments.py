@@ -19,7 +19,7 @@ from ray import serve
 from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, ReplicaState
 from starlette.types import ASGIApp
 
 from loop.domain.errors import AskanceError, DeadlinePassed, ModelGone, ModelTimedOut, Overloaded, Unavailable
@@ -230,6 +230,20 @@ def deployed_detectors() -> set[str]:
         for name, application in _applications().items()
         if name.startswith(_PREFIX) and application.status != ApplicationStatus.DELETING
     }
+
+
+def short_of_processes() -> Mapping[str, tuple[int, int]]:
+    """By name of those that have fewer than they should: (how many serve, of how many)."""
+    short = {}
+    for name in deployed_detectors():
+        application = _applications().get(name)
+        for deployment in application.deployments.values() if application else ():
+            states = deployment.replica_states
+            serving = states.get(ReplicaState.RUNNING, 0)
+            wanted = sum(count for state, count in states.items() if state is not ReplicaState.STOPPING)
+            if serving < wanted:
+                short[name] = (serving, wanted)
+    return short
 
 
 def withdraw() -> None:

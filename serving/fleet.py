@@ -2,10 +2,10 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
-from loop.domain.errors import Unavailable
+from loop.domain.errors import NoPlace, Unavailable
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock, Store
 from loop.models import loaded
@@ -35,6 +35,8 @@ class Fleet:
         self._rehearsed: set[str] = set()  # names of applications
         self._leaving: set[str] = set()  # applications whose place a new one takes
         self._only_needed: set[str] | None = None  # applications, when last nothing else was deployed
+        self._short: Mapping[str, tuple[int, int]] = {}  # what was last seen to have too few processes
+        self._told_short: dict[str, tuple[int, int]] = {}
         self._taking = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
 
@@ -55,6 +57,22 @@ class Fleet:
 
         running = deployed_detectors()
         self._bring_up(model for model in self._serving() if application_name(self._settings, model) not in running)
+
+    def tell_short(self) -> None:
+        """Say which models serve with fewer processes than they should: Ray waits for a place for the others without a
+        word. Those that were short at the last look, too: one that has just been started is for some seconds. Once for
+        each number."""
+        from serving.deployments import application_name, short_of_processes
+
+        before, self._short = self._short, short_of_processes()
+        lasting = {name: counts for name, counts in self._short.items() if name in before}
+        models = {application_name(self._settings, model): model for model in self._serving()}
+        for name, (running, wanted) in lasting.items():
+            if self._told_short.get(name) != (running, wanted) and name in models:
+                log.warning("%s", _short_of(models[name], self._settings, running, wanted))
+        for name in self._told_short.keys() - self._short.keys():
+            log.info("%s has all of its processes.", models[name].id if name in models else name)
+        self._told_short = lasting
 
     def needs_no_rehearsal(self, model: ModelVersion) -> None:
         """It was opened as it would serve, in a process of its own, compared and asked, and its runtime is kept."""
@@ -114,8 +132,6 @@ class Fleet:
     def _bring_up(self, models: Iterable[ModelVersion]) -> None:
         """Once one has waited for a place in vain the next wait for none, so that many of them do not hold up the start
         of the service, nor those that find one."""
-        from serving.rehearsal import NoPlace
-
         patience_s = None
         for model in models:
             if self._given_up():
@@ -138,7 +154,7 @@ class Fleet:
 
     def _rehearse(self, model: ModelVersion) -> None:
         """Beside the model on standby, which a refusal then leaves there; without it where both do not fit."""
-        from serving.rehearsal import NoPlace, ProcessEnded, rehearse
+        from serving.rehearsal import ProcessEnded, rehearse
 
         images = self._images_of(model.project_id)
         if serving_of(self._settings, model.serving).num_gpus:
@@ -212,3 +228,17 @@ class Fleet:
     def _serving(self) -> list[ModelVersion]:
         with self._store.read() as tx:
             return loaded.serving(tx)
+
+
+def _short_of(model: ModelVersion, settings: Settings, running: int, wanted: int) -> str:
+    from training.launch import in_words
+
+    shared = settings.serving.shared_replicas
+    serving = settings.serving if shared else serving_of(settings, model.serving)
+    needs, left = in_words({"CPU": serving.num_cpus, "GPU": serving.num_gpus})
+    who = "the shared processes of models serve" if shared else f"{model.id} of {model.project_id} serves"
+    number = "serving.shared_replicas" if shared else "detector_replicas"
+    return (
+        f"{who} with {running} of {wanted} processes. Each reserves {needs}, and Ray has {left} left. "
+        f"Lower {number} or num_cpus, raise serving.ray_cpus, or end canaries and shadows that are not needed."
+    )

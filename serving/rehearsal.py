@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
-from loop.domain.errors import AskanceError, Unavailable
+from loop.domain.errors import AskanceError, NoPlace, Unavailable
 from loop.domain.model import ModelVersion
 from loop.settings import ServingSettings, Settings, serving_of
 from serving.backends.choice import said
 from serving.detectors import open_images
+from training.launch import in_words
 
 log = logging.getLogger("askance.serving")
 
@@ -27,10 +28,6 @@ _PROBE_SECONDS = 0.25  # Ray finds a place that there is within milliseconds
 
 class ProcessEnded(Unavailable):
     """The process that tried the model ended before it could say anything: most often, memory ran out."""
-
-
-class NoPlace(Unavailable):
-    """What the model reserves was not free in time: others have it."""
 
 
 def refusal(
@@ -100,11 +97,7 @@ def _has_place(reserved: Mapping[str, float], until: float, given_up: Callable[[
 
 
 def _without_place(model: ModelVersion, reserved: Mapping[str, float], waited_s: float) -> Unavailable:
-    import ray
-
-    there, free = ray.cluster_resources(), ray.available_resources()
-    wanted = " and ".join(f"{amount:g} {name}s" for name, amount in reserved.items())
-    left = " and ".join(f"{free.get(name, 0.0):g} of {there.get(name, 0.0):g} {name}s" for name in reserved)
+    wanted, left = in_words(reserved)
     return refusal(
         model,
         f"other models and work have all places. It reserves {wanted}; Ray has {left} left, and none became free in "

@@ -13,7 +13,7 @@ import pytest
 from loop.cycle.controller import Controller
 from loop.cycle.work import Progress, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle, CycleState, Step
-from loop.domain.errors import Unavailable
+from loop.domain.errors import NoPlace, Unavailable
 from loop.domain.item import Split
 from loop.domain.truth import Shape
 from loop.launching import workshop
@@ -345,6 +345,34 @@ def test_a_cycle_that_requires_mlflow_waits_for_it(
     again = service.site.points.lines().count("training: epoch done") - epochs
     assert again == (0 if away_at == "version" else EPOCHS)
     assert "register" in mlflow.kept
+
+
+def test_a_cycle_waits_for_the_place_that_its_training_reserves(service: Service, mlflow: Mlflow) -> None:
+    """It says what is wanted and left; others come to their turn meanwhile; once there is a place it goes on."""
+    clock = Clock()
+    here = recorded(service, required=False, clock=clock)
+    full = [True]
+
+    class Crowded(Bench):
+        def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
+            if full:
+                raise NoPlace("other work has all places.", hint="It is tried again by itself.")
+            return super().train(job, progress)
+
+    crowded = Crowded(here.site, here.controller.workshop.blobs)  # type: ignore[attr-defined]
+    here = replace(here, controller=replace(here.controller, workshop=crowded))
+    cycle = here.controller.request(PROJECT, "ada", "try", MODE)
+    for _ in range(2):
+        here.controller.advance(stored(service, cycle))
+    waiting = stored(service, cycle)
+    assert (waiting.state, waiting.step) == (CycleState.RUNNING, Step.TRAIN)
+    assert "all places" in waiting.error
+    full.clear()
+    clock.now += timedelta(seconds=31)
+    while here.step():
+        pass
+    ended = stored(service, cycle)
+    assert (ended.state, ended.error) == (CycleState.PROMOTED, "")
 
 
 def test_a_cycle_that_waits_can_be_cancelled(service: Service, mlflow: Mlflow) -> None:

@@ -15,15 +15,18 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from loop.domain.errors import ModelGone, Unavailable
+from loop.domain.errors import ModelGone, NoPlace, Unavailable
 from loop.domain.item import ImageFacts
 from loop.domain.model import ModelVersion
 from loop.domain.prediction import Inference
 from loop.settings import Settings, load_settings
 from loop.store.blobs import FsspecBlobs
+from loop.store.database import SqlStore
+from loop.wiring import projects_of, utc_now
 from serving import detectors
 from serving.image_queue import ImageQueue
 from tests.api.conftest import picture
+from tests.test_dispatching import until
 from tests.tiny_models import tiny_weights
 from training.head import metadata_of, read_head
 
@@ -341,6 +344,37 @@ def test_what_this_machine_cannot_place_is_refused_at_once(folder: Path, options
     assert not deployed_detectors()
 
 
+def test_a_model_that_serves_with_fewer_processes_than_it_should_is_told(
+    folder: Path, store: SqlStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It serves with those that found a place. Said once, by the second look, since what starts is short for a while;
+    and when it has all of them."""
+    from serving.deployments import application_name, deploy_detector, retire_detector, short_of_processes
+    from serving.fleet import Fleet
+
+    settings = settings_of(folder)
+    model = replace(model_of(settings, tiny_weights()), serving={"num_cpus": 6.0, "detector_replicas": 3})
+    projects_of(settings, store).create("p", ["circle"])
+    with store.begin() as tx:
+        tx.models.add(model)
+        assert tx.projects.move_champion("p", expected=None, to=model.id)
+    fleet = Fleet(settings, store, FsspecBlobs.open(settings.blobs_url), utc_now)
+    with caplog.at_level("INFO", logger="askance.serving"):
+        deploy_detector(settings, model, ())
+        until(lambda: short_of_processes() == {application_name(settings, model): (2, 3)})
+        for _ in range(3):
+            fleet.tell_short()
+        (told,) = [line for line in caplog.messages if "processes" in line]
+        assert (
+            f"{model.id} of p serves with 2 of 3 processes. Each reserves 6 CPUs, and Ray has 4 of 16 CPUs left" in told
+        )
+        assert len(embeddings(settings, model)) == 1
+        caplog.clear()
+        retire_detector(application_name(settings, model))
+        fleet.tell_short()
+        assert f"{model.id} has all of its processes." in caplog.messages
+
+
 def test_where_others_have_all_places_that_is_told_in_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither tried nor started; what serves goes on, and whoever waits for a place has it once there is one."""
     from serving import rehearsal
@@ -353,7 +387,7 @@ def test_where_others_have_all_places_that_is_told_in_time(folder: Path, monkeyp
     deploy_detector(settings, large, ())
     for begin in (rehearsal.rehearse, deploy_detector):
         begun = time.monotonic()
-        with pytest.raises(rehearsal.NoPlace, match=r"It reserves 0\.5 CPUs; Ray has 0\.25 of 16 CPUs left") as caught:
+        with pytest.raises(NoPlace, match=r"It reserves 0\.5 CPUs; Ray has 0\.25 of 16 CPUs left") as caught:
             begin(settings, further, ())
         assert time.monotonic() - begun < 10
         assert "serving.ray_cpus" in caught.value.hint and "serving.shared_replicas" in caught.value.hint

@@ -6,11 +6,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from loop.domain.errors import BadWeights, CycleFailed, Unavailable
+from loop.domain.errors import BadWeights, CycleFailed, NoPlace, Unavailable
 from training.launch import get_ready, run_in_ray
 
 Progress = Callable[[float, Mapping[str, float]], None]
@@ -135,6 +136,43 @@ def test_what_progress_raises_kills_the_task(tmp_path: Path) -> None:
         run_in_ray(wait_for_ever, tmp_path / "pid", on_progress=cancel, num_cpus=2)
     # The next one needs both cores, so it runs only if the first is gone.
     assert run_in_ray(count, 1, num_cpus=2)[0] == 1
+
+
+@pytest.mark.usefixtures("_ray")
+def test_what_finds_no_place_is_told_in_time_and_can_be_cancelled_before(tmp_path: Path) -> None:
+    """Others have what it reserves: it says what, and leaves nothing behind that would run later."""
+    started, over = tmp_path / "pid", threading.Event()
+
+    def until_over(share: float, figures: Mapping[str, float]) -> None:
+        while not over.wait(0.1):
+            pass
+        raise KeyError
+
+    with ThreadPoolExecutor(1) as thread:
+        other = thread.submit(run_in_ray, wait_for_ever, started, on_progress=until_over, num_cpus=1.75)
+        try:
+            deadline = time.monotonic() + 60
+            while not started.exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            with pytest.raises(NoPlace, match=r"reserves 1 CPUs, Ray has 0\.25 of 2 CPUs left") as caught:
+                run_in_ray(wait_for_ever, tmp_path / "never", num_cpus=1, patience_s=0.5)
+            assert "training.num_cpus" in caught.value.hint
+            with pytest.raises(ZeroDivisionError):
+                run_in_ray(wait_for_ever, tmp_path / "never", num_cpus=1, on_progress=lambda *_: 1 // 0)
+        finally:
+            over.set()
+        with pytest.raises(KeyError):
+            other.result(60)
+    assert run_in_ray(count, 1, num_cpus=2)[0] == 1
+    assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.usefixtures("_ray")
+@pytest.mark.parametrize("wanted", [{"num_cpus": 3.0}, {"num_gpus": 1.0}], ids=["cores", "a GPU"])
+def test_what_this_machine_can_never_give_is_refused_at_once(wanted: dict[str, float]) -> None:
+    with pytest.raises(CycleFailed, match="this machine has") as caught:
+        run_in_ray(count, 1, **wanted)
+    assert f"training.{next(iter(wanted))}" in caught.value.hint
 
 
 @pytest.mark.usefixtures("_ray")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from loop.domain.embedding_map import Drawn, MapState
-from loop.domain.errors import Invalid, MapFailed, NoChampion, NotFound
+from loop.domain.errors import Invalid, MapFailed, NoChampion, NoPlace, NotFound
 from loop.domain.prediction import Detection, Prediction
 from loop.selecting.map_drawing import MapDrawing, MapRecipe
 from loop.selecting.maps import Maps
@@ -353,6 +353,15 @@ def test_a_drawing_that_was_cut_is_drawn_again(drawn: Charted) -> None:
     assert (record.state, record.refit, record.error) == (MapState.RUNNING, True, "")
     drawn.before = lambda: None
     drawn.maps.advance()
+    assert drawn.maps.status(PROJECT).record.state is MapState.READY
+
+
+def test_a_drawing_that_finds_no_place_stays_awaited(drawn: Charted) -> None:
+    drawn.wrong = [NoPlace("other work has all places.")]
+    drawn.brought_up_to_date()
+    record = drawn.maps.status(PROJECT).record
+    assert (record.state, record.error) == (MapState.RUNNING, "")
+    assert drawn.maps.advance()
     assert drawn.maps.status(PROJECT).record.state is MapState.READY
 
 

@@ -8,14 +8,17 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from loop.domain.errors import AskanceError, CycleFailed, OutOfMemory, Unavailable
+from loop.domain.errors import AskanceError, CycleFailed, NoPlace, OutOfMemory, Unavailable
 
 log = logging.getLogger("askance.launch")
 
 _NICENESS = 10
+_PLACE_SECONDS = 120.0  # for what others have reserved to become free, and its process to start
+_LOOK_SECONDS = 2.0  # from one look whether somebody cancelled it meanwhile to the next
 
 Result = TypeVar("Result")
 Progress = Callable[[float, Mapping[str, float]], None]
@@ -30,20 +33,23 @@ def run_in_ray(
     on_part: Keep | None = None,
     num_cpus: float = 0.5,
     num_gpus: float = 0.0,
+    patience_s: float = _PLACE_SECONDS,
     **kwargs: Any,
 ) -> Result:
     """What `function(*args, progress=…, **kwargs)` returns, computed in a Ray task; blocks until then.
 
-    on_progress: called here, in this thread, with what the function gave to its `progress`, in that order. If it
-    raises, the task is killed and the exception goes on: that is how to cancel.
+    on_progress: called here, in this thread, with what the function gave to its `progress`, in that order; before that,
+    while the task has no place, with (0.0, {}). If it raises, the task is killed and the exception goes on: that is how
+    to cancel.
     on_part: called here with what the function gave to its `hand_over`, an argument that it has then: parts of the work
     that are here whatever becomes of the rest.
-    num_cpus, num_gpus: what Ray reserves; the task waits until they are free. The default finds room on two cores
-    beside a gateway and two detectors of 0.5 each.
+    num_cpus, num_gpus: what Ray reserves. The default finds room on two cores beside a gateway and two detectors of 0.5
+    each. patience_s: how long the task waits until they are free.
 
     An AskanceError of the function is raised here as it is; any other, and the death of its process (as by running
     out of memory: OutOfMemory) or machine, as CycleFailed with the reason. Nothing is tried twice. Raises Unavailable
-    where this process is not connected to Ray.
+    where this process is not connected to Ray, NoPlace where others have what it reserves, and CycleFailed, at once,
+    where this machine can never give it.
     """
     import ray
     from ray.exceptions import RayError
@@ -58,10 +64,15 @@ def run_in_ray(
         num_cpus=num_cpus, num_gpus=num_gpus, max_calls=1, max_retries=0, num_returns="streaming",
         scheduling_strategy=here,
     )(_told)  # fmt: skip
+    _require_capacity(num_cpus, num_gpus)
     stream = task.remote(function, args, kwargs, on_part is not None)
     try:
+        if not _begun(stream, patience_s, on_progress):
+            raise _without_place(num_cpus, num_gpus, patience_s)
         for reference in stream:
             kind, value = ray.get(reference)
+            if kind == "begun":
+                continue
             if kind == "result":
                 return value  # type: ignore[no-any-return]
             if kind == "error":
@@ -76,6 +87,54 @@ def run_in_ray(
         with contextlib.suppress(RayError, ValueError, TypeError):
             ray.cancel(stream, force=True)  # does nothing to a task that is over
     raise CycleFailed("the task ended without a result.", hint="Start the cycle again.")
+
+
+def _require_capacity(num_cpus: float, num_gpus: float) -> None:
+    import ray
+
+    this = ray.get_runtime_context().get_node_id()
+    there: Mapping[str, float] = next((node["Resources"] for node in ray.nodes() if node["NodeID"] == this), {})
+    for name, wanted, setting in (("CPU", num_cpus, "num_cpus"), ("GPU", num_gpus, "num_gpus")):
+        if wanted > there.get(name, 0.0):
+            raise CycleFailed(
+                f"of {name}s the task reserves {wanted:g}, and this machine has {there.get(name, 0.0):g}.",
+                hint=f"Lower training.{setting}, and start the cycle again.",
+            )
+
+
+def _begun(stream: Any, patience_s: float, on_progress: Progress | None) -> bool:
+    """Whether the task has found its place by then."""
+    import ray
+
+    until = time.monotonic() + patience_s
+    while not ray.wait([stream], timeout=_LOOK_SECONDS, fetch_local=False)[0]:
+        if on_progress is not None:
+            on_progress(0.0, {})
+        if time.monotonic() > until:
+            return False
+    return True
+
+
+def _without_place(num_cpus: float, num_gpus: float, waited_s: float) -> NoPlace:
+    needs, left = in_words({"CPU": num_cpus, "GPU": num_gpus})
+    return NoPlace(
+        f"other work has all places: the task reserves {needs}, Ray has {left} left, and none became free in "
+        f"{waited_s:g} s.",
+        hint="It is tried again by itself. Lower training.num_cpus or training.num_gpus, raise serving.ray_cpus, or "
+        "end canaries and shadows that are not needed.",
+    )
+
+
+def in_words(reserved: Mapping[str, float]) -> tuple[str, str]:
+    """What is reserved of Ray's resources, and how much of each is left."""
+    import ray
+
+    there, free = ray.cluster_resources(), ray.available_resources()
+    wanted = {name: amount for name, amount in reserved.items() if amount}
+    return (
+        " and ".join(f"{amount:g} {name}s" for name, amount in wanted.items()),
+        " and ".join(f"{free.get(name, 0.0):g} of {there.get(name, 0.0):g} {name}s" for name in wanted),
+    )
 
 
 def get_ready(function: Callable[..., None], /, *args: Any) -> None:
@@ -93,8 +152,8 @@ def get_ready(function: Callable[..., None], /, *args: Any) -> None:
 def _told(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], in_parts: bool
 ) -> Iterator[tuple[str, Any]]:
-    """In the task: ("progress", (share, figures)) and ("part", …) any number of times, then ("result", …) or
-    ("error", …)."""
+    """In the task: ("begun", None), ("progress", (share, figures)) and ("part", …) any number of times, then
+    ("result", …) or ("error", …)."""
     told: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
     def progress(share: float, figures: Mapping[str, float]) -> None:
@@ -116,6 +175,7 @@ def _told(
 
     # Whoever serves on the same cores goes first; on cores of its own the task loses nothing by it.
     os.nice(_NICENESS)
+    yield "begun", None
     threading.Thread(target=work, name="task", daemon=True).start()
     while True:
         kind, value = told.get()

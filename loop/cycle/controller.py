@@ -29,7 +29,7 @@ from loop.cycle.work import (
     Workshop,
 )
 from loop.domain.cycle import Cycle, CycleState, Step
-from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed, Overloaded
+from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed, NoPlace, Overloaded
 from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelVersion, PromotionState
 from loop.domain.policy.slice_rules import SliceKind
@@ -159,10 +159,10 @@ class Controller:
         if cycle.error and self.clock() - cycle.updated_at < _WAIT:
             return cycle
         try:
-            return steps[cycle.step](cycle)
+            return steps[cycle.step](replace(cycle, error=""))  # what it waited for is not said once it goes on
         except Cancelled:
             return self._put_away(cycle)
-        except RegistryAway as error:
+        except (RegistryAway, NoPlace) as error:
             return self._waiting(cycle, str(error))
         except Exception as error:
             if stopping():

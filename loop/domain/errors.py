@@ -137,6 +137,10 @@ class Overloaded(Unavailable):
     code, title = "overloaded", "More work than can be done just now"
 
 
+class NoPlace(Unavailable):
+    """What some work reserves of the machine was not free in time: others have it."""
+
+
 class TooManyRequests(AskanceError):
     """One caller asks for more than its share; `retry_after_s` says when it may ask again."""
 

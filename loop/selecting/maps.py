@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from loop.domain.embedding_map import Drawn, EmbeddingMap, nothing_to_draw
-from loop.domain.errors import AskanceError, NotFound
+from loop.domain.errors import AskanceError, NoPlace, NotFound
 from loop.domain.ports import Blobs, Clock, Store, Transaction
 from loop.models import loaded
 
@@ -101,6 +101,9 @@ class Maps:
         begun = self._changed(project_id, lambda record: record.begun(self.clock()))
         try:
             drawn = self.cartographer.draw_map(project_id, refit=begun.refit, stopping=stopping)
+        except NoPlace as error:
+            log.warning("the map of %s waits: %s", project_id, error)  # it stays under way, and is tried again
+            return
         except Exception as error:
             if stopping():
                 return  # it stays under way, and the next start goes on

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from loop.domain.cycle import Cycle, CycleState
-from loop.domain.errors import Unavailable
+from loop.domain.errors import NoPlace, Unavailable
 from loop.domain.model import ModelVersion, PromotionState
 from loop.settings import load_settings
 from serving.background import Worker
 from serving.fleet import Fleet
-from serving.rehearsal import NoPlace
 from tests.api.conftest import Service
 from tests.api.test_evaluations import Forgetful, furnished  # noqa: F401
 from tests.api.test_recipes import _working
