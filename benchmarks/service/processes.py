@@ -8,6 +8,8 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +31,7 @@ class Tree:
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> None:
         """The first process, which ends with the others in `stop`."""
+        _end_in_order()
         with log.open("ab") as file:
             self._leader = subprocess.Popen(
                 list(command), env={**environment, MARK: self.mark}, stdout=file, stderr=file, cwd=folder,
@@ -94,6 +97,12 @@ class Tree:
             psutil.wait_procs(left, timeout=5)
         if self._leader is not None:
             self._leader.wait()
+
+
+def _end_in_order() -> None:
+    """Whoever ends the benchmark by SIGTERM ends what it has started, too; what is paused goes on before that."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
