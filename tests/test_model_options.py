@@ -138,3 +138,14 @@ def test_what_a_model_had_before_its_processes_were_shared_is_kept_without_effec
     assert without_effect(SETTINGS, OF_PROCESSES) == ()
     changed = changed_options(SHARING, OF_PROCESSES, {"score_floor": 0.1, "num_gpus": None})
     assert changed == {key: value for key, value in OF_PROCESSES.items() if key != "num_gpus"} | {"score_floor": 0.1}
+
+
+def test_a_model_cannot_have_more_waiting_than_a_gateway_lets_in():
+    """Refused when it is given: it would count for less than it says. One from before holds, as far as it does."""
+    most = SETTINGS.serving.max_queued_requests
+    assert changed_options(SETTINGS, {}, {"max_queued_requests": most}) == {"max_queued_requests": most}
+    with pytest.raises(SettingsError, match=f"lets no more than {most} wait") as caught:
+        changed_options(SETTINGS, {}, {"max_queued_requests": most + 1})
+    assert "Raise serving.max_queued_requests" in caught.value.hint
+    kept = changed_options(SETTINGS, {"max_queued_requests": most + 1}, {"batch_wait_ms": 20})
+    assert kept == {"max_queued_requests": most + 1, "batch_wait_ms": 20.0}

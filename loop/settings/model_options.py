@@ -84,7 +84,8 @@ def changed_options(
     settings: Settings, present: Mapping[str, object], changes: Mapping[str, object]
 ) -> dict[str, object]:
     """A model's options after `changes`; the value None takes an option back to the settings. Values come out as
-    the settings type them ("2" as 2). Raises SettingsError as `serving_of` does, and for a new value without effect."""
+    the settings type them ("2" as 2). Raises SettingsError as `serving_of` does, and for a new value without effect, or
+    with less than it says."""
     wanted = {key: value for key, value in {**present, **changes}.items() if value is not None}
     # An option that an older version of the service knew can be taken back, a misspelt one is an error even so.
     unknown = [key for key in changes if key not in MODEL_OPTIONS and key not in present]
@@ -97,6 +98,14 @@ def changed_options(
             hint="Set it for all models in the section serving, or give each its own processes: "
             "serving.shared_replicas: 0.",
             problems=refused,
+        )
+    most = settings.serving.max_queued_requests
+    if "max_queued_requests" in changes and typed.max_queued_requests > most:
+        raise SettingsError(
+            f"max_queued_requests is {typed.max_queued_requests}, and a gateway lets no more than {most} wait, for all "
+            "models together.",
+            hint="Raise serving.max_queued_requests, or give a model a share of it.",
+            problems=["max_queued_requests"],
         )
     return {key: wanted[key] if key in idle else getattr(typed, key) for key in wanted}
 
