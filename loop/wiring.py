@@ -49,6 +49,7 @@ from loop.projects import Projects
 from loop.recipes.guidelines import Guidelines
 from loop.recipes.versions import Recipes
 from loop.review.agreement import Agreement
+from loop.review.asking import Asking
 from loop.review.checking import Checking
 from loop.review.comments import Discussion
 from loop.review.desk import Desk
@@ -116,6 +117,7 @@ class Services:
     guidelines: Guidelines
     checking: Checking
     oversight: Oversight
+    asking: Asking
     discussion: Discussion
     item_data: ItemData
     work: WorkReports
@@ -237,6 +239,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         ),
         desk=desk,
         oversight=oversight,
+        asking=Asking(store, blobs.has, utc_now, os.urandom),
         discussion=Discussion(store, utc_now, os.urandom),
         item_data=ItemData(store, blobs, utc_now),
         work=work,
@@ -259,7 +262,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         canaries=Canaries(store, models, utc_now),
         served_index=served_index,
         duplicates=duplicates,
-        label_errors=LabelErrors(store, blobs, oversight.reopen_item, utc_now, os.urandom),
+        label_errors=LabelErrors(store, blobs),
         served_objects=ServedObjects(store, settings.data_dir / "index-objects", index_rules),
         risks=risks,
         guarantee=guarantee,

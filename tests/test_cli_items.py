@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from loop.cli import app
-from loop.domain.errors import Conflict, Invalid, NotFound
+from loop.domain.errors import Invalid
 from serving.client import ApiError
 from tests.api.conftest import client_within, picture, service  # noqa: F401
 
@@ -55,6 +55,21 @@ def test_items_are_tagged_by_digest_and_by_query(predicted):
         run("items", "tag", "--add", "x")
 
 
+def test_people_are_asked_for_items_by_digest_and_by_query(predicted, service):  # noqa: F811
+    """Once: those that they have to do already are counted, with why."""
+    path = "/v1/projects/shapes/items"
+    kept = [service.call("POST", path, content=picture(seed)).json()["digest"] for seed in range(10, 13)]
+    assert "asked for 1 item\n" in run("items", "ask", "--item", kept[0][:10], "--reason", "odd bars")
+    shown = run("items", "ask", "-q", "missing work", "--reason", "odd bars", "--most", "1")
+    assert "asked for 1 item\n" in shown
+    assert "there are more that meet the query" in shown
+    shown = run("items", "ask", "-q", "", "--reason", "odd bars")
+    assert "asked for 1 item\n" in shown
+    assert "not for 5 items: people are asked for it already." in shown
+    with pytest.raises(Invalid, match="which items"):
+        run("items", "ask", "--reason", "odd bars")
+
+
 def test_views_are_saved_shown_and_removed(predicted):
     run("views", "save", "one camera", "-q", "source = cam-2", "--sort", "-risk")
     assert "source = cam-2" in run("views", "list")
@@ -94,12 +109,12 @@ def test_the_first_digits_of_a_digest_name_its_item(predicted, service, monkeypa
 
 def test_digits_that_name_no_item_or_several_are_refused(predicted, service):  # noqa: F811
     """In the words of who gave them, with what to give instead."""
-    with pytest.raises(NotFound, match="no item of shapes has a digest that begins with 00000000"):
+    with pytest.raises(ApiError, match="no item of shapes has a digest that begins with 00000000"):
         run("items", "history", "00000000")
     twin = predicted[0][:8] + ("0" if predicted[0][8] != "0" else "1") + predicted[0][9:]
     with service.services.store.begin() as tx:
         tx.items.add(replace(tx.items.get("shapes", predicted[0]), digest=twin))
-    with pytest.raises(Conflict, match="several items") as error:
+    with pytest.raises(ApiError, match="2 items of shapes have a digest") as error:
         run("items", "history", predicted[0][:8])
     assert predicted[0] in error.value.hint and twin in error.value.hint
     assert "cam-0" in run("items", "history", predicted[0][:9])

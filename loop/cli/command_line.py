@@ -38,6 +38,8 @@ UrlOption = Annotated[str | None, typer.Option("--url", envvar="ASKANCE_URL", he
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON: all there is, a line for each.")]
 
+ITEM_HELP = "Its digest, or the first 8 digits or more."
+
 FilterOption = Annotated[
     list[str] | None, typer.Option("--filter", help="source=…, group=…, label=… or meta.KEY=…; all must hold.")
 ]

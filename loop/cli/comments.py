@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loop.cli.command_line import (
+    ITEM_HELP,
     ConfigOption,
     JsonOption,
     ProjectOption,
@@ -16,7 +17,6 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
-from loop.cli.item_names import ITEM_HELP, item_named
 from loop.domain.review.comments import CommentKind, CommentState
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def comments_list(
     table = table_of("id", "kind", "state", "by", "item", "text")
     with client_of(config, url) as client:
         found = client.comments(project, state=state, kind=kind, limit=limit) if item is None else None
-        shown = found.comments if found else client.comments_of(project, item_named(client, project, str(item)))
+        shown = found.comments if found else client.comments_of(project, str(item))
     shown = [one for one in shown if state in (None, one.state) and kind in (None, one.kind)]
     if as_json:
         print_json(shown)

@@ -10,6 +10,7 @@ from loop.cli.command_line import (
     ConfigOption,
     ProjectOption,
     app,
+    client_of,
     console,
     print_table,
     progress_bar,
@@ -17,6 +18,7 @@ from loop.cli.command_line import (
     table_of,
     tracker,
 )
+from loop.cli.fetching import FromUrlOption, fetch
 
 
 class DataFormat(StrEnum):
@@ -77,13 +79,30 @@ def import_(
 
 @app.command("export")
 def export(
-    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder; from a service also a new .zip.")],
     format_: Annotated[DataFormat, typer.Option("--format", "-f")],
     project: ProjectOption,
     images: Annotated[bool, typer.Option(help="With the image files.")] = True,
+    url: FromUrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """A project's images and present ground truth as a data set."""
+    if url is None:
+        _export_here(folder, format_, project, images, config)
+        return
+    with client_of(config, url) as client:
+        console.print(
+            fetch(
+                folder,
+                project,
+                lambda into, hear: client.save_dataset(
+                    project, into, format=format_.value, images=images, on_bytes=hear
+                ),
+            )
+        )
+
+
+def _export_here(folder: Path, format_: DataFormat, project: str, images: bool, config: Path | None) -> None:
     from loop.exchange.exporter import export_dataset
     from loop.wiring import open_blobs, open_store
 

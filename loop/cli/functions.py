@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loop.cli.command_line import (
+    ITEM_HELP,
     ConfigOption,
     JsonOption,
     ProjectOption,
@@ -17,7 +18,6 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
-from loop.cli.item_names import ITEM_HELP, item_named
 from loop.domain.errors import FunctionFailed
 from loop.domain.functions.calls import CallState
 
@@ -88,7 +88,7 @@ def run(
 ) -> None:
     """Run one on an item, as an event would, and wait until it is done or given up; Ctrl-C only stops the waiting."""
     with client_of(config, url) as client:
-        call = client.call_function(project, name, item_named(client, project, item))
+        call = client.call_function(project, name, item)
         told = ""
         with console.status(f"{name} …"):
             while call.state is CallState.PENDING:

@@ -1,11 +1,13 @@
 """`askance items` and `askance views`: items by a query, their tags and history, queries that have a name."""
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from loop.cli.command_line import (
+    ITEM_HELP,
     ConfigOption,
     JsonOption,
     ProjectOption,
@@ -17,7 +19,6 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
-from loop.cli.item_names import ITEM_HELP, item_named
 from loop.domain.errors import Invalid
 
 if TYPE_CHECKING:
@@ -84,9 +85,36 @@ def items_tag(
     if (query is None) == (not item):
         raise Invalid("say which items.", hint="Give --query, or --item one or more times.")
     with client_of(config, url) as client:
-        named = [item_named(client, project, one) for one in item or ()]
-        tagged = client.tag_items(project, add=add or (), remove=remove or (), items=named or None, query=query)
-    console.print(f"{tagged} item{'' if tagged == 1 else 's'}", markup=False)
+        tagged = client.tag_items(project, add=add or (), remove=remove or (), items=item or None, query=query)
+    console.print(_counted(tagged), markup=False)
+
+
+@items_app.command("ask")
+def items_ask(
+    project: ProjectOption,
+    reason: Annotated[str, typer.Option(help="Why; reviewers read it where an item is asked for the first time.")],
+    query: QueryOption = None,
+    item: Annotated[list[str] | None, typer.Option(help=f"One. {ITEM_HELP} May be given several times.")] = None,
+    most: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Look at so many that meet the query at most, the newest first.")
+    ] = 1000,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Ask people for items: for the first time, or again. Those that they are asked for already stay as they are."""
+    if (query is None) == (not item):
+        raise Invalid("say which items.", hint="Give --query, or --item one or more times.")
+    with client_of(config, url) as client:
+        asked = client.ask_for(project, reason, items=item or None, query=query, most=None if query is None else most)
+    if as_json:
+        print_json(asked)
+        return
+    console.print(f"people are asked for {_counted(len(asked.items))}", markup=False)
+    for why, count in Counter(one.why for one in asked.left).items():
+        console.print(f"  not for {_counted(count)}: {why}", markup=False)
+    if asked.next is not None:
+        console.print(f"… and there are more that meet the query (--most is {most})", markup=False)
 
 
 @items_app.command("history")
@@ -100,7 +128,7 @@ def items_history(
     """What happened to an item, oldest first."""
     table = table_of("at", "what", "id", "by", "more")
     with client_of(config, url) as client:
-        found = client.item_history(project, item_named(client, project, item))
+        found = client.item_history(project, item)
     if as_json:
         print_json(found)
         return
@@ -120,9 +148,8 @@ def items_drop(
 ) -> None:
     """Keep an image no more: its bytes are removed, its truth counts no more, and the same image is refused."""
     with client_of(config, url) as client:
-        digest = item_named(client, project, item)
-        client.drop_item(project, digest, reason)
-    console.print(f"{digest} is dropped, and its image gone", markup=False, soft_wrap=True)
+        client.drop_item(project, item, reason)
+    console.print(f"{item} is dropped, and its image gone", markup=False, soft_wrap=True)
 
 
 @views_app.command("list")
@@ -162,6 +189,10 @@ def views_remove(
     with client_of(config, url) as client:
         client.remove_view(project, name)
     console.print(f"{name} is gone", markup=False)
+
+
+def _counted(items: int) -> str:
+    return f"{items} item{'' if items == 1 else 's'}"
 
 
 def _row(item: "ListedItemOut") -> tuple[str, ...]:

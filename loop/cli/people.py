@@ -16,7 +16,6 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
-from loop.cli.item_names import item_named
 from loop.domain.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def reopen(
 ) -> None:
     """Ask people for an item again; what was answered stays, and counts once."""
     with client_of(config, url) as client:
-        opened = client.reopen_item(project, item_named(client, project, what)) if project else client.reopen_task(what)
+        opened = client.reopen_item(project, what) if project else client.reopen_task(what)
     console.print(f"open again: {', '.join(opened)}", soft_wrap=True)
 
 

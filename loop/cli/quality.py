@@ -18,7 +18,6 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
-from loop.cli.item_names import item_named
 from loop.domain.errors import Invalid
 from loop.domain.policy.quality_rules import Standing
 
@@ -48,10 +47,10 @@ def golden_add(
         raise Invalid("one file has the shapes of one item.", hint="Name one item with --shapes.")
     trusted = None if shapes is None else _shapes_of(shapes)
     with client_of(config, url) as client:
-        for digest in [item_named(client, project, one) for one in items]:
-            marked = client.mark_golden(project, digest, trusted)
+        for one in items:
+            marked = client.mark_golden(project, one, trusted)
             alone = "" if marked.predicted else "; it has no prediction, so only those who qualify get it"
-            console.print(f"golden: {digest}, {len(marked.shapes)} shapes{alone}", soft_wrap=True)
+            console.print(f"golden: {marked.item_digest}, {len(marked.shapes)} shapes{alone}", soft_wrap=True)
 
 
 @golden_app.command("remove")
@@ -63,9 +62,9 @@ def golden_remove(
 ) -> None:
     """Take items back: nobody gets them any more, and what was answered to them counts no more."""
     with client_of(config, url) as client:
-        for digest in [item_named(client, project, one) for one in items]:
-            client.remove_golden(project, digest)
-            console.print(f"golden no more: {digest}", soft_wrap=True)
+        for one in items:
+            client.remove_golden(project, one)
+            console.print(f"golden no more: {one}", soft_wrap=True)
 
 
 @golden_app.command("list")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loop.cli.command_line import (
+    ITEM_HELP,
     ConfigOption,
     FilterOption,
     JsonOption,
@@ -18,12 +19,10 @@ from loop.cli.command_line import (
     print_table,
     table_of,
 )
-from loop.cli.item_names import ITEM_HELP, item_named
 from loop.domain.errors import NotFound
 
 if TYPE_CHECKING:
     from serving.api.schemas.selections import RiskOut, SelectionOut
-    from serving.client import Client
 
 # Those of selection.strategies.table, which takes its time to import; a test compares.
 _STRATEGIES = (
@@ -91,18 +90,11 @@ def select(
     except ValidationError as error:
         raise typer.BadParameter("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
     with client_of(config, url) as client:
-        like = [item_named(client, project, one) for one in wish.like]
-        boxes = [_box_named(client, project, one) for one in wish.like_boxes]
-        selected = client.select(project, wish.model_copy(update={"like": like, "like_boxes": boxes}))
+        selected = client.select(project, wish)
     if as_json:
         print_json(selected)
         return
     _report_selection(selected)
-
-
-def _box_named(client: "Client", project: str, box: str) -> str:
-    item, colon, number = box.partition(":")
-    return f"{item_named(client, project, item)}{colon}{number}"
 
 
 def _condition(text: str) -> tuple[str, str]:

@@ -1,9 +1,8 @@
 """`askance snapshot`: which data cycles trained and were judged on."""
 
-import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -22,11 +21,7 @@ from loop.cli.command_line import (
     table_of,
     tracker,
 )
-from loop.cli.writing import writing
-from loop.domain.errors import Conflict
-
-if TYPE_CHECKING:
-    from serving.client import Client
+from loop.cli.fetching import FromUrlOption, fetch
 
 snapshot_app = typer.Typer(no_args_is_help=True, help="Snapshots: the data that cycles trained and were judged on.")
 app.add_typer(snapshot_app, name="snapshot")
@@ -122,10 +117,7 @@ def snapshot_export(
             "--link", help="Images as hard links, where the disk allows: no space, but who writes into one spoils both."
         ),
     ] = False,
-    url: Annotated[
-        str | None,
-        typer.Option("--url", envvar="ASKANCE_URL", help="From this service, in place of this machine's files."),
-    ] = None,
+    url: FromUrlOption = None,
     config: ConfigOption = None,
 ) -> None:
     """A snapshot as it was, as a data set; without images that were dropped since."""
@@ -135,7 +127,13 @@ def snapshot_export(
         raise typer.BadParameter("--link is for files of this machine; a service sends copies.")
     else:
         with client_of(config, url) as client:
-            _export_from(client, digest, folder, format_, project)
+            console.print(
+                fetch(
+                    folder,
+                    f"snapshot {digest[:12]}",
+                    lambda into, hear: client.save_snapshot(project, digest, into, format=format_.value, on_bytes=hear),
+                )
+            )
 
 
 def _export_here(
@@ -160,45 +158,6 @@ def _export_here(
             on_progress=tracker(bar, f"exporting {digest[:12]}"),
         )
     console.print(report)
-
-
-def _export_from(client: "Client", digest: str, folder: Path, format_: SnapshotFormat, project: str) -> None:
-    """What is cut short on the way leaves nothing."""
-    from loop.exchange.archives import unpacked
-    from loop.exchange.exporter import new_folder, require_free
-
-    if folder.is_file():
-        raise Conflict(f"{folder} is there already.", hint="Name a new one; nothing is ever overwritten.")
-    require_free(folder)
-    with tempfile.TemporaryDirectory(prefix=".askance-", dir=_parent(folder)) as waiting:
-        sent = client.save_snapshot(project, digest, Path(waiting) / "set.zip", format=format_.value)
-        told = _told(sent)
-        if folder.suffix.lower() == ".zip":
-            sent.replace(folder)
-        else:
-            with new_folder(folder) as partial:
-                unpacked(sent, partial)
-    console.print(f"exported {digest[:12]} of {project} to {folder}: {told}", markup=False, soft_wrap=True)
-
-
-def _told(sent: Path) -> str:
-    """What a service says of an archive that it sent."""
-    from zipfile import ZipFile
-
-    from serving.api.schemas.exchange import ExportOut
-
-    with ZipFile(sent) as archive:
-        report = ExportOut.model_validate_json(archive.read("askance-export.txt"))
-    left_out = [f"{count} {what}, which this format cannot hold" for what, count in report.left_out.items()]
-    left_out += [f"{report.dropped} images that were dropped since"] if report.dropped else []
-    return f"{report.images} images, {report.boxes} boxes" + "".join(f"; left out: {one}" for one in left_out)
-
-
-def _parent(folder: Path) -> Path:
-    """Made where it is missing. Raises Unavailable."""
-    with writing("the snapshot", folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    return folder.parent
 
 
 def _print_items(what: str, count: int, named: list[str]) -> None:

@@ -1,29 +1,24 @@
-"""Ground truth that is probably wrong: found by what models said that had not learned from it, and asked for again."""
+"""Ground truth that is probably wrong: found by what models said that had not learned from it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.access import Permission, Token, require
-from loop.domain.errors import AskanceError, Conflict
+from loop.domain.errors import AskanceError
 from loop.domain.item import Item, Split
 from loop.domain.model import ModelVersion
-from loop.domain.ports import Blobs, Clock, Entropy, Event, Said, Store, Transaction
+from loop.domain.ports import Blobs, Said, Store, Transaction
 from loop.domain.prediction import Detection
 from loop.domain.project import Project
-from loop.domain.review.tasks import Task
 from loop.domain.truth import GroundTruth, Shape
-from loop.review.asking import ask_people
 from training.evaluate import Found, Truth
 from training.label_errors import Agreement, Flaw, Suspicion, Trust, score_image
 from training.snapshot import Snapshot
 
 _PART = 500  # items that are held at once
-
-# Ask for an item again that people have answered; `loop.review.people.Oversight.reopen_item`. Raises Conflict.
-AskAgain = Callable[[Token, str, str], Sequence[Task]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +61,6 @@ class LabelReport:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedAgain:
-    """items: asked for again. left: by item, why it was not."""
-
-    items: list[str]
-    left: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class _Compared:
     item: Item
     truth: GroundTruth
@@ -92,9 +79,6 @@ class _Part:
 class LabelErrors:
     store: Store
     blobs: Blobs
-    ask_again: AskAgain
-    clock: Clock
-    entropy: Entropy
 
     def report(self, operator: Token, project_id: str, *, limit: int, most: int | None = None) -> LabelReport:
         """The `limit` most doubtful items. Each item is compared with the newest prediction by a model that was not
@@ -131,39 +115,6 @@ class LabelErrors:
                 items, truths = tx.items.of(project_id, some), tx.truths.current_of(project_id, some)
                 pairs = [(items[one], truths[one]) for one in some if one in items and one in truths]
                 yield _Part(len(pairs), _with_what_was_said(tx, project_id, pairs, learned))
-
-    def ask(self, operator: Token, project_id: str, digests: Sequence[str]) -> AskedAgain:
-        """People look at these items once more; what they answered before stays until then. Raises NotFound."""
-        require(operator, Permission.OPERATE, project_id)
-        done, left = [], {}
-        for digest in dict.fromkeys(digests):
-            try:
-                self._ask(operator, project_id, digest)
-            except Conflict as why:
-                left[digest] = str(why)
-            else:
-                done.append(digest)
-        return AskedAgain(done, left)
-
-    def _ask(self, operator: Token, project_id: str, digest: str) -> None:
-        with self.store.read() as tx:
-            tx.items.get(project_id, digest)
-            asked_before = bool(tx.tasks.works_of_item(project_id, digest))
-        if asked_before:
-            self.ask_again(operator, project_id, digest)
-            return
-        secret = self.store.secret()
-        with self.store.begin() as tx:
-            if tx.tasks.works_of_item(project_id, digest):
-                raise Conflict("somebody has just asked for it.", hint="Nothing to do.", item=digest)
-            project = tx.projects.get(project_id)
-            latest, now = tx.predictions.latest_of(project_id, digest), self.clock()
-            task = ask_people(
-                tx, project, digest, None if latest is None else latest.id, reason="its ground truth is doubted",
-                actor=operator.name, now=now, entropy=self.entropy, secret=secret,
-            )  # fmt: skip
-            body = {"item_digest": digest, "task_id": task.id}
-            tx.events.add(Event("truth.doubted", project_id, operator.name, body, now))
 
 
 class _Learned:

@@ -1,15 +1,20 @@
 """Asking people for an item that routing did not send to them."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from loop.domain.access import Permission, Token, require
+from loop.domain.errors import Conflict
 from loop.domain.events import task_created
 from loop.domain.identity import new_id
-from loop.domain.ports import Entropy, Transaction
+from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.review.tasks import Task
 from loop.domain.routing import asks_several
 from loop.domain.stage import Stage
 from loop.review.lots import add_members, in_lots
+from loop.review.people import reopen_work
 from loop.review.proposals import seats_of
 
 
@@ -48,3 +53,66 @@ def ask_people(
     add_members(tx, tasks)
     tx.events.announce(task_created(one, actor) for one in tasks)
     return first
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """items: that people are asked for now. left: why of the others, by digest."""
+
+    items: Sequence[str]
+    left: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The operators' side. kept: whether the image of an item is there to be shown."""
+
+    store: Store
+    kept: Callable[[str], bool]
+    clock: Clock
+    entropy: Entropy
+
+    def ask(self, operator: Token, project_id: str, digests: Sequence[str], *, reason: str) -> Asked:
+        """People look at these items: for the first time, or again; what they answered before stays until then. Each is
+        a transaction of its own, so that asking again goes on where it failed half way. reason: people read it where
+        they are asked for the first time, and the history keeps it. Raises NotFound where one of the items is not
+        there; then nobody is asked."""
+        require(operator, Permission.OPERATE, project_id)
+        wanted = list(dict.fromkeys(digests))
+        with self.store.read() as tx:
+            tx.projects.get(project_id)
+            for digest in wanted:
+                tx.items.get(project_id, digest)
+        asked: list[str] = []
+        left: dict[str, str] = {}
+        secret = self.store.secret()
+        for digest in wanted:
+            try:
+                self._ask(operator, project_id, digest, reason, secret)
+            except Conflict as why:
+                left[digest] = str(why)
+            else:
+                asked.append(digest)
+        return Asked(asked, left)
+
+    def _ask(self, operator: Token, project_id: str, digest: str, reason: str, secret: bytes) -> None:
+        if not self.kept(digest):
+            raise Conflict("its image was not kept.", hint="Add it again first (Items, Add images).", item=digest)
+        with self.store.begin() as tx:
+            tx.projects.hold(project_id)  # of two who ask at once the other sees the first one's tasks
+            project, now = tx.projects.get(project_id), self.clock()
+            if tx.items.is_dropped(project_id, digest):
+                raise Conflict("it was dropped.", hint="", item=digest)
+            works = [tx.tasks.work_for_update(one) for one in tx.tasks.works_of_item(project_id, digest)]
+            if any(not task.finished for work in works for task in work):
+                raise Conflict("people are asked for it already.", hint="", item=digest)
+            for work in works:
+                reopen_work(tx, work, operator.name, now)
+            if not works:
+                latest = tx.predictions.latest_of(project_id, digest)
+                ask_people(
+                    tx, project, digest, None if latest is None else latest.id, reason=reason,
+                    actor=operator.name, now=now, entropy=self.entropy, secret=secret,
+                )  # fmt: skip
+            body = {"item_digest": digest, "reason": reason, "again": bool(works)}
+            tx.events.add(Event("item.asked", project_id, operator.name, body, now))

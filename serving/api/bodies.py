@@ -79,7 +79,9 @@ async def read_image(request: Request, limit: int) -> bytes:
         content = await _file_of_form(request, limit)
     if not content:
         raise BadImage(
-            "the request holds no image.", hint="Send a JPEG, PNG or WebP file as the body (curl --data-binary @file)."
+            "the request holds no image.",
+            hint="In the page: Items, Add images. A program sends a JPEG, PNG or WebP file as the body "
+            "(curl --data-binary @file).",
         )
     return content
 

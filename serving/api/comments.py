@@ -8,6 +8,7 @@ from loop.domain.access import Permission, Token
 from loop.domain.review.comments import CommentKind, CommentState
 from loop.review.comments import Thread
 from serving.api.auth import Operator, Wired, needs
+from serving.api.item_names import ItemDigest
 from serving.api.schemas.comments import CommentIn, CommentOut, CommentPage, CommentsOut, ReplyIn, ReplyOut
 
 router = APIRouter(prefix="/v1", tags=["comments"])
@@ -18,14 +19,14 @@ SomeReviewer = Annotated[Token, Depends(needs(Permission.REVIEW, somewhere=True)
 
 
 @router.get("/projects/{project_id}/items/{digest}/comments")
-def list_comments(project_id: str, digest: str, token: ProjectReviewer, wired: Wired) -> CommentsOut:
+def list_comments(project_id: str, digest: ItemDigest, token: ProjectReviewer, wired: Wired) -> CommentsOut:
     """Of an item. A reviewer must have, or have had, a task of it, and reads their own comments and those that name
     a task of theirs: what others say of it would colour the answer."""
     return CommentsOut(comments=[_out(thread) for thread in wired.discussion.of_item(token, project_id, digest)])
 
 
 @router.post("/projects/{project_id}/items/{digest}/comments", status_code=201)
-def write(project_id: str, digest: str, body: CommentIn, token: ProjectReviewer, wired: Wired) -> CommentOut:
+def write(project_id: str, digest: ItemDigest, body: CommentIn, token: ProjectReviewer, wired: Wired) -> CommentOut:
     return _out(wired.discussion.write(token, project_id, digest, **body.model_dump()))
 
 

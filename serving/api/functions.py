@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 
 from loop.domain.errors import Overloaded
 from serving.api.auth import Anyone, Operator, Reader, SomeOperator, Wired
+from serving.api.item_names import item_named
 from serving.api.presenters import shapes_in, shapes_out
 from serving.api.schemas.events import EventOut
 from serving.api.schemas.functions import (
@@ -80,7 +81,8 @@ def runs(
 @router.post("/projects/{project_id}/functions/{name}/calls", status_code=202)
 def call(project_id: str, name: str, body: CallIn, token: Operator, wired: Wired) -> CallOut:
     """Run it on an item, as on an event: soon, with retries."""
-    return CallOut.model_validate(wired.functions.call(project_id, name, body.item_digest, token.name))
+    digest = item_named(wired, token, project_id, body.item_digest)
+    return CallOut.model_validate(wired.functions.call(project_id, name, digest, token.name))
 
 
 @router.get("/projects/{project_id}/functions/calls/{call_id}")

@@ -9,6 +9,7 @@ from loop.domain.errors import Invalid
 from loop.domain.quality.golden import GoldenItem
 from loop.review.standings import ReviewerReport
 from serving.api.auth import Operator, Wired, needs
+from serving.api.item_names import ItemDigest
 from serving.api.presenters import image_url, shapes_in, shapes_out
 from serving.api.schemas.quality import (
     AgreementOut,
@@ -31,14 +32,14 @@ Reviewer = Annotated[Token, Depends(needs(Permission.REVIEW))]
 
 
 @router.put("/items/{digest}/golden")
-def mark(project_id: str, digest: str, body: GoldenIn, token: Operator, wired: Wired) -> GoldenOut:
+def mark(project_id: str, digest: ItemDigest, body: GoldenIn, token: Operator, wired: Wired) -> GoldenOut:
     """Trust an answer to this item: it is given to people among other work, to see how good they are."""
     shapes = None if body.shapes is None else shapes_in(body.shapes)
     return _golden_out(wired.golden.mark(project_id, digest, shapes, token.name))
 
 
 @router.delete("/items/{digest}/golden", status_code=204)
-def remove(project_id: str, digest: str, token: Operator, wired: Wired) -> None:
+def remove(project_id: str, digest: ItemDigest, token: Operator, wired: Wired) -> None:
     """It is golden no more, and what was answered to it counts no more."""
     wired.golden.remove(project_id, digest, token.name)
 

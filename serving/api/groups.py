@@ -100,7 +100,10 @@ async def upload_clip(
         with tempfile.TemporaryDirectory(prefix="clip-", dir=wired.settings.data_dir) as folder:
             path = Path(folder) / "video"
             if not await body_to_file(request, path, wired.settings.limits.max_video_bytes):
-                raise BadVideo("the request holds no video.", hint="Send a file as the body (curl -X POST -T FILE).")
+                raise BadVideo(
+                    "the request holds no video.",
+                    hint="In the page: Clips, Upload. A program sends a file as the body (curl -X POST -T FILE).",
+                )
             imported = await run_in_threadpool(
                 wired.clips.import_file,
                 project_id,

@@ -9,8 +9,11 @@ from loop.domain.errors import Invalid
 from loop.domain.items.queries import ListedItem
 from loop.items.lists import MOST_COUNTED
 from serving.api.auth import Operator, Reader, Wired
-from serving.api.presenters import is_blind, item_fields
+from serving.api.item_names import ItemDigest, items_named
+from serving.api.presenters import is_blind, item_fields, left_out
 from serving.api.schemas.item_data import (
+    AskedPage,
+    AskIn,
     HistoryEntryOut,
     ItemHistoryOut,
     ItemPage,
@@ -57,7 +60,8 @@ def tag_items(project_id: str, body: TagsIn, token: Operator, wired: Wired) -> T
     if (body.items is None) == (body.query is None):
         raise Invalid("say which items: `items` or `query`.", hint='Give one of the two; query "" is all items.')
     if body.items is not None:
-        done = wired.item_data.tag(token, project_id, body.items, add=body.add, remove=body.remove)
+        named = items_named(wired, token, project_id, body.items)
+        done = wired.item_data.tag(token, project_id, named, add=body.add, remove=body.remove)
     else:
         done = wired.item_data.tag_where(
             token, project_id, body.query or "", add=body.add, remove=body.remove, after=body.after
@@ -65,8 +69,22 @@ def tag_items(project_id: str, body: TagsIn, token: Operator, wired: Wired) -> T
     return TaggedOut.model_validate(done)
 
 
+@router.post("/items/ask")
+def ask_people(project_id: str, body: AskIn, token: Operator, wired: Wired) -> AskedPage:
+    """People look at items, by their digests or those that meet a query: for the first time, or again. What people are
+    asked for already is left as it is, so that the same call again asks nobody twice."""
+    if (body.items is None) == (body.query is None):
+        raise Invalid("say which items: `items` or `query`.", hint='Give one of the two; query "" is all items.')
+    digests, following = items_named(wired, token, project_id, body.items or ()), None
+    if body.query is not None:
+        page = wired.item_data.page(token, project_id, query=body.query, after=body.after, limit=body.limit)
+        digests, following = [one.item.digest for one in page.items], page.next
+    asked = wired.asking.ask(token, project_id, digests, reason=body.reason)
+    return AskedPage(items=list(asked.items), left=left_out(asked.left), next=following)
+
+
 @router.get("/items/{digest}/history")
-def item_history(project_id: str, digest: str, token: Operator, wired: Wired) -> ItemHistoryOut:
+def item_history(project_id: str, digest: ItemDigest, token: Operator, wired: Wired) -> ItemHistoryOut:
     """Predictions, tasks, answers, ground truths, snapshots and events of an item, oldest first."""
     entries = wired.item_data.history(token, project_id, digest)
     return ItemHistoryOut(entries=[HistoryEntryOut.model_validate(entry) for entry in entries])

@@ -8,6 +8,7 @@ from loop.domain.access import Permission, may
 from loop.domain.errors import NotFound
 from loop.models import loaded
 from serving.api.auth import Operator, Producer, Reader, Wired
+from serving.api.item_names import ItemDigest
 from serving.api.pictures import image_response
 from serving.api.presenters import is_blind, item_fields, lineage_out, prediction_out, truth_out
 from serving.api.schemas.items import ItemDetailOut, NeighbourOut, NeighboursOut
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/v1/projects/{project_id}/items", tags=["items"])
 
 
 @router.get("/{digest}")
-def get_item(project_id: str, digest: str, token: Reader, wired: Wired) -> ItemDetailOut:
+def get_item(project_id: str, digest: ItemDigest, token: Reader, wired: Wired) -> ItemDetailOut:
     with wired.store.read() as tx:
         item = tx.items.get(project_id, digest)
         truth = tx.truths.current(project_id, digest)
@@ -49,7 +50,7 @@ def get_item(project_id: str, digest: str, token: Reader, wired: Wired) -> ItemD
 
 
 @router.delete("/{digest}", status_code=204)
-def drop_item(project_id: str, digest: str, reason: Reason, token: Operator, wired: Wired) -> Response:
+def drop_item(project_id: str, digest: ItemDigest, reason: Reason, token: Operator, wired: Wired) -> Response:
     """Keep its image no more: the bytes are removed unless another project keeps them, its truth counts no more, and
     the same image is refused from now on. What was predicted and answered stays in the history."""
     wired.dropping.drop(token, project_id, digest, reason)
@@ -58,14 +59,14 @@ def drop_item(project_id: str, digest: str, reason: Reason, token: Operator, wir
 
 
 @router.get("/{digest}/image", response_class=Response)
-def get_image(project_id: str, digest: str, token: Reader, wired: Wired) -> Response:
+def get_image(project_id: str, digest: ItemDigest, token: Reader, wired: Wired) -> Response:
     """The image as it was sent."""
     with wired.store.read() as tx:
         item = tx.items.get(project_id, digest)
     if not wired.blobs.has(item.digest):
         raise NotFound(
             "the image of this item was not kept.",
-            hint="The project's policy (retain) keeps images that people look at; send the image again to see it.",
+            hint="Add it again to see it: in the page at Items, Add images. Which are kept says the policy (retain).",
             item=digest,
         )
     return image_response(wired.blobs.get(item.digest), item.media_type)
@@ -73,7 +74,7 @@ def get_image(project_id: str, digest: str, token: Reader, wired: Wired) -> Resp
 
 @router.get("/{digest}/neighbours")
 def neighbours(
-    project_id: str, digest: str, token: Producer, wired: Wired, k: Annotated[int, Query(ge=1, le=200)] = 12
+    project_id: str, digest: ItemDigest, token: Producer, wired: Wired, k: Annotated[int, Query(ge=1, le=200)] = 12
 ) -> NeighboursOut:
     """The most similar images that the present champion has seen. Not for reviewers: what it has seen, and when, tells
     golden items from other work."""

@@ -6,11 +6,12 @@ from fastapi import APIRouter, Query
 
 from loop.cycle.label_errors import Doubt
 from serving.api.auth import Operator, Wired
+from serving.api.item_names import items_named
 from serving.api.options import LAST_VERSION
-from serving.api.presenters import shapes_out
-from serving.api.schemas.label_errors import AskAgainIn, AskedAgainOut, DoubtfulItemOut, DoubtOut, LabelErrorsOut
+from serving.api.presenters import left_out, shapes_out
+from serving.api.schemas.item_data import AskedOut
+from serving.api.schemas.label_errors import AskAgainIn, DoubtfulItemOut, DoubtOut, LabelErrorsOut
 from serving.api.schemas.predictions import DetectionOut
-from serving.api.schemas.work import LeftOut
 
 router = APIRouter(prefix="/v1/projects/{project_id}/label-errors", tags=["items"])
 
@@ -49,11 +50,11 @@ def label_errors(
 
 
 @router.post("/review")
-def ask_again(project_id: str, body: AskAgainIn, token: Operator, wired: Wired) -> AskedAgainOut:
+def ask_again(project_id: str, body: AskAgainIn, token: Operator, wired: Wired) -> AskedOut:
     """People look at these items once more. Their ground truth stays until they have answered."""
-    asked = wired.label_errors.ask(token, project_id, body.items)
-    left = [LeftOut(item_digest=digest, why=why) for digest, why in asked.left.items()]
-    return AskedAgainOut(items=asked.items, left=left)
+    named = items_named(wired, token, project_id, body.items)
+    asked = wired.asking.ask(token, project_id, named, reason="its ground truth is doubted")
+    return AskedOut(items=list(asked.items), left=left_out(asked.left))
 
 
 def _doubt(doubt: Doubt) -> DoubtOut:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query
 
 from loop.models import loaded
 from serving.api.auth import Producer, Wired
+from serving.api.item_names import ItemDigest
 from serving.api.options import LAST_VERSION
 from serving.api.schemas.objects import ObjectNeighbourOut, ObjectNeighboursOut
 
@@ -15,7 +16,7 @@ router = APIRouter(prefix="/v1/projects/{project_id}/items/{digest}/objects", ta
 @router.get("/{number}/neighbours")
 def object_neighbours(
     project_id: str,
-    digest: str,
+    digest: ItemDigest,
     number: Annotated[
         int, Path(ge=0, le=LAST_VERSION, description="of a detection in the item's newest prediction, from 0")
     ],

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 
 from loop.domain.review.people import Reviewer
 from serving.api.auth import Operator, SomeOperator, Wired
+from serving.api.item_names import ItemDigest
 from serving.api.schemas.queue import PersonIn, PersonOut
 from serving.api.schemas.review import ReopenedOut
 
@@ -42,7 +43,7 @@ def reopen_task(task_id: str, token: SomeOperator, wired: Wired) -> ReopenedOut:
 
 
 @router.post("/projects/{project_id}/items/{digest}/reopen")
-def reopen_item(project_id: str, digest: str, token: Operator, wired: Wired) -> ReopenedOut:
+def reopen_item(project_id: str, digest: ItemDigest, token: Operator, wired: Wired) -> ReopenedOut:
     """All closed work on an item again."""
     return ReopenedOut(task_ids=[task.id for task in wired.oversight.reopen_item(token, project_id, digest)])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import PurePosixPath
 from typing import Literal
 
 from loop.domain.access import Permission, Token, may
@@ -30,6 +31,7 @@ from serving.api.schemas.quality import FeedbackOut, MergedOut
 from serving.api.schemas.recipes import RecipeOut
 from serving.api.schemas.review import AnswerOut, DraftOut, ReturnedOut, SubmissionOut, TaskFrameOut, TaskOut
 from serving.api.schemas.shapes import IssueOut, ShapeIO, TruthOut
+from serving.api.schemas.work import LeftOut
 
 # What reviewers are told of a stage. All others must not be told apart.
 _STAGES: Mapping[Stage, Literal["adjudicate", "qa"]] = {Stage.ADJUDICATE: "adjudicate", Stage.QA: "qa"}
@@ -41,6 +43,11 @@ _SUBMISSION = [name for name in SubmissionOut.model_fields if name != "golden"]
 
 def project_out(project: Project) -> ProjectOut:
     return ProjectOut.model_validate(asdict(project) | {"recipe": recipe_to_json(project.recipe)})
+
+
+def left_out(left: Mapping[str, str]) -> list[LeftOut]:
+    """left: by the digest of an item, why it was."""
+    return [LeftOut(item_digest=digest, why=why) for digest, why in left.items()]
 
 
 def recipe_out(recipe: Recipe) -> RecipeOut:
@@ -138,6 +145,7 @@ def task_out(assignment: Assignment, tracks: Sequence[Shape] | None = None) -> T
         width=item.width,
         height=item.height,
         image_url=image_url(task.project_id, task.item_digest),
+        file=_file_of(item),
         recipe_version=task.recipe_version,
         epoch=task.epoch,
         expires_at=task.expires_at,
@@ -154,6 +162,11 @@ def task_out(assignment: Assignment, tracks: Sequence[Shape] | None = None) -> T
         frames=None if assignment.frames is None else [_frame_out(view) for view in assignment.frames],
         tracks=None if tracks is None else shapes_out(tracks),
     )
+
+
+def _file_of(item: Item) -> str:
+    """Without its folders, which would tell those who made a folder of golden items."""
+    return PurePosixPath(item.meta.get("path", "").replace("\\", "/")).name
 
 
 def _detections_out(detections: Sequence[Detection]) -> list[DetectionOut]:

@@ -10,6 +10,7 @@ from loop.domain.errors import Invalid, Overloaded
 from loop.domain.selection import Conditions, PickedItem, Selection, box_named
 from loop.selecting.picks import Wish
 from serving.api.auth import Operator, Wired
+from serving.api.item_names import item_named, items_named
 from serving.api.schemas.selections import PickOut, SelectionIn, SelectionOut, SelectionPage, SelectionSummary
 
 router = APIRouter(prefix="/v1/projects/{project_id}/selections", tags=["selections"])
@@ -23,14 +24,15 @@ def make_selection(project_id: str, body: SelectionIn, token: Operator, wired: W
     """Choose unlabelled items and make a task for each; a dry run makes none, and is not kept."""
     if body.strategies and body.strategy:
         raise Invalid("both strategy and strategies are given.", hint="Give one of them.")
+    boxes = [box_named(one) for one in body.like_boxes]
     wish = Wish(
         budget=body.budget,
         parts=body.strategies or ({body.strategy: 1.0} if body.strategy else {}),
         random_share=body.random_share,
         seed=body.seed,
         conditions=Conditions(wanted=body.filter),
-        like_items=tuple(body.like),
-        like_boxes=tuple(map(box_named, body.like_boxes)),
+        like_items=tuple(items_named(wired, token, project_id, body.like)),
+        like_boxes=tuple((item_named(wired, token, project_id, item), number) for item, number in boxes),
         failures=body.failures,
         ambiguous=body.ambiguous,
         no_duplicates=body.no_duplicates,

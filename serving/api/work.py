@@ -13,13 +13,13 @@ from loop.domain.review.cost import CostBy, Rates, Spent
 from loop.domain.review.efforts import WorkBy, WorkRow
 from loop.review.work import AMBIGUOUS, Span
 from serving.api.auth import Operator, Wired
+from serving.api.presenters import left_out
 from serving.api.schemas.work import (
     AmbiguousItemOut,
     AmbiguousOut,
     BiasOut,
     CostOut,
     EverythingOut,
-    LeftOut,
     RatesIO,
     RequeuedOut,
     RequeueIn,
@@ -74,8 +74,7 @@ def requeue(project_id: str, body: RequeueIn, token: Operator, wired: Wired) -> 
     """Ask the project's expert group for the most ambiguous items again; what was answered stays."""
     span = wired.work.span(body.since, body.until)
     done = wired.work.requeue(token, project_id, span, above=body.above, most=body.most)
-    left = [LeftOut(item_digest=digest, why=why) for digest, why in done.left.items()]
-    return RequeuedOut(items=done.items, left=left)
+    return RequeuedOut(items=done.items, left=left_out(done.left))
 
 
 @router.get("/bias")

@@ -26,6 +26,10 @@ Other = TypeVar("Other")
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def unheard(_count: int) -> None:
+    """Of bytes that came, where nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Generic[T]):
     """One call of the API.
@@ -33,6 +37,7 @@ class Call(Generic[T]):
     read: the answer, of its body. body: sent as JSON; content: sent as it is, instead. repeatable: twice does what once
     does, so that it is sent again even where the first may have been carried out. timeout_s: None: the client's own.
     into: the file that an answer is written to as it comes, in place of reading it; what was there is overwritten.
+    on_bytes: hears of how many bytes of it have come; less than before where it is sent again.
     deadline_s: for all tries; None: the client's own. held_s: for how long the service was asked to hold its answer
     back, on top of both.
     """
@@ -49,6 +54,7 @@ class Call(Generic[T]):
     deadline_s: float | None = None
     held_s: float = 0.0
     into: Path | None = None
+    on_bytes: Callable[[int], None] = unheard
 
     def giving(self, part: Callable[[T], Other]) -> "Call[Other]":
         """The same call, of whose answer only this is returned."""

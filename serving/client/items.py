@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from serving.api.schemas.collecting import CollectedOut
-from serving.api.schemas.item_data import ItemHistoryOut, ItemPage, TaggedOut, ViewOut, ViewsOut
+from serving.api.schemas.item_data import AskedOut, AskedPage, ItemHistoryOut, ItemPage, TaggedOut, ViewOut, ViewsOut
 from serving.api.schemas.items import ItemDetailOut, NeighboursOut
-from serving.api.schemas.label_errors import AskedAgainOut, LabelErrorsOut
+from serving.api.schemas.label_errors import LabelErrorsOut
 from serving.api.schemas.maps import MapIn, MapOut
 from serving.api.schemas.objects import DuplicatesOut, ObjectNeighboursOut
+from serving.api.schemas.work import LeftOut
 from serving.client.calls import Call, Give, Steps, Stream, delete, get, given, method, path, post, stream
 from serving.client.pictures import content_of
 from serving.client.waiting import polled
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from serving.client.pictures import Picture, Pixels
 
 _LABEL_ERRORS_SECONDS = 7200.0  # of millions of items
+_AT_ONCE = 1000  # items that people are asked for in a request
 _DUPLICATES_SECONDS = 900.0  # of a pool of millions
 
 
@@ -85,6 +87,35 @@ class ItemCalls:
             tagged, after = tagged + done.items, done.next
             if after is None:
                 return tagged
+
+    @method
+    def ask_for(
+        self,
+        project: str,
+        reason: str,
+        *,
+        items: Sequence[str] | None = None,
+        query: str | None = None,
+        most: int | None = None,
+    ) -> Steps[AskedPage]:
+        """People look at items, by their digests or all that meet a query, newest first: for the first time, or again;
+        and which were left, and why. most: look at so many of the query at most. reason: people read it."""
+        where = path("projects", project, "items", "ask")
+        asked: list[str] = []
+        left: list[LeftOut] = []
+        for begin in range(0, len(items or ()), _AT_ONCE):
+            body: dict[str, object] = {"reason": reason, "items": list(items or ())[begin : begin + _AT_ONCE]}
+            done = yield from post(AskedPage, where, body, repeatable=True)
+            asked, left = asked + done.items, left + done.left
+        after: str | None = None
+        while query is not None:
+            limit = _AT_ONCE if most is None else min(_AT_ONCE, most - len(asked) - len(left))
+            body = {"reason": reason, "query": query, "limit": limit} | given(after=after)
+            done = yield from post(AskedPage, where, body, repeatable=True)
+            asked, left, after = asked + done.items, left + done.left, done.next
+            if after is None or len(asked) + len(left) == most:
+                break
+        return AskedPage(items=asked, left=left, next=after)
 
     @method
     def item_history(self, project: str, digest: str) -> Call[ItemHistoryOut]:
@@ -158,9 +189,9 @@ class ItemCalls:
         return replace(call, timeout_s=_LABEL_ERRORS_SECONDS)
 
     @method
-    def ask_again(self, project: str, items: Sequence[str]) -> Call[AskedAgainOut]:
+    def ask_again(self, project: str, items: Sequence[str]) -> Call[AskedOut]:
         """People look at these items once more."""
-        return post(AskedAgainOut, path("projects", project, "label-errors", "review"), {"items": list(items)})
+        return post(AskedOut, path("projects", project, "label-errors", "review"), {"items": list(items)})
 
     # --- the map -----------------------------------------------------------------------------------------
 

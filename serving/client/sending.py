@@ -147,7 +147,7 @@ class Sender(_Connection):
         content = call.content
         try:
             if call.into is not None:
-                return self._saved(_request(self._http, call, content, timeout_s), call.into)
+                return self._saved(_request(self._http, call, content, timeout_s), call.into, call.on_bytes)
             if not isinstance(content, Path):
                 return self._http.send(_request(self._http, call, content, timeout_s))
             with content.open("rb") as file:
@@ -155,7 +155,7 @@ class Sender(_Connection):
         except httpx.TransportError as error:
             return error
 
-    def _saved(self, request: httpx.Request, into: Path) -> Outcome:
+    def _saved(self, request: httpx.Request, into: Path, hear: Callable[[int], None]) -> Outcome:
         response = self._http.send(request, stream=True)
         try:
             if not response.is_success:
@@ -164,6 +164,7 @@ class Sender(_Connection):
             with into.open("wb") as file:
                 for piece in response.iter_bytes(_CHUNK_BYTES):
                     file.write(piece)
+                    hear(response.num_bytes_downloaded)
         finally:
             response.close()
         return httpx.Response(response.status_code, headers=_kept(response), request=request)
@@ -232,12 +233,12 @@ class AsyncSender(_Connection):
         content: Any = _chunks(call.content) if isinstance(call.content, Path) else call.content
         try:
             if call.into is not None:
-                return await self._saved(_request(self._http, call, content, timeout_s), call.into)
+                return await self._saved(_request(self._http, call, content, timeout_s), call.into, call.on_bytes)
             return await self._http.send(_request(self._http, call, content, timeout_s))
         except httpx.TransportError as error:
             return error
 
-    async def _saved(self, request: httpx.Request, into: Path) -> Outcome:
+    async def _saved(self, request: httpx.Request, into: Path, hear: Callable[[int], None]) -> Outcome:
         response = await self._http.send(request, stream=True)
         try:
             if not response.is_success:
@@ -246,6 +247,7 @@ class AsyncSender(_Connection):
             with await asyncio.to_thread(into.open, "wb") as file:
                 async for piece in response.aiter_bytes(_CHUNK_BYTES):
                     await asyncio.to_thread(file.write, piece)
+                    hear(response.num_bytes_downloaded)
         finally:
             await response.aclose()
         return httpx.Response(response.status_code, headers=_kept(response), request=request)

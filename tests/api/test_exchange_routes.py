@@ -4,12 +4,16 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from loop.cli import app
+from loop.domain.errors import Conflict
 from loop.domain.truth import Geometry
 from loop.exchange.reading import Layout
-from tests.api.conftest import picture
+from tests.api.conftest import client_within, picture
 from tests.api.test_predictions import problem
 
 PATH = "/v1/projects/shapes"
@@ -121,3 +125,55 @@ def test_who_may(service):
     assert yolo["does_not_hold"] == [
         "points", "polylines", "outlines of polygons", "attributes", "links", "groups", "tracks", "clips",
     ]  # fmt: skip
+
+
+def exported(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["export", *arguments, "-p", "shapes"], env={"COLUMNS": "300"})
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {one.relative_to(folder).as_posix(): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_the_command_fetches_from_a_service_what_it_writes_here(service, tmp_path, monkeypatch, layout):
+    """The same files, and the same words of them; as a .zip too. What is there is never overwritten."""
+    send(service, coco("circle"))
+    monkeypatch.setattr("loop.cli.data.client_of", lambda *_: client_within(service))
+    monkeypatch.setenv("ASKANCE_DATA_DIR", str(service.services.settings.data_dir))
+    here = exported(str(tmp_path / "here"), "-f", layout)
+    far = exported(str(tmp_path / "made" / "far"), "-f", layout, "--url", "http://far")
+    assert (here.exception, far.exception) == (None, None), here.output + far.output
+    assert files_in(tmp_path / "made" / "far") == files_in(tmp_path / "here") != {}
+    assert here.output.split("exported")[1].replace(str(tmp_path / "here"), "DIR") == far.output.split("exported")[
+        1
+    ].replace(str(tmp_path / "made" / "far"), "DIR")
+    assert exported(str(tmp_path / "set.zip"), "-f", layout, "--no-images", "--url", "http://far").exception is None
+    assert not [name for name in zipfile.ZipFile(tmp_path / "set.zip").namelist() if name.endswith(".png")]
+    for name in ("set.zip", "here"):
+        assert isinstance(exported(str(tmp_path / name), "-f", layout, "--url", "http://far").exception, Conflict)
+
+
+def test_what_is_cut_short_on_the_way_leaves_nothing(service, tmp_path, monkeypatch):
+    """An image that is gone ends it in the middle; nor is a refusal written to a file. How far it is is told."""
+    send(service, coco("circle"))
+    client = client_within(service)
+    monkeypatch.setattr("loop.cli.data.client_of", lambda *_: client)
+    heard: list[int] = []
+    sent = client.save_dataset("shapes", tmp_path / "set.zip", format="coco", on_bytes=heard.append)
+    assert heard and heard == sorted(heard) and heard[-1] == sent.stat().st_size
+    sent.unlink()
+    ((item, _),) = _all(service)
+    service.services.blobs.remove(item.digest)
+    for project in ("shapes", "nope"):
+        broken = CliRunner().invoke(
+            app, ["export", str(tmp_path / "out"), "-f", "coco", "-p", project, "--url", "http://far"]
+        )
+        assert broken.exception is not None
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".askance-*"))
+
+
+def _all(service):
+    with service.services.store.read() as tx:
+        return list(tx.truths.all_current("shapes"))

@@ -247,3 +247,26 @@ def test_a_policy_of_quality_is_checked_and_kept(service):
     problem(service.call("PATCH", "/v1/projects/shapes/policy", json={"quality": {}}), 422, "invalid")
     assert service.call("PATCH", "/v1/projects/shapes/policy", json={"queue": {"agreement_iou": 1}}).status_code == 422
     assert service.call("GET", "/v1/projects/shapes").json()["policy"]["quality"] == changed
+
+
+def test_an_item_is_named_by_the_beginning_of_its_digest(service):
+    """Which the page shows: eight digits or more, wherever a call is about an item. One that is no item's, or that of
+    several, is refused with what to do; another project's items are nobody's here."""
+    digest = golden(service, 1)
+    short = digest[:8]
+    call(service, "DELETE", f"items/{short}/golden", status=204)
+    assert call(service, "PUT", f"items/{short}/golden", json={"shapes": [BOX]})["item_digest"] == digest
+    assert call(service, "GET", f"items/{short}")["digest"] == digest
+    assert call(service, "POST", "items/tags", json={"items": [short], "add": ["seen"]})["items"] == 1
+    assert service.call("GET", f"/v1/projects/shapes/items/{short}/image").status_code == 200
+    assert service.call("GET", f"/v1/projects/shapes/items/{digest[:7]}").status_code == 404
+
+    unknown = call(service, "PUT", "items/0000abcd/golden", status=404, json={})
+    assert "no item of shapes has a digest that begins with 0000abcd" in unknown["detail"]
+    twin = digest[:8] + ("0" if digest[8] != "0" else "1") + digest[9:]
+    with service.services.store.begin() as tx:
+        tx.items.add(replace(tx.items.get("shapes", digest), digest=twin))
+    several = call(service, "PUT", f"items/{short}/golden", status=409, json={})
+    assert digest in several["hint"] and twin in several["hint"]
+    service.services.projects.create("others", ("circle",))
+    assert service.call("GET", f"/v1/projects/others/items/{digest[:9]}").status_code == 404

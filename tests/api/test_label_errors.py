@@ -150,6 +150,7 @@ def test_people_are_asked_again_and_their_answer_counts(service: Service) -> Non
     assert submit(service, task, []).status_code == 200
     answered = task["item_digest"]
     imported = World(service).item([])
+    service.services.blobs.put(b"1")  # its image
     asked = service.call("POST", f"{PATH}/review", json={"items": [answered, imported]})
     assert asked.json() == {"items": [answered, imported], "left": []}
     again = service.call("POST", f"{PATH}/review", json={"items": [answered, imported]}).json()

@@ -227,3 +227,10 @@ def test_a_prediction_has_the_rarity_of_what_is_seen_in_it(service):
     rare = sum(detection["label"] != "circle" for detection in answer["detections"])
     assert rare
     assert (answer["signals"]["largest_rarity"], answer["signals"]["sum_rarity"]) == (1.0, rare)
+
+
+def test_who_sends_nothing_is_told_how_to_in_the_page_first(service):
+    """Most who see it are at the page."""
+    for path in ("items", "predictions"):
+        hint = service.call("POST", f"/v1/projects/shapes/{path}", content=b"").json()["hint"]
+        assert hint.startswith("In the page: Items, Add images.")

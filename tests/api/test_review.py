@@ -19,6 +19,16 @@ def submit(service, task: dict, shapes: list[dict], role: str = "reviewer", epoc
     return service.call("POST", f"/v1/tasks/{task['id']}/submit", role, json=body)
 
 
+def test_a_task_has_the_name_of_its_file(service):
+    """Without folders: one of golden items would tell what they are. Empty where nobody said."""
+    path = "/v1/projects/shapes/items"
+    for seed, where in ((1, "golden/line 1/frame-014.png"), (2, r"C:\\shots\\odd.jpg"), (3, "")):
+        params = {"path": where} if where else {}
+        digest = service.call("POST", path, params=params, content=picture(seed)).json()["digest"]
+        service.call("POST", f"{path}/ask", json={"items": [digest], "reason": "to look at"})
+    assert sorted(task["file"] for task in leased(service, 3)) == ["", "frame-014.png", "odd.jpg"]
+
+
 def test_an_answer_becomes_ground_truth(service):
     """Lease, submit: the task is done, the prediction shows what was wrong, the item has its truth."""
     prediction = service.predict(picture()).json()

@@ -366,7 +366,7 @@ def test_8_truth_that_a_model_doubts_is_shown_and_asked_for_again(stage: Stage) 
     for entry in entries.values():
         entry.get_by_role("checkbox").check()
     stage.there_is("ask-again").click()
-    stage.told("2 items asked for again")
+    stage.told("People are asked for 2 items")
     found = stage.of_project("items", params={"q": "work = open"})["items"]
     assert {one["digest"] for one in found} == {wrong, missing}
     entries[missing].locator(".opens-item").click()

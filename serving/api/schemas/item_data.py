@@ -1,11 +1,13 @@
 """Items as data: lists by a query, tags, views, history."""
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
 
 from serving.api.schemas.items import ItemOut
 from serving.api.schemas.wire import In, Out
+from serving.api.schemas.work import LeftOut
 
 
 class ListedItemOut(ItemOut):
@@ -31,13 +33,38 @@ class TagsIn(In):
 
     add: list[str] = Field(default=[], max_length=20)
     remove: list[str] = Field(default=[], max_length=20)
-    items: list[str] | None = Field(default=None, max_length=10_000, description="digests")
+    items: list[str] | None = Field(
+        default=None, max_length=10_000, description="digests, or the first 8 digits of each or more"
+    )
     query: str | None = Field(default=None, description="those that meet it, 10,000 in a call")
     after: str | None = Field(default=None, description="`next` of the call before, of the same query")
 
 
 class TaggedOut(Out):
     items: int = Field(description="how many this call was about")
+    next: str | None = Field(description="`after` of the next call; null where all are done")
+
+
+class AskIn(In):
+    """Either `items` or `query`."""
+
+    reason: str = Field(
+        min_length=3, max_length=1000, description="reviewers read it where an item is asked for the first time"
+    )
+    items: list[Annotated[str, Field(max_length=200)]] | None = Field(
+        default=None, max_length=1000, description="digests, or the first 8 digits of each or more"
+    )
+    query: str | None = Field(default=None, description="those that meet it, up to `limit` in a call, newest first")
+    after: str | None = Field(default=None, description="`next` of the call before, of the same query")
+    limit: int = Field(default=1000, ge=1, le=1000, description="of a query")
+
+
+class AskedOut(Out):
+    items: list[str] = Field(description="that people are asked for now")
+    left: list[LeftOut] = Field(description="that nobody is asked for anew, and why")
+
+
+class AskedPage(AskedOut):
     next: str | None = Field(description="`after` of the next call; null where all are done")
 
 

@@ -8,7 +8,6 @@ from loop.domain.item import Split
 from serving.api.schemas.predictions import DetectionOut
 from serving.api.schemas.shapes import ShapeIO
 from serving.api.schemas.wire import In, Out, Unit
-from serving.api.schemas.work import LeftOut
 from training.label_errors import Flaw
 
 
@@ -39,8 +38,3 @@ class LabelErrorsOut(Out):
 
 class AskAgainIn(In):
     items: list[Annotated[str, Field(max_length=200)]] = Field(min_length=1, max_length=1000)
-
-
-class AskedAgainOut(Out):
-    items: list[str]
-    left: list[LeftOut] = Field(description="that nobody is asked for, and why")

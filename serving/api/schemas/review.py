@@ -71,6 +71,7 @@ class TaskOut(Out):
     width: int
     height: int
     image_url: str
+    file: str = Field(description="the name of the file that the image was, by its meta.path; empty where nobody said")
     recipe_version: int = Field(description="the version that the answer is checked by")
     epoch: int
     expires_at: datetime

@@ -23,7 +23,11 @@ class SelectionIn(In):
     filter: dict[str, str] = Field(
         default={}, max_length=20, description="by source, group, label or meta.KEY; all hold"
     )
-    like: list[str] = Field(default=[], max_length=1000, description="digests of items that the picks resemble")
+    like: list[str] = Field(
+        default=[],
+        max_length=1000,
+        description="items that the picks resemble: digests, or the first 8 digits of each or more",
+    )
     like_boxes: list[str] = Field(
         default=[], max_length=50, description="detections that the picks resemble: DIGEST:NUMBER, numbered from 0"
     )

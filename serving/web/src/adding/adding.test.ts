@@ -43,6 +43,15 @@ test("a file that is chosen twice counts once, the later one; of the same name i
   expect(chosenInWords(twice)).toBe("2 images, 16 B");
 });
 
+test("empty files are left out, and told as such", () => {
+  const chosen = chosenWith(NONE, [picture("a/1.png", 0), picture("2.png"), picture("notes.txt", 0)]);
+  expect(chosen.pictures.map(({ path }) => path)).toEqual(["2.png"]);
+  expect(leftOutInWords(chosen)).toBe(
+    "notes.txt is no JPEG, PNG or WebP and is left out. Convert other images first; videos go to Clips. " +
+      "a/1.png is empty and is left out. Copy them again from where they come from.",
+  );
+});
+
 test("of many files that are left out a few are named", () => {
   const chosen = chosenWith(NONE, Array.from({ length: 8 }, (_, number) => picture(`${number}.bmp`)));
   expect(leftOutInWords(chosen)).toMatch(/^0.bmp, 1.bmp, 2.bmp, 3.bmp, 4.bmp and 3 more are no /);

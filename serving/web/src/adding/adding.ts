@@ -26,9 +26,11 @@ export interface Chosen {
   readonly pictures: readonly Picture[];
   /** Paths of those that are no image that the service takes. */
   readonly others: readonly string[];
+  /** Paths of files without a byte. */
+  readonly empty: readonly string[];
 }
 
-export const NONE: Chosen = { pictures: [], others: [] };
+export const NONE: Chosen = { pictures: [], others: [], empty: [] };
 
 /** What the service takes, for the browser's file chooser. */
 export const ACCEPTED = ".jpg,.jpeg,.png,.webp";
@@ -40,13 +42,15 @@ const NOTED = 5;
 export function chosenWith(before: Chosen, files: readonly Picture[]): Chosen {
   const pictures = new Map(before.pictures.map((one) => [one.path, one]));
   const others = new Set(before.others);
+  const empty = new Set(before.empty);
   for (const one of files) {
     const name = one.path.split("/").pop() ?? "";
     if (name.startsWith(".")) continue;
-    if (NAME.test(name)) pictures.set(one.path, one);
-    else others.add(one.path);
+    if (!NAME.test(name)) others.add(one.path);
+    else if (one.file.size === 0) empty.add(one.path);
+    else pictures.set(one.path, one);
   }
-  return { pictures: [...pictures.values()], others: [...others] };
+  return { pictures: [...pictures.values()], others: [...others], empty: [...empty] };
 }
 
 /** "12 images, 34.0 MB" */
@@ -54,11 +58,19 @@ export const chosenInWords = ({ pictures }: Chosen): string =>
   `${counted(pictures.length, "image")}, ${bytes(pictures.reduce((sum, { file }) => sum + file.size, 0))}`;
 
 /** Which files are left out, and what to do; empty where there are none. */
-export function leftOutInWords({ others }: Chosen): string {
-  if (others.length === 0) return "";
-  const more = others.length > NOTED ? ` and ${count(others.length - NOTED)} more` : "";
-  const are = others.length === 1 ? "is no JPEG, PNG or WebP and is" : "are no JPEG, PNG or WebP and are";
-  return `${others.slice(0, NOTED).join(", ")}${more} ${are} left out. Convert other images first; videos go to Clips.`;
+export function leftOutInWords({ others, empty }: Chosen): string {
+  const parts = [
+    leftOut(others, "no JPEG, PNG or WebP", "Convert other images first; videos go to Clips."),
+    leftOut(empty, "empty", "Copy them again from where they come from."),
+  ];
+  return parts.filter((part) => part !== "").join(" ");
+}
+
+function leftOut(paths: readonly string[], what: string, then: string): string {
+  if (paths.length === 0) return "";
+  const more = paths.length > NOTED ? ` and ${count(paths.length - NOTED)} more` : "";
+  const be = paths.length === 1 ? "is" : "are";
+  return `${paths.slice(0, NOTED).join(", ")}${more} ${be} ${what} and ${be} left out. ${then}`;
 }
 
 /** How many are done of how many, how fast, how long it still takes. now: in milliseconds, as `began`. */

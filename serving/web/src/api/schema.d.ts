@@ -1125,6 +1125,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/items/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask People
+         * @description People look at items, by their digests or those that meet a query: for the first time, or again. What people are
+         *     asked for already is left as it is, so that the same call again asks nobody twice.
+         */
+        post: operations["ask_people_v1_projects__project_id__items_ask_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/items/tags": {
         parameters: {
             query?: never;
@@ -3074,15 +3095,68 @@ export interface components {
             /** Items */
             items: string[];
         };
-        /** AskedAgainOut */
-        AskedAgainOut: {
-            /** Items */
+        /**
+         * AskIn
+         * @description Either `items` or `query`.
+         */
+        AskIn: {
+            /**
+             * After
+             * @description `next` of the call before, of the same query
+             */
+            after?: string | null;
+            /**
+             * Items
+             * @description digests, or the first 8 digits of each or more
+             */
+            items?: string[] | null;
+            /**
+             * Limit
+             * @description of a query
+             * @default 1000
+             */
+            limit?: number;
+            /**
+             * Query
+             * @description those that meet it, up to `limit` in a call, newest first
+             */
+            query?: string | null;
+            /**
+             * Reason
+             * @description reviewers read it where an item is asked for the first time
+             */
+            reason: string;
+        };
+        /** AskedOut */
+        AskedOut: {
+            /**
+             * Items
+             * @description that people are asked for now
+             */
             items: string[];
             /**
              * Left
-             * @description that nobody is asked for, and why
+             * @description that nobody is asked for anew, and why
              */
             left: components["schemas"]["LeftOut"][];
+        };
+        /** AskedPage */
+        AskedPage: {
+            /**
+             * Items
+             * @description that people are asked for now
+             */
+            items: string[];
+            /**
+             * Left
+             * @description that nobody is asked for anew, and why
+             */
+            left: components["schemas"]["LeftOut"][];
+            /**
+             * Next
+             * @description `after` of the next call; null where all are done
+             */
+            next: string | null;
         };
         /** AttemptOut */
         AttemptOut: {
@@ -8430,7 +8504,7 @@ export interface components {
             };
             /**
              * Like
-             * @description digests of items that the picks resemble
+             * @description items that the picks resemble: digests, or the first 8 digits of each or more
              * @default []
              */
             like?: string[];
@@ -9253,7 +9327,7 @@ export interface components {
             after?: string | null;
             /**
              * Items
-             * @description digests
+             * @description digests, or the first 8 digits of each or more
              */
             items?: string[] | null;
             /**
@@ -9327,6 +9401,11 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
+            /**
+             * File
+             * @description the name of the file that the image was, by its meta.path; empty where nobody said
+             */
+            file: string;
             /**
              * Frames
              * @description of a task of a clip, in their order; null for other tasks
@@ -12840,6 +12919,41 @@ export interface operations {
             };
         };
     };
+    ask_people_v1_projects__project_id__items_ask_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AskedPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     tag_items_v1_projects__project_id__items_tags_post: {
         parameters: {
             query?: never;
@@ -12881,6 +12995,7 @@ export interface operations {
             header?: never;
             path: {
                 project_id: string;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
                 digest: string;
             };
             cookie?: never;
@@ -12916,6 +13031,7 @@ export interface operations {
             header?: never;
             path: {
                 project_id: string;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
                 digest: string;
             };
             cookie?: never;
@@ -12946,6 +13062,7 @@ export interface operations {
             header?: never;
             path: {
                 project_id: string;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
                 digest: string;
             };
             cookie?: never;
@@ -12978,6 +13095,7 @@ export interface operations {
             header?: never;
             path: {
                 project_id: string;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
                 digest: string;
             };
             cookie?: never;
@@ -13014,6 +13132,7 @@ export interface operations {
             header?: never;
             path: {
                 project_id: string;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
                 digest: string;
             };
             cookie?: never;
@@ -13050,6 +13169,7 @@ export interface operations {
             header?: never;
             path: {
                 project_id: string;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
                 digest: string;
             };
             cookie?: never;
@@ -13080,6 +13200,7 @@ export interface operations {
             header?: never;
             path: {
                 project_id: string;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
                 digest: string;
             };
             cookie?: never;
@@ -13112,6 +13233,7 @@ export interface operations {
             header?: never;
             path: {
                 project_id: string;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
                 digest: string;
             };
             cookie?: never;
@@ -13144,6 +13266,7 @@ export interface operations {
             header?: never;
             path: {
                 project_id: string;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
                 digest: string;
             };
             cookie?: never;
@@ -13178,9 +13301,10 @@ export interface operations {
             header?: never;
             path: {
                 project_id: string;
-                digest: string;
                 /** @description of a detection in the item's newest prediction, from 0 */
                 number: number;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
+                digest: string;
             };
             cookie?: never;
         };
@@ -13212,6 +13336,7 @@ export interface operations {
             header?: never;
             path: {
                 project_id: string;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
                 digest: string;
             };
             cookie?: never;
@@ -13294,7 +13419,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AskedAgainOut"];
+                    "application/json": components["schemas"]["AskedOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */

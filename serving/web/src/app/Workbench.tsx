@@ -12,6 +12,7 @@ import { abilitiesOf } from "../session/abilities";
 import { type Tab, fragmentOf, routeOf } from "../session/route";
 import { type Section, sectionsOf } from "../session/sections";
 import { Mark } from "./Mark";
+import { ThemeSwitch } from "./ThemeSwitch";
 import { Toast } from "./Toast";
 import { useSoleTab } from "./hooks";
 import { chosenOf, useProject } from "./project";
@@ -139,8 +140,14 @@ export function Workbench({ api, me, projects, onCreated, onSignOut }: Props) {
         <nav aria-label="Views">{sections.map(sectionButton)}</nav>
         <span className="grow" />
         {status}
-        <span className="who" title={`Signed in as ${me.name}, ${me.role}`}>
-          {me.name} {me.name !== me.role && <span className="muted">{me.role}</span>}
+        <ThemeSwitch />
+        <span className="who" title={`Signed in as ${me.name}, ${me.role}`} data-testid="who">
+          <span className="name">
+            {me.name} {me.name !== me.role && <span className="muted">{me.role}</span>}
+          </span>
+          <span className="initial" aria-hidden="true">
+            {Array.from(me.name)[0]?.toUpperCase()}
+          </span>
         </span>
         <button className="quiet" data-testid="sign-out" onClick={onSignOut}>
           Sign out

@@ -11,16 +11,22 @@ import "../app/gallery.css";
 import type { ViewProps } from "../app/view";
 import { Thumbnail } from "../map/Thumbnail";
 import type { Items } from "../map/items";
+import { markAllGolden } from "../reviewers/calls";
+import { madeGoldenInWords } from "../reviewers/reviewers";
 import { AskDialog } from "./AskDialog";
+import { AskForDialog } from "./AskForDialog";
 import { GroupDialog } from "./GroupDialog";
+import { MakeGoldenDialog } from "./MakeGoldenDialog";
 import { QueryForm } from "./QueryForm";
 import { TagDialog, type Tagging } from "./TagDialog";
 import { ViewsRow } from "./ViewsRow";
-import { find, tag } from "./calls";
+import { askedInWords } from "./asking";
+import { askFor, find, tag } from "./calls";
 import { LABEL_ERRORS } from "./labelErrors";
 import { LABEL_STUDIO } from "./labelStudio";
 import { fileOf, pathOf } from "./names";
 import { type Asked, countInWords, riskInWords, standingOf } from "./queries";
+import { type Walk, walkThrough } from "./walk";
 
 const REFRESH_MS = 30_000;
 const RISK = "How likely the model's prediction is wrong; yellow: it went to a person for that";
@@ -28,30 +34,31 @@ const RISK = "How likely the model's prediction is wrong; yellow: it went to a p
 interface Props extends Pick<ViewProps, "api" | "project" | "notify" | "onPlace"> {
   readonly images: Items;
   readonly asked: Asked;
+  /** How many of the list are shown. */
+  readonly pages: number;
+  readonly chosen: ReadonlySet<string>;
+  /** Of these the one that was looked at last, where the list is come back to. */
+  readonly opened: string | null;
   readonly onAsk: (asked: Asked) => void;
+  readonly onMore: () => void;
+  readonly onChoose: (chosen: ReadonlySet<string>) => void;
+  readonly onOpen: (digest: string, from: Walk) => void;
 }
 
-export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }: Props) {
-  const about = JSON.stringify(asked);
-  const [wanted, setWanted] = useState({ about, pages: 1 });
-  const pages = wanted.about === about ? wanted.pages : 1;
-  const list = useAsked(() => find(api, project.id, asked, pages), `${about}#${pages}`, REFRESH_MS);
+export function ItemList(props: Props) {
+  const { api, project, notify, onPlace, images, asked, pages, chosen, opened, onAsk, onMore, onChoose, onOpen } = props;
+  const list = useAsked(() => find(api, project.id, asked, pages), JSON.stringify([asked, pages]), REFRESH_MS);
   const found = list.value !== null && "rows" in list.value ? list.value : null;
   const bad = list.value !== null && "position" in list.value ? list.value : null;
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [tagging, setTagging] = useState<"chosen" | "query" | null>(null);
   const [grouping, setGrouping] = useState(false);
-  const [asking, setAsking] = useState(false);
+  const [asking, setAsking] = useState<"best" | "chosen" | "query" | null>(null);
+  const [trusting, setTrusting] = useState(false);
 
   const choose = (digest: string) => {
     const next = new Set(chosen);
     if (!next.delete(digest)) next.add(digest);
-    setChosen(next);
-  };
-
-  const ask = (next: Asked) => {
-    setChosen(new Set());
-    onAsk(next);
+    onChoose(next);
   };
 
   const change = async (tags: Tagging) => {
@@ -66,7 +73,7 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
         .filter((part) => part !== "")
         .join("; "),
     );
-    setChosen(new Set());
+    onChoose(new Set());
   };
 
   return (
@@ -84,8 +91,8 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
           <button data-testid="add-images" onClick={() => onPlace(ADD)}>
             Add images
           </button>
-          <button data-testid="ask-people" onClick={() => setAsking(true)}>
-            Ask people…
+          <button data-testid="ask-people" title="Asks people for the images from which most is learned" onClick={() => setAsking("best")}>
+            Ask for the best…
           </button>
           <button data-testid="open-label-errors" onClick={() => onPlace(LABEL_ERRORS)}>
             Label errors
@@ -96,8 +103,8 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
         </>
       }
     >
-      <ViewsRow api={api} project={project.id} notify={notify} asked={asked} onAsk={ask} readable={found !== null} />
-      <QueryForm asked={asked} bad={list.old ? null : bad} onAsk={ask} />
+      <ViewsRow api={api} project={project.id} notify={notify} asked={asked} onAsk={onAsk} readable={found !== null} />
+      <QueryForm asked={asked} bad={list.old ? null : bad} onAsk={onAsk} />
       <Fetched asked={list} what="the items">
         {() =>
           found === null ? null : found.rows.length === 0 ? (
@@ -112,23 +119,43 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
                 <button
                   disabled={chosen.size === found.rows.length}
                   data-testid="choose-all"
-                  onClick={() => setChosen(new Set(found.rows.map(({ digest }) => digest)))}
+                  onClick={() => onChoose(new Set(found.rows.map(({ digest }) => digest)))}
                 >
                   Choose all {count(found.rows.length)} shown
                 </button>
-                <button disabled={chosen.size === 0} onClick={() => setChosen(new Set())}>
+                <button disabled={chosen.size === 0} onClick={() => onChoose(new Set())}>
                   Choose none
                 </button>
                 <span className="grow" />
-                <button data-testid="group-chosen" disabled={chosen.size === 0} onClick={() => setGrouping(true)}>
-                  Group {counted(chosen.size, "chosen item")}…
-                </button>
-                <button data-testid="tag-chosen" disabled={chosen.size === 0} onClick={() => setTagging("chosen")}>
-                  Tag {counted(chosen.size, "chosen item")}
-                </button>
-                <button data-testid="tag-query" disabled={list.old} onClick={() => setTagging("query")}>
-                  Tag all that meet the query
-                </button>
+                <span className="bulk" role="group" aria-label="Chosen items">
+                  <span className="muted">{count(chosen.size)} chosen:</span>
+                  <button data-testid="ask-chosen" disabled={chosen.size === 0} onClick={() => setAsking("chosen")}>
+                    Ask people…
+                  </button>
+                  <button data-testid="golden-chosen" disabled={chosen.size === 0} onClick={() => setTrusting(true)}>
+                    Make golden…
+                  </button>
+                  <button data-testid="tag-chosen" disabled={chosen.size === 0} onClick={() => setTagging("chosen")}>
+                    Tag…
+                  </button>
+                  <button data-testid="group-chosen" disabled={chosen.size === 0} onClick={() => setGrouping(true)}>
+                    Group…
+                  </button>
+                </span>
+                <span className="bulk" role="group" aria-label="All that meet the query">
+                  <span className="muted">{asked.query === "" ? "All items:" : "All that meet the query:"}</span>
+                  <button
+                    data-testid="ask-query"
+                    disabled={list.old || found.more}
+                    title={found.more ? `They are ${countInWords(found)}: narrow the query first` : undefined}
+                    onClick={() => setAsking("query")}
+                  >
+                    Ask people…
+                  </button>
+                  <button data-testid="tag-query" disabled={list.old} onClick={() => setTagging("query")}>
+                    Tag…
+                  </button>
+                </span>
               </div>
               <ul className="gallery">
                 {found.rows.map((item) => (
@@ -137,13 +164,14 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
                     item={item}
                     images={images}
                     chosen={chosen.has(item.digest)}
+                    opened={item.digest === opened}
                     onChoose={() => choose(item.digest)}
-                    onOpen={() => onPlace(item.digest)}
+                    onOpen={() => onOpen(item.digest, walkThrough(found))}
                   />
                 ))}
               </ul>
               {found.next !== null && (
-                <button data-testid="more-items" onClick={() => setWanted({ about, pages: pages + 1 })}>
+                <button data-testid="more-items" onClick={onMore}>
                   Show more
                 </button>
               )}
@@ -159,8 +187,35 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
           onTag={change}
         />
       )}
-      {asking && (
-        <AskDialog api={api} project={project.id} budget={50} notify={notify} onClose={() => setAsking(false)} />
+      {asking === "best" && (
+        <AskDialog api={api} project={project.id} budget={50} notify={notify} onClose={() => setAsking(null)} />
+      )}
+      {asking !== null && asking !== "best" && found && (
+        <AskForDialog
+          which={asking === "chosen" ? counted(chosen.size, "chosen item") : countInWords(found)}
+          query={asking === "query" ? asked.query : null}
+          onClose={() => setAsking(null)}
+          onAsk={async (reason) => {
+            const which = asking === "query" ? { query: asked.query } : { items: [...chosen] };
+            notify({ tone: "info", ...askedInWords(await askFor(api, project.id, reason, which)) });
+            setAsking(null);
+            onChoose(new Set());
+            await list.refresh();
+          }}
+        />
+      )}
+      {trusting && found && (
+        <MakeGoldenDialog
+          items={found.rows.filter(({ digest }) => chosen.has(digest))}
+          onClose={() => setTrusting(false)}
+          onMake={async (digests) => {
+            const refused = await markAllGolden(api, project.id, digests);
+            const made = digests.length - refused.length;
+            notify({ tone: made === 0 ? "error" : "info", ...madeGoldenInWords(made, refused) });
+            setTrusting(false);
+            onChoose(new Set());
+          }}
+        />
       )}
       {grouping && found && (
         <GroupDialog
@@ -171,7 +226,7 @@ export function ItemList({ api, project, notify, onPlace, images, asked, onAsk }
           onClose={() => setGrouping(false)}
           onMade={() => {
             setGrouping(false);
-            setChosen(new Set());
+            onChoose(new Set());
           }}
         />
       )}
@@ -195,11 +250,13 @@ interface EntryProps {
   readonly item: ListedItem;
   readonly images: Items;
   readonly chosen: boolean;
+  /** Whether one comes back from it: then it has the focus, which brings it into sight. */
+  readonly opened: boolean;
   readonly onChoose: () => void;
   readonly onOpen: () => void;
 }
 
-function Entry({ item, images, chosen, onChoose, onOpen }: EntryProps) {
+function Entry({ item, images, chosen, opened, onChoose, onOpen }: EntryProps) {
   const { digest, source, risk, decision, tags } = item;
   const path = pathOf(item);
   return (
@@ -208,7 +265,7 @@ function Entry({ item, images, chosen, onChoose, onOpen }: EntryProps) {
         <input type="checkbox" checked={chosen} onChange={onChoose} aria-label={`Choose ${short(digest)}`} />
         <Thumbnail items={images} digest={digest} alt={`Item ${short(digest)}`} />
       </label>
-      <button className="link ellipsis opens-item" title={path ?? digest} onClick={onOpen}>
+      <button className="link ellipsis opens-item" title={path ?? digest} autoFocus={opened} onClick={onOpen}>
         {path === null ? <code>{digest.slice(0, 8)}</code> : fileOf(path)}
       </button>
       {path !== null && (

@@ -15,26 +15,28 @@ import { type ItemLayer, type LayerName, layersOf, nameOf, placeOf } from "./lay
 interface Props {
   readonly api: Api;
   readonly item: Item;
+  /** Layers that are not shown. */
+  readonly hidden: ReadonlySet<LayerName>;
+  readonly onHide: (hidden: ReadonlySet<LayerName>) => void;
 }
 
-export function ItemPicture({ api, item }: Props) {
+export function ItemPicture({ api, item, hidden, onHide }: Props) {
   const layers = useMemo(() => layersOf(item), [item]);
-  const [off, setOff] = useState<ReadonlySet<LayerName>>(new Set());
   const [pointed, setPointed] = useState<string | null>(null);
   const toggle = (name: LayerName) => {
-    const next = new Set(off);
+    const next = new Set(hidden);
     if (!next.delete(name)) next.add(name);
-    setOff(next);
+    onHide(next);
   };
   return (
     <div className="item-picture">
-      <Drawn api={api} item={item} layers={layers.filter(({ name }) => !off.has(name))} pointed={pointed} />
+      <Drawn api={api} item={item} layers={layers.filter(({ name }) => !hidden.has(name))} pointed={pointed} />
       <div className="item-layers">
         {[...layers].reverse().map((layer) => (
           <Listed
             key={layer.name}
             layer={layer}
-            shown={!off.has(layer.name)}
+            shown={!hidden.has(layer.name)}
             onToggle={() => toggle(layer.name)}
             onPoint={setPointed}
           />
@@ -44,7 +46,7 @@ export function ItemPicture({ api, item }: Props) {
   );
 }
 
-interface DrawnProps extends Props {
+interface DrawnProps extends Pick<Props, "api" | "item"> {
   readonly layers: readonly ItemLayer[];
   readonly pointed: string | null;
 }

@@ -2,7 +2,6 @@ import { useMemo, useState } from "react";
 import type { Api } from "../api/client";
 import { describe } from "../api/problem";
 import type { HistoryEntry } from "../api/types";
-import { Back } from "../app/Back";
 import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { SureDialog } from "../app/SureDialog";
@@ -12,6 +11,7 @@ import type { ViewProps } from "../app/view";
 import { people } from "../reviewers/calls";
 import { ItemPicture } from "./ItemPicture";
 import { history, reopen } from "./calls";
+import type { LayerName } from "./layers";
 import { pathOf, titleOf } from "./names";
 import { named, reopenedInWords, saidBy } from "./queries";
 
@@ -22,12 +22,14 @@ interface Props {
   readonly project: string;
   readonly notify: ViewProps["notify"];
   readonly digest: string;
-  readonly onBack: () => void;
+  /** Layers of the picture that are not shown. */
+  readonly hidden: ReadonlySet<LayerName>;
+  readonly onHide: (hidden: ReadonlySet<LayerName>) => void;
 }
 
 /** An item's picture with what was found on it and what is true; what happened to it, oldest first; asking people for
  *  it again. */
-export function ItemView({ api, project, notify, digest, onBack }: Props) {
+export function ItemView({ api, project, notify, digest, hidden, onHide }: Props) {
   const item = useAsked(() => api.item(project, digest), digest, REFRESH_MS);
   const asked = useAsked(() => history(api, project, digest), digest, REFRESH_MS);
   const names = usePeopleNames(api);
@@ -46,7 +48,6 @@ export function ItemView({ api, project, notify, digest, onBack }: Props) {
   };
   return (
     <>
-      <Back to="All items" testid="back-to-items" onBack={onBack} />
       <Card
         title={known ? titleOf(known) : `Item ${short(digest)}`}
         tooltip={known ? (pathOf(known) ?? undefined) : undefined}
@@ -64,7 +65,7 @@ export function ItemView({ api, project, notify, digest, onBack }: Props) {
         }
       >
         <Fetched asked={item} what="the item">
-          {(value) => <ItemPicture api={api} item={value} />}
+          {(value) => <ItemPicture api={api} item={value} hidden={hidden} onHide={onHide} />}
         </Fetched>
       </Card>
       {!unknown && (

@@ -12,7 +12,8 @@ import "../app/gallery.css";
 import type { ViewProps } from "../app/view";
 import { Thumbnail } from "../map/Thumbnail";
 import { type Items, useLookup } from "../map/items";
-import { askAgain, askedInWords, comparedInWords, doubtInWords, labelErrors, outlinesOf } from "./labelErrors";
+import { askedInWords } from "./asking";
+import { askAgain, comparedInWords, doubtInWords, labelErrors, outlinesOf } from "./labelErrors";
 
 const REFRESH_MS = 3_600_000; // it takes the service seconds, of all items minutes
 const WORST = 2; // doubts of an item that are told and drawn

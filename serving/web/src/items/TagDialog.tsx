@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { Confirm } from "../app/Asking";
 import { Dialog } from "../app/Dialog";
+import { WhichItems } from "./WhichItems";
 import { tagsFrom } from "./queries";
 
 export interface Tagging {
@@ -24,17 +25,7 @@ export function TagDialog({ which, query, onTag, onClose }: Props) {
   const nothing = tags.add.length + tags.remove.length === 0;
   return (
     <Dialog title={`Tag ${which}`} onClose={onClose} onSubmit={() => !nothing && onTag(tags)} testid="tag-dialog">
-      {query !== null && (
-        <p>
-          {query === "" ? "All items of the project" : "All items that meet the query"}, not only those shown
-          {query !== "" && (
-            <>
-              : <code>{query}</code>
-            </>
-          )}
-          .
-        </p>
-      )}
+      <WhichItems query={query} />
       <label className="field">
         <span>Add (parted by commas)</span>
         <input data-testid="add-tags" data-first value={add} onChange={(event) => setAdd(event.target.value)} />

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Doubt } from "../api/types";
-import { askedInWords, comparedInWords, doubtInWords, outlinesOf } from "./labelErrors";
+import { comparedInWords, doubtInWords, outlinesOf } from "./labelErrors";
 
 const SHAPE = { type: "box", label: "circle", box: [1, 2, 30, 40] } as unknown as NonNullable<Doubt["shape"]>;
 const SEEN = { label: "square", score: 0.934, box: [2, 3, 31, 41] } as NonNullable<Doubt["detection"]>;
@@ -34,14 +34,4 @@ test("what was compared is told, and what could not be", () => {
   expect(comparedInWords({ total: 1_000_000, compared: 20, unseen: 3, more: true, items: [] })).toBe(
     "20 items compared, of 1,000,000 with truth, for which they stand. 3 items with truth no model has predicted without having learned them.",
   );
-});
-
-test("what nobody is asked for says why, each reason once", () => {
-  const left = ["a", "b"].map((digest) => ({ item_digest: digest, why: "Somebody has it." }));
-  expect(askedInWords({ items: ["c"], left })).toEqual({
-    title: "1 item asked for again",
-    detail: "Their truth stays until people have answered.",
-    hint: "2 items left out: Somebody has it.",
-  });
-  expect(askedInWords({ items: [], left }).title).toBe("Nobody is asked");
 });

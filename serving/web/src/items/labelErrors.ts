@@ -1,7 +1,6 @@
 /** Ground truth that a model doubts which has not learned it: what speaks against it, and asking people again. */
 import { type Api, at } from "../api/client";
-import type { Described } from "../api/problem";
-import type { AskedAgain, Doubt, LabelErrors } from "../api/types";
+import type { AskedFor, Doubt, LabelErrors } from "../api/types";
 import { counted } from "../app/figures";
 import { count } from "../app/format";
 
@@ -23,7 +22,7 @@ export const labelErrors = (api: Api, project: string, all: boolean) =>
   );
 
 export const askAgain = (api: Api, project: string, items: readonly string[]) =>
-  api.json<AskedAgain>("POST", at(project, `/${LABEL_ERRORS}/review`), { items }, { timeoutMs: TIMEOUT_MS });
+  api.json<AskedFor>("POST", at(project, `/${LABEL_ERRORS}/review`), { items }, { timeoutMs: TIMEOUT_MS });
 
 /** "circle: the model sees square 0.93" */
 export function doubtInWords({ flaw, shape, detection }: Doubt): string {
@@ -64,14 +63,4 @@ function boxAround({ box, points }: NonNullable<Doubt["shape"]>): readonly numbe
   if (box) return box;
   const [xs, ys] = [0, 1].map((axis) => (points ?? []).map((point) => point[axis] ?? 0)) as [number[], number[]];
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
-}
-
-/** What came of asking people again. */
-export function askedInWords({ items, left }: AskedAgain): Described {
-  const why = [...new Set(left.map((one) => one.why))].join(" ");
-  return {
-    title: items.length === 0 ? "Nobody is asked" : `${counted(items.length, "item")} asked for again`,
-    detail: items.length === 0 ? "" : "Their truth stays until people have answered.",
-    hint: left.length === 0 ? "" : `${counted(left.length, "item")} left out: ${why}`,
-  };
 }

@@ -13,6 +13,12 @@ export function Facts({ task, loaded, note, onNote }: Props) {
   return (
     <>
       <dl className="facts">
+        {task.file !== "" && (
+          <>
+            <dt>File</dt>
+            <dd className="whole">{task.file}</dd>
+          </>
+        )}
         <dt>Size</dt>
         <dd>
           {task.width} × {task.height} px{loaded && `, ${bytes(loaded.bytes)}`}

@@ -154,7 +154,15 @@ export function SidePanels(props: Props) {
         />
       )}
       <details className="panel">
-        <summary>Image and note{current.note !== "" && <span className="badge">note</span>}</summary>
+        <summary>
+          <span>Image and note</span>
+          {current.note !== "" && <span className="badge">note</span>}
+          {task.file !== "" && (
+            <span className="muted file" title={task.file} data-testid="file">
+              {task.file}
+            </span>
+          )}
+        </summary>
         <Facts task={task} loaded={props.loaded} note={current.note} onNote={props.onNote} />
       </details>
     </div>

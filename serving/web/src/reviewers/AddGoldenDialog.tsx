@@ -27,7 +27,7 @@ export function AddGoldenDialog({ onAdd, onClose }: Props) {
         <code>askance golden add --shapes</code>.
       </p>
       <label className="field">
-        <span>Ids of items, one a line</span>
+        <span>Ids of items, one a line; their first 8 digits will do</span>
         <textarea
           data-first
           rows={5}

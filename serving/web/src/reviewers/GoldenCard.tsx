@@ -14,8 +14,8 @@ import type { ViewProps } from "../app/view";
 import { Thumbnail } from "../map/Thumbnail";
 import { type Items, useItems } from "../map/items";
 import { AddGoldenDialog } from "./AddGoldenDialog";
-import { goldenItems, markGolden, removeGolden } from "./calls";
-import { type Refused, reasonOf } from "./reviewers";
+import { goldenItems, markAllGolden, removeGolden } from "./calls";
+import { madeGoldenInWords } from "./reviewers";
 
 const REFRESH_MS = 30_000;
 const SHOWN = 20;
@@ -38,15 +38,10 @@ export function GoldenCard({ api, project, notify }: ViewProps) {
       "What was answered to it counts no more.",
     );
   };
-  /** One after the other; what is refused does not keep the others. */
   const add = async (digests: readonly string[]) => {
-    const refused: Refused[] = [];
-    for (const id of digests) {
-      await markGolden(api, project.id, id).catch((error: unknown) => refused.push({ id, reason: reasonOf(error) }));
-    }
+    const refused = await markAllGolden(api, project.id, digests);
     const added = digests.length - refused.length;
-    const title = `${counted(added, "item is", "items are")} golden`;
-    if (added > 0) notify({ tone: "info", title, detail: "People get them among other work.", hint: "" });
+    if (added > 0) notify({ tone: "info", ...madeGoldenInWords(added, []) });
     if (refused.length === 0) setAdding(false);
     await asked.refresh();
     return refused;

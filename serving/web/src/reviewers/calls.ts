@@ -9,6 +9,7 @@ import type {
   ReviewerDetail,
   Reviewers,
 } from "../api/types";
+import { type Refused, reasonOf } from "./reviewers";
 
 const person = (project: string, id: string): string => at(project, `/reviewers/${encodeURIComponent(id)}`);
 const golden = (project: string, digest: string): string => at(project, `/items/${encodeURIComponent(digest)}/golden`);
@@ -27,7 +28,16 @@ export const agreement = (api: Api, project: string, works: number) =>
   api.json<Agreement>("GET", at(project, `/agreement?works=${works}`));
 
 export const goldenItems = (api: Api, project: string) => api.json<GoldenList>("GET", at(project, "/golden"));
-/** Its ground truth is trusted. */
-export const markGolden = (api: Api, project: string, digest: string) =>
-  api.json<GoldenItem>("PUT", golden(project, digest), {});
+/** Their ground truth is trusted, of one after the other; gives those that were refused, which keep no other back. */
+export async function markAllGolden(api: Api, project: string, digests: readonly string[]): Promise<Refused[]> {
+  const refused: Refused[] = [];
+  for (const id of digests) {
+    try {
+      await api.json<GoldenItem>("PUT", golden(project, id), {});
+    } catch (error) {
+      refused.push({ id, reason: reasonOf(error) });
+    }
+  }
+  return refused;
+}
 export const removeGolden = (api: Api, project: string, digest: string) => api.send("DELETE", golden(project, digest));

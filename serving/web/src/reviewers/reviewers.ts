@@ -1,5 +1,5 @@
 /** What golden items say of people, and how far people agree, in words. */
-import { describe } from "../api/problem";
+import { type Described, describe } from "../api/problem";
 import type { Agreement, Person, Reviewer, ReviewerDetail, Standing } from "../api/types";
 import { counted } from "../app/figures";
 
@@ -55,6 +55,15 @@ export function reasonOf(error: unknown): string {
   const { detail, hint } = describe(error);
   return `${detail} ${hint}`.trim();
 }
+
+/** What came of making items golden. */
+export const madeGoldenInWords = (made: number, refused: readonly Refused[]): Described => ({
+  title: made === 0 ? "No item was made golden" : `${counted(made, "item is", "items are")} golden`,
+  detail: made === 0 ? "" : "People get them among other work.",
+  hint: reasonsOf(refused)
+    .map(({ reason, ids }) => `${counted(ids.length, "item was", "items were")} left out: ${reason}`)
+    .join(" "),
+});
 
 /** The reasons with the items that each kept out, as they came. */
 export function reasonsOf(refused: readonly Refused[]): { reason: string; ids: string[] }[] {

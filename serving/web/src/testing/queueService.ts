@@ -214,6 +214,7 @@ export const taskNamed = (id: string): Task => ({
   width: 160,
   height: 120,
   image_url: `/v1/projects/digits/items/digest-${id}/image`,
+  file: "",
   epoch: 0,
   expires_at: "",
   lease_seconds: 0,
