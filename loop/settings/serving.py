@@ -51,6 +51,7 @@ class ServingSettings(Section):
     shared_replicas: NotNegative
     models_per_replica: Positive
     commit_delay_ms: Annotated[float, Number, Field(ge=0, le=1000)]
+    item_columns_from: NotNegative
 
 
 class RolloutSettings(Section):

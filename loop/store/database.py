@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from loop.store.commit_groups import CommitGroups
 from loop.store.configuration import KeptRevision
 from loop.store.engine import BUSY_TIMEOUT_SECONDS, engine_for, migrating, prepare, reading
 from loop.store.faults import place, translated
+from loop.store.item_columns_kept import ColumnsOf, KeptColumns
 from loop.store.projects import KeptProjects
 from loop.store.schema import meta
 from loop.store.statements import inserted
@@ -55,6 +57,7 @@ class SqlStore:
         # PostgreSQL has several writers at a time, and its own group commit.
         self._groups = CommitGroups(engine, BUSY_TIMEOUT_SECONDS) if engine.dialect.name == "sqlite" else None
         self._projects: KeptProjects = {}
+        self._columns: KeptColumns | None = None
         self._secret: bytes | None = None
         self._secret_lock = threading.Lock()
 
@@ -79,7 +82,7 @@ class SqlStore:
         with `for_update`, or leave it to the constraints.
         """
         with translated(self._engine.url), self._writing() as connection:
-            transaction = SqlTransaction(connection, self._projects)
+            transaction = SqlTransaction(connection, self._projects, self._columns_of(connection, reads_only=False))
             yield transaction
             transaction.finish()
         transaction.committed()
@@ -90,11 +93,31 @@ class SqlStore:
     @contextmanager
     def read(self) -> Iterator[ports.Transaction]:
         """A transaction that sees one moment of the database. Raises ReadOnlyTransaction where it writes."""
-        with translated(self._engine.url), self._reader.connect() as connection, connection.begin(), _write_refused():
-            transaction = SqlTransaction(connection, self._projects)
+        with translated(self._engine.url), self._reading() as connection, _write_refused():
+            transaction = SqlTransaction(connection, self._projects, self._columns_of(connection, reads_only=True))
             yield transaction
             transaction.finish()
         transaction.committed()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._reader.connect() as connection, connection.begin():
+            yield connection
+
+    def hold_columns(self, at_least: int) -> None:
+        """From now on answer `tx.item_queries` of projects with so many items from memory (loop/store/item_columns.py),
+        as soon as they have been asked for and are loaded; 0: not at all."""
+        before, self._columns = self._columns, KeptColumns(self._reading, at_least) if at_least else None
+        if before is not None:
+            before.close()
+
+    @property
+    def columns(self) -> KeptColumns | None:
+        return self._columns
+
+    def _columns_of(self, connection: Connection, *, reads_only: bool) -> ColumnsOf | None:
+        kept = self._columns
+        return None if kept is None else ColumnsOf(connection, kept, time.monotonic(), reads_only)
 
     def revision(self) -> int:
         """What `tx.configuration.revision()` says in a transaction that begins now, at a tenth of its cost."""
@@ -141,6 +164,7 @@ class SqlStore:
 
     def close(self) -> None:
         """Close the idle connections; transactions that are under way end by themselves."""
+        self.hold_columns(0)
         self._revision.close()
         self._reader.dispose()
         self._engine.dispose()

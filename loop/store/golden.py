@@ -20,6 +20,8 @@ from sqlalchemy import (
 from loop.domain.errors import AlreadySubmitted
 from loop.domain.quality.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Scored, Tally
 from loop.domain.review.tasks import Submission
+from loop.store.item_facts import Change, ItemChanges
+from loop.store.ready import Ready
 from loop.store.schema import golden_answers, golden_items, golden_seats, predictions, standings, submissions
 from loop.store.statements import columns, first, inserted, one, replaced
 
@@ -33,19 +35,22 @@ _REVIEWER: BindParameter[str] = bindparam("reviewer")
 _OF_PERSON = and_(golden_seats.c.project_id == _PROJECT, golden_seats.c.reviewer == _REVIEWER)
 _GIVEN = select(func.count()).select_from(golden_seats).where(_OF_PERSON)
 # With each lease: one statement, made once, which has a row also for who was never given a standing.
-_TALLY = select(
-    select(func.count())
-    .select_from(golden_items)
-    .where(golden_items.c.project_id == _PROJECT, _PRESENT)
-    .scalar_subquery()
-    .label("marked"),
-    _GIVEN.scalar_subquery().label("given"),
-    _GIVEN.where(not_(golden_seats.c.closed)).scalar_subquery().label("waiting"),
-    *standings.c,
-).select_from(
-    select(literal(1))
-    .subquery()
-    .outerjoin(standings, and_(standings.c.project_id == _PROJECT, standings.c.reviewer == _REVIEWER))
+_STANDING = tuple(field.name for field in fields(KnownStanding))
+_TALLY = Ready(
+    select(
+        select(func.count())
+        .select_from(golden_items)
+        .where(golden_items.c.project_id == _PROJECT, _PRESENT)
+        .scalar_subquery()
+        .label("marked"),
+        _GIVEN.scalar_subquery().label("given"),
+        _GIVEN.where(not_(golden_seats.c.closed)).scalar_subquery().label("waiting"),
+        *(standings.c[name] for name in _STANDING),
+    ).select_from(
+        select(literal(1))
+        .subquery()
+        .outerjoin(standings, and_(standings.c.project_id == _PROJECT, standings.c.reviewer == _REVIEWER))
+    )
 )
 _SCORED = (
     select(golden_answers.c.id, golden_answers.c.item_digest, golden_answers.c.created_at, golden_answers.c.score)
@@ -71,15 +76,18 @@ _SCORED = (
 class SqlGolden:
     """Implements `loop.domain.ports.Golden`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, changes: ItemChanges) -> None:
         self._connection = connection
+        self._changes = changes
 
     def save(self, item: GoldenItem) -> None:
+        self._changes.note(item.project_id, item.item_digest, Change.GOLDEN)
         row = columns(item) | {"removed": False}
         row.pop("predicted")
         replaced(self._connection, golden_items, row)
 
     def remove(self, project_id: str, item_digest: str) -> bool:
+        self._changes.note(project_id, item_digest, Change.GOLDEN)
         done = self._connection.execute(
             update(golden_items).where(_is_item(project_id, item_digest), _PRESENT).values(removed=True)
         )
@@ -106,9 +114,11 @@ class SqlGolden:
         return [GoldenItem(**row._mapping) for row in rows]
 
     def tally(self, project_id: str, reviewer: str) -> Tally:
-        row = self._connection.execute(_TALLY, {"project": project_id, "reviewer": reviewer}).one()
-        known = {column.name: row._mapping[column] for column in standings.c}
-        return Tally(row.marked, row.given, row.waiting, KnownStanding(**known) if row.reviewer else None)
+        ((marked, given, waiting, *found),) = _TALLY.rows(
+            self._connection, {"project": project_id, "reviewer": reviewer}
+        )
+        known = dict(zip(_STANDING, found, strict=True))
+        return Tally(marked, given, waiting, KnownStanding(**known) if known["reviewer"] else None)
 
     def eligible(self, project_id: str, reviewer: str, *, given_before: datetime, predicted: bool) -> list[str]:
         given = exists().where(

@@ -7,7 +7,8 @@ brings the facts up to date first (`ItemFacts`), many changes of an item at once
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntFlag
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from typing import Any
 
 from sqlalchemy import (
@@ -24,6 +25,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.item import Item
 from loop.domain.items.queries import META, captured_in, number_in
@@ -34,6 +36,7 @@ from loop.store.schema import (
     efforts,
     ground_truths,
     item_facts,
+    item_revisions,
     item_terms,
     items,
     predictions,
@@ -61,6 +64,10 @@ class Change(IntFlag):
     ANSWERED = 8
     SETTLED = 16
     WORKED = 32
+    # What is no fact.
+    TAGGED = 64
+    LOTTED = 128  # put into a lot, or taken out of it
+    GOLDEN = 256
 
 
 _OF_ITEM = ("media_type", "width", "height", "created_at", "split")
@@ -137,10 +144,26 @@ _CHANGED: Mapping[Change, Mapping[str, Any]] = {
 }
 
 
+# The other kinds change what is kept elsewhere: nothing but the revision.
+_OF_FACTS = reduce(or_, _CHANGED)
+
+
 @cache
 def _refreshed(changes: Change) -> Update:
     values = {name: value for change in changes for name, value in _CHANGED[change].items()}
     return update(item_facts).where(_THESE).values(**values)
+
+
+@cache
+def _revised(dialect: str) -> Any:
+    """The revision of those that have facts."""
+    build: Any = postgresql if dialect == "postgresql" else sqlite
+    revision = bindparam("new_revision", type_=item_revisions.c.revision.type)
+    having = select(item_facts.c.project_id, item_facts.c.digest, revision).where(_THESE)
+    inserted = build.insert(item_revisions).from_select(["project_id", "digest", "revision"], having)
+    return inserted.on_conflict_do_update(
+        index_elements=["project_id", "digest"], set_={"revision": inserted.excluded.revision}
+    )
 
 
 _TIMED = item_facts.c.digest, item_facts.c.created_at, item_facts.c.captured_at
@@ -189,7 +212,8 @@ class ItemFacts:
     def follow(self, limit: int) -> int:
         """Take at most `limit` of the changes that are committed into the facts; how many there were.
 
-        One transaction at a time: who waited reads what is true after the other.
+        One transaction at a time: who waited reads what is true after the other, and gives the next revision. The lock
+        goes with the commit, when all that begins sees it; so who sees a revision sees all below.
         """
         if self._connection.dialect.name == "postgresql":
             self._connection.execute(select(func.pg_advisory_xact_lock(_FOLLOWING_LOCK)))
@@ -203,21 +227,29 @@ class ItemFacts:
             of_project = by_project.setdefault(project_id, {})
             of_project[digest] = of_project.get(digest, Change(0)) | Change(changes)
         for project_id, of_project in by_project.items():
+            revision = self._next_revision(project_id)
             for part in in_parts(sorted(of_project)):
-                self._take(project_id, {digest: of_project[digest] for digest in part})
+                self._take(project_id, {digest: of_project[digest] for digest in part}, revision)
         return len(rows)
 
-    def _take(self, project_id: str, changes: Mapping[str, Change]) -> None:
+    def _next_revision(self, project_id: str) -> int:
+        largest = select(func.max(item_revisions.c.revision)).where(item_revisions.c.project_id == project_id)
+        return int(self._connection.execute(largest).scalar() or 0) + 1
+
+    def _take(self, project_id: str, changes: Mapping[str, Change], revision: int) -> None:
         self._add(project_id, _having(Change.ADDED, changes))
         alike: dict[Change, list[str]] = {}
         for digest, which in changes.items():
-            alike.setdefault(which & ~Change.ADDED, []).append(digest)
+            alike.setdefault(which & _OF_FACTS, []).append(digest)
         for together, digests in alike.items():
             if together:
-                these = {"of_project": project_id, "of_items": digests}
-                self._connection.execute(_refreshed(together), these)
+                self._connection.execute(_refreshed(together), {"of_project": project_id, "of_items": digests})
         self._relabel(project_id, DETECTION, _having(Change.PREDICTED, changes), new=_having(Change.ADDED, changes))
         self._relabel(project_id, SHAPE, _having(Change.SETTLED, changes), new=_having(Change.ADDED, changes))
+        revised = _revised(self._connection.dialect.name)
+        self._connection.execute(
+            revised, {"of_project": project_id, "of_items": list(changes), "new_revision": revision}
+        )
 
     def _add(self, project_id: str, digests: Sequence[str]) -> None:
         if not digests:
@@ -237,7 +269,7 @@ class ItemFacts:
             term_row(project_id, row.digest, field, label, (row.created_at, row.captured_at))
             for row in self._connection.execute(_LABELLED[field], these)
             for label in sorted({one.label[:LONGEST] for one in row.labelled or ()})
-            if _storable(label)
+            if is_storable(label)
         ]
         if forgotten := sorted(set(digests) - set(new)):
             self._connection.execute(_FORGOTTEN, {**these, "of_items": forgotten, "of_field": field})
@@ -264,7 +296,7 @@ def _terms_of_meta(item: Item) -> Iterable[dict[str, Any]]:
     times = item.created_at, captured_in(item.meta)
     for key, value in item.meta.items():
         # JSON may hold texts that a column does not.
-        if len(key) <= LONGEST_KEY and _storable(key + value):
+        if len(key) <= LONGEST_KEY and is_storable(key + value):
             yield term_row(item.project_id, item.digest, META + key, value[:LONGEST], times, number=number_in(value))
 
 
@@ -288,5 +320,5 @@ def term_row(
     }
 
 
-def _storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text)

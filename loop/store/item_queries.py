@@ -1,5 +1,6 @@
 """Items by a query: the conditions of loop/domain/items/queries.py as SQL, for SQLite and PostgreSQL alike.
 
+Of a large project that is held in memory (loop/store/item_columns.py) they are answered there, but for what it has not.
 What people write reaches the database as bound values only. Each condition is true or false, never NULL, so that `not`
 means the same everywhere. How a page is read is decided here (docs/adr/0034-item-queries.md), since a planner that
 knows nothing of the values may sort a million rows for a hundred: where some condition leaves few items they are
@@ -7,7 +8,8 @@ gathered and sorted, else the index of the sort is walked until the page is full
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -54,9 +56,12 @@ from loop.domain.items.queries import (
     Value,
     captured_in,
     field_of,
+    leaves,
     prefix_end,
 )
-from loop.store.item_facts import LONGEST, ItemFacts, term_row
+from loop.store.item_columns import Columns, NotInColumns
+from loop.store.item_columns_kept import ColumnsOf
+from loop.store.item_facts import LONGEST, Change, ItemChanges, ItemFacts, is_storable, term_row
 from loop.store.item_orders import (
     COLUMNS,
     MOST_CHOICES,
@@ -100,8 +105,11 @@ _LISTED = [field.name for field in fields(ListedItem) if field.name in item_fact
 class SqlItemQueries:
     """Implements `loop.domain.ports.ItemQueries`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, changes: ItemChanges, columns: ColumnsOf | None) -> None:
+        """columns: None where the process holds none."""
         self._connection = connection
+        self._changes = changes
+        self._columns = columns
         self._facts = ItemFacts(connection)
 
     def are_behind(self) -> bool:
@@ -113,14 +121,36 @@ class SqlItemQueries:
     def page(
         self, project_id: str, query: Query, sort: Sort, *, after: Place | None, limit: int, now: datetime
     ) -> list[ListedItem]:
-        places = self.places(project_id, query, sort, after=after, limit=limit, now=now)
-        found = self._listed(project_id, [place.digest for place in places])
-        return [found[place.digest] for place in places]
+        page: list[ListedItem] = []
+        while len(page) < limit:
+            wanted = limit - len(page)
+            places = self.places(project_id, query, sort, after=after, limit=wanted, now=now)
+            found = self._listed(project_id, [place.digest for place in places])
+            # What is held in memory may be newer than this transaction, which then does not see some of the items.
+            page += [found[place.digest] for place in places if place.digest in found]
+            if len(places) < wanted:
+                break
+            after = places[-1]
+        return page
 
     def places(
         self, project_id: str, query: Query, sort: Sort, *, after: Place | None, limit: int, now: datetime
     ) -> list[Place]:
         self._plan_by_values()
+        columns = self._held(project_id, query)
+        if columns is not None:
+            with suppress(NotInColumns):
+                return columns.places(query, sort, after=after, limit=limit, now=now)
+        return self._places(project_id, query, sort, after, limit, now)
+
+    def _held(self, project_id: str, query: Query) -> Columns | None:
+        """What answers it, if not the database, which says what is wrong with a text that it cannot keep."""
+        given = (value for leaf in leaves(query) for value in _texts_in(leaf))
+        return None if self._columns is None or not all(map(is_storable, given)) else self._columns(project_id)
+
+    def _places(
+        self, project_id: str, query: Query, sort: Sort, after: Place | None, limit: int, now: datetime
+    ) -> list[Place]:
         compiler = self._compiler(project_id, now)
         few = None if is_in_order(query, sort) else self._few(compiler, query, FEW)
         lists = [query] if few is not None else alternatives(query, sort, partial(self._values, compiler))
@@ -176,6 +206,10 @@ class SqlItemQueries:
 
     def count(self, project_id: str, query: Query, *, now: datetime, at_most: int) -> int:
         self._plan_by_values()
+        columns = self._held(project_id, query)
+        if columns is not None:
+            with suppress(NotInColumns):
+                return columns.count(query, now=now, at_most=at_most)
         compiler = self._compiler(project_id, now)
         some = compiler.all(query, self._few(compiler, query, FEW)).limit(at_most).subquery()
         return int(self._connection.scalars(select(func.count()).select_from(some)).one())
@@ -188,6 +222,8 @@ class SqlItemQueries:
                 select(items.c.digest, items.c.created_at, items.c.meta).where(*these)
             ).all()
             known += len(rows)
+            for row in rows:
+                self._changes.note(project_id, row.digest, Change.TAGGED)
             if remove:
                 of = item_terms.c.project_id == project_id, item_terms.c.item_digest.in_(part)
                 gone = delete(item_terms).where(*of, item_terms.c.field == "tag", item_terms.c.value.in_(remove))
@@ -521,6 +557,11 @@ class _Compiler:
 
 
 _WITHOUT_TRUTH = Compare("truth", Op.EQUAL, False)
+
+
+def _texts_in(leaf: Leaf) -> Iterator[str]:
+    if not isinstance(leaf, Has):
+        yield from (value for value in _values(leaf) if isinstance(value, str))
 
 
 def _merged(places: Sequence[Place], sort: Sort) -> list[Place]:

@@ -1,12 +1,13 @@
 """Lots, and the works in them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Integer, and_, bindparam, func, insert, or_, select, update
 
 from loop.domain.review.lot import Lot, LotState, Member, Order
 from loop.domain.review.qa import AnswerStanding
+from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import (
     FILLING_LOT,
     INSPECTED_MEMBER,
@@ -65,14 +66,16 @@ _NOTED = (
     .values(place=select(lot_items.c.place).where(lot_items.c.work_id == held_answers.c.work_id).scalar_subquery())
 )
 _STATE = select(lots.c.state).where(lots.c.id == bindparam("lot"))
+_PROJECT = select(lots.c.project_id).where(lots.c.id == bindparam("lot"))
 _LOCKED = select(lots).where(lots.c.id == bindparam("lot")).with_for_update()
 
 
 class SqlLots:
     """Implements `loop.domain.ports.Lots`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, changes: ItemChanges) -> None:
         self._connection = connection
+        self._changes = changes
 
     def add(self, lot: Lot) -> bool:
         return inserted(self._connection, lots, columns(lot))
@@ -110,6 +113,12 @@ class SqlLots:
             insert(lot_items),
             [{"work_id": work, "lot_id": lot_id, "item_digest": item, "void": False} for work, item in works.items()],
         )
+        self._note(lot_id, works.values())
+
+    def _note(self, lot_id: str, digests: Iterable[str]) -> None:
+        project_id = self._connection.scalars(_PROJECT, {"lot": lot_id}).one()
+        for digest in digests:
+            self._changes.note(project_id, digest, Change.LOTTED)
 
     def draw(self, work_ids: Sequence[str]) -> None:
         if not work_ids:
@@ -136,7 +145,10 @@ class SqlLots:
         self._connection.execute(update(lot_items).where(*first).values(defect=defect))
 
     def set_void(self, work_id: str, *, void: bool) -> None:
-        self._connection.execute(update(lot_items).where(lot_items.c.work_id == work_id).values(void=void))
+        changed = update(lot_items).where(lot_items.c.work_id == work_id).values(void=void)
+        told = changed.returning(lot_items.c.lot_id, lot_items.c.item_digest)
+        for lot_id, digest in self._connection.execute(told).all():
+            self._note(lot_id, [digest])
 
     def recall(self, lot_id: str) -> None:
         self._connection.execute(

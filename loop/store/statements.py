@@ -1,9 +1,9 @@
 """What every table asks of the database: insert or say no, one row or NotFound, a page by its last key."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import (
     Column,
@@ -24,11 +24,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import operators
 
 from loop.domain.errors import Invalid, NotFound
+from loop.store.ready import Ready
 from loop.store.schema import predictions
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+
+Record = TypeVar("Record")
 
 _AT_ONCE = 10_000  # rows of a stream
 _IN_ONE_QUERY = 500  # values; databases limit them
@@ -46,7 +49,7 @@ def inserted(connection: Connection, table: Table, row: Mapping[str, Any]) -> bo
     No error reaches the database session, so that a PostgreSQL transaction stays usable. A transaction that
     inserted the same key and is still open is waited for. Broken foreign keys and checks raise IntegrityError.
     """
-    return connection.execute(_returning_key(connection.dialect.name, table), row).first() is not None
+    return _inserting(connection.dialect.name, table, tuple(row)).first(connection, row) is not None
 
 
 def ignoring_conflicts(connection: Connection, table: Table) -> Any:
@@ -72,8 +75,21 @@ def insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     """
     if connection.dialect.name == "postgresql" and len(rows) >= _MANY:
         _copy(connection, table, rows)
+    elif len(rows) == 1:
+        insert_one(connection, table, rows[0])
     elif rows:
         connection.execute(_insert_of(table), rows)
+
+
+def insert_one(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert `row`. Broken constraints raise IntegrityError."""
+    _inserting_one(table, tuple(row)).done(connection, row)
+
+
+@cache
+def _inserting_one(table: Table, names: tuple[str, ...]) -> Ready:
+    # Inline: PostgreSQL would else be asked for the number that it gave.
+    return Ready(insert(table).inline(), takes=names)
 
 
 @cache
@@ -117,6 +133,11 @@ def _replacing(dialect: str, table: Table, names: tuple[str, ...]) -> Any:
 
 
 @cache
+def _inserting(dialect: str, table: Table, names: tuple[str, ...]) -> Ready:
+    return Ready(_returning_key(dialect, table), takes=names)
+
+
+@cache
 def _returning_key(dialect: str, table: Table) -> Any:
     return _ignoring_conflicts(dialect, table).returning(next(iter(table.primary_key.columns)))
 
@@ -127,6 +148,20 @@ def one(connection: Connection, table: Table, what: str, **where: object) -> Row
     if found is None:
         raise not_found(what, **where)
     return found
+
+
+def record(connection: Connection, kind: Callable[..., Record], table: Table, what: str, **where: object) -> Record:
+    """The row whose columns equal `where`, as a record whose fields are the columns of the table. Raises NotFound,
+    calling it `what`."""
+    found = _ready_equal_to(table, tuple(where)).records(connection, kind, where)
+    if not found:
+        raise not_found(what, **where)
+    return found[0]
+
+
+@cache
+def _ready_equal_to(table: Table, names: tuple[str, ...]) -> Ready:
+    return Ready(_equal_to(table, names))
 
 
 def first(connection: Connection, table: Table, **where: object) -> Row[Any] | None:

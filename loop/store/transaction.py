@@ -21,6 +21,7 @@ from loop.store.golden import SqlGolden
 from loop.store.groups import SqlGroups
 from loop.store.held_answers import SqlHeldAnswers
 from loop.store.idempotency import SqlIdempotencyKeys
+from loop.store.item_columns_kept import ColumnsOf
 from loop.store.item_facts import ItemChanges
 from loop.store.item_histories import SqlItemHistories
 from loop.store.item_queries import SqlItemQueries
@@ -53,7 +54,7 @@ from loop.store.views import SqlViews
 class SqlTransaction:
     """Implements `loop.domain.ports.Transaction` on a connection whose transaction `SqlStore` begins and ends."""
 
-    def __init__(self, connection: Connection, kept_projects: KeptProjects) -> None:
+    def __init__(self, connection: Connection, kept_projects: KeptProjects, columns: ColumnsOf | None = None) -> None:
         self._projects = SqlProjects(connection, kept_projects)
         self._appends = Appends(connection)
         self._outbox = Outbox(connection)
@@ -61,7 +62,7 @@ class SqlTransaction:
         self._changes = ItemChanges(connection)
         self.projects: ports.Projects = self._projects
         self.items: ports.Items = SqlItems(connection, self._triggers, self._changes)
-        self.item_queries: ports.ItemQueries = SqlItemQueries(connection)
+        self.item_queries: ports.ItemQueries = SqlItemQueries(connection, self._changes, columns)
         self.item_histories: ports.ItemHistories = SqlItemHistories(connection)
         self.views: ports.Views = SqlViews(connection)
         self.predictions: ports.Predictions = SqlPredictions(connection, self._appends, self._changes)
@@ -78,9 +79,9 @@ class SqlTransaction:
         self.gates: ports.Gates = SqlGates(connection)
         self.drafts: ports.Drafts = SqlDrafts(connection)
         self.held_answers: ports.HeldAnswers = SqlHeldAnswers(connection)
-        self.lots: ports.Lots = SqlLots(connection)
+        self.lots: ports.Lots = SqlLots(connection, self._changes)
         self.people: ports.People = SqlPeople(connection)
-        self.golden: ports.Golden = SqlGolden(connection)
+        self.golden: ports.Golden = SqlGolden(connection, self._changes)
         self.standings: ports.Standings = SqlStandings(connection)
         self.agreements: ports.Agreements = SqlAgreements(connection)
         self.truths: ports.Truths = SqlTruths(connection, self._changes)

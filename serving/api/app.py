@@ -75,8 +75,12 @@ def create_app(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(started: FastAPI) -> AsyncIterator[None]:
         started.state.gateway = Gateway(started.state.services)
+        store = started.state.services.store
+        # Here alone: in processes that list nothing they would only take memory.
+        store.hold_columns(started.state.services.settings.serving.item_columns_from)
         yield
         await started.state.gateway.close()
+        store.hold_columns(0)
 
     app = FastAPI(
         lifespan=lifespan,

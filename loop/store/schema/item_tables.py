@@ -1,6 +1,7 @@
 """Items, what they are asked for by, and groups of them: the frames of a clip."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -104,6 +105,20 @@ for _name, _where in (("failed", FAILED_ITEM), ("right", RIGHT_ITEM)):
         sqlite_where=_where,
         postgresql_where=_where,
     )
+
+# When anything changed last that an item is asked for by, lots and golden items included: larger than all others of the
+# project then, and visible in that order. Items without a row have not changed since there are revisions. Not a column
+# of the facts: PostgreSQL writes a row anew with an entry in each index, of which they have thirty.
+item_revisions = Table(
+    "item_revisions",
+    metadata,
+    Column("project_id", PlainText, nullable=False),
+    Column("digest", PlainText, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    PrimaryKeyConstraint("project_id", "digest"),
+    ForeignKeyConstraint(["project_id", "digest"], ["item_facts.project_id", "item_facts.digest"]),
+)
+Index(None, item_revisions.c.project_id, item_revisions.c.revision)
 
 # Items that are said something new of, for the facts to follow: rows go as soon as they are taken. changes: of
 # loop/store/item_facts.py, added up.
