@@ -21,7 +21,7 @@ from loop.review import qa
 from loop.review.answers import given
 from loop.review.proposals import proposal_of, recipe_of
 from loop.review.settling import merged_for
-from loop.review.subjects import proposed_frames
+from loop.review.subjects import item_of, proposed_frames
 
 _SPARE = 4  # tasks looked at beyond those asked for: others may take some meanwhile
 _REMEMBERED = 200  # tasks handed out, by which the turns of sources go
@@ -49,6 +49,7 @@ def assignment(tx: Transaction, project: Project, task: Task, draft: Draft | Non
     """A task that somebody holds, in the words of the recipe that it was made with."""
     recipe = recipe_of(tx, project, task)
     hidden = task.proposal_shown is False or project.policy.workflow.proposals is Proposals.HIDDEN
+    item = item_of(tx, task)
     proposal = () if hidden else proposal_of(tx, task, recipe)
     frames = proposed_frames(tx, task, recipe, hidden=hidden)
     answers: tuple[Submission, ...] = ()
@@ -60,7 +61,6 @@ def assignment(tx: Transaction, project: Project, task: Task, draft: Draft | Non
     elif task.stage is Stage.QA:
         shown = qa.shown(tx, task)
         answers = (replace(shown, shapes=recipe.translated(shown.shapes)),)
-    item = tx.items.get(task.project_id, task.item_digest)
     seconds = project.policy.lease_seconds
     return Assignment(task, item, proposal, seconds, answers, draft, frames, qa.objection(tx, task), merged)
 
@@ -83,6 +83,9 @@ def next_tasks(tx: Transaction, project: Project, person: Person, now: datetime,
     rules = project.policy.queue
     queues = tx.tasks.queues(project.id, by_source=rules.fair_sources)
     open_to_me = [queue for queue in queues if person.may_do(lane_of(queue.lane))]
+    if count == 1 and len(open_to_me) == 1 and not rules.fair_sources and project.policy.workflow.qa is Qa.OFF:
+        # Nothing to merge, and no second seat of a work: look and lock are one statement.
+        return tx.tasks.take_first(project.id, open_to_me[0].lane, person=person.token_id, now=now)
     spare = _SPARE if tx.tasks.contended else 0
     while True:
         window = _window(tx, project, open_to_me, person, now, count + spare)

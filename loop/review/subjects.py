@@ -144,10 +144,17 @@ def _checked(recipe: Recipe, placed: Sequence[Placed], item: Item, frame: int) -
         raise type(error)(f"in frame {frame}, {detail}", hint=error.hint, **ids) from error
 
 
+def item_of(tx: Transaction, task: Task) -> Item:
+    """Read along with the prediction, where the task is of one: whoever needs the one needs the other."""
+    if task.prediction_id is None:
+        return tx.items.get(task.project_id, task.item_digest)
+    return tx.predictions.item(task.project_id, task.prediction_id)
+
+
 def subject_of(tx: Transaction, task: Task) -> OneImage | Clip:
     work = work_of(tx, task)
     if work is None:
-        return OneImage(tx.items.get(task.project_id, task.item_digest))
+        return OneImage(item_of(tx, task))
     return Clip(frames_of(tx, work))
 
 

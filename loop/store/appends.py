@@ -8,13 +8,18 @@ and it is held for an insert and a commit. SQLite has one writer at a time, whic
 """
 
 from collections.abc import Mapping
+from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy import Connection, Table, bindparam, func, insert, literal_column, select
+
+from loop.store.ready import Ready
+from loop.store.statements import insert_one
 
 # Any number that nothing else in this database locks; "asknumbr" in ASCII.
 _NUMBERING_LOCK = int.from_bytes(b"asknumbr", "big")
+_LOCKED = func.pg_advisory_xact_lock(literal_column(str(_NUMBERING_LOCK)))
 
 
 class Appends:
@@ -31,8 +36,25 @@ class Appends:
         """Number and insert what was added, in that order. The last statements before the commit."""
         if not self._rows:
             return
-        if self._connection.dialect.name == "postgresql":
-            self._connection.execute(select(func.pg_advisory_xact_lock(_NUMBERING_LOCK)))
         rows, self._rows = self._rows, []
+        postgresql = self._connection.dialect.name == "postgresql"
+        if len(rows) == 1:
+            table, row = rows[0]
+            if postgresql:
+                _numbered(table, tuple(row)).done(self._connection, row)
+            else:
+                insert_one(self._connection, table, row)
+            return
+        if postgresql:
+            self._connection.execute(select(_LOCKED))
         for table, alike in groupby(rows, key=lambda pair: pair[0]):
             self._connection.execute(insert(table), [row for _, row in alike])
+
+
+@cache
+def _numbered(table: Table, names: tuple[str, ...]) -> Ready:
+    """For PostgreSQL: the lock and one row in one statement. The row is made of what is read from the lock, so that it
+    gets its number when the lock is had."""
+    lock = select(_LOCKED).cte("numbering").prefix_with("MATERIALIZED")
+    row = select(*(bindparam(name, type_=table.c[name].type) for name in names)).select_from(lock)
+    return Ready(insert(table).from_select(list(names), row).inline())

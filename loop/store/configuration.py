@@ -9,14 +9,22 @@ and taking this lock before any other keeps them from deadlock. SQLite has one w
 import threading
 from typing import Any
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, select
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from loop.store.ready import Ready
 from loop.store.schema import configuration
 
 _REVISION_SQL = f"SELECT revision FROM {configuration.name} WHERE id = 1"  # noqa: S608 - a name of ours
-REVISION = select(configuration.c.revision).where(configuration.c.id == 1)
+REVISION = select(configuration.c.revision).where(configuration.c.id == literal_column("1"))
+_REVISION = Ready(REVISION)
+
+
+def revision_in(connection: Connection) -> int | None:
+    """As the transaction of the connection sees it now; None in a database where nothing was written yet."""
+    found = _REVISION.first(connection, {})
+    return None if found is None else int(found[0])
 
 
 class SqlConfiguration:
@@ -27,7 +35,7 @@ class SqlConfiguration:
 
     def revision(self) -> int:
         """0 in a database where nothing was written yet."""
-        return self._connection.execute(REVISION).scalar() or 0
+        return revision_in(self._connection) or 0
 
 
 class KeptRevision:

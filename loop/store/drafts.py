@@ -8,11 +8,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from loop.domain.errors import StaleLease
 from loop.domain.review.tasks import Draft
+from loop.store.ready import Ready
 from loop.store.schema import drafts
 from loop.store.statements import columns
 
 _DROPPED = delete(drafts).where(drafts.c.task_id == bindparam("task"))
-_DROPPED_OF = _DROPPED.where(drafts.c.reviewer == bindparam("of"))
+_DROPPED_OF = Ready(_DROPPED.where(drafts.c.reviewer == bindparam("of")))
+_DROPPED_OF_ALL = Ready(_DROPPED)
 
 
 class SqlDrafts:
@@ -46,6 +48,6 @@ class SqlDrafts:
 
     def drop(self, task_id: str, reviewer: str | None) -> None:
         if reviewer is None:
-            self._connection.execute(_DROPPED, {"task": task_id})
+            _DROPPED_OF_ALL.done(self._connection, {"task": task_id})
         else:
-            self._connection.execute(_DROPPED_OF, {"task": task_id, "of": reviewer})
+            _DROPPED_OF.done(self._connection, {"task": task_id, "of": reviewer})

@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select
+from sqlalchemy import Connection, Select, func, select
 
 from loop.domain.review.cost import Rates
 from loop.domain.review.efforts import Effort
@@ -14,12 +14,11 @@ from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.store.item_facts import Change, ItemChanges
 from loop.store.schema import cost_rates, efforts, predictions, submissions, tasks
-from loop.store.statements import columns, first, replaced
+from loop.store.statements import columns, first, insert_one, replaced
 
 _AT_ONCE = 500
 _STREAMED = 10_000
 _NAMES = tuple(field.name for field in fields(Effort))
-_ADDED = insert(efforts)  # made once, which is most of its cost
 _ORDER = (efforts.c.created_at, efforts.c.submission_id)
 
 
@@ -31,7 +30,7 @@ class SqlEfforts:
         self._changes = changes
 
     def add(self, effort: Effort) -> None:
-        self._connection.execute(_ADDED, columns(effort))
+        insert_one(self._connection, efforts, columns(effort))
         self._changes.note(effort.project_id, effort.item_digest, Change.ANSWERED)
 
     def between(self, project_id: str, since: datetime, until: datetime) -> Iterator[Effort]:

@@ -20,7 +20,16 @@ from loop.store.schema import (
     projects,
     tasks,
 )
-from loop.store.statements import columns, first, ignoring_conflicts, in_parts, inserted, newest_first, not_found, one
+from loop.store.statements import (
+    columns,
+    first,
+    ignoring_conflicts,
+    in_parts,
+    inserted,
+    newest_first,
+    not_found,
+    record,
+)
 
 # Those that go to one split together: most of a data set does, and PostgreSQL takes long over an UPDATE for each.
 _MOVED = (
@@ -62,7 +71,7 @@ class SqlItems:
 
     def get(self, project_id: str, digest: str) -> Item:
         """Raises NotFound."""
-        return Item(**one(self._connection, items, "item", project_id=project_id, digest=digest)._mapping)
+        return record(self._connection, Item, items, "item", project_id=project_id, digest=digest)
 
     def of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, Item]:
         found: dict[str, Item] = {}

@@ -11,12 +11,15 @@ from loop.domain.announcements import Announcement, announcement, body_of
 from loop.domain.identity import new_id
 from loop.domain.outgoing.webhooks import Delivery, Endpoint, wants
 from loop.domain.ports import Event
+from loop.store.ready import Ready
 from loop.store.schema import webhook_deliveries, webhook_endpoints
 from loop.store.statements import columns
 
-# Made once, which is most of its cost. Locked against being removed, so that no event fails for an endpoint that goes
+# Locked against being removed, so that no event fails for an endpoint that goes
 # at this moment.
-_LISTENING = select(webhook_endpoints).where(webhook_endpoints.c.enabled).with_for_update(read=True, key_share=True)
+_LISTENING = Ready(
+    select(webhook_endpoints).where(webhook_endpoints.c.enabled).with_for_update(read=True, key_share=True)
+)
 
 
 class Outbox:
@@ -37,7 +40,7 @@ class Outbox:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        endpoints = [Endpoint(**row._mapping) for row in self._connection.execute(_LISTENING)]
+        endpoints = _LISTENING.records(self._connection, Endpoint, {})
         rows = [columns(delivery) for event, told in waiting for delivery in _deliveries(event, told, endpoints)]
         if rows:
             self._connection.execute(insert(webhook_deliveries), rows)

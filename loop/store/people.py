@@ -7,12 +7,13 @@ from sqlalchemy import Connection, Row, Select, bindparam, select, tuple_
 
 from loop.domain.access import Permission, Token, roles_that_may
 from loop.domain.review.people import Person, Reviewer
+from loop.store.ready import Ready
 from loop.store.schema import VALID_TOKEN, people, tokens, works_answered
 from loop.store.statements import columns, not_found, one, replaced
 
 # The token's row is there also for who is not described. Locked as strongly as it can be without holding off who refers
 # to it.
-_DESCRIBED = (
+_DESCRIBED = Ready(
     select(people)
     .select_from(tokens)
     .outerjoin(people, people.c.token_id == tokens.c.id)
@@ -38,8 +39,8 @@ class SqlPeople:
         self._connection = connection
 
     def for_update(self, token_id: str) -> Person:
-        row = self._connection.execute(_DESCRIBED, {"token": token_id}).first()
-        return Person(token_id=token_id) if row is None or row.token_id is None else Person(**row._mapping)
+        found = _DESCRIBED.records(self._connection, Person, {"token": token_id})
+        return found[0] if found and found[0].token_id is not None else Person(token_id=token_id)
 
     def all(self) -> Mapping[str, Person]:
         return {row.token_id: Person(**row._mapping) for row in self._connection.execute(select(people))}

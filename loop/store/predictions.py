@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import Conflict
+from loop.domain.item import Item
 from loop.domain.ports import Candidate, Said, Served, StoredEmbedding
 from loop.domain.prediction import Detection, Prediction
 from loop.domain.routing import Action, Decision
@@ -29,6 +30,7 @@ from loop.domain.selection import Part
 from loop.domain.stage import Stage
 from loop.store.appends import Appends
 from loop.store.item_facts import Change, ItemChanges
+from loop.store.ready import Ready
 from loop.store.schema import (
     annotation_results,
     ground_truths,
@@ -51,11 +53,20 @@ from loop.store.statements import (
     sorted_after,
 )
 
-# Made once: with every lease and every answer.
-_DETECTIONS = select(predictions.c.detections).where(
-    predictions.c.project_id == bindparam("project"), predictions.c.id == bindparam("id")
+_DETECTIONS = Ready(
+    select(predictions.c.detections).where(
+        predictions.c.project_id == bindparam("project"), predictions.c.id == bindparam("id")
+    )
 )
+_ITEM = tuple(Item.__dataclass_fields__)
 _DECISION = tuple(Decision.__dataclass_fields__)
+
+
+_WITH_ITEM = Ready(
+    select(predictions.c.detections, *(items.c[name] for name in _ITEM))
+    .join(items, and_(items.c.project_id == predictions.c.project_id, items.c.digest == predictions.c.item_digest))
+    .where(predictions.c.project_id == bindparam("project"), predictions.c.id == bindparam("id"))
+)
 
 
 class SqlPredictions:
@@ -65,6 +76,7 @@ class SqlPredictions:
         self._connection = connection
         self._appends = appends
         self._changes = changes
+        self._said: dict[tuple[str, str], tuple[Detection, ...]] = {}  # what was read along; it never changes
 
     def add(self, prediction: Prediction) -> None:
         """Raises Conflict where the id is taken."""
@@ -97,11 +109,21 @@ class SqlPredictions:
         """Raises NotFound."""
         return _prediction(one(self._connection, predictions, "prediction", project_id=project_id, id=prediction_id))
 
-    def detections(self, project_id: str, prediction_id: str) -> tuple[Detection, ...]:
-        found = self._connection.execute(_DETECTIONS, {"project": project_id, "id": prediction_id}).first()
+    def item(self, project_id: str, prediction_id: str) -> Item:
+        found = _WITH_ITEM.first(self._connection, {"project": project_id, "id": prediction_id})
         if found is None:
             raise not_found("prediction", project_id=project_id, id=prediction_id)
-        detections: tuple[Detection, ...] = found.detections
+        said, *item = found
+        self._said[project_id, prediction_id] = said
+        return Item(**dict(zip(_ITEM, item, strict=True)))
+
+    def detections(self, project_id: str, prediction_id: str) -> tuple[Detection, ...]:
+        if (known := self._said.get((project_id, prediction_id))) is not None:
+            return known
+        found = _DETECTIONS.first(self._connection, {"project": project_id, "id": prediction_id})
+        if found is None:
+            raise not_found("prediction", project_id=project_id, id=prediction_id)
+        detections: tuple[Detection, ...] = found[0]
         return detections
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Prediction]:

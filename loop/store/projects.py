@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 from loop.domain.errors import Conflict, NotFound
 from loop.domain.project import Project, Recipe
 from loop.domain.routing import Policy
-from loop.store.configuration import REVISION, raise_revision
+from loop.store.configuration import REVISION, raise_revision, revision_in
 from loop.store.schema import policies, projects, recipes
 from loop.store.statements import columns, first, inserted
 
@@ -64,7 +64,7 @@ class SqlProjects:
 
     def get(self, project_id: str) -> Project:
         kept = self._read.get(project_id) or self._kept.get(project_id)
-        if kept is not None and kept[0] == self._connection.execute(REVISION).scalar():
+        if kept is not None and kept[0] == revision_in(self._connection):
             self._read[project_id] = kept
             return kept[1]
         row = self._connection.execute(_CURRENT_OF, {"project_id": project_id}).first()

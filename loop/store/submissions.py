@@ -12,10 +12,11 @@ from loop.domain.errors import AlreadySubmitted
 from loop.domain.ports import Reviewed
 from loop.domain.review.tasks import Outcome, Submission
 from loop.store.item_facts import Change, ItemChanges
+from loop.store.ready import Ready
 from loop.store.schema import predictions, submissions, tasks, works_answered
 from loop.store.statements import columns, in_parts, inserted, newest_first
 
-_OF_WORK = (
+_OF_WORK = Ready(
     select(submissions)
     .where(submissions.c.work_id == bindparam("work"))
     .order_by(submissions.c.created_at, submissions.c.id)
@@ -23,7 +24,7 @@ _OF_WORK = (
 
 
 @cache
-def _counted(dialect: str) -> Any:
+def _counted(dialect: str) -> Ready:
     """One work more that a person answered, or judged, where this is the first that it said of it but for skips. Who
     answers has locked the work, so that nobody else counts it meanwhile."""
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
@@ -36,7 +37,7 @@ def _counted(dialect: str) -> Any:
     first = select(bindparam("reviewer", type_=submissions.c.reviewer.type), literal(1)).where(~before.exists())
     new = insert(works_answered).from_select(["reviewer", "works"], first)
     more = {"works": works_answered.c.works + 1}
-    return new.on_conflict_do_update(index_elements=[works_answered.c.reviewer], set_=more)
+    return Ready(new.on_conflict_do_update(index_elements=[works_answered.c.reviewer], set_=more))
 
 
 class SqlSubmissions:
@@ -53,11 +54,11 @@ class SqlSubmissions:
             )
         if submission.outcome is not Outcome.SKIPPED:
             this = {"reviewer": submission.reviewer, "work": submission.work_id, "submission": submission.id}
-            self._connection.execute(_counted(self._connection.dialect.name), this)
+            _counted(self._connection.dialect.name).done(self._connection, this)
         self._changes.note(submission.project_id, submission.item_digest, Change.ANSWERED)
 
     def of_work(self, work_id: str) -> list[Submission]:
-        return [Submission(**row._mapping) for row in self._connection.execute(_OF_WORK, {"work": work_id})]
+        return _OF_WORK.records(self._connection, Submission, {"work": work_id})
 
     def of_item(self, project_id: str, item_digest: str) -> list[Submission]:
         of_it = select(submissions).where(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -12,7 +13,6 @@ from sqlalchemy import (
     FromClause,
     Integer,
     Select,
-    Update,
     and_,
     bindparam,
     case,
@@ -36,6 +36,7 @@ from loop.domain.review.tasks import Outcome, Task, TaskState, may_be_handed_out
 from loop.domain.stage import Stage
 from loop.store.groups import works_of_frame
 from loop.store.item_facts import Change, ItemChanges
+from loop.store.ready import Ready
 from loop.store.schema import (
     ALARMING_TASK,
     HANDED_TASK,
@@ -61,9 +62,20 @@ _CHANGING = (
 
 # Statements of the way from lease to submission are made once: making one takes as long as running it.
 _NOW = bindparam("now", type_=tasks.c.expires_at.type)
-# Written out: SQLite plans a statement anew for each value of a parameter by which it could choose an index of a part.
-_OPEN, _LEASED = (literal_column(f"'{state}'", tasks.c.state.type) for state in (TaskState.OPEN, TaskState.LEASED))
+
+
+def _written(value: str | int, column: ColumnElement[Any] | None = None) -> ColumnElement[Any]:
+    """In place of a parameter. SQLite plans a statement anew for each value by which it could choose an index of a
+    part; PostgreSQL does so each time where a plan for the value that it has looks cheaper, as with a limit. Either
+    takes ten times as long as to run it."""
+    return literal_column(
+        str(value) if isinstance(value, int) else f"'{value}'", Integer if column is None else column.type
+    )
+
+
+_OPEN, _LEASED = (_written(state, tasks.c.state) for state in (TaskState.OPEN, TaskState.LEASED))
 _MOST = bindparam("most", type_=Integer)
+
 _PROJECT = tasks.c.project_id == bindparam("project")
 
 
@@ -97,22 +109,28 @@ _SAID = exists().where(
     or_(
         submissions.c.round == tasks.c.round,
         and_(
-            tasks.c.stage == Stage.QA,
-            submissions.c.outcome == Outcome.SUBMITTED,
+            tasks.c.stage == _written(Stage.QA, tasks.c.stage),
+            submissions.c.outcome == _written(Outcome.SUBMITTED, submissions.c.outcome),
             submissions.c.round >= tasks.c.begun,
         ),
     ),
 )
 # What one person is to answer and nobody ever leased is nobody's yet.
-_UNTOUCHED = and_(tasks.c.people == 1, tasks.c.epoch == 0, tasks.c.seat > 0)
+_UNTOUCHED = and_(tasks.c.people == _written(1), tasks.c.epoch == _written(0), tasks.c.seat > _written(0))
 _NOT_THEIRS = or_(_UNTOUCHED, and_(not_(_HOLDS), not_(_SAID)))
 _LEASABLE = (
     select(tasks)
     .where(_PROJECT, tasks.c.lane == bindparam("lane"), UNFINISHED_TASK, _FREE, _IN_TIME, _NOT_THEIRS)
     .order_by(*_URGENCY)
-    .limit(_MOST)
 )
 _LEASABLE_OF_SOURCE = _LEASABLE.where(tasks.c.source == bindparam("source"))
+# Rows that others lock are passed over one by one, so that no more are locked than are found.
+_NEXT = Ready(_LEASABLE.limit(_written(1)).with_for_update(skip_locked=True))
+
+
+@cache
+def _leasable(limit: int, *, of_source: bool) -> Ready:
+    return Ready((_LEASABLE_OF_SOURCE if of_source else _LEASABLE).limit(_written(limit)))
 
 
 def _each_once(key: Column[str], *where: ColumnElement[bool]) -> Select[Any]:
@@ -125,26 +143,30 @@ def _each_once(key: Column[str], *where: ColumnElement[bool]) -> Select[Any]:
     return select(found.c[key.name]).where(found.c[key.name].is_not(None)).order_by(found.c[key.name])
 
 
-_LANES = _each_once(tasks.c.lane)
+_LANES = Ready(_each_once(tasks.c.lane))
 _SOURCES = _each_once(tasks.c.source, tasks.c.lane == bindparam("lane"))
 _TAKEN = (
     select(tasks)
     .where(tasks.c.id.in_(bindparam("ids", expanding=True)), UNFINISHED_TASK, _FREE, _IN_TIME)
     .with_for_update(skip_locked=True)
 )
-_HELD = select(tasks).where(_PROJECT, tasks.c.owner == bindparam("owner"), LEASED_TASK, not_(_FREE)).order_by(*_URGENCY)
+_HELD = Ready(
+    select(tasks).where(_PROJECT, tasks.c.owner == bindparam("owner"), LEASED_TASK, not_(_FREE)).order_by(*_URGENCY)
+)
 # Always in the same order, so that who locks a work never waits for who waits for it.
-_WORK = (
+_WORK = Ready(
     select(tasks)
     .where(tasks.c.work_id == select(tasks.c.work_id).where(tasks.c.id == bindparam("task")).scalar_subquery())
     .order_by(tasks.c.seat)
     .with_for_update()
 )
-_SOME = select(literal(1)).where(_PROJECT).limit(_MOST)
-_OPEN_COUNT = select(
-    *(
-        select(func.count()).select_from(_SOME.where(*where).subquery()).scalar_subquery()
-        for where in ((tasks.c.state == _OPEN,), (LEASED_TASK, _FREE))
+_SOME = select(_written(1)).where(_PROJECT).limit(_MOST)
+_OPEN_COUNT = Ready(
+    select(
+        *(
+            select(func.count()).select_from(_SOME.where(*where).subquery()).scalar_subquery()
+            for where in ((tasks.c.state == _OPEN,), (LEASED_TASK, _FREE))
+        )
     )
 )
 _SAVED = (
@@ -153,8 +175,8 @@ _SAVED = (
     .values({name: bindparam(f"new_{name}", type_=tasks.c[name].type) for name in _CHANGING})
 )
 _EPOCH = bindparam("new_epoch", type_=tasks.c.epoch.type)
-_SAVED_UNFINISHED = _SAVED.where(UNFINISHED_TASK, tasks.c.epoch <= _EPOCH)
-_REOPENED = _SAVED.where(tasks.c.epoch < _EPOCH)
+_SAVED_UNFINISHED = Ready(_SAVED.where(UNFINISHED_TASK, tasks.c.epoch <= _EPOCH))
+_REOPENED = Ready(_SAVED.where(tasks.c.epoch < _EPOCH))
 
 _MEANT_FOR_PAUSED = exists().where(
     standings.c.project_id == tasks.c.project_id,
@@ -225,7 +247,7 @@ class SqlTasks:
         return Task(**row._mapping)
 
     def work_for_update(self, task_id: str) -> list[Task]:
-        found = self._all(_WORK, task=task_id)
+        found = self._ready(_WORK, task=task_id)
         if not found:
             raise not_found("task", id=task_id)
         return found
@@ -247,7 +269,7 @@ class SqlTasks:
         return sorted(self._connection.scalars(of_item.union(of_clip)))
 
     def queues(self, project_id: str, *, by_source: bool) -> list[Queue]:
-        lanes = self._connection.scalars(_LANES, {"project": project_id}).all()
+        lanes = [lane for (lane,) in _LANES.rows(self._connection, {"project": project_id})]
         if not by_source:
             return [Queue(lane) for lane in lanes]
         return [
@@ -257,9 +279,12 @@ class SqlTasks:
         ]
 
     def leasable(self, project_id: str, queue: Queue, *, person: str, now: datetime, limit: int) -> list[Task]:
-        wanted = _LEASABLE if queue.source is None else _LEASABLE_OF_SOURCE
+        wanted = _leasable(limit, of_source=queue.source is not None)
         source = {} if queue.source is None else {"source": queue.source}
-        return self._all(wanted, project=project_id, lane=queue.lane, person=person, now=now, most=limit, **source)
+        return self._ready(wanted, project=project_id, lane=queue.lane, person=person, now=now, **source)
+
+    def take_first(self, project_id: str, lane: str, *, person: str, now: datetime) -> list[Task]:
+        return self._ready(_NEXT, project=project_id, lane=lane, person=person, now=now)
 
     def meant_for(self, project_id: str, *, person: str, now: datetime, limit: int) -> list[Task]:
         return self._all(_MEANT, project=project_id, person=person, now=now, most=limit)
@@ -306,7 +331,7 @@ class SqlTasks:
 
     def held_by(self, project_id: str, owner: str, now: datetime) -> list[Task]:
         """Tasks that `owner` has under a live lease, the most urgent first."""
-        return self._all(_HELD, project=project_id, owner=owner, now=now)
+        return self._ready(_HELD, project=project_id, owner=owner, now=now)
 
     def of_prediction(self, prediction_id: str) -> list[Task]:
         """Oldest first."""
@@ -315,6 +340,9 @@ class SqlTasks:
 
     def _all(self, statement: Select[Any], **given: object) -> list[Task]:
         return [Task(**row._mapping) for row in self._connection.execute(statement, given)]
+
+    def _ready(self, statement: Ready, **given: object) -> list[Task]:
+        return statement.records(self._connection, Task, given)
 
     def items(self, project_id: str) -> Iterator[str]:
         return each_once(self._connection, tasks.c.item_digest, project_id, ORDINARY_TASK)
@@ -331,10 +359,9 @@ class SqlTasks:
         """Write a task that may be closed. Raises StaleLease unless its epoch is later than the stored one."""
         self._write(_REOPENED, task)
 
-    def _write(self, fenced: Update, task: Task) -> None:
+    def _write(self, fenced: Ready, task: Task) -> None:
         values = {f"new_{name}": getattr(task, name) for name in _CHANGING}
-        done = self._connection.execute(fenced, {"of_id": task.id, **values})
-        if done.rowcount == 0:
+        if fenced.done(self._connection, {"of_id": task.id, **values}) == 0:
             raise _refused(self.get(task.id), task)
         self._changes.note(task.project_id, task.item_digest, Change.WORKED)
 
@@ -356,7 +383,8 @@ class SqlTasks:
 
     def count_open(self, project_id: str, now: datetime, *, at_most: int) -> int:
         given = {"project": project_id, "now": now, "most": at_most}
-        return min(sum(self._connection.execute(_OPEN_COUNT, given).one()), at_most)
+        ((free, ran_out),) = _OPEN_COUNT.rows(self._connection, given)
+        return int(min(free + ran_out, at_most))
 
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """Has every state as a key."""

@@ -10,12 +10,14 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Integer,
     Subquery,
     Text,
     and_,
     bindparam,
     column,
     func,
+    literal_column,
     select,
     true,
 )
@@ -25,6 +27,7 @@ from loop.domain.errors import Conflict
 from loop.domain.item import Item
 from loop.domain.truth import GroundTruth
 from loop.store.item_facts import Change, ItemChanges
+from loop.store.ready import Ready
 from loop.store.schema import dropped_images, ground_truths, items
 from loop.store.statements import columns, each_once, in_parts, insert_all, inserted
 
@@ -36,7 +39,9 @@ _TRUTH = tuple(field.name for field in fields(GroundTruth))
 
 # Made once: making a statement takes as long as running it.
 _OF_ITEM = and_(ground_truths.c.project_id == bindparam("project"), ground_truths.c.item_digest == bindparam("digest"))
-_CURRENT = select(ground_truths).where(_OF_ITEM).order_by(ground_truths.c.version.desc()).limit(1)
+_CURRENT = Ready(
+    select(ground_truths).where(_OF_ITEM).order_by(ground_truths.c.version.desc()).limit(literal_column("1", Integer))
+)
 _NEWEST = select(func.max(ground_truths.c.version)).where(_OF_ITEM)
 
 
@@ -68,9 +73,9 @@ class SqlTruths:
             self._changes.note(truth.project_id, truth.item_digest, Change.SETTLED)
 
     def current(self, project_id: str, item_digest: str) -> GroundTruth | None:
-        row = self._connection.execute(_CURRENT, {"project": project_id, "digest": item_digest}).first()
-        self._seen[project_id, item_digest] = 0 if row is None else row.version
-        return None if row is None else GroundTruth(**row._mapping)
+        found = _CURRENT.records(self._connection, GroundTruth, {"project": project_id, "digest": item_digest})
+        self._seen[project_id, item_digest] = found[0].version if found else 0
+        return found[0] if found else None
 
     def current_of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, GroundTruth]:
         of = ground_truths.c.item_digest

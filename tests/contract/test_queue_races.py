@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -307,3 +308,37 @@ def test_a_task_that_a_person_had_a_part_in_is_passed_over(store: SqlStore) -> N
         desk.submit(reviewer(0), one.task.id, one.task.epoch, HERE, "")
     assert desk.lease(reviewer(0), PROJECT, 1).assignments == []
     assert desk.lease(reviewer(1), PROJECT, 1).assignments[0].task.work_id == a_task(0).id
+
+
+def test_the_first_of_a_queue_is_taken_as_whoever_looks_would(store: SqlStore) -> None:
+    """The most urgent that the person may do; not one of a work that the person holds, or has answered."""
+    rules = QueueRules(people={Stage.ANNOTATE: 2})
+    opened(store, rules, works=3)
+    clock = Clock()
+    desk = Desk(store, clock, os.urandom)
+    for wanted in (1, 1, 2):  # of which the last is held from before
+        with store.begin() as tx:
+            (queue,) = tx.tasks.queues(PROJECT, by_source=False)
+            looked = tx.tasks.leasable(PROJECT, queue, person=reviewer(0).id, now=clock.now, limit=1)
+            taken = tx.tasks.take_first(PROJECT, queue.lane, person=reviewer(0).id, now=clock.now)
+            assert taken == looked and len(taken) == 1
+        (*_, leased) = desk.lease(reviewer(0), PROJECT, wanted).assignments
+        assert leased.task.id == taken[0].id
+        if leased.task.id == a_task(0).id:
+            desk.submit(reviewer(0), leased.task.id, leased.task.epoch, HERE, "")
+    with store.begin() as tx:
+        assert tx.tasks.take_first(PROJECT, queue.lane, person=reviewer(0).id, now=clock.now) == []
+
+
+def test_what_somebody_is_about_to_take_is_passed_over_and_nothing_else(store: SqlStore, url: str) -> None:
+    """On PostgreSQL, where others take at the same time: each the next, without waiting."""
+    if not url.startswith("postgresql"):
+        return
+    opened(store, QueueRules(), works=3)
+    lane = Lane(Stage.ANNOTATE).key
+    with ExitStack() as open_:
+        taken = [
+            open_.enter_context(store.begin()).tasks.take_first(PROJECT, lane, person=reviewer(n).id, now=NOW)
+            for n in range(4)
+        ]
+    assert [[task.id for task in one] for one in taken] == [[a_task(0).id], [a_task(1).id], [a_task(2).id], []]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from loop.domain.item import Item
 from loop.domain.prediction import Detection, Prediction
 from loop.domain.selection import Part
 
@@ -91,6 +92,10 @@ class Predictions(Protocol):
         ...
 
     def get(self, project_id: str, prediction_id: str) -> Prediction: ...
+    def item(self, project_id: str, prediction_id: str) -> Item:
+        """That it is of. `detections` of it needs no further look. Raises NotFound."""
+        ...
+
     def detections(self, project_id: str, prediction_id: str) -> tuple[Detection, ...]:
         """Of one prediction, without the rest of it. Raises NotFound."""
         ...

@@ -52,6 +52,10 @@ class Tasks(Protocol):
         that the person answered, skipped or holds a task of. Not locked: see `take`."""
         ...
 
+    def take_first(self, project_id: str, lane: str, *, person: str, now: datetime) -> list[Task]:
+        """The first of `leasable` that nobody locks, locked, as a list of one; [] where there is none."""
+        ...
+
     @property
     def contended(self) -> bool:
         """Whether others may take what this transaction has found, before it does."""
