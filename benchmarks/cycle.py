@@ -46,7 +46,7 @@ STEPS = 60 if QUICK else 250  # of a learner
 LABEL_STEPS = 150 if QUICK else 250  # of those that doubt labels: who knows little doubts at random
 SEEDS = 1 if QUICK else 3
 CYCLE_POOLS = ("bccd",) if QUICK else ("bccd", "fod-sequences")
-CHOSEN = "uncertainty-herding"
+CHOSEN = "balanced-herding"
 # Whose images have mostly one box, of which few are missing; blood cells lack boxes as they are, so that whoever finds
 # one that was dropped is right no more often than who finds one that was never there. These are for information.
 LABEL_POOLS = ("fod-sequences",) if QUICK else ("fod-sequences", "bccd")

@@ -46,13 +46,13 @@ _OTHERWISE_JOINED = frozenset(
     }
 )  # fmt: skip
 COMPARED = (
-    ("random", "core-set", "hybrid", "uncertainty-herding")
+    ("random", "core-set", "hybrid", "balanced-herding")
     if QUICK
     else tuple(name for name in STRATEGIES if name not in _SECOND_PASS | _OTHERWISE_JOINED)
 )
 SEEDS = {name: 6 if name == "bccd" and not QUICK else 3 for name in POOL_NAMES}  # small, so that chance is large there
 STEPS = 60 if QUICK else 250
-DEFAULT = "uncertainty-herding"
+DEFAULT = "balanced-herding"
 FULL = "all labels"  # in place of a strategy: the learner with the whole pool labelled
 TARGET = 0.95
 # Labels of the default ÷ random's: of pools that production sends, and of one where any image is as good as another.

@@ -125,7 +125,7 @@ def require_features(pool: Pool, strategy: str) -> Features:
         raise Invalid(
             f"{strategy} compares detections, and {few} no embeddings of them.",
             hint="Turn them on (askance models configure MODEL object_embeddings=true) and predict those images again, "
-            "or choose hybrid or uncertainty-herding, which need those of whole images only.",
+            "or choose balanced-herding or hybrid, which need those of whole images only.",
         )
     return pool.objects.features
 

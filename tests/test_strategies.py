@@ -306,7 +306,7 @@ def test_typiclust_takes_the_most_typical_of_each_cluster_and_goes_where_no_labe
     assert own[next_one.row] != 0
 
 
-@pytest.mark.parametrize("name", ["herding", "uncertainty-herding"])
+@pytest.mark.parametrize("name", ["herding", "uncertainty-herding", "balanced-herding"])
 def test_herding_covers_the_large_clusters_first(name: str) -> None:
     embeddings, own = clusters((60, 40, 2))
     pool = pool_of(embeddings, risk=np.full(102, 0.5))
@@ -321,6 +321,21 @@ def test_uncertainty_herding_goes_where_the_risk_is() -> None:
     pool = pool_of(embeddings, risk=np.where(own == 1, 0.9, 0.01))
     (first,) = STRATEGIES["uncertainty-herding"](pool, np.arange(100), 1, np.random.default_rng(0))
     assert own[first.row] == 1
+
+
+def test_balanced_herding_goes_where_a_rare_label_is_seen() -> None:
+    """Among places that are as risky. Where rarity is not known it chooses as uncertainty-herding does."""
+    embeddings, own = clusters((50, 40))
+    risk = np.full(90, 0.5)
+    pool = pool_of(embeddings, risk=risk, signals={"largest_rarity": np.where(own == 1, 0.9, 0.1)})
+    (first,) = STRATEGIES["balanced-herding"](pool, np.arange(90), 1, np.random.default_rng(0))
+    assert own[first.row] == 1
+    pool = replace(pool, signals={})
+    picks, plain = (
+        STRATEGIES[name](pool, np.arange(90), 5, np.random.default_rng(0))
+        for name in ("balanced-herding", "uncertainty-herding")
+    )
+    assert [one.row for one in picks] == [one.row for one in plain]
 
 
 def test_hybrid_takes_one_of_many_risky_near_duplicates() -> None:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 # Those of selection.strategies.table, which takes its time to import; a test compares.
 _STRATEGIES = (
-    "hybrid, uncertainty-herding, herding, typiclust, core-set, entropy, mean-entropy, max-entropy, least-confidence, "
-    "mean-least-confidence, sum-least-confidence, margin, mean-margin, sum-margin, rarity, consistency, entropy-enms, "
-    "mean-entropy-enms, mean-least-confidence-enms, sum-least-confidence-enms, mean-margin-enms, sum-margin-enms, "
+    "balanced-herding, uncertainty-herding, hybrid, herding, typiclust, core-set, entropy, mean-entropy, max-entropy, "
+    "least-confidence, mean-least-confidence, sum-least-confidence, margin, mean-margin, sum-margin, rarity, "
+    "consistency, entropy-enms, mean-entropy-enms, mean-least-confidence-enms, sum-least-confidence-enms, "
+    "mean-margin-enms, sum-margin-enms, "
     "ppal, anomaly, random"
 )
 

@@ -1,4 +1,5 @@
-"""herding and uncertainty-herding: cover the pool, or what is uncertain of it, with as few images as possible.
+"""herding, uncertainty-herding, balanced-herding: cover the pool, what is uncertain of it, or what is uncertain and
+rare, with as few images as possible.
 
 Bae, Noh & Sutherland, "Generalized coverage for more robust low-budget active learning" (MaxHerding), ECCV 2024, and
 "Uncertainty herding: one active learning method for all label budgets", ICLR 2025: greedily take what raises
@@ -29,6 +30,17 @@ def pick_typical(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random
 def pick_uncertain(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator) -> list[Pick]:
     """uncertainty-herding; U is the risk."""
     return _pick(pool, free, budget, rng, pool.risk, "covers most of what is risky and like no labelled image")
+
+
+def pick_balanced(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator) -> list[Pick]:
+    """balanced-herding; U is the risk, up to twice that where the model sees a label that was given seldom.
+
+    By the square of its rarity, since among few labels any may be rarer than the most frequent by chance. Where rarity
+    was not measured all weigh alike.
+    """
+    rarity = pool.signals.get("largest_rarity", np.zeros(len(pool)))
+    words = "covers most of what is risky or rare and like no labelled image"
+    return _pick(pool, free, budget, rng, pool.risk * (1.0 + rarity**2), words)
 
 
 def _pick(
