@@ -183,11 +183,11 @@ def test_the_deadline_holds_wherever_a_request_is() -> None:
         far = Far()
         calls = Calls(far.send, limits())
         now = asyncio.get_running_loop().time()
-        under_way, waiting = (asyncio.ensure_future(calls.infer(content, now + 0.01)) for content in (b"a", b"b"))
+        under_way, waiting = (asyncio.ensure_future(calls.infer(content, now + 0.3)) for content in (b"a", b"b"))
         answers = await asyncio.gather(under_way, waiting, return_exceptions=True)
         assert [type(answer) for answer in answers] == [DeadlinePassed, DeadlinePassed]
         assert far.calls == [[b"a"]]
-        assert 0.0 < far.budgets[0][0] <= 0.01
+        assert 0.0 < far.budgets[0][0] <= 0.3
         await far.settled()
         assert far.cancelled == 1
 
