@@ -158,6 +158,7 @@ def _task(task_id: str, digest: str) -> TaskOut:
         width=320,
         height=320,
         image_url="",
+        file="",
         epoch=1,
         expires_at=NOW,
         lease_seconds=60,

@@ -227,6 +227,7 @@ def _task(index: int, digest: str) -> TaskOut:
         width=SIZE,
         height=SIZE,
         image_url="",
+        file="",
         epoch=1,
         expires_at=now,
         lease_seconds=60,
