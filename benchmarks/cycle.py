@@ -31,6 +31,7 @@ from typing import Any, TypeVar
 import numpy as np
 from rich.console import Console
 
+from benchmarks.labels import DEFAULT
 from benchmarks.learning.rounds import LOOKED_AT, TENTHS, WRONG, Mended, cycles, look_at, mending
 from benchmarks.report import QUICK, RESULTS, Figure, at_least, at_most, publish, reading
 
@@ -46,7 +47,6 @@ STEPS = 60 if QUICK else 250  # of a learner
 LABEL_STEPS = 150 if QUICK else 250  # of those that doubt labels: who knows little doubts at random
 SEEDS = 1 if QUICK else 3
 CYCLE_POOLS = ("bccd",) if QUICK else ("bccd", "fod-sequences")
-CHOSEN = "balanced-herding"
 # Whose images have mostly one box, of which few are missing; blood cells lack boxes as they are, so that whoever finds
 # one that was dropped is right no more often than who finds one that was never there. These are for information.
 LABEL_POOLS = ("fod-sequences",) if QUICK else ("fod-sequences", "bccd")
@@ -91,7 +91,7 @@ def imported(console: Console) -> Iterator[Figure]:
 
 
 def chosen_cycles(console: Console) -> Iterator[Figure]:
-    ways = (CHOSEN, "random", None)
+    ways = (DEFAULT, "random", None)
     runs = [(pool, STEPS, way, seed) for pool in CYCLE_POOLS for way in ways for seed in range(SEEDS)]
     reached = dict(zip(runs, _everywhere(cycles, runs), strict=True))
     for pool in CYCLE_POOLS:

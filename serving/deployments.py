@@ -225,8 +225,12 @@ def retire_detector(name: str) -> None:
 
 def deployed_detectors() -> set[str]:
     """Names of the detector applications that run or are on their way."""
+    return set(_detectors())
+
+
+def _detectors() -> Mapping[str, ApplicationStatusOverview]:
     return {
-        name
+        name: application
         for name, application in _applications().items()
         if name.startswith(_PREFIX) and application.status != ApplicationStatus.DELETING
     }
@@ -235,9 +239,8 @@ def deployed_detectors() -> set[str]:
 def short_of_processes() -> Mapping[str, tuple[int, int]]:
     """By name of those that have fewer than they should: (how many serve, of how many)."""
     short = {}
-    for name in deployed_detectors():
-        application = _applications().get(name)
-        for deployment in application.deployments.values() if application else ():
+    for name, application in _detectors().items():
+        for deployment in application.deployments.values():
             states = deployment.replica_states
             serving = states.get(ReplicaState.RUNNING, 0)
             wanted = sum(count for state, count in states.items() if state is not ReplicaState.STOPPING)

@@ -15,7 +15,7 @@ from loop.domain.model import ModelVersion
 from loop.settings import ServingSettings, Settings, serving_of
 from serving.backends.choice import said
 from serving.detectors import open_images
-from training.launch import in_words
+from training.launch import beyond_this_machine, in_words
 
 log = logging.getLogger("askance.serving")
 
@@ -69,14 +69,10 @@ def require_place(
 
 
 def _require_capacity(model: ModelVersion, serving: ServingSettings) -> None:
-    import ray
-
-    there = ray.cluster_resources()
-    for name, wanted, setting in (("CPU", serving.num_cpus, "num_cpus"), ("GPU", serving.num_gpus, "num_gpus")):
-        if wanted > there.get(name, 0.0):
-            raise refusal(
-                model, f"of {name}s it reserves {wanted:g} ({setting}), and this machine has {there.get(name, 0.0):g}."
-            )
+    for name, wanted, there in beyond_this_machine({"CPU": serving.num_cpus, "GPU": serving.num_gpus}):
+        raise refusal(
+            model, f"of {name}s it reserves {wanted:g} (num_{name.lower()}s), and this machine has {there:g}."
+        )
 
 
 def _has_place(reserved: Mapping[str, float], until: float, given_up: Callable[[], bool]) -> bool:

@@ -90,16 +90,22 @@ def run_in_ray(
 
 
 def _require_capacity(num_cpus: float, num_gpus: float) -> None:
+    for name, wanted, there in beyond_this_machine({"CPU": num_cpus, "GPU": num_gpus}):
+        raise CycleFailed(
+            f"of {name}s the task reserves {wanted:g}, and this machine has {there:g}.",
+            hint=f"Lower training.num_{name.lower()}s, and start the cycle again.",
+        )
+
+
+def beyond_this_machine(reserved: Mapping[str, float]) -> Iterator[tuple[str, float, float]]:
+    """What it can never give: the name of Ray's resource, how much of it is reserved, how much there is."""
     import ray
 
     this = ray.get_runtime_context().get_node_id()
     there: Mapping[str, float] = next((node["Resources"] for node in ray.nodes() if node["NodeID"] == this), {})
-    for name, wanted, setting in (("CPU", num_cpus, "num_cpus"), ("GPU", num_gpus, "num_gpus")):
+    for name, wanted in reserved.items():
         if wanted > there.get(name, 0.0):
-            raise CycleFailed(
-                f"of {name}s the task reserves {wanted:g}, and this machine has {there.get(name, 0.0):g}.",
-                hint=f"Lower training.{setting}, and start the cycle again.",
-            )
+            yield name, wanted, there.get(name, 0.0)
 
 
 def _begun(stream: Any, patience_s: float, on_progress: Progress | None) -> bool:

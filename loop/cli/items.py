@@ -82,8 +82,7 @@ def items_tag(
     config: ConfigOption = None,
 ) -> None:
     """Add and remove tags, of items by their digests or of all that meet a query."""
-    if (query is None) == (not item):
-        raise Invalid("say which items.", hint="Give --query, or --item one or more times.")
+    _require_one_way(query, item)
     with client_of(config, url) as client:
         tagged = client.tag_items(project, add=add or (), remove=remove or (), items=item or None, query=query)
     console.print(_counted(tagged), markup=False)
@@ -103,8 +102,7 @@ def items_ask(
     config: ConfigOption = None,
 ) -> None:
     """Ask people for items: for the first time, or again. Those that they are asked for already stay as they are."""
-    if (query is None) == (not item):
-        raise Invalid("say which items.", hint="Give --query, or --item one or more times.")
+    _require_one_way(query, item)
     with client_of(config, url) as client:
         asked = client.ask_for(project, reason, items=item or None, query=query, most=None if query is None else most)
     if as_json:
@@ -189,6 +187,11 @@ def views_remove(
     with client_of(config, url) as client:
         client.remove_view(project, name)
     console.print(f"{name} is gone", markup=False)
+
+
+def _require_one_way(query: str | None, item: list[str] | None) -> None:
+    if (query is None) == (not item):
+        raise Invalid("say which items.", hint="Give --query, or --item one or more times.")
 
 
 def _counted(items: int) -> str:

@@ -93,13 +93,13 @@ class Values:
     def accepted(self, leaf: Compare | OneOf, longest: int | None = LONGEST) -> Mask:
         """By code, of which 0 is none. longest: how much of a text is kept, and so compared."""
         found = np.zeros(len(self.texts) + 1, dtype=bool)
-        for value in _values(leaf):
+        for value in leaf.values:
             if not isinstance(value, str):
-                found[1:] |= _COMPARED[_op(leaf)](self.numbers, value)
-            elif _op(leaf) is Op.CONTAINS:
+                found[1:] |= _COMPARED[leaf.op](self.numbers, value)
+            elif leaf.op is Op.CONTAINS:
                 found[1:] |= np.fromiter((value in text for text in self.texts), bool, len(self.texts))
             else:
-                low, high = _between(self.texts, _op(leaf), value[:longest])
+                low, high = _between(self.texts, leaf.op, value[:longest])
                 found[1 + low : 1 + high] = True
         return found
 
@@ -208,9 +208,9 @@ class Terms:
     def _each(self, leaf: Compare | OneOf, longest: int | None) -> Mask:
         if self.values is not None:
             return _chosen(self.codes, self.values.accepted(leaf, longest))
-        if any(isinstance(value, str) for value in _values(leaf)):
+        if any(isinstance(value, str) for value in leaf.values):
             raise NotInColumns
-        return reduce(operator.or_, (_COMPARED[_op(leaf)](self.codes, value) for value in _values(leaf)))
+        return reduce(operator.or_, (_COMPARED[leaf.op](self.codes, value) for value in leaf.values))
 
     def _of_rows(self, each: Mask | None, count: int) -> Mask:
         if self.rows is None:
@@ -515,11 +515,11 @@ def _terms_met(part: Part, name: str, leaf: Leaf, longest: int | None = LONGEST)
 def _digest_met(part: Part, leaf: Leaf) -> Mask:
     if isinstance(leaf, Has):
         return np.ones(len(part), dtype=bool)
-    if _op(leaf) is Op.CONTAINS:
+    if leaf.op is Op.CONTAINS:
         raise NotInColumns
     found = np.zeros(len(part), dtype=bool)
-    for value in _values(leaf):
-        low, high = part.between(_op(leaf), str(value)[:LONGEST])
+    for value in leaf.values:
+        low, high = part.between(leaf.op, str(value)[:LONGEST])
         found[low:high] = True
     return found
 
@@ -539,14 +539,14 @@ def _fact(part: Part, leaf: Compare | OneOf, now: datetime) -> Mask:
     name = COLUMNS.get(leaf.field, leaf.field)
     if name not in part.keys:
         return _text(part.texts[name], leaf)
-    each = (_number(leaf.field, part.keys[name], _op(leaf), value, now) for value in _values(leaf))
+    each = (_number(leaf.field, part.keys[name], leaf.op, value, now) for value in leaf.values)
     return part.is_given(name) & reduce(operator.or_, each)
 
 
 def _text(texts: Texts, leaf: Compare | OneOf) -> Mask:
     if leaf.field != "decision":
         return texts.met(leaf)
-    wanted = {str(value) for value in _values(leaf)}
+    wanted = {str(value) for value in leaf.values}
     return texts.among(wanted - {"review"} | (set(REVIEWED) if "review" in wanted else set()))
 
 
@@ -563,14 +563,6 @@ def _number(field: str, keys: NDArray[Any], op: Op, value: Value, now: datetime)
 
 def _since_1970(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
-
-
-def _op(leaf: Compare | OneOf) -> Op:
-    return leaf.op if isinstance(leaf, Compare) else Op.EQUAL
-
-
-def _values(leaf: Compare | OneOf) -> tuple[Value, ...]:
-    return (leaf.value,) if isinstance(leaf, Compare) else leaf.values
 
 
 # --- a project -----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, and_, func, literal, not_, null, select
 
+from loop.domain.items.queries import SORTS
 from loop.store.item_columns import FACTS, GOLDEN, LOT, Columns, Level, NotInColumns, Part, Term, merged
 from loop.store.schema import golden_items, item_facts, item_revisions, item_terms, lot_items, lots
 from loop.store.statements import in_parts, not_looked_up
@@ -245,7 +246,7 @@ def _renew(held: _Held) -> None:
 def _as_one(columns: Columns) -> Columns:
     levels = columns.levels
     one = levels[0].part if len(levels) == 1 and not levels[0].dead else merged(levels)
-    for name in ("created_at", "captured_at", "risk", "width", "height"):
+    for name in SORTS:
         one.order(name)
     return Columns((Level(one),), columns.revision, columns.witness)
 

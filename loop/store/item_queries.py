@@ -502,7 +502,7 @@ class _Compiler:
         if kind is Kind.TEXT or leaf.field == "split":
             met = _texts(shown, leaf, self._contains, longest=LONGEST)
         else:
-            met = or_(false(), *(self._value(leaf.field, shown, _op(leaf), value) for value in _values(leaf)))
+            met = or_(false(), *(self._value(leaf.field, shown, leaf.op, value) for value in leaf.values))
         return and_(shown.is_not(None), met) if column.nullable else met
 
     def _has(self, field: str, column: ColumnElement[Any], shown: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -535,14 +535,14 @@ class _Compiler:
         if isinstance(leaf, Has):
             return named
         value, number = (one if free else self._fixed(one) for one in (terms.value, terms.number))
-        numbers = [one for one in _values(leaf) if not isinstance(one, str)]
-        texts = [one for one in _values(leaf) if isinstance(one, str)]
+        numbers = [one for one in leaf.values if not isinstance(one, str)]
+        texts = [one for one in leaf.values if isinstance(one, str)]
         met: list[ColumnElement[bool]] = []
         if texts:
             only = leaf if isinstance(leaf, Compare) else OneOf(leaf.field, tuple(texts))
             met.append(_texts(value, only, self._contains, longest=LONGEST))
         if numbers:
-            compared = _COMPARED[_op(leaf)]
+            compared = _COMPARED[leaf.op]
             met.append(and_(number.is_not(None), or_(*(compared(number, one) for one in numbers))))
         return and_(named, or_(*met))
 
@@ -561,7 +561,7 @@ _WITHOUT_TRUTH = Compare("truth", Op.EQUAL, False)
 
 def _texts_in(leaf: Leaf) -> Iterator[str]:
     if not isinstance(leaf, Has):
-        yield from (value for value in _values(leaf) if isinstance(value, str))
+        yield from (value for value in leaf.values if isinstance(value, str))
 
 
 def _merged(places: Sequence[Place], sort: Sort) -> list[Place]:
@@ -594,14 +594,6 @@ def _kind(field: str) -> Kind:
     return found.kind
 
 
-def _op(leaf: Compare | OneOf) -> Op:
-    return leaf.op if isinstance(leaf, Compare) else Op.EQUAL
-
-
-def _values(leaf: Compare | OneOf) -> tuple[Value, ...]:
-    return (leaf.value,) if isinstance(leaf, Compare) else leaf.values
-
-
 def _texts(
     column: ColumnElement[Any],
     leaf: Compare | OneOf,
@@ -610,8 +602,8 @@ def _texts(
     longest: int | None,
 ) -> ColumnElement[bool]:
     """longest: how much of a text is kept, and so compared."""
-    values = [str(value)[:longest] for value in _values(leaf)]
-    op = _op(leaf)
+    values = [str(value)[:longest] for value in leaf.values]
+    op = leaf.op
     if op is Op.CONTAINS:
         return contains(column, str(leaf.value))  # type: ignore[union-attr]
     if op is Op.STARTS:

@@ -57,8 +57,7 @@ def list_items(
 @router.post("/items/tags")
 def tag_items(project_id: str, body: TagsIn, token: Operator, wired: Wired) -> TaggedOut:
     """Add and remove tags of items by their digests, or of those that meet a query."""
-    if (body.items is None) == (body.query is None):
-        raise Invalid("say which items: `items` or `query`.", hint='Give one of the two; query "" is all items.')
+    _require_one_way(body)
     if body.items is not None:
         named = items_named(wired, token, project_id, body.items)
         done = wired.item_data.tag(token, project_id, named, add=body.add, remove=body.remove)
@@ -73,8 +72,7 @@ def tag_items(project_id: str, body: TagsIn, token: Operator, wired: Wired) -> T
 def ask_people(project_id: str, body: AskIn, token: Operator, wired: Wired) -> AskedPage:
     """People look at items, by their digests or those that meet a query: for the first time, or again. What people are
     asked for already is left as it is, so that the same call again asks nobody twice."""
-    if (body.items is None) == (body.query is None):
-        raise Invalid("say which items: `items` or `query`.", hint='Give one of the two; query "" is all items.')
+    _require_one_way(body)
     digests, following = items_named(wired, token, project_id, body.items or ()), None
     if body.query is not None:
         page = wired.item_data.page(token, project_id, query=body.query, after=body.after, limit=body.limit)
@@ -122,3 +120,8 @@ def _listed_out(listed: ListedItem, token: Token) -> ListedItemOut:
     fields["decision"] = decision if sees_model else None
     fields["tags"] = list(listed.tags) if sees_work else []
     return ListedItemOut.model_validate(fields)
+
+
+def _require_one_way(body: TagsIn | AskIn) -> None:
+    if (body.items is None) == (body.query is None):
+        raise Invalid("say which items: `items` or `query`.", hint='Give one of the two; query "" is all items.')

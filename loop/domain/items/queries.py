@@ -134,11 +134,19 @@ class Compare:
     op: Op
     value: Value
 
+    @property
+    def values(self) -> tuple[Value, ...]:
+        return (self.value,)
+
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
     field: str
     values: tuple[Value, ...]
+
+    @property
+    def op(self) -> Op:
+        return Op.EQUAL
 
 
 @dataclass(frozen=True, slots=True)
