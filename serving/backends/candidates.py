@@ -42,15 +42,14 @@ def dense_inference(
 
 
 def sparse_inference(
-    detections: NDArray[np.float32],
-    placement: Placement,
-    embedding: NDArray[np.float32],
-    labels: int,
+    detections: NDArray[np.float32], placement: Placement, embedding: NDArray[np.float32]
 ) -> Inference:
     """What a torchvision detector says of one image; its own NMS was before.
 
-    detections: (n, 6): box `xyxy` in pixels of the square, score, class with 0 for the background. `class_scores`
-    holds the score at its class and 0 elsewhere. Raises Unavailable where the network answers with NaN or infinity.
+    detections: (n, 6 + C): box `xyxy` in pixels of the square, score, class with 0 for the background, and the scores
+    of all classes. A place may be found once for each of two classes: where another class scores more than the one
+    that a detection is of, it counts as much, for a rival that is as strong. Raises Unavailable where the network
+    answers with NaN or infinity.
     """
     check_finite(detections, embedding)
     scores, classes = detections[:, 4], detections[:, 5].astype(np.int64) - 1
@@ -58,7 +57,7 @@ def sparse_inference(
     order = np.argsort(-scores, kind="stable")
     order = order[(_solid(boxes) & (classes >= 0))[order]][:MAX_DETECTIONS]
     scores, classes = scores[order], classes[order]
-    class_scores = np.zeros((len(order), labels), dtype=np.float32)
+    class_scores = np.minimum(detections[order, 6:], scores[:, None])
     class_scores[np.arange(len(order)), classes] = scores
     return Inference(
         boxes=boxes[order], scores=scores, classes=classes, class_scores=class_scores, embedding=embedding.copy()

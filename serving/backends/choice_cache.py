@@ -25,7 +25,7 @@ from loop.domain.errors import Unavailable
 from serving.backends.runtimes import Candidate, cores, installed
 
 # Raise it with every change of how a model is exported, run or compared: what was kept before is measured anew.
-_FORMAT = 3
+_FORMAT = 4
 # Folders, and rankings. What is dropped too early costs seconds of measuring at each start; a graph is about as large
 # as the weights of its model (10 to 150 MB), which are kept in any case.
 _MOST = 4096

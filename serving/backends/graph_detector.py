@@ -84,7 +84,7 @@ class GraphDetector:
     def _inferences(self, outputs: Outputs, placements: Sequence[Placement], floor: float) -> list[Inference]:
         if self._sparse:
             (placement,), (embedding,) = placements, outputs.embeddings
-            answers = [sparse_inference(outputs.detections, placement, embedding, len(self.labels))]
+            answers = [sparse_inference(outputs.detections, placement, embedding)]
         else:
             answers = [
                 dense_inference(decoded, placement, vector, floor)

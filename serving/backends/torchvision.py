@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from loop.domain.model import ModelHead
 from loop.domain.prediction import Inference
 from serving.backends.candidates import MAX_DETECTIONS, sparse_inference
+from serving.backends.class_scores import OneStageScores, TwoStageScores, class_scores_of
 from serving.backends.objects import with_objects
 from serving.backends.pooling import checked_dim, pooled
 from serving.backends.runtime import in_precision, on_device
@@ -26,11 +27,7 @@ from training.networks import (
 
 
 class TorchvisionDetector:
-    """A `Detector`. NMS is torchvision's own, per class, at each architecture's default overlap.
-
-    torchvision answers with one score per detection, not with the scores of all classes: `class_scores` holds
-    that score at its class and 0 elsewhere, so signals that compare classes (margin) see no rival.
-    """
+    """A `Detector`. NMS is torchvision's own, per class, at each architecture's default overlap."""
 
     streams = 1
 
@@ -72,17 +69,18 @@ class TorchvisionDetector:
             found, vectors = [answer.cpu().numpy() for answer in answers], embeddings.cpu().numpy()
             maps = None if level is None else level.cpu().numpy()
         inferences = [
-            sparse_inference(detections, placement, vector, len(self.labels))
+            sparse_inference(detections, placement, vector)
             for detections, placement, vector in zip(found, placements, vectors, strict=True)
         ]
         return inferences if maps is None else with_objects(inferences, placements, maps, self._head.image_size)
 
 
 class TorchvisionForward(nn.Module):
-    """(1, S, S, 3) uint8 RGB and a score floor () → detections (n, 6), embeddings (1, d) and, with `objects`, the map
-    (1, c, h, w) for embeddings of objects, all float32; exports to a graph.
+    """(1, S, S, 3) uint8 RGB and a score floor () → detections (n, 6 + C), embeddings (1, d) and, with `objects`, the
+    map (1, c, h, w) for embeddings of objects, all float32; exports to a graph.
 
-    detections: box `xyxy` in pixels of the square, score, class with 0 for the background.
+    detections: box `xyxy` in pixels of the square, score, class with 0 for the background, and what the place scored
+    for each of the C classes.
     """
 
     def __init__(self, head: ModelHead, state: Mapping[str, Tensor], *, objects: bool = False) -> None:
@@ -92,6 +90,7 @@ class TorchvisionForward(nn.Module):
         backbone: Any = network.backbone
         torchvision_body(network).register_forward_hook(self._keep_body)
         backbone.register_forward_hook(self._keep_levels)
+        self._scores = (TwoStageScores if hasattr(network, "roi_heads") else OneStageScores)(network)
         self._body: list[Tensor] = []
         self._levels: list[Tensor] = []
         self.network = network
@@ -112,7 +111,8 @@ class TorchvisionForward(nn.Module):
         levels, self._levels = self._levels, []
         body, self._body = self._body, []
         level = level_of_8_pixels(levels, self._size).float() if self._objects else None
-        return [_columns(answer) for answer in answers], pooled(level_of_8_pixels(body, self._size)), level
+        found = [_columns(*pair) for pair in zip(answers, self._scores.taken(), strict=True)]
+        return found, pooled(level_of_8_pixels(body, self._size)), level
 
     def _keep_body(self, _module: object, _inputs: object, maps: Mapping[str, Tensor]) -> None:
         self._body = list(maps.values())
@@ -121,6 +121,7 @@ class TorchvisionForward(nn.Module):
         self._levels = feature_levels(maps)
 
 
-def _columns(answer: Mapping[str, Tensor]) -> Tensor:
-    scores, labels = answer["scores"].float(), answer["labels"].float()
-    return torch.cat([answer["boxes"].float(), scores[:, None], labels[:, None]], dim=1)
+def _columns(answer: Mapping[str, Tensor], places: Tensor) -> Tensor:
+    scores, labels = answer["scores"].float(), answer["labels"]
+    classes = class_scores_of(places, scores, labels)
+    return torch.cat([answer["boxes"].float(), scores[:, None], labels[:, None].float(), classes], dim=1)
