@@ -20,8 +20,9 @@ from typing import Any
 
 from loop.domain.access import Role
 from loop.domain.errors import AskanceError, Conflict, PortInUse, Unauthenticated, Unavailable
-from loop.settings import Settings
+from loop.settings import ServingSettings, Settings
 from loop.wiring import Services, wire
+from serving.backends.runtimes import AUTO, candidates
 from serving.background import Worker
 from serving.hosts import hosts, require_shared_state
 from serving.line import clear
@@ -59,11 +60,12 @@ def operator_token(settings: Settings, services: Services) -> str:
 def running(settings: Settings, ending: Callable[[], bool] = lambda: False) -> Iterator[Services]:
     """The whole service, from the first import of Ray to its last process; on a cluster, what of it is Askance's.
     ending: whether it is to end already, so that models are waited for no longer. API and page answer before the models
-    do. Raises PortInUse, Conflict; Unavailable where the cluster does not answer, SettingsError where it cannot be
-    used."""
+    do. Raises PortInUse, Conflict; Unavailable where the cluster does not answer, SettingsError where it, or the runtime
+    of models, cannot be used."""
     alone = settings.serving.ray_address is None
     if alone:
         require_free_port(settings.server.host, settings.server.port)
+        require_runtime(settings.serving)
     with only_one(settings.data_dir):
         set_environment(settings)
         import ray
@@ -186,6 +188,13 @@ def require_free_port(host: str, port: int) -> None:
                 what = f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}."
             hint = "Stop that program, or choose another: askance up --port 8001 (or ASKANCE_SERVER__PORT)."
             raise PortInUse(what, hint=hint, port=port) from None
+
+
+def require_runtime(asked: ServingSettings) -> None:
+    """Raises SettingsError where this machine has no such runtime, or not in that precision. Of a cluster each node
+    finds out by itself."""
+    if (asked.runtime, asked.precision) != (AUTO, AUTO):
+        candidates(asked.runtime, asked.precision, asked.device)
 
 
 @contextmanager
