@@ -60,8 +60,8 @@ def operator_token(settings: Settings, services: Services) -> str:
 def running(settings: Settings, ending: Callable[[], bool] = lambda: False) -> Iterator[Services]:
     """The whole service, from the first import of Ray to its last process; on a cluster, what of it is Askance's.
     ending: whether it is to end already, so that models are waited for no longer. API and page answer before the models
-    do. Raises PortInUse, Conflict; Unavailable where the cluster does not answer, SettingsError where it, or the runtime
-    of models, cannot be used."""
+    do. Raises PortInUse, Conflict; Unavailable where the cluster does not answer, SettingsError where it, or the
+    runtime of models, cannot be used."""
     alone = settings.serving.ray_address is None
     if alone:
         require_free_port(settings.server.host, settings.server.port)
