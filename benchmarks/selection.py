@@ -25,7 +25,7 @@ from benchmarks.report import QUICK, Figure, at_least, at_most, publish, reading
 from benchmarks.selection_peers import OF_HERDING, OF_TYPICLUST
 from benchmarks.selection_store import selection_figures
 from benchmarks.serving_peers.environments import SELECTION
-from selection.anomaly import AnomalyScorer
+from selection.anomaly import AnomalyScorer, held_out
 from selection.choosing import choose, mixed
 from selection.coverage import Coverage, k_center
 from selection.duplicates import NEAR_DUPLICATE, Clusters, Groups
@@ -139,6 +139,11 @@ def anomaly_figures(points: NDArray[np.float32], asked: NDArray[np.float32]) -> 
     yield at_most(
         f"kNN anomaly of one image against {n:,}, p99", 1000 * float(np.percentile(times, 99)), 5.0, "ms", len(times)
     )
+    known = points[~held_out(n)]
+    exact = np.concatenate([nearest(known, asked[start : start + 50], 10)[0] for start in range(0, len(asked), 50)])
+    found = np.concatenate([scorer.neighbours.similarities(one[None, :], 10) for one in asked])
+    shares = (found >= exact[:, -1:] - 1e-6).mean(axis=1)  # by how alike they are: equals may stand for each other
+    yield at_least("kNN anomaly: recall of the ten nearest", float(shares.mean()), 0.98, "share", len(asked))
     yield reading("kNN anomaly, p50", 1000 * float(np.median(times)), "ms", len(times))
     yield reading("kNN anomaly: fitting", seconds, "s", 1)
 

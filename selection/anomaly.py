@@ -36,8 +36,7 @@ class AnomalyScorer:
         Every third or so reference is held out for calibration, at most 5,000, the same ones at each call.
         """
         count = len(references)
-        held = np.zeros(count, dtype=bool)
-        held[:: max(2, round(1 / CALIBRATION_SHARE), -(-count // MOST_CALIBRATION))] = True
+        held = held_out(count)
         index = EmbeddingIndex(references.shape[1])
         if count < FEWEST_REFERENCES:
             return cls(index, np.empty(0), k)
@@ -55,6 +54,13 @@ class AnomalyScorer:
         distance = _kth_distance(self.neighbours, embedding[None, :], self.k)[0]
         at_least = self.calibration.size - int(np.searchsorted(self.calibration, distance, side="left"))
         return (1.0 + at_least) / (self.calibration.size + 1.0)
+
+
+def held_out(count: int) -> NDArray[np.bool_]:
+    """(count,): which of so many references calibrate."""
+    held = np.zeros(count, dtype=bool)
+    held[:: max(2, round(1 / CALIBRATION_SHARE), -(-count // MOST_CALIBRATION))] = True
+    return held
 
 
 def _kth_distance(index: EmbeddingIndex, queries: NDArray[np.float32], k: int) -> NDArray[np.float64]:
