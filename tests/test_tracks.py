@@ -1,6 +1,9 @@
 """Tracks: what lies between the key frames that people draw, and what is no track at all."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,9 +15,11 @@ from loop.domain.items.tracks import expanded
 from loop.domain.policy.quality_rules import ConsensusRules
 from loop.domain.quality.settling import settled
 from loop.domain.review.tasks import Submission
-from loop.domain.truth import Geometry, Link, Shape, drawn
+from loop.domain.truth import Geometry, Link, Shape, drawn, shape_from_json
 from tests.contract.records import a_submission, a_task
 
+# Also read by the page's tests, so that people see what their answers come to.
+CASES = Path(__file__).parents[1] / "serving/web/src/review/clip.cases.json"
 FRAMES = 12
 EVEN = {frame: float(frame) for frame in range(FRAMES)}
 
@@ -118,6 +123,18 @@ def test_interpolation_goes_by_time_where_all_frames_have_one(last, middle):
         for index, seconds in enumerate([0.0, 3.0, last])
     ]
     assert positions_of(frames)[1] == middle
+
+
+@pytest.mark.parametrize("case", json.loads(CASES.read_text()), ids=lambda case: case["rule"])
+def test_an_answer_comes_to_what_the_page_shows(case: dict[str, Any]) -> None:
+    """In each frame."""
+    frames = [
+        Frame(project_id="p", group_id="g", index=index, item_digest=f"{index}", seconds=seconds)
+        for index, seconds in enumerate(case["times"])
+    ]
+    found = of_all([shape_from_json(shape) for shape in case["shapes"]], positions_of(frames))
+    seen = [[{"track": one.track, "box": list(one.box)} for one in found[frame.index]] for frame in frames]
+    assert seen == case["seen"]
 
 
 def test_the_same_box_in_other_frames_is_another_answer():

@@ -210,8 +210,9 @@ class Clips:
     # --- tasks ------------------------------------------------------------------------------------
 
     def make_tasks(self, project_id: str, group_id: str, window: int | None, actor: str) -> MadeTasks:
-        """One task over all frames of a group, or over each `window` of them. A group whose tasks are these already
-        gets no others. Raises Invalid, NotFound, Conflict where it has others or is not complete."""
+        """One task over all frames of a group, or over each `window` of them, the riskiest first, else in the order of
+        the clip. A group whose tasks are these already gets no others. Raises Invalid, NotFound, Conflict where it has
+        others or is not complete."""
         now, secret = self.clock(), self.store.secret()
         with self.store.begin() as tx:
             group = tx.groups.for_update(project_id, group_id)
@@ -223,8 +224,9 @@ class Clips:
             project = tx.projects.get(project_id)
             firsts: list[Task] = []
             for number, (first, count) in enumerate(wanted):
-                # Apart by nothing that counts, so that they are handed out in the order of the clip.
-                task = self._task(tx, project, group, first, now + timedelta(microseconds=number))
+                frames = tx.groups.frames(project_id, group_id, first=first, limit=count)
+                # Apart by nothing that counts, so that of equal risks the first of the clip is handed out first.
+                task = self._task(tx, project, [item for _, item in frames], now + timedelta(microseconds=number))
                 several = asks_several(secret, task.id, project.policy)
                 tasks = seats(task, project.policy.queue, (), several=several)
                 tx.tasks.add_all(tasks)
@@ -236,19 +238,21 @@ class Clips:
             tx.events.add(Event("clip.tasks_made", project_id, actor, body, now))
         return MadeTasks(tuple(firsts), made=True)
 
-    def _task(self, tx: Transaction, project: Project, group: Group, first: int, now: datetime) -> Task:
-        ((_, item),) = tx.groups.frames(project.id, group.id, first=first, limit=1)
+    def _task(self, tx: Transaction, project: Project, frames: Sequence[Item], now: datetime) -> Task:
+        """By the highest risk among its frames: one that is wrong is reason enough to look. What nobody predicted has
+        none."""
+        first, risks = frames[0], tx.predictions.latest_risks(project.id, [item.digest for item in frames])
         return Task(
             id=new_id("task", now, self.entropy(10)),
             project_id=project.id,
-            item_digest=item.digest,
+            item_digest=first.digest,
             prediction_id=None,
             stage=Stage.ANNOTATE,
-            priority=0.0,
+            priority=max(risks.values(), default=0.0),
             policy_version=project.policy.version,
             recipe_version=project.recipe.version,
             created_at=now,
-            source=item.source,
+            source=first.source,
         )
 
     def proposal(self, frames: Sequence[FrameView]) -> list[Shape]:

@@ -147,10 +147,17 @@ class SqlPredictions:
         return None if row is None else _prediction(row)
 
     def latest_detections(self, project_id: str, digests: Sequence[str]) -> Mapping[str, tuple[Detection, ...]]:
+        return self._latest(predictions.c.detections, project_id, digests)
+
+    def latest_risks(self, project_id: str, digests: Sequence[str]) -> Mapping[str, float]:
+        return self._latest(predictions.c.risk, project_id, digests)
+
+    def _latest(self, part_of: ColumnElement[Any], project_id: str, digests: Sequence[str]) -> dict[str, Any]:
+        """Of the newest prediction of each item this column."""
         newest = func.row_number().over(
             partition_by=predictions.c.item_digest, order_by=(predictions.c.created_at.desc(), predictions.c.id.desc())
         )
-        found: dict[str, tuple[Detection, ...]] = {}
+        found: dict[str, Any] = {}
         for part in in_parts(digests):
             ranked = (
                 select(predictions.c.id, newest.label("place"))
@@ -158,11 +165,11 @@ class SqlPredictions:
                 .subquery()
             )
             wanted = (
-                select(predictions.c.item_digest, predictions.c.detections)
+                select(predictions.c.item_digest, part_of)
                 .join(ranked, ranked.c.id == predictions.c.id)
                 .where(ranked.c.place == 1)
             )
-            found.update((row.item_digest, row.detections) for row in self._connection.execute(wanted))
+            found.update(tuple(row) for row in self._connection.execute(wanted))
         return found
 
     def said_of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, list[Said]]:

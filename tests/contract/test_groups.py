@@ -160,11 +160,12 @@ def test_what_shares_a_frame_shares_a_split(store: SqlStore) -> None:
 
 
 def test_the_newest_of_each_item(store: SqlStore) -> None:
-    """Detections of the newest prediction and the version of the newest truth; items without are left out."""
+    """Detections and risk of the newest prediction, the version of the newest truth; items without are left out."""
     furnish(store, items=3)
     with store.begin() as tx:
         tx.predictions.add(a_prediction(0, item=0))
         newer = replace(a_prediction(1, item=0, at=later(9)), detections=())
+        newer = replace(newer, decision=replace(newer.decision, risk=0.125))
         tx.predictions.add(newer)
         tx.predictions.add(a_prediction(2, item=1))
         for version in (1, 2):
@@ -173,6 +174,8 @@ def test_the_newest_of_each_item(store: SqlStore) -> None:
     with store.read() as tx:
         found = tx.predictions.latest_detections(PROJECT, digests)
         assert found == {digest(0): (), digest(1): a_prediction(2, item=1).detections}
+        risk = a_prediction(2, item=1).decision.risk
+        assert tx.predictions.latest_risks(PROJECT, digests) == {digest(0): 0.125, digest(1): risk}
         assert tx.truths.versions(PROJECT, digests) == {digest(1): 2}
 
 

@@ -109,6 +109,10 @@ class Predictions(Protocol):
         """Of the newest prediction of each item; items without one are left out."""
         ...
 
+    def latest_risks(self, project_id: str, digests: Sequence[str]) -> Mapping[str, float]:
+        """In [0, 1], of the newest prediction of each item; items without one are left out."""
+        ...
+
     def said_of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, list[Said]]:
         """What every model said of each item, newest first; items without a prediction are left out."""
         ...

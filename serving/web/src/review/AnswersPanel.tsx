@@ -5,12 +5,13 @@ import { colorOf } from "./colors";
 import type { Shape } from "./shapes";
 
 interface Props {
-  readonly answers: readonly PersonsAnswer[];
+  /** `seen`: of its shapes those of this image or frame. */
+  readonly answers: readonly (PersonsAnswer & { readonly seen: readonly Shape[] })[];
   readonly shown: ReadonlySet<number>;
   readonly palette: Palette;
   readonly onToggle: (number: number) => void;
   readonly onTakeAll: (number: number) => void;
-  readonly onTake: (shape: Shape) => void;
+  readonly onTake: (shape: Shape, answer: number) => void;
   readonly onHover: (shape: Shape | null) => void;
 }
 
@@ -36,7 +37,7 @@ export function AnswersPanel({ answers, shown, palette, onToggle, onTakeAll, onT
                 <svg viewBox="0 0 28 8" className="swatch" aria-hidden="true">
                   <path d="M0 4h28" stroke={style.color} strokeDasharray={style.dash.join(" ")} strokeWidth="3" />
                 </svg>
-                Person {answer.number} <span className="muted">{answer.shapes.length}</span>
+                Person {answer.number} <span className="muted">{answer.seen.length}</span>
                 {answer.number <= 9 && <kbd title="Show or hide">⇧{answer.number}</kbd>}
               </label>
               <button
@@ -50,12 +51,12 @@ export function AnswersPanel({ answers, shown, palette, onToggle, onTakeAll, onT
             {answer.note && <p className="muted small">“{answer.note}”</p>}
             {shown.has(answer.number) && (
               <ul className="offered">
-                {answer.shapes.map((shape) => (
+                {answer.seen.map((shape) => (
                   <li key={shape.id}>
                     <button
                       className="quiet"
-                      title="Take this shape"
-                      onClick={() => onTake(shape)}
+                      title={shape.track === null ? "Take this shape" : "Take this object, in all its frames"}
+                      onClick={() => onTake(shape, answer.number)}
                       onMouseEnter={() => onHover(shape)}
                       onMouseLeave={() => onHover(null)}
                       onFocus={() => onHover(shape)}

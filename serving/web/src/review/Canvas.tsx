@@ -32,6 +32,8 @@ export interface CanvasHandle {
 /** Shapes that are looked at, and may be taken, but are not in the answer. */
 export interface Overlay {
   readonly key: string;
+  /** The number of the answer that they are of; null: what goes on through this frame. */
+  readonly answer: number | null;
   readonly shapes: readonly Shape[];
   readonly color: string;
   readonly dash: readonly number[];
@@ -75,7 +77,7 @@ interface Props {
   readonly onDrawn: (outline: Outline) => void;
   /** `reach`: image pixels within which a click means a point that is there. */
   readonly onPath: (step: PathStep, reach: number) => void;
-  readonly onPick: (shape: Shape) => void;
+  readonly onPick: (shape: Shape, answer: number | null) => void;
   readonly onTarget: (id: string) => void;
   readonly onReady: (taskId: string) => void;
   readonly handle: Ref<CanvasHandle>;
@@ -136,8 +138,8 @@ export function Canvas(props: Props) {
   useEscape(drag !== null, () => setDrag(null));
   useEffect(() => setDrag(null), [taskId]);
 
-  const shapes = hidden ? [] : props.shapes;
-  const overlaid = hidden ? [] : props.overlays.flatMap((overlay) => overlay.shapes);
+  // What is outside is to be seen only while it is selected, so that it can be placed.
+  const shapes = hidden ? [] : props.shapes.filter(({ id, outside }) => !outside || id === editor.selected);
   const reach = REACH / view.scale;
   const press = (point: Point, forced: boolean) => ({
     point: toImage(view, point),
@@ -201,8 +203,10 @@ export function Canvas(props: Props) {
       const [top] = stackAt({ shapes, point, reach });
       return top && onEdit({ type: "mark", id: top.id });
     }
-    const [offered] = stackAt({ shapes: overlaid, point, reach });
-    return offered ? props.onPick(offered) : onEdit({ type: "select", id: null });
+    const overlays = hidden ? [] : props.overlays;
+    const [offered] = stackAt({ shapes: overlays.flatMap((overlay) => overlay.shapes), point, reach });
+    if (!offered) return onEdit({ type: "select", id: null });
+    return props.onPick(offered, overlays.find((overlay) => overlay.shapes.includes(offered))?.answer ?? null);
   };
 
   const gesture = drag?.kind === "edit" ? drag.gesture : null;

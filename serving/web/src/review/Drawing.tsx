@@ -62,7 +62,7 @@ export function Drawing({ shapes, selected, marked, vertex, hovered, palette, pi
           outline={shape}
           view={view}
           color={colorOf(palette, shape.label)}
-          dash={isUnsure(shape) ? [7, 4] : []}
+          dash={shape.outside ? [2, 5] : isUnsure(shape) ? [7, 4] : []}
           level={emphasis(shape)}
         />
       ))}
@@ -90,6 +90,7 @@ const isUnsure = (shape: Shape): boolean => originOf(shape) === "model" && (scor
 
 function tagText(shape: Shape): string {
   const score = scoreOf(shape);
+  if (shape.outside) return `${shape.label} outside`;
   return score === null ? shape.label : `${shape.label} ${score.toFixed(2)}`;
 }
 

@@ -26,7 +26,7 @@ export function FeedbackView({ feedback, palette, images, onNext }: Props) {
   const next = useRef<HTMLButtonElement>(null);
   useEffect(() => next.current?.focus(), []);
   const perfect = golden.precision === 1 && golden.recall === 1;
-  const right = { key: "golden", shapes: shapesFrom(golden.shapes, task), ...RIGHT };
+  const right = { key: "golden", answer: null, shapes: shapesFrom(golden.shapes, task), ...RIGHT };
   return (
     <div className="review" data-testid="feedback">
       <section className="stage" aria-label="Image">

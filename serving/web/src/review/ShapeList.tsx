@@ -113,6 +113,11 @@ function Row({ shape, index, labels, color, known, selected, marked, pin, hovere
           {shape.track}
         </span>
       )}
+      {shape.outside && (
+        <span className="badge warn" title="Not to be seen until its next key frame (O)" data-testid="is-outside">
+          outside
+        </span>
+      )}
       {!known && !selected && <span className="badge warn">unknown label</span>}
       <span className="size muted">{sizeOf(shape)}</span>
       <span className={`origin ${origin}`} title={ORIGINS[origin]}>

@@ -50,7 +50,7 @@ interface Props {
   readonly onShow: (shape: string) => void;
   readonly onPickLabel: (name: string) => void;
   readonly onLink: (type: string) => void;
-  readonly onTake: (shape: Shape) => void;
+  readonly onTake: (shape: Shape, answer: number) => void;
   readonly onTakeAll: (number: number) => void;
   readonly onOffer: (shape: Shape | null) => void;
   readonly onReturning: (step: ReturningStep) => void;

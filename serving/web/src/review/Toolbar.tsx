@@ -6,11 +6,13 @@ interface Props {
   readonly history: History<unknown>;
   readonly drawing: boolean;
   readonly hidden: boolean;
+  /** In clips: whether the selected shape is outside; null for what has no frames. */
+  readonly outside: boolean | null;
   readonly onCommand: (command: Command) => void;
 }
 
 /** The commands of the image that have no place elsewhere, for the mouse. */
-export function Toolbar({ history, drawing, hidden, onCommand }: Props) {
+export function Toolbar({ history, drawing, hidden, outside, onCommand }: Props) {
   const tool = (
     name: string,
     keys: string,
@@ -58,6 +60,24 @@ export function Toolbar({ history, drawing, hidden, onCommand }: Props) {
         { disabled: history.future.length === 0 },
       )}
       <span className="gap" />
+      {outside !== null && (
+        <>
+          {tool(
+            "Follow the shape, or set it here",
+            "K",
+            { type: "key-frame" },
+            <path d="m10 3.500 6.500 6.500-6.500 6.500-6.500-6.500Z" />,
+          )}
+          {tool(
+            "Outside: not to be seen from here to its next key frame",
+            "O",
+            { type: "outside" },
+            <path d="M3.500 7V3.500H7M9 3.500h3M3.500 9v3M3.500 14v2.500H7M9 16.500h3M8.500 10h8.500M14 7l3 3-3 3" />,
+            { pressed: outside },
+          )}
+          <span className="gap" />
+        </>
+      )}
       {tool(
         "Hide the shapes",
         "H",

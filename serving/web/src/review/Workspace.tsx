@@ -13,6 +13,7 @@ import { HandHint } from "./HandHint";
 import { SidePanels } from "./SidePanels";
 import { SkipDialog } from "./SkipDialog";
 import { Toolbar } from "./Toolbar";
+import { objectBeside } from "./clip";
 import { paletteOf } from "./colors";
 import { type Edit, selectedOf, shapeOf } from "./editor";
 import { CHOOSING, type Hand, drawing } from "./hand";
@@ -47,12 +48,14 @@ interface Props {
 const NO_ISSUES: Returning = [];
 
 export function Workspace({ api, session, current, next, images, notify }: Props) {
-  const { editor, task, lost, recipe } = current;
+  const { task, lost, recipe } = current;
   const { labels } = recipe;
   const palette = paletteOf(labels);
   const [toReturn, setToReturn] = useFor(task.id, NO_ISSUES);
   const scene = useScene(api, current, toReturn);
   const { frame, visible } = scene;
+  // What is drawn stays inside the frame on screen, whatever size the first one has.
+  const editor = frame ? { ...current.editor, image: frame } : current.editor;
   const picture = frame ? pictureOf(frame) : task;
   const frameAhead = task.frames?.find(({ index }) => frame !== null && index > frame.index);
   const { loaded, problem, again } = useImage(images, picture, frameAhead ? pictureOf(frameAhead) : next);
@@ -132,7 +135,15 @@ export function Workspace({ api, session, current, next, images, notify }: Props
   };
 
   const link = useLinking({ hand, setHand, editor, visible, types: recipe.links ?? [], edit, notify });
-  const frames = useFrames({ task, editor, frame: frame?.index ?? null, show: scene.showFrame, edit });
+  const frames = useFrames({
+    task,
+    editor,
+    frame: frame?.index ?? null,
+    positions: scene.positions,
+    show: scene.showFrame,
+    edit,
+    notify,
+  });
 
   const showFrame = (index: number) => {
     setHand(CHOOSING);
@@ -144,6 +155,12 @@ export function Workspace({ api, session, current, next, images, notify }: Props
   const takeAll = (number: number) => {
     const answer = scene.answers.find((one) => one.number === number);
     if (answer) edit({ type: "replace", shapes: answer.shapes });
+  };
+
+  const take = (shape: Shape, number: number | null) => {
+    const theirs = scene.answers.find((one) => one.number === number)?.shapes;
+    const shapes = theirs ? objectBeside(scene.shapes, theirs, shape) : [shape];
+    edit({ type: "take", shapes, frame: frame?.index ?? null });
   };
 
   const send = () => {
@@ -249,6 +266,8 @@ export function Workspace({ api, session, current, next, images, notify }: Props
         return frames.step(command.by);
       case "key-frame":
         return frames.setKey();
+      case "outside":
+        return frames.setOutside();
       case "submit":
         return enter();
       case "skip":
@@ -285,7 +304,7 @@ export function Workspace({ api, session, current, next, images, notify }: Props
     return [{ key: comment.id, at: { x, y }, text: String(index + 1), resolved: comment.state === "resolved" }];
   });
   const overlays = offered
-    ? [...scene.overlays, { key: "offered", shapes: [offered], color: "#ffffff", dash: [] }]
+    ? [...scene.overlays, { key: "offered", answer: null, shapes: [offered], color: "#ffffff", dash: [] }]
     : scene.overlays;
 
   return (
@@ -314,7 +333,7 @@ export function Workspace({ api, session, current, next, images, notify }: Props
             onEdit={edit}
             onDrawn={add}
             onPath={stepPath}
-            onPick={(shape) => edit({ type: "take", shapes: [shape] })}
+            onPick={take}
             onTarget={link.to}
             onReady={setReadyTask}
           />
@@ -330,6 +349,7 @@ export function Workspace({ api, session, current, next, images, notify }: Props
           history={editor.shapes}
           drawing={isDrawing}
           hidden={hidden}
+          outside={frame && (selected?.outside ?? false)}
           onCommand={(command) => {
             run(command);
             if (command.type !== "help") focusImage();
@@ -359,7 +379,7 @@ export function Workspace({ api, session, current, next, images, notify }: Props
           onShow={show}
           onPickLabel={pickLabel}
           onLink={link.start}
-          onTake={(shape) => edit({ type: "take", shapes: [shape] })}
+          onTake={take}
           onTakeAll={takeAll}
           onOffer={setOffered}
           onReturning={(step) => setToReturn(returning(toReturn, step))}

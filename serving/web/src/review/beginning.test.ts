@@ -66,8 +66,19 @@ test("what is read and sent again says the same, in all its parts", () => {
       ],
     },
     { id: "c", type: "point" as const, label: "7", points: [[5, 6]], frame: 4, keyframe: true },
+    { id: "d", type: "box" as const, label: "7", box: [1, 2, 3, 4], track: "t1", frame: 5, keyframe: true, outside: true },
   ];
   expect(bodies(shapesFrom(given, { width: 160, height: 120 }))).toEqual(given);
+});
+
+test("what nobody touches is sent again to the last digit, and in frames of every size", () => {
+  const size = { width: 160, height: 120, frames: [{ index: 4, width: 640, height: 480 }] };
+  const line = { id: "a", type: "polyline" as const, label: "1", points: [[0.123, 5], [0.123, 5], [600.25, 400]] };
+  const given = [
+    { ...line, frame: 4, keyframe: true },
+    { ...box("3", "b"), type: "box" as const, box: [300, 300, 400, 400], frame: 4, keyframe: true },
+  ];
+  expect(bodies(shapesFrom(given, size))).toEqual(given);
 });
 
 test("shapes without an id get one that no other has", () => {
@@ -76,12 +87,13 @@ test("shapes without an id get one that no other has", () => {
   expect(copiesBeside(shapes, shapes).map(({ id }) => id)).toEqual(["d1", "d2", "d3"]);
 });
 
-test("another value, link or group is another answer", () => {
+test("another value, link or group, or being outside, is another answer", () => {
   const [shape] = shapesFrom([box("1", "a")], { width: 160, height: 120 });
   if (!shape) throw new Error();
   expect(sameShapes([shape], [{ ...shape }])).toBe(true);
   expect(sameShapes([shape], [{ ...shape, attributes: { sure: true } }])).toBe(false);
   expect(sameShapes([shape], [{ ...shape, group: "g" }])).toBe(false);
+  expect(sameShapes([shape], [{ ...shape, outside: true }])).toBe(false);
 });
 
 test("a function's result keeps what the model had said of the shapes that it left", () => {

@@ -16,6 +16,12 @@ test("a draft outlives the page that saved it", () => {
   expect(new Drafts(storage, "ada").load("t1")).toEqual(draft(5));
 });
 
+test("what is outside stays so; of drafts from before that could be said nothing is", () => {
+  const [shape] = draft(5).shapes;
+  const kept = draftFrom({ ...draft(5), shapes: [{ ...shape, outside: true }, { ...shape, outside: undefined }] });
+  expect(kept?.shapes.map(({ outside }) => outside)).toEqual([true, false]);
+});
+
 test("another person at the same browser does not see it", () => {
   const storage = new MemoryStorage();
   new Drafts(storage, "ada").save("t1", draft(5));

@@ -83,6 +83,7 @@ function shapeFrom(value: unknown): Shape | null {
     group: typeof value["group"] === "string" ? value["group"] : null,
     track: typeof value["track"] === "string" ? value["track"] : null,
     frame: typeof value["frame"] === "number" ? value["frame"] : null,
+    outside: value["outside"] === true,
     proposed,
   };
 }

@@ -174,3 +174,23 @@ test("a chosen point that undo takes away is not chosen any more", () => {
   const chosen = edited(added, { type: "vertex", index: 2 });
   expect(edited(chosen, { type: "undo" }).vertex).toBeNull();
 });
+
+test("outside is a step of its own, which is undone", () => {
+  const left = after({ type: "outside", id: "m0", outside: true });
+  expect(shapesOf(left).map(({ outside }) => outside)).toEqual([true, false]);
+  expect(edited(left, { type: "outside", id: "m0", outside: true })).toBe(left);
+  expect(shapesOf(edited(left, { type: "undo" })).some(({ outside }) => outside)).toBe(false);
+});
+
+test("of shapes taken for several frames that on the frame shown is selected, or none", () => {
+  const taken = [4, 6].map((frame) => ({ ...bare(`k${frame}`, "7", boxed([0, 0, 5, 5])), track: "t1", frame }));
+  expect(after({ type: "take", shapes: taken, frame: 6 }).selected).toBe("k6");
+  expect(after({ type: "take", shapes: taken, frame: 5 }).selected).toBeNull();
+});
+
+test("an object of a clip has one label in all its frames, as one step", () => {
+  const keys = [4, 6].map((frame) => ({ ...bare(`k${frame}`, "7", boxed([0, 0, 5, 5])), track: "t1", frame }));
+  const relabelled = after({ type: "take", shapes: keys }, { type: "relabel", id: "k6", label: "9" });
+  expect(labels(relabelled)).toEqual(["3", "7", "9", "9"]);
+  expect(labels(edited(relabelled, { type: "undo" }))).toEqual(["3", "7", "7", "7"]);
+});

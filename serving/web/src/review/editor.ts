@@ -29,11 +29,12 @@ export type Edit =
   | { type: "relabel"; id: string; label: string }
   | { type: "say"; id: string; attribute: string; value: Value | null; tag?: string }
   | { type: "track"; id: string; track: string }
+  | { type: "outside"; id: string; outside: boolean }
   | { type: "link"; id: string; link: Link }
   | { type: "unlink"; id: string; link: Link }
   | { type: "remove"; id: string }
-  /** Copies of others' shapes beside those that are there. */
-  | { type: "take"; shapes: readonly Shape[] }
+  /** Copies of others' shapes beside those that are there. `frame`: that on screen; none elsewhere is selected. */
+  | { type: "take"; shapes: readonly Shape[]; frame?: number | null }
   /** All shapes, as one step. */
   | { type: "replace"; shapes: readonly Shape[] }
   | { type: "seal" }
@@ -87,7 +88,7 @@ export function edited(editor: Editor, edit: Edit): Editor {
         edit.tag,
       );
     case "relabel":
-      return changed(editor, edit.id, (shape) => relabelled(shape, edit.label, editor.labels));
+      return changed(editor, sameObject(shapes, edit.id), (shape) => relabelled(shape, edit.label, editor.labels));
     case "say":
       return changed(
         editor,
@@ -97,6 +98,10 @@ export function edited(editor: Editor, edit: Edit): Editor {
       );
     case "track":
       return changed(editor, edit.id, (shape) => ({ ...shape, track: edit.track }));
+    case "outside":
+      return changed(editor, edit.id, (shape) =>
+        shape.outside === edit.outside ? shape : { ...shape, outside: edit.outside },
+      );
     case "link":
       return changed(editor, edit.id, (shape) =>
         shape.links.some((link) => sameLink(link, edit.link))
@@ -110,7 +115,8 @@ export function edited(editor: Editor, edit: Edit): Editor {
     case "take": {
       const added = copiesBeside(shapes, edit.shapes);
       if (added.length === 0) return editor;
-      return selecting({ ...editor, shapes: stepped(editor.shapes, [...shapes, ...added]) }, added[0]?.id ?? null);
+      const seen = added.find((shape) => (edit.frame ?? shape.frame) === shape.frame);
+      return selecting({ ...editor, shapes: stepped(editor.shapes, [...shapes, ...added]) }, seen?.id ?? null);
     }
     case "replace":
       return settled({ ...editor, shapes: stepped(editor.shapes, edit.shapes) });
@@ -152,11 +158,19 @@ const placeOf = ({ type, box, points }: Outline): Outline => ({ type, box, point
 
 const sameLink = (a: Link, b: Link): boolean => a.type === b.type && a.to === b.to;
 
-function changed(editor: Editor, id: string, change: (shape: Shape) => Shape, tag = ""): Editor {
+/** `of`: the shapes' ids. */
+function changed(editor: Editor, of: string | readonly string[], change: (shape: Shape) => Shape, tag = ""): Editor {
   const shapes = shapesOf(editor);
-  const next = shapes.map((shape) => (shape.id === id ? change(shape) : shape));
+  const ids = typeof of === "string" ? [of] : of;
+  const next = shapes.map((shape) => (ids.includes(shape.id) ? change(shape) : shape));
   if (next.every((shape, index) => shape === shapes[index])) return editor;
-  return { ...editor, shapes: stepped(editor.shapes, next, tag === "" ? "" : `${tag}:${id}`) };
+  return { ...editor, shapes: stepped(editor.shapes, next, tag === "" ? "" : `${tag}:${ids.join()}`) };
+}
+
+/** Ids of the shape's object in all frames of a clip: it has one label. */
+function sameObject(shapes: readonly Shape[], id: string): string[] {
+  const track = shapes.find((shape) => shape.id === id && shape.frame !== null)?.track ?? null;
+  return track === null ? [id] : shapes.filter((shape) => shape.track === track).map((shape) => shape.id);
 }
 
 /** The shape after the removed one is selected next, so that a row of wrong boxes goes with a row of Deletes. */

@@ -34,6 +34,7 @@ test.each([
   [press("y", { ctrlKey: true }), { type: "redo" }],
   [press("Enter"), { type: "submit" }],
   [press("s"), { type: "skip" }],
+  [press("o"), { type: "outside" }],
   [press("?", { shiftKey: true }), { type: "help" }],
   [press("0"), { type: "fit" }],
 ])("%o", (key, command) => {

@@ -24,6 +24,7 @@ export type Command =
   | { type: "comment" }
   | { type: "frame"; by: 1 | -1 }
   | { type: "key-frame" }
+  | { type: "outside" }
   | { type: "remove" }
   | { type: "undo" }
   | { type: "redo" }
@@ -69,6 +70,7 @@ const PLAIN: Record<string, Command> = {
   r: { type: "return" },
   c: { type: "comment" },
   k: { type: "key-frame" },
+  o: { type: "outside" },
   ",": { type: "frame", by: -1 },
   ".": { type: "frame", by: 1 },
   Insert: { type: "vertex-add" },
@@ -195,6 +197,7 @@ const GROUPS: readonly HintGroup[] = [
     hints: [
       { keys: [",", "."], does: "Previous, next frame" },
       { keys: ["K"], does: "Follow the selected shape; on another frame, set it there" },
+      { keys: ["O"], does: "Not to be seen from this frame to the next one it is set on; again: it is" },
     ],
   },
   {

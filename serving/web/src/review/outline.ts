@@ -36,16 +36,20 @@ export function through(type: Exclude<Geometry, "box">, points: readonly Point[]
   return { type, box: around(placed), points: placed };
 }
 
-/** As the service tells it, or null where it lies outside the image. */
+/** As the service tells it, to the last digit, or null where it lies outside the image. */
 export function outlineOf(
   type: Geometry,
   box: readonly number[],
   points: readonly Point[],
   image: Size,
 ): Outline | null {
-  if (type !== "box") return through(type, points, image);
-  const part = clipped(box, image);
-  return part && boxed(part);
+  if (type === "box") {
+    const part = clipped(box, image);
+    return part && boxed(part);
+  }
+  if (!through(type, points, image)) return null;
+  const placed = points.map((point) => within(point, image));
+  return { type, box: around(placed), points: placed };
 }
 
 export const sameOutline = (a: Outline, b: Outline): boolean =>
@@ -144,10 +148,12 @@ export const distance = (a: Point, b: Point): number => Math.hypot(a.x - b.x, a.
 
 const round = (value: number): number => Math.round(value * 10) / 10;
 
-export const inside = (point: Point, image: Size): Point => ({
-  x: Math.min(Math.max(round(point.x), 0), image.width),
-  y: Math.min(Math.max(round(point.y), 0), image.height),
+const within = ({ x, y }: Point, image: Size): Point => ({
+  x: Math.min(Math.max(x, 0), image.width),
+  y: Math.min(Math.max(y, 0), image.height),
 });
+
+export const inside = ({ x, y }: Point, image: Size): Point => within({ x: round(x), y: round(y) }, image);
 
 /** Points that follow one at the same place are one: a double click sets two. */
 const distinct = (points: readonly Point[]): Point[] =>
@@ -156,7 +162,8 @@ const distinct = (points: readonly Point[]): Point[] =>
     return !before || before.x !== point.x || before.y !== point.y;
   });
 
-function around(points: readonly Point[]): Box {
+/** The box around them. */
+export function around(points: readonly Point[]): Box {
   const xs = points.map((point) => point.x);
   const ys = points.map((point) => point.y);
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];

@@ -20,6 +20,8 @@ export interface Shape extends Outline {
   readonly track: string | null;
   /** In clips: the index of its frame. */
   readonly frame: number | null;
+  /** Of a key frame: from here to the next of its track the object is not to be seen. */
+  readonly outside: boolean;
   /** What the model had proposed, or null for a shape that a person drew. */
   readonly proposed: Proposed | null;
 }
@@ -30,9 +32,14 @@ export interface Proposed {
   readonly box: Box;
 }
 
+/** Of an image; frames of a clip or a camera may each have another size. */
+export interface Sizes extends Size {
+  readonly frames?: readonly (Size & { readonly index: number })[] | null;
+}
+
 export type Origin = "model" | "edited" | "drawn";
 
-const BARE = { attributes: {}, links: [], group: null, track: null, frame: null, proposed: null };
+const BARE = { attributes: {}, links: [], group: null, track: null, frame: null, outside: false, proposed: null };
 
 /** A shape with nothing but a label and a place. */
 export const bare = (id: string, label: string, outline: Outline): Shape => ({ ...BARE, id, label, ...outline });
@@ -74,6 +81,7 @@ export const sameSaying = (a: Shape, b: Shape): boolean =>
   a.label === b.label &&
   sameOutline(a, b) &&
   a.frame === b.frame &&
+  a.outside === b.outside &&
   JSON.stringify([a.attributes, a.links, a.group, a.track]) ===
     JSON.stringify([b.attributes, b.links, b.group, b.track]);
 
@@ -81,7 +89,7 @@ export const sameSaying = (a: Shape, b: Shape): boolean =>
 export const bodies = (shapes: readonly Shape[]): ShapeBody[] => shapes.map(body);
 
 function body(shape: Shape): ShapeBody {
-  const { id, label, type, box, points, attributes, links, group, track, frame } = shape;
+  const { id, label, type, box, points, attributes, links, group, track, frame, outside } = shape;
   return {
     id,
     label,
@@ -92,6 +100,7 @@ function body(shape: Shape): ShapeBody {
     ...(group === null ? {} : { group }),
     ...(track === null ? {} : { track }),
     ...(frame === null ? {} : { frame, keyframe: true }),
+    ...(outside ? { outside } : {}),
   };
 }
 
@@ -101,10 +110,12 @@ const mutable = (values: Values): NonNullable<ShapeBody["attributes"]> =>
   );
 
 /** What the service says, as shapes. Those without an id get one; those outside the image are left out. */
-export function shapesFrom(given: readonly ShapeBody[], image: Size, prefix = "s"): Shape[] {
+export function shapesFrom(given: readonly ShapeBody[], image: Sizes, prefix = "s"): Shape[] {
   const taken = new Set(given.flatMap((one) => one.id ?? []));
+  const sizes = new Map(image.frames?.map((frame) => [frame.index, frame]));
   return given.flatMap((one, index) => {
-    const outline = outlineOf(one.type ?? "box", one.box ?? [], pointsOf(one), image);
+    const size = sizes.get(one.frame ?? NaN) ?? image;
+    const outline = outlineOf(one.type ?? "box", one.box ?? [], pointsOf(one), size);
     if (!outline || one.keyframe === false) return [];
     return [
       {
@@ -114,13 +125,14 @@ export function shapesFrom(given: readonly ShapeBody[], image: Size, prefix = "s
         group: one.group ?? null,
         track: one.track ?? null,
         frame: one.frame ?? null,
+        outside: one.outside ?? false,
       },
     ];
   });
 }
 
 /** What a function made of the shapes: those that were there before keep what the model had proposed. */
-export function resulting(before: readonly Shape[], given: readonly ShapeBody[], image: Size): Shape[] {
+export function resulting(before: readonly Shape[], given: readonly ShapeBody[], image: Sizes): Shape[] {
   const known = new Map(before.map((shape) => [shape.id, shape.proposed]));
   return shapesFrom(given, image, "fn").map((shape) => ({ ...shape, proposed: known.get(shape.id) ?? null }));
 }

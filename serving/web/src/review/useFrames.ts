@@ -1,6 +1,8 @@
 import type { Task } from "../api/types";
-import { followed, freshTrack } from "./clip";
+import { type Positions, followed, freshTrack } from "./clip";
 import { type Edit, type Editor, selectedOf, shapesOf } from "./editor";
+import type { Notice } from "./session";
+import type { Shape } from "./shapes";
 import { useFor } from "./useFor";
 
 interface Needs {
@@ -8,12 +10,21 @@ interface Needs {
   readonly editor: Editor;
   /** The index of the frame on screen. */
   readonly frame: number | null;
+  readonly positions: Positions;
   readonly show: (index: number) => void;
   readonly edit: (edit: Edit) => void;
+  readonly notify: (notice: Notice) => void;
 }
 
+const NOTHING_LEAVES: Notice = {
+  tone: "info",
+  title: "No object is followed",
+  detail: "Only an object that goes through several frames can be outside in one.",
+  hint: "Select it where it is to be seen, press K, and go on from there.",
+};
+
 /** Going through the frames of a clip, with one object followed from one to the next. */
-export function useFrames({ task, editor, frame, show, edit }: Needs) {
+export function useFrames({ task, editor, frame, positions, show, edit, notify }: Needs) {
   const [following, follow] = useFor<string | null>(task.id, null);
   const shapes = shapesOf(editor);
   const selected = selectedOf(editor);
@@ -40,9 +51,23 @@ export function useFrames({ task, editor, frame, show, edit }: Needs) {
       if (selected.track === null) edit({ type: "track", id: selected.id, track });
       return follow(track);
     }
-    const shape = following === null ? null : followed(shapes, following, frame);
+    const shape = followedHere();
     if (shape) edit({ type: "take", shapes: [shape] });
   };
 
-  return { go, step, setKey };
+  /** The selected object, else the followed one, is not to be seen from here to its next key frame; again: it is. */
+  const setOutside = (): void => {
+    if (frame === null) return;
+    const ofFollowed = (shape: Shape): boolean => following !== null && shape.track === following;
+    const held = selected ?? shapes.find((shape) => shape.frame === frame && ofFollowed(shape));
+    if (held?.track) return edit({ type: "outside", id: held.id, outside: !held.outside });
+    const shape = held ? null : followedHere();
+    if (shape) edit({ type: "take", shapes: [{ ...shape, outside: true }] });
+    else notify(NOTHING_LEAVES);
+  };
+
+  const followedHere = (): Shape | null =>
+    frame === null || following === null ? null : followed(shapes, following, frame, positions);
+
+  return { go, step, setKey, setOutside };
 }

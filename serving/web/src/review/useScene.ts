@@ -5,7 +5,7 @@ import type { Frame } from "../api/types";
 import { answerStyle } from "./answerStyles";
 import { answersOf, beginning } from "./beginning";
 import type { Overlay } from "./Canvas";
-import { onFrame } from "./clip";
+import { onFrame, positionsOf, saidOf } from "./clip";
 import { shapesOf } from "./editor";
 import { mattersOf, pinsOf } from "./matters";
 import type { Returning } from "./returning";
@@ -26,7 +26,13 @@ export function useScene(api: Api, current: Current, toReturn: Returning) {
   const [shownAnswers, setShownAnswers] = useFor(task.id, ALL_SHOWN);
   const [frameIndex, showFrame] = useFor(task.id, task.frames?.[0]?.index ?? 0);
   const frame: Frame | null = task.frames?.find(({ index }) => index === frameIndex) ?? null;
-  const { set, between } = frame ? onFrame(shapes, frame.index) : { set: shapes, between: [] };
+  const positions = useMemo(() => positionsOf(task.frames ?? []), [task.id, task.epoch]);
+  const { set, between } = frame ? onFrame(shapes, frame.index, positions) : { set: shapes, between: [] };
+  const seenAnswers = answers.map((answer) => ({
+    ...answer,
+    /** Of its shapes those of this image or frame. */
+    seen: frame ? saidOf(answer.shapes, frame.index, positions) : answer.shapes,
+  }));
 
   const checked = findings.of === shapes;
   // Why the answer was refused is newer than what was found before it was sent.
@@ -36,10 +42,15 @@ export function useScene(api: Api, current: Current, toReturn: Returning) {
   const errors = issues.filter(({ severity }) => severity === "error").length;
 
   const overlays: Overlay[] = [
-    ...answers
+    ...seenAnswers
       .filter(({ number }) => shownAnswers.has(number))
-      .map((answer) => ({ key: `answer ${answer.number}`, shapes: answer.shapes, ...answerStyle(answer.number) })),
-    ...(between.length > 0 ? [{ key: "between", shapes: between, color: "#ffffff", dash: [4, 4] }] : []),
+      .map(({ number, seen }) => ({
+        key: `answer ${number}`,
+        answer: number,
+        shapes: seen,
+        ...answerStyle(number),
+      })),
+    ...(between.length > 0 ? [{ key: "between", answer: null, shapes: between, color: "#ffffff", dash: [4, 4] }] : []),
   ];
 
   return {
@@ -48,8 +59,9 @@ export function useScene(api: Api, current: Current, toReturn: Returning) {
     shapes,
     visible: set,
     frame,
+    positions,
     showFrame,
-    answers,
+    answers: seenAnswers,
     shownAnswers,
     toggleAnswer: (number: number) => setShownAnswers(toggled(shownAnswers, number)),
     overlays,

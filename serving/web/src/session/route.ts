@@ -12,6 +12,7 @@ export const TABS = [
   "quality",
   "lots",
   "reviewers",
+  "queue",
   "work",
   "functions",
   "webhooks",

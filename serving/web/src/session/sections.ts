@@ -12,7 +12,7 @@ const SECTIONS: readonly Section[] = [
   { name: "Overview", tabs: ["overview"] },
   { name: "Data", tabs: ["items", "clips", "snapshots", "map"] },
   { name: "Quality", tabs: ["quality", "lots"] },
-  { name: "People", tabs: ["reviewers", "work", "comments"] },
+  { name: "People", tabs: ["reviewers", "queue", "work", "comments"] },
   { name: "Setup", tabs: ["recipe", "policy", "functions", "webhooks"] },
 ];
 
