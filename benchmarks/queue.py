@@ -164,8 +164,10 @@ def reviewers(tokens: Tokens) -> list[dict[str, str]]:
 
 @dataclass(slots=True)
 class Worked:
-    """What the reviewers did. handed: (asked, given, task), by the client's clock."""
+    """What the reviewers did. seconds: that were measured, up to the end of the queue where it was emptied. handed:
+    (asked, given, task), by the client's clock."""
 
+    seconds: float
     lease_ms: list[float] = field(default_factory=list)
     submit_ms: list[float] = field(default_factory=list)
     handed: list[tuple[float, float, str]] = field(default_factory=list)
@@ -201,7 +203,7 @@ def reviewed(
     warm: float = WARM_SECONDS,
 ) -> Worked:
     """Eight reviewers, each in a thread, for so long after a time that is not measured."""
-    worked = Worked()
+    worked = Worked(seconds)
     measured = time.perf_counter() + warm
     stop = measured + seconds
     start = threading.Barrier(len(headers))
@@ -215,6 +217,7 @@ def reviewed(
                     found = next_task(client)
                     given = time.perf_counter()
                     if found is None:
+                        worked.seconds = min(worked.seconds, given - measured)
                         return
                     worked.handed.append((asked, given, found[0]))
                     answer(client, *found)
@@ -265,7 +268,7 @@ def http_figures(folder: Path, console: Console) -> Iterator[Figure]:
         yield from figures_of("Askance", worked, count)
         ranks = {task: of_task[task] for _, _, task in worked.handed}
         yield at_most(f"inversions, {count:,} open", worked.inversions(ranks.__getitem__), 0, "tasks", len(ranks))
-        _RATES[count] = len(worked.submit_ms) / SECONDS
+        _RATES[count] = len(worked.submit_ms) / worked.seconds
         store.close()
         console.log(f"{count:,} open: done")
 
@@ -281,7 +284,7 @@ def figures_of(who: str, worked: Worked, count: int) -> Iterator[Figure]:
     here = f"{who}, {count:,} open"
     ours = who == "Askance"
     done = len(worked.submit_ms)
-    yield reading(f"{here}: annotations", done / SECONDS, "1/s", done)
+    yield reading(f"{here}: annotations", done / worked.seconds, "1/s", done)
     p99 = float(np.percentile(worked.lease_ms, 99))
     slowest = f"{here}: next task, p99"
     yield at_most(slowest, p99, 60.0, "ms", done) if ours else reading(slowest, p99, "ms", done)
@@ -328,7 +331,7 @@ def peer_figures(folder: Path, console: Console) -> Iterator[Figure]:
     if worked.errors:
         console.log(worked.errors[0])
     yield from figures_of("Label Studio", worked, PEER_TASKS)
-    theirs = len(worked.submit_ms) / SECONDS
+    theirs = len(worked.submit_ms) / worked.seconds
     if SHORT in _RATES and theirs:
         yield at_least("annotations/s beside Label Studio", _RATES[SHORT] / theirs, 20, "times", len(worked.submit_ms))
 
@@ -361,7 +364,7 @@ def quality_figures(folder: Path, console: Console) -> Iterator[Figure]:
             with api_server(folder / name) as server:
                 worked, cpu = with_cpu(server, headers)
             done = len(worked.submit_ms)
-            costs[name].append((1000 * cpu, SECONDS * 1000 / done))
+            costs[name].append((1000 * cpu, worked.seconds * 1000 / done))
             errors += len(worked.errors)
             console.log(f"quality, round {number + 1}, {name}: {done} answers")
     n = QUALITY_ROUNDS

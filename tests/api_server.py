@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import uvicorn
+import uvloop
 
 from loop.domain.errors import Unavailable
 from loop.domain.model import ModelVersion
@@ -32,7 +33,8 @@ def serve(environ: Mapping[str, str], port: int) -> None:
     app = create_app(wire(load_settings(environ=environ), NoInference()))
     gc.freeze()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False))
-    asyncio.run(server.serve())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as Ray Serve runs gateways
+        runner.run(server.serve())
 
 
 class KillableServer(Killable):

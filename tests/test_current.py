@@ -15,10 +15,12 @@ from tests.contract.records import NOW, PROJECT, a_model, a_token, furnish
 
 
 class Counting:
-    """A real store that counts how often it is read, and is on another machine: whoever asks it waits."""
+    """A real store that counts how often it is read, and is on another machine: whoever asks it waits, in a thread or,
+    where it `answers_loops`, on the event loop."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: SqlStore, *, answers_loops: bool = True) -> None:
         self.store = store
+        self.answers_loops = answers_loops
         self.reads = 0
 
     @contextmanager
@@ -31,8 +33,18 @@ class Counting:
         self.reads += 1
         return self.store.revision()
 
-    def revision_at_once(self) -> None:
+    def revisions(self) -> "Counting":
+        return self
+
+    def at_once(self) -> None:
         return None
+
+    async def awaited(self) -> int | None:
+        await asyncio.sleep(0)
+        return self.revision() if self.answers_loops else None
+
+    async def close(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -43,13 +55,14 @@ def store(store: SqlStore) -> SqlStore:
     return store
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_change_holds_for_every_request_that_begins_after_it(store: SqlStore, elsewhere: bool) -> None:
+@pytest.mark.parametrize("answers_loops", [None, False, True], ids=["here", "elsewhere, in a thread", "elsewhere"])
+def test_a_change_holds_for_every_request_that_begins_after_it(store: SqlStore, answers_loops: bool | None) -> None:
     """Champion, policy, tokens and rollouts: what was committed before a request asked is what it gets, whether the
     database is in this process or elsewhere."""
 
     async def story() -> None:
-        current = Current(Counting(store) if elsewhere else store)  # type: ignore[arg-type]
+        asked = store if answers_loops is None else Counting(store, answers_loops=answers_loops)
+        current = Current(asked)  # type: ignore[arg-type]
         secret = a_token().secret_digest
         first, second = a_model(0), a_model(1)
         for number in range(20):
@@ -68,7 +81,7 @@ def test_a_change_holds_for_every_request_that_begins_after_it(store: SqlStore, 
         token = await current.token(await current.view(), secret)
         assert token is not None
         assert token.revoked_at is not None
-        current.close()
+        await current.close()
 
     asyncio.run(story())
 
@@ -81,7 +94,7 @@ def test_requests_that_ask_together_share_a_read(store: SqlStore) -> None:
         current = Current(counting)  # type: ignore[arg-type]
         await asyncio.gather(*(current.view() for _ in range(100)))
         assert counting.reads <= 2
-        current.close()
+        await current.close()
 
     asyncio.run(story())
 
@@ -97,7 +110,7 @@ def test_what_has_not_changed_is_not_read_again(store: SqlStore) -> None:
         view = await current.view()
         assert await current.served(view, PROJECT) is before
         assert counting.reads == 1
-        current.close()
+        await current.close()
 
     asyncio.run(story())
 
@@ -128,7 +141,7 @@ def test_only_active_rollouts_take_traffic(store: SqlStore) -> None:
     async def seen() -> str | None:
         current = Current(store)
         served = await current.served(await current.view(), PROJECT)
-        current.close()
+        await current.close()
         return served.canary.model.id if served.canary else None
 
     assert asyncio.run(seen()) is None
@@ -149,6 +162,6 @@ def test_an_unknown_project_is_named(store: SqlStore) -> None:
         with pytest.raises(NotFound, match="nowhere"):
             await current.served(await current.view(), "nowhere")
         assert await current.token(await current.view(), "no such digest") is None
-        current.close()
+        await current.close()
 
     asyncio.run(story())

@@ -65,11 +65,10 @@ def assignment(tx: Transaction, project: Project, task: Task, draft: Draft | Non
     return Assignment(task, item, proposal, seconds, answers, draft, frames, qa.objection(tx, task), merged)
 
 
-def drawn(secret: bytes, project: Project, task: Task) -> Task:
-    """At its first lease, with whether the lot hides the prediction: it stays so, whoever gets it later."""
+def drawn(secret: bytes, project: Project, task: Task, *, predicted: bool) -> Task:
+    """At its first lease, with whether the lot hides the prediction: it stays so, whoever gets it later. predicted:
+    whether there is one to hide (`prediction_shown`)."""
     first = task.epoch == 1 and task.proposal_shown is None
-    # A golden item has none of its own and shows the newest of its item: it is hidden as often as others.
-    predicted = task.prediction_id is not None or task.stage is Stage.GOLDEN
     if not (first and project.policy.queue.blind_share and predicted) or task.stage is Stage.ADJUDICATE:
         return task
     return replace(task, proposal_shown=not hides_proposal(secret, task.id, project.policy))

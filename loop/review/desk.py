@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Invalid, PayloadTooLarge
@@ -40,17 +40,19 @@ from loop.review.golden import closed as golden_closed
 from loop.review.golden import handing
 from loop.review.golden import told as golden_told
 from loop.review.lots import Lots
+from loop.review.proposals import prediction_shown
 
 MAX_DRAFT_BYTES = 1_000_000  # of JSON; holds the 5,000 shapes of the largest answer
 _MOST_COUNTED = 1000
+_STILL_MANY = timedelta(seconds=1)  # counting so many takes the database longer than all else that a lease reads
 _ALARMS_AT_LEASE = 20  # a lease should not pay for what nobody looked at for days
 
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """open: tasks that nobody holds, counted up to 1000; in tens, rounded up, where golden items are among other work,
-    since handing one out leaves the exact number as it was. why: what kept the reviewer from more, or what is said of
-    the own standing; "" for nothing."""
+    """open: tasks that nobody holds, counted up to 1000, and while there are so many once a second; in tens, rounded
+    up, where golden items are among other work, since handing one out leaves the exact number as it was. why: what kept
+    the reviewer from more, or what is said of the own standing; "" for nothing."""
 
     assignments: list[Assignment]
     open: int
@@ -73,6 +75,7 @@ class Desk:
     clock: Clock
     entropy: Entropy
     function_issues: FunctionIssues = _no_functions
+    _many: dict[str, datetime] = field(default_factory=dict, repr=False)  # when so many were counted, by project
 
     def lease(self, token: Token, project_id: str, count: int) -> Leased:
         """Up to `count` tasks that this reviewer may do, most urgent first.
@@ -107,6 +110,7 @@ class Desk:
                     secret,
                     project,
                     review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds),
+                    predicted=prediction_shown(tx, task) is not None,
                 )
                 for task in free
             ]
@@ -117,9 +121,18 @@ class Desk:
             drafts = tx.drafts.of([task.id for task in held[:count] + [t for t in taken if t.epoch > 1]], token.id)
             return Leased(
                 [assignment(tx, project, task, drafts.get(task.id)) for task in tasks],
-                _told_open(tx.tasks.count_open(project_id, now, at_most=_MOST_COUNTED), exact=not golden.mixes),
+                _told_open(self._open(tx, project_id, now), exact=not golden.mixes),
                 allowed.why or golden.why(len(tasks)),
             )
+
+    def _open(self, tx: Transaction, project_id: str, now: datetime) -> int:
+        counted = self._many.get(project_id)
+        if counted is not None and counted <= now < counted + _STILL_MANY:
+            return _MOST_COUNTED
+        count = tx.tasks.count_open(project_id, now, at_most=_MOST_COUNTED)
+        if count == _MOST_COUNTED:
+            self._many[project_id] = now
+        return count
 
     def heartbeat(self, token: Token, task_id: str, epoch: int) -> Task:
         now = self.clock()

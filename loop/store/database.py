@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from loop.domain import ports
 from loop.domain.errors import SettingsError, Unavailable
 from loop.store.commit_groups import CommitGroups
-from loop.store.configuration import KeptRevision
+from loop.store.configuration import KeptRevision, LoopRevisions
 from loop.store.engine import BUSY_TIMEOUT_SECONDS, engine_for, migrating, prepare, reading
 from loop.store.faults import place, translated
 from loop.store.item_columns_kept import ColumnsOf, KeptColumns
@@ -127,9 +127,9 @@ class SqlStore:
             with self.read() as tx:  # perhaps only that connection was cut; else this says what is wrong
                 return tx.configuration.revision()
 
-    def revision_at_once(self) -> int | None:
-        """The same without waiting, so that an event loop may ask; None where that cannot be."""
-        return self._revision.at_once()
+    def revisions(self) -> LoopRevisions:
+        """The same for an event loop; close it there."""
+        return LoopRevisions(self._engine, self._revision)
 
     def secret(self) -> bytes:
         """32 random bytes, made once per database whoever asks first, then the same for ever."""

@@ -21,7 +21,7 @@ from loop.domain.errors import SettingsError
 BUSY_TIMEOUT_SECONDS = 30
 # A client that stops in mid-transaction (SIGSTOP, a lost network) must not hold its locks for long.
 _IDLE_IN_TRANSACTION_SECONDS = 60
-_CONNECT_TIMEOUT_SECONDS = 10
+CONNECT_TIMEOUT_SECONDS = 10
 
 # The one driver of each database; a URL may leave it out.
 _DRIVERS = {"sqlite+pysqlite": "sqlite", "postgresql": "postgresql+psycopg"}
@@ -207,7 +207,7 @@ def _postgresql_engine(url: URL) -> Engine:
             url,
             # Whatever the server's default: the compare-and-swaps count on each statement seeing what is committed.
             isolation_level="READ COMMITTED",
-            connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS, "cursor_factory": driver.LazilyDescribed},
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "cursor_factory": driver.LazilyDescribed},
             pool_pre_ping=True,
             pool_size=10,
             max_overflow=20,

@@ -1,7 +1,7 @@
 """What is configured, as it was at or after the moment of asking, at a fraction of a read per request.
 
 Tokens, projects, models and rollouts are kept in memory under the database's configuration revision. To be sure that
-they still hold takes one small read, on the event loop where the database is in this process. Else requests that ask
+they still hold takes one small read, at once where the database is in this process. Else requests that ask
 while one is under way share the next: its answer is newer than any of them. So a flip of the champion or a revoked
 token counts for every request that begins after it.
 """
@@ -58,6 +58,7 @@ class Current:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._revisions = store.revisions()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="configuration")
         self._view = View(-1)
         self._next: asyncio.Task[View] | None = None
@@ -65,7 +66,7 @@ class Current:
 
     async def view(self) -> View:
         """The configuration at some moment between this call and its return."""
-        revision = self._store.revision_at_once()
+        revision = self._revisions.at_once()
         if revision is not None:
             self._view = _of_revision(revision, self._view)
             return self._view
@@ -88,7 +89,8 @@ class Current:
             view.served[project_id] = await self._load(lambda tx: _served(tx, project_id))
         return view.served[project_id]
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        await self._revisions.close()
         self._reader.shutdown()
 
     async def _shared(self) -> View:
@@ -96,11 +98,14 @@ class Current:
         if self._reading is not None:
             await asyncio.wait([self._reading])
         self._reading, self._next = self._next, None
-        self._view = await asyncio.get_running_loop().run_in_executor(self._reader, self._newest, self._view)
+        self._view = _of_revision(await self._newest(), self._view)
         return self._view
 
-    def _newest(self, known: View) -> View:
-        return _of_revision(self._store.revision(), known)
+    async def _newest(self) -> int:
+        revision = await self._revisions.awaited()
+        if revision is not None:
+            return revision
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._store.revision)
 
     async def _load(self, read: Callable[[Transaction], Value]) -> Value:
         """Off the event loop. What comes may be newer than the view that asks: a view is kept only as long as its

@@ -111,7 +111,7 @@ class Gateway:
         await run_in_threadpool(self._staging.close)
         await run_in_threadpool(self._commits.close)
         await run_in_threadpool(self._claims.close)
-        self.current.close()
+        await self.current.close()
 
     async def answer(self, view: View, asked: Asked) -> Answered:
         """Raises what the caller has to know, and CallerGone."""

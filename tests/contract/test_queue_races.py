@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import pytest
@@ -328,6 +328,18 @@ def test_the_first_of_a_queue_is_taken_as_whoever_looks_would(store: SqlStore) -
             desk.submit(reviewer(0), leased.task.id, leased.task.epoch, HERE, "")
     with store.begin() as tx:
         assert tx.tasks.take_first(PROJECT, queue.lane, person=reviewer(0).id, now=clock.now) == []
+
+
+def test_a_thousand_open_tasks_are_counted_once_a_second(store: SqlStore) -> None:
+    """Fewer are counted with each lease, and told exactly."""
+    opened(store, QueueRules(), works=1015)
+    clock = Clock()
+    desk = Desk(store, clock, os.urandom)
+    assert desk.lease(reviewer(0), PROJECT, 10).open == 1000  # 1,005
+    assert desk.lease(reviewer(1), PROJECT, 10).open == 1000  # 995, counted a moment ago
+    clock.now += timedelta(seconds=1)
+    assert desk.lease(reviewer(2), PROJECT, 1).open == 994
+    assert desk.lease(reviewer(3), PROJECT, 1).open == 993
 
 
 def test_what_somebody_is_about_to_take_is_passed_over_and_nothing_else(store: SqlStore, url: str) -> None:

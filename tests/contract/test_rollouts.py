@@ -1,5 +1,6 @@
 """Rollouts and the configuration revision, as every database keeps them. Each test is run on SQLite and PostgreSQL."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import uvloop
 from alembic import command
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -366,23 +368,55 @@ def test_the_revision_is_read_anew_where_its_connection_was_cut(furnished: SqlSt
     assert furnished._revision() == before + 1  # by a new connection of its own, not by a transaction
 
 
-def test_the_revision_is_had_at_once_while_somebody_writes(url: str, furnished: SqlStore) -> None:
-    """SQLite is in this process: an event loop may ask, and hears what is committed. PostgreSQL may let it wait."""
+def test_an_event_loop_hears_of_what_is_committed_while_somebody_writes(url: str, furnished: SqlStore) -> None:
+    """SQLite is in this process, and answers at once; PostgreSQL is waited for by a connection of the loop. Both on
+    asyncio's own loop and on uvloop, on which Ray Serve runs gateways."""
+
+    async def heard() -> tuple[int | None, int | None]:
+        revisions = furnished.revisions()
+        found = revisions.at_once(), await revisions.awaited()
+        await revisions.close()
+        return found
+
+    def of(revision: int) -> tuple[int | None, int | None]:
+        return (revision, None) if url.startswith("sqlite") else (None, revision)
+
     before = furnished.revision()
     with furnished.begin() as tx:
         tx.tokens.add(a_token(0))
-        assert furnished.revision_at_once() == (before if url.startswith("sqlite") else None)
-    assert furnished.revision_at_once() == (before + 1 if url.startswith("sqlite") else None)
+        assert asyncio.run(heard()) == of(before)
+    assert asyncio.run(heard()) == of(before + 1)
+    assert uvloop.run(heard()) == of(before + 1)
 
 
-def test_where_the_revision_cannot_be_had_at_once_nobody_waits(furnished: SqlStore, empty_url: str) -> None:
-    """A connection that was cut, a database without tables: who can wait asks again, and is told what is wrong."""
-    before = furnished.revision()
-    furnished._revision._connection.dbapi_connection.close()
-    assert furnished.revision_at_once() is None
-    assert furnished.revision() == before
+def test_an_event_loop_that_cannot_have_the_revision_does_not_wait(
+    url: str, furnished: SqlStore, empty_url: str
+) -> None:
+    """A connection that was cut, a database without tables: a thread asks then, and is told what is wrong. The next
+    question is answered again."""
+
+    async def story() -> None:
+        before = furnished.revision()
+        revisions, of_empty = furnished.revisions(), empty.revisions()
+        if url.startswith("sqlite"):
+            furnished._revision._connection.dbapi_connection.close()
+            assert revisions.at_once() is None
+            assert furnished.revision() == before
+            assert revisions.at_once() == before
+        else:
+            assert await revisions.awaited() == before
+            with furnished._engine.connect() as connection:
+                cut = sa.func.pg_terminate_backend(revisions._connection.info.backend_pid)
+                assert connection.scalar(sa.select(cut))
+            assert await revisions.awaited() is None
+            assert await revisions.awaited() == before
+        assert of_empty.at_once() is None
+        assert await of_empty.awaited() is None
+        await revisions.close()
+        await of_empty.close()
+
     empty = SqlStore.open(empty_url)
-    assert empty.revision_at_once() is None
+    asyncio.run(story())
     empty.close()
 
 

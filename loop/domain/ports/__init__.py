@@ -13,6 +13,7 @@ from loop.domain.ports.functions import CustomFunctions, FunctionCalls, RuleFunc
 from loop.domain.ports.items import Groups, ItemHistories, ItemQueries, Items, Views
 from loop.domain.ports.label_studio import LabelStudio, LabelStudioLinks
 from loop.domain.ports.models import Cycles, Models, Promotions, Rollouts
+from loop.domain.ports.notes import Notes
 from loop.domain.ports.people import Comments, Efforts, Golden, People, Standings
 from loop.domain.ports.predictions import (
     Candidate,
@@ -33,8 +34,8 @@ from loop.domain.ports.production import (
     ThresholdRecords,
 )
 from loop.domain.ports.projects import Configuration, Projects, Tokens
-from loop.domain.ports.store import Store, Transaction
-from loop.domain.ports.tasks import Drafts, Gates, Queue, Tasks
+from loop.domain.ports.store import Revisions, Store, Transaction
+from loop.domain.ports.tasks import Drafts, Gates, Queue, TaskLists, Tasks
 
 __all__ = [
     "INSTALLATION",
@@ -71,6 +72,7 @@ __all__ = [
     "Lots",
     "Maps",
     "Models",
+    "Notes",
     "Objects",
     "Outcomes",
     "People",
@@ -81,6 +83,7 @@ __all__ = [
     "Queue",
     "Reviewed",
     "Reviews",
+    "Revisions",
     "Rollouts",
     "RuleFunctions",
     "Said",
@@ -94,6 +97,7 @@ __all__ = [
     "StoredEmbedding",
     "StoredObjects",
     "Submissions",
+    "TaskLists",
     "Tasks",
     "ThresholdRecords",
     "Tokens",

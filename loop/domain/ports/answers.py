@@ -144,6 +144,10 @@ class Lots(Protocol):
         """What QA found; the first time counts."""
         ...
 
+    def uninspected(self, work_id: str) -> bool:
+        """QA has not looked at it, where it found no defect; whether that was so."""
+        ...
+
     def set_void(self, work_id: str, *, void: bool) -> None: ...
     def recall(self, lot_id: str) -> None:
         """The answers that are in QA, from there."""

@@ -21,8 +21,12 @@ class Models(Protocol):
         ...
 
     def save(self, model: ModelVersion) -> None:
-        """Write what is found out about a model; not its risk, its drift reference and its serving
-        options, which may change meanwhile."""
+        """Write what is found out about a model; not its risk, its drift reference, its serving
+        options and its version in MLflow, which may change meanwhile."""
+        ...
+
+    def recorded(self, project_id: str, model_id: str, mlflow_version: str) -> None:
+        """Write which version MLflow has it as."""
         ...
 
     def judge(self, project_id: str, model_id: str, risk_key: str) -> None:
@@ -120,4 +124,10 @@ class Cycles(Protocol):
         """In place of those that there are."""
         ...
 
-    def save(self, cycle: Cycle) -> None: ...
+    def save(self, cycle: Cycle) -> None:
+        """Not its run in MLflow, which is told of meanwhile."""
+        ...
+
+    def recorded(self, project_id: str, cycle_id: str, mlflow_run_id: str) -> None:
+        """Write which run MLflow has of it, also where it has ended."""
+        ...

@@ -4,10 +4,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from loop.domain.quality.golden import Decided, GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Redo, Scored, Tally
+from loop.domain.quality.golden import (
+    Decided,
+    GoldenAnswer,
+    GoldenItem,
+    GoldenSeat,
+    KnownStanding,
+    Redo,
+    Scored,
+    Shared,
+    Tally,
+)
 from loop.domain.review.comments import Comment, CommentKind, CommentState, Part, Reply
 from loop.domain.review.cost import Rates
-from loop.domain.review.efforts import Effort
+from loop.domain.review.efforts import Effort, Inspected
 from loop.domain.review.people import Person, Reviewer
 from loop.domain.review.tasks import Submission
 from loop.domain.truth import Shape
@@ -29,6 +39,10 @@ class Efforts(Protocol):
         """Of answers to tasks where the lot decided whether the prediction was shown: whether it was, and by how many
         shapes the answer differs from it. Without adjudications, and predictions of nothing, which look the same
         either way."""
+        ...
+
+    def inspected(self, project_id: str, since: datetime, until: datetime) -> Mapping[str, Inspected]:
+        """What QA said in that time, by whose answer it looked at; without answers of several people together."""
         ...
 
     def shapes_of(self, submission_ids: Sequence[str]) -> Mapping[str, tuple[Shape, ...]]: ...
@@ -162,8 +176,14 @@ class Standings(Protocol):
 
     def save(self, known: KnownStanding) -> None: ...
     def decided(self, project_id: str, reviewer: str, until: datetime) -> list[Decided]:
-        """Works that this person's answer alone decided, or will with their lots, and that were not opened anew since;
-        oldest first. Without answers that QA is to look at."""
+        """Works that this person's answer alone decided, or will with their lots; whose answer this person let stand in
+        QA; that ended with this person's skip. Oldest first, without what was opened anew since, and what QA is to look
+        at."""
+        ...
+
+    def shared(self, project_id: str, reviewer: str, until: datetime) -> list[Shared]:
+        """Works that were not opened anew since, and whose truth is merged, or will be, of this person's answer and
+        others; oldest first."""
         ...
 
     def ask_again(self, redos: Sequence[Redo]) -> None:

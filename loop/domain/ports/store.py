@@ -10,6 +10,7 @@ from loop.domain.ports.functions import FunctionCalls
 from loop.domain.ports.items import Groups, ItemHistories, ItemQueries, Items, Views
 from loop.domain.ports.label_studio import LabelStudioLinks
 from loop.domain.ports.models import Cycles, Models, Promotions, Rollouts
+from loop.domain.ports.notes import Notes
 from loop.domain.ports.people import Comments, Efforts, Golden, People, Standings
 from loop.domain.ports.predictions import IdempotencyKeys, Objects, Predictions
 from loop.domain.ports.production import (
@@ -20,7 +21,7 @@ from loop.domain.ports.production import (
     ThresholdRecords,
 )
 from loop.domain.ports.projects import Configuration, Projects, Tokens
-from loop.domain.ports.tasks import Drafts, Gates, Tasks
+from loop.domain.ports.tasks import Drafts, Gates, TaskLists, Tasks
 
 
 class Transaction(Protocol):
@@ -35,6 +36,7 @@ class Transaction(Protocol):
     objects: Objects
     keys: IdempotencyKeys
     tasks: Tasks
+    task_lists: TaskLists
     submissions: Submissions
     sampled: SampledPredictions
     outcomes: Outcomes
@@ -55,6 +57,7 @@ class Transaction(Protocol):
     promotions: Promotions
     rollouts: Rollouts
     cycles: Cycles
+    notes: Notes
     annotations: Annotations
     selections: Selections
     drift_reports: DriftReports
@@ -70,6 +73,21 @@ class Transaction(Protocol):
     configuration: Configuration
 
 
+class Revisions(Protocol):
+    """`Store.revision` for one event loop, which must not wait for it as a thread does. Where neither way can be had,
+    ask the store in a thread."""
+
+    def at_once(self) -> int | None:
+        """Without waiting for anybody; None where that cannot be."""
+        ...
+
+    async def awaited(self) -> int | None:
+        """By a connection of the event loop, one call at a time; None where that cannot be."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 class Store(Protocol):
     def begin(self) -> AbstractContextManager[Transaction]:
         """A writing transaction (SQLite: BEGIN IMMEDIATE)."""
@@ -83,8 +101,8 @@ class Store(Protocol):
         """As `Configuration.revision` of a transaction that begins now, and cheap enough to ask with every request."""
         ...
 
-    def revision_at_once(self) -> int | None:
-        """The same without waiting for anybody, so that an event loop may ask; None where that cannot be."""
+    def revisions(self) -> Revisions:
+        """The same for one event loop."""
         ...
 
     def secret(self) -> bytes:

@@ -1,12 +1,14 @@
-"""The queue: tasks, callers who wait for them, and drafts of answers."""
+"""The queue: tasks, lists of them, callers who wait for them, and drafts of answers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from loop.domain.policy.gate import Ending
-from loop.domain.review.tasks import Draft, Task, TaskState
+from loop.domain.review.listing import Ended, Waiting
+from loop.domain.review.tasks import Draft, Task, TaskState, Urgency
+from loop.domain.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,58 @@ class Tasks(Protocol):
 
     def counts(self, project_id: str, now: datetime) -> Mapping[TaskState, int]:
         """A lease that has run out counts as open."""
+        ...
+
+
+class TaskLists(Protocol):
+    """Tasks as operators list them. None: of whatever kind. Each costs as much as it gives, however many there are."""
+
+    def waiting(
+        self,
+        project_id: str,
+        lanes: Sequence[str],
+        *,
+        urgencies: Sequence[Urgency] | None,
+        unheld_at: datetime | None,
+        after: Waiting | None,
+        limit: int,
+    ) -> list[Task]:
+        """The first `limit` unfinished tasks of these lanes behind `after`, by rank, then created_at, then id.
+        unheld_at: only those that nobody holds then."""
+        ...
+
+    def held(
+        self,
+        project_id: str,
+        now: datetime,
+        *,
+        owners: Sequence[str] | None,
+        lanes: Sequence[str] | None,
+        urgencies: Sequence[Urgency] | None,
+        after: Waiting | None,
+        limit: int,
+    ) -> list[Task]:
+        """Those under a live lease, in the same order; looks at all that people hold."""
+        ...
+
+    def ended(
+        self,
+        project_id: str,
+        state: TaskState,
+        *,
+        stage: Stage | None,
+        owners: Sequence[str] | None,
+        urgencies: Sequence[Urgency] | None,
+        after: Ended | None,
+        limit: int,
+        looked_at: int,
+    ) -> tuple[list[Task], Ended | None]:
+        """Of the `looked_at` tasks behind `after`, the last handed out first, the first `limit` that are so; and where
+        the looking ended, None where there is nothing behind it. What nobody ever had is not among them."""
+        ...
+
+    def skips(self, work_ids: Iterable[str]) -> Mapping[tuple[str, int], int]:
+        """By work and round, how many people skipped it; those that nobody skipped are left out."""
         ...
 
 
