@@ -42,7 +42,14 @@ ATTRIBUTES = st.one_of(
     st.builds(
         Attribute, NAMES, st.just(AttributeType.SELECT), options=st.lists(NAMES, min_size=1, unique=True).map(tuple)
     ),
-    st.builds(Attribute, NAMES, st.just(AttributeType.NUMBER), min=st.floats(-9, 0), max=st.floats(0, 9)),
+    st.builds(
+        Attribute,
+        NAMES,
+        st.just(AttributeType.NUMBER),
+        min=st.floats(-9, 0),
+        max=st.floats(0, 9),
+        tolerance=st.none() | st.floats(0, 9),
+    ),
     st.builds(Attribute, NAMES, st.just(AttributeType.BOOLEAN), default=st.booleans()),
 )
 
@@ -135,6 +142,14 @@ WRONG: dict[str, tuple[str, dict[str, str]]] = {
     "a range of texts": (
         "labels: [{name: a, attributes: [{name: x, type: text, min: 5}]}]",
         {"labels[0].attributes[0].min": "neither min nor max"},
+    ),
+    "a tolerance of texts": (
+        "labels: [{name: a, attributes: [{name: x, type: text, tolerance: 5}]}]",
+        {"labels[0].attributes[0].tolerance": "for numbers"},
+    ),
+    "a tolerance that nothing keeps": (
+        "labels: [{name: a, attributes: [{name: x, type: number, tolerance: -1}]}]",
+        {"labels[0].attributes[0].tolerance": "not below 0"},
     ),
     "a default that is not allowed": (
         "labels: [{name: a, attributes: [{name: x, type: select, options: [l, r], default: u}]}]",

@@ -12,7 +12,7 @@ from loop.domain.policy.quality_rules import ConsensusRules
 from loop.domain.quality.consensus import Reliability
 from loop.domain.quality.settling import Settlement, settled
 from loop.domain.review.tasks import Outcome, Submission
-from loop.domain.truth import Geometry, Link, Shape, drawn
+from loop.domain.truth import Geometry, Shape, drawn
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LABELS = ("car", "bus", "kerb")
@@ -54,17 +54,14 @@ def of(*answers: tuple[Shape, ...], known: dict[str, Reliability] | None = None,
         ([(HERE,), (BUS,)], None),
         ([(POINT,), (POINT,)], [("kerb", POINT.box)]),
         ([(POINT,), ()], None),
-        ([(replace(HERE, attributes={"dirty": True}),), (HERE,)], None),
-        ([(replace(HERE, id="a", links=(Link("next", "b"),)),), (HERE,)], None),
     ],
     ids=[
         "a mean", "the same", "one overlooked it", "one invented it", "one misnamed it", "nothing there", "elsewhere",
-        "one of two", "two labels", "a point", "a point missed", "attributes", "links",
+        "one of two", "two labels", "a point", "a point missed",
     ],
 )  # fmt: skip
 def test_answers_become_one_where_it_is_sure_enough(answers, expected):
-    """Boxes are merged by people who are worth the same; of three the two win, of two nobody. Points, attributes and
-    links are the same, or asked of another person."""
+    """Of people who are worth the same; of three the two win, of two nobody."""
     found = of(*answers)
     plain = None if found.shapes is None else [(shape.label, shape.box) for shape in found.shapes]
     assert plain == expected
@@ -90,7 +87,7 @@ def test_who_decides_sees_the_merged_answer_with_what_is_disputed():
     assert len(by_id) == 2
     assert [by_id[name].box for name in found.merged.disputed] == [THERE.box]
     assert of((HERE,), (HERE,)).merged is None
-    assert of((POINT,), ()).merged is None
+    assert of((replace(HERE, track="t"),), ()).merged is None
 
 
 def test_of_polygons_that_of_the_most_exact_stands():

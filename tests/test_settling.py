@@ -145,13 +145,6 @@ class Installation:
         return digest
 
 
-class Unrecorded:
-    """A registry of runs that nobody reads."""
-
-    def __getattr__(self, name: str) -> Callable[..., str]:
-        return lambda *_, **__: ""
-
-
 @pytest.fixture
 def installed(store: SqlStore, tmp_path: Path) -> Installation:
     """A project `shapes` with a champion."""
@@ -174,12 +167,12 @@ def installed(store: SqlStore, tmp_path: Path) -> Installation:
         replay_limit=10,
         drift_reference=30,
     )
-    references, registry = References(store, blobs, bench, val_share=0.2, limit=10), Unrecorded()
+    references = References(store, blobs, bench, val_share=0.2, limit=10)
     controller = Controller(
         store=store, blobs=blobs, models=models, rollouts=rollouts, references=references, workshop=bench,
-        registry=registry, settings=settings, clock=clock, entropy=entropy,
+        settings=settings, clock=clock, entropy=entropy,
     )  # fmt: skip
-    succession = Succession(store, blobs, read_head, references, registry, clock)
+    succession = Succession(store, blobs, read_head, references, clock)
     projects = Projects(store, POLICY, clock)
     made = Installation(store, blobs, projects, models, rollouts, controller, succession, bench, tmp_path / "blobs")
     projects.create("shapes", LABELS)

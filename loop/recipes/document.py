@@ -35,6 +35,7 @@ class AttributeDocument(_Part):
     required: StrictBool = False
     min: Number | None = None
     max: Number | None = None
+    tolerance: Number | None = Field(default=None, description="by which two people's numbers may differ")
     default: StrictStr | StrictBool | Number | list[Name] | None = None
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from loop.domain.errors import BadShape
 from loop.domain.item import Item
 from loop.domain.ports import Transaction
 from loop.domain.project import Project
+from loop.domain.quality.attributes import Attributes
 from loop.domain.quality.consensus import Reliability
 from loop.domain.quality.golden import checks_of
+from loop.domain.quality.likeness import reach_of
 from loop.domain.quality.reviewer_quality import reliability_of
 from loop.domain.quality.settling import Merged, Refuses, Settlement, WorkAgreement, settled, unanimous
 from loop.domain.recipes.recipe import Recipe
@@ -23,20 +26,35 @@ def settle(tx: Transaction, project: Project, task: Task, answers: Sequence[Subm
     """By the project's newest recipe and rules; keeps how far the people agreed. answers: all of a round."""
     recipe, rules = project.recipe, project.policy.quality.consensus
     read = [replace(one, shapes=recipe.translated(one.shapes)) for one in answers]
-    settlement = unanimous(read, rules) or settled(
-        read,
-        labels=recipe.label_names,
-        reliabilities=_reliabilities(tx, project, answers),
-        rules=rules,
-        earlier=tx.agreements.votes(project.id, limit=_EARLIER),
-        refuses=_refusing(recipe, tx.items.get(project.id, task.item_digest)),
-    )
+    attributes = {(label.name, one.name): one for label in recipe.labels for one in label.attributes}
+    settlement = unanimous(read, rules, attributes) or _compared(tx, project, task, read, attributes)
     tx.agreements.add(_kept(settlement, task, answers))
     return settlement
 
 
+def _compared(
+    tx: Transaction, project: Project, task: Task, read: Sequence[Submission], attributes: Attributes
+) -> Settlement:
+    """Of answers that differ, in the words of the newest recipe."""
+    item = tx.items.get(project.id, task.item_digest)
+    return settled(
+        read,
+        labels=project.recipe.label_names,
+        reliabilities=_reliabilities(tx, project, read),
+        rules=project.policy.quality.consensus,
+        earlier=tx.agreements.votes(project.id, limit=_EARLIER),
+        refuses=_refusing(project.recipe, item),
+        attributes=attributes,
+        reach=reach_of(item.width, item.height),
+    )
+
+
 def _refusing(recipe: Recipe, item: Item) -> Refuses:
     def refuses(shapes: Sequence[Shape]) -> str:
+        try:
+            recipe.checked(shapes, item.width, item.height)
+        except BadShape as error:  # as a link of a shape whose label is another now
+            return error.detail
         found = recipe.issues(tuple(shapes), item.width, item.height)
         if any(issue.severity is Severity.ERROR for issue in found):
             return "the merged shapes break a rule that answers must keep"

@@ -9,19 +9,21 @@ from numpy.typing import NDArray
 
 from loop.domain.geometry import iou_matrix
 from loop.domain.policy.quality_rules import MATCH_IOU
-from loop.domain.quality.answers import Answer, Cluster, in_order, matched
+from loop.domain.quality.answers import Answer, Cluster, Match, in_order, matched
 
 Floats = NDArray[np.float64]
 Distance = Callable[[Floats, Floats], Floats]
+# Of the matches of two answers, which are said to be the same.
+Same = Callable[[Answer, Answer, Sequence[Match]], Sequence[bool]]
 
 _ROWS_AT_ONCE = 256  # of the table of all pairs of values
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of an item. f1, box_f1: mean over pairs of reviewers, in [0, 1], with labels and without; 1 where both of a pair
-    marked nothing. iou: mean over the matches of all pairs, in [0, 1]; None where nothing was matched. pairs: of
-    reviewers; with none of them f1 is 1, as nobody disagrees."""
+    """Of an item. f1, box_f1: mean over pairs of reviewers, in [0, 1], with what was said of the shapes and without; 1
+    where both of a pair marked nothing. iou: mean over the matches of all pairs, of those with an area, in [0, 1]; None
+    where there is none. pairs: of reviewers; with none of them f1 is 1, as nobody disagrees."""
 
     f1: float
     box_f1: float
@@ -51,24 +53,30 @@ class BatchAgreement:
     items: int
 
 
-def pair_agreements(answers: Sequence[Answer], *, iou: float = MATCH_IOU) -> list[PairAgreement]:
+def same_label(one: Answer, other: Answer, matches: Sequence[Match]) -> Sequence[bool]:
+    return [one.labels[match.row] == other.labels[match.other] for match in matches]
+
+
+def pair_agreements(
+    answers: Sequence[Answer], *, iou: float = MATCH_IOU, same: Same = same_label
+) -> list[PairAgreement]:
     """Of every two answers of an item, by the reviewers' names. Two shapes are the same where they match (IoU of at
-    least `iou`); F1 is 2 matches / (shapes of one + shapes of the other), symmetric, so nobody has to be the truth.
-    Raises Invalid where a reviewer answered twice."""
+    least `iou`) and the same is said of them; F1 is 2 same / (shapes of one + shapes of the other), symmetric, so
+    nobody has to be the truth. Raises Invalid where a reviewer answered twice."""
     found = []
     for one, other in combinations(in_order(answers), 2):
         matches = matched(one, other, iou=iou)
-        right = sum(one.labels[match.row] == other.labels[match.other] for match in matches)
+        right = sum(same(one, other, matches))
         shapes = len(one) + len(other)
         f1s = [2.0 * same / shapes if shapes else 1.0 for same in (right, len(matches))]
-        ious = tuple(match.iou for match in matches)
+        ious = tuple(match.iou for match in matches if not one.shapes or one.shapes[match.row].type.is_region)
         found.append(PairAgreement((one.reviewer, other.reviewer), f1s[0], f1s[1], ious))
     return found
 
 
-def agreement_of(answers: Sequence[Answer], *, iou: float = MATCH_IOU) -> Agreement:
-    """Of the answers of one item. Raises Invalid where a reviewer answered twice."""
-    pairs = pair_agreements(answers, iou=iou)
+def agreement_of(answers: Sequence[Answer], *, iou: float = MATCH_IOU, same: Same = same_label) -> Agreement:
+    """Of the answers of one item; `same` as for `pair_agreements`. Raises Invalid where a reviewer answered twice."""
+    pairs = pair_agreements(answers, iou=iou, same=same)
     overlaps = [overlap for pair in pairs for overlap in pair.ious]
     return Agreement(
         f1=float(np.mean([pair.f1 for pair in pairs])) if pairs else 1.0,

@@ -1,5 +1,6 @@
-"""What several people said of one image, and which of their boxes mean the same object."""
+"""What several people said of one image, and which of their shapes mean the same object."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from loop.domain.errors import BadShape, Invalid
 from loop.domain.geometry import iou_matrix
 from loop.domain.policy.quality_rules import MATCH_IOU
+from loop.domain.quality.likeness import likeness
+from loop.domain.truth import Geometry, Shape, shape_to_json
 
 Floats = NDArray[np.float64]
 
@@ -23,12 +26,15 @@ SAME_LABEL = 0.1
 class Answer:
     """All that one reviewer marked in one image: n labels and boxes (n, 4), absolute pixels `xyxy`; n may be 0.
 
-    Raises BadShape where boxes are not (n, 4), not finite, or empty.
+    shapes: what was drawn, where it is more than boxes; then boxes are the `extent` of each. reach: of the item, in
+    pixels (likeness.py). Raises BadShape where boxes are not (n, 4), not finite, or empty.
     """
 
     reviewer: str
     labels: tuple[str, ...]
     boxes: Floats
+    shapes: tuple[Shape, ...] = ()
+    reach: float = 0.0
 
     def __post_init__(self) -> None:
         boxes = np.asarray(self.boxes, dtype=np.float64)
@@ -52,7 +58,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One object, as two answers have it: rows of either, and how far they overlap, in (0, 1]."""
+    """One object, as two answers have it: rows of either, and how far they overlap, or lie alike, in (0, 1]."""
 
     row: int
     other: int
@@ -64,13 +70,14 @@ class Cluster:
     """One object as some reviewers marked it, or what one or more of them took for an object.
 
     reviewers, labels, boxes: of those who marked it, in the order of their names; boxes (m, 4), m >= 1.
-    missing: those who looked at the image and did not.
+    missing: those who looked at the image and did not. shapes: what was drawn, where the answers have it.
     """
 
     reviewers: tuple[str, ...]
     labels: tuple[str, ...]
     boxes: Floats
     missing: tuple[str, ...]
+    shapes: tuple[Shape, ...] = ()
 
     @property
     def disputed(self) -> bool:
@@ -89,12 +96,13 @@ class Cluster:
 
 
 def matched(one: Answer, other: Answer, *, iou: float = MATCH_IOU) -> tuple[Match, ...]:
-    """Which boxes mean the same object: one to one, with an IoU of at least `iou`, by ascending row of `one`.
+    """Which shapes mean the same object: one to one, with an IoU (of what is no box: a likeness) of at least `iou`, by
+    ascending row of `one`.
 
     Of all ways the one with the largest sum of IoU and SAME_LABEL (Kuhn 1955, Hungarian method). Only where two ways
     are exactly as good does the order of shapes and answers matter; `in_order` makes it always the same.
     """
-    overlap = iou_matrix(one.boxes, other.boxes)
+    overlap = _overlap(one, other)
     same = np.array([[a == b for b in other.labels] for a in one.labels], dtype=bool).reshape(overlap.shape)
     value = np.where(overlap >= iou, overlap + SAME_LABEL * same, 0.0)
     rows, columns = scipy.optimize.linear_sum_assignment(value, maximize=True)
@@ -149,10 +157,30 @@ def votes_of(clusters: Sequence[Cluster], reviewers: Sequence[str], labels: Sequ
     return votes
 
 
+def _overlap(one: Answer, other: Answer) -> Floats:
+    """(n, m) in [0, 1]: IoU of boxes, likeness of all else."""
+    overlap = iou_matrix(one.boxes, other.boxes)
+    if not (one.shapes and other.shapes):
+        return overlap
+    boxes, others = (np.array([s.type is Geometry.BOX for s in answer.shapes]) for answer in (one, other))
+    # Where not even the extents touch, nothing is alike.
+    for row, column in np.argwhere((overlap > 0.0) & ~(boxes[:, None] & others)):
+        alike = likeness(one.shapes[row], other.shapes[column], one.reach, float(overlap[row, column]))
+        overlap[row, column] = alike
+    return overlap
+
+
 def _sorted(answer: Answer) -> Answer:
     """Rows in an order that depends on what they say alone."""
-    order = sorted(range(len(answer)), key=lambda row: (tuple(answer.boxes[row]), answer.labels[row]))
-    return Answer(answer.reviewer, tuple(answer.labels[row] for row in order), answer.boxes[order])
+    said = [json.dumps(shape_to_json(shape), sort_keys=True) for shape in answer.shapes] or [""] * len(answer)
+    order = sorted(range(len(answer)), key=lambda row: (tuple(answer.boxes[row]), answer.labels[row], said[row]))
+    return Answer(
+        answer.reviewer,
+        tuple(answer.labels[row] for row in order),
+        answer.boxes[order],
+        tuple(answer.shapes[row] for row in order) if answer.shapes else (),
+        answer.reach,
+    )
 
 
 def _closest_first(answers: Sequence[Answer], iou: float) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
@@ -173,6 +201,7 @@ def _cluster(answers: Sequence[Answer], group: Mapping[int, int]) -> Cluster:
         labels=tuple(answers[who].labels[row] for who, row in members),
         boxes=np.array([answers[who].boxes[row] for who, row in members]),
         missing=tuple(answer.reviewer for who, answer in enumerate(answers) if who not in group),
+        shapes=tuple(answers[who].shapes[row] for who, row in members) if answers[members[0][0]].shapes else (),
     )
 
 

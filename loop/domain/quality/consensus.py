@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from loop.domain.errors import Invalid
 from loop.domain.geometry import Box
 from loop.domain.policy.quality_rules import ConsensusRules
-from loop.domain.quality.agreement import Agreement, agreement_of
+from loop.domain.quality.agreement import Agreement, Same, agreement_of, same_label
 from loop.domain.quality.answers import Answer, Cluster, clusters_of, votes_of
-from loop.domain.quality.dawid_skene import LabelFit, fitted_labels
+from loop.domain.quality.dawid_skene import fitted_labels, numbered
 from loop.domain.routing import Reason
 
 Floats = NDArray[np.float64]
@@ -100,24 +100,26 @@ def consensus_of(
     reliabilities: Mapping[str, Reliability],
     rules: ConsensusRules,
     earlier: Sequence[Mapping[str, str]] = (),
+    same: Same = same_label,
 ) -> tuple[Consensus, ...]:
     """Of each item of a batch: the more items, the better is known who confuses which labels.
 
     labels: of the project. reliabilities: by reviewer; who is not there counts as unknown. earlier: objects of other
-    items, what each reviewer called it; they only tell of the reviewers, and labels that are gone do not count. Raises
-    Invalid for labels of `items` that the project does not have, and reviewers who answered an item twice.
+    items, what each reviewer called it; they only tell of the reviewers, and labels that are gone do not count. same:
+    what counts as agreement (agreement.py). Raises Invalid for labels of `items` that the project does not have, and
+    reviewers who answered an item twice.
     """
     clusters = [clusters_of(answers, iou=rules.iou) for answers in items]
     reviewers = sorted({a.reviewer for answers in items for a in answers} | {name for said in earlier for name in said})
     flat = [cluster for item in clusters for cluster in item]
     known = {name: _counts(reliabilities[name], labels) for name in reviewers if name in reliabilities}
     votes = votes_of(flat, reviewers, labels)
-    batch = np.concatenate([votes, _earlier_votes(earlier, reviewers, labels)])
+    batch = np.concatenate([votes, numbered(earlier, reviewers, labels)])
     fit = fitted_labels(batch, labels=labels, reviewers=reviewers, known=known)
-    named = zip(flat, *_chosen(fit, votes), strict=True)
+    named = zip(flat, *fit.chosen(votes), strict=True)
     merged = iter([_candidate(cluster, label, sure, reliabilities) for cluster, label, sure in named])
     return tuple(
-        _decided(tuple(next(merged) for _ in own), agreement_of(answers, iou=rules.iou), rules)
+        _decided(tuple(next(merged) for _ in own), agreement_of(answers, iou=rules.iou, same=same), rules)
         for own, answers in zip(clusters, items, strict=True)
     )
 
@@ -155,30 +157,8 @@ def _rates(reliability: Reliability, label: str) -> tuple[float, float]:
     return recall, min(recall * (1.0 - precision) / precision, _SURE)
 
 
-def _earlier_votes(
-    earlier: Sequence[Mapping[str, str]], reviewers: Sequence[str], labels: Sequence[str]
-) -> NDArray[np.intp]:
-    """As `votes_of`."""
-    number = {label: at for at, label in enumerate(labels)}
-    votes = [[number.get(said[name], -1) if name in said else -1 for name in reviewers] for said in earlier]
-    return np.array(votes, dtype=np.intp).reshape(len(earlier), len(reviewers))
-
-
 def _counts(reliability: Reliability, labels: Sequence[str]) -> Floats:
     return np.array([[reliability.confusion.get((true, given), 0.0) for given in labels] for true in labels])
-
-
-def _chosen(fit: LabelFit, votes: NDArray[np.intp]) -> tuple[list[str], list[float]]:
-    """Of each cluster the likeliest of the labels that were given, and how sure it is: also by what people said alone,
-    so that no dispute is settled by how frequent a label is."""
-    given = np.zeros((len(votes), len(fit.labels)), dtype=bool)
-    for column in votes.T:
-        given[np.flatnonzero(column >= 0), column[column >= 0]] = True
-    posterior, evidence = np.where(given, fit.posterior(votes), 0.0), np.where(given, fit.evidence(votes), 0.0)
-    best = posterior.argmax(axis=1)
-    rows = np.arange(len(votes))
-    sure = np.minimum(posterior[rows, best] / posterior.sum(axis=1), evidence[rows, best] / evidence.sum(axis=1))
-    return [fit.labels[at] for at in best], sure.tolist()
 
 
 def _candidate(cluster: Cluster, label: str, sure: float, reliabilities: Mapping[str, Reliability]) -> Candidate:

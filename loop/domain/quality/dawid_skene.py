@@ -39,6 +39,18 @@ class LabelFit:
         doubt who gave it."""
         return _normalised(self._likelihood(votes))
 
+    def chosen(self, votes: NDArray[np.intp]) -> tuple[list[str], list[float]]:
+        """Of each row the likeliest of the labels that were given, and how sure it is: also by what people said alone,
+        so that no dispute is settled by how frequent a label is. Rows have at least one vote each."""
+        given = np.zeros((len(votes), len(self.labels)), dtype=bool)
+        for column in votes.T:
+            given[np.flatnonzero(column >= 0), column[column >= 0]] = True
+        posterior, evidence = np.where(given, self.posterior(votes), 0.0), np.where(given, self.evidence(votes), 0.0)
+        best = posterior.argmax(axis=1)
+        rows = np.arange(len(votes))
+        sure = np.minimum(posterior[rows, best] / posterior.sum(axis=1), evidence[rows, best] / evidence.sum(axis=1))
+        return [self.labels[at] for at in best], sure.tolist()
+
     def _likelihood(self, votes: NDArray[np.intp]) -> Floats:
         """(n, K) logarithms."""
         logs = np.zeros((len(votes), len(self.labels)))
@@ -46,6 +58,13 @@ class LabelFit:
             voted = votes[:, reviewer] >= 0
             logs[voted] += confusion[:, votes[voted, reviewer]].T
         return logs
+
+
+def numbered(said: Sequence[Mapping[str, str]], reviewers: Sequence[str], labels: Sequence[str]) -> NDArray[np.intp]:
+    """(n, R) votes, as in `posterior`, from what each reviewer called n objects. Labels that are not there are none."""
+    number = {label: at for at, label in enumerate(labels)}
+    votes = [[number.get(one[name], -1) if name in one else -1 for name in reviewers] for one in said]
+    return np.array(votes, dtype=np.intp).reshape(len(said), len(reviewers))
 
 
 def fitted_labels(

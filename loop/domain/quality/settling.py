@@ -6,16 +6,19 @@ from datetime import datetime
 
 import numpy as np
 
-from loop.domain.geometry import Box
 from loop.domain.policy.quality_rules import ConsensusRules
-from loop.domain.quality.agreement import PairAgreement, pair_agreements
+from loop.domain.quality.agreement import PairAgreement, pair_agreements, same_label
 from loop.domain.quality.answers import Answer, Cluster, clusters_of
+from loop.domain.quality.attributes import Attributes
+from loop.domain.quality.ballots import Ballot, by_question, of_labels
 from loop.domain.quality.consensus import Candidate, Consensus, Reliability, Verdict, consensus_of
+from loop.domain.quality.merging import Merger, ballots_of_all, placed_box, read_answer, sameness
 from loop.domain.review.tasks import Submission, is_plain
 from loop.domain.routing import Reason
 from loop.domain.truth import Geometry, Shape
 
-_UNKNOWN = Reliability()
+_NO_ATTRIBUTES: Attributes = {}
+_ONE_PIXEL = 1.0
 _SAME = Reason("same", "all answers are the same")
 
 # Why merged shapes may not stand by the recipe's rules that refuse answers; "" where they may.
@@ -33,7 +36,7 @@ class Merged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two people on an item: F1 in [0, 1], and the mean IoU of what they both marked, None without."""
+    """Two people on an item: F1 in [0, 1], and the mean IoU of the regions that they both marked, None without."""
 
     reviewers: tuple[str, str]
     f1: float
@@ -43,15 +46,15 @@ class Pair:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """shapes: the truth; None where another person has to decide. merged: what that one is shown; None where answers
-    cannot be merged (points, attributes, links). f1, iou: as of Pair, the mean over pairs and over matches. votes: of
-    each object that two or more marked, what each called it."""
+    cannot be merged (clips). f1, iou: as of Pair, the mean over pairs and over matches. votes: of each object that two
+    or more marked, what each called it, and what each said of its attributes and links (ballots.py)."""
 
     shapes: tuple[Shape, ...] | None
     merged: Merged | None
     f1: float
     iou: float | None
     pairs: tuple[Pair, ...]
-    votes: tuple[Mapping[str, str], ...]
+    votes: tuple[Ballot, ...]
     reasons: tuple[Reason, ...]
 
 
@@ -68,20 +71,26 @@ class WorkAgreement:
     f1: float
     iou: float | None
     pairs: tuple[Pair, ...]
-    votes: tuple[Mapping[str, str], ...]
+    votes: tuple[Ballot, ...]
     reasons: tuple[Reason, ...]
     merged: Merged | None
     created_at: datetime
 
 
-def unanimous(answers: Sequence[Submission], rules: ConsensusRules) -> Settlement | None:
+def unanimous(
+    answers: Sequence[Submission], rules: ConsensusRules, attributes: Attributes = _NO_ATTRIBUTES
+) -> Settlement | None:
     """Of answers that are the same, for which nothing need be known of the people; None of others."""
     if any(one.shapes != answers[0].shapes for one in answers):
         return None
-    read = _read(answers)
+    read = [answer_of(one.reviewer, one.shapes) for one in answers]
     found = _undecided(pair_agreements(read, iou=rules.iou), compared=True)
-    votes = _votes(clusters_of(read, iou=rules.iou)) if _mergeable(answers) else ()
-    return replace(found, shapes=answers[0].shapes, votes=votes, reasons=(_SAME,))
+    votes: Sequence[Ballot] = ()
+    if _plain(answers):
+        votes = _votes(clusters_of(read, iou=rules.iou))
+    elif _mergeable(answers):
+        votes = ballots_of_all([one.reviewer for one in answers], answers[0].shapes, attributes)
+    return replace(found, shapes=answers[0].shapes, votes=tuple(votes), reasons=(_SAME,))
 
 
 def settled(
@@ -90,38 +99,91 @@ def settled(
     labels: Sequence[str],
     reliabilities: Mapping[str, Reliability],
     rules: ConsensusRules,
-    earlier: Sequence[Mapping[str, str]] = (),
+    earlier: Sequence[Ballot] = (),
     refuses: Refuses = lambda shapes: "",
+    attributes: Attributes = _NO_ATTRIBUTES,
+    reach: float = _ONE_PIXEL,
 ) -> Settlement:
     """Of two or more answers of one round, oldest first, by different people, none of them a skip.
 
-    The same answers stand. Else boxes and polygons are merged, where every one is sure enough and no rule forbids the
-    whole; everything else is for another person. labels, earlier: as for `consensus_of`.
+    The same answers stand. Else they are merged, where every shape and all that is said of it is sure enough and no
+    rule forbids the whole; everything else is for another person, and so are clips. labels: of the project. earlier:
+    votes of other settlements. attributes: of the recipe; what is not among them is left out. reach: of the item, in
+    pixels (likeness.py).
     """
-    if stand := unanimous(answers, rules):
+    if stand := unanimous(answers, rules, attributes):
         return stand
-    read = _read(answers)
-    open_ = _undecided(pair_agreements(read, iou=rules.iou), compared=any(len(one) for one in read))
     if not _mergeable(answers):
-        reason = Reason("not-mergeable", "answers with points, attributes or links differ; such are never merged")
-        return replace(open_, reasons=(reason,))
-    (found,) = consensus_of([read], labels=labels, reliabilities=reliabilities, rules=rules, earlier=earlier)
+        return _of_clip(answers, rules)
+    plain = _plain(answers)
+    read = [
+        answer_of(one.reviewer, one.shapes) if plain else read_answer(one.reviewer, one.shapes, reach)
+        for one in answers
+    ]
+    same = same_label if plain else sameness(attributes)
+    open_ = _undecided(pair_agreements(read, iou=rules.iou, same=same), compared=True)
+    (found,) = consensus_of(
+        [read], labels=labels, reliabilities=reliabilities, rules=rules, earlier=of_labels(earlier), same=same
+    )
     open_ = replace(open_, votes=_votes([candidate.cluster for candidate in found.candidates]))
-    merged = _merged(found, answers, reliabilities)
-    shapes = tuple(replace(shape, id="") for shape in merged.shapes)
-    if found.verdict is Verdict.ADJUDICATE:
-        return replace(open_, merged=merged, reasons=found.reasons)
+    if plain:
+        return _stands_or_asks(open_, _merged_boxes(found), found.reasons, decided=_decided(found), refuses=refuses)
+    merger = Merger(reliabilities, rules, attributes, reach, by_question(earlier))
+    return _with_details(open_, found, merger, refuses)
+
+
+def _with_details(open_: Settlement, found: Consensus, merger: Merger, refuses: Refuses) -> Settlement:
+    """Of answers that are more than boxes."""
+    details, ballots = merger.merged(_shown(found))
+    unsure = [one for one in details if one.reasons and found.candidates[one.number].kept]
+    apart = found.agreement.f1 < merger.rules.min_agreement
+    disputed = {
+        *found.disputed,
+        *(one.number for one in unsure),
+        *(one.number for one in details if apart and one.differs),
+    }
+    merged = Merged(
+        shapes=tuple(one.shape for one in details),
+        disputed=tuple(one.shape.id for one in details if one.number in disputed),
+    )
+    reasons = tuple(reason for one in unsure for reason in one.reasons)
+    if not _decided(found):
+        reasons = (*found.reasons, *reasons)
+    decided = _decided(found) and not unsure
+    open_ = replace(open_, votes=(*open_.votes, *ballots))
+    return _stands_or_asks(open_, merged, reasons or found.reasons, decided=decided, refuses=refuses)
+
+
+def _stands_or_asks(
+    open_: Settlement, merged: Merged, reasons: tuple[Reason, ...], *, decided: bool, refuses: Refuses
+) -> Settlement:
+    shapes = _without_needless_ids(merged.shapes)
+    if not decided:
+        return replace(open_, merged=merged, reasons=reasons)
     if why := refuses(shapes):
         return replace(open_, merged=merged, reasons=(Reason("rules-broken", why),))
-    return replace(open_, shapes=shapes, reasons=found.reasons)
+    return replace(open_, shapes=shapes, reasons=reasons)
 
 
-def _read(answers: Sequence[Submission]) -> list[Answer]:
-    return [answer_of(one.reviewer, one.shapes) for one in answers]
+def _decided(found: Consensus) -> bool:
+    return found.verdict is Verdict.MERGED
+
+
+def _of_clip(answers: Sequence[Submission], rules: ConsensusRules) -> Settlement:
+    """Answers that differ, in frames or with tracks."""
+    read = [answer_of(one.reviewer, one.shapes) for one in answers]
+    open_ = _undecided(pair_agreements(read, iou=rules.iou), compared=any(len(one) for one in read))
+    reason = Reason("not-mergeable", "answers with frames or tracks differ; such are never merged")
+    return replace(open_, reasons=(reason,))
+
+
+def _plain(answers: Sequence[Submission]) -> bool:
+    """Labelled boxes and no more, as nearly all."""
+    return all(shape.type is Geometry.BOX and is_plain(shape) for one in answers for shape in one.shapes)
 
 
 def _mergeable(answers: Sequence[Submission]) -> bool:
-    return all(is_plain(shape) for one in answers for shape in one.shapes)
+    return not any(shape.track or shape.frame is not None for one in answers for shape in one.shapes)
 
 
 def answer_of(reviewer: str, shapes: Sequence[Shape]) -> Answer:
@@ -132,7 +194,7 @@ def answer_of(reviewer: str, shapes: Sequence[Shape]) -> Answer:
 
 
 def _undecided(pairs: Sequence[PairAgreement], *, compared: bool) -> Settlement:
-    """compared: whether there was a region to compare, or all is the same anyway."""
+    """compared: whether there was a shape to compare, or all is the same anyway."""
     return Settlement(
         shapes=None,
         merged=None,
@@ -148,45 +210,29 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _votes(clusters: Sequence[Cluster]) -> tuple[Mapping[str, str], ...]:
+def _votes(clusters: Sequence[Cluster]) -> tuple[Ballot, ...]:
     return tuple(dict(zip(one.reviewers, one.labels, strict=True)) for one in clusters if len(one.reviewers) > 1)
 
 
-def _merged(found: Consensus, answers: Sequence[Submission], reliabilities: Mapping[str, Reliability]) -> Merged:
-    """All that is there or is disputed, from top to bottom."""
-    drawn = {(one.reviewer, shape.label, shape.box): shape for one in answers for shape in one.shapes}
-    shown = [
-        (number, candidate)
+def _shown(found: Consensus) -> dict[int, Candidate]:
+    """All that is there or is disputed, by number, from top to bottom."""
+    return {
+        number: candidate
         for number, candidate in enumerate(found.candidates)
         if candidate.kept or number in found.disputed
-    ]
+    }
+
+
+def _merged_boxes(found: Consensus) -> Merged:
     return Merged(
         shapes=tuple(
-            replace(_shape_of(candidate, drawn, reliabilities), id=f"m{number + 1}") for number, candidate in shown
+            replace(placed_box(candidate), id=f"m{number + 1}") for number, candidate in _shown(found).items()
         ),
         disputed=tuple(f"m{number + 1}" for number in found.disputed),
     )
 
 
-def _shape_of(
-    candidate: Candidate,
-    drawn: Mapping[tuple[str, str, Box], Shape],
-    reliabilities: Mapping[str, Reliability],
-) -> Shape:
-    """The merged box; of polygons, whose corners have no mean, that of the person who draws most exactly."""
-    members = [
-        (name, drawn[name, label, box])
-        for name, label, box in zip(
-            candidate.cluster.reviewers,
-            candidate.cluster.labels,
-            map(tuple, candidate.cluster.boxes.tolist()),
-            strict=True,
-        )
-        if label == candidate.label
-    ]
-    polygons = [(name, shape) for name, shape in members if shape.type is Geometry.POLYGON]
-    if polygons:
-        return min(polygons, key=lambda pair: (reliabilities.get(pair[0], _UNKNOWN).spread, pair[0]))[1]
-    if len({shape.box for _, shape in members}) == 1 and len(members) == len(candidate.cluster.reviewers):
-        return Shape(candidate.label, members[0][1].box)  # a mean of equal numbers may differ in the last bit
-    return Shape(candidate.label, candidate.box)
+def _without_needless_ids(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+    """Only what a link leads to needs one."""
+    linked = {link.to for shape in shapes for link in shape.links}
+    return tuple(shape if shape.id in linked else replace(shape, id="") for shape in shapes)

@@ -20,7 +20,8 @@ class AttributeType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """options: of select and multiselect only. min, max: of numbers only, both allowed values. default: what a page
+    """options: of select and multiselect only. min, max: of numbers only, both allowed values. tolerance: of numbers
+    only; values of two people that differ by no more are the same, without it equal ones alone. default: what a page
     fills in; an answer without a value has none."""
 
     name: str
@@ -30,6 +31,7 @@ class Attribute:
     min: float | None = None
     max: float | None = None
     default: Value | None = None
+    tolerance: float | None = None
 
     def refuses(self, value: Value) -> str:
         """Why the value cannot be kept, "" where it can."""
@@ -249,7 +251,7 @@ def _attribute_to_json(attribute: Attribute) -> dict[str, Any]:
         document["options"] = list(attribute.options)
     if attribute.required:
         document["required"] = True
-    document |= {name: bound for name in ("min", "max") if (bound := getattr(attribute, name)) is not None}
+    document |= {name: bound for name in ("min", "max", "tolerance") if (bound := getattr(attribute, name)) is not None}
     if attribute.default is not None:
         default = attribute.default
         document["default"] = list(default) if isinstance(default, tuple) else default
@@ -266,4 +268,5 @@ def _attribute_from_json(document: Mapping[str, Any]) -> Attribute:
         min=document.get("min"),
         max=document.get("max"),
         default=tuple(default) if isinstance(default, list) else default,
+        tolerance=document.get("tolerance"),
     )

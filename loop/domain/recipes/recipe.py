@@ -199,6 +199,8 @@ def _attribute_flaws(attribute: Attribute, path: str) -> Iterator[Flaw]:
     if attribute.type is not AttributeType.NUMBER and (attribute.min is not None or attribute.max is not None):
         yield Flaw(f"{path}.min", f"a {attribute.type} has neither min nor max", "Remove them, or make it a number.")
     yield from _contradiction(path, "min", attribute.min, "max", attribute.max)
+    if attribute.tolerance is not None and (attribute.type is not AttributeType.NUMBER or attribute.tolerance < 0):
+        yield Flaw(f"{path}.tolerance", "is for numbers, and not below 0", "Remove it, or give how far two may differ.")
     if attribute.default is not None and (why := attribute.refuses(attribute.default)):
         yield Flaw(f"{path}.default", f"{attribute.default!r} {why}", "Choose a default that is allowed.")
 
