@@ -23,6 +23,7 @@ def a_reviewer(**changes: object) -> ReviewerDetailOut:
         "items": 12, "more": None, "training": False, "precision": RATE, "recall": RATE, "iou": 0.81,
         "actor": "golden items", "labels": {"cell": {"precision": RATE, "recall": RATE}},
         "confusion": [{"true": "cell", "given": "", "count": 3}], "weak": [],
+        "shared": 2, "shared_items": ["9f2c", "41b0"],
     }  # fmt: skip
     return ReviewerDetailOut.model_validate(plain | changes)
 

@@ -119,6 +119,12 @@ def reviewers_show(
     console.print(f"{one.name}: {one.standing} since {since}; {one.items} golden items; more needed: {_more(one)}")
     for text in filter(None, (one.why, *(reason.detail for reason in one.reasons))):
         console.print(f"  {text}", markup=False)
+    if one.shared:
+        console.print(
+            f"  {one.shared} items were answered together with others and are not asked for again: "
+            f"{' '.join(one.shared_items)}",
+            markup=False,
+        )
     table = table_of("label", "precision", "recall")
     for label, quality in one.labels.items():
         table.add_row(label, _rate(quality.precision), _rate(quality.recall))

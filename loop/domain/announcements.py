@@ -71,14 +71,17 @@ EVENT_TYPES: Mapping[str, EventType] = {
         EventType(
             "reviewer.paused",
             "A person is not asked any more, by golden items or by hand. works: the first hundred of `count`, which "
-            "the person decided alone and others are asked for again. lots: those whose verdict was there before and "
-            "rested on such answers, with their number.",
+            "the person decided alone, let stand in QA, or gave up, and others are asked for again. lots: those whose "
+            "verdict was there before and rested on such answers, with their number. shared: the first hundred of "
+            "`shared_count`, which the person answered among others; they are not asked for again.",
             {
                 "reviewer": "tok_1",
                 "why": "precision 0.60 (0.40 to 0.78)",
                 "works": ["task_1"],
                 "count": 1,
                 "lots": [{"lot_id": "lot_1", "state": "accepted", "answers": 1}],
+                "shared": ["task_2"],
+                "shared_count": 1,
             },
         ),
         EventType(

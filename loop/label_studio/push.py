@@ -153,7 +153,12 @@ class LabelStudioPush:
             chosen = list(islice(self._fitting(tx, operator, project, bridge, wish, now), wanted))
             seconds = int(self.hold.total_seconds())
             taken = [
-                drawn(secret, project, review.leased(task, owner=BRIDGE, now=now, seconds=seconds))
+                drawn(
+                    secret,
+                    project,
+                    review.leased(task, owner=BRIDGE, now=now, seconds=seconds),
+                    predicted=task.prediction_id is not None,
+                )
                 for task in tx.tasks.take(chosen, now=now, limit=wanted)
             ]
             for task in taken:

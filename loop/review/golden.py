@@ -29,6 +29,7 @@ from loop.domain.routing import draws_golden, golden_order
 from loop.domain.stage import ROUTED, Stage
 from loop.domain.truth import Shape
 from loop.review.standings import present_standing, reconsider, trained, why_alone
+from loop.review.subjects import work_of
 
 _JITTER_SECONDS = 60.0
 
@@ -140,14 +141,17 @@ class Handing:
 
     def mixed(self, ordinary: Sequence[Task], count: int) -> list[Task]:
         """`ordinary`, some of them replaced: those stay in the queue for their next turn. None that a caller waits for
-        is replaced, or left behind."""
+        is replaced, or left behind; nor is a clip, which no golden item looks like."""
         handed = self._waiting(count - sum(task.answer_by is not None for task in ordinary))
-        given, digests = self.tally.given, None
+        given = self.tally.given
+        eligible: dict[bool, list[str]] = {}  # by whether a proposal is shown; read where they are needed
         for task in ordinary[: count - len(handed)]:
             instead = None
             if self.mixes and task.stage in ROUTED and task.answer_by is None and self._draws(task, given):
-                digests = self._eligible(predicted=True) if digests is None else digests
-                instead = self._next(digests, task, [*self.held, *ordinary, *handed])
+                predicted = task.prediction_id is not None
+                if predicted not in eligible:
+                    eligible[predicted] = self._eligible(predicted=predicted)
+                instead = self._next(eligible[predicted], task, [*self.held, *ordinary, *handed])
             given += instead is not None
             handed.append(instead or task)
         return handed
@@ -176,7 +180,10 @@ class Handing:
         return sorted(found, key=lambda digest: golden_order(self.secret, self.person.token_id, digest))
 
     def _next(self, digests: list[str], instead_of: Task, others: Sequence[Task]) -> Task | None:
-        """The first that the person may do, taken out of `digests`."""
+        """The first that the person may do, taken out of `digests`; None where there is none, or nothing can look like
+        that task."""
+        if digests and work_of(self.tx, instead_of) is not None:
+            return None
         taken = {task.item_digest for task in others}
         for digest in digests:
             made = None if digest in taken else self._made(digest, instead_of, others)
@@ -186,12 +193,14 @@ class Handing:
         return None
 
     def _made(self, digest: str, instead_of: Task | None, others: Sequence[Task] = ()) -> Task | None:
-        """A task of this person alone; None where it needs what the person has not. instead_of: what it looks like."""
+        """A task of this person alone; None where it needs what the person has not. instead_of: what it looks like; so
+        nothing is proposed in the place of a task that begins with an empty image."""
         prediction = self.tx.predictions.latest_of(self.project.id, digest)
         source = self.tx.items.get(self.project.id, digest).source
         task = self._like(digest, instead_of, others)
         if not self._may_do(replace(task, source=source), prediction):
             return None
+        shown = prediction if instead_of is None or instead_of.prediction_id is not None else None
         self.tx.tasks.add(task)
         self.tx.golden.give(
             GoldenSeat(
@@ -199,7 +208,7 @@ class Handing:
                 project_id=self.project.id,
                 reviewer=self.person.token_id,
                 item_digest=digest,
-                prediction_id=prediction.id if prediction else None,
+                prediction_id=shown.id if shown else None,
                 given_at=self.now,
             )
         )

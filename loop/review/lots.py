@@ -16,7 +16,18 @@ from loop.domain.identity import new_id
 from loop.domain.policy.workflow import LotsBy, Qa, inspection_order
 from loop.domain.ports import Clock, Entropy, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.review.lot import Lot, LotState, Member, by_hand, by_sample, filled, inspection, is_due, joined
+from loop.domain.review.lot import (
+    Lot,
+    LotState,
+    Member,
+    by_hand,
+    by_sample,
+    doubted,
+    filled,
+    inspection,
+    is_due,
+    joined,
+)
 from loop.domain.review.qa import AnswerStanding, recalled
 from loop.domain.review.tasks import QA_SEAT, Task, is_leasable
 from loop.review import qa
@@ -269,6 +280,18 @@ def _written(tx: Transaction, lot: Lot, now: datetime, kind: str) -> None:
     else:
         tx.lots.withdraw(lot.id)
     tell(tx, lot, now, kind)
+
+
+def look_again(tx: Transaction, lot: Lot, work_id: str, now: datetime) -> None:
+    """QA's verdict on an answer of a locked lot does not count any more; where the lot was accepted by it, it is judged
+    anew. Until then its answers are what they were, and wait."""
+    if not tx.lots.uninspected(work_id):
+        return
+    anew = doubted(lot)
+    if anew is not lot:
+        tx.lots.save(anew)
+        tx.lots.withdraw(lot.id)
+        tell(tx, anew, now, "lot.inspecting")
 
 
 def tell(tx: Transaction, lot: Lot, now: datetime, kind: str, *, by: str = "") -> None:

@@ -184,12 +184,16 @@ def next_truth(
 
 
 def settle(tx: Transaction, held: HeldAnswer, now: datetime) -> None:
-    """What waited for its lot becomes the ground truth. The caller has locked its work."""
+    """What waited for its lot becomes the ground truth, unless it is already, by an earlier verdict. The caller has
+    locked its work."""
+    tx.submissions.settle(held.submission_id, settles=True)
+    tx.held_answers.stand(held.work_id, AnswerStanding.SETTLED)
+    present = tx.truths.current(held.project_id, held.item_digest)
+    if present is not None and tuple(present.submission_ids) == held.submission_ids:
+        return
     task = tx.tasks.get(held.task_id)
     truth = next_truth(tx, held.project_id, held.item_digest, held.shapes, held.submission_ids, now)
     add_truth(tx, task, truth)
-    tx.submissions.settle(held.submission_id, settles=True)
-    tx.held_answers.stand(held.work_id, AnswerStanding.SETTLED)
     tx.events.add(
         Event(
             kind="task.settled",

@@ -4,20 +4,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from loop.domain.access import Permission, Token, may
 from loop.domain.errors import AlreadySubmitted, Conflict, Invalid, NotFound, StaleLease
 from loop.domain.policy.quality_rules import QualityPolicy, Standing
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
-from loop.domain.quality.golden import Decided, KnownStanding, Redo, checks_of
+from loop.domain.quality.golden import Decided, KnownStanding, Redo, Shared, checks_of
 from loop.domain.quality.reviewer_quality import Quality, quality_of
 from loop.domain.quality.standing import Check, StandingDecision, queued_again, standing_after
 from loop.domain.review import tasks as review
 from loop.domain.review.lot import LotState
 from loop.domain.review.qa import AnswerStanding
-from loop.domain.review.tasks import QA_SEAT, Task
+from loop.domain.review.tasks import QA_SEAT, Outcome, Submission, Task, TaskState
 from loop.domain.stage import Stage
+from loop.review import lots, qa
 from loop.review.people import reopen_work
 
 _MOST_CHECKS = 500  # golden items that are read of a person
@@ -25,6 +27,7 @@ _TOLD_WORKS = 100  # of those to be done anew, in the event
 _AT_ONCE = 100  # works to be opened again, of a look
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 BY_GOLDEN = "golden items"
+_Said = TypeVar("_Said", Decided, Shared)
 
 
 def present_standing(known: KnownStanding | None, quality: QualityPolicy) -> Standing:
@@ -42,7 +45,8 @@ def trained(known: KnownStanding | None, quality: QualityPolicy) -> bool:
 @dataclass(frozen=True, slots=True)
 class ReviewerReport:
     """known: where a standing was ever given. decision: what golden items say now. quality: of the last golden items;
-    None before the first."""
+    None before the first. shared: of who is paused, what rests on their answers among others' and nobody trusts since
+    the last good golden item; it is not asked for again."""
 
     reviewer: str
     name: str
@@ -51,6 +55,7 @@ class ReviewerReport:
     decision: StandingDecision
     quality: Quality | None
     training: bool
+    shared: tuple[Shared, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,8 @@ def _move(
         again = _asked_again(tx, project, reviewer, now)
         works = [one.work_id for one in again]
         body |= {"works": works[:_TOLD_WORKS], "count": len(works), "lots": _decided_lots(again)[:_TOLD_WORKS]}
+        shared = [one.work_id for one in _shared(tx, project, reviewer, now)]
+        body |= {"shared": shared[:_TOLD_WORKS], "shared_count": len(shared)}
     tx.events.add(Event(f"reviewer.{standing}", project.id, actor, body, now))
 
 
@@ -169,15 +176,8 @@ def _free_held(tx: Transaction, project: Project, reviewer: str, now: datetime) 
 
 
 def _asked_again(tx: Transaction, project: Project, reviewer: str, now: datetime) -> list[Decided]:
-    """Works that this person's answer alone decided, or will with their lots, since the last good golden item."""
-    decided = {one.submission_id: one for one in tx.standings.decided(project.id, reviewer, now)}
-    names = queued_again(
-        {submission: one.created_at for submission, one in decided.items()},
-        _checks(tx, project, reviewer),
-        paused_at=now,
-        rules=project.policy.quality.standing,
-    )
-    again = [decided[name] for name in names]
+    """Works that this person decided since the last good golden item: by an answer alone, a verdict of QA, a skip."""
+    again = _doubtful(tx, project, reviewer, tx.standings.decided(project.id, reviewer, now), now)
     tx.standings.ask_again(
         [
             Redo(work_id=one.work_id, project_id=project.id, submission_id=one.submission_id, reviewer=reviewer)
@@ -185,6 +185,24 @@ def _asked_again(tx: Transaction, project: Project, reviewer: str, now: datetime
         ]
     )
     return again
+
+
+def _shared(tx: Transaction, project: Project, reviewer: str, paused_at: datetime) -> list[Shared]:
+    return _doubtful(tx, project, reviewer, tx.standings.shared(project.id, reviewer, paused_at), paused_at)
+
+
+def _doubtful(
+    tx: Transaction, project: Project, reviewer: str, said: Sequence[_Said], paused_at: datetime
+) -> list[_Said]:
+    """Of what a paused person said, that which no good golden item vouches for, in its order."""
+    found = {one.submission_id: one for one in said}
+    names = queued_again(
+        {submission: one.created_at for submission, one in found.items()},
+        _checks(tx, project, reviewer),
+        paused_at=paused_at,
+        rules=project.policy.quality.standing,
+    )
+    return [found[name] for name in names]
 
 
 def _decided_lots(again: Sequence[Decided]) -> list[dict[str, object]]:
@@ -198,21 +216,54 @@ def _decided_lots(again: Sequence[Decided]) -> list[dict[str, object]]:
 
 
 def _redo(tx: Transaction, wanted: Redo, now: datetime) -> None:
-    """Only where that answer still decides: who did it anew meanwhile need not do it again."""
-    work = tx.tasks.work_for_update(wanted.work_id)
+    """Only where what was said still decides: who did it anew meanwhile need not do it again."""
     said = next(one for one in tx.submissions.of_work(wanted.work_id) if one.id == wanted.submission_id)
-    if said.round == work[0].round and any(task.finished for task in work) and _still_stands(tx, wanted, work, now):
-        reopen_work(tx, work, "service", now)
+    if said.outcome is Outcome.ACCEPTED:
+        _look_again(tx, said, now)
+    else:
+        work = tx.tasks.work_for_update(wanted.work_id)
+        decides = _still_ended if said.outcome is Outcome.SKIPPED else _still_stands
+        if said.round == work[0].round and decides(tx, said, work, now):
+            reopen_work(tx, work, "service", now)
     tx.standings.done_again(wanted.submission_id)
 
 
-def _still_stands(tx: Transaction, wanted: Redo, work: Sequence[Task], now: datetime) -> bool:
+def _look_again(tx: Transaction, said: Submission, now: datetime) -> None:
+    """A verdict that let an answer stand is taken back: QA asks another person, and the lot, if there is one, does not
+    count it. The truth stays what it is until then."""
+    lot_id = tx.tasks.get(said.task_id).lot_id
+    lot = None if lot_id is None else tx.lots.for_update(lot_id)  # before its works
+    work = tx.tasks.work_for_update(said.work_id)
+    held = tx.held_answers.find(said.work_id)
+    if said.round != work[0].round or held is None or not _in_truth(tx, said):
+        return
+    tx.submissions.settle(said.id, settles=False)
+    if lot is not None:
+        lots.look_again(tx, lot, said.work_id, now)
+    qa.call(tx, tx.projects.get(said.project_id), work, held, now)
+
+
+def _in_truth(tx: Transaction, said: Submission) -> bool:
+    truth = tx.truths.current(said.project_id, said.item_digest)
+    return truth is not None and said.id in truth.submission_ids
+
+
+def _still_ended(tx: Transaction, said: Submission, work: Sequence[Task], now: datetime) -> bool:
+    """By that skip; no truth came from elsewhere since."""
+    skipped = next(task for task in work if task.id == said.task_id)
+    truth = tx.truths.current(said.project_id, said.item_digest)
+    known = truth is not None and truth.created_at > said.created_at
+    return skipped.state is TaskState.SKIPPED and skipped.owner == said.reviewer and not known
+
+
+def _still_stands(tx: Transaction, said: Submission, work: Sequence[Task], now: datetime) -> bool:
     """As the truth, or on its way there with a lot: before its verdict, or let through by it. What somebody looks at,
     or is to look at, is left to QA."""
-    truth = tx.truths.current(wanted.project_id, work[0].item_digest)
-    if truth is not None and wanted.submission_id in truth.submission_ids:
+    if not any(task.finished for task in work):
+        return False
+    if _in_truth(tx, said):
         return True
-    held = tx.held_answers.find(wanted.work_id)
+    held = tx.held_answers.find(said.work_id)
     if held is None or held.lot_id is None or held.standing not in (AnswerStanding.WAITING, AnswerStanding.RECALLED):
         return False
     looked_at = any(task.seat == QA_SEAT and not task.finished and not review.is_leasable(task, now) for task in work)
@@ -255,14 +306,17 @@ def _report(
 ) -> ReviewerReport:
     quality = project.policy.quality
     checks = _checks(tx, project, reviewer, quality.standing.window, before)
+    standing = present_standing(known, quality)
+    shared = _shared(tx, project, reviewer, known.since) if known and standing is Standing.PAUSED else ()
     return ReviewerReport(
         reviewer=reviewer,
         name=name,
-        standing=present_standing(known, quality),
+        standing=standing,
         known=known,
         decision=_decision(tx, project, reviewer, known, before),
         quality=quality_of([check.score for check in checks]) if checks else None,
         training=trained(known, quality),
+        shared=tuple(shared),
     )
 
 

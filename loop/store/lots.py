@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Integer, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Executable, Integer, and_, bindparam, func, insert, not_, or_, select, update
 
 from loop.domain.review.lot import Lot, LotState, Member, Order
 from loop.domain.review.qa import AnswerStanding
@@ -143,6 +143,10 @@ class SqlLots:
     def inspected(self, work_id: str, *, defect: bool) -> None:
         first = lot_items.c.work_id == work_id, lot_items.c.defect.is_(None)
         self._connection.execute(update(lot_items).where(*first).values(defect=defect))
+
+    def uninspected(self, work_id: str) -> bool:
+        passed = lot_items.c.work_id == work_id, not_(lot_items.c.defect)
+        return self._connection.execute(update(lot_items).where(*passed).values(defect=None)).rowcount > 0
 
     def set_void(self, work_id: str, *, void: bool) -> None:
         changed = update(lot_items).where(lot_items.c.work_id == work_id).values(void=void)

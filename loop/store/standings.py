@@ -3,14 +3,38 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, or_, select
+from sqlalchemy import Connection, and_, delete, exists, not_, or_, select
 
-from loop.domain.quality.golden import Decided, KnownStanding, Redo
+from loop.domain.quality.golden import Decided, KnownStanding, Redo, Shared
 from loop.domain.review.lot import LotState
 from loop.domain.review.qa import AnswerStanding
-from loop.domain.review.tasks import ADJUDICATION_SEAT, QA_SEAT, Outcome
+from loop.domain.review.tasks import ADJUDICATION_SEAT, QA_SEAT, Outcome, TaskState
 from loop.store.schema import held_answers, lots, redos, standings, submissions, tasks
 from loop.store.statements import columns, first, ignoring_conflicts, replaced
+
+# Of the round of a submission: the truth, or what is on its way there, is not of one person alone.
+_LAST, _LAST_TASK = submissions.alias("last"), tasks.alias("last_task")
+_ADJUDICATED = (
+    exists()
+    .where(_LAST.c.work_id == submissions.c.work_id, _LAST.c.round == submissions.c.round)
+    .where(_LAST.c.task_id == _LAST_TASK.c.id, _LAST_TASK.c.seat == ADJUDICATION_SEAT)
+    .where(_LAST.c.outcome == Outcome.SUBMITTED)
+)
+_MERGED_TRUTH = and_(
+    exists()
+    .where(_LAST.c.work_id == submissions.c.work_id, _LAST.c.round == submissions.c.round, _LAST.c.settles)
+    .where(_LAST.c.task_id == _LAST_TASK.c.id)
+    .where(or_(_LAST_TASK.c.seat > 0, _LAST.c.outcome == Outcome.ACCEPTED)),
+    not_(_ADJUDICATED),
+)
+_MERGED_ANSWER = and_(
+    exists().where(
+        held_answers.c.work_id == submissions.c.work_id,
+        held_answers.c.round == submissions.c.round,
+        held_answers.c.standing != AnswerStanding.SETTLED,
+    ),
+    not_(_ADJUDICATED),
+)
 
 
 class SqlStandings:
@@ -36,6 +60,8 @@ class SqlStandings:
             held_answers.c.standing.in_((AnswerStanding.WAITING, AnswerStanding.RECALLED)),
             lots.c.state != LotState.REJECTED,
         )
+        alone = or_(tasks.c.people == 1, tasks.c.seat.in_((ADJUDICATION_SEAT, QA_SEAT)), tasks.c.round > tasks.c.begun)
+        ended = and_(tasks.c.state == TaskState.SKIPPED, tasks.c.owner == reviewer)
         rows = self._connection.execute(
             select(
                 submissions.c.id.label("submission_id"),
@@ -50,15 +76,41 @@ class SqlStandings:
             .where(
                 submissions.c.project_id == project_id,
                 submissions.c.reviewer == reviewer,
-                submissions.c.outcome == Outcome.SUBMITTED,
-                or_(submissions.c.settles, waits),
                 submissions.c.created_at <= until,
                 submissions.c.round == tasks.c.round,
-                or_(tasks.c.people == 1, tasks.c.seat.in_((ADJUDICATION_SEAT, QA_SEAT)), tasks.c.round > tasks.c.begun),
+                or_(
+                    and_(submissions.c.outcome == Outcome.SUBMITTED, or_(submissions.c.settles, waits), alone),
+                    and_(submissions.c.outcome == Outcome.ACCEPTED, submissions.c.settles),
+                    and_(submissions.c.outcome == Outcome.SKIPPED, ended),
+                ),
             )
             .order_by(submissions.c.created_at, submissions.c.id)
         )
         return [Decided(**row._mapping) for row in rows]
+
+    def shared(self, project_id: str, reviewer: str, until: datetime) -> list[Shared]:
+        rows = self._connection.execute(
+            select(
+                submissions.c.id.label("submission_id"),
+                submissions.c.work_id,
+                submissions.c.item_digest,
+                submissions.c.created_at,
+            )
+            .join(tasks, tasks.c.id == submissions.c.task_id)
+            .where(
+                submissions.c.project_id == project_id,
+                submissions.c.reviewer == reviewer,
+                submissions.c.outcome == Outcome.SUBMITTED,
+                submissions.c.created_at <= until,
+                tasks.c.people > 1,
+                tasks.c.seat > 0,
+                tasks.c.round == tasks.c.begun,
+                submissions.c.round == tasks.c.round,
+                or_(_MERGED_TRUTH, _MERGED_ANSWER),
+            )
+            .order_by(submissions.c.created_at, submissions.c.id)
+        )
+        return [Shared(**row._mapping) for row in rows]
 
     def ask_again(self, wanted: Sequence[Redo]) -> None:
         if wanted:

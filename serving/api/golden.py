@@ -28,6 +28,8 @@ from serving.api.schemas.quality import (
 
 router = APIRouter(prefix="/v1/projects/{project_id}", tags=["quality"])
 
+_MOST_SHARED = 100
+
 Reviewer = Annotated[Token, Depends(needs(Permission.REVIEW))]
 
 
@@ -132,7 +134,8 @@ def _standing_fields(report: ReviewerReport) -> dict[str, object]:
 
 def _named_fields(report: ReviewerReport) -> dict[str, object]:
     actor = report.known.actor if report.known else ""
-    return _standing_fields(report) | {"id": report.reviewer, "name": report.name, "actor": actor}
+    named = {"id": report.reviewer, "name": report.name, "actor": actor, "shared": len(report.shared)}
+    return _standing_fields(report) | named
 
 
 def _reviewer_out(report: ReviewerReport) -> ReviewerOut:
@@ -147,6 +150,7 @@ def _detail_out(report: ReviewerReport) -> ReviewerDetailOut:
             "labels": dict(quality.labels) if quality else {},
             "confusion": _confusion(report),
             "weak": report.decision.weak,
+            "shared_items": [one.item_digest for one in report.shared[:_MOST_SHARED]],
         }
     )
 

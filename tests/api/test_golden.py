@@ -1,11 +1,16 @@
 """Consensus, golden items and standings over HTTP."""
 
+import os
 from dataclasses import replace
 
 import pytest
 
 from loop.domain.access import Role
+from loop.domain.identity import new_id
 from loop.domain.recipes.rules import FunctionRule
+from loop.domain.review.queueing import placed
+from loop.domain.review.tasks import Task
+from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth
 from loop.wiring import utc_now
 from tests.api.conftest import picture
@@ -118,6 +123,41 @@ def test_a_golden_task_looks_like_any_other(service, staff):
     assert {one["body"]["item_digest"] for one in events(service, "golden.answered")} == set(digests)
 
 
+def empty_work(service, seed: int) -> None:
+    """A task that begins with an empty image, as those of a selection before there is a model."""
+    policy(service, threshold=1.0, audit_rate=0.0)
+    digest = service.predict(picture(seed)).json()["item_digest"]
+    now = utc_now()
+    with service.services.store.begin() as tx:
+        project = tx.projects.get("shapes")
+        task = Task(
+            id=new_id("task", now, os.urandom(10)), project_id="shapes", item_digest=digest, prediction_id=None,
+            stage=Stage.ANNOTATE, priority=0.5, policy_version=project.policy.version,
+            recipe_version=project.recipe.version, created_at=now, reason="k-means: the image nearest to a centre",
+        )  # fmt: skip
+        tx.tasks.add(placed(task, project.policy.queue, (), begins=now))
+
+
+def test_a_golden_task_of_an_empty_image_looks_like_any_other(service, staff):
+    """Work without a proposal is replaced by golden items without one, whose own prediction is not shown, neither with
+    the task nor by what the answer comes back with; also where a share of predictions is hidden by lot."""
+    policy(service, score_threshold=0.001)
+    digests = [golden(service, seed) for seed in range(2)]
+    for seed in range(10, 14):
+        empty_work(service, seed)
+    policy(service, quality={"golden": {"rate": 1.0}}, queue={"blind_share": 1.0})
+    looks = {True: [], False: []}
+    while (leased := lease(service, "ada"))["tasks"]:
+        (task,) = leased["tasks"]
+        assert task["detections"] == []
+        sent = submit(service, task, [BOX], "ada").json()
+        assert sent["corrections"] == {}
+        seen = item(service, task["item_digest"], "ada")
+        looks[task["item_digest"] in digests].append((kinds([leased, seen, sent]), task["reason"]))
+    assert [len(looks[True]), len(looks[False])] == [2, 4]
+    assert all(look == looks[False][0] for look in looks[True] + looks[False])
+
+
 def test_only_operators_see_what_is_golden(service, staff):
     """Marked with the item's truth or with shapes, listed, taken back; nothing of it is for reviewers."""
     digest = golden(service, 0)
@@ -190,6 +230,22 @@ def test_operators_change_a_standing_with_a_reason(service, staff):
     assert call(service, "PATCH", "reviewers/bob", json={"training": None})["training"] is False
     listed = {person["name"]: person["standing"] for person in call(service, "GET", "reviewers")["reviewers"]}
     assert (listed["ada"], listed["bob"]) == ("paused", "qualified")
+
+
+def test_operators_see_what_a_paused_person_answered_with_others(service, staff):
+    """Nobody is asked for it again: they may ask."""
+    policy(service, queue={"people": {"annotate": 2, "audit": 2}})
+    digest = service.predict(picture(0)).json()["item_digest"]
+    for name in ("ada", "bob"):
+        submit(service, one(service, name), [BOX], name)
+    paused = {"standing": "paused", "reason": "draws too wide"}
+    detail = call(service, "PATCH", "reviewers/ada", json=paused)
+    assert (detail["shared"], detail["shared_items"]) == (1, [digest])
+    listed = {person["name"]: person["shared"] for person in call(service, "GET", "reviewers")["reviewers"]}
+    assert (listed["ada"], listed["bob"]) == (1, 0)
+    (told,) = events(service, "reviewer.paused")
+    assert (told["body"]["count"], told["body"]["shared_count"]) == (0, 1)
+    assert "shared" not in call(service, "GET", "me", "ada")
 
 
 def test_people_who_differ_are_merged_or_asked_of_another(service, staff):

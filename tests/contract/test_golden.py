@@ -14,13 +14,14 @@ from alembic.operations import Operations
 
 from loop.domain.access import Role, Token
 from loop.domain.errors import Conflict, Invalid, NotFound, StaleLease
+from loop.domain.items.clips import ClipWork
 from loop.domain.policy.quality_rules import GoldenRules, QualityPolicy, QualityRules, Standing
 from loop.domain.policy.queue_rules import QueueRules, SkillRule
 from loop.domain.policy.workflow import Qa, Workflow
 from loop.domain.ports import Transaction
 from loop.domain.review.people import Person
 from loop.domain.review.queueing import placed, seats
-from loop.domain.review.tasks import Submission, TaskState
+from loop.domain.review.tasks import Submission, Task, TaskState
 from loop.domain.stage import Stage
 from loop.domain.truth import GroundTruth, Shape
 from loop.review.assignments import Assignment
@@ -41,6 +42,7 @@ from tests.contract.records import (
     an_item,
     digest,
 )
+from tests.contract.test_groups import a_group, frame
 
 RIGHT = tuple(Shape("seven", (0.0, 1000.0 * n, 1.0, 1000.0 * n + 500.0)) for n in range(5))
 WRONG = tuple(Shape("seven", (0.0, 1000.0 * n + 600.0, 1.0, 1000.0 * n + 700.0)) for n in range(5))
@@ -123,7 +125,9 @@ def opened(
     queue: QueueRules | None = None,
     standing: QualityRules = STANDING,
     qa: Qa = Qa.OFF,
+    predicted: bool = True,
 ) -> World:
+    """predicted: whether the work begins with what a model proposes; golden items have a prediction anyway."""
     queue = queue or QueueRules()
     quality = QualityPolicy(golden=rules or GoldenRules(rate=0.5), standing=standing)
     project = a_project()
@@ -137,7 +141,8 @@ def opened(
             tx.items.add(an_item(number))
             tx.predictions.add(a_prediction(number, item=number))
         for number in range(works):
-            first = a_task(number, item=number, prediction=number, at=NOW + timedelta(seconds=number))
+            prediction = number if predicted else None
+            first = a_task(number, item=number, prediction=prediction, at=NOW + timedelta(seconds=number))
             tx.tasks.add_all(seats(placed(first, queue, (), begins=first.created_at), queue, (), several=True))
         for number in range(FIRST_GOLDEN, FIRST_GOLDEN + golden):
             tx.truths.add(replace(a_truth(), item_digest=digest(number), shapes=RIGHT))
@@ -240,15 +245,73 @@ def test_a_golden_task_is_one_persons_and_keeps_its_draft(store: SqlStore) -> No
         world.oversight.reopen_task(OPERATOR, one.task.id)
 
 
-def test_an_item_without_a_prediction_is_not_among_other_work(store: SqlStore) -> None:
-    """All other work begins with what the model proposes; without, it would be told. Who qualifies gets it."""
-    world = opened(store, works=5, golden=0, rules=GoldenRules(rate=1.0))
-    with store.begin() as tx:
+def mark_unpredicted(world: World) -> None:
+    """An item that no model saw."""
+    with world.store.begin() as tx:
         tx.items.add(an_item(900))
     assert world.golden.mark(PROJECT, digest(900), RIGHT, "op").predicted is False
+
+
+def test_an_item_without_a_prediction_is_not_among_work_that_has_one(store: SqlStore) -> None:
+    """Such work begins with what the model proposes; without, it would be told. Who qualifies gets it."""
+    world = opened(store, works=5, golden=0, rules=GoldenRules(rate=1.0))
+    mark_unpredicted(world)
     assert not any(world.answer("ada") for _ in range(5))
     world.standings.change(OPERATOR, PROJECT, "bob", standing=Standing.NEW, reason="new here")
     assert world.next("bob").task.item_digest == digest(900)
+
+
+@pytest.mark.parametrize("blind_share", [0.0, 1.0])
+def test_before_there_is_a_model_golden_items_begin_empty_too(store: SqlStore, blind_share: float) -> None:
+    """They stand in for work without a proposal: what has no prediction, and what has one, which is not shown. Neither
+    the lease nor the answer tells them from it, whatever share of predictions is hidden by lot."""
+    queue = QueueRules(blind_share=blind_share)
+    world = opened(store, works=5, golden=2, rules=GoldenRules(rate=1.0), queue=queue, predicted=False)
+    mark_unpredicted(world)
+    looks, kinds = set(), []
+    while leased := world.lease("ada").assignments:
+        (one,) = leased
+        sent = world.submit("ada", one, HALF)
+        kinds.append(one.task.stage is Stage.GOLDEN)
+        looks.add((one.proposal, one.task.proposal_shown, one.task.prediction_id, one.frames, str(sent.corrections)))
+    assert (len(kinds), sum(kinds)) == (8, 3)
+    assert looks == {((), None, None, None, "{}")}
+    assert world.standing("ada") is Standing.WARNED  # they tell of a person what others do
+
+
+def test_where_both_kinds_of_work_are_each_has_golden_items_of_its_own(store: SqlStore) -> None:
+    """A proposal is there exactly where the task that is replaced has one."""
+    world = opened(store, works=4, golden=6, rules=GoldenRules(rate=0.5))
+    with store.begin() as tx:
+        for number in range(20, 24):  # each between two that have a prediction
+            tx.items.add(an_item(number))
+            began = NOW + timedelta(seconds=number - 20 + 0.5)
+            tx.tasks.add(placed(a_task(number, item=number, at=began), QueueRules(), (), begins=began))
+    seen = set()
+    while leased := world.lease("ada").assignments:
+        (one,) = leased
+        if one.task.stage is Stage.GOLDEN:
+            like = next(task for task in _open_tasks(store) if task.rank == one.task.rank)
+            seen.add((like.prediction_id is not None, bool(one.proposal)))
+        world.submit("ada", one)
+    assert seen == {(True, True), (False, False)}
+
+
+def _open_tasks(store: SqlStore) -> list[Task]:
+    with store.read() as tx:
+        ids = [a_task(number).id for number in (*range(4), *range(20, 24))]
+        return [task for task in map(tx.tasks.get, ids) if not task.finished]
+
+
+def test_a_clip_is_never_replaced(store: SqlStore) -> None:
+    """No golden item is one: a single image among clips would be told."""
+    world = opened(store, works=1, golden=3, rules=GoldenRules(rate=1.0), predicted=False)
+    with store.begin() as tx:
+        tx.groups.add(a_group(frames=1))
+        tx.groups.append([frame(0)])
+        work = a_task(0).id
+        tx.groups.add_works([ClipWork(work_id=work, project_id=PROJECT, group_id="group_0", first=0, count=1)])
+    assert [one.task.id for one in world.lease("ada").assignments] == [work]
 
 
 def test_a_golden_item_asks_for_no_skill_that_the_person_has_not(store: SqlStore) -> None:
@@ -471,21 +534,60 @@ def test_what_was_done_anew_meanwhile_is_left_alone(store: SqlStore) -> None:
         assert [tx.tasks.get(work).state for work in (first, second)] == [TaskState.DONE, TaskState.OPEN]
 
 
-def test_work_that_others_answered_too_is_not_done_anew(store: SqlStore) -> None:
-    """Consensus has weighed who erred; only what a person decided alone rests on that person."""
+def test_work_that_others_answered_too_is_not_done_anew_but_told_of(store: SqlStore) -> None:
+    """Consensus has weighed who erred; only what a person decided alone rests on that person. An operator sees the
+    others until they are asked for again."""
     world = opened(store, works=2, queue=QueueRules(people={Stage.ANNOTATE: 2}))
     for name in ("ada", "bob"):
         for _ in range(2):
             world.answer(name)
     assert world.truth(0) and world.truth(1)
+    assert world.standings.of(PROJECT, "ada").shared == ()
     for name in ("ada", "bob"):
         world.standings.change(OPERATOR, PROJECT, name, standing=Standing.PAUSED, reason="errs")
     assert world.standings.redo() == 0
+    works = [a_task(number).id for number in range(2)]
+    assert [(one["works"], one["shared"], one["shared_count"]) for one in world.events("reviewer.paused")] == [
+        ([], works, 2)
+    ] * 2
+    world.oversight.reopen_task(OPERATOR, works[0])
+    (left,) = world.standings.of(PROJECT, "ada").shared
+    assert (left.work_id, left.item_digest) == (works[1], digest(1))
+
+
+@pytest.mark.parametrize("judging", ["adjudicated", "corrected"])
+def test_what_another_person_decided_does_not_rest_on_who_answered(store: SqlStore, judging: str) -> None:
+    """Their answers are no part of the truth any more."""
+    qa = Qa.ALL if judging == "corrected" else Qa.OFF
+    world = opened(store, works=1, queue=QueueRules(people={Stage.ANNOTATE: 2}), qa=qa)
+    world.answer("ada")
+    world.answer("bob", RIGHT if judging == "corrected" else WRONG)
+    world.answer("cyd", HALF)
+    assert world.truth(0).shapes == HALF
+    world.standings.change(OPERATOR, PROJECT, "ada", standing=Standing.PAUSED, reason="errs")
+    assert world.standings.of(PROJECT, "ada").shared == ()
+
+
+def test_a_good_golden_item_vouches_for_a_share_too(store: SqlStore) -> None:
+    """Told is what was answered since."""
+    world = opened(store, works=4, golden=1, rules=GoldenRules(rate=0.0), queue=QueueRules(people={Stage.ANNOTATE: 2}))
+    _ordinary(world, "ada", RIGHT)
+    with store.begin() as tx:
+        policy = tx.projects.get(PROJECT).policy
+        quality = replace(policy.quality, golden=GoldenRules(rate=1.0))
+        tx.projects.save_policy(PROJECT, replace(policy, version=policy.version + 1, quality=quality))
+    assert world.answer("ada")
+    later = _ordinary(world, "ada", RIGHT)
+    for _ in range(3):
+        _ordinary(world, "bob", RIGHT)
+    world.standings.change(OPERATOR, PROJECT, "ada", standing=Standing.PAUSED, reason="errs")
+    assert [one.work_id for one in world.standings.of(PROJECT, "ada").shared] == [later]
 
 
 @pytest.mark.parametrize("people", [1, 2])
 def test_what_one_person_corrected_in_qa_is_done_anew(store: SqlStore, people: int) -> None:
-    """The correction alone is the truth, however many answered before it; what was accepted rests on two."""
+    """The correction alone is the truth, however many answered before it; so the work begins anew. What was accepted
+    rests on its authors too: QA alone is asked again."""
     world = opened(store, works=2, queue=QueueRules(people={Stage.ANNOTATE: people}), qa=Qa.ALL)
     for name in ("ada", "bob")[:people]:
         for _ in range(2):
@@ -495,8 +597,99 @@ def test_what_one_person_corrected_in_qa_is_done_anew(store: SqlStore, people: i
     world.desk.accept(PEOPLE["cyd"], accepted.task.id, accepted.task.epoch)
     for name in ("ada", "bob", "cyd"):
         world.standings.change(OPERATOR, PROJECT, name, standing=Standing.PAUSED, reason="errs")
-    assert world.standings.redo() == 1
+    paused = world.events("reviewer.paused")
+    assert [sorted(one["works"]) for one in paused] == [[], [], sorted([corrected.task.work_id, accepted.task.work_id])]
+    assert world.standings.redo() == 2
     assert [one["task_id"] for one in world.events("task.reopened")] == [corrected.task.work_id]
+
+
+def _accepted_in_qa(store: SqlStore, *, golden: int = 0) -> tuple[World, Assignment]:
+    """Ada's answer, which cyd let stand."""
+    world = opened(store, works=1, golden=golden, rules=GoldenRules(rate=0.0), qa=Qa.ALL)
+    world.answer("ada")
+    judging = world.next("cyd")
+    world.desk.accept(PEOPLE["cyd"], judging.task.id, judging.task.epoch)
+    return world, judging
+
+
+def _paused(world: World, name: str) -> int:
+    """How many works were looked at."""
+    world.seconds += 1
+    world.standings.change(OPERATOR, PROJECT, name, standing=Standing.PAUSED, reason="errs")
+    return world.standings.redo()
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_what_a_paused_person_let_stand_is_judged_by_another(store: SqlStore, right: bool) -> None:
+    """The truth stays until then, and does not count as settled; the other accepts, or corrects, as ever."""
+    world, judged = _accepted_in_qa(store)
+    before = world.truth(0)
+    assert _paused(world, "cyd") == 1
+    assert world.truth(0) == before
+    with store.read() as tx:
+        assert not any(one.settles for one in tx.submissions.of_work(judged.task.work_id))
+    assert [one.task.stage for one in world.lease("cyd").assignments] == []
+    assert [one.task.stage for one in world.lease("ada").assignments] == []  # the author does not judge
+    again = world.next("bob")
+    assert (again.task.id, again.answers[0].shapes) == (judged.task.id, RIGHT)
+    sent = (
+        world.desk.accept(PEOPLE["bob"], again.task.id, again.task.epoch) if right else world.submit("bob", again, HALF)
+    )
+    now = world.truth(0)
+    assert (now.version, now.shapes) == (2, RIGHT if right else HALF)
+    made_of = (before.submission_ids[0], sent.id) if right else (sent.id,)
+    assert now.submission_ids == made_of
+    assert world.standings.redo() == 0
+
+
+def test_a_verdict_that_is_no_truth_any_more_is_left_alone(store: SqlStore) -> None:
+    """Somebody asked for the work again meanwhile."""
+    world, judged = _accepted_in_qa(store)
+    world.standings.change(OPERATOR, PROJECT, "cyd", standing=Standing.PAUSED, reason="errs")
+    world.oversight.reopen_task(OPERATOR, judged.task.work_id)
+    assert world.standings.redo() == 1
+    assert [one.task.stage for one in world.lease("bob").assignments] == [Stage.ANNOTATE]
+
+
+def test_a_verdict_before_a_good_golden_item_stands(store: SqlStore) -> None:
+    world, _ = _accepted_in_qa(store, golden=1)
+    world.standings.change(OPERATOR, PROJECT, "cyd", standing=Standing.NEW, reason="measure")
+    assert world.answer("cyd")
+    assert _paused(world, "cyd") == 0
+
+
+def test_an_item_that_a_paused_person_gave_up_is_asked_for_again(store: SqlStore) -> None:
+    """The skip with which the work ended, not one after which others were asked."""
+    world = opened(store, works=2, queue=QueueRules(skips_before_expert=2))
+    for name in ("ada", "bob"):
+        one = world.next(name)
+        world.desk.skip(PEOPLE[name], one.task.id, one.task.epoch, "dark")
+    assert one.task.id == a_task(0).id
+    assert _paused(world, "ada") == 0  # bob could not say either, after ada
+    assert _paused(world, "bob") == 1
+    assert [one["task_id"] for one in world.events("task.reopened")] == [a_task(0).id]
+    assert {one.task.id for one in world.lease("cyd", 5).assignments} == {a_task(0).id, a_task(1).id}
+
+
+def test_an_item_that_got_a_truth_meanwhile_is_not_asked_for_again(store: SqlStore) -> None:
+    world = opened(store, works=1)
+    one = world.next("ada")
+    world.desk.skip(PEOPLE["ada"], one.task.id, one.task.epoch, "dark")
+    with store.begin() as tx:
+        later = world.now() + timedelta(seconds=1)
+        tx.truths.add(replace(a_truth(), item_digest=digest(0), origin="import", created_at=later))
+    assert _paused(world, "ada") == 1
+    assert world.events("task.reopened") == []
+
+
+def test_an_answer_that_a_paused_person_gave_up_in_qa_is_asked_for_again(store: SqlStore) -> None:
+    """The skip of who was to judge it left the item without any truth."""
+    world = opened(store, works=1, qa=Qa.ALL)
+    world.answer("ada")
+    judging = world.next("cyd")
+    world.desk.skip(PEOPLE["cyd"], judging.task.id, judging.task.epoch, "dark")
+    assert _paused(world, "cyd") == 1
+    assert [one.task.stage for one in world.lease("bob").assignments] == [Stage.ANNOTATE]
 
 
 def test_a_standing_by_hand_has_a_reason(store: SqlStore) -> None:

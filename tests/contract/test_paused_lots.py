@@ -190,6 +190,105 @@ def test_what_several_people_answered_waits_for_its_lot(store: SqlStore) -> None
     assert set(standings_of(world).values()) == {AnswerStanding.WAITING}
 
 
+# --- who judged in it ---------------------------------------------------------------------------------------
+
+
+def _accepted_by_sample(store: SqlStore) -> tuple[World, str]:
+    """Ada's answers to a lot, of which cyd let one stand; the work of that one."""
+    world = opened(store, NOTHING_LOOKED_AT)
+    answer_all(world, "ada")
+    (sampled,) = (work for work, standing in standings_of(world).items() if standing is AnswerStanding.IN_QA)
+    assert judge(world, "cyd") == 1
+    assert lot_of(world) is LotState.ACCEPTED
+    return world, sampled
+
+
+def test_a_lot_that_a_paused_person_accepted_is_inspected_again(store: SqlStore) -> None:
+    """By another; its answers stay the truth until then, and become it no second time."""
+    world, sampled = _accepted_by_sample(store)
+    told = pause(world, "cyd")
+    assert told["works"] == [sampled]
+    assert [(one["state"], one["answers"]) for one in told["lots"]] == [("accepted", 1)]
+    assert lot_of(world) is LotState.INSPECTING
+    assert len(world.events("lot.inspecting")) == 1
+    standings = standings_of(world)
+    assert standings.pop(sampled) is AnswerStanding.IN_QA
+    assert set(standings.values()) == {AnswerStanding.WAITING}
+    assert [world.truth(number).shapes for number in range(4)] == [RIGHT] * 4
+    assert judge(world, "bob") == 1
+    assert lot_of(world) is LotState.ACCEPTED
+    assert set(standings_of(world).values()) == {AnswerStanding.SETTLED}
+    versions = {a_task(number).id: world.truth(number).version for number in range(4)}
+    assert versions == dict.fromkeys(versions, 1) | {sampled: 2}
+
+
+def test_what_another_finds_in_it_rejects_the_lot(store: SqlStore) -> None:
+    """Somebody looks at each of its answers then, as of any rejected lot."""
+    world, sampled = _accepted_by_sample(store)
+    pause(world, "cyd")
+    (judging,) = world.lease("bob", 20).assignments
+    assert judging.task.work_id == sampled
+    world.submit("bob", judging, HALF)
+    assert lot_of(world) is LotState.REJECTED
+    standings = standings_of(world)
+    assert standings.pop(sampled) is AnswerStanding.SETTLED
+    assert set(standings.values()) == {AnswerStanding.IN_QA}
+    assert judge(world, "bob") == 3
+
+
+def test_a_lot_that_an_operator_accepted_stays_so(store: SqlStore) -> None:
+    """The answer is looked at again all the same."""
+    world, sampled = _accepted_by_sample(store)
+    lots = Lots(store, world.now)
+    lots.reopen(OPERATOR, PROJECT, _lot_id(world), "doubts")
+    lots.accept(OPERATOR, PROJECT, _lot_id(world), "none left")
+    pause(world, "cyd")
+    assert lot_of(world) is LotState.ACCEPTED
+    assert standings_of(world)[sampled] is AnswerStanding.IN_QA
+    assert judge(world, "bob") == 1
+
+
+def test_a_verdict_in_a_lot_that_is_not_decided_counts_no_more(store: SqlStore) -> None:
+    """The lot waits for another one."""
+    world = opened(store, replace(NOTHING_LOOKED_AT, share=0.5))
+    answer_all(world, "ada")
+    first, _ = world.lease("cyd", 20).assignments
+    world.desk.accept(PEOPLE["cyd"], first.task.id, first.task.epoch)
+    assert pause(world, "cyd")["works"] == [first.task.work_id]
+    assert lot_of(world) is LotState.INSPECTING
+    assert judge(world, "bob") == 2
+    assert lot_of(world) is LotState.ACCEPTED
+
+
+def test_a_defect_that_was_found_stays_found(store: SqlStore) -> None:
+    """Bob returned an answer, and cyd let the next one stand: the lot was rejected by bob's look, and stays so."""
+    world = opened(store, NOTHING_LOOKED_AT)
+    answer_all(world, "ada", WRONG)
+    (judging,) = world.lease("bob", 20).assignments
+    world.desk.give_back(PEOPLE["bob"], judging.task.id, judging.task.epoch, [("no", ())])
+    assert lot_of(world) is LotState.REJECTED
+    again = next(one for one in world.lease("ada", 20).assignments if one.task.work_id == judging.task.work_id)
+    world.submit("ada", again, RIGHT)
+    assert judge(world, "cyd") == 4
+    assert pause(world, "cyd")["count"] == 4
+    assert lot_of(world) is LotState.REJECTED
+    assert set(standings_of(world).values()) == {AnswerStanding.IN_QA}
+    lots = Lots(store, world.now)
+    assert [one.defect for one in lots.get(PROJECT, _lot_id(world))[1] if one.work_id == judging.task.work_id] == [True]
+
+
+def test_a_skip_that_emptied_a_place_of_a_lot_is_taken_back(store: SqlStore) -> None:
+    """The item is asked for again, and counts in its lot as before."""
+    world = opened(store, replace(NOTHING_LOOKED_AT, size=10), works=1)
+    (one,) = world.lease("ada", 5).assignments
+    world.desk.skip(PEOPLE["ada"], one.task.id, one.task.epoch, "dark")
+    lots = Lots(store, world.now)
+    assert lots.get(PROJECT, _lot_id(world))[0].void == 1
+    pause(world, "ada")
+    assert lots.get(PROJECT, _lot_id(world))[0].void == 0
+    assert answer_all(world, "bob") == [one.task.work_id]
+
+
 def _lot_id(world: World) -> str:
     return Lots(world.store, world.now).page(PROJECT, after=None, limit=1)[0].lot.id
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,8 @@ from loop.domain.policy.quality_rules import ConsensusRules, GoldenRules, Qualit
 from loop.domain.policy.queue_rules import QueueRules
 from loop.domain.policy.workflow import LotRules, Qa, Workflow
 from loop.domain.ports import Transaction
+from loop.domain.quality.golden import scored
+from loop.domain.quality.standing import Check, standing_after
 from loop.domain.review.lot import LotState
 from loop.domain.review.people import Person
 from loop.domain.review.queueing import seats
@@ -133,7 +135,7 @@ class Work:
     """Tasks that answer one item. said: who answered, judged or skipped in this round. hands: who answered since it was
     opened. held: the answer that is on its way to the truth; made_of: all submissions that it comes from; standing:
     where it is on it. truth_of: the submissions of the truth; decided: the answer that alone is the truth, in this
-    round."""
+    round; let_stand: QA's verdict that is part of it; gave_up: the skip that the work ended with."""
 
     seats: dict[str, Seat]
     answers: dict[str, str] = field(default_factory=dict)
@@ -154,6 +156,8 @@ class Work:
     void: bool = False
     truth_of: tuple[str, ...] = ()
     decided: Answer | None = None
+    let_stand: Answer | None = None
+    gave_up: Answer | None = None
 
     @property
     def said(self) -> set[str]:
@@ -162,12 +166,13 @@ class Work:
     def begin_round(self) -> None:
         self.answers, self.skips, self.judges, self.for_experts = {}, set(), set(), False
         self.firsts, self.held, self.standing, self.decided = [], None, "", None
+        self.let_stand = self.gave_up = None
         self.round += 1
 
     def settle(self) -> None:
         """The held answer is the truth."""
         self.standing = "settled"
-        self.truths += 1
+        self.truths += self.truth_of != self.made_of  # an earlier verdict may have made it the truth
         self.truth_of = self.made_of
         self.decided = self.held if len(self.made_of) == 1 else None
 
@@ -203,10 +208,13 @@ class QueueMachine(RuleBasedStateMachine):
         self.golden: dict[str, Golden] = {}
         self.marked: tuple[str, ...] = ()
         self.paused: set[str] = set()
+        self.standing: dict[str, tuple[Standing, datetime]] = {}  # of who is not as at the beginning, since when
+        self.checks: dict[str, list[Check]] = {}
         self.good: dict[str, list[float]] = {}  # when each person answered a golden item well
         self.to_redo: dict[str, tuple[str, int]] = {}  # by submission: work and round
         self.lot = ""
         self.verdict = ""  # of the lot
+        self.by_hand = False  # an operator decided it
         self.order: list[str] = []  # of inspection
         self.works: dict[str, Work] = {}
         self.acknowledged: dict[str, Submission] = {}
@@ -225,6 +233,7 @@ class QueueMachine(RuleBasedStateMachine):
         returns=st.sampled_from([0, 1, 3]),
         order=st.permutations(range(WORKS)),
         golden=st.booleans(),
+        telling=st.booleans(),
     )
     def fill(
         self,
@@ -237,7 +246,9 @@ class QueueMachine(RuleBasedStateMachine):
         returns: int,
         order: list[int],
         golden: bool,
+        telling: bool,
     ) -> None:
+        """telling: one golden item is enough for a standing."""
         self.rules = QueueRules(
             people={Stage.ANNOTATE: people},
             skips_before_expert=skips,
@@ -248,13 +259,13 @@ class QueueMachine(RuleBasedStateMachine):
         project = a_project(self.project)
         lots = LotRules(size=WORKS, share=1 / WORKS, threshold=0.0)  # one of them is looked at
         self.workflow = Workflow(qa=qa, max_returns=returns, rework_patience_seconds=PATIENCE, lots=lots)
-        # What is merged, and what golden items do to a standing, have tests of their own: here all who differ are asked
-        # of another, and standings are given by hand.
+        # What is merged has tests of its own: here all who differ are asked of another.
         quality = QualityPolicy(
             consensus=ConsensusRules(min_agreement=1.0),
             golden=GoldenRules(rate=1.0),  # a draw would be another for each project, and a run not repeatable
-            standing=QualityRules(min_items=100, window=100),
+            standing=QualityRules(bar=0.5, confidence=0.6, min_items=1 if telling else 100, window=100),
         )
+        self.quality = quality
         policy = replace(project.policy, queue=self.rules, workflow=self.workflow, quality=quality)
         project = replace(project, policy=policy)
         with self.store.begin() as tx:
@@ -497,6 +508,7 @@ class QueueMachine(RuleBasedStateMachine):
         work.judges.add(ticket.owner)
         if submission.outcome is Outcome.ACCEPTED:
             work.made_of = (*work.made_of, submission.id)
+            work.let_stand = Answer(submission.id, ticket.owner, ticket.task_id, self.seconds)
         else:
             work.held = Answer(submission.id, ticket.owner, ticket.task_id, self.seconds)
             work.made_of = (submission.id,)
@@ -516,6 +528,7 @@ class QueueMachine(RuleBasedStateMachine):
                 self._end_golden(ticket, sent[0])
                 if answer == "here":
                     self.good.setdefault(ticket.owner, []).append(self.seconds)
+                self._reconsider(ticket.owner, answer)
                 return
             self._acknowledge(ticket, sent[0])
             self._answered(ticket, sent[0], answer)
@@ -573,7 +586,8 @@ class QueueMachine(RuleBasedStateMachine):
     def _advance_lot(self) -> None:
         """One of the lot is looked at; all others follow it."""
         if self.verdict == "inspecting":
-            counting = [self.works[one] for one in self.order if not self.works[one].void]
+            works = [self.works[one] for one in self.order]
+            counting = [work for work in works if not work.void or work.defect is not None]
             if not counting:
                 self._decide("accepted")
             elif counting[0].defect is not None:
@@ -586,13 +600,13 @@ class QueueMachine(RuleBasedStateMachine):
             elif work.standing in ("waiting", "recalled") and self.verdict == "accepted":
                 self._let_through(work)
 
-    def _decide(self, verdict: str) -> None:
-        self.verdict = verdict
+    def _decide(self, verdict: str, *, by_hand: bool = False) -> None:
+        self.verdict, self.by_hand = verdict, by_hand
         for work in self.works.values():
             if verdict == "accepted" and work.standing == "in_qa":
                 work.standing = "recalled"
-            elif verdict == "rejected" and work.standing == "settled" and work.defect is None:
-                work.standing = "waiting"
+        if verdict == "rejected":
+            self._withdraw()
 
     def _let_through(self, work: Work) -> None:
         judging = [seat for task_id, seat in work.seats.items() if task_id.endswith("-qa") and not seat.closed]
@@ -616,7 +630,7 @@ class QueueMachine(RuleBasedStateMachine):
                 decide(OPERATOR, self.project, self.lot, "seen", version=version)
             return
         assert decide(OPERATOR, self.project, self.lot, "seen", version=version).state == verdict
-        self._decide(verdict)
+        self._decide(verdict, by_hand=True)
         self._advance_lot()
 
     @rule(name=st.sampled_from(sorted(PEOPLE)))
@@ -645,10 +659,10 @@ class QueueMachine(RuleBasedStateMachine):
         seat.drafts.pop(ticket.owner, None)
         if seat.reserved:
             seat.reserved = (seat.reserved[0], seat.leased_at)
-        self._skipped(work)
+        self._skipped(work, Answer(sent[0].id, ticket.owner, ticket.task_id, self.seconds))
         self._advance_lot()
 
-    def _skipped(self, work: Work) -> None:
+    def _skipped(self, work: Work, skip: Answer) -> None:
         if len(work.skips) < self.rules.skips_before_expert and not work.for_experts:
             return
         if self.rules.expert_group and not work.for_experts:
@@ -661,6 +675,7 @@ class QueueMachine(RuleBasedStateMachine):
                 one.closed, one.live = True, None
                 one.drafts.clear()
         work.held, work.standing, work.void = None, "", bool(self.lot)
+        work.gave_up = skip
 
     @rule(ticket=tickets, doing=st.sampled_from(["lease", "submit", "skip"]))
     def die(self, ticket: Ticket, doing: str) -> None:
@@ -705,17 +720,21 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(sorted(PEOPLE)))
     def pause(self, name: str) -> None:
         """What the person holds goes back, but for golden items; what they alone decided since their last good golden
-        item is to be done anew, and what would be the truth with its lot."""
+        item is to be done anew, and what would be the truth with its lot; what they let stand in QA is to be looked at
+        again, and what they gave up is to be asked for again."""
         self.standings.change(OPERATOR, self.project, PEOPLE[name].id, standing=Standing.PAUSED, reason="errs")
+        self._moved(name, Standing.PAUSED)
+
+    def _paused(self, name: str) -> None:
         self.paused.add(name)
         for _, seat in self._all_seats():
             if self._holds(seat, name):
                 seat.live = None
         trusted_until = max((at for at in self.good.get(name, []) if at <= self.seconds), default=-math.inf)
         for work_id, work in self.works.items():
-            one = work.decided or self._waits_for_verdict(work)
-            if one and one.owner == name and trusted_until < one.at <= self.seconds:
-                self.to_redo[one.id] = (work_id, work.round)
+            for one in (work.decided or self._waits_for_verdict(work), work.let_stand, work.gave_up):
+                if one and one.owner == name and trusted_until < one.at <= self.seconds:
+                    self.to_redo[one.id] = (work_id, work.round)
 
     @rule(
         target=tickets,
@@ -728,35 +747,80 @@ class QueueMachine(RuleBasedStateMachine):
     def pause_who_decided(
         self, data: st.DataObject, names: list[str], answers: list[str], judging: str, at_once: bool
     ) -> MultipleResults[Ticket]:
-        """People work, and one whose answer alone is a truth is paused."""
+        """People work, and one is paused whose answer alone is a truth, or who let one stand."""
         done = self.some_work(names, answers, judging)
-        deciders = sorted({work.decided.owner for work in self.works.values() if work.decided})
+        said = [one for work in self.works.values() for one in (work.decided, work.let_stand) if one]
+        deciders = sorted({one.owner for one in said})
         if deciders:
             self.pause(data.draw(st.sampled_from(deciders)))
         if at_once:
             self.redo()
         return done
 
+    @rule(target=tickets, name=st.sampled_from(sorted(PEOPLE)), at_once=st.booleans())
+    def err_and_be_found_out(self, name: str, at_once: bool) -> MultipleResults[Ticket]:
+        """Somebody has golden items in hand, decides what else there is, and then answers the golden ones wrongly:
+        where they tell, that person is paused."""
+        held = {ticket.task_id: ticket for _ in range(2) for ticket in self._lease_if_any(name, 3)}
+        for ticket in sorted(held.values(), key=lambda one: one.task_id in self.golden):
+            self.seconds += 1.0  # what counts is younger than a warning
+            if ticket.task_id.endswith("-qa"):
+                self.accept(ticket)
+            else:
+                self._submit(ticket, "there")
+        if at_once:
+            self.redo()
+        return multiple(*held.values())
+
     @rule(names=st.lists(st.sampled_from(sorted(PEOPLE)), min_size=1, unique=True))
     def qualify(self, names: list[str]) -> None:
         for name in names:
             who = PEOPLE[name].id
             self.standings.change(OPERATOR, self.project, who, standing=Standing.QUALIFIED, reason="learned")
-            self.paused.discard(name)
+            self._moved(name, Standing.QUALIFIED)
 
     @rule()
     def redo(self) -> None:
         """What was opened or decided anew meanwhile is left alone."""
         while self.standings.redo():  # also what is left of other projects
             pass
-        for submission_id, (work_id, round_) in self.to_redo.items():
+        for submission_id, (work_id, round_) in sorted(self.to_redo.items()):  # as they are done
             work = self.works[work_id]
+            if work.round != round_:
+                continue
+            if work.let_stand and work.let_stand.id == submission_id:
+                self._look_again(work)
+                continue
+            if work.gave_up and work.gave_up.id == submission_id:
+                self._reopened(work)
+                continue
             waits = self._waits_for_verdict(work)
             looked_at = any(task_id.endswith("-qa") and self._is_live(seat) for task_id, seat in work.seats.items())
             will_be = waits is not None and waits.id == submission_id and not looked_at
-            if work.round == round_ and (submission_id in work.truth_of or will_be):
+            if submission_id in work.truth_of or will_be:
                 self._reopened(work)
         self.to_redo.clear()
+        if self.lot:  # as the background does
+            self.lots.advance(self.lot)
+            self._advance_lot()
+
+    def _look_again(self, work: Work) -> None:
+        """The truth stays until another has judged; the lot that was accepted by that verdict waits for it too."""
+        assert work.let_stand
+        work.made_of = tuple(one for one in work.made_of if one != work.let_stand.id)
+        work.let_stand = None
+        if work.defect is False:
+            work.defect = None
+            if self.verdict == "accepted" and not self.by_hand:
+                self.verdict = "inspecting"
+                self._withdraw()
+        self._call(work)
+
+    def _withdraw(self) -> None:
+        """What QA has not looked at waits for the verdict."""
+        for work in self.works.values():
+            if work.standing == "settled" and work.defect is None:
+                work.standing = "waiting"
 
     def _waits_for_verdict(self, work: Work) -> Answer | None:
         """The answer that alone will be the truth with its lot."""
@@ -840,6 +904,24 @@ class QueueMachine(RuleBasedStateMachine):
         one = self.golden[ticket.task_id]
         one.told, one.seat.live, one.seat.closed = submission, None, True
         one.seat.drafts.clear()
+
+    def _reconsider(self, name: str, answer: str) -> None:
+        """What golden items do to a standing follows at once, with all that follows from that."""
+        recipe = a_project().recipe
+        found = scored(ANSWERS[answer], ANSWERS["here"], recipe, iou=self.quality.consensus.iou)
+        seen = self.checks.setdefault(name, [])
+        seen.append(Check(self._now(), found))
+        standing, since = self.standing.get(name, (Standing.QUALIFIED, datetime.min.replace(tzinfo=UTC)))
+        after = standing_after(standing, seen, since=since, rules=self.quality.standing).standing
+        if after is not standing:
+            self._moved(name, after)
+
+    def _moved(self, name: str, standing: Standing) -> None:
+        self.standing[name] = standing, self._now()
+        if standing is Standing.PAUSED:
+            self._paused(name)
+        else:
+            self.paused.discard(name)
 
     def _waits(self, one: Golden, name: str) -> bool:
         return one.owner == name and not one.seat.closed and not self._is_live(one.seat)

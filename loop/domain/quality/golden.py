@@ -22,7 +22,7 @@ _DIGITS = 5  # of overlaps and offsets, which are kept for their means
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenItem:
     """shapes: the trusted answer. version: grows when that changes; answers are scored against the present one alone.
-    predicted: it has a prediction, so that among other work it looks like that."""
+    predicted: it has a prediction, so that it can look like work that begins with one."""
 
     project_id: str
     item_digest: str
@@ -92,8 +92,9 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """A work that the submission `submission_id` of one person decided alone: it is the ground truth, or waits to
-    become it with its lot. lot_state: None where it is in no lot."""
+    """A work that the submission `submission_id` of one person decided: its answer alone is the ground truth, or waits
+    to become it with its lot; or it let an answer stand in QA; or it was the skip with which the work ended. lot_state:
+    None where it is in no lot."""
 
     submission_id: str
     work_id: str
@@ -103,8 +104,18 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """A work with an answer of one person among others, of which its truth was merged, or is to be."""
+
+    submission_id: str
+    work_id: str
+    item_digest: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Redo:
-    """A work that is to be done anew, since who decided it was paused."""
+    """A work that is to be done anew, or looked at by another person, since who decided it was paused."""
 
     work_id: str
     project_id: str

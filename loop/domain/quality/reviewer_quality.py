@@ -21,8 +21,12 @@ JEFFREYS = 0.5
 # Weights in a consensus need a guess from the first golden item on: an unknown reviewer's, worth so many shapes.
 PRIOR_SHAPES = 10.0
 
+# How much alike the shapes of one item fare is hardly known from a dozen items, and not at all from those in which
+# nothing is wrong. So that begins with a guess: this correlation, worth so many items in which something is wrong.
+ALIKE = 0.25
+ALIKE_ITEMS = 8.0
+
 _INTERVAL = 0.95
-_FEWEST_FOR_CLUSTERING = 5  # items, before how much alike the shapes of one item fare can be told
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +134,8 @@ def quality_of(scores: Sequence[GoldenScore]) -> Quality:
     """Posterior of what a reviewer does, from their golden items. Raises Invalid without any, or of several ontologies.
 
     Shapes of one image are not independent: who is careless there misses several. Counts are divided by the design
-    effect that the items show (Kish 1965; Korn & Graubard 1998), so that intervals stay as wide as they must be.
+    effect (Kish 1965; Korn & Graubard 1998), which begins with a guess and becomes that which the items show, so that
+    intervals stay as wide as they must be.
     """
     tables = _tables(scores)
     every = range(len(scores[0].labels))
@@ -186,33 +191,43 @@ def _of_labels(tables: Floats, rows: Sequence[int]) -> LabelQuality:
 
 def _clustered(good: Floats, of: Floats) -> Rate:
     """The rate of sums over items, as sure as items that fare alike allow."""
-    total, right = float(of.sum()), float(good.sum())
     effect = _design_effect(good, of)
-    return _rate(right / effect, (total - right) / effect)
+    return _rate(float(good.sum()), float((of - good).sum()), effect)
 
 
 def _design_effect(good: Floats, of: Floats) -> float:
-    """How many times larger the variance of a rate is than if all shapes were independent; at least 1."""
+    """How many times larger the variance of a rate is than if all shapes were independent; at least 1.
+
+    That of ALIKE and that which the items show, weighted by how many tell it: those in which something is wrong, or
+    right, whichever are fewer. With so many degrees of freedom it is itself estimated.
+    """
+    total = float(of.sum())
+    if total == 0.0:
+        return 1.0
+    most = float(np.square(of).sum()) / total  # where all shapes of an item fare the same
+    telling = min(int((good > 0).sum()), int((good < of).sum())) if (of > 0).sum() > 1 else 0
+    shown = min(_shown_effect(good, of), most) if telling else 0.0
+    effect = (ALIKE_ITEMS * (1.0 + (most - 1.0) * ALIKE) + telling * shown) / (ALIKE_ITEMS + telling)
+    tail = 0.5 + _INTERVAL / 2.0
+    few = scipy.special.stdtrit(telling + ALIKE_ITEMS - 1.0, tail) / scipy.special.ndtri(tail)
+    return max(1.0, float(1.0 + few**2 * (effect - 1.0)))
+
+
+def _shown_effect(good: Floats, of: Floats) -> float:
+    """The variance of a rate between items over that of independent shapes; of several items, not all of one kind."""
     items, total = int((of > 0).sum()), float(of.sum())
-    if items < _FEWEST_FOR_CLUSTERING:
-        return 1.0
     rate = float(good.sum()) / total
-    independent = rate * (1.0 - rate) / total
-    if independent == 0.0:
-        return 1.0
     between = items / (items - 1) * float(np.square(good - rate * of).sum()) / total**2
-    # The effect is itself estimated.
-    few = scipy.stats.t.ppf(0.5 + _INTERVAL / 2.0, items - 1) / scipy.stats.norm.ppf(0.5 + _INTERVAL / 2.0)
-    effect = between / independent * few**2
-    return max(1.0, float(effect))
+    return between / (rate * (1.0 - rate) / total)
 
 
-def _rate(good: float, bad: float) -> Rate:
+def _rate(right: float, wrong: float, effect: float) -> Rate:
     """Where nothing went wrong the interval reaches 1, where nothing went right 0 (modified Jeffreys, Brown et al.)."""
+    good, bad = right / effect, wrong / effect
     tail = (1.0 - _INTERVAL) / 2.0
     low, high = scipy.stats.beta.ppf((tail, 1.0 - tail), good + JEFFREYS, bad + JEFFREYS)
     return Rate(
-        value=good / (good + bad) if good + bad > 0.0 else None,
+        value=right / (right + wrong) if right + wrong > 0.0 else None,
         low=float(low) if good > 0.0 else 0.0,
         high=float(high) if bad > 0.0 else 1.0,
         good=good,

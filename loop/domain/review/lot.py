@@ -4,6 +4,9 @@
                                 │                                 ▲ │
                                 └─────sample speaks against it──► rejected   (the two arrows: an operator, by hand)
 
+What the sample accepted is inspected again when one who judged in it is paused.
+
+
 A lot fills with tasks as they are made; an upload is a lot of its own, which takes what is sent to it until its sender
 closes it. At closing the order of inspection is drawn. The answers of those drawn go to
 QA as they come; the others wait. In an accepted lot they become ground truth; in a rejected one QA looks at each.
@@ -18,6 +21,8 @@ from loop.domain.errors import Conflict
 from loop.domain.policy.sampling_plans import Judgement, LotVerdict, Plan, Sequential, judged, numbers_of
 from loop.domain.policy.workflow import LARGEST_LOT, LotRules
 from loop.domain.review.qa import AnswerStanding
+
+BY_SAMPLE = "service"  # the actor of a decision that no operator made
 
 
 class LotState(StrEnum):
@@ -179,7 +184,7 @@ def by_sample(lot: Lot, found: Inspection, now: datetime) -> Lot:
     """The lot with what is known of it, decided where that is enough."""
     judgement = found.judgement
     if judgement is None:
-        return replace(_decided(lot, LotState.ACCEPTED, now), reason="nothing was answered", actor="service")
+        return replace(_decided(lot, LotState.ACCEPTED, now), reason="nothing was answered", actor=BY_SAMPLE)
     lot = replace(
         lot,
         inspected=judgement.inspected,
@@ -187,7 +192,7 @@ def by_sample(lot: Lot, found: Inspection, now: datetime) -> Lot:
         accept_at=judgement.accept_at,
         reject_at=judgement.reject_at,
         reason=judgement.reason,
-        actor="service",
+        actor=BY_SAMPLE,
     )
     if judgement.verdict is LotVerdict.CONTINUE:
         return lot
@@ -207,6 +212,14 @@ def by_hand(lot: Lot, state: LotState, *, version: int | None, actor: str, reaso
             version=lot.version,
         )
     return replace(_decided(lot, state, now), closed_at=lot.closed_at or now, reason=reason, actor=actor)
+
+
+def doubted(lot: Lot) -> Lot:
+    """A lot when a verdict on one of its answers, that it had no defect, is taken back: what its sample accepted is to
+    be judged anew. What an operator decided stays, and of a rejected one QA looks at each answer anyway."""
+    if lot.state is not LotState.ACCEPTED or lot.actor != BY_SAMPLE:
+        return lot
+    return replace(lot, state=LotState.INSPECTING, decided_at=None, version=lot.version + 1)
 
 
 def _decided(lot: Lot, state: LotState, now: datetime) -> Lot:

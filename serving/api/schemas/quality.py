@@ -30,12 +30,17 @@ class StandingRulesOut(Out):
     window: int = Field(description="the last golden items, which count")
 
 
+class LabelRulesOut(Out):
+    recheck: int = Field(description="items with doubtful truth that people look at again before each training")
+
+
 class QualityOut(Out):
     """See docs/agreement.md."""
 
     consensus: ConsensusRulesOut
     golden: GoldenRulesOut
     standing: StandingRulesOut
+    labels: LabelRulesOut
 
 
 class ConsensusRulesIn(In):
@@ -58,12 +63,17 @@ class StandingRulesIn(In):
     window: int = 0
 
 
+class LabelRulesIn(In):
+    recheck: int = 0
+
+
 class QualityIn(In):
     """What is left out keeps its present value."""
 
     consensus: ConsensusRulesIn = Field(default_factory=ConsensusRulesIn)
     golden: GoldenRulesIn = Field(default_factory=GoldenRulesIn)
     standing: StandingRulesIn = Field(default_factory=StandingRulesIn)
+    labels: LabelRulesIn = Field(default_factory=LabelRulesIn)
 
 
 class GoldenIn(In):
@@ -77,7 +87,9 @@ class GoldenOut(Out):
     image_url: str
     shapes: list[ShapeIO] = Field(description="the trusted answer")
     version: int = Field(description="grows when the trusted answer changes; answers to earlier ones do not count")
-    predicted: bool = Field(description="it has a prediction; without one it is given only to those who qualify")
+    predicted: bool = Field(
+        description="it has a prediction, and may stand in for work that begins with one; without one for other work"
+    )
     added_by: str
     added_at: datetime
 
@@ -132,12 +144,17 @@ class ReviewerOut(MyStandingOut):
     id: str = Field(description="of the token")
     name: str
     actor: str = Field(description="who gave the standing; empty where nobody did")
+    shared: int = Field(
+        description="of who is paused: truths merged of their answers, since the last good golden item, and others'; "
+        "they are not asked for again"
+    )
 
 
 class ReviewerDetailOut(ReviewerOut):
     labels: dict[str, LabelQualityOut]
     confusion: list[ConfusionOut]
     weak: list[str] = Field(description="labels that are surely below the bar")
+    shared_items: list[str] = Field(description="digests of the first hundred items of `shared`, oldest answer first")
 
 
 class ReviewersOut(Out):

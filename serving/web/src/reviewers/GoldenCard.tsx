@@ -125,7 +125,7 @@ function Row({ item, images, now, onRemove }: RowProps) {
         <p className="muted small">
           {counted(shapes.length, "trusted shape")} · version {version} · by {added_by}, {ago(added_at, now)}
         </p>
-        {!predicted && <p className="small">It has no prediction, so only those who qualify get it.</p>}
+        {!predicted && <p className="small">It has no prediction, so it stands in for work that begins with an empty image.</p>}
       </div>
       <button data-testid="remove-golden" onClick={onRemove}>
         Remove

@@ -8,7 +8,7 @@ import { ago, count, percent } from "../app/format";
 import { useNow } from "../app/hooks";
 import type { ViewProps } from "../app/view";
 import { reviewers } from "./calls";
-import { MEANINGS, TONES, neededOf, whyOf } from "./reviewers";
+import { MEANINGS, TONES, neededOf, sharedOf, whyOf } from "./reviewers";
 
 const REFRESH_MS = 10_000;
 
@@ -92,7 +92,7 @@ function Row({ one, bar, now, onOpen }: RowProps) {
         </span>
       </td>
       <td className="text wraps muted small">
-        {whyOf(one)} {neededOf(one)}
+        {whyOf(one)} {neededOf(one)} {sharedOf(one)}
       </td>
       <td>{count(one.items)}</td>
       <td className="text">

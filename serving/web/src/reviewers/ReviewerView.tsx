@@ -8,13 +8,14 @@ import { RateBar } from "../app/RateBar";
 import { acting, closing } from "../app/act";
 import { useAsked } from "../app/asked";
 import { fixed } from "../app/figures";
-import { ago, count, percent } from "../app/format";
+import { ago, count, percent, short } from "../app/format";
 import { useNow } from "../app/hooks";
 import type { ViewProps } from "../app/view";
+import { fragmentOf } from "../session/route";
 import { PersonCard } from "./PersonCard";
 import { StandingDialog } from "./StandingDialog";
 import { changePerson, changeReviewer, people, reviewer } from "./calls";
-import { MEANINGS, TONES, mistakesOf, neededOf, whyOf } from "./reviewers";
+import { MEANINGS, TONES, mistakesOf, neededOf, sharedOf, whyOf } from "./reviewers";
 
 const REFRESH_MS = 10_000;
 
@@ -46,6 +47,7 @@ export function ReviewerView({ api, project, notify, onPlace, id }: ViewProps & 
               <Labels one={one} bar={bar} />
               <div className="column">
                 <Mistakes one={one} />
+                {one.shared > 0 && <Shared one={one} project={project.id} />}
                 {person && <PersonCard key={person.token_id} person={person} onChange={describePerson} />}
               </div>
             </div>
@@ -162,6 +164,26 @@ function Labels({ one, bar }: { readonly one: ReviewerDetail; readonly bar: numb
           </tbody>
         </table>
       )}
+    </Card>
+  );
+}
+
+/** What an operator may want to ask for again. */
+function Shared({ one, project }: { readonly one: ReviewerDetail; readonly project: string }) {
+  return (
+    <Card title="Answered with others" testid="reviewer-shared">
+      <p className="muted">
+        {sharedOf(one)} Answers were weighed by golden items; ask again where that is not enough.
+      </p>
+      <ul>
+        {one.shared_items.map((item) => (
+          <li key={item}>
+            <a href={fragmentOf(project, "items", item)} title={item}>
+              {short(item)}
+            </a>
+          </li>
+        ))}
+      </ul>
     </Card>
   );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { alphaInWords, mistakesOf, neededOf, pairsOf, reasonsOf, whyOf, wordsIn } from "./reviewers";
+import { alphaInWords, mistakesOf, neededOf, pairsOf, reasonsOf, sharedOf, whyOf, wordsIn } from "./reviewers";
 
 test("a reason by hand comes before what golden items say", () => {
   const reasons = [{ code: "below", detail: "Recall is surely below 80 %." }];
@@ -15,6 +15,11 @@ test.each([
   ["new" as const, 0, ""],
 ])("somebody %s with %s more to go: %s", (standing, more, words) => {
   expect(neededOf({ standing, more })).toBe(words);
+});
+
+test("what a paused person answered with others is told of where there is any", () => {
+  expect(sharedOf({ shared: 0 })).toBe("");
+  expect(sharedOf({ shared: 1 })).toBe("1 item answered together with others, not asked for again.");
 });
 
 test("what is right is no mistake; the most frequent mistake comes first", () => {

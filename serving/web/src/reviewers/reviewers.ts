@@ -9,7 +9,7 @@ export const MEANINGS: Record<Standing, string> = {
   new: "gets golden items alone until they show enough",
   qualified: "works on all tasks",
   warned: "works on, and is told that it is not good enough",
-  paused: "gets golden items alone; others are asked for what this person decided alone",
+  paused: "gets golden items alone; others are asked for what this person decided alone, let stand in QA, or gave up",
 };
 
 /** Why somebody has the standing: what was said by hand, else what golden items show. */
@@ -22,6 +22,10 @@ export function neededOf({ standing, more }: Pick<Reviewer, "standing" | "more">
   if (more === null) return "going on like this is not enough";
   return more === 0 ? "" : `${counted(more, "golden item")} more, if all goes well`;
 }
+
+/** Of who is paused, what nobody is asked for again. */
+export const sharedOf = ({ shared }: Pick<Reviewer, "shared">): string =>
+  shared === 0 ? "" : `${counted(shared, "item")} answered together with others, not asked for again.`;
 
 /** What is taken for what, the most frequent first. */
 export const mistakesOf = ({ confusion }: Pick<ReviewerDetail, "confusion">): ReviewerDetail["confusion"] =>
