@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from loop.cycle.controller import Controller, CycleSettings
 from loop.cycle.references import References
 from loop.cycle.succession import Succession
+from loop.cycle.telling import Telling
 from loop.cycle.work import Progress, TrainedWeights, TrainingJob
 from loop.domain import ports
-from loop.domain.cycle import Cycle
 from loop.domain.item import Item, Split
-from loop.domain.model import ModelVersion, Promotion
+from loop.domain.model import ModelHead, ModelVersion, Promotion
 from loop.domain.prediction import Inference
 from loop.domain.routing import Policy
 from loop.domain.truth import GroundTruth, Shape
@@ -217,30 +217,33 @@ class Ledger:
 
     def open(self) -> None: ...
 
-    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str | None:
-        run_id = f"run of {cycle.id}"
+    def run_of(self, project: str, cycle_id: str, begun_at: datetime) -> str:
+        run_id = f"run of {cycle_id}"
         if all(line["run"] != run_id for line in self.lines("start")):
             self._keep("start", run=run_id)
         return run_id
 
-    def metrics(self, run_id: str | None, figures: Mapping[str, float], step: int) -> None: ...
+    def describe(self, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]) -> None:
+        self._keep("describe", run=run_id, params=params, tags=tags)
 
-    def artifact(self, run_id: str | None, name: str, content: bytes) -> None:
+    def log_metrics(self, run_id: str, figures: Mapping[str, float], step: int, at: datetime) -> None:
+        self._keep("metrics", run=run_id, figures=figures, step=step, at=at.isoformat())
+
+    def log_artifact_bytes(self, run_id: str, name: str, content: bytes) -> None:
         self._keep("artifact", run=run_id, name=name)
 
-    def register(self, run_id: str | None, model: ModelVersion, content: bytes) -> str | None:
-        known = self.lines("register")
-        if all(line["digest"] != model.digest for line in known):
-            self._keep("register", run=run_id, digest=model.digest)
-        return model.digest
+    def register(
+        self, project: str, run_id: str, weights: bytes, digest: str, head: ModelHead, tags: Mapping[str, str]
+    ) -> str:
+        if all(line["digest"] != digest for line in self.lines("register")):
+            self._keep("register", run=run_id, digest=digest)
+        return digest
 
-    def alias(self, model: ModelVersion, name: Literal["champion", "candidate"]) -> None:
-        if model.mlflow_version is not None:
-            self._keep("alias", name=name, version=model.mlflow_version)
+    def set_aliases(self, project: str, versions: Mapping[str, str | None]) -> None:
+        self._keep("aliases", versions=versions)
 
-    def finish(self, run_id: str | None, succeeded: bool) -> None:
-        if run_id is not None:
-            self._keep("finish", run=run_id, succeeded=succeeded)
+    def finish(self, run_id: str, status: str, at: datetime) -> None:
+        self._keep("finish", run=run_id, status=status)
 
 
 def _append(file: Path, line: str) -> None:
@@ -260,6 +263,7 @@ class Service:
     rollouts: Rollouts
     controller: Controller
     succession: Succession
+    telling: Telling
 
     def deploy(self, model: ModelVersion) -> None:
         self.blobs.get(model.digest)
@@ -274,7 +278,7 @@ class Service:
             for project in tx.projects.all():
                 if project.champion_id:
                     self.deploy(tx.models.get(project.id, project.champion_id))
-        self.succession.mirror_champions()
+        self.telling.open()
 
     def step(self) -> bool:
         """One turn of the loops of serving/background.py. Whether there was something to do."""
@@ -287,7 +291,8 @@ class Service:
         for cycle in unfinished:
             self.controller.advance(cycle)
         self.controller.tidy()
-        return bool(due or unfinished)
+        told = self.telling.advance()
+        return bool(due or unfinished or told)
 
 
 def open_site(site: Site) -> Service:
@@ -295,7 +300,7 @@ def open_site(site: Site) -> Service:
     blobs = WatchedBlobs.open(str(site.folder / "blobs"))
     assert isinstance(store, WatchedStore) and isinstance(blobs, WatchedBlobs)
     store.points = blobs.points = site.points
-    bench, registry = Bench(site, blobs), Ledger(site)
+    bench = Bench(site, blobs)
     models, rollouts = Models(store, blobs, read_head, _now, os.urandom), Rollouts(store, _now, os.urandom)
     references = References(store, blobs, bench, val_share=0.2, limit=50)
     settings = CycleSettings(
@@ -303,10 +308,11 @@ def open_site(site: Site) -> Service:
     )
     controller = Controller(
         store=store, blobs=blobs, models=models, rollouts=rollouts, references=references, workshop=bench,
-        registry=registry, settings=settings, clock=_now, entropy=os.urandom,
+        settings=settings, clock=_now, entropy=os.urandom,
     )  # fmt: skip
-    succession = Succession(store, blobs, read_head, references, registry, _now)
-    return Service(site, store, blobs, Projects(store, POLICY, _now), models, rollouts, controller, succession)
+    succession = Succession(store, blobs, read_head, references, _now)
+    telling = Telling(store, blobs, Ledger(site), _now)
+    return Service(site, store, blobs, Projects(store, POLICY, _now), models, rollouts, controller, succession, telling)
 
 
 def furnished(url: str, folder: Path, weights: bytes) -> Service:

@@ -10,15 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from loop.cycle.controller import Controller
+from loop.cycle.telling import Telling, told_later
 from loop.cycle.work import Progress, TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.errors import NoPlace, Unavailable
 from loop.domain.item import Split
 from loop.domain.truth import Shape
-from loop.launching import workshop
-from loop.launching.workshop import MlflowRuns
-from loop.settings import load_settings
 from tests.cycle_worker import (
     BLIND,
     BOX,
@@ -26,6 +23,7 @@ from tests.cycle_worker import (
     LABELS,
     PROJECT,
     Bench,
+    Ledger,
     Service,
     Site,
     add_image,
@@ -234,32 +232,21 @@ def check_whole(service: Service) -> None:
 
 
 class Mlflow:
-    """Stands for training.registry.Registry, which raises Unavailable where MLflow cannot be reached."""
+    """A registry that cannot be reached while it is `away`. asked: how often it was."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
         self.away = True
-        self.kept: list[str] = []
         self.asked = 0
 
-    def __call__(self, *_given: object, **_named: object) -> "Mlflow":
-        return self
-
-    def __getattr__(self, name: str) -> Callable[..., str]:
-        def call(*_given: object, **_named: object) -> str:
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def call(*given: object, **named: object) -> object:
             self.asked += 1
             if self.away:
-                raise Unavailable("MLflow did not do as asked: connection refused", hint="Check mlflow.tracking_uri.")
-            self.kept.append(name)
-            return name
+                raise Unavailable("MLflow did not do as asked: connection refused.", hint="Check mlflow.tracking_uri.")
+            return getattr(self.ledger, name)(*given, **named)
 
         return call
-
-
-@pytest.fixture
-def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
-    made = Mlflow()
-    monkeypatch.setattr(workshop, "Registry", made)
-    return made
 
 
 class Clock:
@@ -270,87 +257,117 @@ class Clock:
         return self.now
 
 
-def recorded(service: Service, required: bool, clock: Callable[[], datetime] | None = None) -> Service:
-    """With the registry of the service, by its settings."""
-    environ = {"ASKANCE_DATA_DIR": str(service.site.folder), "ASKANCE_MLFLOW__REQUIRED": str(required).lower()}
-    runs = MlflowRuns(load_settings(environ=environ))
-    controller: Controller = replace(service.controller, registry=runs, clock=clock or service.controller.clock)
-    return replace(service, controller=controller, succession=replace(service.succession, registry=runs))
+@pytest.fixture
+def mlflow(service: Service) -> Mlflow:
+    return Mlflow(Ledger(service.site))
+
+
+def recorded(service: Service, mlflow: Mlflow, required: bool, clock: Callable[[], datetime] | None = None) -> Service:
+    """With a registry, and a controller that waits for it or not."""
+    now = clock or service.controller.clock
+    settings = replace(service.controller.settings, mlflow_required=required)
+    telling = Telling(service.store, service.blobs, mlflow, now)
+    return replace(service, controller=replace(service.controller, settings=settings, clock=now), telling=telling)
+
+
+def end_of(service: Service, cycle: Cycle) -> Cycle:
+    while service.step():
+        pass
+    return stored(service, cycle)
 
 
 def test_a_cycle_goes_on_without_mlflow_and_says_so_once(
     service: Service, mlflow: Mlflow, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It has no run and its model no version there; all else is as ever, and nothing asks MLflow again."""
+    """All is as ever, but that there is no run and no version yet; MLflow gets them when it is back, and who promoted
+    without it is named there, too."""
+    clock = Clock()
+    here = recorded(service, mlflow, required=False, clock=clock)
     with caplog.at_level(logging.WARNING, logger="askance.cycle"):
-        ended = cycled(recorded(service, required=False))
+        ended = end_of(here, here.controller.request(PROJECT, "ada", "try", MODE))
+        clock.now += timedelta(minutes=1)
+        here.telling.run(lambda: False)
     assert (ended.state, ended.error, ended.mlflow_run_id) == (CycleState.PROMOTED, "", None)
     with service.store.read() as tx:
         assert tx.models.get(PROJECT, str(ended.candidate_id)).mlflow_version is None
     (line,) = caplog.messages
-    assert ended.id in line and "connection refused" in line and mlflow.asked == 1
-
-
-def test_an_mlflow_that_goes_away_during_a_training_costs_the_version(service: Service, mlflow: Mlflow) -> None:
-    """The run is there, the model is not; the candidate serves without it."""
+    assert "connection refused" in line and mlflow.asked == 2
+    left = told_later(service.store, PROJECT)
+    assert left.lines[ended.id].count >= EPOCHS and "connection refused" in left.error
     mlflow.away = False
-    here = recorded(service, required=False)
-    cycle = here.controller.request(PROJECT, "ada", "try", MODE)
-    cycle = here.controller.advance(cycle)
-    train = here.controller.workshop.train
-
-    class Cut(Bench):
-        def train(self, job: TrainingJob, progress: Progress) -> TrainedWeights:
-            mlflow.away = True
-            return train(job, progress)
-
-    cut = replace(here.controller, workshop=Cut(here.site, here.controller.workshop.blobs))  # type: ignore[attr-defined]
-    while replace(here, controller=cut).step():
-        pass
-    ended = stored(service, cycle)
-    assert (ended.state, ended.mlflow_run_id) == (CycleState.PROMOTED, "start_cycle_run")
+    clock.now += timedelta(minutes=1)
+    here.telling.run(lambda: False)
+    assert told_later(service.store).whole.count == 0
+    assert stored(service, ended).mlflow_run_id == f"run of {ended.id}"
     with service.store.read() as tx:
-        assert tx.models.get(PROJECT, str(ended.candidate_id)).mlflow_version is None
+        version = tx.models.get(PROJECT, str(ended.candidate_id)).mlflow_version
+    assert version is not None
+    assert mlflow.ledger.lines("aliases")[-1]["versions"] == {"champion": version, "candidate": None}
 
 
-@pytest.mark.parametrize("away_at", ["run", "version"])
+@pytest.mark.parametrize("away_at", [Step.TRAIN, Step.EVALUATE, Step.PROMOTE])
 def test_a_cycle_that_requires_mlflow_waits_for_it(
-    service: Service, mlflow: Mlflow, caplog: pytest.LogCaptureFixture, away_at: str
+    service: Service, mlflow: Mlflow, caplog: pytest.LogCaptureFixture, away_at: Step
 ) -> None:
-    """It stays at its step and says why, once; it asks again every half minute, not more often; when MLflow is back it
-    comes to its end, and a training that was done is not done again."""
+    """It stays at the step before which MLflow went away, and says why, once; it looks again every half minute; when
+    MLflow is back it comes to its end, and what was done is not done again."""
     clock = Clock()
-    here = recorded(service, required=True, clock=clock)
+    here = recorded(service, mlflow, required=True, clock=clock)
+    mlflow.away = False
     cycle = here.controller.request(PROJECT, "ada", "try", MODE)
-    cycle = here.controller.advance(cycle)
-    if away_at == "version":
-        with service.store.begin() as tx:
-            tx.cycles.save(replace(cycle, mlflow_run_id="begun before"))
+    while cycle.step is not away_at:
+        here.telling.run(lambda: False)
+        cycle = here.controller.advance(cycle)
+    mlflow.away = True
     with caplog.at_level(logging.WARNING, logger="askance.cycle"):
-        for _ in range(3):
+        for _ in range(4):
+            here.telling.run(lambda: False)
             waiting = here.controller.advance(stored(service, cycle))
-            assert (waiting.state, waiting.step) == (CycleState.RUNNING, Step.TRAIN)
-            assert "connection refused" in waiting.error
-            asked = mlflow.asked
-            here.controller.advance(stored(service, cycle))
-            assert mlflow.asked == asked
+            assert (waiting.state, waiting.step) == (CycleState.RUNNING, away_at)
             clock.now += timedelta(seconds=31)
+    assert "connection refused" in waiting.error
     assert len([line for line in caplog.messages if "waits" in line]) == 1
     mlflow.away = False
     epochs = service.site.points.lines().count("training: epoch done")
-    while here.step():
-        pass
+    for _ in range(40):
+        clock.now += timedelta(seconds=31)
+        here.step()
     ended = stored(service, cycle)
     assert (ended.state, ended.error) == (CycleState.PROMOTED, "")
     again = service.site.points.lines().count("training: epoch done") - epochs
-    assert again == (0 if away_at == "version" else EPOCHS)
-    assert "register" in mlflow.kept
+    assert again == (EPOCHS if away_at is Step.TRAIN else 0)
+    assert told_later(service.store).whole.count == 0
+
+
+def test_a_cycle_that_failed_before_it_had_a_snapshot_has_no_run(bare: Service) -> None:
+    ended = cycled(bare)
+    assert (ended.state, ended.mlflow_run_id) == (CycleState.FAILED, None)
+    assert told_later(bare.store).whole.count == 0 and not bare.telling.registry.lines("start")  # type: ignore[attr-defined]
+
+
+def test_who_was_refused_is_no_candidate_any_more(service: Service, mlflow: Mlflow) -> None:
+    """While it is judged it is; then the alias is gone, and the champion's stays where it was."""
+    mlflow.away = False
+    service.site.blind.touch()
+    here = recorded(service, mlflow, required=False)
+    with service.store.read() as tx:
+        champion = tx.models.get(PROJECT, str(tx.projects.get(PROJECT).champion_id))
+    ended = here.controller.request(PROJECT, "ada", "try", {"mode": "superior"})
+    while not ended.state.finished:
+        ended = here.controller.advance(ended)
+        here.telling.run(lambda: False)
+    assert ended.state is CycleState.REFUSED
+    with service.store.read() as tx:
+        candidate = tx.models.get(PROJECT, str(ended.candidate_id))
+    named = [line["versions"]["candidate"] for line in mlflow.ledger.lines("aliases")]
+    assert candidate.mlflow_version in named and named[-1] is None
+    assert mlflow.ledger.lines("aliases")[-1]["versions"]["champion"] == champion.mlflow_version
 
 
 def test_a_cycle_waits_for_the_place_that_its_training_reserves(service: Service, mlflow: Mlflow) -> None:
     """It says what is wanted and left; others come to their turn meanwhile; once there is a place it goes on."""
     clock = Clock()
-    here = recorded(service, required=False, clock=clock)
+    here = recorded(service, mlflow, required=False, clock=clock)
     full = [True]
 
     class Crowded(Bench):
@@ -378,10 +395,12 @@ def test_a_cycle_waits_for_the_place_that_its_training_reserves(service: Service
 def test_a_cycle_that_waits_can_be_cancelled(service: Service, mlflow: Mlflow) -> None:
     """Its scratch files go, though nothing works on it any more."""
     clock = Clock()
-    here = recorded(service, required=True, clock=clock)
+    here = recorded(service, mlflow, required=True, clock=clock)
     cycle = here.controller.request(PROJECT, "ada", "try", MODE)
-    for _ in range(2):
+    for _ in range(3):
         cycle = here.controller.advance(cycle)
+        here.telling.run(lambda: False)
+    assert "connection refused" in cycle.error
     (service.site.scratch / cycle.id).mkdir(parents=True)
     here.controller.cancel(PROJECT, cycle.id, "ada", "MLflow is gone for good")
     here.step()

@@ -28,7 +28,7 @@ from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from selection.seen import Seen
 from tests.examining import Examines
-from tests.test_settling import HEAD, LABELS, POLICY, Unrecorded, file_of
+from tests.test_settling import HEAD, LABELS, POLICY, file_of
 from training.gate_clauses import GateSettings
 from training.head import read_head
 from training.snapshot import freeze
@@ -189,7 +189,7 @@ def site(store: SqlStore, tmp_path: Path) -> Site:
     eyes = Eyes()
     controller = Controller(
         store=store, blobs=blobs, models=models, rollouts=Rollouts(store, clock, entropy),
-        references=References(store, blobs, eyes, val_share=0.2, limit=10), workshop=eyes, registry=Unrecorded(),
+        references=References(store, blobs, eyes, val_share=0.2, limit=10), workshop=eyes,
         settings=CycleSettings(
             training={}, gate=GateSettings(), gate_seed=0, val_share=0.2, replay_limit=10,
             drift_reference=RULES.reference,

@@ -3,12 +3,27 @@
 import importlib.metadata
 import platform
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("askance", "numpy", "opencv-python", "ray", "safetensors", "torch", "torchvision", "ultralytics")
 _GIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """commit: None where it is not known. environment: JSON."""
+
+    commit: str | None = None
+    environment: Mapping[str, object] = field(default_factory=dict)
+
+
+def provenance(device: str) -> Provenance:
+    """device: that is trained on."""
+    return Provenance(git_commit(), {**environment(), "device": device})
 
 
 def environment() -> dict[str, object]:

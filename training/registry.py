@@ -1,5 +1,8 @@
 """Runs and model versions in MLflow. The only module that imports it; the database decides, this mirrors.
 
+Whatever is told may be told again, and then changes nothing: runs are found by their cycle, versions by the digest of
+their weights; a figure is the same by its name, step, moment and value; files and aliases are written over.
+
 MLflow is imported at the first use, and its SQLite file is made then: together some seconds.
 """
 
@@ -11,39 +14,39 @@ import os
 import re
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
-from loop.domain.errors import Unavailable
+from loop.domain.errors import Declined, Unavailable
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelHead
-
-Alias = Literal["champion", "candidate"]
-RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
 _CYCLE, _DIGEST = "askance.cycle", "askance.digest"
 _ODD = re.compile(r"[^\w\-. /]")  # what MLflow does not take in the name of a metric or parameter
 _LONGEST_PARAM = 6000  # characters, MLflow's limit
-_PARAMS_AT_ONCE = 100  # MLflow's limit
-# Read by MLflow at its import and at each request. Its own patience is several minutes.
+_PARAMS_AT_ONCE, _METRICS_AT_ONCE = 100, 1000  # MLflow's limits
+# Codes of MLflow that say no to what was asked, for as long as nobody changes something; all others pass.
+_NO = frozenset({"BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"})
+# Read by MLflow at its import and at each request. It must not try again by itself: a run that was made, but whose
+# answer was lost, would be made twice.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 
 
 class Registry:
-    """A connection to MLflow. Every method raises Unavailable where MLflow cannot be reached or refuses.
+    """A connection to MLflow. Implements `loop.cycle.work.RunRegistry`, whose errors it raises.
 
     tracking_uri: sqlite:///… or http(s)://…. artifact_root: folder or URL for the files of new experiments; None
-    leaves it to the server. prefix: begins the names of experiments and registered models. Doing a step again
-    after a restart finds what it did before: runs by their cycle, versions by the digest of their weights.
+    leaves it to the server. prefix: begins the names of experiments and registered models.
     """
 
     def __init__(self, tracking_uri: str, artifact_root: str | Path | None = None, *, prefix: str = "askance") -> None:
@@ -57,29 +60,36 @@ class Registry:
         """Connect now, rather than at the first use."""
         self._client()
 
-    def start_cycle_run(
-        self, project: str, cycle_id: str, params: Mapping[str, object], tags: Mapping[str, str]
-    ) -> str:
+    def run_of(self, project: str, cycle_id: str, begun_at: datetime) -> str:
         """The id of the run of this cycle in the project's experiment, begun if there is none."""
         with self._reachable() as client:
             experiment = self._experiment(client, project)
             found = client.search_runs([experiment], f"tags.`{_CYCLE}` = '{cycle_id}'", max_results=1)
             if found:
                 return str(found[0].info.run_id)
-            run = client.create_run(experiment, tags={**tags, _CYCLE: cycle_id}, run_name=cycle_id)
-            run_id = str(run.info.run_id)
-            self._log_params(client, run_id, params)
-            return run_id
+            run = client.create_run(
+                experiment, start_time=_milliseconds(begun_at), tags={_CYCLE: cycle_id}, run_name=cycle_id
+            )
+            return str(run.info.run_id)
 
-    def log_metrics(self, run_id: str, figures: Mapping[str, float], step: int) -> None:
+    def describe(self, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]) -> None:
+        from mlflow.entities import Param, RunTag
+
+        entries = [Param(_plain(name), str(value)[:_LONGEST_PARAM]) for name, value in params.items()]
+        with self._reachable() as client:
+            client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+            for begin in range(0, len(entries), _PARAMS_AT_ONCE):
+                client.log_batch(run_id, params=entries[begin : begin + _PARAMS_AT_ONCE])
+
+    def log_metrics(self, run_id: str, figures: Mapping[str, float], step: int, at: datetime) -> None:
         """`figures` at `step`. Values that are not finite are left out."""
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        metrics = [Metric(_plain(name), float(v), now, step) for name, v in figures.items() if math.isfinite(v)]
-        if metrics:
-            with self._reachable() as client:
-                client.log_batch(run_id, metrics=metrics)
+        moment = _milliseconds(at)
+        metrics = [Metric(_plain(name), float(v), moment, step) for name, v in figures.items() if math.isfinite(v)]
+        with self._reachable() as client:
+            for begin in range(0, len(metrics), _METRICS_AT_ONCE):
+                client.log_batch(run_id, metrics=metrics[begin : begin + _METRICS_AT_ONCE])
 
     def log_artifact_bytes(self, run_id: str, name: str, content: bytes) -> None:
         """A file of the run. name: a relative path, folders separated by a slash."""
@@ -92,13 +102,13 @@ class Registry:
         """Keep `weights` (SHA-256 `digest`) with the run and as a version of the project's model; its number. Beside
         them lies what they take and give (`signature`), as MLflow reads it."""
         if digest_of(weights) != digest:
-            raise Unavailable(f"the weights are not those of the digest {digest}.", hint="Run the cycle again.")
+            raise Declined(f"the weights are not those of the digest {digest}.", hint="Run the cycle again.")
         name = self._model_name(project)
         with self._reachable() as client:
             self._ensure_model(client, name)
-            for version in client.search_model_versions(f"name = '{name}'"):
-                if version.tags.get(_DIGEST) == digest:
-                    return str(version.version)
+            known = client.search_model_versions(f"name = '{name}' AND tags.`{_DIGEST}` = '{digest}'")
+            if known:
+                return str(known[0].version)
             self._put(client, run_id, "model/weights.safetensors", weights)
             self._put(client, run_id, "model/MLmodel", _description(run_id, head).encode())
             source = f"{client.get_run(run_id).info.artifact_uri}/model"
@@ -107,14 +117,21 @@ class Registry:
             )
             return str(created.version)
 
-    def alias(self, project: str, version: str, name: Alias) -> None:
-        """Let `name` point at this version of the project's model, and at no other."""
+    def set_aliases(self, project: str, versions: Mapping[str, str | None]) -> None:
+        """Let each alias point at its version of the project's model and at no other; at none where that is None."""
+        name = self._model_name(project)
         with self._reachable() as client:
-            client.set_registered_model_alias(self._model_name(project), name, version)
+            known = self._aliases(client, name)
+            for alias, version in versions.items():
+                if version is None and alias in known:
+                    client.delete_registered_model_alias(name, alias)
+                if version is not None and str(known.get(alias)) != version:
+                    client.set_registered_model_alias(name, alias, version)
 
-    def finish(self, run_id: str, status: RunStatus) -> None:
+    def finish(self, run_id: str, status: str, at: datetime) -> None:
+        """status: FINISHED or FAILED."""
         with self._reachable() as client:
-            client.set_terminated(run_id, status)
+            client.set_terminated(run_id, status, _milliseconds(at))
 
     # --- MLflow ----------------------------------------------------------------------------------------
 
@@ -126,7 +143,9 @@ class Registry:
 
         try:
             yield client
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+        except MlflowException as error:
+            raise self._unavailable(error, Declined if error.error_code in _NO else Unavailable) from error
+        except (SQLAlchemyError, OSError) as error:
             raise self._unavailable(error) from error
 
     def _client(self) -> Any:
@@ -155,9 +174,9 @@ class Registry:
             with contextlib.suppress(OSError):  # SQLite then says what is wrong
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
 
-    def _unavailable(self, error: Exception) -> Unavailable:
+    def _unavailable(self, error: Exception, kind: type[Unavailable] = Unavailable) -> Unavailable:
         lines = str(error).splitlines()
-        return Unavailable(
+        return kind(
             f"MLflow did not do as asked: {lines[0][:300] if lines else type(error).__name__}",
             hint="Check mlflow.tracking_uri, and that the server or the file behind it can be reached.",
         )
@@ -192,15 +211,20 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
+    def _aliases(self, client: Any, name: str) -> Mapping[str, object]:
+        """Of a model that is not there: none."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            aliases: Mapping[str, object] = client.get_registered_model(name).aliases
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return {}
+        return aliases
+
     def _model_name(self, project: str) -> str:
         return f"{self._prefix}-{project}"
-
-    def _log_params(self, client: Any, run_id: str, params: Mapping[str, object]) -> None:
-        from mlflow.entities import Param
-
-        entries = [Param(_plain(name), str(value)[:_LONGEST_PARAM]) for name, value in params.items()]
-        for begin in range(0, len(entries), _PARAMS_AT_ONCE):
-            client.log_batch(run_id, params=entries[begin : begin + _PARAMS_AT_ONCE])
 
     def _put(self, client: Any, run_id: str, name: str, content: bytes) -> None:
         folder, _, file_name = name.rpartition("/")
@@ -238,3 +262,7 @@ def _tensor(name: str, dtype: str, *shape: int) -> dict[str, object]:
 
 def _plain(name: str) -> str:
     return _ODD.sub("_", name)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

@@ -4,7 +4,6 @@
 a process that dies in between does that step again and nothing else.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,13 +14,12 @@ import numpy as np
 
 from loop.cycle.judging import HeldOut, Judgement, held_out, judged, left_out_of
 from loop.cycle.latency import latency_told, seconds_of
+from loop.cycle.record import Record
 from loop.cycle.references import References
 from loop.cycle.slicing import Slicing
 from loop.cycle.work import (
     EVALUATION_FLOOR,
     Progress,
-    RegistryAway,
-    RunRegistry,
     Subject,
     Timing,
     TrainedWeights,
@@ -32,6 +30,7 @@ from loop.domain.cycle import Cycle, CycleState, Step
 from loop.domain.errors import AskanceError, BadDataset, Conflict, CycleFailed, NoPlace, Overloaded
 from loop.domain.identity import digest_of, new_id
 from loop.domain.model import ModelVersion, PromotionState
+from loop.domain.outgoing.notes import Note, aliases_note, why_untold
 from loop.domain.policy.slice_rules import SliceKind
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import Inference
@@ -44,10 +43,11 @@ from loop.models.rollouts import Rollouts, finish_rollout
 from loop.models.versions import Models
 from selection.duplicates import Clusters
 from selection.seen import seen_in_evaluation
-from training.coco_findings import CocoFindings, SliceFigures
+from training.coco_findings import CocoFindings
 from training.evaluate import Evaluation, or_none
 from training.gate_clauses import Beside, Circumstances, GateMode, GateSettings
 from training.promotion import decide
+from training.provenance import Provenance
 from training.slices import Slices
 from training.snapshot import Entries, Entry, Snapshot, detectable, freeze
 from training.snapshot_leaks import without_leaks
@@ -72,7 +72,7 @@ class CanaryPlan:
 class CycleSettings:
     """What a cycle takes from the configuration. training: default recipe, kept in the cycle once frozen. canary: None:
     there are none. slice_images: beside the judged ones, of one slice. latency_images: that are timed. runtime_images:
-    that runtimes are chosen by."""
+    that runtimes are chosen by. mlflow_required: whether a step waits until MLflow knows of those before it."""
 
     training: Mapping[str, object]
     gate: GateSettings
@@ -84,6 +84,7 @@ class CycleSettings:
     slice_images: int = 500
     latency_images: int = 0
     runtime_images: int = 100
+    mlflow_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,14 @@ class Controller:
     rollouts: Rollouts
     references: References
     workshop: Workshop
-    registry: RunRegistry
     settings: CycleSettings
     clock: Clock
     entropy: Entropy
     # Clusters among what a version has seen; None: nobody looks. Raises Overloaded where it has to be asked later.
     near_duplicates: Callable[[ModelVersion], Clusters] | None = None
+    made_with: Callable[[], Provenance] = Provenance
+    # `loop.cycle.label_check.LabelChecks.before_training`; unless it is given nobody looks.
+    check_labels: Callable[[Cycle, Snapshot], tuple[Snapshot, dict[str, object]]] = lambda _, snapshot: (snapshot, {})
 
     # --- asking for a cycle -------------------------------------------------------------------------
 
@@ -136,9 +139,7 @@ class Controller:
             cycle = replace(
                 cycle, state=CycleState.FAILED, error=f"cancelled by {actor}: {reason}", finished_at=now, updated_at=now
             )
-            tx.cycles.save(cycle)
-            _end_canary(tx, cycle, actor, now)
-            tx.events.add(_finished_event(cycle, actor, now))
+            self._end(tx, cycle, actor, now)
         return cycle
 
     # --- working it off ------------------------------------------------------------------------------
@@ -158,11 +159,13 @@ class Controller:
         }
         if cycle.error and self.clock() - cycle.updated_at < _WAIT:
             return cycle
+        if self.settings.mlflow_required and (untold := self._untold(cycle)) is not None:
+            return self._waiting(cycle, f"MLflow is not told yet. {untold}") if untold else cycle
         try:
             return steps[cycle.step](replace(cycle, error=""))  # what it waited for is not said once it goes on
         except Cancelled:
             return self._put_away(cycle)
-        except (RegistryAway, NoPlace) as error:
+        except NoPlace as error:
             return self._waiting(cycle, str(error))
         except Exception as error:
             if stopping():
@@ -195,22 +198,23 @@ class Controller:
             snapshot = freeze(rows, labels=project.recipe.detected, val_share=self.settings.val_share)
         if clusters is not None:
             snapshot = without_leaks(snapshot, clusters.items, clusters.group)
+        snapshot, label_check = self.check_labels(cycle, snapshot)
         # Both raise where a cycle could not end well, before anything is trained.
         log.info("snapshot: %d to train on, %d to judge by", *map(len, _sides(snapshot)))
         for why, images in snapshot.left_out.items():
             log.info("snapshot: %d images are left out of training, %s", images, why)
         slices = self.slicing.frozen(cycle.project_id, snapshot)
         key = snapshot.keep(self.blobs.put)
-        return self._save(
-            replace(
-                cycle,
-                state=CycleState.RUNNING,
-                step=Step.TRAIN,
-                snapshot_digest=key,
-                champion_id=project.champion_id,
-                evaluation={"slices": self.blobs.put(slices.to_bytes())},
-            )
+        cycle = replace(
+            cycle,
+            state=CycleState.RUNNING,
+            step=Step.TRAIN,
+            snapshot_digest=key,
+            champion_id=project.champion_id,
+            evaluation={"slices": self.blobs.put(slices.to_bytes()), **label_check},
         )
+        champion, start = self._model(cycle, cycle.champion_id), self._start(cycle)
+        return self._save(cycle, self._record().begun(cycle, champion, start, self.made_with()))
 
     def _clusters(self, cycle: Cycle) -> Clusters | None:
         """Only what the champion has seen can be compared; without one nothing is."""
@@ -221,16 +225,7 @@ class Controller:
 
     def _train(self, cycle: Cycle) -> Cycle:
         project, snapshot = self._project(cycle), self._frozen(cycle)
-        champion, start = self._model(cycle, cycle.champion_id), self._start(cycle)
-        if cycle.mlflow_run_id is None:
-            params = {
-                **cycle.recipe,
-                "snapshot": cycle.snapshot_digest,
-                "champion": champion.digest if champion else "",
-                "start": start.digest if start else "",
-            }
-            cycle = self._save(replace(cycle, mlflow_run_id=self.registry.start(cycle, params), error=""))
-            self.registry.artifact(cycle.mlflow_run_id, "snapshot.json", self.blobs.get(snapshot.kept_as))
+        start = self._start(cycle)
         job = TrainingJob(
             cycle_id=cycle.id,
             start_key=start.digest if start else None,
@@ -267,10 +262,13 @@ class Controller:
             if known is None:
                 tx.models.add(model)
             tx.cycles.save(cycle)
+            for note in Record(self.blobs.put, now).candidate(cycle, model, trained) if known is None else ():
+                tx.notes.add(note)
+            tx.notes.add(aliases_note(cycle.project_id, now))
         return cycle
 
     def _version_of(self, cycle: Cycle, trained: TrainedWeights, digest: str) -> ModelVersion:
-        model = ModelVersion(
+        return ModelVersion(
             id=new_id("model", self.clock(), self.entropy(10)),
             project_id=cycle.project_id,
             digest=digest,
@@ -286,7 +284,6 @@ class Controller:
                 "batch": trained.batch or cycle.recipe.get("batch"),
             },
         )
-        return replace(model, mlflow_version=self.registry.register(cycle.mlflow_run_id, model, trained.content))
 
     def _evaluate(self, cycle: Cycle) -> Cycle:
         """Both models on the same images, and the references of the candidate's anomaly test."""
@@ -294,7 +291,6 @@ class Controller:
         held, labels = self._held_out(cycle, snapshot, self._dropped(cycle)), snapshot.labels
         report = self._reporter(cycle)
         candidate, champion = self._required(cycle, cycle.candidate_id), self._model(cycle, cycle.champion_id)
-        self.registry.alias(candidate, "candidate")  # in a step that is done again where a kill comes before it
         wanted, timing = self.references.wanted(candidate, snapshot), self._timing(cycle, held)
         # All in one process: each takes seconds to start.
         subjects = [Subject(candidate, [*wanted, *held.digests])]
@@ -377,12 +373,12 @@ class Controller:
         )
         found = {part: self._coco(cycle, part) for part in ("champion", "candidate")}
         after = _figures(candidate, found["candidate"])
-        self._log_decision(cycle, after, decision.to_json(), found["candidate"])
+        notes = self._record().decided(cycle, after, decision.to_json(), found["candidate"])
         evaluation = {**cycle.evaluation, "before": _figures(champion, found["champion"]), "after": after}
         cycle = replace(cycle, evaluation=evaluation, decision=decision.to_json(), progress=0.0)
         if decision.promoted:
-            return self._save(replace(cycle, step=Step.PROMOTE))
-        return self._finished(cycle, CycleState.REFUSED)
+            return self._save(replace(cycle, step=Step.PROMOTE), notes)
+        return self._finished(cycle, CycleState.REFUSED, notes=notes)
 
     def _circumstances(self, cycle: Cycle, held: HeldOut) -> Circumstances:
         """Which slices the images make, which of them failed before, and how often they have decided."""
@@ -479,22 +475,6 @@ class Controller:
             return self._waiting(cycle, str(taken))
         return self._save(replace(cycle, error=""))
 
-    def _log_decision(
-        self,
-        cycle: Cycle,
-        figures: Mapping[str, float | None],
-        decision: Mapping[str, object],
-        coco: CocoFindings | None,
-    ) -> None:
-        run_id = cycle.mlflow_run_id
-        told = {f"golden/{name}": value for name, value in figures.items()}
-        if coco is not None:
-            told |= {f"class/{label}/ap": one.ap for label, one in coco.classes.items()}
-            told |= {f"{_lasting(one)}/ap": one.figures.ap for one in coco.slices}
-            self.registry.artifact(run_id, "coco.json", coco.to_bytes())
-        self.registry.metrics(run_id, {name: value for name, value in told.items() if value is not None}, step=0)
-        self.registry.artifact(run_id, "decision.json", json.dumps(decision, indent=1).encode())
-
     def _reporter(self, cycle: Cycle) -> Progress:
         shown, looked_at = 0.0, time.monotonic()
 
@@ -504,35 +484,54 @@ class Controller:
                 looked_at = time.monotonic()
                 if self._stored(cycle).state.finished:
                     raise Cancelled("the cycle was cancelled.")
-            if figures:
-                self.registry.metrics(cycle.mlflow_run_id, figures, step=round(share * 1000))
-            if share - shown >= 0.02 or share >= 1.0:
+            if figures or share - shown >= 0.02 or share >= 1.0:
                 shown = share
-                self._save(replace(cycle, progress=min(share, 1.0)))
+                notes = self._record().trained_on(cycle, share, figures)
+                self._save(replace(cycle, progress=min(share, 1.0)), notes)
 
         return report
 
-    def _save(self, cycle: Cycle) -> Cycle:
+    def _record(self) -> Record:
+        return Record(self.blobs.put, self.clock())
+
+    def _untold(self, cycle: Cycle) -> str | None:
+        """Why MLflow does not know of all that the cycle has done, "" where it is just being told; None where it
+        does."""
+        with self.store.read() as tx:
+            if cycle.id not in tx.notes.untold(cycle.project_id):
+                return None
+            return why_untold(tx.notes.heads(), cycle.id)
+
+    def _save(self, cycle: Cycle, notes: Sequence[Note] = ()) -> Cycle:
+        """notes: what MLflow is to be told of it."""
         cycle = replace(cycle, updated_at=self.clock())
         with self.store.begin() as tx:
             tx.cycles.save(cycle)
+            for note in notes:
+                tx.notes.add(note)
         return cycle
 
-    def _finished(self, cycle: Cycle, state: CycleState, error: str = "") -> Cycle:
+    def _finished(self, cycle: Cycle, state: CycleState, error: str = "", notes: Sequence[Note] = ()) -> Cycle:
         now = self.clock()
         cycle = replace(cycle, state=state, error=error, finished_at=now, updated_at=now)
         if state is not CycleState.FAILED:
             cycle = replace(cycle, step=Step.DONE)
         with self.store.begin() as tx:
-            tx.cycles.save(cycle)
-            _end_canary(tx, cycle, cycle.actor, now)
-            tx.events.add(_finished_event(cycle, cycle.actor, now))
+            for note in notes:
+                tx.notes.add(note)
+            self._end(tx, cycle, cycle.actor, now)
         return self._put_away(cycle)
+
+    def _end(self, tx: Transaction, cycle: Cycle, actor: str, now: datetime) -> None:
+        tx.cycles.save(cycle)
+        _end_canary(tx, cycle, actor, now)
+        tx.events.add(_finished_event(cycle, actor, now))
+        for note in Record(self.blobs.put, now).ended(cycle):
+            tx.notes.add(note)
 
     def _put_away(self, cycle: Cycle) -> Cycle:
         """What a cycle leaves outside the database, when it has ended."""
         cycle = self._stored(cycle)
-        self.registry.finish(cycle.mlflow_run_id, cycle.state is not CycleState.FAILED)
         self.workshop.clean(cycle.id)
         return cycle
 
@@ -595,12 +594,6 @@ def _end_canary(tx: Transaction, cycle: Cycle, actor: str, now: datetime) -> Non
         if rollout.cycle_id == cycle.id:
             why = cycle.error or f"its cycle was {cycle.state}"
             finish_rollout(tx, rollout, RolloutState.ENDED, why, actor, now)
-
-
-def _lasting(one: SliceFigures) -> str:
-    """A name that is the same from cycle to cycle, so that runs can be compared: quarters of time move."""
-    name = one.name.partition(":")[0] if one.kind is SliceKind.TIME else one.name
-    return f"{one.kind}/{name}"
 
 
 class Cancelled(Conflict):

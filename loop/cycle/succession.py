@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loop.cycle.references import References
-from loop.cycle.work import RunRegistry
 from loop.domain.errors import AskanceError, BadWeights, Conflict
 from loop.domain.model import BACKENDS, ModelHead, ModelVersion, Promotion, PromotionKind, PromotionState
+from loop.domain.outgoing.notes import aliases_note
 from loop.domain.ports import Blobs, Clock, Event, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.rollouts.rollout import Rollout, RolloutState, ended_by_champion
@@ -32,7 +32,6 @@ class Succession:
     blobs: Blobs
     read_head: HeadReader
     references: References
-    registry: RunRegistry
     clock: Clock
 
     def due(self, under_way: Collection[str]) -> list[Promotion | Rollout]:
@@ -47,25 +46,6 @@ class Succession:
             rollouts = [rollout for rollout in tx.rollouts.unfinished() if rollout.state is RolloutState.QUEUED]
         waiting: list[Promotion | Rollout] = [*promotions, *rollouts]
         return [asked for asked in waiting if asked.id not in under_way]
-
-    def mirror_champions(self) -> None:
-        """Tell the registry who serves: a process that was killed just after a flip has not."""
-        with self.store.read() as tx:
-            projects = tx.projects.all()
-        for project in projects:
-            self._mirror_champion(project.id)
-
-    def _mirror_champion(self, project_id: str) -> None:
-        """Until it has not changed meanwhile: several threads may tell of what they flipped."""
-        told = None
-        while (champion := self._champion(project_id)) is not None and champion.id != told:
-            self.registry.alias(champion, "champion")
-            told = champion.id
-
-    def _champion(self, project_id: str) -> ModelVersion | None:
-        with self.store.read() as tx:
-            champion_id = tx.projects.get(project_id).champion_id
-            return None if champion_id is None else tx.models.get(project_id, champion_id)
 
     def settle(
         self,
@@ -180,10 +160,10 @@ class Succession:
                     _take_pointer(tx, promotion, model)
                     _end_rollouts(tx, promotion, now)
                     tx.events.add(Event("model.promoted", promotion.project_id, promotion.actor, body, now))
+                    tx.notes.add(aliases_note(promotion.project_id, now))
                 tx.promotions.save(done)
         except Overtaken as error:
             return self._settled(replace(promotion, state=PromotionState.FAILED, error=str(error)))
-        self._mirror_champion(promotion.project_id)
         return done
 
     def _settled(self, promotion: Promotion) -> Promotion:

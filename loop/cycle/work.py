@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import Protocol
 
-from loop.domain.cycle import Cycle
-from loop.domain.errors import Unavailable
 from loop.domain.model import ModelHead, ModelVersion
 from loop.domain.prediction import Inference
 from training.snapshot import Entry
@@ -102,24 +101,32 @@ class Workshop(Protocol):
         ...
 
 
-class RegistryAway(Unavailable):
-    """What the registry must keep cannot be kept now; the cycle waits for it."""
-
-
 class RunRegistry(Protocol):
-    """Runs and model versions as MLflow keeps them; the database decides, this mirrors.
+    """Runs and model versions as MLflow keeps them; the database decides, this mirrors (loop/cycle/telling.py).
 
-    `start` and `register` give None where the registry is away and may be missed, and raise RegistryAway where it may
-    not. For a run that is None nothing is kept.
+    Each method may be called again with the same, and then changes nothing. Each raises Unavailable where the registry
+    cannot be reached, and Declined where it is there and says no. Moments become its own, in milliseconds.
     """
 
     def open(self) -> None:
         """May be called ahead of the first use, which is slow."""
         ...
 
-    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str | None: ...
-    def metrics(self, run_id: str | None, figures: Mapping[str, float], step: int) -> None: ...
-    def artifact(self, run_id: str | None, name: str, content: bytes) -> None: ...
-    def register(self, run_id: str | None, model: ModelVersion, content: bytes) -> str | None: ...
-    def alias(self, model: ModelVersion, name: Literal["champion", "candidate"]) -> None: ...
-    def finish(self, run_id: str | None, succeeded: bool) -> None: ...
+    def run_of(self, project: str, cycle_id: str, begun_at: datetime) -> str:
+        """The id of the cycle's run, begun then if there is none."""
+        ...
+
+    def describe(self, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]) -> None: ...
+    def log_metrics(self, run_id: str, figures: Mapping[str, float], step: int, at: datetime) -> None: ...
+    def log_artifact_bytes(self, run_id: str, name: str, content: bytes) -> None: ...
+    def register(
+        self, project: str, run_id: str, weights: bytes, digest: str, head: ModelHead, tags: Mapping[str, str]
+    ) -> str:
+        """The number of the version."""
+        ...
+
+    def set_aliases(self, project: str, versions: Mapping[str, str | None]) -> None:
+        """By alias; None takes it away."""
+        ...
+
+    def finish(self, run_id: str, status: str, at: datetime) -> None: ...

@@ -1,14 +1,12 @@
 """Where the heavy work of a cycle runs: Ray tasks in processes of their own, with images from the blob store."""
 
 import collections
-import json
 import logging
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -24,15 +22,13 @@ from loop.cycle.work import (
     Examined,
     Latency,
     Progress,
-    RegistryAway,
     Subject,
     Timing,
     TrainedWeights,
     TrainingJob,
 )
-from loop.domain.cycle import Cycle
 from loop.domain.embedding_map import Drawn
-from loop.domain.errors import AskanceError, Conflict, CycleFailed, MapFailed, OutOfMemory, Unavailable
+from loop.domain.errors import AskanceError, Conflict, CycleFailed, MapFailed, OutOfMemory
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Detector
@@ -42,9 +38,7 @@ from loop.store.blobs import FsspecBlobs
 from serving.images import decode_image
 from training.head import read_head
 from training.launch import get_ready, run_in_ray
-from training.provenance import environment, git_commit
 from training.recipe import TrainingRecipe
-from training.registry import Alias, Registry
 from training.snapshot import Entry
 
 log = logging.getLogger("askance.cycle")
@@ -407,81 +401,3 @@ def draw_map(*, settings: Settings, project_id: str, refit: bool, progress: Prog
         return drawing.draw(project_id, refit=refit, alive=lambda: progress(0.0, {}))
     finally:
         store.close()
-
-
-class MlflowRuns:
-    """The cycle's runs and model versions in MLflow.
-
-    All of it mirrors what the database and the blob store hold anyway: where MLflow is away it is missed with a
-    warning, and nothing else is. With `mlflow.required` a cycle waits for its run and for its version; figures, files
-    and aliases may still be missed.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._registry = Registry(
-            settings.mlflow_tracking_uri, settings.mlflow_artifact_root, prefix=settings.mlflow.prefix
-        )
-        self._required = settings.mlflow.required
-        self._device = settings.training.device
-
-    def open(self) -> None:
-        """Connect now: the first time takes some seconds, which the first cycle need not wait for."""
-        self._registry.open()
-
-    def start(self, cycle: Cycle, params: Mapping[str, object]) -> str | None:
-        tags = {"askance.cycle": cycle.id, "askance.project": cycle.project_id, "askance.actor": cycle.actor}
-        if (commit := git_commit()) is not None:
-            tags["mlflow.source.git.commit"] = commit
-        run_id = None
-        with self._awaited(f"all of {cycle.id}"):
-            run_id = self._registry.start_cycle_run(cycle.project_id, cycle.id, params, tags)
-        made_with = {**environment(), "device": self._device}
-        self.artifact(run_id, "environment.json", json.dumps(made_with, indent=1).encode())
-        return run_id
-
-    def metrics(self, run_id: str | None, figures: Mapping[str, float], step: int) -> None:
-        if run_id is not None:
-            with _missed("figures"):
-                self._registry.log_metrics(run_id, figures, step)
-
-    def artifact(self, run_id: str | None, name: str, content: bytes) -> None:
-        if run_id is not None:
-            with _missed(name):
-                self._registry.log_artifact_bytes(run_id, name, content)
-
-    def register(self, run_id: str | None, model: ModelVersion, content: bytes) -> str | None:
-        if run_id is None:
-            return None
-        tags = {"askance.model": model.id, "askance.cycle": str(model.cycle_id)}
-        with self._awaited(model.id):
-            return self._registry.register(model.project_id, run_id, content, model.digest, model.head, tags)
-        return None
-
-    def alias(self, model: ModelVersion, name: Alias) -> None:
-        if model.mlflow_version is not None:
-            with _missed(f"the alias {name}"):
-                self._registry.alias(model.project_id, model.mlflow_version, name)
-
-    def finish(self, run_id: str | None, succeeded: bool) -> None:
-        if run_id is not None:
-            with _missed("the end of a run"):
-                self._registry.finish(run_id, "FINISHED" if succeeded else "FAILED")
-
-    def _awaited(self, what: str) -> AbstractContextManager[None]:
-        return _required() if self._required else _missed(what)
-
-
-@contextmanager
-def _required() -> Iterator[None]:
-    try:
-        yield
-    except Unavailable as error:
-        raise RegistryAway(error.detail, hint=error.hint) from error
-
-
-@contextmanager
-def _missed(what: str) -> Iterator[None]:
-    try:
-        yield
-    except Unavailable as error:
-        log.warning("MLflow misses %s: %s", what, error)

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from loop.cycle.telling import told_later
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.identity import digest_of
 from loop.domain.model import ModelVersion, Promotion, PromotionState
-from tests.cycle_worker import LABELS, PROJECT, Service, Site, furnished, work
+from tests.cycle_worker import EPOCHS, LABELS, PROJECT, Ledger, Service, Site, furnished, work
 from tests.killable import Killable
 from tests.tiny_models import tiny_weights
 from training.snapshot import Snapshot
@@ -183,12 +184,22 @@ def _check_files(service: Service, cycles: Sequence[Cycle], champion: ModelVersi
 
 
 def _check_registry(service: Service, cycles: Sequence[Cycle], champion: ModelVersion) -> None:
-    """The registry tells the same: one run of each cycle, ended; each version once; who serves."""
-    ledger = service.controller.registry
-    assert Counter(line["run"] for line in ledger.lines("start")) == Counter(cycle.mlflow_run_id for cycle in cycles)
-    assert {line["run"] for line in ledger.lines("finish") if line["succeeded"]} == {c.mlflow_run_id for c in cycles}
-    aliases = {line["name"]: line["version"] for line in ledger.lines("alias")}
-    assert aliases.get("champion", champion.mlflow_version) == champion.mlflow_version
+    """The registry tells the same: one run of each cycle, ended, with one point at each step; each version once; who
+    serves; and nobody is a candidate. Nothing is left to be told."""
+    ledger = service.telling.registry
+    assert isinstance(ledger, Ledger) and told_later(service.store).whole.count == 0
+    runs = {str(cycle.mlflow_run_id) for cycle in cycles}
+    assert Counter(line["run"] for line in ledger.lines("start")) == Counter(runs)
+    assert {(line["run"], line["status"]) for line in ledger.lines("finish")} == {(run, "FINISHED") for run in runs}
+    assert Counter(line["digest"] for line in ledger.lines("register")) == Counter(_candidates(service, cycles))
+    points = {(line["run"], line["step"], line["at"]) for line in ledger.lines("metrics")}
+    steps = [0, *(round(1000 * (epoch + 1) / EPOCHS) for epoch in range(EPOCHS))]
+    assert Counter((run, step) for run, step, _ in points) == Counter((run, step) for run in runs for step in steps)
+    files = {(line["run"], line["name"]) for line in ledger.lines("artifact")}
+    assert files == {(run, f"{name}.json") for run in runs for name in ("environment", "snapshot", "decision", "coco")}
+    assert ledger.lines("aliases")[-1]["versions"] == {"champion": champion.mlflow_version, "candidate": None}
+
+
+def _candidates(service: Service, cycles: Sequence[Cycle]) -> set[str]:
     with service.store.read() as tx:
-        candidate = tx.models.get(PROJECT, str(cycles[0].candidate_id))
-    assert aliases["candidate"] == candidate.mlflow_version
+        return {tx.models.get(PROJECT, str(cycle.candidate_id)).digest for cycle in cycles}
