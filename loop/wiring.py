@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from loop.cycle.canaries import Canaries
 from loop.cycle.controller import CanaryPlan, Controller, CycleSettings
+from loop.cycle.label_check import LabelChecks
 from loop.cycle.label_errors import LabelErrors
 from loop.cycle.references import References
 from loop.cycle.reports import CycleReports
 from loop.cycle.snapshots import Snapshots
 from loop.cycle.succession import Succession
+from loop.cycle.telling import Telling
 from loop.cycle.triggers import Triggers
 from loop.domain.item import ImageFacts
 from loop.domain.model import ModelVersion
@@ -37,7 +39,7 @@ from loop.label_studio.push import LabelStudioPush
 from loop.label_studio.server import HttpLabelStudio
 from loop.launching.functions import RayFunctions
 from loop.launching.rule_functions import RegisteredFunctions
-from loop.launching.workshop import MlflowRuns, RayWorkshop
+from loop.launching.workshop import RayWorkshop
 from loop.models.rollouts import Rollouts
 from loop.models.versions import Models
 from loop.production.drift import DriftWatch
@@ -55,6 +57,7 @@ from loop.review.comments import Discussion
 from loop.review.desk import Desk
 from loop.review.escalation import Escalation
 from loop.review.golden import GoldenItems
+from loop.review.listing import Listing
 from loop.review.lots import Lots
 from loop.review.people import Oversight
 from loop.review.qa import Rework
@@ -85,6 +88,8 @@ from serving.bulk import RayBulk
 from serving.images import decode_image
 from training.gate_clauses import GateMode, GateSettings
 from training.head import read_sound_head
+from training.provenance import provenance
+from training.registry import Registry
 
 _LOOKED_AT = 64  # pixels of the longer side: all that colours need, and a JPEG has them cheaply
 
@@ -117,6 +122,7 @@ class Services:
     guidelines: Guidelines
     checking: Checking
     oversight: Oversight
+    listing: Listing
     asking: Asking
     discussion: Discussion
     item_data: ItemData
@@ -135,6 +141,7 @@ class Services:
     snapshots: Snapshots
     triggers: Triggers
     succession: Succession
+    telling: Telling
     canaries: Canaries
     served_index: ServedIndex
     served_objects: ServedObjects
@@ -203,7 +210,9 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     )
     served_index = ServedIndex(store, settings.data_dir / "index", index_rules)
     duplicates = Duplicates(served_index.caught_up)
-    controller = _controller(settings, models, rollouts, references, duplicates)
+    asking, label_errors = Asking(store, blobs.has, utc_now, os.urandom), LabelErrors(store, blobs)
+    checks = LabelChecks(store, blobs, label_errors, asking)
+    controller = _controller(settings, models, rollouts, references, duplicates, checks)
     drift = DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom)
     rarity = Rarities(store).of
     oversight = Oversight(store, utc_now)
@@ -239,7 +248,8 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         ),
         desk=desk,
         oversight=oversight,
-        asking=Asking(store, blobs.has, utc_now, os.urandom),
+        listing=Listing(store, utc_now),
+        asking=asking,
         discussion=Discussion(store, utc_now, os.urandom),
         item_data=ItemData(store, blobs, utc_now),
         work=work,
@@ -258,11 +268,12 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         controller=controller,
         cycle_reports=CycleReports(store, blobs),
         snapshots=Snapshots(store, blobs),
-        succession=Succession(store, blobs, models.read_head, references, controller.registry, utc_now),
+        succession=Succession(store, blobs, models.read_head, references, utc_now),
+        telling=Telling(store, blobs, _registry(settings), utc_now),
         canaries=Canaries(store, models, utc_now),
         served_index=served_index,
         duplicates=duplicates,
-        label_errors=LabelErrors(store, blobs),
+        label_errors=label_errors,
         served_objects=ServedObjects(store, settings.data_dir / "index-objects", index_rules),
         risks=risks,
         guarantee=guarantee,
@@ -355,7 +366,12 @@ def clips_of(settings: Settings, store: SqlStore, blobs: Blobs) -> Clips:
 
 
 def _controller(
-    settings: Settings, models: Models, rollouts: Rollouts, references: References, duplicates: Duplicates
+    settings: Settings,
+    models: Models,
+    rollouts: Rollouts,
+    references: References,
+    duplicates: Duplicates,
+    checks: LabelChecks,
 ) -> Controller:
     training, cosine = settings.training, settings.training.leak_cosine
     recipe = training.model_dump(
@@ -370,7 +386,6 @@ def _controller(
         rollouts=rollouts,
         references=references,
         workshop=references.workshop,
-        registry=MlflowRuns(settings),
         settings=CycleSettings(
             training=recipe,
             gate=GateSettings(
@@ -390,11 +405,18 @@ def _controller(
             slice_images=settings.gate.slice_images,
             latency_images=settings.gate.latency_images,
             runtime_images=settings.parity.calibration_images,
+            mlflow_required=settings.mlflow.required,
         ),
         clock=utc_now,
         entropy=os.urandom,
         near_duplicates=None if cosine is None else partial(duplicates.of, threshold=cosine),
+        made_with=partial(provenance, training.device),
+        check_labels=checks.before_training,
     )
+
+
+def _registry(settings: Settings) -> Registry:
+    return Registry(settings.mlflow_tracking_uri, settings.mlflow_artifact_root, prefix=settings.mlflow.prefix)
 
 
 def _label_studio(settings: Settings) -> HttpLabelStudio:

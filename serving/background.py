@@ -63,6 +63,7 @@ class Worker:
             ("risk", _giving_way(services.risks.refit_due), _LEARN_SECONDS),
             ("guarantee", _giving_way(services.guarantee.look_due), _DEADLINE_SECONDS),
             ("canaries", _giving_way(services.canaries.look), _DEADLINE_SECONDS),
+            ("MLflow", _giving_way(lambda: services.telling.run(self._stop.is_set)), _RECONCILE_SECONDS),
             ("webhooks", _giving_way(lambda: services.dispatcher.run(self._stop)), _WORK_SECONDS),
             ("drift", _giving_way(services.drift.look_due), _DRIFT_SECONDS),
             ("triggers", _giving_way(services.triggers.look), _DRIFT_SECONDS),
@@ -96,8 +97,7 @@ class Worker:
 
     def _open_registry(self) -> None:
         try:
-            self._services.controller.registry.open()
-            self._services.succession.mirror_champions()
+            self._services.telling.open()
         except AskanceError as error:
             log.warning("%s", error)
 

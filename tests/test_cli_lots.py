@@ -64,8 +64,8 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     return stand_in
 
 
-def run(*arguments: str):
-    return CliRunner().invoke(app, ["lots", *arguments, "--project", "street"], env={"COLUMNS": "200"})
+def run(*arguments: str, typed: str = ""):
+    return CliRunner().invoke(app, ["lots", *arguments, "--project", "street"], env={"COLUMNS": "200"}, input=typed)
 
 
 def test_lots_are_listed_and_shown(service: Service) -> None:
@@ -79,14 +79,43 @@ def test_lots_are_listed_and_shown(service: Service) -> None:
     assert shown.output.index("task_1") < shown.output.index("task_2")
 
 
-@pytest.mark.parametrize("how", ["accept", "reopen"])
+HOWS = pytest.mark.parametrize("how", ["accept", "reopen"])
+
+
+@HOWS
 def test_a_decision_names_the_lot_that_was_seen(service: Service, how: str) -> None:
-    """So that of two operators one is told of the other's."""
-    decided = run(how, "lot_1", "--reason", "seen")
+    """The version that `show` tells, whatever the lot is by now: of two operators one is told of the other's."""
+    assert "version 7" in run("show", "lot_1").output
+    decided = run(how, "lot_1", "--reason", "seen", "--version", "5")
     assert decided.exit_code == 0, decided.output
-    assert service.asked == [("street", "lot_1", how, "seen", 7)]
+    assert service.asked == [("street", "lot_1", how, "seen", 5)]
     assert "accepted by op" in decided.output
-    assert run(how, "lot_1").exit_code == 2
+    assert run(how, "lot_1", "--version", "5").exit_code == 2  # no reason
+
+
+@HOWS
+def test_without_a_version_a_terminal_shows_the_lot_and_asks(
+    service: Service, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """What was shown is what is decided on; who says no decides nothing."""
+    monkeypatch.setattr("loop.cli.lots.can_ask", lambda: True)
+    declined = run(how, "lot_1", "--reason", "seen", typed="n\n")
+    assert declined.exit_code == 1
+    assert all(word in declined.output for word in ("unanswered 3", "version 7", "Decide on this?"))
+    assert service.asked == []
+    assert run(how, "lot_1", "--reason", "seen", typed="y\n").exit_code == 0
+    assert service.asked == [("street", "lot_1", how, "seen", 7)]
+
+
+@HOWS
+def test_a_script_says_what_it_decides_on(service: Service, how: str) -> None:
+    """A version, or --yes to whatever there is."""
+    told = run(how, "lot_1", "--reason", "seen")
+    assert isinstance(told.exception, Invalid)
+    assert "--version" in told.exception.hint
+    assert service.asked == []
+    assert run(how, "lot_1", "--reason", "seen", "--yes").exit_code == 0
+    assert service.asked == [("street", "lot_1", how, "seen", 7)]
 
 
 def test_the_curve_is_drawn(service: Service, tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_what_is_shown_says_whose_it_is(reached) -> None:
 )
 def test_what_goes_to_people_is_said_before_it_changes(reached, monkeypatch, written: str, words: list[str]) -> None:
     """A terminal asks, and whoever says no has changed nothing; --yes and a pipe are not asked."""
-    monkeypatch.setattr("loop.cli.policies._asks", lambda: True)
+    monkeypatch.setattr("loop.cli.policies.can_ask", lambda: True)
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(written)
         file.flush()
@@ -273,7 +273,7 @@ def test_what_goes_to_people_is_said_before_it_changes(reached, monkeypatch, wri
 
 
 def test_what_goes_to_people_as_before_is_not_asked_about(reached, monkeypatch) -> None:
-    monkeypatch.setattr("loop.cli.policies._asks", lambda: True)
+    monkeypatch.setattr("loop.cli.policies.can_ask", lambda: True)
     assert "goes to people" not in run("set", "-", typed="workflow: {qa: lots}")
     assert policy_of(reached)["workflow"]["qa"] == "lots"
 

@@ -15,13 +15,15 @@ from serving.api.schemas.work import AmbiguousOut, BiasOut, CostOut, RatesIO, Re
 
 SPAN = {"since": datetime(2026, 3, 1, tzinfo=UTC), "until": datetime(2026, 4, 1, tzinfo=UTC)}
 ADA = {
-    "key": "tok_ada", "name": "=ada()", "tasks": 3, "shapes": 6, "skips": 1, "median_seconds": 20.0,
-    "low_seconds": 10.0, "high_seconds": 40.0, "hours": 0.02, "tasks_per_hour": 154.3, "corrected_share": 1 / 3,
-    "skip_share": 0.25,
+    "key": "tok_ada", "name": "=ada()", "tasks": 3, "shapes": 6, "skips": 1, "judged": 0, "median_seconds": 20.0,
+    "judging_median_seconds": None, "judging_low_seconds": None, "judging_high_seconds": None, "inspected": 4,
+    "defect_share": 0.5, "low_seconds": 10.0, "high_seconds": 40.0, "hours": 0.02, "tasks_per_hour": 154.3,
+    "corrected_share": 1 / 3, "skip_share": 0.25,
 }  # fmt: skip
 BOB = ADA | {
     "name": "bob", "tasks": 0, "median_seconds": None, "low_seconds": None, "high_seconds": None,
-    "tasks_per_hour": None, "corrected_share": None, "skip_share": 1.0,
+    "judged": 8, "judging_median_seconds": 6.5, "judging_low_seconds": 4.0, "judging_high_seconds": 9.0,
+    "tasks_per_hour": 400.0, "corrected_share": None, "skip_share": 0.0, "inspected": 0, "defect_share": None,
 }  # fmt: skip
 SPENT = {"key": "cell", "name": "cell", "items": 4, "tasks": 5, "minutes": 10.0, "minutes_per_item": 2.5, "money": 7.5}
 ABOUT = {"value": 100.0, "low": 80.0, "high": 120.0}
@@ -127,8 +129,8 @@ def test_work_is_a_table(service):
     shown = run("work", "-p", "street", "--by", "day", "--tz", "Europe/Berlin", "--since", "2026-03-01")
     assert shown.exit_code == 0, shown.output
     assert [line.split() for line in shown.output.splitlines()[1:]] == [
-        ["=ada()", "3", "6", "20.0", "10-40", "154.3", "0.02", "33%", "25%"],
-        ["bob", "0", "6", "-", "-", "-", "0.02", "-", "100%"],
+        ["=ada()", "3", "0", "6", "20.0", "10-40", "-", "154.3", "0.02", "33%", "25%", "50%"],
+        ["bob", "0", "8", "6", "-", "-", "6.5", "400.0", "0.02", "-", "0%", "-"],
     ]
     assert service.asked == [("work", "street", {"by": "day", "tz": "Europe/Berlin", "since": datetime(2026, 3, 1)})]
 

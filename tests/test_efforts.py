@@ -134,6 +134,49 @@ def test_who_only_skips_has_no_pace() -> None:
     assert row.hours == pytest.approx(0.01)
 
 
+def test_to_judge_is_not_to_skip() -> None:
+    """Who accepts or returns has judged: with a pace and hours of their own, no shapes, and no skip."""
+    judged = [
+        an_effort(n, stage=Stage.QA, outcome=outcome, corrections=None, active_seconds=9.0)
+        for n, outcome in enumerate([Outcome.ACCEPTED, Outcome.ACCEPTED, Outcome.RETURNED])
+    ]
+    skip = an_effort(3, stage=Stage.QA, outcome=Outcome.SKIPPED, labels={}, active_seconds=9.0)
+    (row,) = work_rows([*judged, skip], WorkBy.REVIEWER, UTC)
+    assert (row.tasks, row.judged, row.skips, row.shapes, row.skipped) == (0, 3, 1, 0, 0.25)
+    assert row.pace is None
+    assert row.judging is not None and row.judging.median == pytest.approx(9.0)
+    assert row.tasks_per_hour == pytest.approx(3 * 3600 / 36)
+    cells = {row.key: row for row in work_rows([*judged, skip], WorkBy.LABEL, UTC)}
+    assert (cells["cell"].judged, cells["cell"].skipped, cells[""].skipped) == (3, 0.0, 1.0)
+
+
+def test_what_qa_corrects_is_an_answer() -> None:
+    """Its time is of answers, not of judgements."""
+    (row,) = work_rows([an_effort(stage=Stage.QA)], WorkBy.REVIEWER, UTC)
+    assert (row.tasks, row.judged, row.judging) == (1, 0, None)
+
+
+def test_idle_is_cut_by_what_is_usual_for_such_work() -> None:
+    """A judgement takes seconds: half an hour over one is no work, though answers take as long."""
+    answers = timed_efforts(*[1800.0] * 9)
+    judged = [
+        an_effort(20 + n, reviewer="bob", stage=Stage.QA, outcome=Outcome.ACCEPTED, active_seconds=seconds)
+        for n, seconds in enumerate([9.0, 10.0, 11.0, 10.0, 1800.0])
+    ]
+    rows = {row.key: row for row in costs([*answers, *judged], EUROS, CostBy.REVIEWER, {}).rows}
+    assert rows["bob"].minutes < 2.0
+    assert rows["ada"].minutes == pytest.approx(9 * 30.0)
+    (row,) = work_rows(judged, WorkBy.REVIEWER, UTC)
+    assert row.hours < 2.0 / 60.0
+
+
+def test_what_everything_takes_rests_on_first_answers() -> None:
+    """Not on what QA corrected, accepted or returned: there an answer was before it."""
+    kinds = [(Stage.QA, Outcome.SUBMITTED), (Stage.QA, Outcome.ACCEPTED), (Stage.QA, Outcome.RETURNED)]
+    later = [an_effort(9 + n, stage=stage, outcome=outcome) for n, (stage, outcome) in enumerate(kinds)]
+    assert len(costs([*timed_efforts(20, 20), *later], EUROS, None, {}).ordinary) == 2
+
+
 def test_a_night_at_the_open_page_is_not_work() -> None:
     """It is cut to what is usual, in hours and in cost."""
     efforts = timed_efforts(*[18, 19, 20, 20, 21, 22, 20, 19, 21], 50_000)

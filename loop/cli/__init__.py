@@ -30,6 +30,7 @@ import loop.cli.history
 import loop.cli.recipes
 import loop.cli.policies
 import loop.cli.people
+import loop.cli.tasks
 import loop.cli.functions
 import loop.cli.label_errors
 import loop.cli.comments

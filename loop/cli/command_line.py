@@ -74,6 +74,11 @@ def client_of(config: Path | None, url: str | None) -> "Client":
     return Client(url or base_url(settings), secret)
 
 
+def can_ask() -> bool:
+    """Whether somebody at a terminal can be asked."""
+    return sys.stdin.isatty()
+
+
 def table_of(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in columns:

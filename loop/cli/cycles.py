@@ -46,6 +46,10 @@ def cycle_run(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Fresh weights of training.base, not the champion's.")
     ] = False,
+    recheck: Annotated[
+        int | None,
+        typer.Option(min=0, max=1000, help="Doubtful items that go back to people first; else the policy's."),
+    ] = None,
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -56,7 +60,10 @@ def cycle_run(
 
     start = "scratch" if from_scratch else None
     try:
-        given = {"reason": reason, "epochs": epochs, "learning_rate": learning_rate, "mode": mode, "start": start}
+        given = {
+            "reason": reason, "epochs": epochs, "learning_rate": learning_rate, "mode": mode, "start": start,
+            "recheck": recheck,
+        }  # fmt: skip
         wish = CycleIn.model_validate(given)
     except ValidationError as error:
         raise typer.BadParameter("; ".join(e["msg"] for e in error.errors())) from None
@@ -115,6 +122,29 @@ def cycle_cancel(
     with client_of(config, url) as client:
         ended = client.cancel_cycle(project, cycle, reason)
     console.print(f"{ended.id}: {ended.error}", markup=False)
+
+
+@cycle_app.command("mlflow")
+def cycle_mlflow(
+    project: ProjectOption, as_json: JsonOption = False, url: UrlOption = None, config: ConfigOption = None
+) -> None:
+    """What MLflow is still to be told of cycles and aliases, since when, and what is in the way."""
+    with client_of(config, url) as client:
+        found = client.mlflow(project)
+    if as_json:
+        print_json(found)
+        return
+    if not found.untold:
+        console.print("MLflow was told everything.")
+        return
+    waiting = "cycles wait for it" if found.required else "cycles go on without it"
+    console.print(
+        f"MLflow is still to be told {found.untold} things, since {found.oldest:%Y-%m-%d %H:%M:%S}; {waiting}."
+    )
+    for cycle, count in found.cycles.items():
+        console.print(f"  {cycle}: {count}", markup=False)
+    if found.error:
+        console.print(f"in the way: {found.error}", markup=False)
 
 
 @cycle_app.command("triggers")
@@ -219,5 +249,9 @@ def _report_cycle(cycle: "CycleOut") -> None:
     if cycle.state == "failed":
         raise CycleFailed(f"{cycle.id} failed: {cycle.error}", hint="Mend the cause and run it again.")
     show_clauses(cycle)
+    if check := cycle.evaluation.get("label_check"):
+        console.print(
+            f"{check['asked']} items with doubtful labels went back to people; {check['held']} were left out."
+        )
     outcome = "[bold green]promoted[/]" if cycle.state == "promoted" else "[bold yellow]refused[/]"
     console.print(f"{cycle.candidate_id} was {outcome}")

@@ -17,9 +17,10 @@ from loop.cli.command_line import (
 )
 from loop.cli.cycles import EvaluatedCycle, cycle_app, newest_evaluated, show_clauses
 from loop.domain.errors import NotFound
+from loop.domain.policy.slice_rules import EVERY_VIEW
 
 if TYPE_CHECKING:
-    from serving.api.schemas.evaluations import ComparedOut, EvaluationOut, LatencyOut
+    from serving.api.schemas.evaluations import ComparedOut, EvaluationOut, LatencyOut, SliceOut
 
 _FIGURES = ("ap", "ap50", "ap_small", "ap_medium", "ap_large")  # what a terminal has room for
 _NO_CHANGE = 0.0005  # what the three digits do not show
@@ -89,7 +90,9 @@ def cycle_slices(
     project: ProjectOption,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="VIEW or VIEW=MARGIN, several times: --set night --set camera-3=0.02."),
+        typer.Option(
+            "--set", help="VIEW or VIEW=MARGIN, several times: --set night --set camera-3=0.02; '*': every view."
+        ),
     ] = None,
     off: Annotated[list[str] | None, typer.Option("--off", help="A view that is a slice no more.")] = None,
     as_json: JsonOption = False,
@@ -112,8 +115,14 @@ def cycle_slices(
     table = table_of("view", "margin", "query")
     for one in found.slices:
         margin = f"{found.margin:g} (as set)" if one.margin is None else f"{one.margin:g}"
-        table.add_row(one.view, margin, "the view was removed" if one.query is None else one.query)
+        table.add_row(one.view, margin, _query(one))
     print_table(table)
+
+
+def _query(one: "SliceOut") -> str:
+    if one.view == EVERY_VIEW:
+        return "each saved view that is not named"
+    return "the view was removed" if one.query is None else one.query
 
 
 def _named(text: str) -> tuple[str, float | None]:

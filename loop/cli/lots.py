@@ -11,23 +11,33 @@ from loop.cli.command_line import (
     ProjectOption,
     UrlOption,
     app,
+    can_ask,
     client_of,
     console,
     print_json,
     print_table,
     table_of,
 )
+from loop.domain.errors import Invalid
 from loop.domain.policy.workflow import PlanKind
 
 if TYPE_CHECKING:
     from serving.api.schemas.lots import CurveOut, LotOut
     from serving.api.schemas.workflow import LotRulesOut
+    from serving.client import Client
 
 lots_app = typer.Typer(no_args_is_help=True, help="Lots: items whose answers are accepted or looked at again together.")
 app.add_typer(lots_app, name="lots")
 
 LotArgument = Annotated[str, typer.Argument(metavar="LOT", help="The lot's id (askance lots list).")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the lot.")]
+VersionOption = Annotated[
+    int | None,
+    typer.Option(
+        "--version", min=0, help="Of the lot that you looked at (askance lots show); decided since, it stays."
+    ),
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Without --version: whatever the lot is now, unasked.")]
 
 _SHOWN_SHARES = (0, 1, 2, 5, 10, 15, 20, 30, 50)  # percent
 
@@ -84,22 +94,51 @@ def lots_show(
 
 @lots_app.command("accept")
 def lots_accept(
-    lot: LotArgument, project: ProjectOption, reason: ReasonOption, url: UrlOption = None, config: ConfigOption = None
+    lot: LotArgument,
+    project: ProjectOption,
+    reason: ReasonOption,
+    version: VersionOption = None,
+    yes: YesOption = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
 ) -> None:
-    """By hand: its answers become ground truth."""
+    """By hand: its answers become ground truth. Without --version a terminal shows the lot and asks first."""
     with client_of(config, url) as client:
-        version = client.lot(project, lot).version
-        _print_lot(client.decide_lot(project, lot, "accept", reason, version))
+        seen = _seen(client, project, lot, yes=yes) if version is None else version
+        _print_lot(client.decide_lot(project, lot, "accept", reason, seen))
 
 
 @lots_app.command("reopen")
 def lots_reopen(
-    lot: LotArgument, project: ProjectOption, reason: ReasonOption, url: UrlOption = None, config: ConfigOption = None
+    lot: LotArgument,
+    project: ProjectOption,
+    reason: ReasonOption,
+    version: VersionOption = None,
+    yes: YesOption = False,
+    url: UrlOption = None,
+    config: ConfigOption = None,
 ) -> None:
-    """By hand: people look at each answer that nobody has looked at."""
+    """By hand: people look at each answer that nobody has looked at. Without --version a terminal shows the lot and
+    asks first."""
     with client_of(config, url) as client:
-        version = client.lot(project, lot).version
-        _print_lot(client.decide_lot(project, lot, "reopen", reason, version))
+        seen = _seen(client, project, lot, yes=yes) if version is None else version
+        _print_lot(client.decide_lot(project, lot, "reopen", reason, seen))
+
+
+def _seen(client: "Client", project: str, lot: str, *, yes: bool) -> int:
+    """The version of the lot as it is now, which somebody looks at, or says --yes to. Raises Invalid where nobody can
+    be asked: what another operator decided meanwhile would be decided over unseen."""
+    if not yes and not can_ask():
+        raise Invalid(
+            "it is not said which state of the lot is decided on.",
+            hint="Give --version N, as askance lots show tells it, or --yes for whatever the lot is now.",
+            lot=lot,
+        )
+    shown = client.lot(project, lot)
+    _print_lot(shown)
+    if not yes:
+        typer.confirm("Decide on this?", abort=True)
+    return shown.version
 
 
 @lots_app.command("curve")
@@ -147,7 +186,8 @@ def _print_lot(lot: "LotOut") -> None:
     name = f" {lot.source}" if lot.source else ""
     source = f", an upload{name}" if lot.upload else f", source{name}" if name else ""
     by = f" by {lot.actor}" if lot.decided_at else ""
-    console.print(f"{lot.id}: {lot.state}{by}, {lot.items} items{source}; {_plan(lot.rules)}", soft_wrap=True)
+    stands = f"{lot.id}: {lot.state}{by}, version {lot.version}, {lot.items} items{source}"
+    console.print(f"{stands}; {_plan(lot.rules)}", soft_wrap=True)
     if lot.reason:
         console.print(lot.reason, soft_wrap=True, markup=False)
     console.print(

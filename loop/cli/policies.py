@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, client_of, console
+from loop.cli.command_line import ConfigOption, ProjectOption, UrlOption, app, can_ask, client_of, console
 from loop.cli.documents import policy_in
 
 policy_app = typer.Typer(
@@ -61,7 +61,7 @@ def set_(
             return
         if effects := routing_effects(before, changes):
             console.print("This changes what goes to people:", *effects, sep="\n  ", markup=False, soft_wrap=True)
-            if _asks() and not yes:
+            if can_ask() and not yes:
                 typer.confirm("Go on?", abort=True)
         after = client.change_policy(project, **changes)
     for one in differences(document_of(before), document_of(after)):
@@ -69,10 +69,6 @@ def set_(
     console.print(f"policy version {after.version}")
     if after.version > before.version + 1:
         console.print("Somebody else changed it at the same moment; that is among the lines above.")
-
-
-def _asks() -> bool:
-    return sys.stdin.isatty()
 
 
 def _said(value: object) -> str:

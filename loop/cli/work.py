@@ -50,7 +50,7 @@ def work(
     url: UrlOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """How much people do, how fast, and how often they correct or skip."""
+    """How much people answer and judge, how fast, and how often they correct, skip, or are corrected by QA."""
     with client_of(config, url) as client:
         found = client.work(project, by=by, tz=tz, since=since, until=until)
     if as_csv:
@@ -59,17 +59,22 @@ def work(
     if as_json:
         print_json(found)
         return
-    table = table_of(by, "tasks", "shapes", "median s", "usual s", "tasks/h", "hours", "corrected", "skipped")
+    table = table_of(
+        by, "tasks", "judged", "shapes", "median s", "usual s", "judging s", "done/h", "hours", "corrected", "skipped",
+        "defects",
+    )  # fmt: skip
     for row in found.rows:
-        table.add_row(row.name or "-", str(row.tasks), str(row.shapes), *_figures(row))
+        table.add_row(row.name or "-", str(row.tasks), str(row.judged), str(row.shapes), *_figures(row))
     print_table(table)
 
 
 def _figures(row: "WorkRowOut") -> tuple[str, ...]:
     usual = "-" if row.low_seconds is None else f"{row.low_seconds:.0f}-{row.high_seconds:.0f}"
-    median, rate = (f"{x:.1f}" if x is not None else "-" for x in (row.median_seconds, row.tasks_per_hour))
-    corrected = "-" if row.corrected_share is None else f"{row.corrected_share:.0%}"
-    return median, usual, rate, f"{row.hours:.2f}", corrected, f"{row.skip_share:.0%}"
+    median, judging, rate = (
+        "-" if x is None else f"{x:.1f}" for x in (row.median_seconds, row.judging_median_seconds, row.tasks_per_hour)
+    )
+    corrected, defects = ("-" if x is None else f"{x:.0%}" for x in (row.corrected_share, row.defect_share))
+    return median, usual, judging, rate, f"{row.hours:.2f}", corrected, f"{row.skip_share:.0%}", defects
 
 
 @app.command("ambiguous")

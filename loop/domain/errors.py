@@ -133,6 +133,12 @@ class Unavailable(AskanceError):
     code, title = "unavailable", "Not available just now"
 
 
+class Declined(Unavailable):
+    """By another service that is there: it will say no again until somebody changes something."""
+
+    code, title = "declined", "Another service said no"
+
+
 class Overloaded(Unavailable):
     code, title = "overloaded", "More work than can be done just now"
 

@@ -1,6 +1,6 @@
 """Asking people for an item that routing did not send to them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -85,34 +85,54 @@ class Asking:
                 tx.items.get(project_id, digest)
         asked: list[str] = []
         left: dict[str, str] = {}
-        secret = self.store.secret()
         for digest in wanted:
             try:
-                self._ask(operator, project_id, digest, reason, secret)
+                self.again(operator.name, project_id, digest, reason=reason)
             except Conflict as why:
                 left[digest] = str(why)
             else:
                 asked.append(digest)
         return Asked(asked, left)
 
-    def _ask(self, operator: Token, project_id: str, digest: str, reason: str, secret: bytes) -> None:
+    def again(self, actor: str, project_id: str, digest: str, *, reason: str) -> None:
+        """The same for one item, by whoever may. Raises Conflict where its image was not kept, it was dropped or people
+        are asked for it already."""
         if not self.kept(digest):
             raise Conflict("its image was not kept.", hint="Add it again first (Items, Add images).", item=digest)
+        secret = self.store.secret()
         with self.store.begin() as tx:
             tx.projects.hold(project_id)  # of two who ask at once the other sees the first one's tasks
             project, now = tx.projects.get(project_id), self.clock()
             if tx.items.is_dropped(project_id, digest):
                 raise Conflict("it was dropped.", hint="", item=digest)
-            works = [tx.tasks.work_for_update(one) for one in tx.tasks.works_of_item(project_id, digest)]
-            if any(not task.finished for work in works for task in work):
+            works = _works_of(tx, project_id, digest)
+            if _unfinished(works):
                 raise Conflict("people are asked for it already.", hint="", item=digest)
             for work in works:
-                reopen_work(tx, work, operator.name, now)
+                reopen_work(tx, work, actor, now)
             if not works:
                 latest = tx.predictions.latest_of(project_id, digest)
                 ask_people(
                     tx, project, digest, None if latest is None else latest.id, reason=reason,
-                    actor=operator.name, now=now, entropy=self.entropy, secret=secret,
+                    actor=actor, now=now, entropy=self.entropy, secret=secret,
                 )  # fmt: skip
             body = {"item_digest": digest, "reason": reason, "again": bool(works)}
-            tx.events.add(Event("item.asked", project_id, operator.name, body, now))
+            tx.events.add(Event("item.asked", project_id, actor, body, now))
+
+    def with_people(self, project_id: str, digests: Iterable[str]) -> frozenset[str]:
+        """Those of the items that somebody is asked for now."""
+        found = []
+        for digest in digests:
+            with self.store.begin() as tx:
+                if _unfinished(_works_of(tx, project_id, digest)):
+                    found.append(digest)
+        return frozenset(found)
+
+
+def _works_of(tx: Transaction, project_id: str, digest: str) -> list[list[Task]]:
+    """Of the item, locked."""
+    return [tx.tasks.work_for_update(one) for one in tx.tasks.works_of_item(project_id, digest)]
+
+
+def _unfinished(works: Sequence[Sequence[Task]]) -> bool:
+    return any(not task.finished for work in works for task in work)

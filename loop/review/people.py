@@ -66,6 +66,24 @@ class Oversight:
             tx.people.save(person)
             return tx.people.reviewer(token_id)
 
+    def take_back(self, operator: Token, task_id: str, *, epoch: int | None = None) -> Task:
+        """Take the lease of whoever holds a task: others get it, and what the holder sends late is refused. epoch: of
+        the lease that the operator saw; None: whatever it is. Gives the task as it was. Raises NotFound, Conflict where
+        nobody holds it, AlreadySubmitted, StaleLease where somebody else does since."""
+        now = self.clock()
+        with self.store.begin() as tx:
+            task = tx.tasks.for_update(task_id)
+            require(operator, Permission.OPERATE, task.project_id)
+            tx.tasks.save(review.taken_back(task, epoch=epoch, now=now))
+            body = {
+                "task_id": task.id,
+                "item_digest": task.item_digest,
+                "reviewer": task.owner,
+                "epoch": task.epoch,
+            }
+            tx.events.add(Event("task.taken_back", task.project_id, operator.name, body, now))
+            return task
+
     def reopen_task(self, operator: Token, task_id: str) -> list[Task]:
         """Ask for the whole work of a task again. Of two who ask at once one gets Conflict. Raises NotFound."""
         with self.store.begin() as tx:

@@ -2,7 +2,7 @@
 and whether a shown prediction is corrected less."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from loop.domain.access import Permission, Token, require
@@ -11,7 +11,7 @@ from loop.domain.errors import Conflict, Invalid, NotFound
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.quality.ambiguous import AmbiguousItem, ambiguous_items, compared, newest_answers
 from loop.domain.review.cost import CostBy, Everything, Rates, Spent, checked_rates, costs, everything
-from loop.domain.review.efforts import WorkBy, WorkRow, work_rows
+from loop.domain.review.efforts import Inspected, WorkBy, WorkRow, work_rows
 from loop.domain.review.pace import Bias, automation_bias
 from loop.domain.review.tasks import Task
 
@@ -81,7 +81,11 @@ class WorkReports:
         require(operator, Permission.OPERATE, project_id)
         with self.store.read() as tx:
             tx.projects.get(project_id)
-            return work_rows(tx.efforts.between(project_id, span.since, span.until), by, zone)
+            rows = work_rows(tx.efforts.between(project_id, span.since, span.until), by, zone)
+            if by is not WorkBy.REVIEWER:
+                return rows
+            inspected = tx.efforts.inspected(project_id, span.since, span.until)
+            return [replace(row, inspected=inspected.get(row.key, Inspected())) for row in rows]
 
     def names(self) -> Mapping[str, str]:
         """Of everybody who has, or had, a token."""

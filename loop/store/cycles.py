@@ -10,10 +10,10 @@ from loop.domain.policy.slice_rules import SliceRule
 from loop.domain.policy.triggers import TriggerRules, rules_from_json, rules_to_json
 from loop.store.configuration import raise_revision
 from loop.store.schema import UNFINISHED_CYCLE, cycles, slices, triggers
-from loop.store.statements import columns, first, inserted, newest_first, one, replaced
+from loop.store.statements import columns, first, inserted, newest_first, not_found, one, replaced
 
-# What a cycle is from its first row on.
-_FIXED = frozenset({"id", "project_id", "actor", "reason", "recipe", "created_at"})
+# What a cycle is from its first row on, and what is written by `recorded`, while somebody works on it.
+_FIXED = frozenset({"id", "project_id", "actor", "reason", "recipe", "created_at", "mlflow_run_id"})
 
 
 class SqlCycles:
@@ -84,7 +84,8 @@ class SqlCycles:
         replaced(self._connection, slices, {"project_id": project_id, "margins": margins})
 
     def save(self, cycle: Cycle) -> None:
-        """Write how far an unfinished cycle is; actor, reason and recipe never change.
+        """Write how far an unfinished cycle is; actor, reason and recipe never change, and its run is written by
+        `recorded`.
 
         Raises Conflict where it has ended, NotFound.
         """
@@ -97,3 +98,13 @@ class SqlCycles:
         if done.rowcount == 0:
             stored = self.get(cycle.project_id, cycle.id)
             raise Conflict(f"cycle {stored.id} is {stored.state}.", hint="Start another cycle.", cycle=stored.id)
+
+    def recorded(self, project_id: str, cycle_id: str, mlflow_run_id: str) -> None:
+        """Write which run MLflow has of it, also where it has ended. Raises NotFound."""
+        done = self._connection.execute(
+            update(cycles)
+            .where(cycles.c.project_id == project_id, cycles.c.id == cycle_id)
+            .values(mlflow_run_id=mlflow_run_id)
+        )
+        if done.rowcount == 0:
+            raise not_found("cycle", project_id=project_id, id=cycle_id)

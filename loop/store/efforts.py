@@ -5,10 +5,10 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, case, func, select
 
 from loop.domain.review.cost import Rates
-from loop.domain.review.efforts import Effort
+from loop.domain.review.efforts import Effort, Inspected
 from loop.domain.review.tasks import Outcome
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
@@ -64,6 +64,27 @@ class SqlEfforts:
         )
         return [(shown, corrections) for shown, corrections in self._connection.execute(wanted)]
 
+    def inspected(self, project_id: str, since: datetime, until: datetime) -> Mapping[str, Inspected]:
+        alone = (
+            select(case((func.count() == 1, func.min(submissions.c.reviewer))))
+            .where(
+                submissions.c.work_id == efforts.c.work_id,
+                submissions.c.round == efforts.c.round,
+                submissions.c.outcome == Outcome.SUBMITTED,
+                submissions.c.id != efforts.c.submission_id,
+            )
+            .scalar_subquery()
+        )
+        looked = (
+            _within(select(alone.label("author"), efforts.c.outcome), project_id, since, until)
+            .where(efforts.c.stage == Stage.QA, efforts.c.outcome != Outcome.SKIPPED)
+            .subquery()
+        )
+        faulty = func.count().filter(looked.c.outcome != Outcome.ACCEPTED)
+        wanted = select(looked.c.author, func.count(), faulty).where(looked.c.author.is_not(None))
+        rows = self._connection.execute(wanted.group_by(looked.c.author))
+        return {author: Inspected(int(answers), int(wrong)) for author, answers, wrong in rows}
+
     def shapes_of(self, submission_ids: Sequence[str]) -> Mapping[str, tuple[Shape, ...]]:
         found: dict[str, tuple[Shape, ...]] = {}
         for at in range(0, len(submission_ids), _AT_ONCE):
@@ -90,6 +111,8 @@ class SqlEfforts:
 
 
 def _between(project_id: str, since: datetime, until: datetime) -> Select[Any]:
-    return select(*(efforts.c[name] for name in _NAMES)).where(
-        efforts.c.project_id == project_id, efforts.c.created_at >= since, efforts.c.created_at < until
-    )
+    return _within(select(*(efforts.c[name] for name in _NAMES)), project_id, since, until)
+
+
+def _within(wanted: Select[Any], project_id: str, since: datetime, until: datetime) -> Select[Any]:
+    return wanted.where(efforts.c.project_id == project_id, efforts.c.created_at >= since, efforts.c.created_at < until)

@@ -45,15 +45,13 @@ class SqlModels:
         return [ModelVersion(**row._mapping) for row in rows]
 
     def save(self, model: ModelVersion) -> None:
-        """Write reference_key, mlflow_version and notes; not what is written by the methods
-        below, which may change while a reference set is made, and what a version is never changes. Raises NotFound."""
-        self._write(
-            model.project_id,
-            model.id,
-            reference_key=model.reference_key,
-            mlflow_version=model.mlflow_version,
-            notes=model.notes,
-        )
+        """Write reference_key and notes; not what is written by the methods below, which may change
+        while a reference set is made, and what a version is never changes. Raises NotFound."""
+        self._write(model.project_id, model.id, reference_key=model.reference_key, notes=model.notes)
+
+    def recorded(self, project_id: str, model_id: str, mlflow_version: str) -> None:
+        """Write which version MLflow has it as. Raises NotFound."""
+        self._write(project_id, model_id, mlflow_version=mlflow_version)
 
     def judge(self, project_id: str, model_id: str, risk_key: str) -> None:
         """Write what was learned of its failures. Raises NotFound."""

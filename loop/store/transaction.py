@@ -30,6 +30,7 @@ from loop.store.label_studio import SqlLabelStudioLinks
 from loop.store.lots import SqlLots
 from loop.store.maps import SqlMaps
 from loop.store.models import SqlModels
+from loop.store.notes import SqlNotes
 from loop.store.objects import SqlObjects
 from loop.store.outbox import Outbox
 from loop.store.outcomes import SqlOutcomes
@@ -44,6 +45,7 @@ from loop.store.sampled import SqlSampledPredictions
 from loop.store.selections import SqlSelections
 from loop.store.standings import SqlStandings
 from loop.store.submissions import SqlSubmissions
+from loop.store.task_lists import SqlTaskLists
 from loop.store.tasks import SqlTasks
 from loop.store.thresholds import SqlThresholds
 from loop.store.tokens import SqlTokens
@@ -69,6 +71,7 @@ class SqlTransaction:
         self.objects: ports.Objects = SqlObjects(connection, self._appends)
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)
         self.tasks: ports.Tasks = SqlTasks(connection, self._changes)
+        self.task_lists: ports.TaskLists = SqlTaskLists(connection)
         self.submissions: ports.Submissions = SqlSubmissions(connection, self._changes)
         self.sampled: ports.SampledPredictions = SqlSampledPredictions(connection)
         self.outcomes: ports.Outcomes = SqlOutcomes(connection)
@@ -89,6 +92,7 @@ class SqlTransaction:
         self.promotions: ports.Promotions = SqlPromotions(connection)
         self.rollouts: ports.Rollouts = SqlRollouts(connection)
         self.cycles: ports.Cycles = SqlCycles(connection)
+        self.notes: ports.Notes = SqlNotes(connection, self._appends)
         self.annotations: ports.Annotations = SqlAnnotations(connection)
         self.selections: ports.Selections = SqlSelections(connection)
         self.drift_reports: ports.DriftReports = SqlDriftReports(connection)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from loop.cycle.page import cycle_page
+from loop.cycle.telling import told_later
 from loop.domain.errors import NotFound
 from loop.domain.rollouts.canary import CanaryRules
 from loop.domain.rollouts.rollout import RolloutKind
@@ -29,6 +30,7 @@ from serving.api.schemas.models import (
     CycleOut,
     CyclePage,
     EndIn,
+    MlflowOut,
     ModelOut,
     ModelsOut,
     OptionsIn,
@@ -213,6 +215,21 @@ def list_cycles(
         tx.projects.get(project_id)
         page = tx.cycles.page(project_id, after=after, limit=limit)
     return CyclePage(cycles=[cycle_out(c) for c in page], next=page[-1].id if len(page) == limit else None)
+
+
+@router.get("/mlflow")
+def mlflow(project_id: str, token: Operator, wired: Wired) -> MlflowOut:
+    """What it is still to be told, as after it was away; it is told by itself, in order, once it is there."""
+    with wired.store.read() as tx:
+        tx.projects.get(project_id)
+    left = told_later(wired.store, project_id)
+    return MlflowOut(
+        required=wired.settings.mlflow.required,
+        untold=left.whole.count,
+        oldest=left.whole.oldest,
+        error=left.error,
+        cycles={line: untold.count for line, untold in left.lines.items() if line != project_id},
+    )
 
 
 @router.get("/cycles/{cycle_id}/report", response_class=HTMLResponse)

@@ -145,7 +145,7 @@ def task_out(assignment: Assignment, tracks: Sequence[Shape] | None = None) -> T
         width=item.width,
         height=item.height,
         image_url=image_url(task.project_id, task.item_digest),
-        file=_file_of(item),
+        file=file_of(item),
         recipe_version=task.recipe_version,
         epoch=task.epoch,
         expires_at=task.expires_at,
@@ -164,7 +164,7 @@ def task_out(assignment: Assignment, tracks: Sequence[Shape] | None = None) -> T
     )
 
 
-def _file_of(item: Item) -> str:
+def file_of(item: Item) -> str:
     """Without its folders, which would tell those who made a folder of golden items."""
     return PurePosixPath(item.meta.get("path", "").replace("\\", "/")).name
 

@@ -1,4 +1,4 @@
-"""How good production is, for Prometheus: what the background found last, read now and then."""
+"""How good production is, and what MLflow is still to be told, for Prometheus: read now and then."""
 
 import math
 import threading
@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from prometheus_client import Gauge
 
+from loop.cycle.telling import told_later
 from loop.domain.errors import AskanceError
 from loop.domain.ports import Store
 
@@ -19,6 +20,8 @@ _low = Gauge("askance_failure_rate_low", "Of the 95 % interval of the failure ra
 _high = Gauge("askance_failure_rate_high", "Of the 95 % interval of the failure rate.", _LABELS)
 _audits = Gauge("askance_audits_answered", "Audits that the failure rate is estimated from.", _LABELS)
 _at = Gauge("askance_failure_rate_timestamp_seconds", "When it was estimated.", _LABELS)
+_untold = Gauge("askance_mlflow_untold", "Notes of cycles and aliases that MLflow is still to be told.")
+_waiting_since = Gauge("askance_mlflow_untold_timestamp_seconds", "When the oldest of them happened; 0 for none.")
 
 
 class Gauges:
@@ -42,6 +45,9 @@ class Gauges:
     def _read(self, store: Store) -> None:
         with store.read() as tx:
             kept = tx.production_figures.all()
+        untold = told_later(store).whole
+        _untold.set(untold.count)
+        _waiting_since.set(untold.oldest.timestamp() if untold.oldest else 0)
         for gauge in (_rate, _low, _high, _audits, _at):
             gauge.clear()
         for figures in kept:

@@ -122,15 +122,21 @@ def _row(row: WorkRow, names: Mapping[str, str]) -> WorkRowOut:
         key=row.key,
         name=names.get(row.key, row.key),
         tasks=row.tasks,
+        judged=row.judged,
         shapes=row.shapes,
         skips=row.skips,
         median_seconds=row.pace.median if row.pace else None,
         low_seconds=row.pace.low if row.pace else None,
         high_seconds=row.pace.high if row.pace else None,
+        judging_median_seconds=row.judging.median if row.judging else None,
+        judging_low_seconds=row.judging.low if row.judging else None,
+        judging_high_seconds=row.judging.high if row.judging else None,
         hours=row.hours,
         tasks_per_hour=row.tasks_per_hour,
         corrected_share=row.corrected,
         skip_share=row.skipped,
+        inspected=row.inspected.answers,
+        defect_share=row.inspected.share,
     )
 
 

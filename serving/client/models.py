@@ -9,6 +9,7 @@ from serving.api.schemas.models import (
     CycleIn,
     CycleOut,
     CyclePage,
+    MlflowOut,
     ModelOut,
     ModelsOut,
     PromotionOut,
@@ -189,6 +190,11 @@ class ModelCalls:
         """In place of those that there are. margins: by the name of the view; None: as the settings say."""
         body = {"slices": [{"view": view, "margin": margin} for view, margin in margins.items()]}
         return post(SlicesOut, path("projects", project, "slices"), body, repeatable=True, method="PUT")
+
+    @method
+    def mlflow(self, project: str) -> Call[MlflowOut]:
+        """What MLflow is still to be told."""
+        return get(MlflowOut, path("projects", project, "mlflow"))
 
     @method
     def triggers(self, project: str) -> Call[TriggersOut]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from serving.api.schemas.review import CheckOut, DraftSavedOut, HeartbeatOut, LeaseOut, ReopenedOut, SubmissionOut
 from serving.api.schemas.shapes import ShapeIO
-from serving.client.calls import Call, given, method, nothing, path, post
+from serving.api.schemas.tasks import ListedTaskOut, TaskPage
+from serving.client.calls import Call, get, given, method, nothing, path, post
 
 
 class ReviewingCalls:
@@ -68,6 +69,21 @@ class ReviewingCalls:
         told = [{"message": message, "shapes": list(shapes)} for message, shapes in issues]
         body = {"epoch": epoch, "issues": told, "note": note}
         return post(SubmissionOut, path("tasks", task_id, "return"), body, repeatable=True)
+
+    @method
+    def tasks(self, /, project: str, *, after: str | None = None, limit: int = 100, **asked: object) -> Call[TaskPage]:
+        """What is to be done in its order, for operators. asked: state (open, leased, done or skipped), stage, holder,
+        overdue, escalated, group, skill, nobody."""
+        return get(TaskPage, path("projects", project, "tasks"), after=after, limit=limit, **asked)
+
+    @method
+    def task(self, task_id: str) -> Call[ListedTaskOut]:
+        return get(ListedTaskOut, path("tasks", task_id))
+
+    @method
+    def take_back(self, task_id: str, epoch: int | None = None) -> Call[ListedTaskOut]:
+        """The lease of whoever holds it, who is refused from then on. epoch: of the lease that was looked at."""
+        return post(ListedTaskOut, path("tasks", task_id, "take-back"), {"epoch": epoch})
 
     @method
     def reopen_task(self, task_id: str) -> Call[list[str]]:

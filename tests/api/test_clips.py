@@ -199,6 +199,24 @@ def test_asking_again_makes_no_second_task(service):
     assert [len(task["frames"]) for task in leased(service, 5)] == [3, 3, 2]
 
 
+def test_the_riskiest_window_is_handed_out_first(service):
+    """By the highest risk among its frames, as the queue orders images; what no model has seen comes last, in the
+    order of the clip."""
+    clip = a_clip(service)
+    frames = service.call("GET", f"/v1/projects/shapes/groups/{clip['id']}").json()["page"]
+    risks = [0.0] * 4
+    for index in (3, 4, 5):  # of the second window one frame, of the third both
+        content = service.call("GET", frames[index]["image_url"]).content
+        risk = service.predict(content).json()["decision"]["risk"]
+        risks[index // 2] = max(risks[index // 2], risk)
+    assert 0 < risks[1] != risks[2] > 0
+    made = tasks_over(service, clip, 2).json()["task_ids"]
+    with service.services.store.read() as tx:
+        assert [tx.tasks.get(task).priority for task in made] == risks
+    given = [task["frames"][0]["index"] for task in leased(service, 10) if task["frames"]]
+    assert given == sorted((0, 2, 4, 6), key=lambda first: -risks[first // 2]) != [0, 2, 4, 6]
+
+
 def test_a_task_has_so_many_frames_at_most(service):
     """More are asked for in windows."""
     clip = a_clip(service)

@@ -1,6 +1,6 @@
 """What a cycle measures of both models, on all images and on slices; and which saved views are slices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,11 +12,13 @@ from loop.domain.identity import digest_of
 from loop.domain.item import Split
 from loop.domain.prediction import Inference
 from loop.domain.truth import Shape
+from serving.api.production_gauges import Gauges
 from tests.api.conftest import Service
 from tests.api.test_cycle_reports import read, report
 from tests.api.test_predictions import problem
-from tests.api.test_recipes import Bench, Silent, _working
+from tests.api.test_recipes import Bench, _working
 from tests.contract.records import a_submission, a_task, a_truth, an_item, digest, later
+from tests.cycle_worker import Ledger, Site
 from tests.tiny_models import tiny_weights
 
 PATH = "/v1/projects/shapes/slices"
@@ -80,8 +82,8 @@ def furnish(service: Service) -> None:
     assert view.status_code == 200
 
 
-def run(service: Service, bench: Bench, registry: object = None) -> Cycle:
-    controller = replace(_working(service.services.controller, bench), registry=registry or Silent())
+def run(service: Service, bench: Bench) -> Cycle:
+    controller = _working(service.services.controller, bench)
     cycle = controller.request("shapes", "op", "test", {"mode": "non_inferior"})
     while not cycle.state.finished and cycle.step != "promote":
         cycle = controller.advance(cycle)
@@ -108,6 +110,14 @@ def test_saved_views_are_made_slices_and_none_again(furnished: Service) -> None:
     with furnished.services.store.read() as tx:
         kept = [(event.actor, event.body) for event in tx.events.newest("shapes", "slices.changed", limit=9)]
     assert kept == [("operator", {"slices": {}}), ("operator", {"slices": {"dark": 0.02}})]
+
+
+def test_every_view_can_be_a_slice(furnished: Service) -> None:
+    """Under a name that no view can have."""
+    (told,) = put(furnished, {"view": "*", "margin": 0.03}).json()["slices"]
+    assert told == {"view": "*", "margin": 0.03, "query": None}
+    view = {"query": "tag = dark", "sort": "-created_at"}
+    assert furnished.call("PUT", "/v1/projects/shapes/views/*", json=view).status_code == 422
 
 
 def test_what_makes_no_sense_is_refused(furnished: Service) -> None:
@@ -200,28 +210,36 @@ def test_what_was_measured_is_told_by_label_and_slice(furnished: Service) -> Non
         assert words in page
 
 
-class Runs(Silent):
-    """An experiment registry that remembers."""
-
-    def __init__(self) -> None:
-        self.figures: dict[str, float] = {}
-        self.files: list[str] = []
-
-    def metrics(self, run_id: str | None, figures: Mapping[str, float], step: int) -> None:
-        self.figures |= figures
-
-    def artifact(self, run_id: str | None, name: str, content: bytes) -> None:
-        self.files.append(name)
-
-
 def test_the_figures_are_with_the_run(furnished: Service) -> None:
     """By label and slice, under names that stay the same from cycle to cycle; what cannot be said is left out."""
-    runs = Runs()
-    run(furnished, Forgetful(range(10)), registry=runs)
-    assert runs.figures["golden/ap"] == runs.figures["class/circle/ap"] == pytest.approx(20 / 30, abs=0.02)
-    assert runs.figures["past failures/past failures/ap"] == pytest.approx(1)
-    assert (runs.figures["time/1/ap"], runs.figures["time/4/ap"]) == (0, pytest.approx(1))
-    assert "class/bar/ap" not in runs.figures and "coco.json" in runs.files
+    cycle = run(furnished, Forgetful(range(10)))
+    ledger = Ledger(Site("", furnished.services.settings.data_dir))
+    replace(furnished.services.telling, registry=ledger).run(lambda: False)
+    (figures,) = [line["figures"] for line in ledger.lines("metrics") if "golden/ap" in line["figures"]]
+    assert figures["golden/ap"] == figures["class/circle/ap"] == pytest.approx(20 / 30, abs=0.02)
+    assert figures["past failures/past failures/ap"] == pytest.approx(1)
+    assert (figures["time/1/ap"], figures["time/4/ap"]) == (0, pytest.approx(1))
+    assert "class/bar/ap" not in figures
+    files = {line["name"] for line in ledger.lines("artifact") if line["run"] == f"run of {cycle.id}"}
+    assert files == {"environment.json", "snapshot.json", "decision.json", "coco.json"}
+
+
+def test_what_mlflow_is_still_to_be_told_is_told_to_operators(furnished: Service) -> None:
+    """How much, since when, of which cycle; by address and gauge."""
+    cycle = run(furnished, Forgetful())
+    where = "/v1/projects/shapes/mlflow"
+    found = furnished.call("GET", where).json()
+    assert list(found["cycles"]) == [cycle.id] and 6 < found["cycles"][cycle.id] < found["untold"]  # with the aliases
+    assert (found["error"], found["required"]) == ("", False) and found["oldest"]
+    assert furnished.call("GET", where, "producer").status_code == 403
+    Gauges().follow(furnished.services.store)
+    assert f"askance_mlflow_untold {found['untold']}.0" in furnished.call("GET", "/metrics", None).text
+    ledger = Ledger(Site("", furnished.services.settings.data_dir))
+    replace(furnished.services.telling, registry=ledger).run(lambda: False)
+    found = furnished.call("GET", where).json()
+    assert (found["untold"], found["oldest"], found["cycles"]) == (0, None, {})
+    Gauges().follow(furnished.services.store)
+    assert "askance_mlflow_untold 0.0" in furnished.call("GET", "/metrics", None).text
 
 
 def test_a_latency_that_cannot_be_measured_fails_no_cycle(furnished: Service) -> None:

@@ -62,6 +62,25 @@ def test_an_answer_counts_only_when_another_person_accepts_it(service, all_in_qa
     assert [said["settles"] for said in found["submissions"]] == [False, True]
 
 
+def test_who_judges_is_told_by_judgements(service, all_in_qa):
+    """Not as somebody who skips everything; and whose answers came back is told of who gave them."""
+    answered(service, "ada")
+    assert accept(service, one(service, "bob"), "bob").status_code == 200
+    answered(service, "ada", seed=1)
+    assert give_back(service, one(service, "bob"), "bob", ("no", [])).status_code == 200
+    rows = {row["name"]: row for row in service.call("GET", "/v1/projects/shapes/work").json()["rows"]}
+    assert (rows["bob"]["tasks"], rows["bob"]["judged"], rows["bob"]["skips"], rows["bob"]["skip_share"]) == (
+        0,
+        2,
+        0,
+        0,
+    )
+    assert rows["bob"]["judging_median_seconds"] > 0
+    assert (rows["bob"]["median_seconds"], rows["bob"]["inspected"], rows["bob"]["defect_share"]) == (None, 0, None)
+    assert (rows["ada"]["tasks"], rows["ada"]["judged"], rows["ada"]["judging_median_seconds"]) == (2, 0, None)
+    assert (rows["ada"]["inspected"], rows["ada"]["defect_share"]) == (2, 0.5)
+
+
 def test_without_qa_nothing_changes(service, staff):  # noqa: F811
     """The answer is the truth at once, and the task says of its stage only that it is a review."""
     service.predict(picture())

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -309,16 +309,9 @@ class Bench(Examines):
         return []
 
 
-class Silent:
-    """An experiment registry that keeps nothing."""
-
-    def __getattr__(self, name: str) -> Callable[..., str]:
-        return lambda *given, **named: "run"
-
-
 def _working(controller: Controller, bench: Bench) -> Controller:
     references = replace(controller.references, workshop=bench)
-    return replace(controller, references=references, workshop=bench, registry=Silent())
+    return replace(controller, references=references, workshop=bench)
 
 
 def cycled(controller: Controller) -> Cycle:

@@ -76,7 +76,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
 @contextmanager
 def at_work(service: Service, bench: Forgetful) -> Iterator[None]:
     controller = _working(service.services.controller, bench)
-    succession = replace(service.services.succession, references=controller.references, registry=controller.registry)
+    succession = replace(service.services.succession, references=controller.references)
     services = replace(service.services, controller=controller, succession=succession)
     worker = Worker(services.settings, services)
     worker.start()

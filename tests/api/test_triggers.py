@@ -1,9 +1,13 @@
 """Cycles that nobody has to ask for, over HTTP and through the loop that looks."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from loop.domain.cycle import CycleState
+from loop.wiring import utc_now
 from tests.api.conftest import Service, picture
+from tests.api.test_drift import Fill
+from tests.api.test_production import audited
 from tests.api.test_review import BOX, leased, submit
 
 PATH = "/v1/projects/shapes/triggers"
@@ -112,3 +116,45 @@ def test_a_combination_names_just_what_is_set(service: Service) -> None:
     gone = service.call("PATCH", PATH, json={"reviewed": None})
     assert gone.status_code == 422 and "when names reviewed" in gone.text
     assert service.call("PATCH", PATH, json={"reviewed": None, "when": None}).json()["rules"]["drift"] is True
+
+
+def test_failures_of_production_ask_by_the_figures_that_monitoring_has(service: Service) -> None:
+    """The lower end of the interval of audits, of the champion that serves, once it has been computed; not the rate
+    itself, of which few audits say little."""
+    body = {"failure_rate": 0.3, "least_new": 1, "quiet_hours": 0}
+    assert service.call("PATCH", PATH, json=body).status_code == 200
+    audited(service, 12, wrong=6)
+    triggers, production = service.services.triggers, service.services.production
+    assert triggers.look() == [] and service.call("GET", PATH).json()["situation"]["failure_rate"] is None
+    (figures,) = production.refresh()
+    assert figures.low is not None and figures.low < 0.3 < 0.5 == figures.failure_rate
+    assert triggers.look() == []
+    assert service.call("GET", PATH).json()["situation"]["failure_rate"] == figures.low
+    audited(service, 20, wrong=20)
+    (figures,) = replace(production, clock=lambda: utc_now() + timedelta(days=1)).refresh()
+    (begun,) = triggers.look()
+    assert figures.low > 0.3 and begun.actor == "trigger"
+    assert begun.reason.startswith(f"at least {figures.low:.3f} of the predictions fail, more than 0.3")
+
+
+def test_an_alarm_of_drift_asks_while_it_is_on(service: Service) -> None:
+    """As the watch over drift says, by its schedule; not before the champion has anything to be compared with."""
+    assert service.call("PATCH", PATH, json={"drift": True, "least_new": 1, "quiet_hours": 0}).status_code == 200
+    reviewed(service, 1)
+    watch, triggers = service.services.drift, service.services.triggers
+    assert triggers.look() == [] and service.call("GET", PATH).json()["situation"]["drift"] is False
+    fill = Fill(service)
+    fill(300)
+    watch.look_due()
+    assert triggers.look() == []
+    for days in (1, 2):  # it takes two windows, and time between them
+        assert service.call("GET", PATH).json()["situation"]["drift"] is False and triggers.look() == []
+        fill(200, lies=12.0)
+        (_,) = replace(watch, clock=lambda ahead=days: utc_now() + timedelta(days=ahead)).look_due()
+    assert service.call("GET", PATH).json()["situation"]["drift"] is True
+    (begun,) = triggers.look()
+    assert begun.actor == "trigger" and begun.reason == "production drifts"
+    service.services.controller.cancel("shapes", begun.id, "ada", "test")
+    service.call("PATCH", PATH, json={"failed_hours": 0})
+    watch.accept("shapes", "ada")
+    assert triggers.look() == []

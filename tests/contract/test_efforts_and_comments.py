@@ -12,7 +12,7 @@ from loop.domain.errors import Conflict, NotFound
 from loop.domain.policy.queue_rules import QueueRules
 from loop.domain.review.comments import Comment, CommentKind, CommentState, Part, Reply
 from loop.domain.review.cost import Rates
-from loop.domain.review.efforts import Effort, effort_of
+from loop.domain.review.efforts import Effort, Inspected, effort_of
 from loop.domain.review.tasks import Outcome
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
@@ -82,6 +82,19 @@ def answered(store: SqlStore, number: int = 0, **what: object) -> Effort:
     return effort
 
 
+def said(store: SqlStore, number: int, stage: Stage, reviewer: str, outcome: Outcome, *, again: int = 0) -> None:
+    """One more submission to the work of task 0, with its effort, so many seconds later. again: the round."""
+    task = a_task(number, prediction=None if number else 0, stage=stage)
+    task = replace(task, work_id=a_task(0).id, seat=number + 1, people=9)
+    plain = replace(a_submission(task, number, at=later(number)), reviewer=reviewer, outcome=outcome)
+    submission = replace(plain, work_id=task.work_id, round=again)
+    with store.begin() as tx:
+        if number:
+            tx.tasks.add(task)
+        tx.submissions.add(submission)
+        tx.efforts.add(effort_of(submission, task))
+
+
 # --- efforts -----------------------------------------------------------------------------------------
 
 
@@ -120,6 +133,31 @@ def test_what_was_not_drawn_by_lot_is_not_compared(furnished: SqlStore) -> None:
         tx.efforts.add(replace(effort_of(submission, task), proposal_shown=True))
     with furnished.read() as tx:
         assert tx.efforts.drawn(PROJECT, later(-9), later(9)) == [(True, 3), (False, 1)]
+
+
+def test_defects_are_their_authors(furnished: SqlStore) -> None:
+    """Of what QA looked at in the time asked for: what it gave back or corrected is a defect of who answered in that
+    round; a skip of QA says nothing."""
+    said(furnished, 0, Stage.ANNOTATE, "ada", Outcome.SUBMITTED)
+    said(furnished, 1, Stage.QA, "bob", Outcome.SKIPPED)
+    said(furnished, 2, Stage.QA, "cyd", Outcome.RETURNED)
+    said(furnished, 3, Stage.ANNOTATE, "ada", Outcome.SUBMITTED, again=1)
+    said(furnished, 4, Stage.QA, "cyd", Outcome.ACCEPTED, again=1)
+    said(furnished, 5, Stage.ANNOTATE, "dan", Outcome.SUBMITTED, again=2)
+    said(furnished, 6, Stage.QA, "cyd", Outcome.SUBMITTED, again=2)
+    with furnished.read() as tx:
+        assert tx.efforts.inspected(PROJECT, NOW, later(99)) == {"ada": Inspected(2, 1), "dan": Inspected(1, 1)}
+        assert tx.efforts.inspected(PROJECT, NOW, later(4)) == {"ada": Inspected(1, 1)}
+        assert tx.efforts.inspected("other", NOW, later(99)) == {}
+
+
+def test_what_several_people_said_together_is_nobodys_defect(furnished: SqlStore) -> None:
+    """QA looks at what their answers come to."""
+    said(furnished, 0, Stage.ANNOTATE, "ada", Outcome.SUBMITTED)
+    said(furnished, 1, Stage.ANNOTATE, "dan", Outcome.SUBMITTED)
+    said(furnished, 2, Stage.QA, "cyd", Outcome.RETURNED)
+    with furnished.read() as tx:
+        assert tx.efforts.inspected(PROJECT, NOW, later(99)) == {}
 
 
 def test_served_items_count_once(furnished: SqlStore) -> None:

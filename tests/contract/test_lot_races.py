@@ -122,6 +122,36 @@ def test_of_operators_who_decide_at_once_one_wins(store: SqlStore, versions: boo
     assert lots.get(PROJECT, lot.id)[0].lot.actor == f"op{winner}"
 
 
+def test_of_many_who_reopen_a_lot_at_once_one_does(store: SqlStore) -> None:
+    """64 that looked at the same lot, all of whose answers count: one decides, the others are told of it, and each
+    answer has QA called once."""
+    opened(store, Workflow(qa=Qa.LOTS, lots=LotRules(size=6, share=0.17, threshold=0.5)), items=6)
+    make(store, *range(6))
+    desk = Desk(store, Clock(), os.urandom)
+    for number in range(3):
+        work(desk, number)
+    lots = Lots(store, lambda: NOW)
+    ((seen, members),) = [lots.get(PROJECT, one.lot.id) for one in lots.page(PROJECT, after=None, limit=9)]
+    assert (seen.lot.state, seen.answers[AnswerStanding.SETTLED]) == (LotState.ACCEPTED, 6)
+    unseen = {one.work_id for one in members if one.defect is None}
+    assert len(unseen) == 4
+    told = together(
+        lambda number: lots.reopen(OPERATORS[number], PROJECT, seen.lot.id, "again", version=seen.lot.version)
+    )
+    refused = [one for one in told if isinstance(one, AskanceError)]
+    assert len(refused) == CLIENTS - 1
+    assert all(isinstance(one, Conflict) and "is rejected by op" in one.detail for one in refused)
+    with store.begin() as tx:
+        events = tx.events.after(PROJECT, 0, 1000)
+        judging = {
+            one.work_id: [task.epoch for task in tx.tasks.work_for_update(one.work_id) if not task.is_first_hand]
+            for one in members
+        }
+    assert [event.kind for event in events].count("lot.reopened") == 1
+    assert lots.get(PROJECT, seen.lot.id)[0].lot.version == seen.lot.version + 1
+    assert {work_id for work_id, epochs in judging.items() if epochs == [0]} == unseen
+
+
 def test_a_decision_by_hand_needs_a_reason(store: SqlStore) -> None:
     opened(store, Workflow(qa=Qa.LOTS, lots=LotRules(size=2)), items=1)
     make(store, 0)

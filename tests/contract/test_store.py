@@ -209,7 +209,7 @@ def test_a_model_comes_back(furnished: SqlStore) -> None:
     """With the nested architecture of its head; saving writes what may change."""
     with furnished.begin() as tx:
         assert tx.models.get(PROJECT, a_model(0).id) == a_model(0)
-        changed = replace(a_model(0), reference_key=digest(9), mlflow_version="7", notes={ODD: []})
+        changed = replace(a_model(0), reference_key=digest(9), notes={ODD: []})
         tx.models.save(changed)
     with furnished.read() as tx:
         assert tx.models.by_digest(PROJECT, digest(0)) == changed
@@ -248,7 +248,6 @@ def test_a_cycle_comes_back(furnished: SqlStore) -> None:
             progress=1.0,
             evaluation={"map50": 1 / 3, "per_label": {ODD: None}},
             decision={"reasons": [ODD]},
-            mlflow_run_id="run",
             error=ODD,
             finished_at=later(2),
         )

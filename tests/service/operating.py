@@ -88,7 +88,7 @@ class Stage:
 SECTIONS = {
     "data": ("items", "clips", "snapshots", "map"),
     "quality": ("quality", "lots"),
-    "people": ("reviewers", "work", "comments"),
+    "people": ("reviewers", "queue", "work", "comments"),
     "setup": ("recipe", "policy", "functions", "webhooks"),
 }
 

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 CIRCLE = Shape("circle", (20.0, 20.0, 90.0, 90.0))
 SQUARE = Shape("square", (120.0, 120.0, 200.0, 190.0))
 TRUSTED = [{"type": "box", "label": "circle", "box": [20, 20, 90, 90]}]
-VIEWS = ("lots", "reviewers", "work", "webhooks", "comments")
+VIEWS = ("lots", "reviewers", "queue", "work", "webhooks", "comments")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,7 @@ def test_1_a_view_with_nothing_in_it_says_how_that_changes(stage: Stage) -> None
     for view, words in {
         "lots": "No lot yet",
         "reviewers": "nothing tells how good people are",
+        "queue": "Nothing waits for people",
         "work": "Nobody has answered in the last 30 days",
         "webhooks": "Add an address",
         "comments": "Nothing is open",

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from loop.domain.errors import Invalid
+from loop.domain.policy.label_rules import LabelRules
 
 MATCH_IOU = 0.5
 
@@ -87,6 +88,7 @@ class QualityPolicy:
     consensus: ConsensusRules = field(default_factory=ConsensusRules)
     golden: GoldenRules = field(default_factory=GoldenRules)
     standing: QualityRules = field(default_factory=QualityRules)
+    labels: LabelRules = field(default_factory=LabelRules)
 
 
 def quality_of_document(document: Mapping[str, Any]) -> QualityPolicy:
@@ -95,4 +97,5 @@ def quality_of_document(document: Mapping[str, Any]) -> QualityPolicy:
         consensus=ConsensusRules(**document.get("consensus", {})),
         golden=GoldenRules(**document.get("golden", {})),
         standing=QualityRules(**document.get("standing", {})),
+        labels=LabelRules(**document.get("labels", {})),
     )

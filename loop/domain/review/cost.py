@@ -24,7 +24,7 @@ _MOST_PER_HOUR = 1_000_000.0
 _FEWEST = 10  # answers, before it is said what all items would take
 _FEWEST_AUDITS = 30
 _INTERVAL = 0.95
-_SKIP, _ORDINARY, _AUDIT, _DECISION = range(4)  # what an effort was
+_SKIP, _ORDINARY, _AUDIT, _DECISION, _JUDGEMENT = range(5)  # what an effort was
 
 
 class CostBy(StrEnum):
@@ -48,7 +48,8 @@ class Rates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """Of a group. items: distinct; tasks: answers and skips. money: None where somebody's rate is not known."""
+    """Of a group. items: distinct; tasks: answers, judgements and skips. money: None where somebody's rate is not
+    known."""
 
     key: str
     items: int
@@ -64,7 +65,7 @@ class Spent:
 @dataclass(frozen=True, slots=True, eq=False)
 class Costs:
     """rows: of each group, in the order of their keys. total: all together, None where there was no work. ordinary:
-    minutes of each answer that is no adjudication; audits: of those to audits."""
+    minutes of each answer that no other was before, so of no adjudication and no QA; audits: of those to audits."""
 
     rows: list[Spent]
     total: Spent | None
@@ -120,7 +121,7 @@ def costs(efforts: Iterable[Effort], rates: Rates, by: CostBy | None, cycles: Ma
 
     cycles: when each began, oldest first; work counts for the first one that began after it, or "next". By label, the
     time of a task is shared among its shapes; what has no shape is for "". So the rows of each `by` add up to the
-    total. A time beyond what is usual for the answers is cut to that: nobody works all night on one task.
+    total. A time beyond what is usual for such work is cut to that: nobody works all night on one task.
     """
     total, groups = _Sum(), defaultdict[str, _Sum](_Sum)
     seconds, kinds = array("d"), bytearray()
@@ -143,15 +144,23 @@ def costs(efforts: Iterable[Effort], rates: Rates, by: CostBy | None, cycles: Ma
 
 def _kind(effort: Effort) -> int:
     if not effort.answered:
-        return _SKIP
-    if effort.stage is Stage.ADJUDICATE:
+        return _JUDGEMENT if effort.judged else _SKIP
+    if effort.stage in (Stage.ADJUDICATE, Stage.QA):
         return _DECISION
     return _AUDIT if effort.stage is Stage.AUDIT else _ORDINARY
 
 
 def _without_idle(seconds: Floats, kind: NDArray[np.uint8]) -> Floats:
-    answers = seconds[kind != _SKIP]
-    return np.minimum(seconds, pace_of(answers).usual_most) if len(answers) else seconds
+    """Judgements by what is usual for them, all else by what is for answers: to look takes less than to draw."""
+    judged, answered = kind == _JUDGEMENT, (kind != _JUDGEMENT) & (kind != _SKIP)
+    cut = _cut(seconds, judged, judged)
+    return _cut(cut, ~judged, answered if answered.any() else judged)
+
+
+def _cut(seconds: Floats, which: NDArray[np.bool_], like: NDArray[np.bool_]) -> Floats:
+    if not like.any():
+        return seconds
+    return np.where(which, np.minimum(seconds, pace_of(seconds[like]).usual_most), seconds)
 
 
 class _Sum:

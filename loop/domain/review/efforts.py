@@ -1,5 +1,5 @@
-"""What the work of people took: one record for each answer or skip, and what they come to by reviewer, label, source,
-hour and day."""
+"""What the work of people took: one record for each answer, judgement or skip, and what they come to by reviewer,
+label, source, hour and day."""
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,6 +48,11 @@ class Effort:
         return self.outcome is Outcome.SUBMITTED
 
     @property
+    def judged(self) -> bool:
+        """QA let an answer stand, or gave it back. What QA corrects is an answer of its own."""
+        return self.outcome in (Outcome.ACCEPTED, Outcome.RETURNED)
+
+    @property
     def shapes(self) -> int:
         return sum(self.labels.values())
 
@@ -60,27 +65,49 @@ class WorkBy(StrEnum):
     DAY = "day"
 
 
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """answers: of one person, those that QA looked at. faulty: of them, those that it gave back or corrected."""
+
+    answers: int = 0
+    faulty: int = 0
+
+    @property
+    def share(self) -> float | None:
+        return self.faulty / self.answers if self.answers else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkRow:
-    """Of a group of tasks. tasks: answered; shapes: in the answers, by label those of the label. pace: of the answers;
-    None where all were skipped. hours: of working time, skips too, with the idle cut. corrected: share of answers that
-    differ from what was predicted, None where nothing was. skipped: share of all."""
+    """Of a group of tasks. tasks: answered; judged: those of QA that let an answer stand or gave it back. shapes: in
+    the answers, by label those of the label. pace: of the answers; judging: of the judgements; None where there are
+    none. hours: of working time, judgements and skips too, with the idle cut. corrected: share of answers that differ
+    from what was predicted, None where nothing was. inspected: what QA said of the answers, by reviewer alone."""
 
     key: str
     tasks: int
+    judged: int
     shapes: int
     skips: int
     pace: Pace | None
+    judging: Pace | None
     hours: float
     corrected: float | None
+    inspected: Inspected = Inspected()
+
+    @property
+    def done(self) -> int:
+        return self.tasks + self.judged
 
     @property
     def tasks_per_hour(self) -> float | None:
-        return self.tasks / self.hours if self.tasks else None
+        """Answered and judged; None where all were skipped."""
+        return self.done / self.hours if self.done else None
 
     @property
     def skipped(self) -> float:
-        return self.skips / (self.tasks + self.skips)
+        """Share of all."""
+        return self.skips / (self.done + self.skips)
 
 
 def effort_of(submission: Submission, task: Task) -> Effort:
@@ -127,8 +154,9 @@ def worked(efforts: Iterable[Effort]) -> Iterator[tuple[Effort, float]]:
 
 
 def work_rows(efforts: Iterable[Effort], by: WorkBy, zone: tzinfo) -> list[WorkRow]:
-    """In the order of their keys. An answer with several labels counts in the group of each; one without any, and a
-    skip, in that of "". zone: in which hours and days are told. Keeps a few bytes of each effort."""
+    """In the order of their keys. An answer with several labels counts in the group of each, and so does a judgement of
+    one; what has no shape, and a skip, in that of "". zone: in which hours and days are told. Keeps a few bytes of each
+    effort."""
     groups: dict[str, _Group] = {}
     keys = _KEYS[by]
     for effort, seconds in worked(efforts):
@@ -141,32 +169,44 @@ def work_rows(efforts: Iterable[Effort], by: WorkBy, zone: tzinfo) -> list[WorkR
 
 class _Group:
     def __init__(self) -> None:
-        self._answers = array("d")  # seconds
-        self._skips = array("d")
+        self._answers, self._judgements, self._skips = array("d"), array("d"), array("d")  # seconds
         self._shapes = 0
-        self._judged = 0
+        self._compared = 0
         self._corrected = 0
 
     def add(self, effort: Effort, seconds: float, shapes: int) -> None:
-        (self._answers if effort.answered else self._skips).append(seconds)
+        if not effort.answered:
+            (self._judgements if effort.judged else self._skips).append(seconds)
+            return
+        self._answers.append(seconds)
         self._shapes += shapes
-        if effort.answered and effort.corrections is not None:
-            self._judged += 1
+        if effort.corrections is not None:
+            self._compared += 1
             self._corrected += effort.corrections > 0
 
     def row(self, key: str) -> WorkRow:
-        pace = pace_of(self._answers) if self._answers else None
-        most = pace.usual_most if pace else np.inf
-        took = np.minimum(np.concatenate([self._answers, self._skips]), most)
+        pace, judging = _pace_of(self._answers), _pace_of(self._judgements)
+        took = _seconds(self._answers, pace) + _seconds(self._judgements, judging)
         return WorkRow(
             key=key,
             tasks=len(self._answers),
+            judged=len(self._judgements),
             shapes=self._shapes,
             skips=len(self._skips),
             pace=pace,
-            hours=float(took.sum()) / 3600.0,
-            corrected=self._corrected / self._judged if self._judged else None,
+            judging=judging,
+            hours=(took + _seconds(self._skips, pace or judging)) / 3600.0,
+            corrected=self._corrected / self._compared if self._compared else None,
         )
+
+
+def _pace_of(seconds: "array[float]") -> Pace | None:
+    return pace_of(seconds) if seconds else None
+
+
+def _seconds(took: "array[float]", like: Pace | None) -> float:
+    """In all, each cut to what is usual for such work, where that is known."""
+    return float(np.minimum(took, like.usual_most if like else np.inf).sum())
 
 
 _KEYS: Mapping[WorkBy, Callable[[Effort, tzinfo], Iterable[str]]] = {

@@ -212,6 +212,29 @@ def released(task: Task, *, owner: str, epoch: int, now: datetime) -> Task:
     return _free(task)
 
 
+def taken_back(task: Task, *, epoch: int | None, now: datetime) -> Task:
+    """Open again under a new epoch, whatever its holder sends later. epoch: of the lease that is meant; None: whoever
+    has it. What was meant or reserved for the holder is anybody's at the next look.
+
+    Raises AlreadySubmitted where the task is closed, Conflict where nobody holds it, StaleLease where somebody else
+    does.
+    """
+    if task.finished:
+        raise AlreadySubmitted(f"task {task.id} is {task.state}.", hint="There is nothing to take back.", task=task.id)
+    if is_leasable(task, now):
+        raise Conflict(f"nobody holds task {task.id}.", hint="Nothing to do: people get it in its turn.", task=task.id)
+    if epoch not in (None, task.epoch):
+        raise StaleLease(
+            f"task {task.id} was leased again since (epoch {task.epoch}, not {epoch}).",
+            hint="Look at who holds it now (askance tasks show) before you take it back.",
+            task=task.id,
+            epoch=epoch,
+            current_epoch=task.epoch,
+        )
+    lapses = None if task.reserved_until is None else task.leased_at
+    return replace(_free(task), epoch=task.epoch + 1, meant_for="", reserved_until=lapses)
+
+
 def handed_over(task: Task, *, holder: str, owner: str, epoch: int, now: datetime, seconds: float | None) -> Task:
     """The lease of `holder` in the hands of who answers, under the same epoch. seconds: that the work took, by which
     the lease counts as begun; None: it is not known. Raises as `require_live`."""

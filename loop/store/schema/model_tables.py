@@ -1,11 +1,14 @@
-"""Model versions, and what brings them forth and into service: cycles, promotions, rollouts."""
+"""Model versions, and what brings them forth and into service: cycles, promotions, rollouts; what MLflow is told."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     Double,
     ForeignKey,
+    Identity,
     Index,
+    Integer,
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
@@ -14,14 +17,16 @@ from sqlalchemy import (
 
 from loop.domain.cycle import CycleState, Step
 from loop.domain.model import PromotionKind, PromotionState
+from loop.domain.outgoing.notes import NoteKind
 from loop.domain.rollouts.rollout import RolloutKind, RolloutState
 from loop.store.documents import CANARY_RULES, CANARY_STANDING, DETECTIONS, HEAD, LIMITS, OBJECT
 from loop.store.schema.shared import EMPTY_OBJECT, metadata, model_key, newest_first, one_of, project_key, unit
-from loop.store.types import Choice, PlainText, UtcDateTime
+from loop.store.types import SEQUENCE, Choice, PlainText, UtcDateTime
 
 UNFINISHED_CYCLE = text("state IN ('queued', 'running')")
 QUEUED_PROMOTION = text("state = 'queued'")
 UNFINISHED_ROLLOUT = text("state IN ('queued', 'active')")
+UNTOLD_NOTE = text("told_at IS NULL")
 
 models = Table(
     "models",
@@ -174,4 +179,33 @@ Index(
     unique=True,
     sqlite_where=UNFINISHED_CYCLE,
     postgresql_where=UNFINISHED_CYCLE,
+)
+
+# What MLflow is still to be told, and what it was told of cycles whose end it does not know yet.
+mlflow_notes = Table(
+    "mlflow_notes",
+    metadata,
+    Column("sequence", SEQUENCE, Identity(), primary_key=True, autoincrement=True),
+    project_key(),
+    Column("cycle_id", PlainText, ForeignKey("cycles.id")),
+    Column("key", PlainText, nullable=False),
+    Column("kind", Choice(NoteKind), nullable=False),
+    Column("body", OBJECT, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("told_at", UtcDateTime),
+    Column("failures", Integer, nullable=False),
+    Column("refused", Boolean, nullable=False),
+    Column("error", PlainText, nullable=False),
+    UniqueConstraint("cycle_id", "key"),
+    CheckConstraint("(kind = 'aliases') = (cycle_id IS NULL)", name="of_a_cycle_or_aliases"),
+    CheckConstraint("failures >= 0", name="failures_count"),
+    one_of("kind", NoteKind),
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_mlflow_notes_untold",
+    mlflow_notes.c.sequence,
+    sqlite_where=UNTOLD_NOTE,
+    postgresql_where=UNTOLD_NOTE,
 )

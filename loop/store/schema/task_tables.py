@@ -27,6 +27,7 @@ ALARMING_TASK = text("state IN ('open', 'leased') AND alarm_at IS NOT NULL")
 HANDED_TASK = text("leased_at IS NOT NULL")
 MEANT_TASK = text("state IN ('open', 'leased') AND meant_for <> ''")
 RESERVED_TASK = text("state IN ('open', 'leased') AND reserved_until IS NOT NULL")
+URGENT_TASK = text("state IN ('open', 'leased') AND urgency <> 'ordinary'")
 AWAITED_TASK = text("state IN ('open', 'leased') AND answer_by IS NOT NULL")
 # A golden item's task counts nowhere as work on that item.
 ORDINARY_TASK = text("stage <> 'golden'")
@@ -106,6 +107,18 @@ Index(
     tasks.c.id,
     sqlite_where=UNFINISHED_TASK,
     postgresql_where=UNFINISHED_TASK,
+)
+# The same of what is overdue or escalated, which operators look for.
+Index(
+    "ix_tasks_urgent",
+    tasks.c.project_id,
+    tasks.c.lane,
+    tasks.c.urgency,
+    tasks.c.rank,
+    tasks.c.created_at,
+    tasks.c.id,
+    sqlite_where=URGENT_TASK,
+    postgresql_where=URGENT_TASK,
 )
 Index(
     "ix_tasks_alarms",

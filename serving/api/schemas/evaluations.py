@@ -76,7 +76,7 @@ class EvaluationOut(Out):
 class SliceIn(In):
     """A saved view whose held-out images a candidate may not get worse on."""
 
-    view: str
+    view: str = Field(description="its name; * for each saved view that is not named")
     margin: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description="by how much mAP50-95 may get worse; null: gate.slice_margin"
     )
@@ -89,7 +89,7 @@ class SlicesIn(In):
 class SliceOut(Out):
     view: str
     margin: float | None
-    query: str | None = Field(description="of the view; null where it was removed since")
+    query: str | None = Field(description="of the view; null where it was removed since, and of *")
 
 
 class SlicesOut(Out):

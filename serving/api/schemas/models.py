@@ -8,6 +8,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from loop.domain.corrections import ErrorType
 from loop.domain.cycle import CycleState, Step
 from loop.domain.model import PromotionKind, PromotionState
+from loop.domain.policy.label_rules import MOST_RECHECKED
 from loop.domain.rollouts.rollout import RolloutKind, RolloutState
 from serving.api.schemas.canaries import CanaryIn, CanaryRulesOut, CanaryStandingOut
 from serving.api.schemas.predictions import DetectionOut
@@ -152,6 +153,10 @@ class CycleIn(In):
     )
     mode: Literal["superior", "non_inferior"] | None = None
     canary: bool | None = Field(default=None, description="whether what passes the gate is a canary first")
+    recheck: Annotated[int, Field(ge=0, le=MOST_RECHECKED)] | None = Field(
+        default=None,
+        description="doubtful items that people look at again and this training does without; else the policy's",
+    )
 
 
 class CancelIn(In):
@@ -182,3 +187,13 @@ class CycleOut(Out):
 class CyclePage(Out):
     cycles: list[CycleOut]
     next: str | None
+
+
+class MlflowOut(Out):
+    """What MLflow is still to be told of the project's cycles and aliases."""
+
+    required: bool = Field(description="whether cycles wait for it")
+    untold: int
+    oldest: datetime | None = Field(description="when what waits longest happened")
+    error: str = Field(description="why it is not told yet; empty where nothing is in the way")
+    cycles: dict[str, int] = Field(description="how much is untold of each cycle that has something")

@@ -99,7 +99,10 @@ class TaskOut(Out):
 
 class LeaseOut(Out):
     tasks: list[TaskOut]
-    open: int = Field(description="tasks that nobody holds, counted up to 1000; in tens in projects with golden items")
+    open: int = Field(
+        description="tasks that nobody holds, counted up to 1000, and while there are so many once a second; in tens "
+        "in projects with golden items"
+    )
     why: str = Field(description="what keeps me from more tasks, or what is said of my standing; empty for nothing")
 
 

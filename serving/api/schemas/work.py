@@ -16,15 +16,21 @@ class WorkRowOut(Out):
     key: str = Field(description="token id, label, source, hour 00 to 23, or day")
     name: str = Field(description="of the reviewer; else the key")
     tasks: int = Field(description="answered")
+    judged: int = Field(description="of QA: answers of others that were let stand or given back")
     shapes: int = Field(description="in the answers; by label, those of the label")
     skips: int
-    median_seconds: float | None = Field(description="of an answer; null where all were skipped")
+    median_seconds: float | None = Field(description="of an answer; null where there is none")
     low_seconds: float | None = Field(description="one robust standard deviation below the median")
     high_seconds: float | None = Field(description="one above")
-    hours: float = Field(description="of working time, skips too, with the idle cut")
-    tasks_per_hour: float | None
+    judging_median_seconds: float | None = Field(description="of a judgement; null where there is none")
+    judging_low_seconds: float | None = Field(description="one robust standard deviation below the median")
+    judging_high_seconds: float | None = Field(description="one above")
+    hours: float = Field(description="of working time, judgements and skips too, with the idle cut")
+    tasks_per_hour: float | None = Field(description="answered and judged; null where all were skipped")
     corrected_share: Unit | None = Field(description="of answers to predictions; null where there are none")
-    skip_share: Unit
+    skip_share: Unit = Field(description="of all that was answered, judged or skipped")
+    inspected: int = Field(description="by reviewer, of that person's answers: those that QA looked at in that time")
+    defect_share: Unit | None = Field(description="of these, what QA gave back or corrected; null where there are none")
 
 
 class WorkOut(Out):
@@ -92,7 +98,7 @@ class SpentOut(Out):
     key: str = Field(description="label (empty: no shape), cycle (next: none yet), source or token id")
     name: str
     items: int
-    tasks: int = Field(description="answers and skips")
+    tasks: int = Field(description="answers, judgements and skips")
     minutes: float
     minutes_per_item: float
     money: float | None = Field(description="null where somebody's rate is not known")

@@ -1666,6 +1666,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/mlflow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Mlflow
+         * @description What it is still to be told, as after it was away; it is told by itself, in order, once it is there.
+         */
+        get: operations["mlflow_v1_projects__project_id__mlflow_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/models": {
         parameters: {
             query?: never;
@@ -2324,6 +2344,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tasks
+         * @description What is to be done in the order in which people get it, and, as `done` or `skipped`, what somebody had of it, the
+         *     last handed out first. Of these a page may have fewer than `limit` and not be the last. Golden items are listed once
+         *     somebody has them.
+         */
+        get: operations["list_tasks_v1_projects__project_id__tasks_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/tasks/lease": {
         parameters: {
             query?: never;
@@ -2419,6 +2461,23 @@ export interface paths {
          * @description Throughput and quality of a group of tasks at a time.
          */
         get: operations["work_v1_projects__project_id__work_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{task_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Task */
+        get: operations["get_task_v1_tasks__task_id__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2615,6 +2674,26 @@ export interface paths {
          * @description My answer: all shapes that are really there. The same answer sent again gives the same submission.
          */
         post: operations["submit_v1_tasks__task_id__submit_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{task_id}/take-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take Back
+         * @description Take the lease of whoever holds the task: others get it, and what the holder sends late is a conflict.
+         */
+        post: operations["take_back_v1_tasks__task_id__take_back_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3194,6 +3273,11 @@ export interface components {
              * @default false
              */
             required?: boolean;
+            /**
+             * Tolerance
+             * @description by which two people's numbers may differ
+             */
+            tolerance?: number | null;
             type: components["schemas"]["AttributeType"];
         };
         /**
@@ -3952,6 +4036,11 @@ export interface components {
              * @default asked for
              */
             reason?: string;
+            /**
+             * Recheck
+             * @description doubtful items that people look at again and this training does without; else the policy's
+             */
+            recheck?: number | null;
             /**
              * Scale
              * @description largest random zoom
@@ -5030,7 +5119,7 @@ export interface components {
             item_digest: string;
             /**
              * Predicted
-             * @description it has a prediction; without one it is given only to those who qualify
+             * @description it has a prediction, and may stand in for work that begins with one; without one for other work
              */
             predicted: boolean;
             /**
@@ -5836,6 +5925,22 @@ export interface components {
             precision: components["schemas"]["RateOut"];
             recall: components["schemas"]["RateOut"];
         };
+        /** LabelRulesIn */
+        LabelRulesIn: {
+            /**
+             * Recheck
+             * @default 0
+             */
+            recheck?: number;
+        };
+        /** LabelRulesOut */
+        LabelRulesOut: {
+            /**
+             * Recheck
+             * @description items with doubtful truth that people look at again before each training
+             */
+            recheck: number;
+        };
         /**
          * LabelStudioStatusOut
          * @description Of what this service knows; Label Studio is not asked.
@@ -5912,7 +6017,7 @@ export interface components {
         LeaseOut: {
             /**
              * Open
-             * @description tasks that nobody holds, counted up to 1000; in tens in projects with golden items
+             * @description tasks that nobody holds, counted up to 1000, and while there are so many once a second; in tens in projects with golden items
              */
             open: number;
             /** Tasks */
@@ -6073,6 +6178,111 @@ export interface components {
              * @description open, leased, done, or skipped: by all who had it; null without tasks
              */
             work: string | null;
+        };
+        /** ListedTaskOut */
+        ListedTaskOut: {
+            /**
+             * Answer By
+             * @description until when a caller waits for the answer; null where nobody does
+             */
+            answer_by: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Due At
+             * @description null: never
+             */
+            due_at: string | null;
+            /**
+             * Epoch
+             * @description counts leases
+             */
+            epoch: number;
+            /**
+             * Expires At
+             * @description when the lease ends unless it is renewed; null where nobody holds it
+             */
+            expires_at: string | null;
+            /**
+             * File
+             * @description the name of the file that the image was, by its meta.path; empty where nobody said
+             */
+            file: string;
+            /**
+             * Groups
+             * @description of which one may do it; empty: everybody
+             */
+            groups: string[];
+            /**
+             * Holder
+             * @description the name of who holds it, or did it; empty for nobody
+             */
+            holder: string;
+            /** Id */
+            id: string;
+            /** Item Digest */
+            item_digest: string;
+            /**
+             * Kept For
+             * @description the name of who alone may do it; empty: whoever
+             */
+            kept_for: string;
+            /**
+             * Leased At
+             * @description when the present or last lease began
+             */
+            leased_at: string | null;
+            /** Lot Id */
+            lot_id: string | null;
+            /**
+             * Nobody
+             * @description it is to be done, and who may review here has not the groups and skills for it
+             */
+            nobody: boolean;
+            /**
+             * Prediction Id
+             * @description its proposal; null where there is none
+             */
+            prediction_id: string | null;
+            /**
+             * Priority
+             * @description the risk that it is ordered by
+             */
+            priority: number;
+            /** Project Id */
+            project_id: string;
+            /**
+             * Rank
+             * @description its place in the order, the smallest first
+             */
+            rank: number;
+            /**
+             * Round
+             * @description how often it was opened anew, or returned by QA
+             */
+            round: number;
+            /**
+             * Skills
+             * @description that it needs, all of them
+             */
+            skills: string[];
+            /**
+             * Skips
+             * @description people who skipped it in this round
+             */
+            skips: number;
+            /** Source */
+            source: string;
+            stage: components["schemas"]["Stage"];
+            /** @description now: a lease that has run out is none */
+            state: components["schemas"]["TaskState"];
+            /** @description what passing its due time did to it */
+            urgency: components["schemas"]["Urgency"];
+            /** Work Id */
+            work_id: string;
         };
         /**
          * Loss
@@ -6417,6 +6627,36 @@ export interface components {
             disputed: string[];
             /** Shapes */
             shapes: components["schemas"]["ShapeIO"][];
+        };
+        /**
+         * MlflowOut
+         * @description What MLflow is still to be told of the project's cycles and aliases.
+         */
+        MlflowOut: {
+            /**
+             * Cycles
+             * @description how much is untold of each cycle that has something
+             */
+            cycles: {
+                [key: string]: number;
+            };
+            /**
+             * Error
+             * @description why it is not told yet; empty where nothing is in the way
+             */
+            error: string;
+            /**
+             * Oldest
+             * @description when what waits longest happened
+             */
+            oldest: string | null;
+            /**
+             * Required
+             * @description whether cycles wait for it
+             */
+            required: boolean;
+            /** Untold */
+            untold: number;
         };
         /** ModelOut */
         ModelOut: {
@@ -7541,6 +7781,7 @@ export interface components {
         QualityIn: {
             consensus?: components["schemas"]["ConsensusRulesIn"];
             golden?: components["schemas"]["GoldenRulesIn"];
+            labels?: components["schemas"]["LabelRulesIn"];
             standing?: components["schemas"]["StandingRulesIn"];
         };
         /**
@@ -7550,6 +7791,7 @@ export interface components {
         QualityOut: {
             consensus: components["schemas"]["ConsensusRulesOut"];
             golden: components["schemas"]["GoldenRulesOut"];
+            labels: components["schemas"]["LabelRulesOut"];
             standing: components["schemas"]["StandingRulesOut"];
         };
         /**
@@ -8198,6 +8440,16 @@ export interface components {
             reasons: components["schemas"]["ReasonOut"][];
             recall: components["schemas"]["RateOut"] | null;
             /**
+             * Shared
+             * @description of who is paused: truths merged of their answers, since the last good golden item, and others'; they are not asked for again
+             */
+            shared: number;
+            /**
+             * Shared Items
+             * @description digests of the first hundred items of `shared`, oldest answer first
+             */
+            shared_items: string[];
+            /**
              * Since
              * @description null: from the beginning
              */
@@ -8264,6 +8516,11 @@ export interface components {
             /** Reasons */
             reasons: components["schemas"]["ReasonOut"][];
             recall: components["schemas"]["RateOut"] | null;
+            /**
+             * Shared
+             * @description of who is paused: truths merged of their answers, since the last good golden item, and others'; they are not asked for again
+             */
+            shared: number;
             /**
              * Since
              * @description null: from the beginning
@@ -8905,7 +9162,10 @@ export interface components {
              * @description by how much mAP50-95 may get worse; null: gate.slice_margin
              */
             margin?: number | null;
-            /** View */
+            /**
+             * View
+             * @description its name; * for each saved view that is not named
+             */
             view: string;
         };
         /**
@@ -8919,7 +9179,7 @@ export interface components {
             margin: number | null;
             /**
              * Query
-             * @description of the view; null where it was removed since
+             * @description of the view; null where it was removed since, and of *
              */
             query: string | null;
             /** View */
@@ -9044,7 +9304,7 @@ export interface components {
             name: string;
             /**
              * Tasks
-             * @description answers and skips
+             * @description answers, judgements and skips
              */
             tasks: number;
         };
@@ -9341,6 +9601,14 @@ export interface components {
              */
             remove?: string[];
         };
+        /** TakeBackIn */
+        TakeBackIn: {
+            /**
+             * Epoch
+             * @description of the lease that was looked at; another one is a conflict; null: whatever it is
+             */
+            epoch?: number | null;
+        };
         /** TaskFrameOut */
         TaskFrameOut: {
             /**
@@ -9449,6 +9717,16 @@ export interface components {
             tracks?: components["schemas"]["ShapeIO"][] | null;
             /** Width */
             width: number;
+        };
+        /** TaskPage */
+        TaskPage: {
+            /**
+             * Next
+             * @description `after` of the next page; null where this is the last
+             */
+            next: string | null;
+            /** Tasks */
+            tasks: components["schemas"]["ListedTaskOut"][];
         };
         /**
          * TaskState
@@ -9838,6 +10116,12 @@ export interface components {
             source?: string;
         };
         /**
+         * Urgency
+         * @description What its deadline did to a task so far.
+         * @enum {string}
+         */
+        Urgency: "ordinary" | "overdue" | "escalated";
+        /**
          * Verdict
          * @enum {string}
          */
@@ -10032,15 +10316,45 @@ export interface components {
              */
             corrected_share: number | null;
             /**
+             * Defect Share
+             * @description of these, what QA gave back or corrected; null where there are none
+             */
+            defect_share: number | null;
+            /**
              * High Seconds
              * @description one above
              */
             high_seconds: number | null;
             /**
              * Hours
-             * @description of working time, skips too, with the idle cut
+             * @description of working time, judgements and skips too, with the idle cut
              */
             hours: number;
+            /**
+             * Inspected
+             * @description by reviewer, of that person's answers: those that QA looked at in that time
+             */
+            inspected: number;
+            /**
+             * Judged
+             * @description of QA: answers of others that were let stand or given back
+             */
+            judged: number;
+            /**
+             * Judging High Seconds
+             * @description one above
+             */
+            judging_high_seconds: number | null;
+            /**
+             * Judging Low Seconds
+             * @description one robust standard deviation below the median
+             */
+            judging_low_seconds: number | null;
+            /**
+             * Judging Median Seconds
+             * @description of a judgement; null where there is none
+             */
+            judging_median_seconds: number | null;
             /**
              * Key
              * @description token id, label, source, hour 00 to 23, or day
@@ -10053,7 +10367,7 @@ export interface components {
             low_seconds: number | null;
             /**
              * Median Seconds
-             * @description of an answer; null where all were skipped
+             * @description of an answer; null where there is none
              */
             median_seconds: number | null;
             /**
@@ -10066,7 +10380,10 @@ export interface components {
              * @description in the answers; by label, those of the label
              */
             shapes: number;
-            /** Skip Share */
+            /**
+             * Skip Share
+             * @description of all that was answered, judged or skipped
+             */
             skip_share: number;
             /** Skips */
             skips: number;
@@ -10075,7 +10392,10 @@ export interface components {
              * @description answered
              */
             tasks: number;
-            /** Tasks Per Hour */
+            /**
+             * Tasks Per Hour
+             * @description answered and judged; null where all were skipped
+             */
             tasks_per_hour: number | null;
         };
         /**
@@ -10587,6 +10907,11 @@ export interface operations {
                              */
                             required?: boolean;
                             /**
+                             * Tolerance
+                             * @description by which two people's numbers may differ
+                             */
+                            tolerance?: number | null;
+                            /**
                              * AttributeType
                              * @enum {string}
                              */
@@ -10924,6 +11249,11 @@ export interface operations {
                              * @default false
                              */
                             required?: boolean;
+                            /**
+                             * Tolerance
+                             * @description by which two people's numbers may differ
+                             */
+                            tolerance?: number | null;
                             /**
                              * AttributeType
                              * @enum {string}
@@ -13991,6 +14321,37 @@ export interface operations {
             };
         };
     };
+    mlflow_v1_projects__project_id__mlflow_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MlflowOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_models_v1_projects__project_id__models_get: {
         parameters: {
             query?: never;
@@ -14587,6 +14948,11 @@ export interface operations {
                              */
                             required?: boolean;
                             /**
+                             * Tolerance
+                             * @description by which two people's numbers may differ
+                             */
+                            tolerance?: number | null;
+                            /**
                              * AttributeType
                              * @enum {string}
                              */
@@ -14919,6 +15285,11 @@ export interface operations {
                              * @default false
                              */
                             required?: boolean;
+                            /**
+                             * Tolerance
+                             * @description by which two people's numbers may differ
+                             */
+                            tolerance?: number | null;
                             /**
                              * AttributeType
                              * @enum {string}
@@ -15980,6 +16351,55 @@ export interface operations {
             };
         };
     };
+    list_tasks_v1_projects__project_id__tasks_get: {
+        parameters: {
+            query?: {
+                /** @description none: to be done, held or not */
+                state?: components["schemas"]["TaskState"] | null;
+                stage?: components["schemas"]["Stage"] | null;
+                /** @description name or token id of who holds them, or did them */
+                holder?: string | null;
+                /** @description their due time has passed; also the escalated */
+                overdue?: boolean;
+                escalated?: boolean;
+                /** @description one that may do them */
+                group?: string | null;
+                /** @description one that they need */
+                skill?: string | null;
+                /** @description who may review here has the groups and skills for them */
+                nobody?: boolean;
+                /** @description `next` of the page before */
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskPage"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     lease_v1_projects__project_id__tasks_lease_post: {
         parameters: {
             query?: never;
@@ -16234,6 +16654,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WorkOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_task_v1_tasks__task_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListedTaskOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
@@ -16579,6 +17030,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SubmissionOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    take_back_v1_tasks__task_id__take_back_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TakeBackIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListedTaskOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */

@@ -61,6 +61,7 @@ export interface Comments {
 export type ReviewEventPage = Schemas["EventPage"];
 export type ProjectEvent = Schemas["EventOut"];
 export type Cycle = Schemas["CycleOut"];
+export type Mlflow = Schemas["MlflowOut"];
 export type CyclePage = Schemas["CyclePage"];
 export type CycleBody = Schemas["CycleIn"];
 export type Model = Schemas["ModelOut"];
@@ -106,6 +107,8 @@ export type GoldenList = Schemas["GoldenListOut"];
 export type Person = Schemas["PersonOut"];
 export type PersonBody = Schemas["PersonIn"];
 export type WorkBy = Schemas["WorkBy"];
+export type ListedTask = Schemas["ListedTaskOut"];
+export type TaskPage = Schemas["TaskPage"];
 export type Work = Schemas["WorkOut"];
 export type WorkRow = Schemas["WorkRowOut"];
 export type AmbiguousItem = Schemas["AmbiguousItemOut"];

@@ -30,6 +30,7 @@ const NAMES: Record<Tab, string> = {
   quality: "Quality",
   lots: "Lots",
   reviewers: "Reviewers",
+  queue: "Queue",
   work: "Work",
   functions: "Functions",
   webhooks: "Webhooks",

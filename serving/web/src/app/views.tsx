@@ -20,6 +20,7 @@ export const VIEWS: Record<Exclude<Tab, "review">, LazyExoticComponent<View>> = 
   quality: part(() => import("../quality/QualityPage")),
   lots: part(() => import("../lots/LotsPage")),
   reviewers: part(() => import("../reviewers/ReviewersPage")),
+  queue: part(() => import("../queue/QueuePage")),
   work: part(() => import("../work/WorkPage")),
   functions: part(() => import("../functions/FunctionsPage")),
   webhooks: part(() => import("../webhooks/WebhooksPage")),

@@ -19,6 +19,7 @@ import {
   evaluated,
   measuresOf,
   milliseconds,
+  mlflowInWords,
   pair,
   pairOf,
   sliceVerdict,
@@ -35,11 +36,17 @@ export function CycleView({ api, project, notify, onPlace, id }: ViewProps & { r
     <>
       <Back to="Overview" testid="back-to-overview" onBack={() => onPlace(null)} />
       <Fetched asked={asked} what="the cycle">
-        {({ cycle, figures, missing }) => {
+        {({ cycle, figures, missing, mlflow }) => {
           const verdict = verdictOf(cycle.decision);
           return (
             <>
-              <Summary cycle={cycle} figures={figures} missing={missing} onReport={report} />
+              <Summary
+                cycle={cycle}
+                figures={figures}
+                missing={missing}
+                recorded={mlflowInWords(cycle, mlflow)}
+                onReport={report}
+              />
               {figures && (
                 <>
                   <div className="columns">
@@ -67,10 +74,12 @@ interface SummaryProps {
   readonly cycle: Cycle;
   readonly figures: Evaluation | null;
   readonly missing: string;
+  /** What MLflow knows of it. */
+  readonly recorded: string;
   readonly onReport: () => void;
 }
 
-function Summary({ cycle, figures, missing, onReport }: SummaryProps) {
+function Summary({ cycle, figures, missing, recorded, onReport }: SummaryProps) {
   const now = useNow(10_000);
   return (
     <Card
@@ -92,6 +101,11 @@ function Summary({ cycle, figures, missing, onReport }: SummaryProps) {
       <p className="muted small">
         {cycle.reason} · by {cycle.actor} · {ago(cycle.created_at, now)}
       </p>
+      {recorded && (
+        <p className="muted small" data-testid="cycle-mlflow">
+          MLflow: {recorded}
+        </p>
+      )}
       {cycle.error && <Why cycle={cycle} />}
       {figures === null && !cycle.error && <p className="muted">{missing}</p>}
       {figures && <Tiles cycle={cycle} figures={figures} />}

@@ -37,11 +37,23 @@ export function Tiles({ summary, policy, operates }: Props) {
       <Tile
         name="Open"
         value={count(of("open"))}
-        detail={`${count(of("leased"))} in somebody's hands`}
+        detail={<Held count={of("leased")} project={operates ? summary.project_id : null} />}
         testid="tile-open"
       />
       <Tile name="Reviewed" value={count(of("done"))} detail={`${count(of("skipped"))} skipped`} testid="tile-done" />
     </div>
+  );
+}
+
+/** project: whose queue may be looked at; null: none. */
+function Held({ count: held, project }: { readonly count: number; readonly project: string | null }) {
+  const words = `${count(held)} in somebody's hands`;
+  return project === null ? (
+    <>{words}</>
+  ) : (
+    <a href={fragmentOf(project, "queue")} data-testid="to-queue">
+      {words}
+    </a>
   );
 }
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { Api } from "../api/client";
-import type { CocoFigures } from "../api/types";
+import type { CocoFigures, Cycle } from "../api/types";
 import type { Clause } from "./decision";
-import { directionOf, evaluated, measuresOf, numbersOf, pairOf, sliceVerdict, slowdown, titleOf } from "./evaluation";
+import { directionOf, evaluated, measuresOf, mlflowInWords, numbersOf, pairOf, sliceVerdict, slowdown, titleOf } from "./evaluation";
 
 const NONE: CocoFigures = {
   boxes: 9,
@@ -92,12 +92,24 @@ test("how much slower is told only where both were timed", () => {
   expect(slowdown({ images: 8, before: { ...one, median: 0 }, after: one, unmeasured: "" })).toBeNull();
 });
 
+const TOLD = { required: false, untold: 0, oldest: null, error: "", cycles: {} };
+
+test("of MLflow is said which run it has of a cycle, and what it does not know yet, with the reason", () => {
+  const cycle = { id: "cycle_1", mlflow_run_id: null as string | null } as Cycle;
+  expect(mlflowInWords(cycle, TOLD)).toBe("");
+  expect(mlflowInWords({ ...cycle, mlflow_run_id: "ab" }, TOLD)).toBe("run ab");
+  const left = { ...TOLD, untold: 9, cycles: { cycle_1: 1, cycle_2: 8 }, error: "connection refused" };
+  expect(mlflowInWords({ ...cycle, mlflow_run_id: "ab" }, left)).toBe("run ab, 1 thing is still to be told: connection refused");
+  expect(mlflowInWords(cycle, { ...left, cycles: { cycle_1: 2 }, error: "" })).toBe("2 things are still to be told");
+});
+
 test("a cycle without figures is shown with the reason; any other problem is one", async () => {
   const answering = (status: number) =>
     new Api(
       "token",
       () => undefined,
       (input) => {
+        if (input.endsWith("/mlflow")) return Promise.resolve(Response.json(TOLD));
         if (!input.endsWith("/evaluation")) return Promise.resolve(Response.json({ id: "cycle_1" }));
         const problem = { type: "/problems/conflict", title: "No", status, detail: "not evaluated", hint: "", ids: {} };
         return Promise.resolve(Response.json(problem, { status }));
@@ -105,6 +117,6 @@ test("a cycle without figures is shown with the reason; any other problem is one
       "http://here",
     );
   const found = await evaluated(answering(409), "p", "cycle_1");
-  expect(found).toEqual({ cycle: { id: "cycle_1" }, figures: null, missing: "not evaluated" });
+  expect(found).toEqual({ cycle: { id: "cycle_1" }, figures: null, missing: "not evaluated", mlflow: TOLD });
   await expect(evaluated(answering(500), "p", "cycle_1")).rejects.toThrow("not evaluated");
 });

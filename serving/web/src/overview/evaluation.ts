@@ -1,8 +1,8 @@
 /** What a cycle measured, as the page tells it: rows of figures, and what the gate said of a slice. */
 import { type Api, at } from "../api/client";
 import { ProblemError } from "../api/problem";
-import type { CocoFigures, Compared, Cycle, Evaluation, Latencies, SliceFigures } from "../api/types";
-import { NOTHING } from "../app/figures";
+import type { CocoFigures, Compared, Cycle, Evaluation, Latencies, Mlflow, SliceFigures } from "../api/types";
+import { NOTHING, counted } from "../app/figures";
 import type { Clause } from "./decision";
 
 export interface Evaluated {
@@ -10,18 +10,31 @@ export interface Evaluated {
   /** Null with `missing`, which says why. */
   readonly figures: Evaluation | null;
   readonly missing: string;
+  readonly mlflow: Mlflow;
 }
 
 /** A cycle with what it measured; one that was not evaluated is no failure. */
 export async function evaluated(api: Api, project: string, id: string): Promise<Evaluated> {
   const path = at(project, `/cycles/${encodeURIComponent(id)}`);
-  const cycle = await api.json<Cycle>("GET", path);
+  const [cycle, mlflow] = await Promise.all([
+    api.json<Cycle>("GET", path),
+    api.json<Mlflow>("GET", at(project, "/mlflow")),
+  ]);
   try {
-    return { cycle, figures: await api.json<Evaluation>("GET", `${path}/evaluation`), missing: "" };
+    return { cycle, figures: await api.json<Evaluation>("GET", `${path}/evaluation`), missing: "", mlflow };
   } catch (error) {
     if (!(error instanceof ProblemError && error.status === 409)) throw error;
-    return { cycle, figures: null, missing: error.problem.detail };
+    return { cycle, figures: null, missing: error.problem.detail, mlflow };
   }
+}
+
+/** What MLflow knows of a cycle, and what it does not know yet. */
+export function mlflowInWords(cycle: Cycle, mlflow: Mlflow): string {
+  const untold = mlflow.cycles[cycle.id] ?? 0;
+  const run = cycle.mlflow_run_id === null ? "" : `run ${cycle.mlflow_run_id}`;
+  if (untold === 0) return run;
+  const left = `${counted(untold, "thing is", "things are")} still to be told`;
+  return [run, mlflow.error ? `${left}: ${mlflow.error}` : left].filter(Boolean).join(", ");
 }
 
 type Measure = Exclude<keyof CocoFigures, "boxes">;

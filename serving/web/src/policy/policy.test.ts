@@ -28,6 +28,7 @@ const POLICY: Policy = {
     consensus: { iou: 0.5, min_agreement: 0.8, min_certainty: 0.5 },
     golden: { rate: 0.05, again_days: 30, qualification: false, training: false },
     standing: { bar: 0.8, confidence: 0.95, min_items: 10, window: 50 },
+    labels: { recheck: 0 },
   },
   gate: { fallback: "flag", max_wait_seconds: 60, min_review_seconds: 5 },
   guarantee: {

@@ -46,6 +46,7 @@ const POLICY: KeysOf<PolicyBody> = {
     consensus: { iou: null, min_agreement: null, min_certainty: null },
     golden: { rate: null, again_days: null, qualification: null, training: null },
     standing: { bar: null, confidence: null, min_items: null, window: null },
+    labels: { recheck: null },
   },
   gate: { fallback: null, max_wait_seconds: null, min_review_seconds: null },
   guarantee: {

@@ -11,7 +11,7 @@ import { shortId } from "../app/format";
 import type { ViewProps } from "../app/view";
 import { fragmentOf } from "../session/route";
 import { putSlices, slicesKnown } from "./calls";
-import { type Known, type SliceRow, freeViews, marginTyped, rowsOf, withSlice, without } from "./slices";
+import { EVERY_VIEW, type Known, type SliceRow, freeViews, marginTyped, rowsOf, withSlice, without } from "./slices";
 
 const REFRESH_MS = 60_000;
 
@@ -111,7 +111,7 @@ function Row({ row, onRemove }: { readonly row: SliceRow; readonly onRemove: () 
       <th scope="row">{view}</th>
       <td className="text wraps">
         {query !== null && <code>{query || "all items"}</code>}{" "}
-        {note && <span className={query === null ? "down small" : "muted small"}>{note}</span>}
+        {note && <span className={query === null && view !== EVERY_VIEW ? "down small" : "muted small"}>{note}</span>}
       </td>
       <td>{items}</td>
       <td>{judged}</td>

@@ -27,9 +27,12 @@ export function championIn(cycles: readonly Cycle[], champion: string | null): J
   return null;
 }
 
+/** In place of a view's name. */
+export const EVERY_VIEW = "*";
+
 export interface SliceRow {
   readonly view: string;
-  /** Null: the view was removed. */
+  /** Null: the view was removed, or it is EVERY_VIEW. */
   readonly query: string | null;
   readonly margin: number;
   /** Whether the margin is the one that all have. */
@@ -54,7 +57,7 @@ export function rowsOf({ slices, counts, judged }: Known): SliceRow[] {
       items: items ? `${count(items.count)}${items.more ? " or more" : ""}` : "–",
       judged: measured ? count(measured.images) : "–",
       figure: figures?.ap ?? null,
-      note: noteOf(query === null, items === null, measured),
+      note: view === EVERY_VIEW ? "each saved view that is not named" : noteOf(query === null, items === null, measured),
     };
   });
 }

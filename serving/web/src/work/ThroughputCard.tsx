@@ -7,7 +7,7 @@ import { fixed, shareOf } from "../app/figures";
 import { count } from "../app/format";
 import type { SpanProps } from "./WorkPage";
 import { work } from "./calls";
-import { paceOf } from "./work";
+import { defectsOf, judgingOf, paceOf } from "./work";
 
 const REFRESH_MS = 60_000;
 const BYS: Record<WorkBy, string> = {
@@ -63,8 +63,9 @@ export function ThroughputCard({ api, project, since, span }: SpanProps) {
                 <Rows rows={rows} by={told} />
               </div>
               <p className="muted small">
-                Time of an answer: median, and one robust standard deviation to both sides. Working time leaves the idle
-                out.
+                Times: median, and one robust standard deviation to both sides. Judged: answers of others that QA let
+                stand or gave back; what it corrects is an answer. Working time leaves the idle out.
+                {told === "reviewer" && " Defects: of somebody’s answers that QA looked at, what it gave back or corrected."}
               </p>
             </>
           )
@@ -75,7 +76,7 @@ export function ThroughputCard({ api, project, since, span }: SpanProps) {
 }
 
 function Rows({ rows, by }: { readonly rows: readonly WorkRow[]; readonly by: WorkBy }) {
-  const most = Math.max(...rows.map((row) => row.tasks), 1);
+  const most = Math.max(...rows.map((row) => Math.max(row.tasks, row.judged)), 1);
   return (
     <table className="figures">
       <thead>
@@ -84,10 +85,15 @@ function Rows({ rows, by }: { readonly rows: readonly WorkRow[]; readonly by: Wo
           <th scope="col">Answers</th>
           <th scope="col">Shapes</th>
           <th scope="col">Time of an answer</th>
-          <th scope="col">Answers an hour</th>
+          <th scope="col">Judged</th>
+          <th scope="col">Time of a judgement</th>
+          <th scope="col" title="answers and judgements">
+            An hour
+          </th>
           <th scope="col">Working time</th>
           <th scope="col">Corrected</th>
           <th scope="col">Skipped</th>
+          {by === "reviewer" && <th scope="col">Defects</th>}
         </tr>
       </thead>
       <tbody>
@@ -95,18 +101,31 @@ function Rows({ rows, by }: { readonly rows: readonly WorkRow[]; readonly by: Wo
           <tr key={row.key}>
             <th scope="row">{row.name || <span className="muted">none</span>}</th>
             <td>
-              <span className="amount" style={{ width: `${(40 * row.tasks) / most}px` }} aria-hidden="true" />
-              {count(row.tasks)}
+              <Amount of={row.tasks} most={most} />
             </td>
             <td>{count(row.shapes)}</td>
             <td>{paceOf(row)}</td>
+            <td>
+              <Amount of={row.judged} most={most} />
+            </td>
+            <td>{judgingOf(row)}</td>
             <td>{fixed(row.tasks_per_hour, 1)}</td>
             <td>{row.hours.toFixed(2)} h</td>
             <td>{shareOf(row.corrected_share)}</td>
             <td>{shareOf(row.skip_share)}</td>
+            {by === "reviewer" && <td>{defectsOf(row)}</td>}
           </tr>
         ))}
       </tbody>
     </table>
+  );
+}
+
+function Amount({ of, most }: { readonly of: number; readonly most: number }) {
+  return (
+    <>
+      <span className="amount" style={{ width: `${(40 * of) / most}px` }} aria-hidden="true" />
+      {count(of)}
+    </>
   );
 }

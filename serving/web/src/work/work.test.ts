@@ -1,11 +1,22 @@
 import { expect, test } from "vitest";
 import type { Bias, WorkRow } from "../api/types";
-import { basisOf, biasInWords, paceOf, perItem, ratesFrom, requeuedInWords, whyAmbiguous } from "./work";
+import { basisOf, biasInWords, defectsOf, judgingOf, paceOf, perItem, ratesFrom, requeuedInWords, whyAmbiguous } from "./work";
 
 test("a pace is told with what is usual; without answers there is none", () => {
   const row = { median_seconds: 12, low_seconds: 8, high_seconds: 90 } as WorkRow;
   expect(paceOf(row)).toBe("12.0 s (8.0 s to 1 min 30 s)");
   expect(paceOf({ ...row, median_seconds: null })).toBe("–");
+});
+
+test("who only judges has a pace of judging, and no pace of answers", () => {
+  const judge = { judging_median_seconds: 6, judging_low_seconds: 4, judging_high_seconds: 9 } as WorkRow;
+  expect(judgingOf(judge)).toBe("6.0 s (4.0 s to 9.0 s)");
+  expect(paceOf({ ...judge, median_seconds: null })).toBe("–");
+});
+
+test("defects are told with how many answers QA looked at", () => {
+  expect(defectsOf({ defect_share: 0.125, inspected: 16 } as WorkRow)).toBe("13% of 16");
+  expect(defectsOf({ defect_share: null, inspected: 0 } as WorkRow)).toBe("–");
 });
 
 const BIAS = { found: false, low: -0.1, high: 0.3 } as Bias;

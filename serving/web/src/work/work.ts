@@ -1,12 +1,22 @@
 /** What work takes and costs, in words. */
 import type { AmbiguousItem, Bias, Everything, Rates, Requeued, Spent, WorkRow } from "../api/types";
 import { NOTHING, counted, duration, signed } from "../app/figures";
+import { count, percent } from "../app/format";
 
-/** "12.0 s (8.0 s to 18.0 s)": the median, and one robust standard deviation to both sides. */
+/** "12.0 s (8.0 s to 18.0 s)" of an answer: the median, and one robust standard deviation to both sides. */
 export const paceOf = ({ median_seconds, low_seconds, high_seconds }: WorkRow): string =>
-  median_seconds === null
-    ? NOTHING
-    : `${duration(median_seconds)} (${duration(low_seconds)} to ${duration(high_seconds)})`;
+  pace(median_seconds, low_seconds, high_seconds);
+
+/** The same of a judgement. */
+export const judgingOf = ({ judging_median_seconds, judging_low_seconds, judging_high_seconds }: WorkRow): string =>
+  pace(judging_median_seconds, judging_low_seconds, judging_high_seconds);
+
+const pace = (median: number | null, low: number | null, high: number | null): string =>
+  median === null ? NOTHING : `${duration(median)} (${duration(low)} to ${duration(high)})`;
+
+/** What QA gave back or corrected of somebody's answers: "12% of 25". */
+export const defectsOf = ({ defect_share, inspected }: WorkRow): string =>
+  defect_share === null ? NOTHING : `${percent(defect_share)} of ${count(inspected)}`;
 
 /** Whether people correct less where they are shown a prediction, in a sentence. */
 export function biasInWords({ found, low, high }: Bias): string {
