@@ -1,6 +1,6 @@
 """Ground truth that is probably wrong: found by what models said that had not learned from it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +86,13 @@ class LabelErrors:
         digests, which is as good as drawn; None: all. They are read twice, a few at a time: a detection is believed by
         how others fared. Raises NotFound, Forbidden."""
         require(operator, Permission.OPERATE, project_id)
+        return self.found(project_id, limit=limit, most=most)
+
+    def found(
+        self, project_id: str, *, limit: int, most: int | None = None, wanted: Callable[[str], bool] = lambda _: True
+    ) -> LabelReport:
+        """The same for whoever may. wanted: which items may be told, by digest; the others count only in how far a
+        detection is believed."""
         with self.store.read() as tx:
             project = tx.projects.get(project_id)
             learned = _Learned(self.blobs, {model.id: model for model in tx.models.all(project_id)})
@@ -100,7 +107,7 @@ class LabelErrors:
         trust = agreement.trust()
         worst: list[DoubtfulItem] = []
         for part in self._parts(project_id, looked_at, learned):
-            doubtful = (_doubtful(one, labels, trust) for one in part.compared)
+            doubtful = (_doubtful(one, labels, trust) for one in part.compared if wanted(one.item.digest))
             found = [one for one in doubtful if one is not None]
             worst = sorted([*worst, *found], key=lambda one: (one.score, one.item_digest))[:limit]
         total = len(digests) - (len(looked_at) - seen)  # what was dropped meanwhile is not there

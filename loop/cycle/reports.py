@@ -9,6 +9,8 @@ import numpy as np
 
 from loop.cycle.figures import CycleFigures, figures_of
 from loop.cycle.judging import detections_told, judged_by, left_out_of
+from loop.cycle.label_check import LabelCheck, label_check_of
+from loop.cycle.learned import Learned, learned_of
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.errors import AskanceError, Conflict
 from loop.domain.item import Split
@@ -62,6 +64,7 @@ class CycleReport:
     """reviewed: images of the training set that people answered, the others were imported. reliability: (mean score,
     share right, detections) by bins, of each model. mended, broken: images that only the one, or only the other, of the
     two models gets wrong. advice: what to label next, a sentence each.
+    learned: against the champion's snapshot. label_check: None where the cycle asked nobody to look at labels again.
     left_out: images that are not trained on, by why. figures: None of cycles of before they were kept. canary: what
     its candidate was before it served, if it was one."""
 
@@ -80,6 +83,8 @@ class CycleReport:
     mended_count: int
     broken_count: int
     advice: Sequence[str]
+    learned: Learned
+    label_check: LabelCheck | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     figures: CycleFigures | None = None
     canary: Rollout | None = None
@@ -103,6 +108,7 @@ class CycleReports:
         with self.store.read() as tx:
             cycle = tx.cycles.get(project_id, cycle_id)
             candidate = tx.models.get(project_id, cycle.candidate_id) if cycle.candidate_id else None
+            champion = tx.models.get(project_id, cycle.champion_id) if cycle.champion_id else None
             canary = next((one for one in tx.rollouts.of_project(project_id) if one.cycle_id == cycle_id), None)
         if not cycle.evaluation.get("candidate") or cycle.snapshot_digest is None:
             raise Conflict(
@@ -111,7 +117,8 @@ class CycleReports:
                 cycle=cycle_id,
             )
         snapshot = Snapshot.read(cycle.snapshot_digest, self.blobs.get)
-        return self._report(cycle, candidate, snapshot, canary)
+        learned = learned_of(self.store, self.blobs, project_id, champion, snapshot)
+        return self._report(cycle, candidate, snapshot, canary, learned)
 
     def figures(self, project_id: str, cycle_id: str) -> CycleFigures:
         """Raises NotFound; Conflict for a cycle that has not been evaluated, or by a version that kept no figures."""
@@ -127,7 +134,12 @@ class CycleReports:
         return found
 
     def _report(
-        self, cycle: Cycle, candidate: ModelVersion | None, snapshot: Snapshot, canary: Rollout | None
+        self,
+        cycle: Cycle,
+        candidate: ModelVersion | None,
+        snapshot: Snapshot,
+        canary: Rollout | None,
+        learned: Learned,
     ) -> CycleReport:
         after = self._evaluation(cycle, "candidate")
         before = self._evaluation(cycle, "champion")
@@ -156,6 +168,8 @@ class CycleReports:
             mended_count=len(mended),
             broken_count=len(broken),
             advice=advised(cycle, classes, errors, judged=len(entries)),
+            learned=learned,
+            label_check=label_check_of(cycle, self.blobs.get),
             left_out=snapshot.left_out,
             figures=figures_of(cycle, self.blobs.get),
             canary=canary,

@@ -10,7 +10,7 @@ from loop.domain.errors import BadQuery
 from loop.domain.item import Item, Split
 from loop.domain.items.queries import OneOf, Query, Sort, View, all_of, captured_in
 from loop.domain.items.query_text import parsed
-from loop.domain.policy.slice_rules import SliceKind, SliceRule, checked_slices
+from loop.domain.policy.slice_rules import EVERY_VIEW, SliceKind, SliceRule, checked_slices, slices_of
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.items.lists import catch_up
 from training.slices import Slice, Slices, at, by_source, by_time
@@ -43,7 +43,7 @@ class Slicing:
     # --- which views are slices --------------------------------------------------------------------
 
     def rules(self, project_id: str) -> list[tuple[SliceRule, View | None]]:
-        """With the view of each; None where it was removed. Raises NotFound."""
+        """With the view of each; None where it was removed, and of EVERY_VIEW. Raises NotFound."""
         with self.store.read() as tx:
             tx.projects.get(project_id)
             views = {view.name: view for view in tx.views.all(project_id)}
@@ -57,7 +57,8 @@ class Slicing:
         with self.store.begin() as tx:
             tx.projects.get(project_id)
             for rule in wanted:
-                tx.views.get(project_id, rule.view)
+                if rule.view != EVERY_VIEW:
+                    tx.views.get(project_id, rule.view)
             tx.cycles.save_slices(project_id, wanted)
             body = {"slices": {rule.view: rule.margin for rule in wanted}}
             tx.events.add(Event("slices.changed", project_id, operator.name, body, self.clock()))
@@ -77,7 +78,8 @@ class Slicing:
             items = tx.items.of(project_id, held_out.judged)
             views = {view.name: view for view in tx.views.all(project_id)}
             asked = [
-                self._of_view(tx, rule, views.get(rule.view), held_out, now) for rule in tx.cycles.slices(project_id)
+                self._of_view(tx, rule, views.get(rule.view), held_out, now)
+                for rule in slices_of(tx.cycles.slices(project_id), views)
             ]
             audited = tx.tasks.audited(project_id, held_out.digests)
             failed = tx.submissions.failed_items(project_id, held_out.digests)

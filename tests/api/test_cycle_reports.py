@@ -1,10 +1,14 @@
 """The report on a cycle: one page that says what was learned, why it was promoted or not, and what to label next."""
 
+import base64
+import io
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from PIL import Image
 
+from loop.cycle.label_check import Doubted, LabelCheck
 from loop.cycle.reports import ClassRow, ErrorRow, advised
 from loop.cycle.work import TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle, CycleState, Step
@@ -12,12 +16,13 @@ from loop.domain.identity import digest_of
 from loop.domain.rollouts.canary import Arm, CanaryStanding, CanaryVerdict
 from loop.domain.rollouts.rollout import Rollout, RolloutKind, RolloutState
 from tests.api.conftest import Service, picture
-from tests.api.test_recipes import BOX, Bench, _working, cycled
+from tests.api.test_recipes import BOX, LABELS, Bench, _working, cycled
 from tests.api.test_review import leased, submit
 from tests.contract.records import a_cycle
 from tests.test_canary_cycles import RULES
 from tests.test_settling import LIMITS
 from tests.tiny_models import tiny_weights
+from training.snapshot import Snapshot
 
 
 class _Text(HTMLParser):
@@ -41,6 +46,13 @@ def read(page: str) -> _Text:
     parser = _Text()
     parser.feed(page)
     return parser
+
+
+def reviewed(service: Service, seeds: range, shapes: list[dict]) -> None:
+    for seed in seeds:
+        service.predict(picture(seed))
+        (task,) = leased(service)
+        assert submit(service, task, shapes).status_code == 200
 
 
 @pytest.fixture
@@ -118,11 +130,80 @@ def test_it_says_where_memory_did_not_suffice(service: Service, cycle: Cycle) ->
     assert f"Memory did not suffice for {again.recipe['batch']} images a step: it was trained with 4." in text
 
 
-def test_it_loads_nothing_and_runs_nothing(service: Service, cycle: Cycle) -> None:
-    """Pictures are in it; what callers named is text, whatever it looks like."""
-    page = read(report(service, cycle.id).text)
-    assert all(one.startswith("data:image/") for one in page.loaded)
-    assert "script" not in page.tags
+class Better(Bench):
+    """What it trains finds the circles alone, and tells its curves."""
+
+    def train(self, job: TrainingJob, progress: object) -> TrainedWeights:
+        others = tiny_weights(job.labels, seed=3)
+        self.labels_of[digest_of(others)] = job.labels[:1]
+        curves = [
+            {"epoch": 1.0, "train/box_loss": 2.0, "metrics/mAP50": 0.1},
+            {"epoch": 2.0, "train/box_loss": 1.25, "metrics/mAP50": 0.6},
+        ]
+        return replace(super().train(job, progress), content=others, curves=curves)
+
+
+def test_it_shows_curves_and_images_and_loads_nothing(service: Service, cycle: Cycle) -> None:
+    """A line for each figure with its ends, and pictures of what only one of the models gets right, which are in the
+    page; what callers named is text, whatever it looks like."""
+    assert "Right now, wrong before" not in report(service, cycle.id).text
+    reviewed(service, range(100, 130), [{**BOX, "label": label} for label in LABELS])
+    again = cycled(_working(service.services.controller, Better({digest_of(tiny_weights()): LABELS})))
+    answer = report(service, again.id).text
+    page = read(answer)
+    text = " ".join(" ".join(page.text).split())
+    assert "Right now, wrong before" in text and "Wrong now, right before" in text
+    assert "train/box_loss: 2.000 → 1.250, 2 epochs" in text and "metrics/mAP50: 0.100 → 0.600, 2 epochs" in text
+    assert answer.count("<polyline") == 2
+    pictures = [one for one in page.loaded if one.startswith("data:image/jpeg;base64,")]
+    assert len(pictures) == page.tags.count("img") >= 4 and pictures == page.loaded
+    for one in pictures:
+        with Image.open(io.BytesIO(base64.b64decode(one.partition(",")[2]))) as drawn:
+            assert drawn.width == 2 * 360 + 6 and len(drawn.convert("RGB").getcolors(10**6) or []) > 10
+    assert "script" not in page.tags and "<script>belt</script>" in text
+
+
+def test_it_says_on_which_labels_it_learned(service: Service, cycle: Cycle) -> None:
+    """Boxes that are new, changed and removed against what the champion learned from, where the images came from, and
+    who answered them."""
+    text = " ".join(" ".join(read(report(service, cycle.id).text).text).split())
+    with service.services.store.begin() as tx:
+        snapshot = Snapshot.read(str(cycle.snapshot_digest), service.services.blobs.get)
+        champion = tx.models.get("shapes", str(cycle.champion_id))
+        tx.models.save(replace(champion, notes={"snapshot": cycle.snapshot_digest}))
+    trained = len(snapshot.training_entries)
+    assert f"There is no champion's snapshot to compare with: all {trained} images are new." in text
+    assert f"{trained} from <script>belt</script>" in text and f"{trained} answered by reviewer" in text
+    reviewed(service, range(100, 120), [BOX])
+    again = cycled(_working(service.services.controller, Better({digest_of(tiny_weights()): LABELS})))
+    entries = Snapshot.read(str(again.snapshot_digest), service.services.blobs.get).training_entries
+    new = len(entries) - trained
+    text = " ".join(" ".join(read(report(service, again.id).text).text).split())
+    assert new > 0 and f"Against the champion's snapshot: {new} images added, 0 answered anew, 0 removed." in text
+    assert (
+        f"label boxes added changed removed circle {new} 0 0 {new} from no source; {new} answered by reviewer" in text
+    )
+
+
+def test_it_says_which_labels_were_doubted(service: Service, cycle: Cycle) -> None:
+    """How many, why, and that the training did without them; nothing where the cycle did not ask."""
+    assert "Labels that were doubted" not in report(service, cycle.id).text
+    check = LabelCheck(
+        compared=7, unseen=2, waiting=("b" * 64,), asked={},
+        doubted=(
+            Doubted(item_digest="a" * 64, score=0.1, why="overlooked: <b>", asked=True, held=True),
+            Doubted(item_digest="c" * 64, score=0.2, why="misnamed: d", asked=False, held=False),
+        ),
+    )  # fmt: skip
+    checked = {"label_check": {"kept": service.services.blobs.put(check.to_bytes())}}
+    told = replace(cycle, id="cycle_checked", state=CycleState.QUEUED, evaluation={**cycle.evaluation, **checked})
+    with service.services.store.begin() as tx:
+        tx.cycles.add(told)
+        tx.cycles.save(replace(told, state=CycleState.REFUSED))
+    text = " ".join(" ".join(read(report(service, told.id).text).text).split())
+    assert "7 items were compared" in text and "of 2 no model could speak" in text
+    assert "2 were left out of this training until people have answered, 1 of them asked for before" in text
+    assert "aaaaaaaaaaaa (0.10): overlooked: <b>" in text and "misnamed: d; people could not be asked" in text
 
 
 def test_a_cycle_that_was_not_evaluated_has_none(service: Service) -> None:

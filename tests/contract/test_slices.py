@@ -117,6 +117,17 @@ def test_a_slice_is_of_what_is_held_out(store: SqlStore) -> None:
     assert (found.judged, [int(one, 16) for one in found.beside]) == (4, [4, 5, 6, 7, 8])
 
 
+def test_every_saved_view_is_a_slice_where_that_is_wanted(store: SqlStore) -> None:
+    """Also those saved afterwards; one that is named keeps the margin of its own."""
+    with store.begin() as tx:
+        tx.views.save(view("night", "tag = night"))
+        tx.cycles.save_slices(PROJECT, [SliceRule("*", 0.04), SliceRule("night", 0.02)])
+        tx.views.save(view("of a", "source = a"))
+    found = [one for one in frozen(store).slices if one.kind is SliceKind.VIEW]
+    assert [(one.name, one.margin) for one in found] == [("night", 0.02), ("of a", 0.04)]
+    assert by_title(frozen(store))["view of a"] == [0, 2, 4, 6, 8]
+
+
 def test_no_slice_brings_along_more_images_than_is_allowed(store: SqlStore) -> None:
     """The judged ones are there in any case."""
     with store.begin() as tx:

@@ -1,12 +1,13 @@
 """Slices of a project's evaluation, and which saved views are: what a candidate may not get worse at."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from loop.domain.errors import Invalid
 
 MOST_SLICES = 50
+EVERY_VIEW = "*"  # which no view can be named
 
 
 class SliceKind(StrEnum):
@@ -29,8 +30,8 @@ class SliceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SliceRule:
-    """view: the name of a saved view. margin: by how much mAP50-95 may get worse on its images, in [0, 1); None: as
-    gate.slice_margin says."""
+    """view: the name of a saved view, or EVERY_VIEW: each that has no rule of its own. margin: by how much mAP50-95 may
+    get worse on its images, in [0, 1); None: as gate.slice_margin says."""
 
     view: str
     margin: float | None = None
@@ -53,3 +54,13 @@ def checked_slices(rules: Iterable[SliceRule]) -> tuple[SliceRule, ...]:
                 view=rule.view,
             )
     return ordered
+
+
+def slices_of(rules: Collection[SliceRule], views: Collection[str]) -> tuple[SliceRule, ...]:
+    """A rule for each view that is a slice now, those that are named first. views: all that are saved. Beyond
+    MOST_SLICES those whose names come last are none."""
+    named = [rule for rule in rules if rule.view != EVERY_VIEW]
+    known = {rule.view for rule in named}
+    every = [rule for rule in rules if rule.view == EVERY_VIEW]
+    others = [replace(rule, view=view) for rule in every for view in sorted(views) if view not in known]
+    return (*named, *others)[:MOST_SLICES]
