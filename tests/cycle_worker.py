@@ -151,17 +151,19 @@ class Bench(Examines):
             (folder / "images" / entry.digest).write_bytes(self.blobs.get(entry.digest))
         self.site.points("training: images written")
         checkpoint = folder / "last.json"
-        at = json.loads(checkpoint.read_text()) if checkpoint.exists() else {"epoch": 0}
+        at = json.loads(checkpoint.read_text()) if checkpoint.exists() else {"epoch": 0, "curves": []}
         while at["epoch"] < EPOCHS:
             time.sleep(EPOCH_SECONDS)
             at["epoch"] += 1
+            figures = {"epoch": at["epoch"], "loss": 1 / at["epoch"]}
+            at["curves"].append(figures)
             (folder / "last.json.partial").write_text(json.dumps(at))
             self.site.points("training: checkpoint half written")
             (folder / "last.json.partial").replace(checkpoint)
-            progress(at["epoch"] / EPOCHS, {"loss": 1 / at["epoch"]})
+            progress(at["epoch"] / EPOCHS, figures)
             self.site.points("training: epoch done")
         content = salted(self.site.weights.read_bytes(), self._drawn())
-        return TrainedWeights(content, read_head(content), {})
+        return TrainedWeights(content, read_head(content), {}, at["curves"])
 
     def _drawn(self) -> int:
         return 2 * random.SystemRandom().randrange(1, 2**60) + (BLIND if self.site.blind.exists() else SEEING)
@@ -304,7 +306,12 @@ def open_site(site: Site) -> Service:
     models, rollouts = Models(store, blobs, read_head, _now, os.urandom), Rollouts(store, _now, os.urandom)
     references = References(store, blobs, bench, val_share=0.2, limit=50)
     settings = CycleSettings(
-        training={}, gate=GateSettings(resamples=100), gate_seed=0, val_share=0.2, replay_limit=50, drift_reference=30
+        training={"epochs": EPOCHS},
+        gate=GateSettings(resamples=100),
+        gate_seed=0,
+        val_share=0.2,
+        replay_limit=50,
+        drift_reference=30,
     )
     controller = Controller(
         store=store, blobs=blobs, models=models, rollouts=rollouts, references=references, workshop=bench,

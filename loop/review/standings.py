@@ -249,10 +249,12 @@ def _in_truth(tx: Transaction, said: Submission) -> bool:
 
 
 def _still_ended(tx: Transaction, said: Submission, work: Sequence[Task], now: datetime) -> bool:
-    """By that skip; no truth came from elsewhere since."""
+    """By that skip; no truth came from elsewhere since. One that is of this work is of an earlier round, whatever the
+    clock says, which may have gone back."""
     skipped = next(task for task in work if task.id == said.task_id)
     truth = tx.truths.current(said.project_id, said.item_digest)
-    known = truth is not None and truth.created_at > said.created_at
+    own = {one.id for one in tx.submissions.of_work(said.work_id)}
+    known = truth is not None and truth.created_at > said.created_at and own.isdisjoint(truth.submission_ids)
     return skipped.state is TaskState.SKIPPED and skipped.owner == said.reviewer and not known
 
 

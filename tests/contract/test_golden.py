@@ -682,6 +682,18 @@ def test_an_item_that_got_a_truth_meanwhile_is_not_asked_for_again(store: SqlSto
     assert world.events("task.reopened") == []
 
 
+def test_a_truth_of_an_earlier_round_is_not_one_from_elsewhere(store: SqlStore) -> None:
+    """Though the clock has gone back since, so that it looks newer than the skip."""
+    world = opened(store, works=1)
+    world.answer("ada")
+    world.oversight.reopen_task(OPERATOR, a_task(0).id)
+    world.seconds -= 10
+    one = world.next("bob")
+    world.desk.skip(PEOPLE["bob"], one.task.id, one.task.epoch, "dark")
+    assert _paused(world, "bob") == 1
+    assert len(world.events("task.reopened")) == 2
+
+
 def test_an_answer_that_a_paused_person_gave_up_in_qa_is_asked_for_again(store: SqlStore) -> None:
     """The skip of who was to judge it left the item without any truth."""
     world = opened(store, works=1, qa=Qa.ALL)

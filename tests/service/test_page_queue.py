@@ -13,6 +13,9 @@ from tests.service.operating import Stage, staged
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
+LOOKS_AGAIN_MS = 20_000  # the page does every ten seconds
+
+
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Stage]:
     with staged(tmp_path_factory.mktemp("queue"), sqlite_template, "queue") as started:
@@ -24,12 +27,13 @@ def test_1_what_waits_is_shown_and_found(stage: Stage) -> None:
     for name in ("ada", "bob"):
         token, stage.service.tokens[name] = stage.service.services.tokens.create(name, Role.REVIEWER, "shapes")
         stage.people[name] = token.id
+    stage.policy(audit_rate=1.0)  # no prediction passes unseen
     stage.predict(3)
     (held,) = stage.call("POST", "projects/shapes/tasks/lease", "ada", json={"count": 1})["tasks"]
     rows = stage.page.locator("[data-testid^=queued-]")
-    expect(rows).to_have_count(3)
+    expect(rows).to_have_count(3, timeout=LOOKS_AGAIN_MS)
     mine = stage.there_is(f"queued-{held['id']}")
-    expect(mine).to_contain_text("ada")
+    expect(mine).to_contain_text("ada", timeout=LOOKS_AGAIN_MS)
     expect(mine).to_contain_text("ends in")
     stage.there_is("queue-state").select_option("open")
     expect(rows).to_have_count(2)
