@@ -55,6 +55,11 @@ def may(token: Token, permission: Permission) -> bool:
     return permission in _GRANTS[token.role]
 
 
+def reviews(token: Token, project_id: str) -> bool:
+    """Whether whoever has the token may review in the project, and still counts."""
+    return token.revoked_at is None and may(token, Permission.REVIEW) and token.project_id in (None, project_id)
+
+
 def roles_that_may(permission: Permission) -> list[Role]:
     return [role for role, granted in _GRANTS.items() if permission in granted]
 

@@ -153,12 +153,7 @@ class LabelStudioPush:
             chosen = list(islice(self._fitting(tx, operator, project, bridge, wish, now), wanted))
             seconds = int(self.hold.total_seconds())
             taken = [
-                drawn(
-                    secret,
-                    project,
-                    review.leased(task, owner=BRIDGE, now=now, seconds=seconds),
-                    predicted=task.prediction_id is not None,
-                )
+                drawn(tx, secret, project, review.leased(task, owner=BRIDGE, now=now, seconds=seconds))
                 for task in tx.tasks.take(chosen, now=now, limit=wanted)
             ]
             for task in taken:

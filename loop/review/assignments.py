@@ -19,7 +19,7 @@ from loop.domain.routing import hides_proposal
 from loop.domain.stage import Stage
 from loop.review import qa
 from loop.review.answers import given
-from loop.review.proposals import proposal_of, recipe_of
+from loop.review.proposals import prediction_shown, proposal_of, recipe_of
 from loop.review.settling import merged_for
 from loop.review.subjects import item_of, proposed_frames
 
@@ -65,11 +65,13 @@ def assignment(tx: Transaction, project: Project, task: Task, draft: Draft | Non
     return Assignment(task, item, proposal, seconds, answers, draft, frames, qa.objection(tx, task), merged)
 
 
-def drawn(secret: bytes, project: Project, task: Task, *, predicted: bool) -> Task:
-    """At its first lease, with whether the lot hides the prediction: it stays so, whoever gets it later. predicted:
-    whether there is one to hide (`prediction_shown`)."""
+def drawn(tx: Transaction, secret: bytes, project: Project, task: Task) -> Task:
+    """At its first lease, with whether the lot hides the prediction, where there is one: it stays so, whoever gets it
+    later."""
     first = task.epoch == 1 and task.proposal_shown is None
-    if not (first and project.policy.queue.blind_share and predicted) or task.stage is Stage.ADJUDICATE:
+    if not (first and project.policy.queue.blind_share) or task.stage is Stage.ADJUDICATE:
+        return task
+    if prediction_shown(tx, task) is None:
         return task
     return replace(task, proposal_shown=not hides_proposal(secret, task.id, project.policy))
 

@@ -40,7 +40,6 @@ from loop.review.golden import closed as golden_closed
 from loop.review.golden import handing
 from loop.review.golden import told as golden_told
 from loop.review.lots import Lots
-from loop.review.proposals import prediction_shown
 
 MAX_DRAFT_BYTES = 1_000_000  # of JSON; holds the 5,000 shapes of the largest answer
 _MOST_COUNTED = 1000
@@ -107,10 +106,10 @@ class Desk:
                 free = golden.mixed(next_tasks(tx, project, person, now, allowed.tasks), allowed.tasks)
             taken = [
                 drawn(
+                    tx,
                     secret,
                     project,
                     review.leased(task, owner=token.id, now=now, seconds=project.policy.lease_seconds),
-                    predicted=prediction_shown(tx, task) is not None,
                 )
                 for task in free
             ]

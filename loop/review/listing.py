@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from loop.domain.access import Permission, Token, may, require
+from loop.domain.access import Permission, Token, require, reviews
 from loop.domain.errors import NotFound
 from loop.domain.item import Item
 from loop.domain.policy.queue_rules import Lane, lane_of
@@ -189,8 +189,4 @@ def _owners(tokens: Iterable[Token], holder: str | None) -> list[str] | None:
 def _people(tx: Transaction, tokens: Iterable[Token], project_id: str) -> list[Person]:
     """Who may review there."""
     described = tx.people.all()
-    return [
-        described.get(token.id, Person(token_id=token.id))
-        for token in tokens
-        if token.revoked_at is None and may(token, Permission.REVIEW) and token.project_id in (None, project_id)
-    ]
+    return [described.get(token.id, Person(token_id=token.id)) for token in tokens if reviews(token, project_id)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from loop.domain.access import Permission, Token, may
+from loop.domain.access import Token, reviews
 from loop.domain.errors import AlreadySubmitted, Conflict, Invalid, NotFound, StaleLease
 from loop.domain.policy.quality_rules import QualityPolicy, Standing
 from loop.domain.ports import Clock, Event, Store, Transaction
@@ -323,11 +323,7 @@ def _report(
 
 
 def _reviewers(tx: Transaction, project_id: str) -> list[Token]:
-    return [
-        token
-        for token in tx.tokens.all()
-        if token.revoked_at is None and may(token, Permission.REVIEW) and token.project_id in (None, project_id)
-    ]
+    return [token for token in tx.tokens.all() if reviews(token, project_id)]
 
 
 def _reviewer(tx: Transaction, project_id: str, reviewer: str) -> Token:
