@@ -67,7 +67,7 @@ LEASES = 50 if QUICK else 500
 LEASE_ROUNDS = 5
 LONG_ROUNDS = 3  # of eight reviewers over HTTP, together SECONDS long; with the first a warm-up
 PEER_TASKS = 1_000 if QUICK else 10_000
-QUALITY_ITEMS = 2_000 if QUICK else 20_000
+QUALITY_ITEMS = 2_000 if QUICK else 60_000  # more than all rounds answer
 QUALITY_ROUNDS = 2 if QUICK else 3
 BATCH = 5_000
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)

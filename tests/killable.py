@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -43,10 +44,13 @@ class Killable:
         itself."""
         assert self.alive, f"it ended by itself:\n{self.told()}"
         assert self._process is not None
-        family = psutil.Process(self._process.pid).children(recursive=True)
-        self._process.kill()
-        for child in family:
-            child.kill()
+        # Any of them may end by itself at this very moment.
+        with suppress(psutil.NoSuchProcess):
+            family = psutil.Process(self._process.pid).children(recursive=True)
+            self._process.kill()
+            for child in family:
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
         self._process.join()
 
     def stop(self) -> None:
