@@ -16,7 +16,7 @@ PACKAGES := askance loop selection training serving
 SOURCES := $(wildcard pyproject.toml hatch_build.py serving/web/package-lock.json)
 STAMP := $(VENV)/.setup-$(shell cat $(SOURCES) | cksum | tr ' ' '-')
 
-.PHONY: help setup demo test test-label-studio check page nightly-queue chaos clean
+.PHONY: help setup demo test test-label-studio check page nightly-queue chaos chaos-cycle clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,9 @@ nightly-queue: setup ## the queue's state machine for a night: 10,000 runs on ea
 chaos: setup ## kill the API and retrain cycles 500 times on each database, nothing may be lost (KILLS=)
 	CHAOS_KILLS=$(or $(KILLS),500) CYCLE_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest \
 		tests/contract/test_kills.py tests/contract/test_cycle_kills.py -s $(ARGS)
+
+chaos-cycle: setup ## kill a real service (Ray, training, Serve, MLflow) in each phase of its cycles (KILLS=24)
+	REAL_CYCLE_KILLS=$(or $(KILLS),24) $(BIN)/python -m pytest tests/service/cycle_kills.py -s $(ARGS)
 
 clean: ## remove what was built and cached; keeps .venv and your data
 	rm -rf build dist serving/web/dist serving/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -51,7 +51,7 @@ from loop.domain.stage import Stage
 from loop.domain.truth import Shape
 from loop.review.desk import Desk
 from loop.review.golden import GoldenItems
-from loop.review.lots import add_members, in_lots
+from loop.review.lots import Lots, add_members, in_lots
 from loop.settings import Settings, load_settings
 from loop.store.database import SqlStore
 from loop.tokens import Tokens
@@ -356,6 +356,7 @@ def quality_figures(folder: Path, console: Console) -> Iterator[Figure]:
         people[name] = reviewers(tokens)
         if policy:
             mark_golden(store)
+            Lots(store, lambda: datetime.now(UTC)).advance_all()  # as the background does when they are full
         store.close()
     costs: dict[str, list[tuple[float, float]]] = {name: [] for name in policies}
     errors = 0

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from loop.cycle.canaries import Canaries
 from loop.cycle.controller import CanaryPlan, Controller, CycleSettings
+from loop.cycle.image_hashes import ImageHashes
 from loop.cycle.label_check import LabelChecks
 from loop.cycle.label_errors import LabelErrors
 from loop.cycle.references import References
@@ -31,6 +32,7 @@ from loop.functions.queue import FunctionQueue, QueueSettings
 from loop.items.annotation import Annotator, RouteTogether
 from loop.items.clips import Clips
 from loop.items.collecting import Collecting
+from loop.items.describing import Describing
 from loop.items.dropping import Dropping
 from loop.items.lists import ItemData
 from loop.items.video import FfmpegVideos
@@ -85,13 +87,14 @@ from selection.colours import described
 from selection.duplicates import NEAR_DUPLICATE
 from selection.index import IndexRules
 from serving.bulk import RayBulk
+from serving.image_hash import image_hash
 from serving.images import decode_image
 from training.gate_clauses import GateMode, GateSettings
 from training.head import read_sound_head
 from training.provenance import provenance
 from training.registry import Registry
 
-_LOOKED_AT = 64  # pixels of the longer side: all that colours need, and a JPEG has them cheaply
+_LOOKED_AT = 64  # pixels of the longer side: all that colours and hashes need, and a JPEG has them cheaply
 
 
 class Inferencer(Protocol):
@@ -142,6 +145,7 @@ class Services:
     triggers: Triggers
     succession: Succession
     telling: Telling
+    image_hashes: ImageHashes | None
     canaries: Canaries
     served_index: ServedIndex
     served_objects: ServedObjects
@@ -149,6 +153,7 @@ class Services:
     label_errors: LabelErrors
     collecting: Collecting
     dropping: Dropping
+    describing: Describing
     selector: Selector
     risks: Risks
     guarantee: Guarantee
@@ -212,7 +217,9 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     duplicates = Duplicates(served_index.caught_up)
     asking, label_errors = Asking(store, blobs.has, utc_now, os.urandom), LabelErrors(store, blobs)
     checks = LabelChecks(store, blobs, label_errors, asking)
-    controller = _controller(settings, models, rollouts, references, duplicates, checks)
+    look, bits = _Look(settings.limits.max_image_pixels), settings.training.leak_bits
+    hashes = None if bits is None else ImageHashes(store, blobs, look.hash, bits)
+    controller = _controller(settings, models, rollouts, references, duplicates, hashes, checks)
     drift = DriftWatch(store, blobs, settings.drift.as_rules(), controller.request, utc_now, os.urandom)
     rarity = Rarities(store).of
     oversight = Oversight(store, utc_now)
@@ -220,7 +227,6 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
     functions = RegisteredFunctions()
     checking = Checking(store, functions, utc_now)
     times = ReviewTimes(store, utc_now)
-    look = _Look(settings.limits.max_image_pixels)
     desk = Desk(store, utc_now, os.urandom, checking.function_issues)
     there, hold = _label_studio(settings), timedelta(days=settings.label_studio.hold_days)
     claim = timedelta(seconds=4 * settings.label_studio.timeout_s)
@@ -269,6 +275,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         cycle_reports=CycleReports(store, blobs),
         snapshots=Snapshots(store, blobs),
         succession=Succession(store, blobs, models.read_head, references, utc_now),
+        image_hashes=hashes,
         telling=Telling(store, blobs, _registry(settings), utc_now),
         canaries=Canaries(store, models, utc_now),
         served_index=served_index,
@@ -289,6 +296,7 @@ def wire(settings: Settings, inferencer: Inferencer) -> Services:
         outcomes=OutcomeDesk(store, blobs.has, utc_now, os.urandom),
         collecting=Collecting(store, blobs, look.facts, utc_now, os.urandom),
         dropping=Dropping(store, utc_now),
+        describing=Describing(store, utc_now),
         selector=Selector(
             store,
             blobs,
@@ -337,6 +345,9 @@ class _Look:
     def descriptor(self, content: bytes) -> NDArray[np.float32]:
         return described(decode_image(content, max_pixels=self.max_pixels, enough=_LOOKED_AT)[1])
 
+    def hash(self, content: bytes) -> int:
+        return image_hash(decode_image(content, max_pixels=self.max_pixels, enough=_LOOKED_AT)[1])
+
 
 def projects_of(settings: Settings, store: SqlStore, functions: Callable[[], Collection[str]] = frozenset) -> Projects:
     """functions: the custom ones that policies may name."""
@@ -371,6 +382,7 @@ def _controller(
     rollouts: Rollouts,
     references: References,
     duplicates: Duplicates,
+    hashes: ImageHashes | None,
     checks: LabelChecks,
 ) -> Controller:
     training, cosine = settings.training, settings.training.leak_cosine
@@ -410,6 +422,7 @@ def _controller(
         clock=utc_now,
         entropy=os.urandom,
         near_duplicates=None if cosine is None else partial(duplicates.of, threshold=cosine),
+        image_hashes=None if hashes is None else hashes.of,
         made_with=partial(provenance, training.device),
         check_labels=checks.before_training,
     )

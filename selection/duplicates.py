@@ -141,3 +141,7 @@ class Clusters:
         at = np.minimum(np.searchsorted(self.items, asked), max(0, len(self.items) - 1))
         own = -1 - np.arange(len(names))
         return np.where(self.items[at] == asked, self.group[at], own) if len(self.items) else own
+
+
+_NONE = np.empty(0, dtype=np.int64)
+NO_CLUSTERS = Clusters(np.empty(0, dtype="S64"), _NONE, _NONE, _NONE, np.zeros(1, dtype=np.int64))

@@ -9,6 +9,7 @@ import json
 import os
 import zlib
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import faiss
@@ -77,6 +78,17 @@ def read_index(folder: Path, *, dim: int, rules: IndexRules = DEFAULT_RULES) -> 
         parts = Parts(made, tuple(keys), int(description["made_for"]), float(description["recall"]))
         return EmbeddingIndex.of(parts, rules), int(description["sequence"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        return None
+
+
+def kept(folder: Path) -> tuple[int, datetime] | None:
+    """How many embeddings the index in `folder` has, and when it was written; None where there is none. What is damaged
+    is not looked for."""
+    description = folder / _DESCRIPTION
+    try:
+        count = int(json.loads(description.read_text(encoding="utf-8"))["count"])
+        return count, datetime.fromtimestamp(description.stat().st_mtime, UTC)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

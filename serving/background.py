@@ -75,6 +75,7 @@ class Worker:
             ("answers", _giving_way(self._follow_answers), _DEADLINE_SECONDS),
             ("work to be done anew", _giving_way(self._do_anew), _DEADLINE_SECONDS),
             ("maps that grow", _giving_way(services.maps.follow), _LOOK_AGAIN_SECONDS),
+            ("hashes of images", _giving_way(self._hash_images), _TIDY_SECONDS),
             *((f"functions {n}", self._functions, _WORK_SECONDS) for n in range(settings.functions.at_once)),
             ("functions' leavings", _giving_way(services.function_queue.tidy), _TIDY_SECONDS),
         ]
@@ -173,6 +174,11 @@ class Worker:
         """What people decided who have been paused since."""
         while self._services.standings.redo() and not self._stop.is_set():
             pass
+
+    def _hash_images(self) -> None:
+        """So that a snapshot need not wait for them."""
+        if self._services.image_hashes is not None:
+            self._services.image_hashes.make_missing(self._stop.is_set)
 
     def _functions(self) -> None:
         """That events call; they run elsewhere, and this waits for them."""

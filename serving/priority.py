@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from serving.memory import go_later
+
 BORN_AT = 15  # Ray's own default for its workers
 _PLACE = "_ASKANCE_PRIORITY"  # of the service, told to Ray's workers by their environment
 _PROCESSES = Path("/proc")
@@ -28,8 +30,9 @@ def variables() -> dict[str, str]:
 
 
 def take_place() -> None:
-    """All threads of this process from now on have the service's priority. Does nothing where `variables` did not
-    lower it."""
+    """All threads of this process from now on have the service's priority, where `variables` lowered it; and where
+    memory runs out it is no longer among the first to go."""
+    go_later()
     if _PLACE in os.environ:
         _set_threads(os.getpid(), int(os.environ[_PLACE]))
 

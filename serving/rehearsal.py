@@ -5,8 +5,12 @@ what is not leaves its choice of a runtime to the replicas, none of which has to
 """
 
 import logging
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
@@ -15,6 +19,7 @@ from loop.domain.model import ModelVersion
 from loop.settings import ServingSettings, Settings, serving_of
 from serving.backends.choice import said
 from serving.detectors import open_images
+from serving.memory import end_beyond, free, go_first
 from training.launch import beyond_this_machine, in_words
 
 log = logging.getLogger("askance.serving")
@@ -27,7 +32,18 @@ _PROBE_SECONDS = 0.25  # Ray finds a place that there is within milliseconds
 
 
 class ProcessEnded(Unavailable):
-    """The process that tried the model ended before it could say anything: most often, memory ran out."""
+    """The process that tried the model ended before it could say anything: it took more memory than it may, or the
+    system had none left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The process that tries a model. free: bytes of memory that its machine had left when it began, None where that is
+    not known."""
+
+    node: str
+    pid: int
+    free: int | None
 
 
 def refusal(
@@ -119,10 +135,12 @@ def rehearse(
     own = settings.model_copy(update={"serving": serving})
     require_place(settings, model, serving, patience_s=patience_s)
     # A process that ends with this: what a broken model did to it is over, and so is the memory of torch.
-    apart = ray.remote(num_cpus=serving.num_cpus, num_gpus=serving.num_gpus, max_calls=1, max_retries=0)(_tried)
+    apart = ray.remote(
+        num_cpus=serving.num_cpus, num_gpus=serving.num_gpus, max_calls=1, max_retries=0, num_returns="streaming"
+    )(_tried)
+    trial = apart.remote(own, model.digest, list(image_keys))
     try:
-        trial = apart.remote(own, model.digest, list(image_keys))
-        told = ray.get(trial, timeout=LONGEST_SECONDS)
+        told = _outcome(model, serving, trial, time.monotonic() + LONGEST_SECONDS)
     except GetTimeoutError as error:
         ray.cancel(trial, force=True)
         needs = f"{serving.num_cpus:g} of Ray's CPUs and {serving.num_gpus:g} GPUs"
@@ -138,8 +156,65 @@ def rehearse(
         log.info("%s: %s", model.id, line)
 
 
-def _tried(settings: Settings, digest: str, image_keys: Sequence[str]) -> list[str]:
-    """What its loading had to say, for the log of the service."""
+def _outcome(model: ModelVersion, serving: ServingSettings, words: Any, until: float) -> list[str]:
+    """What the trial had to say, whose process is watched meanwhile."""
+    trial: Trial = _next(words, until)
+    if trial.free is None:
+        return _next(words, until)  # type: ignore[no-any-return]
+    most = int(serving.rehearsal_memory * trial.free)
+    aside = ThreadPoolExecutor(1, "rehearsal's memory")
+    watch = aside.submit(_end_beyond, trial, most)
+    aside.shutdown(wait=False)  # it ends with the trial
+    try:
+        return _next(words, until)  # type: ignore[no-any-return]
+    except (GetTimeoutError, RayTaskError):
+        raise
+    except RayError as error:
+        if (used := watch.result()) is None:
+            raise
+        raise _too_large(model, serving, trial.free, used) from error
+
+
+def _next(words: Any, until: float) -> Any:
+    """What the trial says next. Raises GetTimeoutError where it is silent until then, by time.monotonic."""
+    import ray
+
+    if not ray.wait([words], timeout=max(until - time.monotonic(), 0), fetch_local=False)[0]:
+        raise GetTimeoutError
+    return ray.get(next(words))
+
+
+def _end_beyond(trial: Trial, most: int) -> int | None:
+    """See serving.memory.end_beyond; the process may be one of another machine of the cluster."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    if trial.node == ray.get_runtime_context().get_node_id():
+        return end_beyond(trial.pid, most)
+    there = NodeAffinitySchedulingStrategy(trial.node, soft=False)
+    watch = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(end_beyond)
+    used: int | None = ray.get(watch.remote(trial.pid, most))
+    return used
+
+
+def _too_large(model: ModelVersion, serving: ServingSettings, there: int, used: int) -> Unavailable:
+    share = serving.rehearsal_memory
+    return refusal(
+        model,
+        f"it took {used / 1e9:.1f} GB of memory when it was tried, and may take {share * there / 1e9:.1f} GB: "
+        f"serving.rehearsal_memory ({share:g}) of the {there / 1e9:.1f} GB that were free.",
+        ProcessEnded,
+        hint="The champion stays. If the model needs as much, raise serving.rehearsal_memory, free memory on the "
+        "machine, or give it more.",
+    )
+
+
+def _tried(settings: Settings, digest: str, image_keys: Sequence[str]) -> Iterator[Trial | list[str]]:
+    """Where it is tried; then what its loading had to say, for the log of the service."""
+    import ray
+
+    go_first()
+    yield Trial(ray.get_runtime_context().get_node_id(), os.getpid(), free())
     with said() as lines:
         open_images(settings, digest, image_keys).close()
-    return lines
+    yield lines

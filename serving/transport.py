@@ -78,6 +78,12 @@ LIBRARIES = {
 _QUIET_RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
+    # Three of Ray's processes would show their figures to whoever asks, on every interface, without its token. Those of
+    # the service are at /metrics. Two have no switch: they go on where they cannot have their port, and no machine has
+    # this one.
+    "RAY_enable_metrics_collection": "false",
+    "AUTOSCALER_METRIC_PORT": "65536",
+    "DASHBOARD_METRIC_PORT": "65536",
     "RAY_SERVE_LOG_TO_STDERR": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # 5 s, its default, is short on a machine that is at work

@@ -1,8 +1,11 @@
 """The shape of KubeRay's RayService (ray.io/v1, KubeRay 1.6), as far as its own custom resource definition says it.
 
-Written by hand from the field reference of KubeRay; pod templates and services inside of it are Kubernetes' own kinds
-and are held to the schemas that kubernetes-validate brings. Unknown keys are errors, as with `kubectl apply
---validate=strict`.
+Written by hand from the field reference of KubeRay, and compared with its definition: names and types of the fields of
+the service and its upgrade, what is required of it, of its cluster and of workers (ray-project/kuberay,
+helm-chart/kuberay-operator/crds/ray.io_rayservices.yaml at 02a80a6f, version v1). That file is a megabyte, nearly all
+of it Kubernetes' own kinds, and is not copied: pod templates and services inside of it are held to the schemas that
+kubernetes-validate brings. What the manifest does not use (options of the autoscaler, fault tolerance, network
+policies, ingresses) is left out. Unknown keys are errors, as with `kubectl apply --validate=strict`.
 """
 
 import functools
@@ -19,6 +22,7 @@ KUBERNETES = "1.34"
 
 Json = dict[str, Any]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
+Manager = Literal["ray.io/kuberay-operator", "kueue.x-k8s.io/multikueue"]
 
 
 def of_kubernetes(document: Mapping[str, Any]) -> None:
@@ -97,8 +101,8 @@ class WorkerGroup(Kind):
     template: PodTemplate
     rayStartParams: dict[str, str] = {}  # noqa: N815
     replicas: Count = 0
-    minReplicas: Count = 0  # noqa: N815
-    maxReplicas: Count = 2**31 - 1  # noqa: N815
+    minReplicas: Count  # noqa: N815
+    maxReplicas: Count  # noqa: N815
     numOfHosts: Count = 1  # noqa: N815
     idleTimeoutSeconds: Count | None = None  # noqa: N815
     suspend: bool | None = None
@@ -114,12 +118,20 @@ class RayCluster(Kind):
     authOptions: AuthOptions | None = None  # noqa: N815
     enableInTreeAutoscaling: bool | None = None  # noqa: N815
     headServiceAnnotations: dict[str, str] | None = None  # noqa: N815
-    managedBy: str | None = None  # noqa: N815
+    managedBy: Manager | None = None  # noqa: N815
     suspend: bool | None = None
 
 
+class ClusterUpgrade(Kind):
+    gatewayClassName: str  # noqa: N815
+    intervalSeconds: Count  # noqa: N815
+    stepSizePercent: Count  # noqa: N815
+    maxSurgePercent: Count = 100  # noqa: N815
+
+
 class UpgradeStrategy(Kind):
-    type: Literal["NewClusterWithIncrementalUpgrade", "NewCluster", "None"]
+    type: Literal["NewClusterWithIncrementalUpgrade", "NewCluster", "None"] | None = None
+    clusterUpgradeOptions: ClusterUpgrade | None = None  # noqa: N815
 
 
 class RayServiceSpec(Kind):
@@ -129,7 +141,7 @@ class RayServiceSpec(Kind):
     serveService: Service | None = None  # noqa: N815
     excludeHeadPodFromServeSvc: bool | None = None  # noqa: N815
     rayClusterDeletionDelaySeconds: Count | None = None  # noqa: N815
-    managedBy: str | None = None  # noqa: N815
+    managedBy: Manager | None = None  # noqa: N815
     suspend: bool | None = None
 
 

@@ -43,14 +43,24 @@ def pictures(folder: Path, count: int, labels: tuple[str, ...] = LABELS) -> list
     return images
 
 
+def picture_bytes(number: int, labels: tuple[str, ...] = LABELS) -> bytes:
+    """A picture as a PNG."""
+    return _encoded(number, labels)[0]
+
+
+def _encoded(number: int, labels: tuple[str, ...]) -> tuple[bytes, tuple[Shape, ...]]:
+    pixels, shapes = picture(number, labels)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, format="PNG")
+    return content.getvalue(), shapes
+
+
 def keep_picture(
     store: Store, blobs: Blobs, project: str, number: int, split: Split, labels: tuple[str, ...] = LABELS
 ) -> None:
     """A picture with its ground truth, as an import leaves them."""
-    pixels, shapes = picture(number, labels)
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, format="PNG")
-    digest, now = blobs.put(content.getvalue()), datetime.now(UTC)
+    content, shapes = _encoded(number, labels)
+    digest, now = blobs.put(content), datetime.now(UTC)
     item = Item(
         project_id=project, digest=digest, media_type="image/png", width=SIZE, height=SIZE, created_at=now, split=split
     )

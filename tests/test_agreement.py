@@ -13,6 +13,8 @@ from loop.domain.quality.agreement import (
     nominal_distance,
 )
 from loop.domain.quality.answers import Answer, clusters_of
+from loop.domain.quality.sameness import read_answer
+from loop.domain.truth import Geometry, Shape, drawn
 from tests.people import NOWHERE, SQUARE, answer, answers, moved, tied_answers
 
 
@@ -124,6 +126,69 @@ def test_whoever_did_not_look_is_missing() -> None:
     assert batch_agreement([clusters_of(pair), single]) == batch_agreement([clusters_of(pair)])
     assert batch_agreement([clusters_of(pair)]).labels == 1.0
     assert batch_agreement([single]).boxes is None and batch_agreement([]).items == 0
+
+
+def drawn_by(who: str, *shapes: Shape, reach: float = 10.0) -> Answer:
+    return read_answer(who, shapes, reach)
+
+
+def point(x: float, y: float = 0.0) -> Shape:
+    return drawn(Geometry.POINT, "hand", [(x, y)])
+
+
+def outline(*corners: tuple[float, float]) -> Shape:
+    return drawn(Geometry.POLYGON, "cell", corners)
+
+
+CORNER, OPPOSITE = outline((0, 0), (10, 0), (0, 10)), outline((10, 10), (10, 0), (0, 10))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        pytest.param(point(0.0), point(5.0), 1 - 25 / 35, id="half a reach: points"),
+        pytest.param(point(0.0), point(0.0), 0.0, id="the same point"),
+        pytest.param(
+            drawn(Geometry.POLYLINE, "kerb", [(0, 0), (50, 0)]), drawn(Geometry.POLYLINE, "kerb", [(50, 5), (0, 5)]),
+            1 - 25 / 35, id="half a reach: lines",
+        ),
+        pytest.param(
+            outline((0, 0), (10, 0), (10, 10), (0, 10)), CORNER, 0.5, id="half the area, the same box around both",
+        ),
+        pytest.param(CORNER, Shape("cell", SQUARE), 0.0, id="an outline and a box: by boxes"),
+    ],
+)  # fmt: skip
+def test_alpha_of_what_is_no_box_is_by_likeness(one: Shape, other: Shape, apart: float) -> None:
+    """As that of boxes by hand: two images with one object each, far apart, of which the second is undisputed."""
+    far = Shape("cell", (900.0, 900.0, 910.0, 910.0))
+    first = clusters_of([drawn_by("a", one), drawn_by("b", other)])
+    second = clusters_of([drawn_by("a", far), drawn_by("b", far)])
+    assert len(first) == 1
+    found = batch_agreement([first, second])
+    assert found.boxes == pytest.approx(1 - (2 * apart / 4) / ((8 + 2 * apart) / 12))
+
+
+def test_outlines_that_share_a_box_and_no_area_are_two_objects() -> None:
+    """Each is missing for one of the two."""
+    found = batch_agreement([clusters_of([drawn_by("a", CORNER), drawn_by("b", OPPOSITE)])])
+    assert found.boxes is not None and found.boxes < 0.0
+
+
+def test_alpha_of_points_in_an_image_of_any_size_is_the_same() -> None:
+    def of(scale: float) -> float | None:
+        said = [[0.0, 50.0], [4.0, 54.0], [9.0]]
+        people = [drawn_by(str(n), *[point(x * scale) for x in own], reach=10.0 * scale) for n, own in enumerate(said)]
+        return batch_agreement([clusters_of(people)]).boxes
+
+    assert of(1.0) == pytest.approx(of(3.0))
+
+
+def test_boxes_have_the_same_alpha_beside_other_shapes_or_not() -> None:
+    """Whether they were read as plain boxes or with all that was drawn."""
+    rows = [[(SQUARE), moved(40.0)], [moved(1.0), moved(44.0)], [moved(2.0)]]
+    plain = [answer(str(n), *[("cell", box) for box in own]) for n, own in enumerate(rows)]
+    read = [drawn_by(str(n), *[Shape("cell", box) for box in own]) for n, own in enumerate(rows)]
+    assert batch_agreement([clusters_of(read)]) == batch_agreement([clusters_of(plain)])
 
 
 @given(st.lists(answers(most=3), min_size=1, max_size=4))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 import yaml
@@ -27,7 +28,7 @@ from serving.backends.graph import graph_of
 from serving.backends.load import load_detector
 from serving.backends.objects import box_means, projected
 from serving.backends.quantize import quantized
-from serving.backends.runtimes import REFERENCE, Candidate, Place, opened, prepared
+from serving.backends.runtimes import REFERENCE, RUNTIMES, Candidate, Place, installed, opened, prepared
 from tests.requirements import require_data
 from tests.tiny_models import ARCHITECTURE, tiny_weights
 from training import networks
@@ -90,8 +91,12 @@ BACKENDS: dict[str, Callable[[], bytes]] = {
 }
 TORCHVISION = tuple(name for name in BACKENDS if "yolo" not in name)
 GRAPH_RUNTIMES = (Candidate("onnx", "fp32"), Candidate("openvino", "fp32"))
-SERVED = [(name, one) for name in BACKENDS for one in (REFERENCE, *GRAPH_RUNTIMES)]
-SERVED += [("yolo", Candidate("onnx", "int8")), ("yolo", Candidate("openvino", "bf16"))]
+SERVED = [(name, one, "cpu") for name in BACKENDS for one in (REFERENCE, *GRAPH_RUNTIMES)]
+SERVED += [("yolo", Candidate("onnx", "int8"), "cpu"), ("yolo", Candidate("openvino", "bf16"), "cpu")]
+# Whatever a GPU may be asked for; of torchvision's networks, what does not leave NMS to the graph.
+ON_GPU = [Candidate(runtime, precision) for runtime, one in RUNTIMES.items() for precision in one.on_gpu]
+SERVED += [("yolo", one, "cuda") for one in ON_GPU]
+SERVED += [("faster r-cnn", one, "cuda") for one in ON_GPU if one.runtime == "torch"]
 STREAMS = 2
 # Whose rows are those of the background and of each class, for every anchor.
 CLASS_LAYER = re.compile(
@@ -104,21 +109,40 @@ def exported(name: str, objects: bool = False) -> bytes:
     return graph_of(BACKENDS[name](), objects=objects)[1]
 
 
-def served(content: bytes, candidate: Candidate, graph: bytes, *, objects: bool = False) -> Detector:
+def require_gpu(candidate: Candidate) -> None:
+    """Skips where this machine cannot run it. Also under ASKANCE_REQUIRE_ALL=1, which is for what can be installed."""
+    if not torch.cuda.is_available():
+        pytest.skip(f"{candidate} needs an NVIDIA GPU, and torch sees none")
+    if not installed(candidate.runtime):
+        pytest.skip(f"{candidate.runtime} is not installed")
+    if candidate.runtime == "onnx" and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime was built without CUDA")
+
+
+def served(
+    content: bytes, candidate: Candidate, graph: bytes, *, objects: bool = False, device: str = "cpu"
+) -> Detector:
     """The model by that runtime and precision, whether or not its answers are good enough to serve."""
     if candidate.runtime == "torch":
         precision = candidate.precision
-        return load_detector(content, threads=1, precision=precision, max_batch_size=4, objects=objects)
-    head, place = read_head(content), Place("cpu", STREAMS, 4)
+        return load_detector(content, device=device, threads=1, precision=precision, max_batch_size=4, objects=objects)
+    head, place = read_head(content), Place(device, STREAMS, 4)
     if candidate.precision == "int8":
         graph = quantized(graph, images(*[(SIZE, SIZE)] * 4, seed=5), SIZE, sparse=False)
     return opened(candidate, head, prepared(candidate, head, graph, place), place)
 
 
-@pytest.fixture(scope="module", params=SERVED, ids=lambda one: f"{one[0]}, {one[1]}")
+def _called(one: tuple[str, Candidate, str]) -> str:
+    name, candidate, device = one
+    return f"{name}, {candidate}" + (f" on {device}" if device != "cpu" else "")
+
+
+@pytest.fixture(scope="module", params=SERVED, ids=_called)
 def detector(request: pytest.FixtureRequest) -> Detector:
-    name, candidate = request.param
-    return served(BACKENDS[name](), candidate, exported(name) if candidate.runtime != "torch" else b"")
+    name, candidate, device = request.param
+    if device != "cpu":
+        require_gpu(candidate)
+    return served(BACKENDS[name](), candidate, exported(name) if candidate.runtime != "torch" else b"", device=device)
 
 
 def images(*shapes: tuple[int, int], seed: int = 0) -> list[Image]:
@@ -266,6 +290,20 @@ def test_a_graph_answers_as_torch_does(name: str, candidate: Candidate) -> None:
         mine, theirs = np.nonzero(same)
         assert len(mine) >= 5
         np.testing.assert_allclose(one.class_scores[mine], other.class_scores[theirs], atol=1e-3)
+
+
+@pytest.mark.parametrize("candidate", [one for one in ON_GPU if one.precision != "int8"], ids=str)
+def test_a_gpu_answers_as_the_processor_does(candidate: Candidate) -> None:
+    """In float32 as closely as another runtime; in fewer bits by what it is sure of and by its embedding."""
+    require_gpu(candidate)
+    content = yolo()
+    detector = served(content, candidate, exported("yolo"), device="cuda")
+    reference = served(content, REFERENCE, b"")
+    close = 1e-3 if candidate.precision == "fp32" else 2e-2
+    for image in images((80, 60), (SIZE, SIZE), (200, 130)):
+        (expected,), (found,) = (one.predict([image], score_floor=FLOOR) for one in (reference, detector))
+        assert float(found.embedding @ expected.embedding) > 1 - close
+        assert abs(float(found.scores[0]) - float(expected.scores[0])) < close
 
 
 @pytest.mark.parametrize("candidate", [REFERENCE, *GRAPH_RUNTIMES, Candidate("openvino", "bf16")], ids=str)

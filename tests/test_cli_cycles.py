@@ -1,8 +1,10 @@
 """`askance cycle run`: how far a cycle is, on a terminal and in a pipe."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.text import Text
@@ -10,8 +12,10 @@ from typer.testing import CliRunner, Result
 
 from loop.cli import app
 from loop.domain.errors import CycleFailed
+from loop.domain.outgoing.notes import metrics_note, run_note
 from serving.api.schemas.models import CycleIn, CycleOut
 from tests.api.conftest import audited_service, client_within  # noqa: F401
+from training.registry import Registry
 
 DECISION = {"clauses": [{"name": "better", "passed": True, "detail": "by far"}]}
 STEPS = [("snapshot", 0.0), ("train", 0.0), ("train", 0.5), ("train", 1.0), ("evaluate", 0.3), ("gate", 0.0)]
@@ -118,6 +122,18 @@ def test_triggers_are_set_from_a_file() -> None:
 
 
 @pytest.mark.usefixtures("shapes")
+def test_a_schedule_is_set_in_words_or_from_a_file() -> None:
+    shown = triggers("--set", "schedule=thu,mon 02:30 Europe/Zurich")
+    assert shown.exception is None, shown.output
+    assert "mon, thu at 02:30 Europe/Zurich" in shown.output and "it is time on" in shown.output
+    again = triggers("--file", "-", "--json", typed="schedule: {at: 02:30, days: [mon, thu], zone: Europe/Zurich}")
+    kept = json.loads(again.stdout)["rules"]["schedule"]
+    assert kept == {"at": "02:30", "days": ["mon", "thu"], "zone": "Europe/Zurich"}
+    assert json.loads(triggers("--set", "schedule=off", "--json").stdout)["rules"]["schedule"] is None
+    assert "say [DAYS] HH:MM [ZONE]" in str(triggers("--set", "schedule=nightly").exception)
+
+
+@pytest.mark.usefixtures("shapes")
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
@@ -129,3 +145,35 @@ def test_triggers_are_set_from_a_file() -> None:
 )
 def test_a_file_of_triggers_that_makes_no_sense_is_refused(typed: str, said: str) -> None:
     assert said in str(triggers("--file", "-", typed=typed).exception)
+
+
+def mlflow(*arguments: str) -> str:
+    shown = CliRunner().invoke(app, ["cycle", "mlflow", "-p", "shapes", *arguments], env={"COLUMNS": "200"})
+    assert shown.exception is None, shown.output
+    return shown.stdout
+
+
+def test_what_mlflow_is_still_to_be_told_is_shown_until_it_was(shapes) -> None:
+    """How much, since when, of which cycle, and what is in the way; then nothing. The run is in MLflow's own database
+    (SQLite, on this disk), which nothing can be told while its folder is a file."""
+    folder, services = shapes.services.settings.data_dir / "runs", shapes.services
+    telling = replace(services.telling, registry=Registry(f"sqlite:///{folder}/mlflow.db", folder / "artifacts"))
+    asked = services.controller.request("shapes", "ada", "try", {})
+    at = services.clock()
+    with services.store.begin() as tx:
+        tx.notes.add(run_note(asked, {"epochs": 3}, {"askance.actor": "ada"}, at))
+        tx.notes.add(metrics_note(asked, {"mAP50": 0.5}, 3, at))
+    untold, oldest = mlflow(), json.loads(mlflow("--json"))["oldest"].replace("T", " ")[:19]
+    # And the alias of the champion, which was promoted before.
+    assert f"still to be told 3 things, since {oldest}; cycles go on without it." in untold
+    assert f"  {asked.id}: 2" in untold.splitlines() and "in the way" not in untold
+    folder.write_bytes(b"")
+    telling.run(lambda: False)
+    assert "in the way: " in mlflow() and json.loads(mlflow("--json"))["untold"] == 3
+    folder.unlink()
+    later = services.clock() + timedelta(hours=1)
+    replace(telling, clock=lambda: later).run(lambda: False)
+    assert mlflow() == "MLflow was told everything.\n"
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        assert database.execute("SELECT key, value, step FROM metrics").fetchall() == [("mAP50", 0.5, 3)]
+        assert ("epochs", "3") in database.execute("SELECT key, value FROM params").fetchall()

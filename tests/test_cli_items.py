@@ -55,6 +55,19 @@ def test_items_are_tagged_by_digest_and_by_query(predicted):
         run("items", "tag", "--add", "x")
 
 
+def test_metadata_of_items_is_set_and_removed(predicted):
+    """Of items by digest or by a query; a value may have an equals sign in it, or be empty."""
+    assert "3 items changed" in run("items", "set", "-q", "", "site=a=b", "note=")
+    assert "1 item changed" in run("items", "set", "site=north", "--item", predicted[0], "--remove", "note")
+    assert "1 item changed" in run("items", "set", "site=north", "--item", predicted[0], "--item", predicted[1])
+    shown = run("items", "list", "-q", "meta.site = north and missing meta.note")
+    assert predicted[0] in shown and predicted[1] not in shown
+    assert "item.described" in run("items", "history", predicted[0])
+    for wrong in (["-q", ""], ["-q", "", "site"], ["-q", "", "=x"], ["site=x"]):
+        with pytest.raises(Invalid):
+            run("items", "set", *wrong)
+
+
 def test_people_are_asked_for_items_by_digest_and_by_query(predicted, service):  # noqa: F811
     """Once: those that they have to do already are counted, with why."""
     path = "/v1/projects/shapes/items"

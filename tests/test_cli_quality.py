@@ -14,6 +14,10 @@ from tests.test_cli_people import a_person
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RATE = {"value": 0.9, "low": 0.8, "high": 0.95}
+JUDGING = {
+    "standing": "paused", "since": NOW, "why": "lets all stand", "reasons": [], "items": 7, "more": 5,
+    "accepts": {"value": 1.0, "low": 0.7, "high": 1.0}, "catches": {"value": 0.25, "low": 0.1, "high": 0.5},
+}  # fmt: skip
 BOX = {"label": "cell", "box": [0, 0, 9, 9]}
 
 
@@ -23,7 +27,7 @@ def a_reviewer(**changes: object) -> ReviewerDetailOut:
         "items": 12, "more": None, "training": False, "precision": RATE, "recall": RATE, "iou": 0.81,
         "actor": "golden items", "labels": {"cell": {"precision": RATE, "recall": RATE}},
         "confusion": [{"true": "cell", "given": "", "count": 3}], "weak": [],
-        "shared": 2, "shared_items": ["9f2c", "41b0"],
+        "shared": 2, "shared_items": ["9f2c", "41b0"], "judging": JUDGING,
     }  # fmt: skip
     return ReviewerDetailOut.model_validate(plain | changes)
 
@@ -113,18 +117,23 @@ def test_reviewers_are_shown_with_intervals(service: Service) -> None:
     """Standing, why, figures, what is taken for what."""
     listed = run("reviewers", "list").output
     assert all(text in listed for text in ("ada", "warned", "12")), listed
+    assert all(text in " ".join(listed.split()) for text in ("who judges answers", "paused 7 1.00")), listed
     shown = " ".join(run("reviewers", "show", "ada").output.split())  # however wide the terminal is
-    for text in ("warned since 2026-03-01", "recall 0.70", "0.90 (0.80 to 0.95)", "(not marked)", "not like this"):
+    for text in ("warned since 2026-03-01", "recall 0.70", "0.90 (0.80 to 0.95)", "(not marked)", "not like this",
+        "as judge: paused", "lets all stand", "wrong ones caught 0.25 (0.10 to 0.50)", "more needed: 5",
+    ):  # fmt: skip
         assert text in shown, shown
 
 
 def test_a_standing_and_training_are_set(service: Service) -> None:
-    """By hand, with a reason; training is yes, no, or as the project says."""
+    """By hand, with a reason, as who answers or who judges; training is yes, no, or as the project says."""
     run("reviewers", "set", "ada", "--standing", "paused", "--reason", "errs")
+    run("reviewers", "set", "ada", "--judging", "qualified", "--reason", "talked")
     run("reviewers", "set", "ada", "--training", "yes")
     run("reviewers", "set", "ada", "--training", "project")
     assert [changes for _, _, changes in service.asked] == [
-        {"standing": "paused", "reason": "errs"}, {"training": True}, {"training": None},
+        {"standing": "paused", "reason": "errs"}, {"judging": "qualified", "reason": "talked"},
+        {"training": True}, {"training": None},
     ]  # fmt: skip
     assert isinstance(run("reviewers", "set", "ada").exception, Invalid)
     assert isinstance(run("reviewers", "set", "ada", "--training", "maybe").exception, Invalid)

@@ -36,7 +36,15 @@ QUALITY = {
     "reviews": 80, "failures": 30, "failure_rate": 0.375, "auroc": 0.87, "brier": 0.14, "base": 0.23,
     "reliability": [[0.1, 0.05, 0.5], [0.7, 0.8, 0.5]],
 }  # fmt: skip
-NOTHING = {"model_id": "m", "reviewed": 0, "learned": None, "why": "0 reviews; it takes 50.", "routed_by": None}
+NOTHING = {
+    "model_id": "m",
+    "in_use": "heuristic",
+    "learned_at": None,
+    "reviewed": 0,
+    "learned": None,
+    "why": "0 reviews; it takes 50.",
+    "routed_by": None,
+}
 
 
 class Service:
@@ -92,12 +100,12 @@ def with_service(monkeypatch: pytest.MonkeyPatch, service: Service) -> Service:
 def test_a_selection_is_asked_for_and_its_reasons_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     service = with_service(monkeypatch, Service(selected(25, notes=("7 items [were] not kept.",))))
     wanted = "-b 9 -s hybrid=60,random=40 --filter source=camera=3 --like abc --like-box abc:3 --failures 5 --seed 4"
-    shown = askance("select", "-p", "p", *wanted.split(), "--random", "0")
+    shown = askance("select", "-p", "p", *wanted.split(), "--random", "0", "--query", "risk > 0.4")
     ((project, wish),) = service.asked
     assert project == "p"
     assert wish == SelectionIn(
         budget=9, strategies={"hybrid": 60.0, "random": 40.0}, filter={"source": "camera=3"}, like=["abc"],
-        like_boxes=["abc:3"], failures=5, seed=4, random_share=0.0,
+        like_boxes=["abc:3"], failures=5, seed=4, random_share=0.0, query="risk > 0.4",
     )  # fmt: skip
     assert "risk [0.1]" in shown and "… and 5 more" in shown and "7 items [were] not kept." in shown
     assert "25 of 90 are queued for review (15% random, 85% hybrid): sel_1" in shown

@@ -20,16 +20,25 @@ from loop.recipes.document import checked_document
 from loop.recipes.versions import Recipes
 from loop.settings import load_settings
 from serving.backends.load import load_detector
-from tests.cycle_worker import PROJECT, Service, Site, open_site
+from tests.cycle_worker import PROJECT, Ledger, Service, Site, open_site
 from tests.pictures import LABELS, SIZE, keep_picture, picture
 from tests.tiny_models import tiny_torchvision, tiny_weights
+from training.device import device_of
 from training.snapshot import Snapshot
 
 GOLDEN, TRAIN = 20, 6  # 20 is the least that the gate decides on
 
 
 def run_here(
-    function: Any, /, *, on_progress: Progress, num_cpus: float, num_gpus: float, on_part: Any = None, **given: Any
+    function: Any,
+    /,
+    *,
+    on_progress: Progress,
+    num_cpus: float,
+    num_gpus: float,
+    anywhere: bool,
+    on_part: Any = None,
+    **given: Any,
 ) -> Any:
     """`training.launch.run_in_ray` without Ray."""
     if on_part is not None:
@@ -107,6 +116,15 @@ def test_a_project_without_a_model_begins_with_the_one_that_is_configured(servic
     _, candidate = cycled(service, CycleState.REFUSED)
     assert candidate.head.architecture == {"builder": "ssdlite320_mobilenet_v3_large"}
     assert set(candidate.head.labels) == set(LABELS)
+
+
+def test_the_model_and_mlflow_remember_on_which_device_it_was_trained(service: Service) -> None:
+    """The settings say `auto`, of which nobody could tell later what it was."""
+    _, candidate = cycled(service, CycleState.REFUSED)
+    ledger = service.telling.registry
+    assert isinstance(ledger, Ledger)
+    (told,) = ledger.lines("register")
+    assert candidate.notes["device"] == told["tags"]["askance.device"] == device_of("auto") != "auto"
 
 
 def test_a_cycle_from_scratch_leaves_the_champion_aside(service: Service) -> None:

@@ -1,6 +1,7 @@
 """One byte that has changed in what a cycle works with: it is found before it is used, and the champion stays."""
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,13 +11,31 @@ import numpy as np
 import pytest
 
 from loop.domain.cycle import Cycle, CycleState, Step
-from loop.domain.errors import BadWeights, Unavailable
+from loop.domain.errors import BadDataset, BadWeights, Unavailable
 from loop.domain.model import ModelVersion, PromotionState
+from loop.exchange.formats import FORMATS
+from loop.exchange.reading import Layout, nothing_known
 from loop.launching.workshop import infer_blobs
 from loop.selecting.search import ReferenceSpaces
+from serving.backends.choice_cache import Kept, read, write
+from serving.backends.runtimes import Candidate
 from tests.cycle_worker import LABELS, PROJECT, Service, furnished
+from tests.test_exchange import (
+    BOLT,
+    CATEGORIES,
+    NUT,
+    coco,
+    coco_box,
+    coco_image,
+    picture,
+    voc,
+    voc_xml,
+    yolo,
+)
 from tests.tiny_models import tiny_weights
 from training.head import read_head
+from training.snapshot import Head
+from training.snapshot import read_head as read_snapshot_head
 
 CHANGES = 100  # of each kind of file
 MODE = {"mode": "non_inferior"}
@@ -114,6 +133,10 @@ def _weights_before(finished: Finished) -> str:
         return tx.models.get(PROJECT, str(finished.cycle.champion_id)).digest
 
 
+def _head(finished: Finished) -> Head:
+    return read_snapshot_head(str(finished.cycle.snapshot_digest), finished.service.blobs.get)
+
+
 CASES: dict[str, tuple[Callable[[Finished], object], Callable[[Finished, str], None]]] = {
     "manifest": (lambda f: f.cycle.snapshot_digest, cycle_fails_at(Step.TRAIN)),
     "weights that are evaluated": (lambda f: f.candidate.digest, cycle_fails_at(Step.EVALUATE)),
@@ -121,6 +144,16 @@ CASES: dict[str, tuple[Callable[[Finished], object], Callable[[Finished, str], N
     "evaluation of the candidate": (lambda f: f.cycle.evaluation["candidate"], cycle_fails_at(Step.GATE)),
     "evaluation of the champion": (lambda f: f.cycle.evaluation["champion"], cycle_fails_at(Step.GATE)),
     "weights that are promoted": (_weights_before, no_promotion),
+    "columns of the items": (lambda f: _head(f).items, cycle_fails_at(Step.TRAIN)),
+    "columns of the shapes": (lambda f: _head(f).shapes, cycle_fails_at(Step.TRAIN)),
+    "slices": (lambda f: f.cycle.evaluation["slices"], cycle_fails_at(Step.GATE)),
+    "evaluation beside, of the candidate": (
+        lambda f: f.cycle.evaluation["candidate_beside"],
+        cycle_fails_at(Step.GATE),
+    ),
+    "evaluation beside, of the champion": (lambda f: f.cycle.evaluation["champion_beside"], cycle_fails_at(Step.GATE)),
+    "COCO's figures of the candidate": (lambda f: f.cycle.evaluation["candidate_coco"], cycle_fails_at(Step.GATE)),
+    "COCO's figures of the champion": (lambda f: f.cycle.evaluation["champion_coco"], cycle_fails_at(Step.GATE)),
     "references": (lambda f: f.candidate.reference_key, no_anomaly_test),
 }
 
@@ -160,3 +193,82 @@ def test_a_changed_label_in_a_model_file_is_found(finished: Finished) -> None:
         with suppress(BadWeights):
             readable += read_head(damaged).labels != LABELS
     assert readable
+
+
+# --- the graph that a runtime opens -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["choice.json", "model.bin"])
+def test_a_changed_byte_of_an_exported_graph_is_never_served(tmp_path: Path, name: str) -> None:
+    """Neither of the graph nor of what says how it runs: both count as absent, so that it is exported again."""
+    folder = tmp_path / "choice"
+    kept = Kept(Candidate("onnx", "fp32"), bytes(range(256)) * 40, "12.5 ms, torch 40.0 ms")
+    write(folder, kept)
+    content = (folder / name).read_bytes()
+    for damaged in changed(content):
+        (folder / name).write_bytes(damaged)
+        assert read(folder) is None
+    (folder / name).write_bytes(content)
+    assert read(folder) == kept
+
+
+# --- labels that are imported -----------------------------------------------------------------------------------------
+
+CVAT = (
+    '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n'
+    '<image id="0" name="1.png" width="64" height="48">\n'
+    '<box label="bolt" xtl="2" ytl="3" xbr="30" ybr="40"></box>\n</image>\n</annotations>\n'
+)
+
+
+def a_cvat_set(root: Path) -> Path:
+    picture(root / "1.png")
+    (root / "annotations.xml").write_text(CVAT)
+    return root
+
+
+def a_coco_set(root: Path) -> Path:
+    boxes = [coco_box(1, [1, 2, 10, 20]), coco_box(2, [3, 4, 10, 20], 7) | {"id": 2}]
+    return coco(root, {"images": [coco_image(1), coco_image(2)], "categories": CATEGORIES, "annotations": boxes})
+
+
+LABEL_FILES: dict[Layout, tuple[Callable[[Path], Path], str]] = {
+    Layout.VOC: (lambda root: voc(root, {"a": voc_xml("a.jpg", BOLT, NUT)}), "Annotations/a.xml"),
+    Layout.COCO: (a_coco_set, "annotations/instances_train.json"),
+    Layout.YOLO: (lambda root: yolo(root, {"train/a": "0 0.5 0.5 0.25 0.25\n" * 5}), "labels/train/a.txt"),
+    Layout.CVAT: (a_cvat_set, "annotations.xml"),
+}
+
+
+def told_of(layout: Layout, root: Path) -> str:
+    """What a reader says of what it cannot use."""
+    try:
+        return "\n".join(f"{one.path}: {one.why}" for one in FORMATS[layout].read(root, nothing_known).skipped)
+    except BadDataset as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("layout", LABEL_FILES)
+def test_a_byte_that_has_no_place_in_a_label_file_is_told_with_the_file_and_the_place(
+    tmp_path: Path, layout: Layout
+) -> None:
+    """Wherever it is; nothing is read past it as if all were well."""
+    make, name = LABEL_FILES[layout]
+    root = make(tmp_path / "set")
+    content = (root / name).read_bytes()
+    assert told_of(layout, root) == ""
+    for number in range(CHANGES):
+        damaged = bytearray(content)
+        damaged[number * len(content) // CHANGES] = 0
+        (root / name).write_bytes(damaged)
+        assert re.search(rf"{name}\b.*\b(line|character) \d+", told_of(layout, root)), (number, told_of(layout, root))
+
+
+@pytest.mark.parametrize("layout", LABEL_FILES)
+def test_any_other_byte_in_a_label_file_breaks_no_reader(tmp_path: Path, layout: Layout) -> None:
+    """What it makes of the file is read, or told."""
+    make, name = LABEL_FILES[layout]
+    root = make(tmp_path / "set")
+    for damaged in changed((root / name).read_bytes()):
+        (root / name).write_bytes(damaged)
+        told_of(layout, root)

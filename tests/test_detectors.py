@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -432,14 +433,70 @@ def test_a_model_that_nobody_waits_for_any_more_is_given_up(folder: Path) -> Non
     assert not deployed_detectors()
 
 
+def test_the_number_of_a_models_processes_follows_the_load_within_its_own_bounds(folder: Path) -> None:
+    """Ray Serve is told them, and starts as many as there are to be at least."""
+    from ray.serve.context import _get_global_client
+
+    from serving.deployments import application_name, deploy_detector, retire_detector, short_of_processes
+
+    settings = settings_of(folder)
+    model = replace(model_of(settings, tiny_weights()), serving={"min_replicas": 2, "max_replicas": 3})
+    name = application_name(settings, model)
+    deploy_detector(settings, model, ())
+    until(lambda: not short_of_processes())
+    (deployment,) = _get_global_client().get_serve_details()["applications"][name]["deployments"].values()
+    scaling = deployment["deployment_config"]["autoscaling_config"]
+    assert (scaling["min_replicas"], scaling["max_replicas"]) == (2, 3)
+    assert scaling["target_ongoing_requests"] == settings.serving.calls_in_flight
+    assert len(deployment["replicas"]) == 2
+    retire_detector(name)
+
+
 def test_a_process_that_dies_while_it_tries_a_model_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the system does it where memory runs out."""
     from serving import rehearsal
 
-    def dies(*_: object) -> None:
+    def dies(*asked: Any) -> Iterator[object]:
+        from serving import rehearsal
+
+        yield next(iter(rehearsal._tried(*asked)))
         os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr(rehearsal, "_tried", dies)
     settings = settings_of(folder)
     with pytest.raises(Unavailable, match=r"the process that tried it ended .*memory"):
         rehearsal.rehearse(settings, model_of(settings, tiny_weights()), ())
+
+
+def test_a_model_that_takes_too_much_memory_is_ended_and_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it still takes more: a thread that keeps Python to itself does not hide it. The reason names what it took,
+    and the setting; what serves meanwhile answers on."""
+    from serving import rehearsal
+    from serving.deployments import application_name, deploy_detector, deployed_detectors, retire_detector
+    from serving.memory import free
+
+    def hoards(*_: object) -> None:
+        hoard: list[bytes] = []
+        while len(hoard) < 80:  # 4 GB, so that a machine on which nobody watches stays whole
+            hoard.append(b"x" * 50_000_000)
+
+    def tried(*asked: Any) -> Iterator[object]:
+        from serving import rehearsal
+
+        rehearsal.open_images = hoards  # type: ignore[assignment]  # in the process of the trial
+        yield from rehearsal._tried(*asked)
+
+    monkeypatch.setattr(rehearsal, "_tried", tried)
+    settings = settings_of(folder)
+    serving = model_of(settings, tiny_weights())
+    deploy_detector(settings, serving, ())
+    there = free()
+    assert there is not None
+    held = settings_of(folder, REHEARSAL_MEMORY=f"{1e9 / there:.6f}")
+    with pytest.raises(rehearsal.ProcessEnded, match=r"could not be started: it took 1\.\d GB of memory") as caught:
+        rehearsal.rehearse(held, model_of(settings, tiny_weights(seed=1)), ())
+    assert "serving.rehearsal_memory" in caught.value.detail
+    assert "serving.rehearsal_memory" in caught.value.hint
+    assert deployed_detectors() == {application_name(settings, serving)}
+    assert len(embeddings(settings, serving)) == 1
+    retire_detector(application_name(settings, serving))

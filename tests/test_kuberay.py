@@ -86,6 +86,25 @@ def test_any_misspelt_key_is_found(documents: dict[str, Document]) -> None:
     assert passed == []
 
 
+@pytest.mark.parametrize("path", [("rayClusterConfig",), ("rayClusterConfig", "headGroupSpec")], ids=".".join)
+def test_what_the_definition_requires_is_required(documents: dict[str, Document], path: tuple[str, ...]) -> None:
+    """Of the service, and of its cluster."""
+    parent = documents["RayService"]["spec"]
+    for part in path[:-1]:
+        parent = parent[part]
+    del parent[path[-1]]
+    with pytest.raises(ValidationError, match=path[-1]):
+        check(documents)
+
+
+@pytest.mark.parametrize("key", ["groupName", "minReplicas", "maxReplicas", "template"])
+def test_what_the_definition_requires_of_workers_is_required(documents: dict[str, Document], key: str) -> None:
+    for group in documents["RayService"]["spec"]["rayClusterConfig"]["workerGroupSpecs"]:
+        del group[key]
+    with pytest.raises(ValidationError, match=key):
+        check(documents)
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [

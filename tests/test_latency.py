@@ -166,7 +166,14 @@ def _ignored(share: float, figures: object) -> None: ...
 
 
 def _here(
-    function: Any, *, on_progress: Any, num_cpus: float, num_gpus: float, on_part: Any = None, **given: Any
+    function: Any,
+    *,
+    on_progress: Any,
+    num_cpus: float,
+    num_gpus: float,
+    anywhere: bool,
+    on_part: Any = None,
+    **given: Any,
 ) -> Any:
     if on_part is not None:
         given["hand_over"] = on_part

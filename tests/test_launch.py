@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loop.domain.errors import BadWeights, CycleFailed, NoPlace, Unavailable
-from training.launch import get_ready, run_in_ray
+from training.launch import get_ready, gpus_for, run_in_ray
 
 Progress = Callable[[float, Mapping[str, float]], None]
 
@@ -82,7 +82,7 @@ def test_without_ray_it_says_how_to_start_it() -> None:
 def test_the_result_comes_back_after_all_progress_in_order() -> None:
     heard: list[tuple[float, dict[str, float]]] = []
     result, process = run_in_ray(
-        count, 4, add=1, on_progress=lambda share, figures: heard.append((share, dict(figures)))
+        count, 4, add=1, on_progress=lambda share, figures: heard.append((share, dict(figures))) if figures else None
     )
     assert result == 5
     assert heard == [(step / 4, {"step": float(step)}) for step in range(4)]
@@ -116,7 +116,9 @@ def test_a_process_that_dies_fails_the_cycle() -> None:
 @pytest.mark.usefixtures("_ray")
 def test_parts_are_here_whatever_becomes_of_the_rest() -> None:
     heard: list[object] = []
-    told = run_in_ray(halves, dies=False, on_part=heard.append, on_progress=lambda share, _: heard.append(share))
+    told = run_in_ray(
+        halves, dies=False, on_part=heard.append, on_progress=lambda share, _: heard.append(share) if share else None
+    )
     assert (told, heard) == ("whole", ["one half", 0.5, "the other"])
     heard.clear()
     with pytest.raises(CycleFailed):
@@ -173,6 +175,15 @@ def test_what_this_machine_can_never_give_is_refused_at_once(wanted: dict[str, f
     with pytest.raises(CycleFailed, match="this machine has") as caught:
         run_in_ray(count, 1, **wanted)
     assert f"training.{next(iter(wanted))}" in caught.value.hint
+
+
+@pytest.mark.usefixtures("_ray")
+@pytest.mark.parametrize(
+    ("device", "gpus"), [("auto", 0.0), ("cpu", 0.0), ("mps", 0.0), ("cuda", 1.0), ("cuda:1", 1.0)]
+)
+def test_a_gpu_is_reserved_for_who_uses_one(device: str, gpus: float) -> None:
+    """Where nobody says how much: auto has none on a machine without."""
+    assert gpus_for(device) == gpus
 
 
 @pytest.mark.usefixtures("_ray")

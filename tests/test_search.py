@@ -1,6 +1,7 @@
 """The index that follows what is served: never stale, kept in a file, made anew where the file is not to be had."""
 
 import logging
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,13 @@ import pytest
 
 from loop.domain.errors import NotFound, Unavailable
 from loop.domain.model import ModelVersion
+from loop.domain.ports import StoredEmbedding
 from loop.domain.prediction import OBJECT_DIM, Prediction
 from loop.selecting import following
+from loop.selecting.following import IndexPhase
 from loop.selecting.search import ServedIndex, ServedObjects
 from loop.store.database import SqlStore
+from loop.store.predictions import SqlPredictions
 from selection.index import EmbeddingIndex
 from selection.index_file import read_index, write_index
 from tests.contract.records import a_model, a_prediction, a_project, an_item, digest
@@ -110,6 +114,45 @@ def test_who_asks_while_much_is_read_is_told_how_far_it_is(
         except Unavailable:
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+
+def test_its_state_is_told_without_waiting_for_it(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unread before anybody asks; then how many embeddings it has and how many wait, while they are read and
+    afterwards; and what its file holds."""
+    monkeypatch.setattr(following, "_PAGE", 50)
+    monkeypatch.setattr(following, "_PATIENCE_SECONDS", -1.0)
+    read, go_on = SqlPredictions.embeddings_after, threading.Event()
+
+    def held_up(self: SqlPredictions, project: str, model: str, sequence: int, limit: int) -> list[StoredEmbedding]:
+        """Behind the first page."""
+        assert sequence == 0 or go_on.wait(20)
+        return read(self, project, model, sequence, limit)
+
+    monkeypatch.setattr(SqlPredictions, "embeddings_after", held_up)
+    index = ServedIndex(store, tmp_path / "index")
+    unread = index.state(MODEL)
+    assert (unread.phase, unread.embeddings, unread.waiting) == (IndexPhase.UNREAD, 0, COUNT)
+    assert (unread.kept, unread.kept_at) == (0, None)
+    with pytest.raises(Unavailable):
+        index.caught_up(MODEL)
+    reading = index.state(MODEL)
+    assert (reading.phase, reading.embeddings, reading.waiting) == (IndexPhase.READING, 50, COUNT - 50)
+    go_on.set()
+    deadline = time.monotonic() + 20
+    while (ready := index.state(MODEL)).phase is not IndexPhase.READY:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert (ready.embeddings, ready.waiting, ready.lists_for) == (COUNT, 0, 0)
+    add(store, range(COUNT, COUNT + 3))
+    assert index.state(MODEL).waiting == 3
+    monkeypatch.undo()
+    index.caught_up(MODEL)
+    kept(tmp_path / "index")
+    written = index.state(MODEL)
+    assert written.kept == COUNT + 3 and written.kept_at is not None
+    assert abs(written.kept_at.timestamp() - time.time()) < 60
 
 
 def test_where_it_cannot_be_kept_it_is_searched_all_the_same(

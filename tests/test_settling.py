@@ -39,6 +39,7 @@ from tests.examining import Examines
 from training.gate_clauses import GateSettings
 from training.head import head_json, read_head
 from training.snapshot import Snapshot, freeze
+from training.snapshot_leaks import Hashes
 
 LABELS = ("circle", "square", "bar")
 POLICY = Policy(version=1, threshold=0.5, audit_rate=0.1, score_threshold=0.25, failure_iou=0.5, lease_seconds=60)
@@ -663,6 +664,31 @@ def test_a_cycle_leaves_out_what_is_nearly_the_same_as_what_judges(installed):
         return Clusters.of(np.array(names, dtype="S64"), np.array([answer[name] for name in names]))
 
     controller = replace(installed.controller, near_duplicates=clusters)
+    asked = controller.request("shapes", "ada", "try", {})
+    assert controller.advance(asked) == asked
+    begun = controller.advance(asked)
+    snapshot = Snapshot.read(str(begun.snapshot_digest), installed.blobs.get)
+    assert snapshot.of_split(Split.TRAIN).digests == [train]
+    assert snapshot.head.left_out == {"near-duplicates of images held out": 1}
+
+
+def test_a_first_cycle_leaves_out_what_looks_like_what_judges(installed):
+    """By the hashes of images that no model has seen; while they are made the step waits."""
+    train = installed.furnish()
+    near = another(installed, train, "near", Split.TRAIN)
+    golden = another(installed, train, "golden", Split.GOLDEN)
+    answers: list[Any] = [Overloaded("busy", hint="later"), {near: 0b1, golden: 0b0, train: 0b11}]
+
+    def hashes(project_id: str) -> Hashes:
+        assert project_id == "shapes"
+        answer = answers.pop(0)
+        if isinstance(answer, Overloaded):
+            raise answer
+        names = sorted(answer)
+        values = np.array([answer[name] for name in names], dtype=np.uint64)
+        return Hashes(np.array(names, dtype="S64"), values, bits=1)
+
+    controller = replace(installed.controller, near_duplicates=None, image_hashes=hashes)
     asked = controller.request("shapes", "ada", "try", {})
     assert controller.advance(asked) == asked
     begun = controller.advance(asked)

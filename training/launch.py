@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from loop.domain.errors import AskanceError, CycleFailed, NoPlace, OutOfMemory, Unavailable
+from training.device import AUTO
 
 log = logging.getLogger("askance.launch")
 
 _NICENESS = 10
 _PLACE_SECONDS = 120.0  # for what others have reserved to become free, and its process to start
+_AGAIN = "It is tried again by itself."
 _LOOK_SECONDS = 2.0  # from one look whether somebody cancelled it meanwhile to the next
 
 Result = TypeVar("Result")
@@ -33,6 +35,7 @@ def run_in_ray(
     on_part: Keep | None = None,
     num_cpus: float = 0.5,
     num_gpus: float = 0.0,
+    anywhere: bool = False,
     patience_s: float = _PLACE_SECONDS,
     **kwargs: Any,
 ) -> Result:
@@ -44,27 +47,26 @@ def run_in_ray(
     on_part: called here with what the function gave to its `hand_over`, an argument that it has then: parts of the work
     that are here whatever becomes of the rest.
     num_cpus, num_gpus: what Ray reserves. The default finds room on two cores beside a gateway and two detectors of 0.5
-    each. patience_s: how long the task waits until they are free.
+    each. patience_s: how long the task waits until they are free. anywhere: on whatever machine of the cluster has
+    them, which then has to reach all that `function` is given the names of; else on this one.
 
     An AskanceError of the function is raised here as it is; any other, and the death of its process (as by running
     out of memory: OutOfMemory) or machine, as CycleFailed with the reason. Nothing is tried twice. Raises Unavailable
     where this process is not connected to Ray, NoPlace where others have what it reserves, and CycleFailed, at once,
-    where this machine can never give it.
+    where this machine can never give it. Of a task that may be anywhere, the loss of its machine is NoPlace, too: there
+    are others.
     """
     import ray
     from ray.exceptions import RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     if not ray.is_initialized():
         raise Unavailable("this process is not connected to Ray.", hint="Start the service with `askance up`.")
     # One call per process: what a training leaves behind (memory, settings of torch) ends with it.
-    # On this machine, whose folders the function is given.
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     task = ray.remote(
         num_cpus=num_cpus, num_gpus=num_gpus, max_calls=1, max_retries=0, num_returns="streaming",
-        scheduling_strategy=here,
+        scheduling_strategy="DEFAULT" if anywhere else _here(),
     )(_told)  # fmt: skip
-    _require_capacity(num_cpus, num_gpus)
+    _require_capacity(num_cpus, num_gpus, anywhere)
     stream = task.remote(function, args, kwargs, on_part is not None)
     try:
         if not _begun(stream, patience_s, on_progress):
@@ -82,14 +84,60 @@ def run_in_ray(
             elif kind == "progress" and on_progress is not None:
                 on_progress(*value)
     except RayError as error:
-        raise _failure(error) from error
+        raise _failure(error, anywhere) from error
     finally:
         with contextlib.suppress(RayError, ValueError, TypeError):
             ray.cancel(stream, force=True)  # does nothing to a task that is over
     raise CycleFailed("the task ended without a result.", hint="Start the cycle again.")
 
 
-def _require_capacity(num_cpus: float, num_gpus: float) -> None:
+def gpus_for(device: str, *, anywhere: bool = False) -> float:
+    """What work on this device reserves where nobody says how much: one GPU of cuda; on `auto` one where this machine
+    (anywhere: any of the cluster) has one for Ray; else none."""
+    if device != AUTO:
+        return float(device.startswith("cuda"))
+    import ray
+
+    return float(ray.is_initialized() and any(there.get("GPU", 0.0) >= 1 for there in _machines(anywhere)))
+
+
+def _machines(anywhere: bool) -> list[Mapping[str, float]]:
+    """Ray's resources of each machine on which a task may be."""
+    import ray
+
+    this = ray.get_runtime_context().get_node_id()
+    alive = (node for node in ray.nodes() if node["Alive"])
+    return [node["Resources"] for node in alive if anywhere or node["NodeID"] == this]
+
+
+def on_each_machine(function: Callable[..., None], /, *args: Any) -> None:
+    """Each machine of the cluster calls `function(*args)`, when it comes to it; nobody waits for them. Nothing is done
+    where this process is not connected to Ray."""
+    import ray
+
+    if ray.is_initialized():
+        for node in ray.nodes():
+            if node["Alive"]:
+                there = _on(node["NodeID"])
+                ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(function).remote(*args)
+
+
+def _here() -> Any:
+    """The place of a task on this machine, whose folders it is given."""
+    import ray
+
+    return _on(ray.get_runtime_context().get_node_id())
+
+
+def _on(machine: str) -> Any:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(machine, soft=False)
+
+
+def _require_capacity(num_cpus: float, num_gpus: float, anywhere: bool) -> None:
+    if anywhere:  # a cluster may grow
+        return
     for name, wanted, there in beyond_this_machine({"CPU": num_cpus, "GPU": num_gpus}):
         raise CycleFailed(
             f"of {name}s the task reserves {wanted:g}, and this machine has {there:g}.",
@@ -126,7 +174,7 @@ def _without_place(num_cpus: float, num_gpus: float, waited_s: float) -> NoPlace
     return NoPlace(
         f"other work has all places: the task reserves {needs}, Ray has {left} left, and none became free in "
         f"{waited_s:g} s.",
-        hint="It is tried again by itself. Lower training.num_cpus or training.num_gpus, raise serving.ray_cpus, or "
+        hint=f"{_AGAIN} Lower training.num_cpus or training.num_gpus, raise serving.ray_cpus, or "
         "end canaries and shadows that are not needed.",
     )
 
@@ -148,11 +196,9 @@ def get_ready(function: Callable[..., None], /, *args: Any) -> None:
     to the process that has been idle for the shortest time. Nobody waits for it, and a task that meets another process
     only takes longer. Nothing is done where this process is not connected to Ray."""
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     if ray.is_initialized():
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=here)(function).remote(*args)
+        ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=_here())(function).remote(*args)
 
 
 def _told(
@@ -190,7 +236,7 @@ def _told(
             return
 
 
-def _failure(error: Exception) -> CycleFailed:
+def _failure(error: Exception, anywhere: bool) -> AskanceError:
     from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, TaskCancelledError, WorkerCrashedError
 
     if isinstance(error, OutOfMemoryError):
@@ -204,7 +250,8 @@ def _failure(error: Exception) -> CycleFailed:
             hint="Most often it was out of memory: lower training.batch or training.image_size.",
         )
     if isinstance(error, NodeDiedError):
-        return CycleFailed("the machine of the task was lost.", hint="Start the cycle again.")
+        lost = "the machine of the task was lost."
+        return NoPlace(lost, hint=_AGAIN) if anywhere else CycleFailed(lost, hint="Start the cycle again.")
     if isinstance(error, TaskCancelledError):
         return CycleFailed("the task was cancelled.", hint="Start the cycle again.")
     reason = error.cause if isinstance(error, RayTaskError) else error

@@ -203,9 +203,12 @@ def overloaded(service: Askance, capacity: float, seconds: float) -> tuple[list[
     good = {a.id for a in answers if a.good}
     in_time = sum(a.good and a.received < load.closes for a in answers)
     others = sum(not a.good and a.status not in (429, 503) for a in answers)
+    refused = [a for a in answers if a.status in (429, 503)]
+    silent = sum(a.retry_after < 1 for a in refused)
     n = len(answers)
     found = [
         at_most("10× overload: other than 2xx, 429, 503", others, 0, "requests", n),
+        at_most("10× overload: 429 and 503 without Retry-After", silent, 0, "requests", len(refused)),
         at_most(
             "10× overload: most memory in the second half ÷ in the first", growth, MEMORY_BAR, "ratio", len(resident)
         ),

@@ -31,6 +31,7 @@ _MODEL = re.compile(rb'"model_id":\s*"([^"]+)"')
 _ID = re.compile(rb'"id":\s*"([^"]+)"')
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _CLOSING = re.compile(rb"\r\nconnection:\s*close", re.IGNORECASE)
+_RETRY_AFTER = re.compile(rb"(?im)^retry-after: *(\d+)\r?$")
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:\s*chunked", re.IGNORECASE)
 _CHUNK = 1 << 18
 
@@ -66,7 +67,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """status: of HTTP; 0: no answer, and `fault` says why. model, id: what a 2xx of Askance names."""
+    """status: of HTTP; 0: no answer, and `fault` says why. model, id: what a 2xx of Askance names. retry_after: the
+    seconds of that header; 0: there is none."""
 
     due: float
     sent: float
@@ -75,6 +77,7 @@ class Answer:
     model: str = ""
     id: str = ""
     fault: str = ""
+    retry_after: int = 0
 
     @property
     def latency(self) -> float:
@@ -280,7 +283,7 @@ class _Driver:
 
     def _answered(self, connection: _Connection) -> None:
         got = connection.got
-        status = int(got[9:12])
+        status, head = int(got[9:12]), got[: got.find(b"\r\n\r\n")]
         model, name = (_MODEL.search(got), _ID.search(got)) if 200 <= status < 300 else (None, None)
         self.answers.append(
             Answer(
@@ -290,9 +293,9 @@ class _Driver:
                 status,
                 model[1].decode() if model else "",
                 name[1].decode() if name else "",
+                retry_after=int(found[1]) if (found := _RETRY_AFTER.search(head)) else 0,
             )
         )
-        head = got[: got.find(b"\r\n\r\n")]
         if _CLOSING.search(head):
             self._close(connection)
         else:

@@ -152,7 +152,11 @@ def cycle_triggers(
     project: ProjectOption,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="NAME=VALUE, several times; off takes it away: --set reviewed=200 --set drift=yes."),
+        typer.Option(
+            "--set",
+            help="NAME=VALUE, several times; off takes it away: --set reviewed=200 --set drift=yes --set "
+            "'schedule=mon,thu 02:30 Europe/Zurich'.",
+        ),
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", help="YAML or JSON, as configs/triggers.yaml; - for the standard input.")
@@ -175,9 +179,9 @@ def cycle_triggers(
     holds = {one.name: one for one in found.conditions}
     for name, value in found.rules.model_dump().items():
         if name != "when":
-            shown = "off" if value is None or value is False else "on" if value is True else f"{value:g}"
             state = holds.get(name)
-            table.add_row(name, shown, "" if state is None else f"{'yes' if state.holds else 'no'}: {state.said}")
+            now = "" if state is None else f"{'yes' if state.holds else 'no'}: {state.said}"
+            table.add_row(name, _set_to(value), now)
     print_table(table)
     if found.rules.when is not None:
         from loop.domain.policy.triggers import rules_from_json
@@ -188,6 +192,16 @@ def cycle_triggers(
         console.print(f"a cycle is asked for: {reason}", markup=False)
     if found.waiting:
         console.print(f"waiting: {found.waiting}", markup=False)
+
+
+def _set_to(value: object) -> str:
+    if value is None or value is False:
+        return "off"
+    if isinstance(value, dict):
+        from loop.domain.policy.schedule import schedule_from_json
+
+        return schedule_from_json(value).in_words()
+    return "on" if value is True else f"{value:g}"
 
 
 _WORDS: dict[str, bool | None] = {"off": None, "no": False, "yes": True}
@@ -203,6 +217,10 @@ def _change(text: str) -> tuple[str, object]:
         raise typer.BadParameter("--set when=off takes it away; which hold together is said in a file (--file).")
     if value in _WORDS:
         return name, _WORDS[value]
+    if name == "schedule":
+        from loop.domain.policy.schedule import schedule_in
+
+        return name, schedule_in(value)
     try:
         number = float(value)
     except ValueError:

@@ -88,6 +88,26 @@ def items_tag(
     console.print(_counted(tagged), markup=False)
 
 
+@items_app.command("set")
+def items_set(
+    project: ProjectOption,
+    pairs: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="What is said from now on.")] = None,
+    query: QueryOption = None,
+    item: Annotated[list[str] | None, typer.Option(help=f"One. {ITEM_HELP} May be given several times.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="A key to remove; may be given several times.")] = None,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Change the metadata of items by their digests or of all that meet a query; others of their keys stay."""
+    _require_one_way(query, item)
+    meta = dict(map(_pair, pairs or ())) | dict.fromkeys(remove or ())
+    if not meta:
+        raise Invalid("there is nothing to change.", hint="Give KEY=VALUE, or --remove KEY.")
+    with client_of(config, url) as client:
+        changed = client.describe_items(project, meta, items=item or None, query=query)
+    console.print(f"{_counted(changed)} changed", markup=False)
+
+
 @items_app.command("ask")
 def items_ask(
     project: ProjectOption,
@@ -192,6 +212,13 @@ def views_remove(
 def _require_one_way(query: str | None, item: list[str] | None) -> None:
     if (query is None) == (not item):
         raise Invalid("say which items.", hint="Give --query, or --item one or more times.")
+
+
+def _pair(text: str) -> tuple[str, str | None]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise Invalid(f"{text!r} is not KEY=VALUE.", hint="For example weather=rain; --remove KEY takes one away.")
+    return key, value
 
 
 def _counted(items: int) -> str:

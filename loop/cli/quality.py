@@ -22,7 +22,7 @@ from loop.domain.errors import Invalid
 from loop.domain.policy.quality_rules import Standing
 
 if TYPE_CHECKING:
-    from serving.api.schemas.quality import RateOut, ReviewerOut
+    from serving.api.schemas.quality import JudgingOut, RateOut, ReviewerOut
 
 golden_app = typer.Typer(no_args_is_help=True, help="Items whose answer is known, to see how good people are.")
 app.add_typer(golden_app, name="golden")
@@ -91,6 +91,7 @@ def reviewers_list(
 ) -> None:
     """Everybody who may review in a project, with 95 % intervals."""
     table = table_of("id", "name", "standing", "golden", "precision", "recall", "IoU", "more needed")
+    judges = table_of("who judges answers", "standing", "verdicts", "right accepted", "wrong caught", "more needed")
     with client_of(config, url) as client:
         found = client.reviewers(project)
     if as_json:
@@ -98,7 +99,13 @@ def reviewers_list(
         return
     for one in found:
         table.add_row(one.id, one.name, one.standing, str(one.items), *_figures(one), _more(one))
+        judging = one.judging
+        if _is_known(judging):
+            rates = _rate(judging.accepts), _rate(judging.catches)
+            judges.add_row(one.name, judging.standing, str(judging.items), *rates, _more(judging))
     print_table(table)
+    if judges.rows:
+        print_table(judges)
 
 
 @reviewers_app.command("show")
@@ -119,6 +126,15 @@ def reviewers_show(
     console.print(f"{one.name}: {one.standing} since {since}; {one.items} golden items; more needed: {_more(one)}")
     for text in filter(None, (one.why, *(reason.detail for reason in one.reasons))):
         console.print(f"  {text}", markup=False)
+    judging = one.judging
+    if _is_known(judging):
+        console.print(
+            f"  as judge: {judging.standing}; {judging.items} verdicts; right answers accepted "
+            f"{_rate(judging.accepts)}, wrong ones caught {_rate(judging.catches)}; more needed: {_more(judging)}",
+            markup=False,
+        )
+        for text in filter(None, (judging.why, *(reason.detail for reason in judging.reasons))):
+            console.print(f"    {text}", markup=False)
     if one.shared:
         console.print(
             f"  {one.shared} items were answered together with others and are not asked for again: "
@@ -141,6 +157,9 @@ def reviewers_set(
     person: Annotated[str, typer.Argument(help="The name or the id of their token.")],
     project: ProjectOption,
     standing: Annotated[Standing | None, typer.Option(help="By hand; golden items go on from there.")] = None,
+    judging: Annotated[
+        Standing | None, typer.Option(help="The same as who judges the answers of others in QA.")
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why; it is kept, and the person is told.")] = "",
     training: Annotated[
         str | None, typer.Option(help="yes, no, or project: whether this person sees trusted answers.")
@@ -149,14 +168,19 @@ def reviewers_set(
     config: ConfigOption = None,
 ) -> None:
     """Give somebody a standing, or training of their own. Pausing asks others for what that person decided alone."""
-    changes: dict[str, Any] = {} if standing is None else {"standing": standing.value, "reason": reason}
+    given = {"standing": standing, "judging": judging}
+    changes: dict[str, Any] = {name: one.value for name, one in given.items() if one is not None}
+    if changes:
+        changes["reason"] = reason
     if training is not None:
         changes["training"] = _yes_or_no(training)
     if not changes:
-        raise Invalid("nothing to change.", hint="Name --standing with --reason, or --training.")
+        raise Invalid("nothing to change.", hint="Name --standing or --judging with --reason, or --training.")
     with client_of(config, url) as client:
         one = client.change_reviewer(project, person, **changes)
-    console.print(f"{one.name}: {one.standing}; training: {'yes' if one.training else 'no'}")
+    console.print(
+        f"{one.name}: {one.standing}; as judge: {one.judging.standing}; training: {'yes' if one.training else 'no'}"
+    )
 
 
 @app.command("agreement")
@@ -216,5 +240,9 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _more(one: "ReviewerOut") -> str:
+def _is_known(judging: "JudgingOut") -> bool:
+    return bool(judging.why or judging.accepts)
+
+
+def _more(one: "ReviewerOut | JudgingOut") -> str:
     return "not like this" if one.more is None else str(one.more)

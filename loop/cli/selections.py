@@ -50,6 +50,7 @@ def select(
         ),
     ] = None,
     filter_: FilterOption = None,
+    query: Annotated[str, typer.Option(help="Items that may be chosen, as of askance items list: width > 600.")] = "",
     like: Annotated[list[str] | None, typer.Option("--like", help=f"An item to resemble. {ITEM_HELP}")] = None,
     like_box: Annotated[
         list[str] | None, typer.Option("--like-box", help="ITEM:NUMBER, a detection to resemble; numbered from 0.")
@@ -79,6 +80,7 @@ def select(
             budget=budget,
             strategies=parts_of(strategy or ""),
             filter=dict(_condition(one) for one in filter_ or []),
+            query=query,
             like=like or [],
             like_boxes=like_box or [],
             failures=failures,

@@ -41,7 +41,7 @@ from loop.domain.rollouts.rollout import RolloutKind, RolloutLimits, RolloutStat
 from loop.models.loaded import newest_images
 from loop.models.rollouts import Rollouts, finish_rollout
 from loop.models.versions import Models
-from selection.duplicates import Clusters
+from selection.duplicates import NO_CLUSTERS, Clusters
 from selection.seen import seen_in_evaluation
 from training.coco_findings import CocoFindings
 from training.evaluate import Evaluation, or_none
@@ -50,7 +50,7 @@ from training.promotion import decide
 from training.provenance import Provenance
 from training.slices import Slices
 from training.snapshot import Entries, Entry, Snapshot, detectable, freeze
-from training.snapshot_leaks import without_leaks
+from training.snapshot_leaks import Hashes, without_leaks
 
 log = logging.getLogger("askance.cycle")
 
@@ -100,6 +100,8 @@ class Controller:
     entropy: Entropy
     # Clusters among what a version has seen; None: nobody looks. Raises Overloaded where it has to be asked later.
     near_duplicates: Callable[[ModelVersion], Clusters] | None = None
+    # Of a project's images; None: nobody looks. Raises Overloaded likewise.
+    image_hashes: Callable[[str], Hashes] | None = None
     made_with: Callable[[], Provenance] = Provenance
     # `loop.cycle.label_check.LabelChecks.before_training`; unless it is given nobody looks.
     check_labels: Callable[[Cycle, Snapshot], tuple[Snapshot, dict[str, object]]] = lambda _, snapshot: (snapshot, {})
@@ -188,7 +190,7 @@ class Controller:
 
     def _snapshot(self, cycle: Cycle) -> Cycle:
         try:
-            clusters = self._clusters(cycle)
+            clusters, hashes = self._clusters(cycle), self._hashes(cycle)
         except Overloaded:
             log.info("%s waits: near-duplicates are being looked for", cycle.id)
             return cycle
@@ -196,8 +198,7 @@ class Controller:
             project = tx.projects.get(cycle.project_id)
             rows = detectable(tx.truths.all_current(cycle.project_id))
             snapshot = freeze(rows, labels=project.recipe.detected, val_share=self.settings.val_share)
-        if clusters is not None:
-            snapshot = without_leaks(snapshot, clusters.items, clusters.group)
+        snapshot = without_leaks(snapshot, clusters.items, clusters.group, hashes)
         snapshot, label_check = self.check_labels(cycle, snapshot)
         # Both raise where a cycle could not end well, before anything is trained.
         log.info("snapshot: %d to train on, %d to judge by", *map(len, _sides(snapshot)))
@@ -216,12 +217,15 @@ class Controller:
         champion, start = self._model(cycle, cycle.champion_id), self._start(cycle)
         return self._save(cycle, self._record().begun(cycle, champion, start, self.made_with()))
 
-    def _clusters(self, cycle: Cycle) -> Clusters | None:
-        """Only what the champion has seen can be compared; without one nothing is."""
+    def _clusters(self, cycle: Cycle) -> Clusters:
+        """Of what the champion has seen; without one of nothing."""
         champion = self._model(cycle, self._project(cycle).champion_id)
         if champion is None or self.near_duplicates is None:
-            return None
+            return NO_CLUSTERS
         return self.near_duplicates(champion)
+
+    def _hashes(self, cycle: Cycle) -> Hashes | None:
+        return None if self.image_hashes is None else self.image_hashes(cycle.project_id)
 
     def _train(self, cycle: Cycle) -> Cycle:
         project, snapshot = self._project(cycle), self._frozen(cycle)
@@ -282,6 +286,7 @@ class Controller:
                 "snapshot": cycle.snapshot_digest,
                 "curves": [dict(epoch) for epoch in trained.curves],
                 "batch": trained.batch or cycle.recipe.get("batch"),
+                "device": trained.device,
             },
         )
 

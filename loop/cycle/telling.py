@@ -96,6 +96,8 @@ class Telling:
         with self.store.read() as tx:
             model = tx.models.get(note.project_id, str(note.body["model_id"]))
         tags = {"askance.model": model.id, "askance.cycle": str(note.cycle_id)}
+        if device := model.notes.get("device"):  # which, where the settings say auto, is known when it is trained
+            tags["askance.device"] = str(device)
         content = self._content(model.digest)
         return self.registry.register(note.project_id, run_id, content, model.digest, model.head, tags)
 

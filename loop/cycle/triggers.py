@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.cycle import Cycle, CycleState
@@ -11,7 +12,9 @@ from loop.domain.policy.triggers import (
     Situation,
     TriggerRules,
     Verdict,
+    begun_schedule,
     checked_rules,
+    looked_at,
     rules_from_json,
     rules_to_json,
     verdict,
@@ -62,9 +65,11 @@ class Triggers:
             )
         with self.store.begin() as tx:
             tx.projects.get(project_id)
-            rules = checked_rules(rules_from_json({**rules_to_json(tx.cycles.triggers(project_id)), **changes}))
+            before, now = tx.cycles.triggers(project_id), self.clock()
+            rules = checked_rules(rules_from_json({**rules_to_json(before), **changes}))
+            rules = begun_schedule(rules, before, now)
             tx.cycles.save_triggers(project_id, rules)
-            tx.events.add(Event("triggers.changed", project_id, operator.name, rules_to_json(rules), self.clock()))
+            tx.events.add(Event("triggers.changed", project_id, operator.name, rules_to_json(rules), now))
         return rules
 
     def look(self) -> list[Cycle]:
@@ -75,15 +80,28 @@ class Triggers:
         for project_id, rules in projects:
             if not rules.asks:
                 continue
+            now = self.clock()
             try:
-                found = verdict(rules, self.clock(), self._situation(project_id, rules))
+                found = verdict(rules, now, self._situation(project_id, rules))
                 if found.reasons:
                     begun.append(self.request_cycle(project_id, TRIGGER, found.reason, {}))
             except CycleRunning:
-                continue  # somebody asked at the same moment
+                pass  # somebody asked at the same moment
             except AskanceError as error:
                 log.warning("the triggers of %s cannot be looked at: %s", project_id, error)
+                continue
+            self._passed(project_id, rules, now)
         return begun
+
+    def _passed(self, project_id: str, rules: TriggerRules, now: datetime) -> None:
+        """The time of the schedule at which it was looked at is over, unless somebody has changed the rules since. A
+        process that dies before finds its cycle under way, and asks for no other."""
+        after = looked_at(rules, now)
+        if after is None:
+            return
+        with self.store.begin() as tx:
+            if tx.cycles.triggers(project_id) == rules:
+                tx.cycles.save_triggers(project_id, after)
 
     def _situation(self, project_id: str, rules: TriggerRules) -> Situation:
         """Whether it drifts is looked at only where it matters: that reads more."""

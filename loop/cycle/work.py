@@ -34,13 +34,15 @@ class TrainingJob:
 
 @dataclass(frozen=True, slots=True)
 class TrainedWeights:
-    """curves: the figures of each epoch, oldest first. batch: images a step that memory sufficed for; 0: not told."""
+    """curves: the figures of each epoch, oldest first. batch: images a step that memory sufficed for; 0: not told.
+    device: that it was trained on; "": not told."""
 
     content: bytes
     head: ModelHead
     metrics: Mapping[str, float]
     curves: Sequence[Mapping[str, float]] = ()
     batch: int = 0
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

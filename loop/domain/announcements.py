@@ -85,6 +85,19 @@ EVENT_TYPES: Mapping[str, EventType] = {
             },
         ),
         EventType(
+            "judge.paused",
+            "A person gets no answers of others to judge any more, by answers whose value is known or by hand; to "
+            "answer they are asked as before. works: the first hundred of `count`, which others look at again. lots: "
+            "as of reviewer.paused.",
+            {
+                "reviewer": "tok_1",
+                "why": "wrong ones caught 0.40 (0.16 to 0.68)",
+                "works": ["task_1"],
+                "count": 1,
+                "lots": [{"lot_id": "lot_1", "state": "accepted", "answers": 1}],
+            },
+        ),
+        EventType(
             "prediction.reviewed",
             "A person answered, or all that the policy asks, and the answer passed QA and its lot if there were any: "
             "the prediction was right, or was corrected. corrections counts by kind of error.",

@@ -157,6 +157,12 @@ def golden_order(secret: bytes, reviewer: str, item_digest: str) -> bytes:
     return hmac.new(secret, f"golden {reviewer} {item_digest}".encode(), hashlib.sha256).digest()
 
 
+def shows_wrong(secret: bytes, reviewer: str, given: int) -> bool:
+    """Whether who judges is shown a wrong answer rather than a right one, as often as not. given: as of
+    `draws_golden`."""
+    return _drawn(secret, f"wrong {reviewer} {given}", 0.5)
+
+
 def _drawn(secret: bytes, ticket: str, rate: float) -> bool:
     return _number(secret, ticket) < rate * 2**64
 

@@ -90,22 +90,45 @@ def export_predictions(
     Raises NotFound, Invalid for an unknown format, Conflict for an unfinished job or a folder that is not empty,
     BadDataset where there is nothing to export, Unavailable where it cannot be written.
     """
-    kind = _known_format(format)
     require_free(folder)
+    with new_folder(folder) as partial:
+
+        def keep(place: str, digest: str) -> bool:
+            there = blobs.has(digest)
+            if there:
+                (partial / place).parent.mkdir(parents=True, exist_ok=True)
+                (partial / place).write_bytes(blobs.get(digest))
+            return there
+
+        report = write_predictions(
+            store, project_id=project_id, job_id=job_id, format=format, folder=partial, keep=keep,
+            on_progress=on_progress,
+        )  # fmt: skip
+    return replace(report, folder=folder)
+
+
+def write_predictions(
+    store: Store,
+    *,
+    project_id: str,
+    job_id: str,
+    format: PredictionFormat | str,  # noqa: A002
+    folder: Path,
+    keep: Callable[[str, str], bool],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> PredictionReport:
+    """All files but the images, into an empty folder. keep: is told where each image belongs, and its digest; says
+    whether its bytes are there. Raises as `export_predictions`, but for the folder."""
+    kind = _known_format(format)
     with store.read() as tx:
         recipe = tx.projects.get(project_id).recipe
         job = tx.annotations.get(project_id, job_id)
     _require_results(job)
     images = boxes = missing = 0
-    with new_folder(folder) as partial, _WRITERS[kind](partial, recipe) as writer:
+    with _WRITERS[kind](folder, recipe) as writer:
         on_progress(0, job.done)
         for image in _predicted(store, job):
-            place = partial / writer.images
-            place.mkdir(parents=True, exist_ok=True)
-            if blobs.has(image.item.digest):
-                (place / image.file_name).write_bytes(blobs.get(image.item.digest))
-            else:
-                missing += 1
+            missing += not keep(f"{writer.images}/{image.file_name}", image.item.digest)
             # In the recipe's names; what it has no label for any more is left out.
             shown = replace(image.prediction, detections=recipe.proposed(image.prediction.detections))
             writer.add(replace(image, prediction=shown))

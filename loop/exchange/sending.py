@@ -5,16 +5,20 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from loop.domain.errors import Unavailable
 from loop.domain.ports import Blobs, Store
 from loop.exchange.exporter import ExportReport, dataset, snapshot_dataset
+from loop.exchange.predicted import PredictionFormat, PredictionReport, write_predictions
 from loop.exchange.reading import Layout
 from loop.exchange.writing import Exported
 from loop.exchange.zip_stream import ZipStream
 from training.snapshot import Snapshot
+
+Report = TypeVar("Report")
 
 
 class Archive:
@@ -31,8 +35,13 @@ class Archive:
             raise Unavailable(f"{within} cannot be written ({error.strerror or error}).", hint="Make room.") from error
         self.close = weakref.finalize(self, shutil.rmtree, self._place, ignore_errors=True)
 
-    def pieces(self, given: Exported, blobs: Blobs | None) -> Iterator[bytes]:
-        """The bytes of the ZIP, once; then it is closed. blobs: None: without images.
+    @property
+    def images(self) -> Path:
+        """Where names of images may wait that follow."""
+        return self._place / "images"
+
+    def pieces(self, images: Iterable[tuple[str, str]], blobs: Blobs) -> Iterator[bytes]:
+        """The bytes of the ZIP, once; then it is closed. images: (path in the ZIP, digest) of each that it has.
 
         Raises NotFound or Unavailable where an image is not as it was, in the middle: what was sent by then lacks its
         end, and no reader takes it for a ZIP.
@@ -42,32 +51,32 @@ class Archive:
                 archive = ZipStream(listed, self._place)
                 for path in _files(self.folder):
                     yield from archive.packed(path.relative_to(self.folder).as_posix(), path)
-                if blobs is not None:
-                    for entry in given.snapshot.entries:
-                        yield from archive.stored(given.place(entry), blobs.get(entry.digest))
+                for place, digest in images:
+                    yield from archive.stored(place, blobs.get(digest))
                 yield from archive.end()
         finally:
             self.close()
 
 
-class Sent:
+class Sent(Generic[Report]):
     """report: what is in it. note: adds a text to it. pieces: its bytes; close: where nobody wants them."""
 
-    def __init__(self, archive: Archive, given: Exported, report: ExportReport, blobs: Blobs | None) -> None:
+    def __init__(self, archive: Archive, report: Report, images: Iterable[tuple[str, str]], blobs: Blobs) -> None:
+        """images: see Archive.pieces."""
         self.report = report
         self.close = archive.close
-        self._archive, self._given, self._blobs = archive, given, blobs
+        self._archive, self._images, self._blobs = archive, images, blobs
 
     def note(self, name: str, text: str) -> None:
         (self._archive.folder / name).write_text(text, encoding="utf-8")
 
     def pieces(self) -> Iterator[bytes]:
-        return self._archive.pieces(self._given, self._blobs)
+        return self._archive.pieces(self._images, self._blobs)
 
 
 def sent_dataset(
     store: Store, blobs: Blobs, *, project_id: str, layout: Layout, within: Path, images: bool = True
-) -> Sent:
+) -> Sent[ExportReport]:
     """The project's images and present ground truth. within: a folder with room for the annotations. Raises as
     `loop.exchange.exporter.export_dataset`."""
     archive = Archive(within)
@@ -76,7 +85,7 @@ def sent_dataset(
     except BaseException:
         archive.close()
         raise
-    return Sent(archive, given, report, blobs if images else None)
+    return Sent(archive, report, _images_of(given) if images else (), blobs)
 
 
 def sent_snapshot(
@@ -88,7 +97,7 @@ def sent_snapshot(
     layout: Layout,
     within: Path,
     images: bool = True,
-) -> Sent:
+) -> Sent[ExportReport]:
     """A snapshot as it was, without the images that were dropped since. Raises as
     `loop.exchange.exporter.export_snapshot`."""
     archive = Archive(within)
@@ -97,7 +106,48 @@ def sent_snapshot(
     except BaseException:
         archive.close()
         raise
-    return Sent(archive, given, report, blobs if images else None)
+    return Sent(archive, report, _images_of(given) if images else (), blobs)
+
+
+def sent_predictions(
+    store: Store,
+    blobs: Blobs,
+    *,
+    project_id: str,
+    job_id: str,
+    format: PredictionFormat | str,  # noqa: A002 - the word that people use
+    within: Path,
+    images: bool = True,
+) -> Sent[PredictionReport]:
+    """What a bulk annotation found. Raises as `loop.exchange.predicted.export_predictions`."""
+    archive = Archive(within)
+    try:
+        with archive.images.open("w", encoding="ascii") as waiting:
+
+            def listed(place: str, digest: str) -> bool:
+                there = not images or blobs.has(digest)
+                if images and there:
+                    waiting.write(f"{place} {digest}\n")
+                return there
+
+            report = write_predictions(
+                store, project_id=project_id, job_id=job_id, format=format, folder=archive.folder, keep=listed
+            )
+    except BaseException:
+        archive.close()
+        raise
+    return Sent(archive, report, _waiting(archive.images), blobs)
+
+
+def _images_of(given: Exported) -> Iterator[tuple[str, str]]:
+    return ((given.place(entry), entry.digest) for entry in given.snapshot.entries)
+
+
+def _waiting(listed: Path) -> Iterator[tuple[str, str]]:
+    with listed.open(encoding="ascii") as lines:
+        for line in lines:
+            place, digest = line.split()
+            yield place, digest
 
 
 def _files(folder: Path) -> Iterator[Path]:

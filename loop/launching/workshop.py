@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ from loop.settings import Settings, serving_of
 from loop.store.blobs import FsspecBlobs
 from serving.images import decode_image
 from training.head import read_head
-from training.launch import get_ready, run_in_ray
+from training.launch import get_ready, gpus_for, on_each_machine, run_in_ray
 from training.recipe import TrainingRecipe
 from training.snapshot import Entry
 
@@ -69,35 +70,31 @@ class RayWorkshop:
 
     def _trained(self, job: TrainingJob, recipe: TrainingRecipe, progress: Progress) -> TrainedWeights:
         settings = self.settings.training
-        folder = self._folder(job.cycle_id)
         trained: TrainedWeights = run_in_ray(
             train_entries,
+            blobs_url=self.settings.blobs_url,
             start=self.blobs.get(job.start_key) if job.start_key else None,
             base=settings.base,
             labels=job.labels,
             renamed=job.renamed,
-            paths=[self._materialised(folder, entry.digest, entry.media_type) for entry in job.train],
             entries=job.train,
             recipe=recipe,
-            workdir=folder / "run",
+            folder=self._folder(job.cycle_id),
             max_pixels=self.settings.limits.max_image_pixels,
-            num_cpus=settings.num_cpus,
-            num_gpus=settings.num_gpus,
+            **self._reserved,
             on_progress=_foreseen(progress, lambda: get_ready(_ready_to_examine)),
         )
         return trained
 
     def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
-        training = self.settings.training
         found: list[Inference] = run_in_ray(
             infer_blobs,
             blobs_url=self.settings.blobs_url,
             weights_key=weights_key,
             image_keys=list(image_keys),
-            device=training.device,
+            device=self.settings.training.device,
             max_pixels=self.settings.limits.max_image_pixels,
-            num_cpus=training.num_cpus,
-            num_gpus=training.num_gpus,
+            **self._reserved,
             on_progress=progress,
         )
         return found
@@ -105,7 +102,6 @@ class RayWorkshop:
     def examine(self, subjects: Sequence[Subject], timing: Timing | None, progress: Progress) -> Examined:
         """See `loop.cycle.work.Workshop`. What was found is handed over before anything is timed, so that it is kept
         even where the process dies of a runtime."""
-        training = self.settings.training
         found: list[list[Inference]] = []
         try:
             measured: list[Latency] = run_in_ray(
@@ -113,8 +109,7 @@ class RayWorkshop:
                 settings=self.settings,
                 subjects=subjects,
                 timing=timing,
-                num_cpus=training.num_cpus,
-                num_gpus=training.num_gpus,
+                **self._reserved,
                 on_progress=progress,
                 on_part=found.append,
             )
@@ -145,6 +140,8 @@ class RayWorkshop:
 
     def clean(self, cycle_id: str) -> None:
         shutil.rmtree(self._folder(cycle_id), ignore_errors=True)
+        if self.settings.training.anywhere:
+            on_each_machine(_emptied, self._folder(cycle_id))
         get_ready(_started)  # which the next training then need not wait for
 
     def left(self) -> list[str]:
@@ -158,12 +155,14 @@ class RayWorkshop:
     def _folder(self, cycle_id: str) -> Path:
         return self._folders / cycle_id
 
-    def _materialised(self, folder: Path, digest: str, media_type: str) -> Path:
-        path = folder / "images" / f"{digest}{_SUFFIX[media_type]}"
-        if not path.is_file() or digest_of(path.read_bytes()) != digest:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self.blobs.get(digest))
-        return path
+    @property
+    def _reserved(self) -> dict[str, Any]:
+        """Of Ray, for what trains or looks at models; and where that may be."""
+        training = self.settings.training
+        gpus = training.num_gpus
+        if gpus is None:
+            gpus = gpus_for(training.device, anywhere=training.anywhere)
+        return {"num_cpus": training.num_cpus, "num_gpus": gpus, "anywhere": training.anywhere}
 
 
 def _foreseen(progress: Progress, soon: Callable[[], None]) -> Progress:
@@ -194,6 +193,19 @@ def _started() -> None:
     """All that is wanted is a process, with what Ray has in each."""
 
 
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _materialised(blobs: Blobs, folder: Path, entry: Entry) -> Path:
+    """The image as a file, with the suffix that libraries go by."""
+    path = folder / "images" / f"{entry.digest}{_SUFFIX[entry.media_type]}"
+    if not path.is_file() or digest_of(path.read_bytes()) != entry.digest:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(blobs.get(entry.digest))
+    return path
+
+
 def _ready_to_examine() -> None:
     import torch  # noqa: F401
 
@@ -202,35 +214,38 @@ def _ready_to_examine() -> None:
 
 def train_entries(
     *,
+    blobs_url: str,
     start: bytes | None,
     base: str,
     labels: tuple[str, ...],
     renamed: Mapping[str, str],
-    paths: Sequence[Path],
     entries: Sequence[Entry],
     recipe: TrainingRecipe,
-    workdir: Path,
+    folder: Path,
     max_pixels: int,
     progress: Progress,
 ) -> TrainedWeights:
-    """Fine-tune `start` (None: fresh weights of the architecture `base`); goes on where a cut run stopped."""
+    """Fine-tune `start` (None: fresh weights of the architecture `base`); goes on where a cut run stopped. folder: for
+    images and checkpoints, of the machine that this runs on."""
+    from training.device import device_of
     from training.train import train
     from training.training_image import TrainingImage
     from training.weights import adopt
 
+    blobs, device = FsspecBlobs.open(blobs_url), device_of(recipe.device)
     trained = train(
         start=start if start is not None else adopt(base, labels=labels),
-        images=[TrainingImage(p, e.shapes, e.width, e.height) for p, e in zip(paths, entries, strict=True)],
+        images=[TrainingImage(_materialised(blobs, folder, e), e.shapes, e.width, e.height) for e in entries],
         val=[],
         labels=labels,
         renamed=renamed,
-        recipe=recipe,
-        workdir=workdir,
+        recipe=replace(recipe, device=device),
+        workdir=folder / "run",
         progress=progress,
         resume=True,
         decode=partial(_pixels, max_pixels=max_pixels),
     )
-    return TrainedWeights(trained.weights, trained.head, trained.metrics, trained.curves)
+    return TrainedWeights(trained.weights, trained.head, trained.metrics, trained.curves, device=device)
 
 
 def infer_blobs(
@@ -244,9 +259,10 @@ def infer_blobs(
 ) -> list[Inference]:
     """One inference per image of the blob store, in their order."""
     from serving.backends.load import load_detector
+    from training.device import device_of
 
     blobs = FsspecBlobs.open(blobs_url)
-    detector = load_detector(blobs.get(weights_key), device=device)
+    detector = load_detector(blobs.get(weights_key), device=device_of(device))
     return _inferred(blobs, detector, image_keys, max_pixels, lambda done: progress(done / len(image_keys), {}))
 
 
@@ -314,8 +330,9 @@ def examine_models(
 def _in_torch(settings: Settings, blobs: Blobs, model: ModelVersion) -> tuple[Detector, bool]:
     """And whether its runtimes can be compared with it: with other options it would have to be opened again."""
     from serving.backends.load import load_detector
+    from training.device import device_of
 
-    serving, device = serving_of(settings, model.serving), settings.training.device
+    serving, device = serving_of(settings, model.serving), device_of(settings.training.device)
     detector = load_detector(blobs.get(model.digest), device=device, max_batch_size=serving.max_batch_size)
     return detector, serving.device == device and not serving.threads and not serving.object_embeddings
 

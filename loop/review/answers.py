@@ -65,7 +65,7 @@ def judged(tx: Transaction, project: Project, task: Task, said: Said) -> tuple[t
     require_qa(task, said.outcome)
     if said.outcome is Outcome.RETURNED:
         require_returnable(task, project.policy.workflow.max_returns)
-    shapes = recipe.translated(tx.held_answers.get(task.work_id).shapes)
+    shapes = recipe.translated(qa.shapes_shown(tx, task))
     return shapes, checked_issues(said.objections, said.note, shapes) if said.outcome is Outcome.RETURNED else ()
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from loop.domain.item import Item
 from loop.domain.items.clips import FrameView
-from loop.domain.policy.queue_rules import lane_of
+from loop.domain.policy.queue_rules import Lane, lane_of
 from loop.domain.policy.workflow import Proposals, Qa
 from loop.domain.ports import Queue, Transaction
 from loop.domain.prediction import Detection
@@ -58,7 +58,7 @@ def assignment(tx: Transaction, project: Project, task: Task, draft: Draft | Non
         said = tx.submissions.of_work(task.work_id)
         answers = tuple(one for one in given(said) if one.round == task.begun and one.task_id != task.id)
         merged = merged_for(tx, task, recipe)
-    elif task.stage is Stage.QA:
+    elif task.judges:
         shown = qa.shown(tx, task)
         answers = (replace(shown, shapes=recipe.translated(shown.shapes)),)
     seconds = project.policy.lease_seconds
@@ -76,35 +76,50 @@ def drawn(tx: Transaction, secret: bytes, project: Project, task: Task) -> Task:
     return replace(task, proposal_shown=not hides_proposal(secret, task.id, project.policy))
 
 
-def next_tasks(tx: Transaction, project: Project, person: Person, now: datetime, count: int) -> list[Task]:
+def next_tasks(
+    tx: Transaction, project: Project, person: Person, now: datetime, count: int, *, judges: bool, kept: bool
+) -> list[Task]:
     """`count` tasks for this person, locked: the most urgent, or the next of each source in turn. Where others take
-    what was looked at, looks at more."""
+    what was looked at, looks at more. judges: whether the person gets answers to look at. kept: whether anything is
+    meant for this person."""
     if count == 0:
         return []
     rules = project.policy.queue
     queues = tx.tasks.queues(project.id, by_source=rules.fair_sources)
-    open_to_me = [queue for queue in queues if person.may_do(lane_of(queue.lane))]
+    open_to_me = [queue for queue in queues if _may_do(person, lane_of(queue.lane), judges=judges)]
     if count == 1 and len(open_to_me) == 1 and not rules.fair_sources and project.policy.workflow.qa is Qa.OFF:
         # Nothing to merge, and no second seat of a work: look and lock are one statement.
         return tx.tasks.take_first(project.id, open_to_me[0].lane, person=person.token_id, now=now)
     spare = _SPARE if tx.tasks.contended else 0
     while True:
-        window = _window(tx, project, open_to_me, person, now, count + spare)
+        window = _window(tx, project, open_to_me, person, now, count + spare, judges=judges, kept=kept)
         taken = tx.tasks.take(window, now=now, limit=count)
         if len(taken) == count or len(window) < count + spare or spare > 64 * _SPARE:
             return taken
         spare = max(8 * spare, _SPARE)
 
 
+def _may_do(person: Person, lane: Lane, *, judges: bool) -> bool:
+    return person.may_do(lane) and (judges or lane.stage is not Stage.QA)
+
+
 def _window(
-    tx: Transaction, project: Project, queues: Sequence[Queue], person: Person, now: datetime, limit: int
+    tx: Transaction,
+    project: Project,
+    queues: Sequence[Queue],
+    person: Person,
+    now: datetime,
+    limit: int,
+    *,
+    judges: bool,
+    kept: bool,
 ) -> list[Task]:
     """At most `limit` tasks, in the order in which they are to be taken; what is meant for this person comes first."""
     rules = project.policy.queue
     mine: list[Task] = []
-    if project.policy.workflow.qa is not Qa.OFF:
+    if kept:
         meant = tx.tasks.meant_for(project.id, person=person.token_id, now=now, limit=limit)
-        mine = [task for task in meant if person.may_do(lane_of(task.lane))]
+        mine = [task for task in meant if _may_do(person, lane_of(task.lane), judges=judges)]
     found = [
         task
         for queue in queues

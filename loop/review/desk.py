@@ -9,7 +9,7 @@ from loop.domain.access import Permission, Token, require
 from loop.domain.errors import Invalid, PayloadTooLarge
 from loop.domain.identity import new_id
 from loop.domain.policy.workflow import Qa
-from loop.domain.ports import Clock, Entropy, Store, Transaction
+from loop.domain.ports import NOTHING_KEPT, Clock, Entropy, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.recipes.rules import Issue
 from loop.domain.review import tasks as review
@@ -39,7 +39,7 @@ from loop.review.escalation import sound_alarms
 from loop.review.golden import closed as golden_closed
 from loop.review.golden import handing
 from loop.review.golden import told as golden_told
-from loop.review.lots import Lots
+from loop.review.lots import Lots, stirs
 
 MAX_DRAFT_BYTES = 1_000_000  # of JSON; holds the 5,000 shapes of the largest answer
 _MOST_COUNTED = 1000
@@ -88,7 +88,8 @@ class Desk:
             project = tx.projects.get(project_id)
             if project.policy.queue.due_seconds:  # what is due by an earlier policy is left to the background
                 sound_alarms(tx, project, now, _ALARMS_AT_LEASE)
-            if project.policy.workflow.qa is not Qa.OFF:
+            kept = tx.tasks.kept_for(project_id, token.id) if project.policy.workflow.qa is not Qa.OFF else NOTHING_KEPT
+            if kept.for_a_time:
                 qa.free_lapsed(tx, now, project)
             person = tx.people.for_update(token.id)
             held = tx.tasks.held_by(project_id, token.id, now)
@@ -103,7 +104,9 @@ class Desk:
             if golden.standing.waits:
                 free = golden.alone(allowed.tasks)
             else:
-                free = golden.mixed(next_tasks(tx, project, person, now, allowed.tasks), allowed.tasks)
+                judges = not golden.judging.waits
+                ordinary = next_tasks(tx, project, person, now, allowed.tasks, judges=judges, kept=kept.for_person)
+                free = golden.mixed(ordinary, allowed.tasks)
             taken = [
                 drawn(
                     tx,
@@ -270,7 +273,9 @@ class Desk:
             else:
                 submission = submitted(tx, submission, work, closed, of_round, project, secret, last=last)
             tx.efforts.add(effort_of(submission, task))
-            return submission, task.lot_id if last else None
+            # What waits says nothing of its lot; whatever else ends a work does.
+            waits = said.outcome is Outcome.SUBMITTED and task.stage is not Stage.QA
+            return submission, task.lot_id if last and (not waits or stirs(tx, task, now)) else None
 
     def _submission(
         self,

@@ -35,6 +35,7 @@ from loop.review import qa
 log = logging.getLogger("askance.lots")
 
 _AT_ONCE = 50  # works that a transaction locks, so that reviewers do not wait for it
+_UNFOLLOWED = (AnswerStanding.WAITING, AnswerStanding.RECALLED)  # answers that the verdict on their lot has not reached
 _STEPS_OF_AN_ANSWER = 4  # to draw, note places, judge, and follow the verdict once; few answers are more than one
 
 
@@ -208,6 +209,21 @@ def _left_to_the_background(lot_id: str) -> Iterator[None]:
         log.warning("lot %s waits for the background: %s", lot_id, error)
 
 
+def stirs(tx: Transaction, task: Task, now: datetime) -> bool:
+    """Whether an answer to `task` that waits for its lot gives the lot something to do: most are not of the sample, or
+    come after the verdict."""
+    if task.lot_id is None:
+        return False
+    lot = tx.lots.glance(task.lot_id)
+    if lot.state is LotState.OPEN:
+        return lot.closed_at is not None or is_due(lot, now)
+    if lot.state.decided:
+        return not tx.lots.all_followed(lot.id)
+    found = inspection(lot.rules.as_plan(), tx.lots.order(lot.id), lot.items)
+    place = tx.lots.place(task.work_id)
+    return found.decides or place is None or place in found.wanted
+
+
 def _drawn(tx: Transaction, lot: Lot, secret: bytes, now: datetime) -> bool:
     """Close a lot that is full or old, and draw the order of inspection."""
     if lot.closed_at is None and not is_due(lot, now):
@@ -251,8 +267,9 @@ def _call(tx: Transaction, lot: Lot, works: Sequence[str], now: datetime) -> Non
     project = tx.projects.get(lot.project_id)
     for work_id in works:
         work = tx.tasks.work_for_update(work_id)
-        held = tx.held_answers.find(work_id)  # somebody may have asked for the work again
-        if held is not None and held.standing is not AnswerStanding.IN_QA:
+        # Somebody may have asked for the work again, or judged it, before the lock.
+        held = tx.held_answers.find(work_id)
+        if held is not None and held.standing in _UNFOLLOWED:
             tx.submissions.settle(held.submission_id, settles=False)  # of a lot that was accepted before
             qa.call(tx, project, work, held, now)
 
@@ -261,7 +278,7 @@ def _let_through(tx: Transaction, work_id: str, now: datetime) -> None:
     """An answer of an accepted lot becomes the truth; what somebody is looking at is left to them."""
     work = tx.tasks.work_for_update(work_id)
     held = tx.held_answers.find(work_id)
-    if held is None or held.standing not in (AnswerStanding.WAITING, AnswerStanding.RECALLED):
+    if held is None or held.standing not in _UNFOLLOWED:
         return
     judging = next((task for task in work if task.seat == QA_SEAT and not task.finished), None)
     if judging is not None and not is_leasable(judging, now):

@@ -8,6 +8,9 @@ from loop.domain.events import task_created, told_of
 from loop.domain.policy.workflow import Qa, Workflow, drawn_for_qa
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
+from loop.domain.quality.attributes import attributes_of
+from loop.domain.quality.likeness import reach_of
+from loop.domain.quality.sameness import alike
 from loop.domain.review import qa
 from loop.domain.review import tasks as review
 from loop.domain.review.lot import LotState
@@ -92,9 +95,26 @@ def call(tx: Transaction, project: Project, work: Sequence[Task], held: HeldAnsw
 
 
 def shown(tx: Transaction, task: Task) -> Submission:
-    """The one answer that a QA task is about, as it was given."""
+    """The one answer that a QA task is about, as it was given; of a golden item without its note, as most are."""
+    if task.stage is Stage.GOLDEN:
+        return replace(tx.golden.answered(judged_of(tx, task.id)).submission, note="")
     held = tx.held_answers.get(task.work_id)
     return replace(_given(tx, held), shapes=held.shapes)
+
+
+def shapes_shown(tx: Transaction, task: Task) -> tuple[Shape, ...]:
+    """Of `shown`."""
+    if task.stage is Stage.GOLDEN:
+        return shown(tx, task).shapes
+    return tx.held_answers.get(task.work_id).shapes
+
+
+def judged_of(tx: Transaction, task_id: str) -> str:
+    """The answer to a golden item that a task has somebody judge."""
+    judged = tx.golden.seat(task_id).judged_id
+    if judged is None:
+        raise ValueError(f"task {task_id} judges nothing")
+    return judged
 
 
 def _given(tx: Transaction, held: HeldAnswer) -> Submission:
@@ -115,15 +135,23 @@ def judged(tx: Transaction, project: Project, submission: Submission) -> tuple[s
     submissions that stand with it: none where it is corrected."""
     held = tx.held_answers.get(submission.work_id)
     accepted = submission.outcome is Outcome.ACCEPTED
-    right = accepted or review.alike(
-        project.recipe.translated(held.shapes),
-        project.recipe.translated(submission.shapes),
-        project.policy.failure_iou,
-    )
+    right = accepted or _same(tx, project, held, submission)
     tx.held_answers.stand(held.work_id, AnswerStanding.SETTLED)
     if held.lot_id is not None:
         tx.lots.inspected(held.work_id, defect=not right)
     return held.submission_ids if accepted else ()
+
+
+def _same(tx: Transaction, project: Project, held: HeldAnswer, corrected: Submission) -> bool:
+    """A correction that is no more than a matter of taste finds no defect."""
+    item = tx.items.get(held.project_id, held.item_digest)
+    return alike(
+        project.recipe.translated(held.shapes),
+        project.recipe.translated(corrected.shapes),
+        iou=project.policy.failure_iou,
+        attributes=attributes_of(project.recipe),
+        reach=reach_of(item.width, item.height),
+    )
 
 
 def returned(tx: Transaction, project: Project, work: Sequence[Task], closed: Task, now: datetime) -> str:

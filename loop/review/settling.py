@@ -7,7 +7,7 @@ from loop.domain.errors import BadShape
 from loop.domain.item import Item
 from loop.domain.ports import Transaction
 from loop.domain.project import Project
-from loop.domain.quality.attributes import Attributes
+from loop.domain.quality.attributes import Attributes, attributes_of
 from loop.domain.quality.consensus import Reliability
 from loop.domain.quality.golden import checks_of
 from loop.domain.quality.likeness import reach_of
@@ -24,10 +24,10 @@ _EARLIER = 40
 
 def settle(tx: Transaction, project: Project, task: Task, answers: Sequence[Submission]) -> Settlement:
     """By the project's newest recipe and rules; keeps how far the people agreed. answers: all of a round."""
-    recipe, rules = project.recipe, project.policy.quality.consensus
+    recipe = project.recipe
     read = [replace(one, shapes=recipe.translated(one.shapes)) for one in answers]
-    attributes = {(label.name, one.name): one for label in recipe.labels for one in label.attributes}
-    settlement = unanimous(read, rules, attributes) or _compared(tx, project, task, read, attributes)
+    attributes = attributes_of(recipe)
+    settlement = unanimous(read, attributes) or _compared(tx, project, task, read, attributes)
     tx.agreements.add(_kept(settlement, task, answers))
     return settlement
 

@@ -12,8 +12,9 @@ from loop.domain.policy.quality_rules import QualityPolicy, Standing
 from loop.domain.ports import Clock, Event, Store, Transaction
 from loop.domain.project import Project
 from loop.domain.quality.golden import Decided, KnownStanding, Redo, Shared, checks_of
+from loop.domain.quality.judging import JudgedCheck, JudgeQuality, judge_quality_of, judging_after
 from loop.domain.quality.reviewer_quality import Quality, quality_of
-from loop.domain.quality.standing import Check, StandingDecision, queued_again, standing_after
+from loop.domain.quality.standing import Check, StandingDecision, Vouching, queued_again, standing_after
 from loop.domain.review import tasks as review
 from loop.domain.review.lot import LotState
 from loop.domain.review.qa import AnswerStanding
@@ -30,16 +31,27 @@ BY_GOLDEN = "golden items"
 _Said = TypeVar("_Said", Decided, Shared)
 
 
-def present_standing(known: KnownStanding | None, quality: QualityPolicy) -> Standing:
-    """Who was never given one is new where people have to qualify."""
+def present_standing(known: KnownStanding | None, quality: QualityPolicy, *, judging: bool = False) -> Standing:
+    """Who was never given one is new where people have to qualify; as who judges nobody has to."""
     if known is not None:
         return known.standing
-    return Standing.NEW if quality.golden.qualification else Standing.QUALIFIED
+    return Standing.NEW if quality.golden.qualification and not judging else Standing.QUALIFIED
 
 
 def trained(known: KnownStanding | None, quality: QualityPolicy) -> bool:
     """Whether trusted answers are shown; what is said of a person comes before what is said of the project."""
     return quality.golden.training if known is None or known.training is None else known.training
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingReport:
+    """Of a person as who judges answers. known, decision: as of ReviewerReport. quality: of the last checks; None
+    before the first."""
+
+    standing: Standing
+    known: KnownStanding | None
+    decision: StandingDecision
+    quality: JudgeQuality | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,7 @@ class ReviewerReport:
     quality: Quality | None
     training: bool
     shared: tuple[Shared, ...]
+    judging: JudgingReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +110,13 @@ class Standings:
         reviewer: str,
         *,
         standing: Standing | None = None,
+        judging: Standing | None = None,
         reason: str = "",
         training: Mapping[str, bool | None] | None = None,
     ) -> ReviewerReport:
-        """Give a reviewer a standing by hand, for a reason, or another mode of training (`{"training": None}`: as the
-        project says). Raises NotFound, Invalid."""
-        if standing is not None and not reason.strip():
+        """Give a reviewer a standing by hand, as who answers or (judging) as who judges, for a reason, or another mode
+        of training (`{"training": None}`: as the project says). Raises NotFound, Invalid."""
+        if (standing or judging) and not reason.strip():
             raise Invalid("a standing by hand needs a reason.", hint="Say why; it is kept, and the person is told.")
         with self.store.begin() as tx:
             project = tx.projects.get(project_id)
@@ -111,10 +125,13 @@ class Standings:
             now = self.clock()
             known = tx.standings.get(project_id, token.id)
             if training is not None:
-                known = replace(known or _untouched(project, token.id), training=training.get("training"))
+                known = replace(
+                    known or _untouched(project, token.id, judging=False), training=training.get("training")
+                )
                 tx.standings.save(known)
-            if standing is not None:
-                _move(tx, project, token.id, standing, operator.name, reason.strip(), now)
+            for given, judges in ((standing, False), (judging, True)):
+                if given is not None:
+                    _move(tx, project, token.id, given, operator.name, reason.strip(), now, judging=judges)
             return _report(tx, project, token.id, token.name, tx.standings.get(project_id, token.id))
 
     def redo(self) -> int:
@@ -127,12 +144,13 @@ class Standings:
         return len(wanted)
 
 
-def reconsider(tx: Transaction, project: Project, reviewer: str, now: datetime) -> None:
-    """After a golden item: the standing that follows, with all that follows from it. The person's row is locked."""
-    known = tx.standings.get(project.id, reviewer)
-    decision = _decision(tx, project, reviewer, known)
-    if decision.standing is not present_standing(known, project.policy.quality):
-        _move(tx, project, reviewer, decision.standing, BY_GOLDEN, decision.reasons[0].detail, now)
+def reconsider(tx: Transaction, project: Project, reviewer: str, now: datetime, *, judging: bool = False) -> None:
+    """After a golden item, or a check of a verdict: the standing that follows, with all that follows from it. The
+    person's row is locked."""
+    known = tx.standings.get(project.id, reviewer, judging=judging)
+    decision = (_judging_decision if judging else _decision)(tx, project, reviewer, known)
+    if decision.standing is not present_standing(known, project.policy.quality, judging=judging):
+        _move(tx, project, reviewer, decision.standing, BY_GOLDEN, decision.reasons[0].detail, now, judging=judging)
 
 
 def why_alone(tx: Transaction, project: Project, reviewer: str, known: KnownStanding | None, found: int) -> str:
@@ -149,35 +167,61 @@ def why_alone(tx: Transaction, project: Project, reviewer: str, known: KnownStan
     )
 
 
+def why_no_judge(tx: Transaction, project: Project, reviewer: str, known: KnownStanding) -> str:
+    """What somebody is told who is warned as a judge of answers, or gets none to judge."""
+    if known.standing is Standing.WARNED:
+        return f"You are warned as who checks the answers of others: {known.why}."
+    if not known.standing.waits:
+        return ""
+    more = _judging_decision(tx, project, reviewer, known).more
+    fewest = "some" if more is None else f"about {max(more, 1)}"
+    return (
+        f"You check no answers of others: {known.why}. "
+        f"Until you may again you get answers whose value is known, {fewest} more."
+    )
+
+
 def _move(
-    tx: Transaction, project: Project, reviewer: str, standing: Standing, actor: str, why: str, now: datetime
+    tx: Transaction,
+    project: Project,
+    reviewer: str,
+    standing: Standing,
+    actor: str,
+    why: str,
+    now: datetime,
+    *,
+    judging: bool,
 ) -> None:
-    known = tx.standings.get(project.id, reviewer) or _untouched(project, reviewer)
+    known = tx.standings.get(project.id, reviewer, judging=judging) or _untouched(project, reviewer, judging=judging)
     tx.standings.save(replace(known, standing=standing, since=now, actor=actor, why=why))
     body: dict[str, object] = {"reviewer": reviewer, "before": known.standing.value, "why": why}
     if standing is Standing.PAUSED:
-        _free_held(tx, project, reviewer, now)
-        again = _asked_again(tx, project, reviewer, now)
+        _free_held(tx, project, reviewer, now, judging=judging)
+        again = _asked_again(tx, project, reviewer, now, judging=judging)
         works = [one.work_id for one in again]
         body |= {"works": works[:_TOLD_WORKS], "count": len(works), "lots": _decided_lots(again)[:_TOLD_WORKS]}
-        shared = [one.work_id for one in _shared(tx, project, reviewer, now)]
+        shared = [] if judging else [one.work_id for one in _shared(tx, project, reviewer, now)]
         body |= {"shared": shared[:_TOLD_WORKS], "shared_count": len(shared)}
-    tx.events.add(Event(f"reviewer.{standing}", project.id, actor, body, now))
+    who = "judge" if judging else "reviewer"
+    tx.events.add(Event(f"{who}.{standing}", project.id, actor, body, now))
 
 
-def _free_held(tx: Transaction, project: Project, reviewer: str, now: datetime) -> None:
-    """What a paused person holds goes back to the queue, but for golden items."""
+def _free_held(tx: Transaction, project: Project, reviewer: str, now: datetime, *, judging: bool) -> None:
+    """What a paused person holds goes back to the queue, but for golden items; of a judge what QA is to look at."""
     for task in tx.tasks.held_by(project.id, reviewer, now):
-        if task.stage is not Stage.GOLDEN:
+        if task.stage is Stage.QA if judging else task.stage is not Stage.GOLDEN:
             try:
                 tx.tasks.save(review.released(task, owner=reviewer, epoch=task.epoch, now=now))
             except (AlreadySubmitted, StaleLease):
                 continue  # answered at this moment, before the pause
 
 
-def _asked_again(tx: Transaction, project: Project, reviewer: str, now: datetime) -> list[Decided]:
-    """Works that this person decided since the last good golden item: by an answer alone, a verdict of QA, a skip."""
-    again = _doubtful(tx, project, reviewer, tx.standings.decided(project.id, reviewer, now), now)
+def _asked_again(tx: Transaction, project: Project, reviewer: str, now: datetime, *, judging: bool) -> list[Decided]:
+    """Works that this person decided since the last good golden item: by an answer alone, a verdict of QA, a skip. Of a
+    judge what was said in QA, since the last wrong answer that was caught."""
+    said = [one for one in tx.standings.decided(project.id, reviewer, now) if one.judging or not judging]
+    checks = _judged(tx, project, reviewer) if judging else _checks(tx, project, reviewer)
+    again = _doubtful(said, checks, project, now)
     tx.standings.ask_again(
         [
             Redo(work_id=one.work_id, project_id=project.id, submission_id=one.submission_id, reviewer=reviewer)
@@ -188,17 +232,16 @@ def _asked_again(tx: Transaction, project: Project, reviewer: str, now: datetime
 
 
 def _shared(tx: Transaction, project: Project, reviewer: str, paused_at: datetime) -> list[Shared]:
-    return _doubtful(tx, project, reviewer, tx.standings.shared(project.id, reviewer, paused_at), paused_at)
+    shared = tx.standings.shared(project.id, reviewer, paused_at)
+    return _doubtful(shared, _checks(tx, project, reviewer), project, paused_at)
 
 
-def _doubtful(
-    tx: Transaction, project: Project, reviewer: str, said: Sequence[_Said], paused_at: datetime
-) -> list[_Said]:
-    """Of what a paused person said, that which no good golden item vouches for, in its order."""
+def _doubtful(said: Sequence[_Said], checks: Sequence[Vouching], project: Project, paused_at: datetime) -> list[_Said]:
+    """Of what a paused person said, that which no check vouches for, in its order."""
     found = {one.submission_id: one for one in said}
     names = queued_again(
         {submission: one.created_at for submission, one in found.items()},
-        _checks(tx, project, reviewer),
+        checks,
         paused_at=paused_at,
         rules=project.policy.quality.standing,
     )
@@ -272,10 +315,15 @@ def _still_stands(tx: Transaction, said: Submission, work: Sequence[Task], now: 
     return tx.lots.state(held.lot_id) is not LotState.REJECTED and not looked_at
 
 
-def _untouched(project: Project, reviewer: str) -> KnownStanding:
-    standing = present_standing(None, project.policy.quality)
+def _untouched(project: Project, reviewer: str, *, judging: bool) -> KnownStanding:
     return KnownStanding(
-        project_id=project.id, reviewer=reviewer, standing=standing, since=_ALWAYS, actor=BY_GOLDEN, why=""
+        project_id=project.id,
+        reviewer=reviewer,
+        standing=present_standing(None, project.policy.quality, judging=judging),
+        since=_ALWAYS,
+        actor=BY_GOLDEN,
+        why="",
+        judging=judging,
     )
 
 
@@ -288,6 +336,36 @@ def _decision(
         _checks(tx, project, reviewer, quality.standing.window, before),
         since=known.since if known else _ALWAYS,
         rules=quality.standing,
+    )
+
+
+def _judging_decision(
+    tx: Transaction, project: Project, reviewer: str, known: KnownStanding | None, before: datetime | None = None
+) -> StandingDecision:
+    quality = project.policy.quality
+    return judging_after(
+        present_standing(known, quality, judging=True),
+        _judged(tx, project, reviewer, quality.standing.window, before),
+        since=known.since if known else _ALWAYS,
+        rules=quality.standing,
+    )
+
+
+def _judged(
+    tx: Transaction, project: Project, reviewer: str, limit: int = _MOST_CHECKS, before: datetime | None = None
+) -> list[JudgedCheck]:
+    checks = tx.golden.judged(project.id, reviewer, limit=limit)
+    return [check for check in checks if before is None or check.at < before]
+
+
+def _judging_report(tx: Transaction, project: Project, reviewer: str, before: datetime | None) -> JudgingReport:
+    known = tx.standings.get(project.id, reviewer, judging=True)
+    checks = _judged(tx, project, reviewer, project.policy.quality.standing.window, before)
+    return JudgingReport(
+        standing=present_standing(known, project.policy.quality, judging=True),
+        known=known,
+        decision=_judging_decision(tx, project, reviewer, known, before),
+        quality=judge_quality_of(checks) if checks else None,
     )
 
 
@@ -319,6 +397,7 @@ def _report(
         quality=quality_of([check.score for check in checks]) if checks else None,
         training=trained(known, quality),
         shared=tuple(shared),
+        judging=_judging_report(tx, project, reviewer, before),
     )
 
 

@@ -34,12 +34,16 @@ class Gathered:
         self.signals: dict[str, NDArray[np.float64]] = {}
         self._measured: list[Mapping[str, NDArray[np.float64]]] = []
 
-    def add(self, page: Sequence[Candidate], conditions: Conditions) -> None:
-        """What is settled counts as labelled, whatever the filter says."""
+    def add(self, page: Sequence[Candidate], conditions: Conditions, among: frozenset[str] | None = None) -> None:
+        """What is settled counts as labelled, whatever the filter says. among: what may be chosen; None: all."""
         self.seen += len(page)
         self.open += sum(not one.settled for one in page)
         self.sources.update(one.source for one in page if not one.settled and len(self.sources) < 100)
-        wanted = [one for one in page if one.settled or conditions.met_by(one, _labels(one))]
+        wanted = [
+            one
+            for one in page
+            if one.settled or ((among is None or one.item_digest in among) and conditions.met_by(one, _labels(one)))
+        ]
         if not wanted:
             return
         for one in wanted:

@@ -14,12 +14,8 @@ from loop.domain.errors import BadImage, Invalid, NotFound
 from loop.domain.item import Item
 from loop.domain.ports import Blobs, Store
 from loop.domain.selection import Conditions
-from selection.choosing import RANDOM
 from selection.colours import DIM, SPACE, compared
 from selection.pool import Objects, Pool
-
-# Strategies that look at embeddings alone.
-STRATEGIES = ("herding", "typiclust", "core-set", RANDOM)
 
 MOST = 50_000  # images of one choice: two minutes to describe, once; of more, so many are drawn
 _PAGE = 2000
@@ -93,15 +89,25 @@ class ColdStart:
     store: Store
     descriptors: Descriptors
 
-    def beginning(self, project_id: str, labels: tuple[str, ...], conditions: Conditions, seed: int) -> Beginning:
-        """The images of a project without a model that meet the conditions and have neither task nor truth.
+    def beginning(
+        self,
+        project_id: str,
+        labels: tuple[str, ...],
+        conditions: Conditions,
+        seed: int,
+        among: frozenset[str] | None = None,
+    ) -> Beginning:
+        """The images of a project without a model that meet the conditions and have neither task nor truth. among: the
+        only ones that may be chosen; None: all.
 
         Raises Invalid where there is nothing to choose from.
         """
         if "label" in conditions.wanted:
             raise Invalid("without a model nobody knows what labels an image shows.", hint="Filter by source or group.")
         settled, unsettled = self._items(project_id, conditions)
-        _require_some(settled, unsettled, conditions)
+        if among is not None:
+            unsettled = [digest for digest in unsettled if digest in among]
+        _require_some(settled, unsettled, narrowed=among is not None or bool(conditions.wanted))
         rng = np.random.default_rng([seed, *b"cold start"])
         kept = [_at_most(MOST, digests, rng) for digests in (settled, unsettled)]
         known, open_ = (self.descriptors.of(project_id, digests) for digests in kept)
@@ -137,10 +143,10 @@ class ColdStart:
             after = page[-1].digest
 
 
-def _require_some(settled: Sequence[str], unsettled: Sequence[str], conditions: Conditions) -> None:
+def _require_some(settled: Sequence[str], unsettled: Sequence[str], *, narrowed: bool) -> None:
     if unsettled:
         return
-    if conditions.wanted:
+    if narrowed:
         raise Invalid("the filter matches no image that could be chosen.", hint="See: askance items list.")
     if settled:
         raise Invalid(

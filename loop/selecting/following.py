@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -20,7 +22,7 @@ from loop.domain.errors import Unavailable
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Store, Transaction
 from selection.index import EmbeddingIndex, IndexRules
-from selection.index_file import read_index, write_index
+from selection.index_file import kept, read_index, write_index
 
 log = logging.getLogger("askance.index")
 
@@ -42,6 +44,27 @@ class Indexed:
     sequence: int
     keys: Sequence[str]
     embeddings: NDArray[np.float32]
+
+
+class IndexPhase(StrEnum):
+    UNREAD = "unread"  # nobody has asked since this process started
+    READING = "reading"  # from the store; who asks meanwhile is told to ask again
+    REBUILDING = "rebuilding"  # its lists; searches go on
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexState:
+    """embeddings: in it. waiting: predictions of the store that are not. lists_for: embeddings that its lists were made
+    for, 0 where it has none. kept: embeddings in its file, written at `kept_at`; None where there is no file."""
+
+    model_id: str
+    phase: IndexPhase
+    embeddings: int
+    waiting: int
+    lists_for: int
+    kept: int
+    kept_at: datetime | None
 
 
 class Feed(Protocol):
@@ -97,6 +120,24 @@ class FollowingIndex:
             return index
         finally:
             space.lock.release()
+
+    def state(self, model: ModelVersion) -> IndexState:
+        """As it is now in this process: waits for nothing and begins nothing."""
+        with self._lock:
+            space = self._spaces.get(model.id) or _Space()
+        sequence, index = space.sequence, space.index
+        with self._store.read() as tx:
+            waiting = tx.predictions.count_after(model.project_id, model.id, sequence)
+        file = kept(self._folder / model.id)
+        return IndexState(
+            model_id=model.id,
+            phase=_phase(space),
+            embeddings=0 if index is None else len(index),
+            waiting=waiting,
+            lists_for=0 if index is None else index.made_for,
+            kept=0 if file is None else file[0],
+            kept_at=None if file is None else file[1],
+        )
 
     def _space(self, model: ModelVersion) -> _Space:
         with self._lock:
@@ -175,6 +216,14 @@ class FollowingIndex:
             log.exception("the index of %s could not be made anew", model_id)
         finally:
             space.tended_at, space.tending = time.monotonic(), False
+
+
+def _phase(space: _Space) -> IndexPhase:
+    if space.reading:
+        return IndexPhase.READING
+    if space.index is None:
+        return IndexPhase.UNREAD
+    return IndexPhase.REBUILDING if space.tending and space.index.rebuild_due else IndexPhase.READY
 
 
 def _behind(model: ModelVersion, space: _Space) -> Unavailable:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from loop.domain.errors import Invalid, NotFound
 from loop.domain.events import task_created
 from loop.domain.identity import new_id
+from loop.domain.items.queries import EVERYTHING, Query
+from loop.domain.items.query_text import printed
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Clock, Entropy, Event, Store, Transaction
 from loop.domain.prediction import OBJECT_DIM, Prediction
@@ -22,7 +24,8 @@ from loop.domain.stage import Stage
 from loop.review.lots import add_members, in_lots
 from loop.review.proposals import seats_of
 from loop.selecting.candidates import Gathered, one_of_each, pool_of
-from loop.selecting.cold_start import STRATEGIES, Beginning, ColdStart
+from loop.selecting.cold_start import Beginning, ColdStart
+from loop.selecting.narrowing import meeting
 from loop.selecting.objects import embedding_of
 from selection.choosing import Chosen, choose, mixed
 from selection.colours import SPACE
@@ -30,7 +33,7 @@ from selection.duplicates import Clusters
 from selection.embeddings import units
 from selection.pool import Pick, Pool
 from selection.strategies.alike import pick_like
-from selection.strategies.table import Strategy, looks_at, strategy
+from selection.strategies.table import WITHOUT_MODEL, Strategy, looks_at, strategy
 from training.evaluate import Evaluation
 
 LIKE_THIS = "like-this"
@@ -53,21 +56,31 @@ def _none_ambiguous(project_id: str, count: int) -> Sequence[str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What somebody asks for. parts: of the budget by strategy; empty: of the default, or `like-this` where items are
-    named. seed: None for a fresh one. like_items: digests of items to resemble, to which the newest `failures` that
-    people corrected, and the `ambiguous` most ambiguous ones, are added. like_boxes: detections to resemble, each an
-    item's digest and its number there. no_duplicates: of near-duplicates one at most is chosen from, and none of what
-    has a task or its truth."""
+    named. seed: None for a fresh one. query: of items that may be chosen, beside the conditions. like_items: digests of
+    items to resemble, to which the newest `failures` that people corrected, and the `ambiguous` most ambiguous ones,
+    are added. like_boxes: detections to resemble, each an item's digest and its number there. no_duplicates: of
+    near-duplicates one at most is chosen from, and none of what has a task or its truth."""
 
     budget: int
     parts: Mapping[str, float] = field(default_factory=dict)
     random_share: float | None = None
     seed: int | None = None
     conditions: Conditions = field(default_factory=Conditions)
+    query: Query = EVERYTHING
     like_items: tuple[str, ...] = ()
     like_boxes: tuple[tuple[str, int], ...] = ()
     failures: int = 0
     ambiguous: int = 0
     no_duplicates: bool = False
+
+    @property
+    def narrowed(self) -> bool:
+        return bool(self.conditions.wanted) or self.query != EVERYTHING
+
+    def in_words(self) -> dict[str, str]:
+        """What it is narrowed to, as a selection keeps it."""
+        asked = {} if self.query == EVERYTHING else {"query": printed(self.query)}
+        return {**self.conditions.wanted, **asked}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +125,7 @@ class Selector:
         parts = wish.parts or ({LIKE_THIS: 1.0} if alike else self.default_parts)
         if alike != (LIKE_THIS in parts):
             raise _unlike(parts, alike=alike)
-        gathered = self._gathered(model, wish.conditions, _looked_at(parts, wish))
+        gathered = self._gathered(model, wish, _looked_at(parts, wish))
         seed = self._seed(wish)
         shown = self._with_images(gathered)
         kept = one_of_each(gathered, shown, self.duplicates(model), seed) if wish.no_duplicates else shown
@@ -139,7 +152,8 @@ class Selector:
         parts = wish.parts or self.cold_parts
         _require_cold(wish, parts)
         seed = self._seed(wish)
-        found = self.cold_start.beginning(project.id, project.recipe.label_names, wish.conditions, seed)
+        among = meeting(self.store, project.id, wish.query, self.clock())
+        found = self.cold_start.beginning(project.id, project.recipe.label_names, wish.conditions, seed, among)
         mix = mixed(parts, self.random_share if wish.random_share is None else wish.random_share)
         chosen = choose(found.pool, mix, wish.budget, seed=seed)
         selection = self._selection(
@@ -155,14 +169,15 @@ class Selector:
     def _seed(self, wish: Wish) -> int:
         return int.from_bytes(self.entropy(4), "big") if wish.seed is None else wish.seed
 
-    def _gathered(self, model: ModelVersion, conditions: Conditions, parts: Collection[Part]) -> Gathered:
+    def _gathered(self, model: ModelVersion, wish: Wish, parts: Collection[Part]) -> Gathered:
         """Page by page into arrays: a million candidates as objects would fill memory."""
+        among = meeting(self.store, model.project_id, wish.query, self.clock())
         gathered = Gathered(model.head.labels, model.head.embedding_dim, parts)
         after = 0
         while True:
             with self.store.read() as tx:
                 page = tx.predictions.candidates(model.project_id, model.id, after=after, limit=_PAGE, parts=parts)
-            gathered.add(page, conditions)
+            gathered.add(page, wish.conditions, among)
             if len(page) < _PAGE:
                 return gathered.finished()
             after = page[-1].sequence
@@ -233,7 +248,7 @@ class Selector:
             mix=mix,
             budget=wish.budget,
             seed=seed,
-            conditions=wish.conditions.wanted,
+            conditions=wish.in_words(),
             like_items=like,
             pool=pool,
             picked=picked,
@@ -332,12 +347,12 @@ def _require_cold(wish: Wish, parts: Mapping[str, float]) -> None:
             "without a model nothing is known of what images are like.",
             hint="Leave --like, --like-box, --failures, --ambiguous and --no-duplicates out until there is one.",
         )
-    foreign = [name for name in parts if name not in STRATEGIES]
+    foreign = [name for name in parts if name not in WITHOUT_MODEL]
     if foreign:
         raise Invalid(
             f"{', '.join(foreign)} cannot choose before there is a model.",
-            hint=f"Until then there are: {', '.join(STRATEGIES)}. Or add a model (askance models add), and predict the "
-            "images with it (askance annotate).",
+            hint=f"Until then there are: {', '.join(WITHOUT_MODEL)}. Or add a model (askance models add), and predict "
+            "the images with it (askance annotate).",
         )
 
 
@@ -447,7 +462,7 @@ def _require_choice(gathered: Gathered, shown: int, pool: Pool, wish: Wish) -> N
             f"all {gathered.seen} items that the champion has predicted have a task or their truth already.",
             hint="Predict more images: askance annotate FOLDER --no-review.",
         )
-    if wish.conditions.wanted and all(gathered.settled):
+    if wish.narrowed and all(gathered.settled):
         raise Invalid(
             f"the filter matches none of the {gathered.open} items that could be chosen.",
             hint=f"Their sources are: {', '.join(sorted(map(repr, gathered.sources))[:10])}.",

@@ -11,7 +11,7 @@ from loop.domain.errors import NotFound
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Blobs, Store, Transaction
 from loop.domain.prediction import MOST_OBJECTS, OBJECT_DIM, Detection, Prediction
-from loop.selecting.following import SPACES_KEPT, FollowingIndex, Indexed
+from loop.selecting.following import SPACES_KEPT, FollowingIndex, Indexed, IndexState
 from loop.selecting.objects import embedding_of
 from selection.anomaly import AnomalyScorer
 from selection.embeddings import read_embeddings, units
@@ -40,6 +40,10 @@ class ServedIndex:
     def caught_up(self, model: ModelVersion) -> EmbeddingIndex:
         """Its keys are "ITEM PREDICTION", in the order of the commits."""
         return self._following.caught_up(model)
+
+    def state(self, model: ModelVersion) -> IndexState:
+        """Of this process, as it is now."""
+        return self._following.state(model)
 
 
 class _Images:

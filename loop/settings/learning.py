@@ -84,12 +84,14 @@ class TrainingSettings(Section):
     scale: Annotated[float, Number, Field(ge=0, lt=1)]
     val_share: Inside
     leak_cosine: Annotated[float, Number, Field(gt=0, le=1)] | None
+    leak_bits: Annotated[int, Number, Field(ge=0, le=12)] | None
     replay_limit: NotNegative
     freeze: Annotated[int, Number, Field(ge=0, le=1000)]
     workers: NotNegative
     num_cpus: Amount
-    num_gpus: Amount
-    device: Device
+    num_gpus: Amount | None
+    device: Device | Literal["auto"]
+    anywhere: bool
     base: Architecture
 
 

@@ -39,6 +39,7 @@ class ServingSettings(Section):
     threads: NotNegative
     drain_seconds: Seconds
     standby_seconds: Annotated[float, Number, Field(ge=0, le=86_400)]
+    rehearsal_memory: Annotated[float, Number, Field(gt=0, le=1)]
     ray_cpus: Positive | None
     ray_address: RayAddress | None
     transport: Literal["haproxy", "proxy"]

@@ -1,7 +1,10 @@
 """Golden items, who was given which, and what they answered."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     BindParameter,
@@ -12,6 +15,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     not_,
     select,
     update,
@@ -19,10 +23,20 @@ from sqlalchemy import (
 
 from loop.domain.errors import AlreadySubmitted
 from loop.domain.quality.golden import GoldenAnswer, GoldenItem, GoldenSeat, KnownStanding, Scored, Tally
+from loop.domain.quality.judging import Judgeable, JudgedCheck
 from loop.domain.review.tasks import Submission
 from loop.store.item_facts import Change, ItemChanges
 from loop.store.ready import Ready
-from loop.store.schema import golden_answers, golden_items, golden_seats, predictions, standings, submissions
+from loop.store.schema import (
+    JUDGEABLE_ANSWER,
+    golden_answers,
+    golden_items,
+    golden_seats,
+    judging_standings,
+    predictions,
+    standings,
+    submissions,
+)
 from loop.store.statements import columns, first, inserted, one, replaced
 
 _SUBMISSION = [field.name for field in fields(Submission)]
@@ -35,34 +49,34 @@ _REVIEWER: BindParameter[str] = bindparam("reviewer")
 _OF_PERSON = and_(golden_seats.c.project_id == _PROJECT, golden_seats.c.reviewer == _REVIEWER)
 _GIVEN = select(func.count()).select_from(golden_seats).where(_OF_PERSON)
 # With each lease: one statement, made once, which has a row also for who was never given a standing.
-_STANDING = tuple(field.name for field in fields(KnownStanding))
+_STANDING, _JUDGING = (tuple(column.name for column in table.c) for table in (standings, judging_standings))
 _TALLY = Ready(
     select(
-        select(func.count())
-        .select_from(golden_items)
-        .where(golden_items.c.project_id == _PROJECT, _PRESENT)
-        .scalar_subquery()
-        .label("marked"),
+        exists().where(golden_items.c.project_id == _PROJECT, _PRESENT).label("marked"),
         _GIVEN.scalar_subquery().label("given"),
         _GIVEN.where(not_(golden_seats.c.closed)).scalar_subquery().label("waiting"),
         *(standings.c[name] for name in _STANDING),
+        *(judging_standings.c[name].label(f"judging_{name}") for name in _JUDGING),
     ).select_from(
         select(literal(1))
         .subquery()
         .outerjoin(standings, and_(standings.c.project_id == _PROJECT, standings.c.reviewer == _REVIEWER))
+        .outerjoin(
+            judging_standings,
+            and_(judging_standings.c.project_id == _PROJECT, judging_standings.c.reviewer == _REVIEWER),
+        )
     )
+)
+# Against the present trusted shapes of an item that is still golden.
+_OF_PRESENT = and_(
+    golden_items.c.project_id == golden_answers.c.project_id,
+    golden_items.c.item_digest == golden_answers.c.item_digest,
+    golden_items.c.version == golden_answers.c.version,
+    _PRESENT,
 )
 _SCORED = (
     select(golden_answers.c.id, golden_answers.c.item_digest, golden_answers.c.created_at, golden_answers.c.score)
-    .join(
-        golden_items,
-        and_(
-            golden_items.c.project_id == golden_answers.c.project_id,
-            golden_items.c.item_digest == golden_answers.c.item_digest,
-            golden_items.c.version == golden_answers.c.version,
-            _PRESENT,
-        ),
-    )
+    .join(golden_items, _OF_PRESENT)
     .where(
         golden_answers.c.project_id == _PROJECT,
         golden_answers.c.reviewer == _REVIEWER,
@@ -71,6 +85,60 @@ _SCORED = (
     .order_by(golden_answers.c.created_at.desc(), golden_answers.c.id.desc())
     .limit(bindparam("most"))
 )
+
+
+_SHOWN = golden_answers.alias("shown")
+_JUDGED = (
+    select(golden_answers.c.created_at, _SHOWN.c.sound, golden_answers.c.sound)
+    .join(_SHOWN, and_(_SHOWN.c.id == golden_answers.c.judged_id, _SHOWN.c.version == golden_answers.c.version))
+    .join(golden_items, _OF_PRESENT)
+    .where(
+        golden_answers.c.project_id == _PROJECT,
+        golden_answers.c.reviewer == _REVIEWER,
+        golden_answers.c.sound.is_not(None),
+        _SHOWN.c.sound.is_not(None),
+    )
+    .order_by(golden_answers.c.created_at.desc(), golden_answers.c.id.desc())
+    .limit(bindparam("most"))
+)
+_MOST_JUDGEABLE = 1000
+
+
+# The person was not given the item since, and never had a say on it as ordinary work.
+_NEW = and_(
+    golden_items.c.project_id == _PROJECT,
+    _PRESENT,
+    ~exists().where(
+        golden_seats.c.project_id == golden_items.c.project_id,
+        golden_seats.c.item_digest == golden_items.c.item_digest,
+        golden_seats.c.reviewer == _REVIEWER,
+        golden_seats.c.given_at > bindparam("since", type_=golden_seats.c.given_at.type),
+    ),
+    ~exists().where(
+        submissions.c.project_id == golden_items.c.project_id,
+        submissions.c.item_digest == golden_items.c.item_digest,
+        submissions.c.reviewer == _REVIEWER,
+    ),
+)
+
+
+@cache
+def _eligible(*, predicted: bool) -> Ready:
+    wanted = select(golden_items.c.item_digest).where(_NEW)
+    return Ready(wanted.where(_PREDICTED) if predicted else wanted)
+
+
+@cache
+def _judgeable(*, predicted: bool) -> Ready:
+    wanted = (
+        select(golden_answers.c.id, golden_answers.c.item_digest, golden_answers.c.sound)
+        .join(golden_items, _OF_PRESENT)
+        .where(golden_answers.c.project_id == _PROJECT, JUDGEABLE_ANSWER, golden_answers.c.reviewer != _REVIEWER)
+        .where(_NEW)
+        .order_by(golden_answers.c.created_at.desc(), golden_answers.c.id.desc())
+        .limit(literal_column(str(_MOST_JUDGEABLE)))
+    )
+    return Ready(wanted.where(_PREDICTED) if predicted else wanted)
 
 
 class SqlGolden:
@@ -117,25 +185,26 @@ class SqlGolden:
         ((marked, given, waiting, *found),) = _TALLY.rows(
             self._connection, {"project": project_id, "reviewer": reviewer}
         )
-        known = dict(zip(_STANDING, found, strict=True))
-        return Tally(marked, given, waiting, KnownStanding(**known) if known["reviewer"] else None)
+        known, judging = found[: len(_STANDING)], found[len(_STANDING) :]
+        return Tally(marked, given, waiting, _known(_STANDING, known), _known(_JUDGING, judging, judging=True))
 
     def eligible(self, project_id: str, reviewer: str, *, given_before: datetime, predicted: bool) -> list[str]:
-        given = exists().where(
-            golden_seats.c.project_id == golden_items.c.project_id,
-            golden_seats.c.item_digest == golden_items.c.item_digest,
-            golden_seats.c.reviewer == reviewer,
-            golden_seats.c.given_at > given_before,
+        given = {"project": project_id, "reviewer": reviewer, "since": given_before}
+        return [digest for (digest,) in _eligible(predicted=predicted).rows(self._connection, given)]
+
+    def judgeable(self, project_id: str, reviewer: str, *, given_before: datetime, predicted: bool) -> list[Judgeable]:
+        given = {"project": project_id, "reviewer": reviewer, "since": given_before}
+        return [Judgeable(*row) for row in _judgeable(predicted=predicted).rows(self._connection, given)]
+
+    def answered(self, answer_id: str) -> GoldenAnswer:
+        row = one(self._connection, golden_answers, "answer to a golden item", id=answer_id)._mapping
+        return GoldenAnswer(
+            submission=_submission(row),
+            version=row["version"],
+            score=row["score"],
+            sound=row["sound"],
+            judged_id=row["judged_id"],
         )
-        answered = exists().where(
-            submissions.c.project_id == golden_items.c.project_id,
-            submissions.c.item_digest == golden_items.c.item_digest,
-            submissions.c.reviewer == reviewer,
-        )
-        wanted = select(golden_items.c.item_digest).where(
-            golden_items.c.project_id == project_id, _PRESENT, not_(given), not_(answered)
-        )
-        return list(self._connection.scalars(wanted.where(_PREDICTED) if predicted else wanted))
 
     def give(self, seat: GoldenSeat) -> None:
         replaced(self._connection, golden_seats, columns(seat))
@@ -152,7 +221,8 @@ class SqlGolden:
         self._connection.execute(update(golden_seats).where(golden_seats.c.task_id == task_id).values(closed=True))
 
     def answer(self, answer: GoldenAnswer) -> None:
-        row = columns(answer.submission) | {"version": answer.version}
+        own = {"version": answer.version, "sound": answer.sound, "judged_id": answer.judged_id}
+        row = columns(answer.submission) | own
         if answer.score is not None:  # else there is no document, rather than one that says null
             row["score"] = answer.score
         if not inserted(self._connection, golden_answers, row):
@@ -161,11 +231,15 @@ class SqlGolden:
 
     def said(self, task_id: str) -> list[Submission]:
         rows = self._connection.execute(select(golden_answers).where(golden_answers.c.task_id == task_id))
-        return [Submission(**{name: row._mapping[name] for name in _SUBMISSION}) for row in rows]
+        return [_submission(row._mapping) for row in rows]
 
     def scored(self, project_id: str, reviewer: str, *, limit: int) -> list[Scored]:
         given = {"project": project_id, "reviewer": reviewer, "most": limit}
         return [Scored(*row) for row in self._connection.execute(_SCORED, given)]
+
+    def judged(self, project_id: str, reviewer: str, *, limit: int) -> list[JudgedCheck]:
+        given = {"project": project_id, "reviewer": reviewer, "most": limit}
+        return [JudgedCheck(at, sound, right) for at, sound, right in self._connection.execute(_JUDGED, given)]
 
     def count_since(self, project_id: str, reviewer: str, moment: datetime) -> int:
         counted = select(func.count()).where(
@@ -178,3 +252,12 @@ class SqlGolden:
 
 def _is_item(project_id: str, item_digest: str) -> ColumnElement[bool]:
     return and_(golden_items.c.project_id == project_id, golden_items.c.item_digest == item_digest)
+
+
+def _known(names: Sequence[str], values: Sequence[Any], *, judging: bool = False) -> KnownStanding | None:
+    found = dict(zip(names, values, strict=True))
+    return KnownStanding(**found, judging=judging) if found["reviewer"] else None
+
+
+def _submission(row: Mapping[Any, Any]) -> Submission:
+    return Submission(**{name: row[name] for name in _SUBMISSION})

@@ -68,6 +68,7 @@ class Change(IntFlag):
     TAGGED = 64
     LOTTED = 128  # put into a lot, or taken out of it
     GOLDEN = 256
+    DESCRIBED = 512  # by what is said of it under free keys
 
 
 _OF_ITEM = ("media_type", "width", "height", "created_at", "split")
@@ -176,6 +177,20 @@ _FORGOTTEN = delete(item_terms).where(
     item_terms.c.field == bindparam("of_field"),
     item_terms.c.item_digest.in_(bindparam("of_items", expanding=True)),
 )
+# All fields that begin so: "/" is what comes behind "." and an index is read in this order.
+_UNDESCRIBED = delete(item_terms).where(
+    item_terms.c.project_id == bindparam("of_project"),
+    item_terms.c.item_digest.in_(bindparam("of_items", expanding=True)),
+    item_terms.c.field >= META,
+    item_terms.c.field < META[:-1] + chr(ord(META[-1]) + 1),
+)
+_TAKEN = select(item_facts.c.digest, item_facts.c.captured_at).where(_THESE)
+_RETIMED = tuple(
+    update(table)
+    .where(table.c.project_id == bindparam("of_project"), digest == bindparam("of_item"))
+    .values(captured_at=bindparam("new", type_=table.c.captured_at.type))
+    for table, digest in ((item_facts, item_facts.c.digest), (item_terms, item_terms.c.item_digest))
+)
 
 
 class ItemChanges:
@@ -237,7 +252,8 @@ class ItemFacts:
         return int(self._connection.execute(largest).scalar() or 0) + 1
 
     def _take(self, project_id: str, changes: Mapping[str, Change], revision: int) -> None:
-        self._add(project_id, _having(Change.ADDED, changes))
+        self._add(project_id, added := _having(Change.ADDED, changes))
+        self._describe(project_id, sorted(set(_having(Change.DESCRIBED, changes)) - set(added)))
         alike: dict[Change, list[str]] = {}
         for digest, which in changes.items():
             alike.setdefault(which & _OF_FACTS, []).append(digest)
@@ -259,6 +275,26 @@ class ItemFacts:
         added = [Item(**row._mapping) for row in rows]
         insert_all(self._connection, item_facts, [_facts(item) for item in added])
         insert_all(self._connection, item_terms, [one for item in added for one in _terms_of_meta(item)])
+
+    def _describe(self, project_id: str, digests: Sequence[str]) -> None:
+        """What is under `meta.KEY` made anew; when it was taken is beside each other term, too."""
+        if not digests:
+            return
+        these = {"of_project": project_id, "of_items": digests}
+        of_project = items.c.project_id == project_id
+        rows = self._connection.execute(select(items).where(of_project, items.c.digest.in_(digests)))
+        described = [Item(**row._mapping) for row in rows]
+        known = {row.digest: row.captured_at for row in self._connection.execute(_TAKEN, these)}
+        taken = [
+            {"of_project": project_id, "of_item": one.digest, "new": captured_in(one.meta)}
+            for one in described
+            if known.get(one.digest) != captured_in(one.meta)
+        ]
+        if taken:
+            for retimed in _RETIMED:
+                self._connection.execute(retimed, taken)
+        self._connection.execute(_UNDESCRIBED, these)
+        insert_all(self._connection, item_terms, [term for one in described for term in _terms_of_meta(one)])
 
     def _relabel(self, project_id: str, field: str, digests: Sequence[str], *, new: Collection[str]) -> None:
         """new: of which there cannot be any label yet."""

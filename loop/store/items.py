@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, select, update
 
 from loop.domain.events import item_created
 from loop.domain.item import Item, Split
@@ -16,6 +17,7 @@ from loop.store.schema import (
     UNFINISHED_TASK,
     dropped_images,
     ground_truths,
+    image_hashes,
     items,
     projects,
     tasks,
@@ -36,6 +38,11 @@ _MOVED = (
     update(items)
     .where(items.c.project_id == bindparam("of_project"), items.c.digest.in_(bindparam("of_items", expanding=True)))
     .values(split=bindparam("new_split", type_=items.c.split.type), group=bindparam("new_group"))
+)
+_DESCRIBED = (
+    update(items)
+    .where(items.c.project_id == bindparam("of_project"), items.c.digest == bindparam("of_item"))
+    .values(meta=bindparam("new_meta", type_=items.c.meta.type))
 )
 
 
@@ -74,13 +81,30 @@ class SqlItems:
         return record(self._connection, Item, items, "item", project_id=project_id, digest=digest)
 
     def of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, Item]:
+        return self._of(select(items), project_id, digests)
+
+    def for_update(self, project_id: str, digests: Sequence[str]) -> Mapping[str, Item]:
+        # By digest, or two who lock the same ones wait for each other. Not as if the key could change, or whoever says
+        # anything of such an item would wait.
+        locked = select(items).order_by(items.c.digest).with_for_update(key_share=True)
+        return self._of(locked, project_id, sorted(digests))
+
+    def _of(self, wanted: Select[Any], project_id: str, digests: Sequence[str]) -> Mapping[str, Item]:
         found: dict[str, Item] = {}
         for part in in_parts(digests):
-            rows = self._connection.execute(
-                select(items).where(items.c.project_id == project_id, items.c.digest.in_(part))
-            )
+            rows = self._connection.execute(wanted.where(items.c.project_id == project_id, items.c.digest.in_(part)))
             found |= {row.digest: Item(**row._mapping) for row in rows}
         return found
+
+    def describe(self, project_id: str, metas: Mapping[str, Mapping[str, str]]) -> None:
+        if not metas:
+            return
+        self._connection.execute(
+            _DESCRIBED,
+            [{"of_project": project_id, "of_item": digest, "new_meta": dict(meta)} for digest, meta in metas.items()],
+        )
+        for digest in metas:
+            self._changes.note(project_id, digest, Change.DESCRIBED)
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Item]:
         rows = newest_first(
@@ -120,6 +144,8 @@ class SqlItems:
             raise_revision(self._connection)
         row = {"project_id": project_id, "item_digest": digest, "dropped_by": by, "at": at, "removed": False}
         self._connection.execute(ignoring_conflicts(self._connection, dropped_images).values(**row))
+        looks = image_hashes.c.project_id == project_id, image_hashes.c.item_digest == digest
+        self._connection.execute(delete(image_hashes).where(*looks))
         return True
 
     def dropped(self, project_id: str) -> frozenset[str]:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Integer, and_, bindparam, func, insert, not_, or_, select, update
+from sqlalchemy import Connection, Integer, and_, bindparam, func, insert, not_, or_, select, update
 
 from loop.domain.review.lot import Lot, LotState, Member, Order
 from loop.domain.review.qa import AnswerStanding
 from loop.store.item_facts import Change, ItemChanges
+from loop.store.ready import Ready
 from loop.store.schema import (
     FILLING_LOT,
     INSPECTED_MEMBER,
@@ -45,12 +46,12 @@ _MEMBERS = (
 )
 # As their indexes have them: an answer must not cost more for a larger lot.
 _BEFORE = lot_items.c.place < bindparam("before", type_=Integer)
-_UNCOUNTED = select(func.count()).where(_OF_LOT, UNCOUNTED_MEMBER, _BEFORE)
-_UNSEEN = select(func.min(lot_items.c.place)).where(_OF_LOT, UNSEEN_MEMBER, _BEFORE)
-_FOUND = select(func.count(), func.count().filter(lot_items.c.defect)).where(_OF_LOT, INSPECTED_MEMBER, _BEFORE)
+_UNCOUNTED = Ready(select(func.count()).where(_OF_LOT, UNCOUNTED_MEMBER, _BEFORE))
+_UNSEEN = Ready(select(func.min(lot_items.c.place)).where(_OF_LOT, UNSEEN_MEMBER, _BEFORE))
+_FOUND = Ready(select(func.count(), func.count().filter(lot_items.c.defect)).where(_OF_LOT, INSPECTED_MEMBER, _BEFORE))
 _OF_HELD = held_answers.c.lot_id == bindparam("lot")
 _UNPLACED = held_answers.c.place == NO_PLACE
-_WAITING = (
+_WAITING = Ready(
     select(held_answers.c.work_id, held_answers.c.place)
     .join(lot_items, lot_items.c.work_id == held_answers.c.work_id)
     .where(_OF_HELD, WAITING_ANSWER, held_answers.c.place < bindparam("before", type_=Integer))
@@ -65,9 +66,12 @@ _NOTED = (
     .where(_OF_HELD, WAITING_ANSWER, _UNPLACED)
     .values(place=select(lot_items.c.place).where(lot_items.c.work_id == held_answers.c.work_id).scalar_subquery())
 )
-_STATE = select(lots.c.state).where(lots.c.id == bindparam("lot"))
+_STATE = Ready(select(lots.c.state).where(lots.c.id == bindparam("lot")))
+_PLACE = Ready(select(lot_items.c.place).where(lot_items.c.work_id == bindparam("work")))
 _PROJECT = select(lots.c.project_id).where(lots.c.id == bindparam("lot"))
-_LOCKED = select(lots).where(lots.c.id == bindparam("lot")).with_for_update()
+_GLANCE = Ready(select(lots).where(lots.c.id == bindparam("lot")))
+_LOCKED = Ready(select(lots).where(lots.c.id == bindparam("lot")).with_for_update())
+_ONE_UNFOLLOWED = Ready(select(held_answers.c.work_id).where(_OF_HELD, UNFOLLOWED_ANSWER).limit(1))
 
 
 class SqlLots:
@@ -84,13 +88,20 @@ class SqlLots:
         return Lot(**one(self._connection, lots, "lot", project_id=project_id, id=lot_id)._mapping)
 
     def state(self, lot_id: str) -> LotState:
-        return LotState(self._connection.scalars(_STATE, {"lot": lot_id}).one())
+        ((state,),) = _STATE.rows(self._connection, {"lot": lot_id})
+        return LotState(state)
 
     def for_update(self, lot_id: str) -> Lot:
-        row = self._connection.execute(_LOCKED, {"lot": lot_id}).first()
-        if row is None:
+        return self._the(_LOCKED, lot_id)
+
+    def glance(self, lot_id: str) -> Lot:
+        return self._the(_GLANCE, lot_id)
+
+    def _the(self, wanted: Ready, lot_id: str) -> Lot:
+        found = wanted.records(self._connection, Lot, {"lot": lot_id})
+        if not found:
             raise not_found("lot", id=lot_id)
-        return Lot(**row._mapping)
+        return found[0]
 
     def filling(self, project_id: str, source: str) -> Lot | None:
         row = self._connection.execute(
@@ -134,7 +145,7 @@ class SqlLots:
 
     def waiting(self, lot_id: str, places: range, *, limit: int) -> tuple[list[str], bool]:
         given = {"lot": lot_id, "first": places.start, "before": places.stop, "most": limit}
-        rows = self._connection.execute(_WAITING, given).all()
+        rows = _WAITING.rows(self._connection, given)
         return [work_id for work_id, place in rows if place != NO_PLACE], any(place == NO_PLACE for _, place in rows)
 
     def note_places(self, lot_id: str) -> int:
@@ -169,6 +180,13 @@ class SqlLots:
             .where(held_answers.c.work_id.in_(unseen))
             .values(standing=AnswerStanding.WAITING)
         )
+
+    def place(self, work_id: str) -> int | None:
+        ((place,),) = _PLACE.rows(self._connection, {"work": work_id})
+        return None if place is None else int(place)
+
+    def all_followed(self, lot_id: str) -> bool:
+        return _ONE_UNFOLLOWED.first(self._connection, {"lot": lot_id}) is None
 
     def unfollowed(self, lot_id: str, *, limit: int) -> list[str]:
         return list(
@@ -223,5 +241,6 @@ class _Order:
         inspected, defects = self._told(_FOUND, before)
         return int(inspected), int(defects)
 
-    def _told(self, wanted: Executable, before: int) -> Sequence[Any]:
-        return self._connection.execute(wanted, {"lot": self._lot_id, "before": before}).one()
+    def _told(self, wanted: Ready, before: int) -> Sequence[Any]:
+        (told,) = wanted.rows(self._connection, {"lot": self._lot_id, "before": before})
+        return told

@@ -9,7 +9,7 @@ from loop.domain.quality.golden import Decided, KnownStanding, Redo, Shared
 from loop.domain.review.lot import LotState
 from loop.domain.review.qa import AnswerStanding
 from loop.domain.review.tasks import ADJUDICATION_SEAT, QA_SEAT, Outcome, TaskState
-from loop.store.schema import held_answers, lots, redos, standings, submissions, tasks
+from loop.store.schema import held_answers, judging_standings, lots, redos, standings, submissions, tasks
 from loop.store.statements import columns, first, ignoring_conflicts, replaced
 
 # Of the round of a submission: the truth, or what is on its way there, is not of one person alone.
@@ -37,22 +37,27 @@ _MERGED_ANSWER = and_(
 )
 
 
+_TABLES = {False: standings, True: judging_standings}
+
+
 class SqlStandings:
     """Implements `loop.domain.ports.Standings`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def get(self, project_id: str, reviewer: str) -> KnownStanding | None:
-        row = first(self._connection, standings, project_id=project_id, reviewer=reviewer)
-        return None if row is None else KnownStanding(**row._mapping)
+    def get(self, project_id: str, reviewer: str, *, judging: bool = False) -> KnownStanding | None:
+        row = first(self._connection, _TABLES[judging], project_id=project_id, reviewer=reviewer)
+        return None if row is None else KnownStanding(**row._mapping, judging=judging)
 
-    def all(self, project_id: str) -> Mapping[str, KnownStanding]:
-        rows = self._connection.execute(select(standings).where(standings.c.project_id == project_id))
-        return {row.reviewer: KnownStanding(**row._mapping) for row in rows}
+    def all(self, project_id: str, *, judging: bool = False) -> Mapping[str, KnownStanding]:
+        table = _TABLES[judging]
+        rows = self._connection.execute(select(table).where(table.c.project_id == project_id))
+        return {row.reviewer: KnownStanding(**row._mapping, judging=judging) for row in rows}
 
     def save(self, known: KnownStanding) -> None:
-        replaced(self._connection, standings, columns(known))
+        table = _TABLES[known.judging]
+        replaced(self._connection, table, {column.name: getattr(known, column.name) for column in table.c})
 
     def decided(self, project_id: str, reviewer: str, until: datetime) -> list[Decided]:
         own = and_(held_answers.c.work_id == submissions.c.work_id, held_answers.c.submission_id == submissions.c.id)
@@ -69,6 +74,7 @@ class SqlStandings:
                 submissions.c.created_at,
                 tasks.c.lot_id,
                 lots.c.state.label("lot_state"),
+                (tasks.c.seat == QA_SEAT).label("judging"),
             )
             .join(tasks, tasks.c.id == submissions.c.task_id)
             .outerjoin(held_answers, own)

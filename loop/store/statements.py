@@ -59,7 +59,7 @@ def ignoring_conflicts(connection: Connection, table: Table) -> Any:
 
 def replaced(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
     """Insert `row`, or write it over the one with its primary key."""
-    connection.execute(_replacing(connection.dialect.name, table, tuple(row)), row)
+    _replacing(connection.dialect.name, table, tuple(row)).done(connection, row)
 
 
 def inserted_of(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -126,10 +126,12 @@ def _insert(dialect: str, table: Table) -> Any:
 
 
 @cache
-def _replacing(dialect: str, table: Table, names: tuple[str, ...]) -> Any:
+def _replacing(dialect: str, table: Table, names: tuple[str, ...]) -> Ready:
     insert = _insert(dialect, table)
     written = {name: insert.excluded[name] for name in names}
-    return insert.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=written)
+    return Ready(
+        insert.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=written), takes=names
+    )
 
 
 @cache

@@ -30,7 +30,7 @@ from sqlalchemy.exc import IntegrityError
 
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.policy.quality_rules import Standing
-from loop.domain.ports import Queue
+from loop.domain.ports import Kept, Queue
 from loop.domain.review.queueing import one_of_each_work
 from loop.domain.review.tasks import Outcome, Task, TaskState, may_be_handed_out
 from loop.domain.stage import Stage
@@ -187,7 +187,6 @@ _MEANT = (
     select(tasks)
     .where(_PROJECT, tasks.c.meant_for == _PERSON, MEANT_TASK, _FREE, _IN_TIME, _NOT_THEIRS)
     .order_by(*_URGENCY)
-    .limit(_MOST)
 )
 _REVOKED = select(tokens.c.id).where(tokens.c.revoked_at.is_not(None))
 _LAPSED = (
@@ -195,10 +194,27 @@ _LAPSED = (
     .where(
         RESERVED_TASK, or_(tasks.c.reserved_until <= _NOW, tasks.c.meant_for.in_(_REVOKED), _MEANT_FOR_PAUSED), _FREE
     )
-    .limit(_MOST)
     .with_for_update(skip_locked=True, of=tasks)
 )
-_LAPSED_OF_PROJECT = _LAPSED.where(_PROJECT)
+# Mostly neither, which one statement tells for less than two that look for tasks.
+_KEPT = Ready(
+    select(
+        exists().where(_PROJECT, RESERVED_TASK).label("for_a_time"),
+        exists().where(_PROJECT, tasks.c.meant_for == _PERSON, MEANT_TASK).label("for_person"),
+    )
+)
+
+
+@cache
+def _meant(limit: int) -> Ready:
+    return Ready(_MEANT.limit(_written(limit)))
+
+
+@cache
+def _lapsed(limit: int, *, of_project: bool) -> Ready:
+    return Ready((_LAPSED.where(_PROJECT) if of_project else _LAPSED).limit(_written(limit)))
+
+
 _ALARMING = (
     select(tasks)
     .where(_PROJECT, ALARMING_TASK, tasks.c.alarm_at <= _NOW)
@@ -286,13 +302,16 @@ class SqlTasks:
     def take_first(self, project_id: str, lane: str, *, person: str, now: datetime) -> list[Task]:
         return self._ready(_NEXT, project=project_id, lane=lane, person=person, now=now)
 
+    def kept_for(self, project_id: str, person: str) -> Kept:
+        ((for_a_time, for_person),) = _KEPT.rows(self._connection, {"project": project_id, "person": person})
+        return Kept(bool(for_a_time), bool(for_person))
+
     def meant_for(self, project_id: str, *, person: str, now: datetime, limit: int) -> list[Task]:
-        return self._all(_MEANT, project=project_id, person=person, now=now, most=limit)
+        return self._ready(_meant(limit), project=project_id, person=person, now=now)
 
     def lapsed(self, now: datetime, *, project_id: str | None, limit: int) -> list[Task]:
-        if project_id is None:
-            return self._all(_LAPSED, now=now, most=limit)
-        return self._all(_LAPSED_OF_PROJECT, project=project_id, now=now, most=limit)
+        project = {} if project_id is None else {"project": project_id}
+        return self._ready(_lapsed(limit, of_project=project_id is not None), now=now, **project)
 
     @property
     def contended(self) -> bool:

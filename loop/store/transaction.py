@@ -21,6 +21,7 @@ from loop.store.golden import SqlGolden
 from loop.store.groups import SqlGroups
 from loop.store.held_answers import SqlHeldAnswers
 from loop.store.idempotency import SqlIdempotencyKeys
+from loop.store.image_hashes import SqlImageHashes
 from loop.store.item_columns_kept import ColumnsOf
 from loop.store.item_facts import ItemChanges
 from loop.store.item_histories import SqlItemHistories
@@ -66,6 +67,7 @@ class SqlTransaction:
         self.items: ports.Items = SqlItems(connection, self._triggers, self._changes)
         self.item_queries: ports.ItemQueries = SqlItemQueries(connection, self._changes, columns)
         self.item_histories: ports.ItemHistories = SqlItemHistories(connection)
+        self.image_hashes: ports.ImageHashes = SqlImageHashes(connection)
         self.views: ports.Views = SqlViews(connection)
         self.predictions: ports.Predictions = SqlPredictions(connection, self._appends, self._changes)
         self.objects: ports.Objects = SqlObjects(connection, self._appends)

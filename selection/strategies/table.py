@@ -63,6 +63,40 @@ STRATEGIES: Mapping[str, Strategy] = {
 }
 
 
+# Before there is a model an image has a descriptor alone; these look at nothing else.
+WITHOUT_MODEL = ("herding", "typiclust", "core-set", "random")
+
+# Of each, what it takes, in a line for who chooses among them.
+IN_WORDS: Mapping[str, str] = {
+    "random": "any: to measure by",
+    "entropy": "the most unsure detections of an image, their entropies summed",
+    "mean-entropy": "the most unsure detections, by the mean of their entropies",
+    "max-entropy": "the most unsure detections, by the one with the largest entropy",
+    "least-confidence": "the least sure single detection",
+    "mean-least-confidence": "the least sure detections, by their mean",
+    "sum-least-confidence": "the least sure detections, summed",
+    "margin": "the detection that is nearest to having another label",
+    "mean-margin": "detections that are near to having other labels, by their mean",
+    "sum-margin": "detections that are near to having other labels, summed",
+    "rarity": "the most detections of labels that were given least often so far",
+    "consistency": "where the model says something else of the mirror image; needs predictions with a second pass",
+    "core-set": "what is farthest from all that is labelled or chosen: leaves no region out",
+    "typiclust": "the most typical image of each region without a label: for the first labels",
+    "herding": "what covers most of the pool: for the first labels",
+    "uncertainty-herding": "what covers most of the risky part of the pool",
+    "balanced-herding": "the same, images with rare labels weighing up to twice: for any number of labels",
+    "entropy-enms": "entropy, detections that look alike counted once; needs embeddings of detections",
+    "mean-entropy-enms": "mean entropy, detections that look alike counted once; needs embeddings of detections",
+    "mean-least-confidence-enms": "mean-least-confidence, those alike counted once; needs embeddings of detections",
+    "sum-least-confidence-enms": "sum-least-confidence, those alike counted once; needs embeddings of detections",
+    "mean-margin-enms": "mean-margin, those alike counted once; needs embeddings of detections",
+    "sum-margin-enms": "sum-margin, those alike counted once; needs embeddings of detections",
+    "ppal": "difficult for weak classes, then different in its detections; needs embeddings of detections",
+    "hybrid": "risk × distance to what is labelled or chosen × need of its classes: near-duplicates, rare classes",
+    "anomaly": "what is least like the training images, near-duplicates thinned: new conditions and objects",
+}
+
+
 # What a strategy looks at of a pool beside embeddings, risk and what is labelled; a pool need not bring the rest.
 _NOTHING: frozenset[Part] = frozenset()
 _LOOKS_AT: Mapping[str, frozenset[Part]] = {

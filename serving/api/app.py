@@ -40,6 +40,7 @@ from serving.api import (
     projects,
     recipes,
     reviews,
+    search_index,
     selections,
     snapshots,
     tasks,
@@ -99,8 +100,9 @@ def create_app(services: Services) -> FastAPI:
     for module in (
         # work before items: /items/ambiguous is no digest.
         predictions, reviews, tasks, work, item_data, collecting, items, objects, duplicates, label_errors, projects,
-        recipes, models, triggers, evaluations, snapshots, annotations, selections, drift, guarantee, production,
-        outcomes, maps, people, golden, groups, lots, comments, label_studio, webhooks, functions, exchange, health,
+        recipes, models, triggers, evaluations, snapshots, annotations, selections, search_index, drift, guarantee,
+        production, outcomes, maps, people, golden, groups, lots, comments, label_studio, webhooks, functions, exchange,
+        health,
     ):  # fmt: skip
         app.include_router(module.router)
     if PAGE.is_dir():

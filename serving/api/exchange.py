@@ -1,11 +1,12 @@
 """Data sets in and out, as ZIP files: what `askance import` and `askance export` do on the machine of the service."""
 
+import json
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
@@ -18,8 +19,9 @@ from loop.exchange.archives import opened
 from loop.exchange.exporter import ExportReport, preview_export
 from loop.exchange.formats import FORMATS
 from loop.exchange.importer import ImportReport, import_dataset
+from loop.exchange.predicted import PredictionFormat
 from loop.exchange.reading import Layout, Remark
-from loop.exchange.sending import Sent, sent_dataset, sent_snapshot
+from loop.exchange.sending import Sent, sent_dataset, sent_predictions, sent_snapshot
 from loop.wiring import Services
 from serving.api.auth import Anyone, Operator, Wired
 from serving.api.bodies import body_to_file
@@ -104,7 +106,7 @@ def export_archive(
             within=wired.settings.data_dir,
             images=images,
         )
-    return _streamed(sent, f"{project_id}-{format}.zip")
+    return _streamed(sent, f"{project_id}-{format}.zip", _counted(sent.report))
 
 
 @router.get(
@@ -136,11 +138,43 @@ def snapshot_archive(
             within=wired.settings.data_dir,
             images=images,
         )
-    return _streamed(sent, f"{project_id}-{digest[:12]}-{format}.zip")
+    return _streamed(sent, f"{project_id}-{digest[:12]}-{format}.zip", _counted(sent.report))
 
 
-def _streamed(sent: Sent, name: str) -> StreamingResponse:
-    sent.note("askance-export.txt", _export_out(sent.report).model_dump_json(indent=1))
+@router.get(
+    "/v1/projects/{project_id}/annotations/{annotation_id}/export",
+    response_class=StreamingResponse,
+    responses={200: _ZIP},
+    tags=["bulk annotation"],
+)
+def annotation_archive(
+    project_id: str,
+    annotation_id: str,
+    token: Operator,
+    wired: Wired,
+    format: PredictionFormat = PredictionFormat.COCO,  # noqa: A002
+    images: WithImages = True,
+) -> StreamingResponse:
+    """What a bulk annotation that has ended found as a ZIP, each image once; askance-export.txt in it counts them. It
+    is put together while it is sent, as of exports."""
+    with _alone():
+        sent = sent_predictions(
+            wired.store,
+            wired.blobs,
+            project_id=project_id,
+            job_id=annotation_id,
+            format=format,
+            within=wired.settings.data_dir,
+            images=images,
+        )
+    report = sent.report
+    counts = {"images": report.images, "boxes": report.boxes, "missing": report.missing}
+    told = json.dumps({"annotation": report.job_id, "format": format, **counts}, indent=1)
+    return _streamed(sent, f"{project_id}-{annotation_id}-{format}.zip", told)
+
+
+def _streamed(sent: Sent[Any], name: str, told: str) -> StreamingResponse:
+    sent.note("askance-export.txt", told)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     gone = BackgroundTask(sent.close)
     return StreamingResponse(sent.pieces(), media_type="application/zip", headers=headers, background=gone)
@@ -194,6 +228,10 @@ _AS_THEY_ARE = ("project_id", "format", "created", "imported", "updated", "uncha
 
 def _remarks(remarks: Sequence[Remark]) -> list[RemarkOut]:
     return [RemarkOut(path=one.path, what=one.what, why=one.why, count=one.count) for one in remarks[:_SHOWN]]
+
+
+def _counted(report: ExportReport) -> str:
+    return _export_out(report).model_dump_json(indent=1)
 
 
 def _export_out(report: ExportReport) -> ExportOut:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from loop.domain.access import Permission, Token
 from loop.domain.errors import Invalid
 from loop.domain.quality.golden import GoldenItem
-from loop.review.standings import ReviewerReport
+from loop.review.standings import JudgingReport, ReviewerReport
 from serving.api.auth import Operator, Wired, needs
 from serving.api.item_names import ItemDigest
 from serving.api.presenters import image_url, shapes_in, shapes_out
@@ -69,13 +69,14 @@ def change_reviewer(
 ) -> ReviewerDetailOut:
     """A standing by hand, with a reason; training for this person alone."""
     given = body.model_dump(exclude_unset=True)
-    if body.standing is None and "training" not in given:
+    if body.standing is None and body.judging is None and "training" not in given:
         raise Invalid("nothing to change.", hint="Name a standing with its reason, or training.")
     report = wired.standings.change(
         token,
         project_id,
         reviewer_id,
         standing=body.standing,
+        judging=body.judging,
         reason=body.reason,
         training={"training": body.training} if "training" in given else None,
     )
@@ -115,8 +116,8 @@ def _golden_out(item: GoldenItem) -> GoldenOut:
     )
 
 
-def _standing_fields(report: ReviewerReport) -> dict[str, object]:
-    known, quality = report.known, report.quality
+def _decided_fields(report: ReviewerReport | JudgingReport) -> dict[str, object]:
+    known = report.known
     beginning = known is None or known.since.year == 1
     return {
         "standing": report.standing,
@@ -125,10 +126,25 @@ def _standing_fields(report: ReviewerReport) -> dict[str, object]:
         "reasons": report.decision.reasons,
         "items": report.decision.items,
         "more": report.decision.more,
+    }
+
+
+def _judging_fields(report: JudgingReport) -> dict[str, object]:
+    quality = report.quality
+    return _decided_fields(report) | {
+        "accepts": quality.accepts if quality else None,
+        "catches": quality.catches if quality else None,
+    }
+
+
+def _standing_fields(report: ReviewerReport) -> dict[str, object]:
+    quality = report.quality
+    return _decided_fields(report) | {
         "training": report.training,
         "precision": quality.overall.precision if quality else None,
         "recall": quality.overall.recall if quality else None,
         "iou": quality.mean_iou if quality else None,
+        "judging": _judging_fields(report.judging),
     }
 
 

@@ -14,10 +14,12 @@ from serving.api.presenters import is_blind, item_fields, left_out
 from serving.api.schemas.item_data import (
     AskedPage,
     AskIn,
+    DescribedOut,
     HistoryEntryOut,
     ItemHistoryOut,
     ItemPage,
     ListedItemOut,
+    MetaIn,
     TaggedOut,
     TagsIn,
     ViewIn,
@@ -66,6 +68,18 @@ def tag_items(project_id: str, body: TagsIn, token: Operator, wired: Wired) -> T
             token, project_id, body.query or "", add=body.add, remove=body.remove, after=body.after
         )
     return TaggedOut.model_validate(done)
+
+
+@router.post("/items/meta")
+def change_meta(project_id: str, body: MetaIn, token: Operator, wired: Wired) -> DescribedOut:
+    """Change what is said of items under free keys, by their digests or those that meet a query."""
+    _require_one_way(body)
+    if body.items is not None:
+        named = items_named(wired, token, project_id, body.items)
+        done = wired.describing.describe(token, project_id, named, body.meta)
+    else:
+        done = wired.describing.describe_where(token, project_id, body.query or "", body.meta, after=body.after)
+    return DescribedOut.model_validate(done)
 
 
 @router.post("/items/ask")
@@ -122,6 +136,6 @@ def _listed_out(listed: ListedItem, token: Token) -> ListedItemOut:
     return ListedItemOut.model_validate(fields)
 
 
-def _require_one_way(body: TagsIn | AskIn) -> None:
+def _require_one_way(body: TagsIn | MetaIn | AskIn) -> None:
     if (body.items is None) == (body.query is None):
         raise Invalid("say which items: `items` or `query`.", hint='Give one of the two; query "" is all items.')

@@ -11,7 +11,8 @@ from serving.api.auth import Operator, Producer, Reader, Wired
 from serving.api.item_names import ItemDigest
 from serving.api.pictures import image_response
 from serving.api.presenters import is_blind, item_fields, lineage_out, prediction_out, truth_out
-from serving.api.schemas.items import ItemDetailOut, NeighbourOut, NeighboursOut
+from serving.api.schemas.item_data import ItemChangeIn
+from serving.api.schemas.items import ItemDetailOut, ItemOut, NeighbourOut, NeighboursOut
 from serving.api.schemas.quality import ItemAgreementOut
 
 Reason = Annotated[str, Query(min_length=1, max_length=1000, description="why it is to be gone, for the history")]
@@ -47,6 +48,14 @@ def get_item(project_id: str, digest: ItemDigest, token: Reader, wired: Wired) -
         else None
     )
     return ItemDetailOut.model_validate(fields)
+
+
+@router.patch("/{digest}")
+def change_item(project_id: str, digest: ItemDigest, body: ItemChangeIn, token: Operator, wired: Wired) -> ItemOut:
+    """Change what is said of it under free keys; all else is as the image came. Its history keeps what was said."""
+    wired.describing.describe(token, project_id, [digest], body.meta)
+    with wired.store.read() as tx:
+        return ItemOut.model_validate(item_fields(tx.items.get(project_id, digest), blind=is_blind(token)))
 
 
 @router.delete("/{digest}", status_code=204)

@@ -47,6 +47,7 @@ from serving.images import decode_image
 
 router = APIRouter(prefix="/v1/projects/{project_id}", tags=["models and cycles"])
 
+_FITS_LOOKED_AT = 50  # of all versions, the newest: further back nobody remembers
 _FOLLOW_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 15.0  # so that no proxy takes the silence of a long training for the end
 
@@ -71,7 +72,16 @@ def get_risk(project_id: str, token: Operator, wired: Wired) -> RiskOut:
     """How well the champion's risk tells which of its predictions people correct."""
     with wired.store.read() as tx:
         model = loaded.champion(tx, project_id)
-    return RiskOut.model_validate(wired.risks.status(model))
+        fits = tx.events.newest(project_id, "risk.fitted", limit=_FITS_LOOKED_AT)
+    status = wired.risks.status(model)
+    told = {name: getattr(status, name) for name in ("model_id", "reviewed", "learned", "why", "routed_by")}
+    return RiskOut.model_validate(
+        told
+        | {
+            "in_use": "heuristic" if wired.risks.used_key(model) is None else "learned",
+            "learned_at": next((fit.at for fit in fits if fit.body.get("risk_key") == model.risk_key), None),
+        }
+    )
 
 
 @router.post("/models", status_code=201)

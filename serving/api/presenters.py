@@ -33,9 +33,6 @@ from serving.api.schemas.review import AnswerOut, DraftOut, ReturnedOut, Submiss
 from serving.api.schemas.shapes import IssueOut, ShapeIO, TruthOut
 from serving.api.schemas.work import LeftOut
 
-# What reviewers are told of a stage. All others must not be told apart.
-_STAGES: Mapping[Stage, Literal["adjudicate", "qa"]] = {Stage.ADJUDICATE: "adjudicate", Stage.QA: "qa"}
-
 _CAPTURED_AT = "captured_at"  # in an item's meta
 
 _SUBMISSION = [name for name in SubmissionOut.model_fields if name != "golden"]
@@ -152,7 +149,7 @@ def task_out(assignment: Assignment, tracks: Sequence[Shape] | None = None) -> T
         lease_seconds=assignment.lease_seconds,
         detections=_detections_out(assignment.proposal),
         reason=task.reason,
-        stage=_STAGES.get(task.stage, "review"),
+        stage=_stage_out(task),
         answers=[AnswerOut(shapes=shapes_out(answer.shapes), note=answer.note) for answer in assignment.answers],
         merged=None if assignment.merged is None else merged_out(assignment.merged),
         draft=None if assignment.draft is None else DraftOut.model_validate(assignment.draft),
@@ -162,6 +159,13 @@ def task_out(assignment: Assignment, tracks: Sequence[Shape] | None = None) -> T
         frames=None if assignment.frames is None else [_frame_out(view) for view in assignment.frames],
         tracks=None if tracks is None else shapes_out(tracks),
     )
+
+
+def _stage_out(task: Task) -> Literal["review", "adjudicate", "qa"]:
+    """All else must not be told apart; what looks like QA is told as QA."""
+    if task.judges:
+        return "qa"
+    return "adjudicate" if task.stage is Stage.ADJUDICATE else "review"
 
 
 def file_of(item: Item) -> str:

@@ -8,18 +8,41 @@ from fastapi import APIRouter, Query
 
 from loop.domain.errors import Invalid, Overloaded
 from loop.domain.selection import Conditions, PickedItem, Selection, box_named
+from loop.items.lists import asked
 from loop.selecting.picks import Wish
-from serving.api.auth import Operator, Wired
+from selection.strategies.table import IN_WORDS, WITHOUT_MODEL
+from serving.api.auth import Anyone, Operator, Wired
 from serving.api.item_names import item_named, items_named
-from serving.api.schemas.selections import PickOut, SelectionIn, SelectionOut, SelectionPage, SelectionSummary
+from serving.api.schemas.selections import (
+    PickOut,
+    SelectionIn,
+    SelectionOut,
+    SelectionPage,
+    SelectionSummary,
+    StrategiesOut,
+    StrategyOut,
+)
 
-router = APIRouter(prefix="/v1/projects/{project_id}/selections", tags=["selections"])
+router = APIRouter(prefix="/v1", tags=["selections"])
+_SELECTIONS = "/projects/{project_id}/selections"
 
 # A selection holds the pool in memory; two at a time would hold two.
 _one_at_a_time = threading.Lock()
 
 
-@router.post("", status_code=201)
+@router.get("/strategies")
+def list_strategies(token: Anyone, wired: Wired) -> StrategiesOut:
+    """By what a selection can choose, and what each takes."""
+    return StrategiesOut(
+        strategies=[
+            StrategyOut(name=name, takes=takes, without_model=name in WITHOUT_MODEL) for name, takes in IN_WORDS.items()
+        ],
+        default=dict(wired.selector.default_parts),
+        default_without_model=dict(wired.selector.cold_parts),
+    )
+
+
+@router.post(_SELECTIONS, status_code=201)
 def make_selection(project_id: str, body: SelectionIn, token: Operator, wired: Wired) -> SelectionOut:
     """Choose unlabelled items and make a task for each; a dry run makes none, and is not kept."""
     if body.strategies and body.strategy:
@@ -31,6 +54,7 @@ def make_selection(project_id: str, body: SelectionIn, token: Operator, wired: W
         random_share=body.random_share,
         seed=body.seed,
         conditions=Conditions(wanted=body.filter),
+        query=asked(token, body.query),
         like_items=tuple(items_named(wired, token, project_id, body.like)),
         like_boxes=tuple((item_named(wired, token, project_id, item), number) for item, number in boxes),
         failures=body.failures,
@@ -46,7 +70,7 @@ def make_selection(project_id: str, body: SelectionIn, token: Operator, wired: W
     return _out(made.selection, made.picks, notes=list(made.notes), dry_run=body.dry_run)
 
 
-@router.get("")
+@router.get(_SELECTIONS)
 def list_selections(
     project_id: str,
     token: Operator,
@@ -64,7 +88,7 @@ def list_selections(
     )
 
 
-@router.get("/{selection_id}")
+@router.get(_SELECTIONS + "/{selection_id}")
 def get_selection(project_id: str, selection_id: str, token: Operator, wired: Wired) -> SelectionOut:
     """With its picks, by rank."""
     with wired.store.read() as tx:

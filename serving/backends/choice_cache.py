@@ -125,6 +125,8 @@ def read(folder: Path) -> Kept | None:
     """None where nothing was kept, or not as it was written."""
     try:
         fields = json.loads((folder / _CHOICE).read_text(encoding="utf-8"))
+        if fields.pop("sha256") != _digest_of(fields):
+            return None
         kept = Kept(Candidate(**fields["candidate"]), None, str(fields["report"]))
         if fields["artifact"] is None:
             _use(folder)
@@ -132,10 +134,15 @@ def read(folder: Path) -> Kept | None:
         artifact = (folder / _ARTIFACT).read_bytes()
         if hashlib.sha256(artifact).hexdigest() != fields["artifact"] or not installed(kept.candidate.runtime):
             return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     _use(folder)
     return Kept(kept.candidate, artifact, kept.report)
+
+
+def _digest_of(fields: Mapping[str, object]) -> str:
+    """Of a description, so that one byte of it counts as one of the graph does: it says with what numbers it runs."""
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def read_ranking(file: Path) -> tuple[Candidate, ...]:
@@ -164,7 +171,8 @@ def write(folder: Path, kept: Kept) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as made:
             if kept.artifact is not None:
                 (Path(made) / _ARTIFACT).write_bytes(kept.artifact)
-            (Path(made) / _CHOICE).write_text(json.dumps(fields), encoding="utf-8")
+            described = json.dumps(fields | {"sha256": _digest_of(fields)})
+            (Path(made) / _CHOICE).write_text(described, encoding="utf-8")
             folder.mkdir(exist_ok=True)
             # The artifact first: with the old description it is damaged, and measured again.
             for name in (_ARTIFACT, _CHOICE):

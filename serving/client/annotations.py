@@ -1,7 +1,10 @@
 """Bulk annotation."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 from serving.api.schemas.annotations import AnnotationIn, AnnotationOut, AnnotationPage, BadImagesOut
-from serving.client.calls import Call, Stream, get, method, path, post, stream
+from serving.client.calls import Call, Stream, get, method, path, post, saved, stream, unheard
 from serving.client.waiting import followed
 
 
@@ -29,6 +32,22 @@ class AnnotationCalls:
     @method
     def cancel_annotation(self, project: str, annotation_id: str) -> Call[AnnotationOut]:
         return post(AnnotationOut, path("projects", project, "annotations", annotation_id, "cancel"))
+
+    @method
+    def save_annotation(
+        self,
+        project: str,
+        annotation_id: str,
+        into: Path,
+        *,
+        format: str = "coco",  # noqa: A002 - the word that people use
+        images: bool = True,
+        on_bytes: Callable[[int], None] = unheard,
+    ) -> Call[Path]:
+        """What it found as a ZIP in the file `into`. format: coco, yolo or label-studio. images, on_bytes: as of
+        `save_snapshot`."""
+        where = path("projects", project, "annotations", annotation_id, "export")
+        return saved("GET", where, into, on_bytes, format=format, images=images)
 
     @stream
     def follow_annotation(self, project: str, annotation_id: str, *, every_s: float = 0.5) -> Stream[AnnotationOut]:

@@ -25,6 +25,8 @@ T = TypeVar("T")
 Other = TypeVar("Other")
 Model = TypeVar("Model", bound=BaseModel)
 
+_LONGEST_S = 3600.0  # until the first byte of a file: a large project takes a while
+
 
 def unheard(_count: int) -> None:
     """Of bytes that came, where nobody wants to know."""
@@ -170,6 +172,20 @@ def post(
     kind: type[Model], where: str, body: object = None, *, repeatable: bool = False, method: str = "POST"
 ) -> Call[Model]:
     return Call(method=method, path=where, read=kind.model_validate_json, body=body, repeatable=repeatable)
+
+
+def saved(verb: str, where: str, into: Path, on_bytes: Callable[[int], None], **params: object) -> Call[Path]:
+    """The answer in the file `into`, as it comes. on_bytes: hears how many have come."""
+    return Call(
+        method=verb,
+        path=where,
+        params=given(**params),
+        read=lambda _: into,
+        into=into,
+        on_bytes=on_bytes,
+        repeatable=True,  # it changes nothing; a file that was cut short is begun again
+        timeout_s=_LONGEST_S,
+    )
 
 
 def delete(where: str, /, **params: object) -> Call[None]:

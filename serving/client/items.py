@@ -1,12 +1,21 @@
 """Items: the images, what is like them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from serving.api.schemas.collecting import CollectedOut
-from serving.api.schemas.item_data import AskedOut, AskedPage, ItemHistoryOut, ItemPage, TaggedOut, ViewOut, ViewsOut
-from serving.api.schemas.items import ItemDetailOut, NeighboursOut
+from serving.api.schemas.item_data import (
+    AskedOut,
+    AskedPage,
+    DescribedOut,
+    ItemHistoryOut,
+    ItemPage,
+    TaggedOut,
+    ViewOut,
+    ViewsOut,
+)
+from serving.api.schemas.items import ItemDetailOut, ItemOut, NeighboursOut
 from serving.api.schemas.label_errors import LabelErrorsOut
 from serving.api.schemas.maps import MapIn, MapOut
 from serving.api.schemas.objects import DuplicatesOut, ObjectNeighboursOut
@@ -19,7 +28,7 @@ if TYPE_CHECKING:
     from serving.client.pictures import Picture, Pixels
 
 _LABEL_ERRORS_SECONDS = 7200.0  # of millions of items
-_AT_ONCE = 1000  # items that people are asked for in a request
+_AT_ONCE = 1000  # items of a request that asks for each, or changes each
 _DUPLICATES_SECONDS = 900.0  # of a pool of millions
 
 
@@ -87,6 +96,36 @@ class ItemCalls:
             tagged, after = tagged + done.items, done.next
             if after is None:
                 return tagged
+
+    @method
+    def describe_item(self, project: str, digest: str, meta: Mapping[str, str | None]) -> Call[ItemOut]:
+        """Change what is said of it under free keys; None removes one."""
+        where = path("projects", project, "items", digest)
+        return post(ItemOut, where, {"meta": dict(meta)}, repeatable=True, method="PATCH")
+
+    @method
+    def describe_items(
+        self,
+        project: str,
+        meta: Mapping[str, str | None],
+        *,
+        items: Sequence[str] | None = None,
+        query: str | None = None,
+    ) -> Steps[int]:
+        """The same of items by their digests, or of all that meet a query, 1,000 in a request; of how many something
+        else is said now."""
+        where, change = path("projects", project, "items", "meta"), {"meta": dict(meta)}
+        changed, after = 0, None
+        for begin in range(0, len(items or ()), _AT_ONCE):
+            some = list(items or ())[begin : begin + _AT_ONCE]
+            done = yield from post(DescribedOut, where, change | {"items": some}, repeatable=True)
+            changed += done.changed
+        while query is not None:
+            done = yield from post(DescribedOut, where, change | {"query": query} | given(after=after), repeatable=True)
+            changed, after = changed + done.changed, done.next
+            if after is None:
+                break
+        return changed
 
     @method
     def ask_for(

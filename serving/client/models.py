@@ -18,10 +18,8 @@ from serving.api.schemas.models import (
 )
 from serving.api.schemas.snapshots import DiffOut, SnapshotOut, SnapshotPage
 from serving.api.schemas.triggers import TriggersOut
-from serving.client.calls import Call, Steps, Stream, get, given, method, path, post, stream, unheard
+from serving.client.calls import Call, Steps, Stream, get, given, method, path, post, saved, stream, unheard
 from serving.client.waiting import followed, polled
-
-_LONGEST_S = 3600.0  # until the first byte: a large project takes a while
 
 
 class ModelCalls:
@@ -143,7 +141,7 @@ class ModelCalls:
         """A snapshot as a ZIP in the file `into`, which is written as it comes. format: coco, yolo, yolo-segment or
         voc. images: with their files. on_bytes: hears how many have come; less than before where it begins again."""
         where = path("projects", project, "snapshots", digest, "archive")
-        return _saved("GET", where, into, on_bytes, format=format, images=images)
+        return saved("GET", where, into, on_bytes, format=format, images=images)
 
     @method
     def save_dataset(
@@ -157,7 +155,7 @@ class ModelCalls:
     ) -> Call[Path]:
         """The project's images and present ground truth as a ZIP in the file `into`. format: of `askance formats`.
         on_bytes: as of `save_snapshot`."""
-        return _saved("POST", path("projects", project, "exports", format), into, on_bytes, images=images)
+        return saved("POST", path("projects", project, "exports", format), into, on_bytes, images=images)
 
     @stream
     def follow_cycle(self, project: str, cycle_id: str, *, every_s: float = 0.5) -> Stream[CycleOut]:
@@ -217,16 +215,3 @@ def _rollouts(project: str) -> Call[RolloutsOut]:
 
 def _cycle(project: str, cycle_id: str) -> Call[CycleOut]:
     return get(CycleOut, path("projects", project, "cycles", cycle_id))
-
-
-def _saved(verb: str, where: str, into: Path, on_bytes: Callable[[int], None], **params: object) -> Call[Path]:
-    return Call(
-        method=verb,
-        path=where,
-        params=given(**params),
-        read=lambda _: into,
-        into=into,
-        on_bytes=on_bytes,
-        repeatable=True,  # it changes nothing; a file that was cut short is begun again
-        timeout_s=_LONGEST_S,
-    )

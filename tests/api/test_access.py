@@ -13,6 +13,7 @@ from tests.api.test_predictions import problem
 OPEN_TO_ANY_TOKEN = {
     "/v1/me",
     "/v1/formats",
+    "/v1/strategies",
     "/v1/projects",
     "/v1/tokens",
     "/v1/tasks/{task_id}/heartbeat",

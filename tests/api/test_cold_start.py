@@ -59,6 +59,13 @@ def lease(service: Service, count: int = 10) -> list[dict]:
     return service.call("POST", f"{PROJECT}/tasks/lease", "reviewer", json={"count": count}).json()["tasks"]
 
 
+def test_a_query_of_items_narrows_what_is_chosen_from(bare: Service) -> None:
+    colours = filled(bare)
+    made = select(bare, budget=20, query="source = 'camera 2' and has source").json()
+    assert made["pool"] == 12 and {colours[pick["item_digest"]] for pick in made["picks"]} == {2}
+    problem(select(bare, query="source = 'camera 9'"), 422, "invalid")
+
+
 def test_an_image_is_kept_without_a_prediction(bare: Service) -> None:
     """Its facts and what its sender says of it; nobody is asked about it, and no model has looked."""
     content = picture(width=60, height=40)

@@ -326,3 +326,88 @@ def test_an_item_is_named_by_the_beginning_of_its_digest(service):
     assert digest in several["hint"] and twin in several["hint"]
     service.services.projects.create("others", ("circle",))
     assert service.call("GET", f"/v1/projects/others/items/{digest[:9]}").status_code == 404
+
+
+def known_answers(service, seeds, shapes: list[dict]) -> list[str]:
+    """Golden items to which bob gave that answer; their digests."""
+    digests = [golden(service, seed, [BOX, OTHER]) for seed in seeds]
+    call(service, "PATCH", "reviewers/bob", json={"standing": "new", "reason": "golden items alone"})
+    for task in lease(service, "bob", 10)["tasks"]:
+        assert submit(service, task, shapes, "bob").status_code == 200
+    call(service, "PATCH", "reviewers/bob", json={"standing": "qualified", "reason": "done"})
+    return digests
+
+
+VERDICTS = {
+    "accept": {},
+    "return": {"issues": [{"message": "one is missing", "shapes": []}]},
+    "submit": {"shapes": [BOX]},
+}
+
+
+def test_a_check_of_who_judges_looks_like_any_other_answer(service, staff):
+    """The lease, the task, the item, the answers to a heartbeat, a check and to each verdict: the same keys and kinds
+    of values, an id of the same form, an age among those of other work; no event of it is told to other programs."""
+    policy(service, score_threshold=0.001, quality={"golden": {"rate": 0.0}})
+    digests = known_answers(service, range(6), [BOX])
+    policy(service, workflow={"qa": "all"})
+    for seed in range(10, 16):
+        service.predict(picture(seed))
+        assert submit(service, one(service, "ada"), [BOX], "ada").status_code == 200
+    policy(service, quality={"golden": {"rate": 1.0}})
+    looks = {True: [], False: []}
+    forms, times, verdicts = set(), {True: [], False: []}, list(VERDICTS) * 2
+    while (leased := lease(service, "cyd"))["tasks"]:
+        (task,) = leased["tasks"]
+        is_check = task["item_digest"] in digests
+        verdict = verdicts[len(looks[is_check])]
+        assert (task["stage"], task["answers"]) == ("qa", [{"shapes": [BOX], "note": ""}])
+        assert task["detections"]
+        path, held = f"/v1/tasks/{task['id']}", {"epoch": task["epoch"]}
+        beat = service.call("POST", f"{path}/heartbeat", "cyd", json=held).json()
+        check = service.call("POST", f"{path}/check", "cyd", json={"shapes": [BOX]}).json()
+        draft = service.call("POST", f"{path}/draft", "cyd", json=held | {"content": {}}).json()
+        seen = item(service, task["item_digest"], "cyd")
+        sent = service.call("POST", f"{path}/{verdict}", "cyd", json=held | VERDICTS[verdict])
+        assert sent.status_code == 200, sent.text
+        again = service.call("POST", f"{path}/{verdict}", "cyd", json=held | VERDICTS[verdict])
+        assert again.json() == sent.json()
+        other = service.call("POST", f"{path}/skip", "cyd", json=held | {"reason": "dark"})
+        assert seen["truth"] is None and item(service, task["item_digest"], "cyd")["truth"] is None
+        assert not {"golden", "judged", "right"} & set(str(leased).replace("'", " ").split())
+        looks[is_check].append((verdict, kinds([leased, beat, check, draft, seen, sent.json(), other.json()["type"]])))
+        forms.add((task["id"].count("_"), len(task["id"]), task["id"].rpartition("-")[2], leased["open"] % 10))
+        times[is_check].append(task["created_at"])
+    assert [len(looks[True]), len(looks[False])] == [6, 6]
+    assert dict(looks[True]) == dict(looks[False])
+    assert len(forms) == 1
+    assert max(times[True]) < max(times[False])
+    for kind in ("task.accepted", "task.returned", "task.submitted", "task.created"):
+        assert {one["body"]["item_digest"] for one in events(service, kind)}.isdisjoint(digests)
+
+
+def test_operators_see_and_say_how_people_judge(service, staff):
+    """With intervals, apart from how they answer; a pause as a judge leaves them the other work."""
+    policy(service, quality={"golden": {"rate": 0.0}}, workflow={"qa": "all"})
+    known_answers(service, range(2), [BOX])
+    known_answers(service, range(2, 4), [BOX, OTHER])
+    service.predict(picture(10))
+    submit(service, one(service, "ada"), [BOX], "ada")
+    policy(service, quality={"golden": {"rate": 1.0}})
+    for _ in range(4):
+        task = one(service, "cyd")
+        held = {"epoch": task["epoch"]}
+        assert service.call("POST", f"/v1/tasks/{task['id']}/accept", "cyd", json=held).status_code == 200
+    judging = call(service, "GET", "reviewers/cyd")["judging"]
+    assert (judging["items"], judging["standing"]) == (4, "qualified")
+    assert (judging["accepts"]["value"], judging["catches"]["value"]) == (1.0, 0.0)
+    assert judging["catches"]["low"] == 0.0 < judging["catches"]["high"] < 1.0
+    assert call(service, "GET", "reviewers/cyd")["precision"] is None
+    assert call(service, "GET", "me", "cyd")["judging"]["catches"] is None  # as of yesterday
+    path = f"/v1/projects/shapes/reviewers/{staff['cyd']}"
+    problem(service.call("PATCH", path, json={"judging": "paused"}), 422, "invalid")
+    changed = call(service, "PATCH", "reviewers/cyd", json={"judging": "paused", "reason": "lets all stand"})
+    assert (changed["standing"], changed["judging"]["standing"]) == ("qualified", "paused")
+    assert "lets all stand" in lease(service, "cyd")["why"]
+    (told,) = events(service, "judge.paused")
+    assert told["body"]["reviewer"] == staff["cyd"]

@@ -138,6 +138,81 @@ def test_tags_are_added_and_removed(service, digests):
     assert [event["body"].get("query") for event in events if event["kind"] == "items.tagged"] == [None, "tag = a"]
 
 
+def changed(service, digest: str, meta: dict, role: str = "operator"):
+    return service.call("PATCH", f"{ITEMS}/{digest}", role, json={"meta": meta})
+
+
+def test_what_is_said_of_an_item_is_changed_by_a_merge_patch(service, digests):
+    """RFC 7396: null removes a key, and keys that are not named stay. Lists follow at once, its history keeps who said
+    what before, and where nothing changes there is no line of it."""
+    answer = changed(service, digests[0], {"weather": "rain", "speed": "80", "captured_at": "2026-01-02T03:04:05Z"})
+    assert answer.status_code == 200 and answer.json()["meta"]["weather"] == "rain"
+    assert listed(service, "meta.weather = rain and meta.speed > 79 and captured_at < 2026-01-03") == [digests[0]]
+    service.call("POST", f"{ITEMS}/tags", json={"items": digests[:1], "add": ["a"]})
+    said = changed(service, digests[0][:12], {"weather": "snow", "speed": None, "unknown": None}).json()["meta"]
+    assert said == {"weather": "snow", "captured_at": "2026-01-02T03:04:05Z"}
+    assert listed(service, "meta.weather = rain") == [] == listed(service, "has meta.speed")
+    assert listed(service, "tag = a and meta.weather = snow") == [digests[0]]
+    changed(service, digests[0], {"weather": "snow"})
+    entries = service.call("GET", f"{ITEMS}/{digests[0]}/history").json()["entries"]
+    told = [one for one in entries if one["body"].get("event") == "item.described"]
+    assert [one["body"]["meta"] for one in told][1:] == [{"speed": None, "weather": "snow"}]
+    assert told[1]["body"]["before"] == {"speed": "80", "weather": "rain"} and told[1]["actor"]
+
+
+def test_what_is_said_of_many_items_is_changed_by_digests_or_by_a_query(service, digests):
+    """Each that changes has it in its history; a query may ask for what it changes."""
+    done = service.call("POST", f"{ITEMS}/meta", json={"items": digests[:2], "meta": {"site": "north"}}).json()
+    assert done == {"items": 2, "changed": 2, "next": None}
+    done = service.call("POST", f"{ITEMS}/meta", json={"query": "", "meta": {"site": "north"}}).json()
+    assert done == {"items": 5, "changed": 3, "next": None}
+    done = service.call("POST", f"{ITEMS}/meta", json={"query": "meta.site = north", "meta": {"site": "south"}}).json()
+    assert done["changed"] == 5 and listed(service, "meta.site = south") == digests[::-1]
+    for digest in digests:
+        entries = service.call("GET", f"{ITEMS}/{digest}/history").json()["entries"]
+        assert [one["body"].get("meta") for one in entries if one["body"].get("event") == "item.described"] == [
+            {"site": "north"}, {"site": "south"}
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {},
+        {"": "x"},
+        {"k" * 101: "x"},
+        {"k": "x" * 1001},
+        {"k": "\x00"},
+        {"k\n": "x"},
+        {"k": 5},
+        {"derived_from": None},
+        {f"k{number}": "x" for number in range(101)},
+    ],
+)
+def test_what_cannot_be_said_of_an_item_is_refused(service, digests, meta):
+    """And nothing of it is kept, nor where it was made from."""
+    assert changed(service, digests[0], meta).status_code == 422
+    assert service.call("POST", f"{ITEMS}/meta", json={"query": "", "meta": meta}).status_code == 422
+    assert service.call("GET", f"{ITEMS}/{digests[0]}").json()["meta"] == {}
+
+
+def test_an_item_has_at_most_a_hundred_keys(service, digests):
+    assert changed(service, digests[0], {f"k{number}": "x" for number in range(99)}).status_code == 200
+    assert changed(service, digests[0], {"a": "x", "b": "x"}).status_code == 422
+    assert changed(service, digests[0], {"a": "x", "b": "x", "k0": None}).status_code == 200
+
+
+def test_only_operators_change_what_is_said_of_items(service, digests):
+    for role in ("reviewer", "producer"):
+        problem(changed(service, digests[0], {"k": "x"}, role), 403, "forbidden")
+        call = service.call("POST", f"{ITEMS}/meta", role, json={"query": "", "meta": {"k": "x"}})
+        problem(call, 403, "forbidden")
+    problem(changed(service, "0" * 64, {"k": "x"}), 404, "not-found")
+    body = {"items": [digests[0], "0" * 64], "meta": {"k": "x"}}
+    problem(service.call("POST", f"{ITEMS}/meta", json=body), 404, "not-found")
+    assert listed(service, "has meta.k") == []
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -8,6 +8,7 @@ import pytest
 
 from loop.wiring import utc_now
 from tests.api.conftest import picture
+from tests.api.test_merged_answers import RECIPE, said
 from tests.api.test_predictions import problem
 from tests.api.test_qa import accept, answered, give_back, truth, workflow
 from tests.api.test_queue import ELSEWHERE, events, lease, one, skip, staff  # noqa: F401 - a fixture
@@ -307,3 +308,17 @@ def test_a_verdict_is_followed_after_a_crash(service, staff, crash, monkeypatch)
     assert [truth(service, digest) for digest in digests] == [[BOX]] * 4
     assert len(events(service, "lot.accepted")) == 1
     assert service.services.lots.advance_all() == 0
+
+
+@pytest.mark.parametrize(("pixels", "defects"), [(2, 0), (60, 1)])
+def test_a_point_that_is_corrected_a_little_is_no_defect(service, staff, pixels, defects):  # noqa: F811
+    """By the likeness that people are compared with; nor is a link under ids of one's own."""
+    recipe = service.call("POST", "/v1/projects/shapes/recipe", content=RECIPE.read_bytes())
+    assert recipe.is_success, recipe.text
+    lots_of(service, 1, share=1.0, threshold=0.0)
+    service.predict(picture(0, 640, 480))
+    assert submit(service, one(service, "ada"), said(0), "ada").status_code == 200
+    moved = [*said(0, name="q")[:1], *said(pixels, name="q")[1:]]
+    assert submit(service, one(service, "bob"), moved, "bob").status_code == 200
+    (lot,) = listed(service)
+    assert lot["defects"] == defects

@@ -100,3 +100,11 @@ def test_a_merged_answer_that_breaks_the_recipe_is_never_the_truth(shop: Any) ->
     assert seen["agreement"]["adjudicated"] is True
     assert {reason["code"] for reason in seen["agreement"]["reasons"]} <= {"existence-unsure", "rules-broken"}
     assert seen["agreement"]["reasons"][0]["code"] == "rules-broken"
+
+
+@pytest.mark.parametrize(("apart", "agreed"), [(0, True), (2, True), (90, False)])
+def test_agreement_counts_points_by_where_they_are(shop: Any, apart: float, agreed: bool) -> None:
+    """Not only what has a box: two pixels are as nothing, ninety are another place."""
+    asked(shop, said(0), said(0), [*said(0)[:1], *said(apart)[1:]])
+    response = shop.call("GET", "/v1/projects/shapes/agreement")
+    assert (response.json()["alpha"]["boxes"] > 0.9) is agreed

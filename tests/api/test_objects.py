@@ -45,6 +45,22 @@ def neighbours(service: Service, digest: str, number: int = 0, **params: object)
     return service.call("GET", path, params=params)
 
 
+def test_the_state_of_the_index_is_told_and_it_is_read_when_asked_for(plain: Service) -> None:
+    """For operators alone: how much a model has seen tells when it saw what."""
+    index = "/v1/projects/shapes/index"
+    predicted(plain, 3)
+    unread = plain.call("GET", index).json()
+    assert (unread["phase"], unread["embeddings"], unread["waiting"]) == ("unread", 0, 3)
+    assert plain.call("GET", index).json() == unread  # asking begins nothing
+    asked = plain.call("POST", index)
+    assert asked.status_code == 202
+    assert (asked.json()["phase"], asked.json()["embeddings"], asked.json()["waiting"]) == ("ready", 3, 0)
+    predicted(plain, 1, first=3)
+    assert plain.call("GET", index).json()["waiting"] == 1
+    for role in ("producer", "reviewer"):
+        problem(plain.call("GET", index, role), 403, "forbidden")
+
+
 def test_the_objects_that_look_most_alike_are_found_in_other_items(looking: Service) -> None:
     """Each with what was said of it; the most similar first."""
     answers = {one["item_digest"]: one for one in predicted(looking, 5)}

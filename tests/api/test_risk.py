@@ -1,5 +1,6 @@
 """Risk learned from reviews: when it is learned, that routing uses it, and what is told of it."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -44,12 +45,15 @@ def test_it_is_learned_once_there_are_fifty_reviews(service: Service) -> None:
     assert risks.refit_due() == []
     before = service.call("GET", RISK).json()
     assert before["learned"] is None and before["reviewed"] == 49
+    assert (before["in_use"], before["learned_at"]) == ("heuristic", None)
     assert before["why"].startswith("49 reviews, of which 25 were corrected; it takes 50 with 10 of each")
     review(service, 1, first=49)
     assert risks.refit_due() == [champion(service).id]
     after = service.call("GET", RISK).json()
     assert after["learned"]["fitted_on"] == after["reviewed"] == 50 and after["why"] == ""
     assert after["learned"]["quality"]["failures"] == 25
+    assert after["in_use"] == "learned"
+    assert abs(datetime.fromisoformat(after["learned_at"]) - service.services.clock()) < timedelta(minutes=5)
     answer = service.predict(picture(1000)).json()
     learned = Learned.from_bytes(service.services.blobs.get(champion(service).risk_key))
     assert answer["decision"]["risk"] == pytest.approx(learned.risk.of(answer["signals"]))

@@ -111,6 +111,28 @@ def test_a_filter_narrows_the_pool(service: Service, pool: list[str]) -> None:
     assert body["conditions"] == {"source": "camera 1"}
 
 
+def test_a_query_of_items_narrows_the_pool(service: Service, pool: list[str]) -> None:
+    """It is kept with the selection, as it was understood; one that cannot be read is refused with the place."""
+    query = "source = 'camera 1'  and digest != " + pool[1]
+    body = select(service, budget=10, query=query, filter={"source": "camera 1"}).json()
+    assert {pick["item_digest"] for pick in body["picks"]} == set(pool[3::2])
+    kept = service.call("GET", f"{SELECTIONS}/{body['id']}").json()["conditions"]
+    assert kept.keys() == {"source", "query"} and pool[1] in kept["query"]
+    assert "the filter matches none of the 6 items" in select(service, query="width > 100000").json()["detail"]
+    answer = select(service, query="width >")
+    problem(answer, 422, "bad-query")
+    assert answer.json()["ids"]["position"] == 7
+
+
+def test_each_strategy_is_told_in_a_line(service: Service) -> None:
+    """None is missing, those that can choose before there is a model are marked, and the default is told."""
+    told = service.call("GET", "/v1/strategies", "reviewer").json()
+    assert {one["name"] for one in told["strategies"]} == STRATEGIES.keys()
+    assert all(one["takes"] for one in told["strategies"])
+    assert {one["name"] for one in told["strategies"] if one["without_model"]} >= told["default_without_model"].keys()
+    assert told["default"].keys() <= STRATEGIES.keys()
+
+
 def test_neighbours_of_failures_are_queued(service: Service, pool: list[str]) -> None:
     """`like` names items; `failures` takes the newest that people corrected."""
     like = select(service, budget=2, like=[pool[3]], random_share=0.0).json()

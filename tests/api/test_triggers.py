@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from loop.domain.access import Role, Token
 from loop.domain.cycle import CycleState
 from loop.wiring import utc_now
 from tests.api.conftest import Service, picture
@@ -76,7 +77,11 @@ def test_changes_name_what_changes_and_null_takes_away(service: Service) -> None
 
 
 def test_what_makes_no_sense_is_refused(service: Service) -> None:
-    for body in ({"reviewed": 0}, {"failure_rate": 1}, {"every_hours": -1}, {"weekly": True}):
+    zone, since = NIGHTLY | {"zone": "Europe/Bern"}, NIGHTLY | {"since": "2020-01-01T00:00:00+00:00"}
+    for body in (
+        {"reviewed": 0}, {"failure_rate": 1}, {"every_hours": -1}, {"weekly": True}, {"schedule": {"at": "25:00"}},
+        {"schedule": zone}, {"schedule": since},
+    ):  # fmt: skip
         answer = service.call("PATCH", PATH, json=body)
         assert answer.status_code == 422, body
     assert service.call("GET", "/v1/projects/none/triggers").status_code == 404
@@ -106,6 +111,72 @@ def test_conditions_are_combined(service: Service) -> None:
     assert cycles(service)[0]["reason"] == (
         "2 items were reviewed since the last cycle; 2 items were corrected since the last cycle"
     )
+
+
+NIGHTLY = {"at": "02:30", "zone": "Asia/Kolkata"}  # without summer time, so that a day has one, whenever this runs
+
+
+def looks_after(service: Service, days: float) -> list[str]:
+    """The ids of the cycles that a look asks for, so much later."""
+    later = replace(service.services.triggers, clock=lambda: utc_now() + timedelta(days=days))
+    return [cycle.id for cycle in later.look()]
+
+
+def end(service: Service, cycle_id: str) -> None:
+    now = service.services.clock()
+    with service.services.store.begin() as tx:
+        cycle = tx.cycles.get("shapes", cycle_id)
+        tx.cycles.save(replace(cycle, state=CycleState.REFUSED, finished_at=now, updated_at=now))
+
+
+def test_a_schedule_asks_once_at_its_time_and_once_for_all_that_were_missed(service: Service) -> None:
+    """From when it was set on: a time that was over by then asks for nothing."""
+    body = {"schedule": NIGHTLY, "least_new": 1, "quiet_hours": 0}
+    assert service.call("PATCH", PATH, json=body).json()["rules"]["schedule"] == NIGHTLY | {"days": []}
+    reviewed(service, 2)
+    assert looks_after(service, 0) == []
+    (begun,) = looks_after(service, 1)
+    (cycle,) = cycles(service)
+    assert cycle["reason"].startswith("it is time: every day at 02:30 Asia/Kolkata")
+    end(service, begun)
+    reviewed(service, 2, first=2)
+    assert looks_after(service, 1) == []
+    (begun,) = looks_after(service, 9)  # the service was down
+    end(service, begun)
+    reviewed(service, 2, first=4)
+    assert looks_after(service, 9) == []
+    assert len(looks_after(service, 10)) == 1
+
+
+def test_what_does_not_hold_at_the_time_of_a_schedule_waits_for_the_next(service: Service) -> None:
+    """Who has set the night for it does not find a training in the morning."""
+    body = {"schedule": NIGHTLY, "reviewed": 2, "when": {"all": ["schedule", "reviewed"]}, "least_new": 1}
+    assert service.call("PATCH", PATH, json=body).status_code == 200
+    reviewed(service, 1)
+    assert looks_after(service, 1) == []
+    reviewed(service, 1, first=1)
+    assert looks_after(service, 1) == []
+    assert len(looks_after(service, 2)) == 1
+
+
+def test_a_schedule_goes_on_where_other_rules_change_and_begins_anew_where_it_does(service: Service) -> None:
+    service.call("PATCH", PATH, json={"schedule": NIGHTLY, "least_new": 1, "quiet_hours": 0})
+    reviewed(service, 1)
+    tomorrow = replace(service.services.triggers, clock=lambda: utc_now() + timedelta(days=1))
+    with service.services.store.read() as tx:
+        kept = tx.cycles.triggers("shapes").schedule
+    assert kept is not None and kept.since is not None
+    tomorrow.change(operator_of(service), "shapes", {"quiet_hours": 1})
+    assert tomorrow.status("shapes").rules.schedule == kept
+    assert tomorrow.status("shapes").verdict.reasons
+    tomorrow.change(operator_of(service), "shapes", {"schedule": NIGHTLY | {"days": ["sun"]}})
+    assert tomorrow.status("shapes").verdict.reasons == ()
+    assert tomorrow.change(operator_of(service), "shapes", {"schedule": None}).schedule is None
+
+
+def operator_of(service: Service) -> Token:
+    with service.services.store.read() as tx:
+        return next(token for token in tx.tokens.all() if token.role is Role.OPERATOR)
 
 
 def test_a_combination_names_just_what_is_set(service: Service) -> None:

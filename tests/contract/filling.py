@@ -66,7 +66,7 @@ class Fill:
             with self.store.begin() as tx:
                 assert tx.items.add(item)
                 assert not tx.items.add(replace(item, meta={"k": "ignored"}))
-        order = [step for step in range(4) for _ in self.items]
+        order = [step for step in range(5) for _ in self.items]
         self.rng.shuffle(order)
         for step in order:
             self._step(step, self.rng.choice(self.items))
@@ -84,22 +84,19 @@ class Fill:
             self.items.append(item)
             self.known[item.digest] = self._known(item)
         else:
-            self._step(self.rng.randrange(5), self.rng.choice(self.items))
+            self._step(self.rng.randrange(6), self.rng.choice(self.items))
 
     def _step(self, step: int, item: Item) -> None:
         self.number += 1
         with self.store.begin() as tx:
-            (self._predict, self._work, self._settle, self._mark, self._void)[step](tx, item)
+            (self._predict, self._work, self._settle, self._mark, self._describe, self._void)[step](tx, item)
         if self._ended is not None:  # apart from its making, for each of the two to be what changes the facts
             with self.store.begin() as tx:
                 tx.tasks.save(self._ended)
             self._ended = None
 
     def _item(self, number: int) -> Item:
-        rng = self.rng
-        meta = {key: rng.choice([*WORDS, "5", "-1.5e0", "1e999", "x" * 300]) for key in KEYS if rng.random() < 0.4}
-        if rng.random() < 0.5:
-            meta["captured_at"] = rng.choice([*CAPTURED, "then", "0001-01-01T00:00+05:00"])
+        rng, meta = self.rng, self._meta()
         return Item(
             project_id=PROJECT,
             digest=digest(number),
@@ -123,9 +120,15 @@ class Fill:
             group=item.group,
             media_type=item.media_type,
             split=item.split,
-            captured_at=CAPTURED.get(item.meta.get("captured_at", "")),
-            meta={key: value[:200] for key, value in item.meta.items()},
+            **_known_of(item.meta),
         )
+
+    def _meta(self) -> dict[str, str]:
+        rng = self.rng
+        meta = {key: rng.choice([*WORDS, "5", "-1.5e0", "1e999", "x" * 300]) for key in KEYS if rng.random() < 0.4}
+        if rng.random() < 0.5:
+            meta["captured_at"] = rng.choice([*CAPTURED, "then", "0001-01-01T00:00+05:00"])
+        return meta
 
     def _say(self, item: Item, **changes: object) -> None:
         self.known[item.digest] = replace(self.known[item.digest], **changes)
@@ -173,6 +176,11 @@ class Fill:
             self._say(item, lot="lot_1")
         if state is TaskState.DONE:
             self._submit(tx, item, task)
+
+    def _describe(self, tx, item: Item) -> None:
+        meta = self._meta()
+        tx.items.describe(PROJECT, {item.digest: meta})
+        self._say(item, **_known_of(meta))
 
     def _void(self, tx, item: Item) -> None:
         """A work that is in a lot counts no more there, or again."""
@@ -242,3 +250,10 @@ class Fill:
             add, remove = self.rng.sample(["cam", "a b", "é"], 2)
             assert tx.item_queries.tag(PROJECT, [item.digest, "no such"], add=[add], remove=[remove]) == 1
             self._say(item, tags=self.known[item.digest].tags - {remove} | {add})
+
+
+def _known_of(meta: dict[str, str]) -> dict[str, object]:
+    return {
+        "captured_at": CAPTURED.get(meta.get("captured_at", "")),
+        "meta": {key: value[:200] for key, value in meta.items()},
+    }

@@ -10,30 +10,55 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from loop.cycle.label_check import DOUBTED, label_check_of
 from loop.cycle.telling import told_later
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.identity import digest_of
+from loop.domain.item import Split
 from loop.domain.model import ModelVersion, Promotion, PromotionState
-from tests.cycle_worker import EPOCHS, LABELS, PROJECT, Ledger, Service, Site, furnished, work
+from loop.domain.ports import Transaction
+from loop.domain.review.tasks import Task, TaskState
+from loop.domain.truth import Shape
+from tests.cycle_worker import (
+    BOX,
+    EPOCHS,
+    GOLDEN,
+    LABELS,
+    PROJECT,
+    TRAIN,
+    Ledger,
+    Service,
+    Site,
+    add_image,
+    add_prediction,
+    furnished,
+    work,
+)
 from tests.killable import Killable
 from tests.tiny_models import tiny_weights
 from training.snapshot import Snapshot
 
 KILLS = int(os.environ.get("CYCLE_KILLS", "45"))
 CRITICAL = {"registry: register", "deployed"}
+TRAINS = "training: images written"
 CYCLE_SECONDS = 60  # within which what was started again must have ended
-OUTCOMES = {"seeing": CycleState.PROMOTED, "blind": CycleState.REFUSED}
+# doubting: people are asked again for labels that are doubted, before the training (`recheck`).
+OUTCOMES = {"seeing": CycleState.PROMOTED, "blind": CycleState.REFUSED, "doubting": CycleState.PROMOTED}
 
 
 @pytest.fixture
 def service(url: str, tmp_path: Path) -> Iterator[Service]:
-    """A project whose champion finds nothing, seen from outside of the process that is killed."""
+    """A project whose champion finds nothing, seen from outside of the process that is killed. What another model has
+    said of its images agrees with their labels."""
     made = furnished(url, tmp_path, tiny_weights(LABELS))
+    for number in range(GOLDEN + TRAIN):
+        _say(made, number)
     yield made
     made.store.close()
 
@@ -42,9 +67,52 @@ def _asked(service: Service, kind: str) -> Cycle:
     service.site.blind.unlink(missing_ok=True)
     if kind == "blind":
         service.site.blind.touch()
-    cycle = service.controller.request(PROJECT, "ada", "kill it", {"mode": "non_inferior"})
+    if kind == "doubting":
+        _spoil(service)
+    recheck = int(kind == "doubting")
+    cycle = service.controller.request(PROJECT, "ada", "kill it", {"mode": "non_inferior", "recheck": recheck})
     service.site.points.file.unlink(missing_ok=True)
     return cycle
+
+
+def _spoil(service: Service) -> None:
+    """One more image to train on, with a label that nobody would give it. Whoever was asked for earlier ones has
+    answered."""
+    _answer(service)
+    with service.store.read() as tx:
+        number = GOLDEN + TRAIN + len(_asked_again(tx))
+    add_image(service, number, Split.TRAIN, (Shape("square", BOX),))
+    _say(service, number)
+
+
+def _say(service: Service, number: int) -> None:
+    """By the model that was registered, of which nobody knows what it has learned."""
+    with service.store.read() as tx:
+        (oldest,) = [model for model in tx.models.all(PROJECT) if model.cycle_id is None]
+    add_prediction(service, number, oldest.id)
+
+
+def _answer(service: Service) -> None:
+    """All that people are asked for."""
+    for task in _open_tasks(service):
+        done = replace(task, state=TaskState.DONE, epoch=1, owner="bo", leased_at=task.created_at, expires_at=None)
+        with service.store.begin() as tx:
+            before = tx.truths.current_of(PROJECT, [task.item_digest])[task.item_digest]
+            tx.tasks.save(done)
+            tx.truths.add(replace(before, version=2, shapes=(Shape("circle", BOX),)))
+
+
+def _open_tasks(service: Service) -> list[Task]:
+    with service.store.begin() as tx:
+        asked = _asked_again(tx)
+        works = [tx.tasks.work_for_update(one) for digest in asked for one in tx.tasks.works_of_item(PROJECT, digest)]
+    return [task for work in works for task in work if not task.finished]
+
+
+def _asked_again(tx: Transaction) -> list[str]:
+    """Items, as often as people were asked for them."""
+    events = tx.events.after(PROJECT, 0, 10**5)
+    return [str(event.body["item_digest"]) for event in events if event.kind == "item.asked"]
 
 
 def _worker(service: Service, stop_at: int = 0) -> Killable:
@@ -110,15 +178,20 @@ def test_a_killed_cycle_goes_on_and_one_champion_serves(service: Service) -> Non
 
 
 def _to_die_at(passed: dict[str, list[str]], rng: random.Random) -> list[tuple[str, int]]:
-    """All points by their numbers (from 1), those of one kind of cycle and of the other what is not the same: first the
+    """All points by their numbers (from 1), those of one kind of cycle and of others what is not the same: first the
     moments when a candidate becomes one and when a champion does, then all others in any order."""
-    first, second = passed
-    same = next(number for number, pair in enumerate(zip(*passed.values(), strict=False)) if pair[0] != pair[1])
-    points = [(first, number) for number in range(len(passed[first]))]
-    points += [(second, number) for number in range(same, len(passed[second]))]
+    points = [("seeing", number) for number in range(len(passed["seeing"]))]
+    points += [("blind", number) for number in range(_alike(passed, "blind"), len(passed["blind"]))]
+    points += [("doubting", number) for number in range(_alike(passed, "doubting"), passed["doubting"].index(TRAINS))]
     rng.shuffle(points)
     points.sort(key=lambda point: not CRITICAL & set(passed[point[0]][max(point[1] - 3, 0) : point[1] + 1]))
     return [(kind, number + 1) for kind, number in points]
+
+
+def _alike(passed: dict[str, list[str]], kind: str) -> int:
+    """How many points a cycle of this kind begins with that one of another passes, too."""
+    pairs = enumerate(zip(passed["seeing"], passed[kind], strict=False))
+    return next(number for number, (one, other) in pairs if one != other)
 
 
 # --- what must hold ---------------------------------------------------------------------------------------------
@@ -135,6 +208,8 @@ def _check(service: Service, kind: str) -> None:
         assert tx.cycles.unfinished() == [] and tx.promotions.queued() == []
     assert (cycles[0].state, cycles[0].error) == (OUTCOMES[kind], "")
     _check_events(service, cycles)
+    if kind == "doubting":
+        _check_labels(service, cycles[0])
     _check_models(service, cycles, models)
     _check_promotions(cycles, promotions, champion)
     _check_files(service, cycles, champion)
@@ -151,6 +226,19 @@ def _check_events(service: Service, cycles: Sequence[Cycle]) -> None:
     assert ends == {cycle.id: cycle.state for cycle in cycles}
     flips = [event.body["model_id"] for event in events if event.kind == "model.promoted"]
     assert len(flips) == len(set(flips)) == 1 + sum(cycle.state is CycleState.PROMOTED for cycle in cycles)
+
+
+def _check_labels(service: Service, cycle: Cycle) -> None:
+    """People are asked for the image with the wrong label, once, however often the step was done, and this training
+    did without it."""
+    with service.store.read() as tx:
+        asked = _asked_again(tx)
+    kept = label_check_of(cycle, service.blobs.get)
+    assert kept is not None and len(asked) == len(set(asked))
+    (doubted,) = kept.held
+    assert [task.item_digest for task in _open_tasks(service)] == [doubted] == asked[-1:]
+    snapshot = Snapshot.read(str(cycle.snapshot_digest), service.blobs.get)
+    assert not snapshot.trains_on(doubted) and snapshot.left_out == {DOUBTED: 1}
 
 
 def _check_models(service: Service, cycles: Sequence[Cycle], models: Sequence[ModelVersion]) -> None:

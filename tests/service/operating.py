@@ -86,7 +86,7 @@ class Stage:
 
 
 SECTIONS = {
-    "data": ("items", "clips", "snapshots", "map"),
+    "data": ("items", "selections", "clips", "snapshots", "map"),
     "quality": ("quality", "lots"),
     "people": ("reviewers", "queue", "work", "comments"),
     "setup": ("recipe", "policy", "functions", "webhooks"),

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -46,12 +47,20 @@ class ServiceProcess:
 
     def start(self) -> None:
         """Returns when the service is ready. Fails with its log where it ends before."""
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Returns at once."""
         self.port = free_ports(1)[0]
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*ASKANCE, "up"], env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
+
+    def await_ready(self) -> None:
+        assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -78,6 +87,17 @@ class ServiceProcess:
             [*ASKANCE, *arguments], env=self.environment, capture_output=True, text=True, timeout=600, check=False
         )
 
+    def listening(self) -> set[tuple[str, int]]:
+        """Address and port of whatever a process of the service accepts connections at."""
+        assert self._process is not None
+        service = psutil.Process(self._process.pid)
+        return {
+            (connection.laddr.ip, connection.laddr.port)
+            for process in [service, *service.children(recursive=True)]
+            for connection in _connections(process)
+            if connection.status == psutil.CONN_LISTEN
+        }
+
     def kill_tree(self) -> None:
         """SIGKILL for the service and every process below it, none of which can clean up."""
         assert self._process is not None
@@ -100,6 +120,13 @@ class ServiceProcess:
 
 
 ASKANCE = [sys.executable, "-c", "from loop.cli import main; main()"]
+
+
+def _connections(process: psutil.Process) -> list[Any]:
+    try:
+        return process.net_connections("inet")
+    except psutil.NoSuchProcess:  # one of Ray's that has just ended
+        return []
 
 
 def _kill(process: psutil.Process) -> None:

@@ -5,14 +5,16 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from playwright.sync_api import Page, expect, sync_playwright
 
+from askance.client import Client
 from loop.domain.errors import AskanceError
 from serving.api.schemas.predictions import PredictionOut
 from tests.requirements import require_chromium, require_data
@@ -274,8 +276,90 @@ def test_7_one_command_takes_it_back(stage):
         assert operator.predict(PROJECT, stage.stream[1].read_bytes()).model_id == new
 
 
+def test_8_a_canary_answers_its_share_and_a_shadow_never(stage):
+    """Half of the answers are the canary's, each names one of the two; the shadow sees every image, and no caller sees
+    what it says."""
+    champion, other = _champion_and_other(stage)
+    with stage.service.operator() as operator:
+        canary = _active(operator, other, "canary", 0.5)
+        named = [answer.model_id for answer in _answers(operator, stage.stream)]
+        operator.end_rollout(PROJECT, canary)
+        # Between a tenth and nine tenths of 30 lots by half: a test that fails by chance once in a million runs.
+        assert set(named) == {champion, other} and 3 < named.count(other) < 27, named
+        shadow = _active(operator, other, "shadow", 1.0)
+        answers = _answers(operator, stage.stream[:5])
+        assert {answer.model_id for answer in answers} == {champion}
+        _await(lambda: {answer.id for answer in answers} <= _seen_by(stage, shadow))
+        operator.end_rollout(PROJECT, shadow)
+
+
+def test_9_a_canary_that_does_not_answer_in_time_is_taken_back(stage):
+    """By itself, and nobody feels it: the champion answers for it."""
+    champion, other = _champion_and_other(stage)
+    with stage.service.operator() as operator:
+        operator.configure_model(PROJECT, other, {"timeout_s": 0.001, "batch_wait_ms": 0})
+        canary = _active(operator, other, "canary", 1.0)
+        assert {answer.model_id for answer in _answers(operator, stage.stream[:8])} == {champion}
+        _await(lambda: operator.rollout(PROJECT, canary).state == "rolled_back")
+        assert "failed" in operator.rollout(PROJECT, canary).error
+        operator.configure_model(PROJECT, other, {"timeout_s": None, "batch_wait_ms": None})
+        assert operator.failures == 0
+
+
+def _champion_and_other(stage: Stage) -> tuple[str, str]:
+    with stage.service.operator() as operator:
+        models = operator.models(PROJECT).models
+    (champion,) = (model.id for model in models if model.champion)
+    return champion, next(model.id for model in models if not model.champion)
+
+
+def _active(operator: Client, model: str, kind: str, share: float) -> str:
+    """The id of a rollout that takes its share; gateways look for those twice in a second."""
+    asked = operator.start_rollout(PROJECT, model, kind=kind, share=share, judging=False if kind == "canary" else None)
+    assert operator.await_rollout(PROJECT, asked.id).state == "active"
+    time.sleep(1.5)
+    return asked.id
+
+
+def _answers(operator: Client, images: list[Path]) -> list[PredictionOut]:
+    return [operator.predict(PROJECT, image.read_bytes()) for image in images]
+
+
+def _seen_by(stage: Stage, shadow: str) -> set[str]:
+    """Predictions that it has looked at, too."""
+    told = httpx.get(
+        f"{stage.service.url}/v1/projects/{PROJECT}/rollouts/{shadow}/answers",
+        headers={"Authorization": f"Bearer {stage.service.token}"}, trust_env=False,
+    )  # fmt: skip
+    return {answer["prediction_id"] for answer in told.json()["answers"] if not answer["error"]}
+
+
+def _await(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_10_whatever_answers_a_stranger_listens_on_loopback(stage):
+    """Of all ports of all processes of a service with the settings that it comes with. What can be reached from
+    elsewhere speaks no HTTP, or wants Ray's token."""
+    answering = {place for place in stage.service.listening() if _answers_a_stranger(*place)}
+    assert ("127.0.0.1", stage.service.port) in answering
+    assert {address for address, _ in answering} <= {"127.0.0.1", "::1"}, answering
+
+
+def _answers_a_stranger(address: str, port: int) -> bool:
+    host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(address, address)
+    try:
+        answer = httpx.get(f"http://{host}:{port}/healthz", timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code not in (401, 403)
+
+
 @pytest.mark.parametrize("layout", ["coco", "yolo"])
-def test_8_the_corrected_data_can_be_taken_out(stage, layout, tmp_path):
+def test_11_the_corrected_data_can_be_taken_out(stage, layout, tmp_path):
     """Export holds the imported images and the two that were corrected in the browser."""
     done = stage.service.run("export", str(tmp_path / "out"), "--format", layout, "--project", PROJECT)
     assert done.returncode == 0, done.stderr

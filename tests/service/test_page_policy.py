@@ -45,7 +45,7 @@ def test_1_an_empty_project_says_what_to_do_first(stage: Stage) -> None:
         expect(first).to_contain_text(command)
     expect(page.get_by_text("Nothing to review yet")).to_be_visible()
     stage.show("quality")
-    expect(stage.there_is("no-model")).to_have_count(2)
+    expect(stage.there_is("no-model")).to_have_count(3)
     stage.show("overview")
     expect(first).to_be_visible()
     expect(stage.there_is("start-cycle")).to_be_disabled()

@@ -1,12 +1,13 @@
 """When a project retrains by itself: conditions, how they are combined, and what has to wait."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from loop.domain.cycle import CycleState
 from loop.domain.errors import Invalid
 from loop.domain.policy.combining import Combined, combined_from, document_of
+from loop.domain.policy.schedule import Schedule, schedule_from_json, schedule_to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +16,8 @@ class TriggerRules:
 
     reviewed: so many items were reviewed since the last cycle. corrected: so many of them had to be corrected.
     failure_rate: in (0, 1); the failure rate of production is above it, by the lower end of its interval. drift: an
-    alarm is on. every_hours: so long after the last cycle ended.
+    alarm is on. every_hours: so long after the last cycle ended. schedule: it is one of its times; at each the project
+    is looked at once, and what does not hold then waits for the next.
 
     when: which of these have to hold together; None: any of those that are set.
 
@@ -28,6 +30,7 @@ class TriggerRules:
     failure_rate: float | None = None
     drift: bool = False
     every_hours: float | None = None
+    schedule: Schedule | None = None
     when: Combined | None = None
     least_new: int = 20
     quiet_hours: float = 1.0
@@ -44,7 +47,7 @@ class TriggerRules:
         return tuple(name for name in CONDITIONS if getattr(self, name) not in (None, False))
 
 
-CONDITIONS = ("reviewed", "corrected", "failure_rate", "drift", "every_hours")
+CONDITIONS = ("reviewed", "corrected", "failure_rate", "drift", "every_hours", "schedule")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +94,37 @@ class Verdict:
 
 
 def rules_to_json(rules: TriggerRules) -> dict[str, object]:
-    return asdict(rules) | {"when": None if rules.when is None else document_of(rules.when)}
+    return asdict(rules) | {
+        "schedule": None if rules.schedule is None else schedule_to_json(rules.schedule),
+        "when": None if rules.when is None else document_of(rules.when),
+    }
 
 
 def rules_from_json(document: Mapping[str, object]) -> TriggerRules:
-    """Also of versions that knew no `when`. Raises Invalid for a `when` that is none."""
-    when = document.get("when")
-    given = None if when is None else combined_from(when, CONDITIONS, field="when")
-    return TriggerRules(**{**document, "when": given})  # type: ignore[arg-type]
+    """Also of versions that knew no `when` and no `schedule`. Raises Invalid for one that is none."""
+    when, schedule = document.get("when"), document.get("schedule")
+    read = {
+        "when": None if when is None else combined_from(when, CONDITIONS, field="when"),
+        "schedule": None if schedule is None else schedule_from_json(schedule),
+    }
+    return TriggerRules(**{**document, **read})  # type: ignore[arg-type]
+
+
+def begun_schedule(rules: TriggerRules, before: TriggerRules, now: datetime) -> TriggerRules:
+    """A schedule that is new counts from now on; one that is as it was goes on."""
+    if rules.schedule is None:
+        return rules
+    since = None if before.schedule is None else before.schedule.since
+    if before.schedule is None or replace(rules.schedule, since=since) != before.schedule:
+        since = now
+    return replace(rules, schedule=replace(rules.schedule, since=since))
+
+
+def looked_at(rules: TriggerRules, now: datetime) -> TriggerRules | None:
+    """The rules once what was due of the schedule is over; None where nothing was."""
+    if rules.schedule is None or rules.schedule.due(now) is None:
+        return None
+    return replace(rules, schedule=replace(rules.schedule, since=now))
 
 
 def checked_rules(rules: TriggerRules) -> TriggerRules:
@@ -186,6 +212,8 @@ def _states(rules: TriggerRules, now: datetime, known: Situation) -> Iterator[Co
         over = _is_over(rules.every_hours, now, known.ended_at)
         said = "have passed" if over else "have not passed"
         yield ConditionState("every_hours", over, f"{rules.every_hours:g} hours {said} since the last cycle")
+    if rules.schedule is not None:
+        yield _scheduled(rules.schedule, now)
 
 
 def _counted(name: str, count: int, wanted: int) -> ConditionState:
@@ -199,6 +227,12 @@ def _failing(limit: float, rate: float | None) -> ConditionState:
     above = rate > limit
     said = f"at least {rate:.3f} of the predictions fail, {'more' if above else 'not more'} than {limit:g}"
     return ConditionState("failure_rate", above, said)
+
+
+def _scheduled(schedule: Schedule, now: datetime) -> ConditionState:
+    if (due := schedule.due(now)) is not None:
+        return ConditionState("schedule", True, f"it is time: {schedule.in_words()} ({due:%Y-%m-%d %H:%M} UTC)")
+    return ConditionState("schedule", False, f"it is time on {schedule.next(now):%Y-%m-%d %H:%M} UTC")
 
 
 def _is_over(hours: float, now: datetime, ended_at: datetime | None) -> bool:

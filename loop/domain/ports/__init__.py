@@ -10,7 +10,7 @@ from loop.domain.ports.clock import Clock, Entropy
 from loop.domain.ports.detectors import Detector
 from loop.domain.ports.events import INSTALLATION, Deliveries, Endpoints, Event, Events, Sender
 from loop.domain.ports.functions import CustomFunctions, FunctionCalls, RuleFunctions
-from loop.domain.ports.items import Groups, ItemHistories, ItemQueries, Items, Views
+from loop.domain.ports.items import Groups, ImageHashes, ItemHistories, ItemQueries, Items, Views
 from loop.domain.ports.label_studio import LabelStudio, LabelStudioLinks
 from loop.domain.ports.models import Cycles, Models, Promotions, Rollouts
 from loop.domain.ports.notes import Notes
@@ -35,10 +35,11 @@ from loop.domain.ports.production import (
 )
 from loop.domain.ports.projects import Configuration, Projects, Tokens
 from loop.domain.ports.store import Revisions, Store, Transaction
-from loop.domain.ports.tasks import Drafts, Gates, Queue, TaskLists, Tasks
+from loop.domain.ports.tasks import NOTHING_KEPT, Drafts, Gates, Kept, Queue, TaskLists, Tasks
 
 __all__ = [
     "INSTALLATION",
+    "NOTHING_KEPT",
     "Agreements",
     "Annotations",
     "Blobs",
@@ -64,9 +65,11 @@ __all__ = [
     "Groups",
     "HeldAnswers",
     "IdempotencyKeys",
+    "ImageHashes",
     "ItemHistories",
     "ItemQueries",
     "Items",
+    "Kept",
     "LabelStudio",
     "LabelStudioLinks",
     "Lots",

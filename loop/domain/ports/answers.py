@@ -102,6 +102,10 @@ class Lots(Protocol):
         """Locked until the transaction ends. Raises NotFound."""
         ...
 
+    def glance(self, lot_id: str) -> Lot:
+        """Without a lock. Raises NotFound."""
+        ...
+
     def filling(self, project_id: str, source: str) -> Lot | None:
         """That which takes tasks, locked."""
         ...
@@ -133,6 +137,14 @@ class Lots(Protocol):
     def waiting(self, lot_id: str, places: range, *, limit: int) -> tuple[list[str], bool]:
         """Works at these places whose answers wait and that QA has not looked at, by place; and whether there are
         waiting answers whose place is not noted, which are to be noted first."""
+        ...
+
+    def place(self, work_id: str) -> int | None:
+        """In the order of inspection; None before it is drawn."""
+        ...
+
+    def all_followed(self, lot_id: str) -> bool:
+        """Of a decided lot: whether none of its answers waits any more."""
         ...
 
     def note_places(self, lot_id: str) -> int:

@@ -1,6 +1,6 @@
 """Items, what is asked of them and happened to them, and groups of them: the frames of a clip."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -21,6 +21,14 @@ class Items(Protocol):
     def get(self, project_id: str, digest: str) -> Item: ...
     def of(self, project_id: str, digests: Sequence[str]) -> Mapping[str, Item]:
         """Those of these that the project has."""
+        ...
+
+    def for_update(self, project_id: str, digests: Sequence[str]) -> Mapping[str, Item]:
+        """The same, locked until the transaction ends."""
+        ...
+
+    def describe(self, project_id: str, metas: Mapping[str, Mapping[str, str]]) -> None:
+        """What is said of items under free keys from now on, all of it, by digest. Those that are not there stay so."""
         ...
 
     def page(self, project_id: str, *, after: str | None, limit: int) -> list[Item]:
@@ -111,6 +119,22 @@ class ItemHistories(Protocol):
 
     def snapshots(self, project_id: str, *, most: int) -> list[HistoryEntry]:
         """Those that cycles made, the newest first, whatever is in them."""
+        ...
+
+
+class ImageHashes(Protocol):
+    """What images look like: 64 bits each, as a signed number."""
+
+    def add(self, project_id: str, hashes: Mapping[str, int | None]) -> None:
+        """By digest of its items; None: the image cannot be decoded. One that is there stays."""
+        ...
+
+    def missing(self, project_id: str, *, after: str, limit: int) -> Sequence[str]:
+        """At most `limit` items behind that digest, ascending, that have a truth and an image, and no hash yet."""
+        ...
+
+    def all(self, project_id: str) -> Iterator[tuple[str, int]]:
+        """Digest and hash, by ascending digest; without those that cannot be decoded."""
         ...
 
 

@@ -15,6 +15,7 @@ from loop.domain.quality.golden import (
     Shared,
     Tally,
 )
+from loop.domain.quality.judging import Judgeable, JudgedCheck
 from loop.domain.review.comments import Comment, CommentKind, CommentState, Part, Reply
 from loop.domain.review.cost import Rates
 from loop.domain.review.efforts import Effort, Inspected
@@ -144,6 +145,15 @@ class Golden(Protocol):
         only those that have a prediction."""
         ...
 
+    def judgeable(self, project_id: str, reviewer: str, *, given_before: datetime, predicted: bool) -> list[Judgeable]:
+        """Answers of others to items that the person may get (`eligible`), whose value is known against the present
+        trusted shapes; the newest thousand."""
+        ...
+
+    def answered(self, answer_id: str) -> GoldenAnswer:
+        """Raises NotFound."""
+        ...
+
     def give(self, seat: GoldenSeat) -> None: ...
     def seat(self, task_id: str) -> GoldenSeat:
         """Raises NotFound."""
@@ -163,14 +173,21 @@ class Golden(Protocol):
         """Answers with a score against the present trusted shapes of an item that is still golden; newest first."""
         ...
 
+    def judged(self, project_id: str, reviewer: str, *, limit: int) -> list[JudgedCheck]:
+        """The person's verdicts on answers whose value is known against the present trusted shapes of an item that is
+        still golden; newest first."""
+        ...
+
     def count_since(self, project_id: str, reviewer: str, moment: datetime) -> int:
         """Answers and skips."""
         ...
 
 
 class Standings(Protocol):
-    def get(self, project_id: str, reviewer: str) -> KnownStanding | None: ...
-    def all(self, project_id: str) -> Mapping[str, KnownStanding]:
+    """Of who answers; where `judging`, of who judges answers."""
+
+    def get(self, project_id: str, reviewer: str, *, judging: bool = False) -> KnownStanding | None: ...
+    def all(self, project_id: str, *, judging: bool = False) -> Mapping[str, KnownStanding]:
         """By reviewer."""
         ...
 

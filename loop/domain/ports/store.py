@@ -7,7 +7,7 @@ from loop.domain.ports.answers import Agreements, HeldAnswers, Lots, Reviews, Su
 from loop.domain.ports.bulk import Annotations, Maps, Selections
 from loop.domain.ports.events import Deliveries, Endpoints, Events
 from loop.domain.ports.functions import FunctionCalls
-from loop.domain.ports.items import Groups, ItemHistories, ItemQueries, Items, Views
+from loop.domain.ports.items import Groups, ImageHashes, ItemHistories, ItemQueries, Items, Views
 from loop.domain.ports.label_studio import LabelStudioLinks
 from loop.domain.ports.models import Cycles, Models, Promotions, Rollouts
 from loop.domain.ports.notes import Notes
@@ -31,6 +31,7 @@ class Transaction(Protocol):
     items: Items
     item_queries: ItemQueries
     item_histories: ItemHistories
+    image_hashes: ImageHashes
     views: Views
     predictions: Predictions
     objects: Objects

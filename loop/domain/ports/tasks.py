@@ -19,6 +19,18 @@ class Queue:
     source: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Whether a project has unfinished tasks that are kept for somebody for a time, and any that are kept for one
+    person."""
+
+    for_a_time: bool
+    for_person: bool
+
+
+NOTHING_KEPT = Kept(for_a_time=False, for_person=False)
+
+
 class Tasks(Protocol):
     def add(self, task: Task) -> None:
         """At most one task per (prediction, policy version, seat): raises Conflict for a second."""
@@ -68,6 +80,7 @@ class Tasks(Protocol):
         that others lock."""
         ...
 
+    def kept_for(self, project_id: str, person: str) -> Kept: ...
     def meant_for(self, project_id: str, *, person: str, now: datetime, limit: int) -> list[Task]:
         """Those that are leasable as of `leasable`, and meant for this person, of whatever lane."""
         ...

@@ -7,9 +7,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.domain.geometry import iou_matrix
+from loop.domain.geometry import Box, iou_matrix
 from loop.domain.policy.quality_rules import MATCH_IOU
 from loop.domain.quality.answers import Answer, Cluster, Match, in_order, matched
+from loop.domain.quality.likeness import likeness
+from loop.domain.truth import Geometry, Shape
 
 Floats = NDArray[np.float64]
 Distance = Callable[[Floats, Floats], Floats]
@@ -44,9 +46,9 @@ class PairAgreement:
 @dataclass(frozen=True, slots=True)
 class BatchAgreement:
     """Krippendorff's alpha over a batch: 1 is perfect, 0 what chance gives, below that is worse than chance; None where
-    fewer than two people looked at anything, or all values are equal. boxes: with 1 - IoU as the distance; labels: of
-    names. In both, "nothing there" is an answer of its own. items: in which two or more people looked, and
-    somebody marked something."""
+    fewer than two people looked at anything, or all values are equal. boxes: of where shapes are, with 1 - IoU as the
+    distance, of what is no box 1 - likeness (likeness.py); labels: of names. In both, "nothing there" is an answer of
+    its own. items: in which two or more people looked, and somebody marked something."""
 
     boxes: float | None
     labels: float | None
@@ -93,7 +95,7 @@ def batch_agreement(items: Sequence[Sequence[Cluster]]) -> BatchAgreement:
     names = sorted({label for cluster in clusters for label in cluster.labels})
     number = {name: float(at) for at, name in enumerate(names)}
     return BatchAgreement(
-        boxes=krippendorff_alpha([_boxes(cluster) for cluster in clusters], box_distance),
+        boxes=_place_alpha(clusters),
         labels=krippendorff_alpha([_labels(cluster, number) for cluster in clusters], nominal_distance),
         items=sum(any(cluster.looked > 1 for cluster in item) for item in items),
     )
@@ -127,6 +129,64 @@ def box_distance(a: Floats, b: Floats) -> Floats:
 def nominal_distance(a: Floats, b: Floats) -> Floats:
     """0 for equal values, else 1."""
     return np.asarray((a[:, None, :] != b[None, :, :]).any(axis=2), dtype=np.float64)
+
+
+def _place_alpha(clusters: Sequence[Cluster]) -> float | None:
+    if not any(cluster.shapes for cluster in clusters):
+        return krippendorff_alpha([_boxes(cluster) for cluster in clusters], box_distance)
+    places = _Places.of(clusters)
+    ends = np.cumsum([cluster.looked for cluster in clusters])
+    rows = np.arange(ends[-1], dtype=np.float64)[:, None]
+    return krippendorff_alpha(np.split(rows, ends[:-1]), places.distance)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Places:
+    """Values that are no numbers, by their rows: what each who looked drew in each cluster, or nothing.
+
+    boxes: (n, 4), extents of shapes, empty for nothing. shapes: None for boxes and nothing. reaches: (n,) of their
+    items, in pixels. known: likenesses that were asked for.
+    """
+
+    boxes: Floats
+    shapes: Sequence[Shape | None]
+    reaches: Floats
+    known: dict[tuple[int, int], float]
+
+    @classmethod
+    def of(cls, clusters: Sequence[Cluster]) -> "_Places":
+        shapes: list[Shape | None] = []
+        for cluster in clusters:
+            drawn = cluster.shapes or (None,) * len(cluster.reviewers)
+            shapes += [None if shape is None or shape.type is Geometry.BOX else shape for shape in drawn]
+            shapes += [None] * len(cluster.missing)
+        boxes = np.concatenate([_boxes(cluster) for cluster in clusters])
+        reaches = np.repeat([cluster.reach for cluster in clusters], [cluster.looked for cluster in clusters])
+        return cls(boxes, shapes, reaches, {})
+
+    def distance(self, a: Floats, b: Floats) -> Floats:
+        """a, b: rows, (k, 1) each."""
+        rows, columns = a[:, 0].astype(np.intp), b[:, 0].astype(np.intp)
+        apart = box_distance(self.boxes[rows], self.boxes[columns])
+        other = np.array([shape is not None for shape in self.shapes])
+        # Where not even the extents touch, nothing is alike.
+        for at in np.argwhere((apart < 1.0) & (other[rows][:, None] | other[columns])):
+            apart[*at] = 1.0 - self._likeness(int(rows[at[0]]), int(columns[at[1]]), 1.0 - float(apart[*at]))
+        return apart
+
+    def _likeness(self, one: int, other: int, box_iou: float) -> float:
+        """Each pair is asked for twice. Of two items the reach is the mean."""
+        pair = (min(one, other), max(one, other))
+        if pair not in self.known:
+            shapes = [self.shapes[at] or Shape("", _box_of(self.boxes[at])) for at in pair]
+            reach = float(self.reaches[list(pair)].mean())
+            self.known[pair] = 1.0 if one == other else likeness(shapes[0], shapes[1], reach, box_iou)
+        return self.known[pair]
+
+
+def _box_of(row: Floats) -> Box:
+    x1, y1, x2, y2 = row.tolist()
+    return x1, y1, x2, y2
 
 
 def _empty(boxes: Floats) -> NDArray[np.bool_]:

@@ -70,7 +70,8 @@ class Cluster:
     """One object as some reviewers marked it, or what one or more of them took for an object.
 
     reviewers, labels, boxes: of those who marked it, in the order of their names; boxes (m, 4), m >= 1.
-    missing: those who looked at the image and did not. shapes: what was drawn, where the answers have it.
+    missing: those who looked at the image and did not. shapes: what was drawn, where the answers have it; reach: of the
+    item then, in pixels (likeness.py).
     """
 
     reviewers: tuple[str, ...]
@@ -78,6 +79,7 @@ class Cluster:
     boxes: Floats
     missing: tuple[str, ...]
     shapes: tuple[Shape, ...] = ()
+    reach: float = 0.0
 
     @property
     def disputed(self) -> bool:
@@ -202,6 +204,7 @@ def _cluster(answers: Sequence[Answer], group: Mapping[int, int]) -> Cluster:
         boxes=np.array([answers[who].boxes[row] for who, row in members]),
         missing=tuple(answer.reviewer for who, answer in enumerate(answers) if who not in group),
         shapes=tuple(answers[who].shapes[row] for who, row in members) if answers[members[0][0]].shapes else (),
+        reach=answers[members[0][0]].reach,
     )
 
 

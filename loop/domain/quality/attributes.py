@@ -7,6 +7,7 @@ from statistics import median_low
 
 from loop.domain.quality.ballots import NOTHING, Ballot, elected, kept
 from loop.domain.recipes.ontology import Attribute, AttributeType
+from loop.domain.recipes.recipe import Recipe
 from loop.domain.truth import Value
 
 # By label and name. What is not there, no answer needs: it is left out of comparisons and of what is merged.
@@ -25,6 +26,10 @@ class Believed:
     value: Value | None
     sure: float
     differs: bool
+
+
+def attributes_of(recipe: Recipe) -> Attributes:
+    return {(label.name, one.name): one for label in recipe.labels for one in label.attributes}
 
 
 def question_of(label: str, name: str) -> str:

@@ -1,5 +1,6 @@
 """One answer from those of several people, or that somebody has to decide between them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -135,25 +136,27 @@ def existence(cluster: Cluster, label: str, reliabilities: Mapping[str, Reliabil
     odds = 0.0
     for name in cluster.reviewers:
         recall, false = _rates(reliabilities.get(name, _UNKNOWN), label)
-        odds += np.log(recall / false)
+        odds += math.log(recall / false)
     for name in cluster.missing:
         recall, false = _rates(reliabilities.get(name, _UNKNOWN), label)
-        odds += np.log((1.0 - recall) / (1.0 - false))
+        odds += math.log((1.0 - recall) / (1.0 - false))
     return float(1.0 / (1.0 + np.exp(-odds)))
 
 
 def merged_box(cluster: Cluster, reliabilities: Mapping[str, Reliability]) -> Box:
     """The mean of the boxes, each weighted by 1 / spread² of who drew it: weighted boxes fusion (Solovyev et al. 2021)
     with reviewers for models, and the weights that give the mean of independent errors the least variance."""
-    spreads = [reliabilities.get(name, _UNKNOWN).spread for name in cluster.reviewers]
-    x1, y1, x2, y2 = np.average(cluster.boxes, axis=0, weights=1.0 / np.square(spreads)).tolist()
+    weights = np.array([reliabilities.get(name, _UNKNOWN).spread ** -2.0 for name in cluster.reviewers])
+    x1, y1, x2, y2 = (weights @ cluster.boxes / weights.sum()).tolist()
     return x1, y1, x2, y2
 
 
 def _rates(reliability: Reliability, label: str) -> tuple[float, float]:
     """How often they mark an object, and where there is none."""
-    recall = float(np.clip(reliability.recall.get(label, UNKNOWN_RATE), 1.0 - _SURE, _SURE))
-    precision = float(np.clip(reliability.precision.get(label, UNKNOWN_RATE), 1.0 - _SURE, _SURE))
+    recall, precision = (
+        min(max(rates.get(label, UNKNOWN_RATE), 1.0 - _SURE), _SURE)
+        for rates in (reliability.recall, reliability.precision)
+    )
     return recall, min(recall * (1.0 - precision) / precision, _SURE)
 
 

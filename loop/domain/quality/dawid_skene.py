@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy  # loads its parts when they are first used: what serves imports this module and needs none of them
 from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
@@ -53,11 +55,7 @@ class LabelFit:
 
     def _likelihood(self, votes: NDArray[np.intp]) -> Floats:
         """(n, K) logarithms."""
-        logs = np.zeros((len(votes), len(self.labels)))
-        for reviewer, confusion in enumerate(np.log(self.confusion)):
-            voted = votes[:, reviewer] >= 0
-            logs[voted] += confusion[:, votes[voted, reviewer]].T
-        return logs
+        return np.asarray(_marks(votes, len(self.labels)) @ _log_by_vote(self.confusion))
 
 
 def numbered(said: Sequence[Mapping[str, str]], reviewers: Sequence[str], labels: Sequence[str]) -> NDArray[np.intp]:
@@ -88,21 +86,38 @@ def fitted_labels(
         )
     golden = [(known or {}).get(name, np.zeros((size, size))) for name in reviewers]
     prior = _prior(size) + np.array(golden).reshape(-1, size, size)
-    posterior = _vote_shares(votes, size)
-    for rounds in range(1, _MOST_ROUNDS + 1):
-        counts = prior + np.array([_given(column, posterior) for column in votes.T]).reshape(prior.shape)
-        shares = 1.0 + posterior.sum(axis=0)
-        fit = LabelFit(
-            labels=tuple(labels),
-            reviewers=tuple(reviewers),
-            confusion=counts / counts.sum(axis=2, keepdims=True),
-            shares=shares / shares.sum(),
-            rounds=rounds,
-        )
-        before, posterior = posterior, fit.posterior(votes)
-        if not len(votes) or float(np.abs(posterior - before).max()) < _SETTLED:
-            break
-    return fit
+    # Of thousands of objects few are told of in different ways: each way is looked at once, for all of its objects.
+    ways, times = np.unique(votes, axis=0, return_counts=True) if votes.size else (votes, np.ones(len(votes)))
+    marks = _marks(ways, size)
+    by_vote = marks.T.tocsr()
+    posterior = _vote_shares(ways, size)
+    rounds = 0
+    while True:
+        rounds += 1
+        weighed = posterior * times[:, None]
+        given = (by_vote @ weighed).reshape(len(reviewers), size, size)  # by (reviewer, given label, true label)
+        counts = prior + given.transpose(0, 2, 1)
+        confusion = counts / counts.sum(axis=2, keepdims=True)
+        shares = 1.0 + weighed.sum(axis=0)
+        shares /= shares.sum()
+        before, posterior = posterior, _normalised(marks @ _log_by_vote(confusion) + np.log(shares))
+        settled = not len(votes) or float(np.abs(posterior - before).max()) < _SETTLED
+        if settled or rounds == _MOST_ROUNDS:
+            return LabelFit(tuple(labels), tuple(reviewers), confusion, shares, rounds)
+
+
+def _marks(votes: NDArray[np.intp], size: int) -> Any:
+    """(n, R K), sparse: 1 where a reviewer gave a label, in the order of reviewers, then labels."""
+    rows, reviewers = np.nonzero(votes >= 0)
+    columns = reviewers * size + votes[rows, reviewers]
+    shape = (len(votes), votes.shape[1] * size)
+    return scipy.sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+
+
+def _log_by_vote(confusion: Floats) -> Floats:
+    """(R K, K): the logarithm of how likely each vote is, by the true label."""
+    reviewers, size, _ = confusion.shape
+    return np.log(confusion).transpose(0, 2, 1).reshape(reviewers * size, size)
 
 
 def _vote_shares(votes: NDArray[np.intp], size: int) -> Floats:
@@ -112,14 +127,6 @@ def _vote_shares(votes: NDArray[np.intp], size: int) -> Floats:
         voted = column >= 0
         counts[voted, column[voted]] += 1.0
     return np.asarray(counts / counts.sum(axis=1, keepdims=True))
-
-
-def _given(column: NDArray[np.intp], posterior: Floats) -> Floats:
-    """(K, K): how often one reviewer gave which label (last axis) to what is probably one (first axis)."""
-    counts = np.zeros((posterior.shape[1],) * 2)
-    voted = column >= 0
-    np.add.at(counts, column[voted], posterior[voted])
-    return counts.T
 
 
 def _normalised(logs: Floats) -> Floats:

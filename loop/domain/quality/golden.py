@@ -35,7 +35,8 @@ class GoldenItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenSeat:
-    """A golden item in the hands of a person. prediction_id: whose detections are shown; None: none are."""
+    """A golden item in the hands of a person. prediction_id: whose detections are shown; None: none are. judged_id: the
+    answer to it that the person is to judge; None: the person is to answer."""
 
     task_id: str
     project_id: str
@@ -44,15 +45,20 @@ class GoldenSeat:
     prediction_id: str | None
     given_at: datetime
     closed: bool = False
+    judged_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenAnswer:
-    """score: against `version` of the item; None for a skip, and where the item is golden no more."""
+    """score: against `version` of the item; None for a skip or a verdict, and where the item is golden no more. sound:
+    whether it is right (judging.py), of a verdict whether what comes of it is; None where that cannot be said.
+    judged_id: the answer that it is a verdict on."""
 
     submission: Submission
     version: int
     score: Mapping[str, Any] | None
+    sound: bool | None = None
+    judged_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,9 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownStanding:
-    """Of a reviewer in a project. since: from when on golden items count. actor: an operator's name, or "golden items".
-    why: for people. training: whether they see trusted answers; None: as the project says."""
+    """Of a reviewer in a project, as who answers, or (judging) as who judges answers. since: from when on golden items
+    count. actor: an operator's name, or "golden items". why: for people. training: whether they see trusted answers;
+    None: as the project says."""
 
     project_id: str
     reviewer: str
@@ -77,30 +84,33 @@ class KnownStanding:
     actor: str
     why: str
     training: bool | None = None
+    judging: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Of a project and a person. marked: golden items there are. given: how many the person was ever given; waiting:
-    those that are not answered. known: their standing where one was ever given."""
+    """Of a project and a person. marked: whether there are golden items. given: how many the person was ever given;
+    waiting: those that are not answered. known, judging: their standings where one was ever given."""
 
-    marked: int
+    marked: bool
     given: int
     waiting: int
     known: KnownStanding | None
+    judging: KnownStanding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """A work that the submission `submission_id` of one person decided: its answer alone is the ground truth, or waits
     to become it with its lot; or it let an answer stand in QA; or it was the skip with which the work ended. lot_state:
-    None where it is in no lot."""
+    None where it is in no lot. judging: it was said in QA."""
 
     submission_id: str
     work_id: str
     created_at: datetime
     lot_id: str | None
     lot_state: LotState | None
+    judging: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,19 +164,30 @@ def score_to_json(score: GoldenScore) -> dict[str, Any]:
 
 def score_from_json(document: Mapping[str, Any], recipe: Recipe) -> GoldenScore:
     """Under the labels of `recipe`: what was renamed has its new name, what is gone does not count."""
-    names = recipe.label_names
-    number: dict[str | None, int] = {name: at for at, name in enumerate((*names, ""))}
-    table = np.zeros((len(names) + 1, len(names) + 1))
-    for true, given, count in document["counts"]:
-        cell = tuple(number.get(_present(recipe, name)) for name in (true, given))
-        if None not in cell:
-            table[cell] += count
-    ious, offsets = (np.array(document[name], dtype=np.float64) for name in ("ious", "offsets"))
-    return GoldenScore(labels=names, table=table, ious=ious, offsets=offsets)
+    (score,) = _scores([document], recipe)
+    return score
 
 
 def checks_of(answers: Sequence[Scored], recipe: Recipe) -> list[Check]:
-    return [Check(one.at, score_from_json(one.score, recipe)) for one in answers]
+    scores = _scores([one.score for one in answers], recipe)
+    return [Check(one.at, score) for one, score in zip(answers, scores, strict=True)]
+
+
+def _scores(documents: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[GoldenScore]:
+    names = recipe.label_names
+    number: dict[str | None, int] = {name: at for at, name in enumerate((*names, ""))}
+    given = {name for document in documents for row in document["counts"] for name in row[:2]}
+    column = {name: number.get(_present(recipe, name)) for name in given}
+    found = []
+    for document in documents:
+        table = np.zeros((len(names) + 1, len(names) + 1))
+        for true, said, count in document["counts"]:
+            cell = column[true], column[said]
+            if None not in cell:
+                table[cell] += count
+        ious, offsets = (np.array(document[name], dtype=np.float64) for name in ("ious", "offsets"))
+        found.append(GoldenScore(labels=names, table=table, ious=ious, offsets=offsets))
+    return found
 
 
 def _present(recipe: Recipe, name: str) -> str | None:

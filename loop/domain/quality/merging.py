@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 
 from loop.domain.policy.quality_rules import ConsensusRules
-from loop.domain.quality.agreement import Same, same_label
-from loop.domain.quality.answers import Answer, Match
 from loop.domain.quality.attributes import (
     Attributes,
     Believed,
@@ -17,19 +15,16 @@ from loop.domain.quality.attributes import (
     believed,
     given_value,
     question_of,
-    same_attributes,
 )
 from loop.domain.quality.ballots import YES, Ballot, kept
 from loop.domain.quality.consensus import Candidate, Reliability
-from loop.domain.quality.likeness import extent, likeness, medoid, middle_point
+from loop.domain.quality.likeness import likeness, medoid, middle_point
 from loop.domain.quality.relations import (
     elected_links,
     grouped,
     link_ballots,
     link_question,
     link_votes,
-    same_groups,
-    same_links,
 )
 from loop.domain.recipes.ontology import Attribute
 from loop.domain.routing import Reason
@@ -177,32 +172,6 @@ def ballots_of_all(reviewers: Sequence[str], shapes: Sequence[Shape], attributes
             ballots += ballots_of(label, attribute, [everybody(value) for value in values])
     links = [link for shape in shapes for link in shape.links]
     return [*ballots, *(ballot for link in links for ballot in kept(link_question(link.type), [everybody(YES)]))]
-
-
-def read_answer(reviewer: str, shapes: Sequence[Shape], reach: float) -> Answer:
-    """With all that was drawn, of whatever geometry."""
-    boxes = np.array([extent(shape, reach) for shape in shapes], dtype=np.float64).reshape(-1, 4)
-    return Answer(reviewer, tuple(shape.label for shape in shapes), boxes, tuple(shapes), reach)
-
-
-def sameness(attributes: Attributes) -> Same:
-    """Of matched shapes those are the same of which all that is said is: label, attributes, links from them, groups."""
-
-    def same(one: Answer, other: Answer, matches: Sequence[Match]) -> list[bool]:
-        said = (
-            same_label(one, other, matches),
-            [
-                same_attributes(
-                    one.labels[m.row], one.shapes[m.row].attributes, other.shapes[m.other].attributes, attributes
-                )
-                for m in matches
-            ],
-            same_links(one, other, matches),
-            same_groups(one, other, matches),
-        )
-        return [all(each) for each in zip(*said, strict=True)]
-
-    return same
 
 
 def _of_label(candidate: Candidate) -> Iterator[tuple[str, Shape]]:

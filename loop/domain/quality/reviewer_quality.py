@@ -192,7 +192,7 @@ def _of_labels(tables: Floats, rows: Sequence[int]) -> LabelQuality:
 def _clustered(good: Floats, of: Floats) -> Rate:
     """The rate of sums over items, as sure as items that fare alike allow."""
     effect = _design_effect(good, of)
-    return _rate(float(good.sum()), float((of - good).sum()), effect)
+    return rate_of(float(good.sum()), float((of - good).sum()), effect)
 
 
 def _design_effect(good: Floats, of: Floats) -> float:
@@ -221,8 +221,9 @@ def _shown_effect(good: Floats, of: Floats) -> float:
     return between / (rate * (1.0 - rate) / total)
 
 
-def _rate(right: float, wrong: float, effect: float) -> Rate:
-    """Where nothing went wrong the interval reaches 1, where nothing went right 0 (modified Jeffreys, Brown et al.)."""
+def rate_of(right: float, wrong: float, effect: float = 1.0) -> Rate:
+    """effect: the design effect; 1 for independent trials. Where nothing went wrong the interval reaches 1, where
+    nothing went right 0 (modified Jeffreys, Brown et al.)."""
     good, bad = right / effect, wrong / effect
     tail = (1.0 - _INTERVAL) / 2.0
     low, high = scipy.stats.beta.ppf((tail, 1.0 - tail), good + JEFFREYS, bad + JEFFREYS)

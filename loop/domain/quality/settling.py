@@ -3,19 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import combinations
 
 import numpy as np
 
 from loop.domain.policy.quality_rules import ConsensusRules
 from loop.domain.quality.agreement import PairAgreement, pair_agreements, same_label
-from loop.domain.quality.answers import Answer, Cluster, clusters_of
+from loop.domain.quality.answers import Answer, Cluster
 from loop.domain.quality.attributes import Attributes
 from loop.domain.quality.ballots import Ballot, by_question, of_labels
 from loop.domain.quality.consensus import Candidate, Consensus, Reliability, Verdict, consensus_of
-from loop.domain.quality.merging import Merger, ballots_of_all, placed_box, read_answer, sameness
-from loop.domain.review.tasks import Submission, is_plain
+from loop.domain.quality.merging import Merger, ballots_of_all, placed_box
+from loop.domain.quality.sameness import is_plain_box, is_still, read_answer, sameness
+from loop.domain.review.tasks import Submission
 from loop.domain.routing import Reason
-from loop.domain.truth import Geometry, Shape
+from loop.domain.truth import Shape
 
 _NO_ATTRIBUTES: Attributes = {}
 _ONE_PIXEL = 1.0
@@ -77,20 +79,23 @@ class WorkAgreement:
     created_at: datetime
 
 
-def unanimous(
-    answers: Sequence[Submission], rules: ConsensusRules, attributes: Attributes = _NO_ATTRIBUTES
-) -> Settlement | None:
-    """Of answers that are the same, for which nothing need be known of the people; None of others."""
-    if any(one.shapes != answers[0].shapes for one in answers):
+def unanimous(answers: Sequence[Submission], attributes: Attributes = _NO_ATTRIBUTES) -> Settlement | None:
+    """Of answers that are the same, for which nothing need be known of the people, and nothing compared; None of
+    others."""
+    shapes = answers[0].shapes
+    if any(one.shapes != shapes for one in answers):
         return None
-    read = [answer_of(one.reviewer, one.shapes) for one in answers]
-    found = _undecided(pair_agreements(read, iou=rules.iou), compared=True)
-    votes: Sequence[Ballot] = ()
-    if _plain(answers):
-        votes = _votes(clusters_of(read, iou=rules.iou))
-    elif _mergeable(answers):
-        votes = ballots_of_all([one.reviewer for one in answers], answers[0].shapes, attributes)
-    return replace(found, shapes=answers[0].shapes, votes=tuple(votes), reasons=(_SAME,))
+    people = sorted(one.reviewer for one in answers)
+    iou = 1.0 if any(shape.type.is_region for shape in shapes) else None
+    return Settlement(
+        shapes=shapes,
+        merged=None,
+        f1=1.0,
+        iou=iou,
+        pairs=tuple(Pair(reviewers=pair, f1=1.0, iou=iou) for pair in combinations(people, 2)),
+        votes=tuple(ballots_of_all(people, shapes, attributes)) if _mergeable(answers[:1]) else (),
+        reasons=(_SAME,),
+    )
 
 
 def settled(
@@ -111,7 +116,7 @@ def settled(
     votes of other settlements. attributes: of the recipe; what is not among them is left out. reach: of the item, in
     pixels (likeness.py).
     """
-    if stand := unanimous(answers, rules, attributes):
+    if stand := unanimous(answers, attributes):
         return stand
     if not _mergeable(answers):
         return _of_clip(answers, rules)
@@ -178,12 +183,11 @@ def _of_clip(answers: Sequence[Submission], rules: ConsensusRules) -> Settlement
 
 
 def _plain(answers: Sequence[Submission]) -> bool:
-    """Labelled boxes and no more, as nearly all."""
-    return all(shape.type is Geometry.BOX and is_plain(shape) for one in answers for shape in one.shapes)
+    return all(is_plain_box(shape) for one in answers for shape in one.shapes)
 
 
 def _mergeable(answers: Sequence[Submission]) -> bool:
-    return not any(shape.track or shape.frame is not None for one in answers for shape in one.shapes)
+    return all(is_still(shape) for one in answers for shape in one.shapes)
 
 
 def answer_of(reviewer: str, shapes: Sequence[Shape]) -> Answer:

@@ -103,6 +103,10 @@ class Inspection:
     judgement: Judgement | None
     wanted: range
 
+    @property
+    def decides(self) -> bool:
+        return self.judgement is None or self.judgement.verdict is not LotVerdict.CONTINUE
+
 
 def is_due(lot: Lot, now: datetime) -> bool:
     """Whether it takes no more tasks for its age."""

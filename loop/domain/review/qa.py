@@ -50,7 +50,7 @@ class HeldAnswer:
 
 def require_qa(task: Task, outcome: Outcome) -> None:
     """Raises Conflict where the task has no answer to be accepted or returned."""
-    if task.stage is not Stage.QA:
+    if not task.judges:
         raise Conflict(
             f"task {task.id} asks for an answer; there is none to be {outcome}.",
             hint="Submit the shapes that are there, or skip the task.",

@@ -19,10 +19,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from loop.domain.corrections import corrections
 from loop.domain.errors import AlreadySubmitted, Conflict, StaleLease
 from loop.domain.policy.queue_rules import Lane, QueueRules
-from loop.domain.prediction import Detection
 from loop.domain.recipes.rules import Issue
 from loop.domain.stage import Stage
 from loop.domain.truth import Shape
@@ -112,6 +110,11 @@ class Task:
     def is_first_hand(self) -> bool:
         """Of those who answer before anybody judges."""
         return self.seat > 0
+
+    @property
+    def judges(self) -> bool:
+        """Its person looks at one answer: QA, or what looks like it."""
+        return self.seat == QA_SEAT
 
     @property
     def returns(self) -> int:
@@ -328,13 +331,6 @@ def open_anew(task: Task) -> Task:
 def ended_early(task: Task) -> Task:
     """Closed, though nobody answered."""
     return _ended(task, TaskState.SKIPPED)
-
-
-def alike(a: Sequence[Shape], b: Sequence[Shape], iou: float) -> bool:
-    """Whether two answers say the same: labels, and shapes that overlap by at least `iou`, one to one."""
-    if not all(is_plain(shape) for shape in (*a, *b)):
-        return tuple(a) == tuple(b)  # points, attributes and links: a person decides unless they are the same
-    return not corrections([Detection(shape.label, 1.0, shape.box) for shape in a], b, iou=iou)
 
 
 def is_plain(shape: Shape) -> bool:

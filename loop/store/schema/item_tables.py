@@ -230,6 +230,17 @@ group_works = Table(
     CheckConstraint("first >= 0 AND count >= 1", name="window_counts"),
 )
 
+# What an image looks like, in 64 bits (serving/image_hash.py). hash: as a signed number; NULL: it cannot be decoded.
+image_hashes = Table(
+    "image_hashes",
+    metadata,
+    Column("project_id", PlainText, nullable=False),
+    Column("item_digest", PlainText, nullable=False),
+    Column("hash", BigInteger),
+    PrimaryKeyConstraint("project_id", "item_digest"),
+    item_key(),
+)
+
 # Items whose image is not kept any more, since a function made another of it (a redaction). removed: its bytes are
 # gone, or another project keeps them.
 dropped_images = Table(

@@ -11,6 +11,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from loop.domain.policy.quality_rules import Standing
@@ -21,6 +22,8 @@ from loop.store.documents import COUNTS, NUMBERS, OBJECT, PLACE, SHAPES, STRINGS
 from loop.store.schema.answer_tables import submission_columns
 from loop.store.schema.shared import item_key, metadata, newest_first, one_of, project_key
 from loop.store.types import Choice, PlainText, UtcDateTime
+
+JUDGEABLE_ANSWER = text("sound IS NOT NULL AND judged_id IS NULL")
 
 # What statistics read of each submission; its shapes are large, and only their number by label counts there.
 efforts = Table(
@@ -130,6 +133,7 @@ golden_seats = Table(
     Column("prediction_id", PlainText, ForeignKey("predictions.id")),
     Column("given_at", UtcDateTime, nullable=False),
     Column("closed", Boolean, nullable=False),
+    Column("judged_id", PlainText),
     item_key(),
 )
 Index(None, golden_seats.c.project_id, golden_seats.c.reviewer, golden_seats.c.given_at)
@@ -141,11 +145,16 @@ golden_answers = Table(
     *submission_columns(),
     Column("version", Integer, nullable=False),
     Column("score", OBJECT),
+    Column("sound", Boolean),
+    Column("judged_id", PlainText),
     UniqueConstraint("task_id", "epoch"),
     item_key(),
     one_of("outcome", Outcome),
 )
 Index(None, golden_answers.c.project_id, golden_answers.c.reviewer, golden_answers.c.created_at)
+# Which may be shown to who judges.
+Index("ix_golden_answers_judgeable", golden_answers.c.project_id, golden_answers.c.created_at,
+      sqlite_where=JUDGEABLE_ANSWER, postgresql_where=JUDGEABLE_ANSWER)  # fmt: skip
 
 standings = Table(
     "standings",
@@ -157,6 +166,20 @@ standings = Table(
     Column("actor", PlainText, nullable=False),
     Column("why", PlainText, nullable=False),
     Column("training", Boolean),
+    PrimaryKeyConstraint("project_id", "reviewer"),
+    one_of("standing", Standing),
+)
+
+# The same of who judges answers.
+judging_standings = Table(
+    "judging_standings",
+    metadata,
+    project_key(),
+    Column("reviewer", PlainText, nullable=False),
+    Column("standing", Choice(Standing), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("why", PlainText, nullable=False),
     PrimaryKeyConstraint("project_id", "reviewer"),
     one_of("standing", Standing),
 )

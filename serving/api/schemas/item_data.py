@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from loop.domain.items.metadata import LONGEST_VALUE, MOST_KEYS
 from serving.api.schemas.items import ItemOut
 from serving.api.schemas.wire import In, Out
 from serving.api.schemas.work import LeftOut
@@ -42,6 +43,36 @@ class TagsIn(In):
 
 class TaggedOut(Out):
     items: int = Field(description="how many this call was about")
+    next: str | None = Field(description="`after` of the next call; null where all are done")
+
+
+Meta = Annotated[
+    dict[str, Annotated[str, Field(max_length=LONGEST_VALUE)] | None],
+    Field(
+        min_length=1,
+        max_length=MOST_KEYS,
+        description="what changes of what is said of it, as a JSON merge patch (RFC 7396): null removes a key",
+    ),
+]
+
+
+class ItemChangeIn(In):
+    meta: Meta
+
+
+class MetaIn(ItemChangeIn):
+    """Either `items` or `query`."""
+
+    items: list[Annotated[str, Field(max_length=200)]] | None = Field(
+        default=None, max_length=1000, description="digests, or the first 8 digits of each or more"
+    )
+    query: str | None = Field(default=None, description="those that meet it, 1,000 in a call")
+    after: str | None = Field(default=None, description="`next` of the call before, of the same query")
+
+
+class DescribedOut(Out):
+    items: int = Field(description="how many this call was about")
+    changed: int = Field(description="of how many of them something else was said")
     next: str | None = Field(description="`after` of the next call; null where all are done")
 
 

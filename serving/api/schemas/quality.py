@@ -122,6 +122,19 @@ class ConfusionOut(Out):
     count: int
 
 
+class JudgingOut(Out):
+    """Of who judges the answers of others in QA, by answers whose value is known."""
+
+    standing: Standing
+    since: datetime | None = Field(description="null: from the beginning")
+    why: str
+    reasons: list[ReasonOut]
+    items: int = Field(description="verdicts that count")
+    more: int | None = Field(description="verdicts that are still needed; null: going on like this is not enough")
+    accepts: RateOut | None = Field(description="of right answers, those that were let stand")
+    catches: RateOut | None = Field(description="of wrong answers, those that were returned or put right")
+
+
 class MyStandingOut(Out):
     """What golden items say of me. Where these are among other work, as of the last midnight (UTC), but for `standing`:
     figures that move with an answer would tell which items are golden."""
@@ -136,6 +149,7 @@ class MyStandingOut(Out):
     precision: RateOut | None
     recall: RateOut | None
     iou: float | None
+    judging: JudgingOut
 
 
 class ReviewerOut(MyStandingOut):
@@ -165,6 +179,7 @@ class ReviewerIn(In):
     """What is left out stays as it is."""
 
     standing: Standing | None = None
+    judging: Standing | None = Field(default=None, description="the standing as who judges the answers of others")
     reason: str = Field(default="", max_length=1000, description="of the standing; the person is told")
     training: bool | None = Field(default=None, description="null: as the project says")
 

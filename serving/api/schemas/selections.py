@@ -1,6 +1,7 @@
 """Selections, and the risk that is learned."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,6 +19,11 @@ class SelectionIn(In):
     )
     random_share: Unit | None = Field(
         default=None, description="the least part that is drawn at random; null: of the settings"
+    )
+    query: str = Field(
+        default="",
+        max_length=4000,
+        description="items that may be chosen, in the language of lists of items; empty: all",
     )
     seed: int | None = Field(default=None, ge=0, lt=2**32, description="the same gives the same picks; null: a new one")
     filter: dict[str, str] = Field(
@@ -39,6 +45,18 @@ class SelectionIn(In):
         default=False, description="of near-duplicates one at most, and none of what has a task or its truth"
     )
     dry_run: bool = Field(default=False, description="choose, but make no tasks and keep nothing")
+
+
+class StrategyOut(Out):
+    name: str
+    takes: str = Field(description="what it takes, in a line")
+    without_model: bool = Field(description="whether it can choose before a project has a model")
+
+
+class StrategiesOut(Out):
+    strategies: list[StrategyOut]
+    default: dict[str, float] = Field(description="parts of the budget by strategy where nobody says")
+    default_without_model: dict[str, float]
 
 
 class PickOut(Out):
@@ -64,7 +82,7 @@ class SelectionSummary(Out):
     mix: dict[str, float] = Field(description="shares of the budget by strategy, together 1")
     budget: int
     seed: int
-    conditions: dict[str, str]
+    conditions: dict[str, str] = Field(description="of the filter; `query`: in the language of lists of items")
     like_items: list[str]
     pool: int = Field(description="how many items it chose from")
     picked: int
@@ -107,6 +125,8 @@ class RiskOut(Out):
     """learned null: the heuristic is used still, `why` says what is missing."""
 
     model_id: str
+    in_use: Literal["learned", "heuristic"] = Field(description="what gives predictions their risk now")
+    learned_at: datetime | None = Field(description="since when; null where nothing is learned, or it is long ago")
     reviewed: int
     learned: LearnedOut | None
     why: str

@@ -10,8 +10,21 @@ from serving.api.schemas.wire import In, Out
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Hours = Annotated[float, Field(ge=0, le=10_000)]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 # In the lists are names of triggers, or more of these.
 When = dict[Literal["any", "all"], list[JsonValue]]
+
+
+class ScheduleOut(Out):
+    at: str = Field(description="HH:MM")
+    days: list[str] = Field(description="mon to sun; none: every day")
+    zone: str = Field(description="whose clock, a name of the IANA database")
+
+
+class ScheduleIn(In):
+    at: Annotated[str, Field(description="HH:MM", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["02:30"])]
+    days: list[Day] = Field(default_factory=list, max_length=7, description="none: every day")
+    zone: Annotated[str, Field(max_length=64, description="a name of the IANA database")] = "UTC"
 
 
 class TriggerRulesOut(Out):
@@ -20,6 +33,7 @@ class TriggerRulesOut(Out):
     failure_rate: float | None = Field(description="of production, exceeded by the lower end of its interval")
     drift: bool = Field(description="while the drift alarm is on")
     every_hours: float | None = Field(description="after the last cycle ended")
+    schedule: ScheduleOut | None = Field(description="times at which the project is looked at once")
     when: When | None = Field(description="which of them have to hold together; null: any of those that are set")
     least_new: int = Field(description="newly reviewed items that a cycle needs, whatever asks for it")
     quiet_hours: float = Field(description="after a cycle ended, in which nothing asks for another")
@@ -34,6 +48,7 @@ class TriggersIn(In):
     failure_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
     drift: bool = False
     every_hours: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    schedule: ScheduleIn | None = None
     when: Annotated[
         When | None,
         Field(

@@ -5,6 +5,7 @@ import { Back } from "../app/Back";
 import { Card } from "../app/Card";
 import type { ViewProps } from "../app/view";
 import type { Notice } from "../review/session";
+import { ImportCard } from "../datasets/ImportCard";
 import { ChooseForm, type Wanted } from "./ChooseForm";
 import { UploadProgress } from "./UploadProgress";
 import "./adding.css";
@@ -45,6 +46,7 @@ export function AddImagesView({ api, project, notify, onPlace, onList }: Props) 
           />
         )}
       </Card>
+      <ImportCard api={api} project={project.id} notify={notify} />
     </>
   );
 }

@@ -31,7 +31,7 @@ export function UploadProgress(props: Props) {
   const busy = phase === "under way";
   return (
     <>
-      <progress className="sending-bar" max={total} value={done} aria-label="Images sent" />
+      <progress className="how-far" max={total} value={done} aria-label="Images sent" />
       <div className="row">
         <p className="grow" role="status" data-testid="upload-progress">
           {busy ? progressInWords(progress, now) : endInWords(progress)}

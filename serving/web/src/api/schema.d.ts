@@ -383,6 +383,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/annotations/{annotation_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Annotation Archive
+         * @description What a bulk annotation that has ended found as a ZIP, each image once; askance-export.txt in it counts them. It
+         *     is put together while it is sent, as of exports.
+         */
+        get: operations["annotation_archive_v1_projects__project_id__annotations__annotation_id__export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/bias": {
         parameters: {
             query?: never;
@@ -1059,6 +1080,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/index": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Index
+         * @description Of the present champion's images, in the gateway process that answers. Asking begins nothing.
+         */
+        get: operations["get_index_v1_projects__project_id__index_get"];
+        put?: never;
+        /**
+         * Read Index
+         * @description Have it read now, as the next search would: poll it until it is ready.
+         */
+        post: operations["read_index_v1_projects__project_id__index_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/items": {
         parameters: {
             query?: never;
@@ -1146,6 +1191,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project_id}/items/meta": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change Meta
+         * @description Change what is said of items under free keys, by their digests or those that meet a query.
+         */
+        post: operations["change_meta_v1_projects__project_id__items_meta_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project_id}/items/tags": {
         parameters: {
             query?: never;
@@ -1185,7 +1250,11 @@ export interface paths {
         delete: operations["drop_item_v1_projects__project_id__items__digest__delete"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change Item
+         * @description Change what is said of it under free keys; all else is as the image came. Its history keeps what was said.
+         */
+        patch: operations["change_item_v1_projects__project_id__items__digest__patch"];
         trace?: never;
     };
     "/v1/projects/{project_id}/items/{digest}/comments": {
@@ -2461,6 +2530,26 @@ export interface paths {
          * @description Throughput and quality of a group of tasks at a time.
          */
         get: operations["work_v1_projects__project_id__work_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/strategies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Strategies
+         * @description By what a selection can choose, and what each takes.
+         */
+        get: operations["list_strategies_v1_strategies_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4233,6 +4322,24 @@ export interface components {
          * @enum {string}
          */
         DeliveryState: "pending" | "delivered" | "dead";
+        /** DescribedOut */
+        DescribedOut: {
+            /**
+             * Changed
+             * @description of how many of them something else was said
+             */
+            changed: number;
+            /**
+             * Items
+             * @description how many this call was about
+             */
+            items: number;
+            /**
+             * Next
+             * @description `after` of the next call; null where all are done
+             */
+            next: string | null;
+        };
         /** DetectionOut */
         DetectionOut: {
             /**
@@ -5715,6 +5822,46 @@ export interface components {
              */
             repeats: number;
         };
+        /**
+         * IndexOut
+         * @description Of one gateway process: each holds its own.
+         */
+        IndexOut: {
+            /**
+             * Embeddings
+             * @description in it; 0 where it is unread
+             */
+            embeddings: number;
+            /**
+             * Kept
+             * @description embeddings in its file, which saves a start from reading them again
+             */
+            kept: number;
+            /**
+             * Kept At
+             * @description when its file was written; null: there is none
+             */
+            kept_at: string | null;
+            /**
+             * Lists For
+             * @description embeddings that its lists were made for; 0: each search looks at all
+             */
+            lists_for: number;
+            /** Model Id */
+            model_id: string;
+            /** @description unread: nobody has searched since this process started; reading: embeddings are read from the database, and searches are answered with 503 until that is done; rebuilding: its lists are made anew, and searches go on by those before; ready */
+            phase: components["schemas"]["IndexPhase"];
+            /**
+             * Waiting
+             * @description predictions that are not in it yet
+             */
+            waiting: number;
+        };
+        /**
+         * IndexPhase
+         * @enum {string}
+         */
+        IndexPhase: "unread" | "reading" | "rebuilding" | "ready";
         /** InsideDocument */
         InsideDocument: {
             /**
@@ -5807,6 +5954,16 @@ export interface components {
              */
             reviewers: string[];
         };
+        /** ItemChangeIn */
+        ItemChangeIn: {
+            /**
+             * Meta
+             * @description what changes of what is said of it, as a JSON merge patch (RFC 7396): null removes a key
+             */
+            meta: {
+                [key: string]: string | null;
+            };
+        };
         /** ItemDetailOut */
         ItemDetailOut: {
             /** @description of those who answered it together; null for reviewers */
@@ -5849,6 +6006,33 @@ export interface components {
             /** Entries */
             entries: components["schemas"]["HistoryEntryOut"][];
         };
+        /** ItemOut */
+        ItemOut: {
+            /**
+             * Created At
+             * @description null for reviewers
+             */
+            created_at: string | null;
+            /** Digest */
+            digest: string;
+            /** Group */
+            group: string;
+            /** Height */
+            height: number;
+            /** Image Url */
+            image_url: string;
+            /** Media Type */
+            media_type: string;
+            /** Meta */
+            meta: {
+                [key: string]: string;
+            };
+            /** Source */
+            source: string;
+            split: components["schemas"]["Split"] | null;
+            /** Width */
+            width: number;
+        };
         /** ItemPage */
         ItemPage: {
             /**
@@ -5870,6 +6054,36 @@ export interface components {
             next: string | null;
         };
         JsonValue: unknown;
+        /**
+         * JudgingOut
+         * @description Of who judges the answers of others in QA, by answers whose value is known.
+         */
+        JudgingOut: {
+            /** @description of right answers, those that were let stand */
+            accepts: components["schemas"]["RateOut"] | null;
+            /** @description of wrong answers, those that were returned or put right */
+            catches: components["schemas"]["RateOut"] | null;
+            /**
+             * Items
+             * @description verdicts that count
+             */
+            items: number;
+            /**
+             * More
+             * @description verdicts that are still needed; null: going on like this is not enough
+             */
+            more: number | null;
+            /** Reasons */
+            reasons: components["schemas"]["ReasonOut"][];
+            /**
+             * Since
+             * @description null: from the beginning
+             */
+            since: string | null;
+            standing: components["schemas"]["Standing"];
+            /** Why */
+            why: string;
+        };
         /** LabelErrorsOut */
         LabelErrorsOut: {
             /**
@@ -6629,6 +6843,34 @@ export interface components {
             shapes: components["schemas"]["ShapeIO"][];
         };
         /**
+         * MetaIn
+         * @description Either `items` or `query`.
+         */
+        MetaIn: {
+            /**
+             * After
+             * @description `next` of the call before, of the same query
+             */
+            after?: string | null;
+            /**
+             * Items
+             * @description digests, or the first 8 digits of each or more
+             */
+            items?: string[] | null;
+            /**
+             * Meta
+             * @description what changes of what is said of it, as a JSON merge patch (RFC 7396): null removes a key
+             */
+            meta: {
+                [key: string]: string | null;
+            };
+            /**
+             * Query
+             * @description those that meet it, 1,000 in a call
+             */
+            query?: string | null;
+        };
+        /**
          * MlflowOut
          * @description What MLflow is still to be told of the project's cycles and aliases.
          */
@@ -6720,6 +6962,7 @@ export interface components {
              * @description golden items that count
              */
             items: number;
+            judging: components["schemas"]["JudgingOut"];
             /**
              * More
              * @description golden items that are still needed; null: going on like this is not enough
@@ -7297,6 +7540,11 @@ export interface components {
             /** Score */
             score: number;
         };
+        /**
+         * PredictionFormat
+         * @enum {string}
+         */
+        PredictionFormat: "coco" | "yolo" | "label-studio";
         /** PredictionOut */
         PredictionOut: {
             /**
@@ -8424,6 +8672,7 @@ export interface components {
              * @description golden items that count
              */
             items: number;
+            judging: components["schemas"]["JudgingOut"];
             /** Labels */
             labels: {
                 [key: string]: components["schemas"]["LabelQualityOut"];
@@ -8470,6 +8719,8 @@ export interface components {
          * @description What is left out stays as it is.
          */
         ReviewerIn: {
+            /** @description the standing as who judges the answers of others */
+            judging?: components["schemas"]["Standing"] | null;
             /**
              * Reason
              * @description of the standing; the person is told
@@ -8505,6 +8756,7 @@ export interface components {
              * @description golden items that count
              */
             items: number;
+            judging: components["schemas"]["JudgingOut"];
             /**
              * More
              * @description golden items that are still needed; null: going on like this is not enough
@@ -8542,7 +8794,18 @@ export interface components {
          * @description learned null: the heuristic is used still, `why` says what is missing.
          */
         RiskOut: {
+            /**
+             * In Use
+             * @description what gives predictions their risk now
+             * @enum {string}
+             */
+            in_use: "learned" | "heuristic";
             learned: components["schemas"]["LearnedOut"] | null;
+            /**
+             * Learned At
+             * @description since when; null where nothing is learned, or it is long ago
+             */
+            learned_at: string | null;
             /** Model Id */
             model_id: string;
             /** Reviewed */
@@ -8705,6 +8968,44 @@ export interface components {
             /** Rollouts */
             rollouts: components["schemas"]["RolloutOut"][];
         };
+        /** ScheduleIn */
+        ScheduleIn: {
+            /**
+             * At
+             * @description HH:MM
+             * @example 02:30
+             */
+            at: string;
+            /**
+             * Days
+             * @description none: every day
+             */
+            days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+            /**
+             * Zone
+             * @description a name of the IANA database
+             * @default UTC
+             */
+            zone?: string;
+        };
+        /** ScheduleOut */
+        ScheduleOut: {
+            /**
+             * At
+             * @description HH:MM
+             */
+            at: string;
+            /**
+             * Days
+             * @description mon to sun; none: every day
+             */
+            days: string[];
+            /**
+             * Zone
+             * @description whose clock, a name of the IANA database
+             */
+            zone: string;
+        };
         /** ScoreShiftOut */
         ScoreShiftOut: {
             /** After */
@@ -8778,6 +9079,12 @@ export interface components {
              */
             no_duplicates?: boolean;
             /**
+             * Query
+             * @description items that may be chosen, in the language of lists of items; empty: all
+             * @default
+             */
+            query?: string;
+            /**
              * Random Share
              * @description the least part that is drawn at random; null: of the settings
              */
@@ -8804,7 +9111,10 @@ export interface components {
             actor: string;
             /** Budget */
             budget: number;
-            /** Conditions */
+            /**
+             * Conditions
+             * @description of the filter; `query`: in the language of lists of items
+             */
             conditions: {
                 [key: string]: string;
             };
@@ -8876,7 +9186,10 @@ export interface components {
             actor: string;
             /** Budget */
             budget: number;
-            /** Conditions */
+            /**
+             * Conditions
+             * @description of the filter; `query`: in the language of lists of items
+             */
             conditions: {
                 [key: string]: string;
             };
@@ -9396,6 +9709,37 @@ export interface components {
          * @enum {string}
          */
         Step: "snapshot" | "train" | "evaluate" | "gate" | "promote" | "done";
+        /** StrategiesOut */
+        StrategiesOut: {
+            /**
+             * Default
+             * @description parts of the budget by strategy where nobody says
+             */
+            default: {
+                [key: string]: number;
+            };
+            /** Default Without Model */
+            default_without_model: {
+                [key: string]: number;
+            };
+            /** Strategies */
+            strategies: components["schemas"]["StrategyOut"][];
+        };
+        /** StrategyOut */
+        StrategyOut: {
+            /** Name */
+            name: string;
+            /**
+             * Takes
+             * @description what it takes, in a line
+             */
+            takes: string;
+            /**
+             * Without Model
+             * @description whether it can choose before a project has a model
+             */
+            without_model: boolean;
+        };
         /** SubmissionDetailOut */
         SubmissionDetailOut: {
             /**
@@ -10000,6 +10344,8 @@ export interface components {
              * @description items reviewed since the last cycle
              */
             reviewed: number | null;
+            /** @description times at which the project is looked at once */
+            schedule: components["schemas"]["ScheduleOut"] | null;
             /**
              * When
              * @description which of them have to hold together; null: any of those that are set
@@ -10041,6 +10387,7 @@ export interface components {
             quiet_hours?: number;
             /** Reviewed */
             reviewed?: number | null;
+            schedule?: components["schemas"]["ScheduleIn"] | null;
             /**
              * When
              * @description either any or all, with names of triggers or more of these; null: any of those that are set
@@ -11807,6 +12154,42 @@ export interface operations {
             };
         };
     };
+    annotation_archive_v1_projects__project_id__annotations__annotation_id__export_get: {
+        parameters: {
+            query?: {
+                format?: components["schemas"]["PredictionFormat"];
+                /** @description with the image files */
+                images?: boolean;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                annotation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a ZIP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     bias_v1_projects__project_id__bias_get: {
         parameters: {
             query?: {
@@ -13097,6 +13480,68 @@ export interface operations {
             };
         };
     };
+    get_index_v1_projects__project_id__index_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndexOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_index_v1_projects__project_id__index_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndexOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_items_v1_projects__project_id__items_get: {
         parameters: {
             query?: {
@@ -13284,6 +13729,41 @@ export interface operations {
             };
         };
     };
+    change_meta_v1_projects__project_id__items_meta_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MetaIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DescribedOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     tag_items_v1_projects__project_id__items_tags_post: {
         parameters: {
             query?: never;
@@ -13374,6 +13854,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_item_v1_projects__project_id__items__digest__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                /** @description of the item, or its first 8 digits or more where no other begins so */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ItemChangeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemOut"];
+                };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */
             default: {
@@ -16654,6 +17171,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WorkOut"];
+                };
+            };
+            /** @description What went wrong, as problem+json (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_strategies_v1_strategies_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StrategiesOut"];
                 };
             };
             /** @description What went wrong, as problem+json (RFC 9457) */

@@ -25,6 +25,7 @@ const NAMES: Record<Tab, string> = {
   recipe: "Recipe",
   policy: "Policy",
   items: "Items",
+  selections: "Selections",
   clips: "Clips",
   snapshots: "Snapshots",
   quality: "Quality",

@@ -20,6 +20,17 @@ export function usePolling(work: () => Promise<void>, milliseconds: number, abou
   }, [milliseconds, about]);
 }
 
+/** Whether the page is in sight. */
+export function useVisible(): boolean {
+  const [visible, setVisible] = useState(!document.hidden);
+  useEffect(() => {
+    const look = () => setVisible(!document.hidden);
+    document.addEventListener("visibilitychange", look);
+    return () => document.removeEventListener("visibilitychange", look);
+  }, []);
+  return visible;
+}
+
 /** The present time, renewed every `milliseconds`. */
 export function useNow(milliseconds: number): number {
   const [now, setNow] = useState(Date.now);

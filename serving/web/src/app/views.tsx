@@ -15,6 +15,7 @@ export const VIEWS: Record<Exclude<Tab, "review">, LazyExoticComponent<View>> = 
   recipe: part(() => import("../recipe/RecipePage")),
   policy: part(() => import("../policy/PolicyPage")),
   items: part(() => import("../items/ItemsPage")),
+  selections: part(() => import("../selections/SelectionsPage")),
   clips: part(() => import("../clips/ClipsPage")),
   snapshots: part(() => import("../snapshots/SnapshotsPage")),
   quality: part(() => import("../quality/QualityPage")),

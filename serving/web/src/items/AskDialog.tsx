@@ -3,6 +3,7 @@ import type { Api } from "../api/client";
 import { Confirm } from "../app/Asking";
 import { Dialog } from "../app/Dialog";
 import type { ViewProps } from "../app/view";
+import { fragmentOf } from "../session/route";
 import { selectedInWords } from "./queries";
 
 interface Props {
@@ -38,6 +39,9 @@ export function AskDialog({ api, project, budget, notify, onClose }: Props) {
       <p>
         They are chosen among all images that nobody has looked at, so that people learn most from them: without a model
         so that they differ from each other, with one by what it is unsure of too. Each becomes a task at Review.
+      </p>
+      <p className="muted small">
+        To see them first, or to choose by a strategy, a mix or a query: <a href={fragmentOf(project, "selections")}>Selections</a>.
       </p>
       <label className="field">
         <span>How many images, 1 to {MOST.toLocaleString("en-US")}</span>

@@ -18,9 +18,11 @@ interface Props {
   /** Layers that are not shown. */
   readonly hidden: ReadonlySet<LayerName>;
   readonly onHide: (hidden: ReadonlySet<LayerName>) => void;
+  /** Looks for what is like a detection of the newest prediction. */
+  readonly onLikeBox: (number: number, words: string) => void;
 }
 
-export function ItemPicture({ api, item, hidden, onHide }: Props) {
+export function ItemPicture({ api, item, hidden, onHide, onLikeBox }: Props) {
   const layers = useMemo(() => layersOf(item), [item]);
   const [pointed, setPointed] = useState<string | null>(null);
   const toggle = (name: LayerName) => {
@@ -39,6 +41,7 @@ export function ItemPicture({ api, item, hidden, onHide }: Props) {
             shown={!hidden.has(layer.name)}
             onToggle={() => toggle(layer.name)}
             onPoint={setPointed}
+            onLikeBox={onLikeBox}
           />
         ))}
       </div>
@@ -106,10 +109,11 @@ interface ListedProps {
   readonly shown: boolean;
   readonly onToggle: () => void;
   readonly onPoint: (key: string | null) => void;
+  readonly onLikeBox: Props["onLikeBox"];
 }
 
-function Listed({ layer, shown, onToggle, onPoint }: ListedProps) {
-  const { name, title, color, dash, shapes, nothing } = layer;
+function Listed({ layer, shown, onToggle, onPoint, onLikeBox }: ListedProps) {
+  const { name, title, color, dash, shapes, numbers, nothing } = layer;
   return (
     <section aria-label={title} data-testid={`layer-${name}`}>
       <label className="check">
@@ -127,7 +131,7 @@ function Listed({ layer, shown, onToggle, onPoint }: ListedProps) {
       </label>
       {nothing !== "" && <p className="muted small">{nothing}</p>}
       <ul className="lines">
-        {shapes.map((shape) => (
+        {shapes.map((shape, at) => (
           <li
             key={shape.id}
             data-testid={`${name}-shape`}
@@ -135,10 +139,31 @@ function Listed({ layer, shown, onToggle, onPoint }: ListedProps) {
             onMouseLeave={() => onPoint(null)}
           >
             <span className="grow">{nameOf(shape)}</span>
+            <LikeBox number={numbers[at] ?? null} words={nameOf(shape)} onLikeBox={onLikeBox} />
             <span className="muted small">{placeOf(shape)}</span>
           </li>
         ))}
       </ul>
     </section>
+  );
+}
+
+interface LikeBoxProps extends Pick<Props, "onLikeBox"> {
+  readonly number: number | null;
+  readonly words: string;
+}
+
+function LikeBox({ number, words, onLikeBox }: LikeBoxProps) {
+  if (number === null) return null;
+  return (
+    <button
+      className="link small"
+      data-testid={`like-box-${number}`}
+      title="Boxes on other images that look like this one"
+      aria-label={`More like this box: ${words}`}
+      onClick={() => onLikeBox(number, words)}
+    >
+      Alike
+    </button>
   );
 }

@@ -10,6 +10,8 @@ import { moment, short } from "../app/format";
 import type { ViewProps } from "../app/view";
 import { people } from "../reviewers/calls";
 import { ItemPicture } from "./ItemPicture";
+import { MoreLikeThis } from "./MoreLikeThis";
+import type { Wanted } from "./alike";
 import { history, reopen } from "./calls";
 import type { LayerName } from "./layers";
 import { pathOf, titleOf } from "./names";
@@ -34,6 +36,7 @@ export function ItemView({ api, project, notify, digest, hidden, onHide }: Props
   const asked = useAsked(() => history(api, project, digest), digest, REFRESH_MS);
   const names = usePeopleNames(api);
   const [asking, setAsking] = useState(false);
+  const [wanted, setWanted] = useState<Wanted | null>(null);
   const known = item.value;
   const unknown = known === null && item.problem !== null;
   const again = async () => {
@@ -56,6 +59,11 @@ export function ItemView({ api, project, notify, digest, hidden, onHide }: Props
           <>
             <code className="whole">{digest}</code>
             <span className="grow" />
+            {known?.prediction && (
+              <button data-testid="more-like-this" onClick={() => setWanted({ digest, box: null })}>
+                More like this
+              </button>
+            )}
             {!unknown && (
               <button data-testid="reopen-item" onClick={() => setAsking(true)}>
                 Re-open
@@ -65,9 +73,27 @@ export function ItemView({ api, project, notify, digest, hidden, onHide }: Props
         }
       >
         <Fetched asked={item} what="the item">
-          {(value) => <ItemPicture api={api} item={value} hidden={hidden} onHide={onHide} />}
+          {(value) => (
+            <ItemPicture
+              api={api}
+              item={value}
+              hidden={hidden}
+              onHide={onHide}
+              onLikeBox={(number, words) => setWanted({ digest, box: { number, words } })}
+            />
+          )}
         </Fetched>
       </Card>
+      {wanted && (
+        <MoreLikeThis
+          key={JSON.stringify(wanted)}
+          api={api}
+          project={project}
+          wanted={wanted}
+          notify={notify}
+          onClose={() => setWanted(null)}
+        />
+      )}
       {!unknown && (
         <Card title="History" testid="item-history">
           <Fetched asked={asked} what="its history">

@@ -1,5 +1,7 @@
 import { type FormEvent, useEffect, useState } from "react";
-import { type Asked, type BadQuery, SORTS, marked } from "./queries";
+import { Misread } from "./Misread";
+import { QueryFields } from "./QueryFields";
+import { type Asked, type BadQuery, SORTS } from "./queries";
 
 interface Props {
   /** What is asked now; the field follows it. */
@@ -15,7 +17,6 @@ export function QueryForm({ asked, bad, onAsk }: Props) {
     event.preventDefault();
     onAsk({ ...asked, query: query.trim() });
   };
-  const place = bad && marked(asked.query, bad);
   return (
     <form className="query" onSubmit={send}>
       <div className="chooser">
@@ -48,29 +49,8 @@ export function QueryForm({ asked, bad, onAsk }: Props) {
           Find
         </button>
       </div>
-      {bad && (
-        <div className="callout error" role="alert" id="bad-query" data-testid="bad-query">
-          {place && (
-            <pre className="misread">
-              {place.before}
-              <mark>{place.wrong || " "}</mark>
-              {place.after}
-            </pre>
-          )}
-          <p>
-            {bad.detail} {bad.hint}
-          </p>
-        </div>
-      )}
-      <details>
-        <summary className="muted small">What can be asked</summary>
-        <p className="muted small">
-          Fields: digest, source, group, media_type, width, height, created_at, captured_at, meta.KEY, split, model,
-          risk, decision, stage, detection, shape, label, truth, tag, work, corrections, failed, golden, lot.
-          Comparisons: = != &lt; &lt;= &gt; &gt;= ~ (contains) ^= (begins with), in (a, b), has FIELD, missing FIELD;
-          joined by and, or, not and parentheses. Times: 2026-01-31, 7d ago. What has blanks is quoted.
-        </p>
-      </details>
+      {bad && <Misread query={asked.query} bad={bad} />}
+      <QueryFields />
     </form>
   );
 }

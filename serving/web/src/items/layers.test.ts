@@ -41,3 +41,20 @@ test("Where a layer has no shapes it says why", () => {
   ]);
   expect(why({ prediction: { detections: [], withheld: true } })[1]).toContain("Withheld");
 });
+
+test("Each drawn detection has the number that the service counts by, also beside one that is not drawn", () => {
+  const at = (label: string, score: number, box: number[]) => ({ label, score, box });
+  const detections = [
+    at("bar", 0.2, [0, 0, 10, 10]),
+    at("square", 0.9, [-50, -50, -20, -20]), // beyond the image
+    at("circle", 0.7, [20, 20, 40, 40]),
+    at("circle", 0.7, [60, 60, 80, 80]),
+  ];
+  const [settled, found] = layersOf(item({ truth, prediction: { detections, withheld: false } }));
+  expect(found.shapes.map((shape, place) => [nameOf(shape), found.numbers[place]])).toEqual([
+    ["circle 0.70", 2],
+    ["circle 0.70", 3],
+    ["bar 0.20", 0],
+  ]);
+  expect(settled.numbers).toEqual([]);
+});

@@ -1,5 +1,5 @@
 /** What is drawn over an item: what the newest prediction found, and the ground truth. */
-import type { Item } from "../api/types";
+import type { Detection, Item } from "../api/types";
 import type { Size } from "../review/geometry";
 import { type Shape, proposal, scoreOf, shapesFrom } from "../review/shapes";
 
@@ -12,6 +12,8 @@ export interface ItemLayer {
   /** Told apart without colours too. */
   readonly dash: readonly number[];
   readonly shapes: readonly Shape[];
+  /** Of the detection that each shape shows, as the service counts; none where no model spoke. */
+  readonly numbers: readonly number[];
   /** Why there is nothing to draw, or "". */
   readonly nothing: string;
 }
@@ -29,6 +31,7 @@ export function layersOf(item: Pick<Item, "truth" | "prediction" | "width" | "he
       color: "#4cc38a",
       dash: [],
       shapes: settled,
+      numbers: [],
       nothing: !truth ? "None yet." : settled.length === 0 ? "Settled: nothing is on it." : "",
     },
     {
@@ -37,6 +40,7 @@ export function layersOf(item: Pick<Item, "truth" | "prediction" | "width" | "he
       color: "#ff9d5c",
       dash: [8, 5],
       shapes: found,
+      numbers: prediction ? numbersOf(prediction.detections, image) : [],
       nothing: !prediction
         ? "None yet."
         : prediction.withheld
@@ -47,6 +51,14 @@ export function layersOf(item: Pick<Item, "truth" | "prediction" | "width" | "he
     },
   ];
 }
+
+/** The detections that `proposal` draws, in its order: it draws the surest first, and none beyond the image. */
+const numbersOf = (detections: readonly Detection[], image: Size): number[] =>
+  detections
+    .map((detection, number) => ({ detection, number }))
+    .sort((one, other) => other.detection.score - one.detection.score)
+    .filter(({ detection }) => proposal([detection], image).length > 0)
+    .map(({ number }) => number);
 
 /** "circle 0.87", or the label alone where no model spoke. */
 export function nameOf(shape: Shape): string {

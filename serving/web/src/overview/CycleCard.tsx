@@ -104,7 +104,7 @@ export function Why({ cycle: { error, finished_at } }: { cycle: Cycle }) {
   );
 }
 
-function Steps({ cycle }: { cycle: Cycle }) {
+export function Steps({ cycle }: { cycle: Cycle }) {
   // A refused cycle is finished, but it went no further than the gate.
   const at =
     cycle.state === "refused"

@@ -1,4 +1,5 @@
 /** What one cycle measured of candidate and champion, what the gate said of it, and where. For operators. */
+import { useState } from "react";
 import { describe } from "../api/problem";
 import type { Cycle, Evaluation, Latencies, SliceFigures } from "../api/types";
 import { Back } from "../app/Back";
@@ -10,7 +11,7 @@ import { ago, count } from "../app/format";
 import { useNow } from "../app/hooks";
 import type { ViewProps } from "../app/view";
 import { Clauses } from "./Clauses";
-import { StateBadge, Why } from "./CycleCard";
+import { StateBadge, Steps, Why } from "./CycleCard";
 import { openReport } from "./cycles";
 import { type Figure, type Verdict, figuresOf, verdictOf } from "./decision";
 import {
@@ -25,18 +26,26 @@ import {
   sliceVerdict,
   slowdown,
 } from "./evaluation";
+import { useFollowed } from "./useFollowed";
 
 const REFRESH_MS = 10_000;
 
 export function CycleView({ api, project, notify, onPlace, id }: ViewProps & { readonly id: string }) {
   const asked = useAsked(() => evaluated(api, project.id, id), id, REFRESH_MS);
+  const [told, setTold] = useState<Cycle | null>(null);
+  const known = asked.value?.cycle ?? null;
+  useFollowed(api, project.id, known !== null && known.finished_at === null ? id : null, (cycle) => {
+    setTold(cycle);
+    if (cycle.finished_at !== null) void asked.refresh();
+  });
   const report = () =>
     void openReport(api, project.id, id).catch((error: unknown) => notify({ tone: "error", ...describe(error) }));
   return (
     <>
       <Back to="Overview" testid="back-to-overview" onBack={() => onPlace(null)} />
       <Fetched asked={asked} what="the cycle">
-        {({ cycle, figures, missing, mlflow }) => {
+        {({ cycle: fetched, figures, missing, mlflow }) => {
+          const cycle = newer(fetched, told);
           const verdict = verdictOf(cycle.decision);
           return (
             <>
@@ -69,6 +78,10 @@ export function CycleView({ api, project, notify, onPlace, id }: ViewProps & { r
     </>
   );
 }
+
+/** What was told last, by whichever way. */
+const newer = (fetched: Cycle, told: Cycle | null): Cycle =>
+  told !== null && Date.parse(told.updated_at) > Date.parse(fetched.updated_at) ? told : fetched;
 
 interface SummaryProps {
   readonly cycle: Cycle;
@@ -106,6 +119,7 @@ function Summary({ cycle, figures, missing, recorded, onReport }: SummaryProps) 
           MLflow: {recorded}
         </p>
       )}
+      {cycle.finished_at === null && <Steps cycle={cycle} />}
       {cycle.error && <Why cycle={cycle} />}
       {figures === null && !cycle.error && <p className="muted">{missing}</p>}
       {figures && <Tiles cycle={cycle} figures={figures} />}

@@ -7,6 +7,7 @@ const NONE: Triggers["rules"] = {
   corrected: null,
   failure_rate: null,
   drift: false,
+  schedule: null,
   every_hours: null,
   when: null,
   least_new: 20,
@@ -30,6 +31,20 @@ const of = (rules: Partial<Triggers["rules"]>) =>
     reasons: [],
     waiting: "",
   });
+
+test("times of the clock are told in words, with when the next is", () => {
+  const schedule = { at: "02:30", days: ["mon", "thu"], zone: "Europe/Zurich" };
+  const found = triggersInWords({
+    rules: { ...NONE, schedule },
+    situation: SITUATION,
+    conditions: [{ name: "schedule", holds: false, said: "it is time on 2026-11-30 01:30 UTC" }],
+    reasons: [],
+    waiting: "",
+  });
+  expect(found).toEqual([
+    { name: "schedule", asks: "mon, thu at 02:30 (Europe/Zurich)", now: "it is time on 2026-11-30 01:30 UTC", holds: false },
+  ]);
+});
 
 test("only triggers that are set are told, each with how far it is", () => {
   expect(of({})).toEqual([]);

@@ -62,6 +62,13 @@ export function triggersInWords({ rules, situation, conditions }: Triggers): Tri
           asks: `${count(rules.every_hours)} h after the last cycle`,
           now: situation.ended_at === null ? "no cycle has ended" : `ended ${moment(situation.ended_at)}`,
         },
+    rules.schedule === null
+      ? null
+      : {
+          name: "schedule",
+          asks: `${rules.schedule.days.join(", ") || "every day"} at ${rules.schedule.at} (${rules.schedule.zone})`,
+          now: conditions.find(({ name }) => name === "schedule")?.said ?? "",
+        },
   ];
   const holding = new Set(conditions.filter(({ holds }) => holds).map(({ name }) => name));
   return all.filter((one) => one !== null).map((one) => ({ ...one, holds: holding.has(one.name) }));

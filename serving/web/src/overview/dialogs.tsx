@@ -16,12 +16,16 @@ export function StartCycleDialog({ onStart, onClose }: StartProps) {
   const [epochs, setEpochs] = useState("");
   const [mode, setMode] = useState<"" | "superior" | "non_inferior">("");
   const [canary, setCanary] = useState<"" | "yes" | "no">("");
+  const [from, setFrom] = useState<"" | "champion" | "scratch">("");
+  const [recheck, setRecheck] = useState("");
   const start = () =>
     onStart({
       ...(reason.trim() === "" ? {} : { reason: reason.trim() }),
       ...(epochs === "" ? {} : { epochs: Number(epochs) }),
       ...(mode === "" ? {} : { mode }),
       ...(canary === "" ? {} : { canary: canary === "yes" }),
+      ...(from === "" ? {} : { start: from }),
+      ...(recheck === "" ? {} : { recheck: Number(recheck) }),
     });
   return (
     <Dialog title="Start a cycle" onClose={onClose} onSubmit={start} testid="start-cycle-dialog">
@@ -40,8 +44,34 @@ export function StartCycleDialog({ onStart, onClose }: StartProps) {
       </label>
       <div className="pair">
         <label className="field">
+          <span>It begins with</span>
+          <select
+            data-testid="cycle-from"
+            value={from}
+            onChange={(event) => setFrom(event.target.value as typeof from)}
+          >
+            <option value="">as configured</option>
+            <option value="champion">the champion’s weights</option>
+            <option value="scratch">fresh weights (from scratch)</option>
+          </select>
+        </label>
+        <label className="field">
+          <span>Doubtful items looked at again</span>
+          <input
+            data-testid="cycle-recheck"
+            type="number"
+            min={0}
+            max={1000}
+            step={1}
+            placeholder="as the policy says"
+            value={recheck}
+            onChange={(event) => setRecheck(event.target.value)}
+          />
+        </label>
+        <label className="field">
           <span>Epochs</span>
           <input
+            data-testid="cycle-epochs"
             type="number"
             min={1}
             max={1000}

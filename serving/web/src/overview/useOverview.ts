@@ -4,6 +4,7 @@ import { type Described, describe } from "../api/problem";
 import type { Cycle, Model, ProjectEvent, Promotion, Rollout, Summary } from "../api/types";
 import { readOn } from "../app/events";
 import { usePolling } from "../app/hooks";
+import { useFollowed } from "./useFollowed";
 
 export interface Overview {
   readonly summary: Summary | null;
@@ -35,12 +36,17 @@ export function useOverview(
     problem: null,
   });
   const after = useRef(0);
+  const running = overview.cycles.find(({ finished_at }) => finished_at === null)?.id ?? null;
+  const live = useFollowed(api, project, running, (told) => {
+    setOverview((old) => ({ ...old, cycles: old.cycles.map((one) => (one.id === told.id ? told : one)) }));
+    if (told.finished_at !== null) void refresh();
+  });
 
   const refresh = async () => {
     try {
-      const [summary, { cycles }, { models, promotions, rollouts }, news] = await Promise.all([
+      const [summary, page, { models, promotions, rollouts }, news] = await Promise.all([
         api.summary(project),
-        api.cycles(project),
+        live ? null : api.cycles(project),
         api.models(project),
         seesEvents ? readOn(api, project, after.current, EVENTS_KEPT) : { events: [], next: 0 },
       ]);
@@ -48,7 +54,7 @@ export function useOverview(
       after.current = Math.max(after.current, news.next);
       setOverview((old) => ({
         summary,
-        cycles,
+        cycles: page?.cycles ?? old.cycles,
         models,
         promotions,
         rollouts,

@@ -69,4 +69,5 @@ export function TogetherField({ rules, onChange }: Props) {
 
 const NAMES = new Map(TRIGGER_SECTIONS.flatMap(({ settings }) => settings.map(({ place, name }) => [String(place), name])));
 
-const settingName = (name: string) => NAMES.get(name) ?? name;
+// Set on the command line alone.
+const settingName = (name: string) => NAMES.get(name) ?? (name === "schedule" ? "At times of the clock" : name);

@@ -5,6 +5,7 @@ import type { PlaceIn, Section } from "./settings";
 
 const [HOUR, DAY] = [3600, 86_400];
 const LONGEST_S = 10 * 366 * DAY;
+const MOST_RECHECKED = 1_000;
 
 // prettier-ignore
 export const POLICY_SECTIONS: readonly Section<PlaceIn<Policy>>[] = [
@@ -109,6 +110,11 @@ export const POLICY_SECTIONS: readonly Section<PlaceIn<Policy>>[] = [
         place: "workflow.rework_patience_seconds", name: "Time for rework", kind: "span", unit: "h", per: HOUR, min: 1,
         max: LONGEST_S, where: ["workflow.qa", "all", "share", "lots"],
         help: "So long what was returned is its author's alone; then anybody's.",
+      },
+      {
+        place: "quality.labels.recheck", name: "Doubtful items looked at again", kind: "count", unit: "items a cycle",
+        min: 0, max: MOST_RECHECKED,
+        help: "Before each training people look again at so many items whose truth a model doubts most; that training does without them.",
       },
     ],
   },

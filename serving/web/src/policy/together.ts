@@ -8,7 +8,7 @@ type Rules = Triggers["rules"];
 type Groups = readonly (readonly string[])[];
 
 /** In the order of the form. */
-export const CONDITIONS = ["reviewed", "corrected", "failure_rate", "every_hours", "drift"] as const;
+export const CONDITIONS = ["reviewed", "corrected", "failure_rate", "every_hours", "drift", "schedule"] as const;
 
 /** Those that are set. */
 export const conditionsIn = (rules: Plain): string[] =>

@@ -7,6 +7,7 @@ import { sinceOf } from "../app/span";
 import type { ViewProps } from "../app/view";
 import { ProductionCards } from "./ProductionCards";
 import { PromiseCards } from "./PromiseCards";
+import { RiskCard } from "./RiskCard";
 import { SeriesCard } from "./SeriesCard";
 import "./quality.css";
 
@@ -19,6 +20,7 @@ export default function QualityPage({ api, project, notify }: ViewProps) {
       <SpanChooser name="Quality of production in" days={days} onDays={setDays} />
       <ProductionCards api={api} project={project.id} since={sinceOf(days, now)} />
       <SeriesCard api={api} project={project.id} />
+      <RiskCard api={api} project={project.id} />
     </div>
   );
 }

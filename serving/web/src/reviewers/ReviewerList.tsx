@@ -8,7 +8,7 @@ import { ago, count, percent } from "../app/format";
 import { useNow } from "../app/hooks";
 import type { ViewProps } from "../app/view";
 import { reviewers } from "./calls";
-import { MEANINGS, TONES, neededOf, sharedOf, whyOf } from "./reviewers";
+import { JUDGING_MEANINGS, MEANINGS, TONES, neededOf, sharedOf, whyOf } from "./reviewers";
 
 const REFRESH_MS = 10_000;
 
@@ -90,6 +90,14 @@ function Row({ one, bar, now, onOpen }: RowProps) {
           {one.since && ago(one.since, now)}
           {one.actor && ` by ${one.actor}`}
         </span>
+        {one.judging.standing !== "qualified" && (
+          <>
+            <br />
+            <span className={`badge ${TONES[one.judging.standing]}`} title={JUDGING_MEANINGS[one.judging.standing]}>
+              {one.judging.standing} as judge
+            </span>
+          </>
+        )}
       </td>
       <td className="text wraps muted small">
         {whyOf(one)} {neededOf(one)} {sharedOf(one)}

@@ -15,7 +15,7 @@ import { fragmentOf } from "../session/route";
 import { PersonCard } from "./PersonCard";
 import { StandingDialog } from "./StandingDialog";
 import { changePerson, changeReviewer, people, reviewer } from "./calls";
-import { MEANINGS, TONES, mistakesOf, neededOf, sharedOf, whyOf } from "./reviewers";
+import { JUDGING_MEANINGS, MEANINGS, TONES, judges, mistakesOf, neededOf, sharedOf, whyOf } from "./reviewers";
 
 const REFRESH_MS = 10_000;
 
@@ -46,6 +46,7 @@ export function ReviewerView({ api, project, notify, onPlace, id }: ViewProps & 
             <div className="columns">
               <Labels one={one} bar={bar} />
               <div className="column">
+                <Judging one={one} bar={bar} />
                 <Mistakes one={one} />
                 {one.shared > 0 && <Shared one={one} project={project.id} />}
                 {person && <PersonCard key={person.token_id} person={person} onChange={describePerson} />}
@@ -163,6 +164,50 @@ function Labels({ one, bar }: { readonly one: ReviewerDetail; readonly bar: numb
             ))}
           </tbody>
         </table>
+      )}
+    </Card>
+  );
+}
+
+/** How somebody judges the answers of others, by answers whose value is known. */
+function Judging({ one, bar }: { readonly one: ReviewerDetail; readonly bar: number }) {
+  const { judging } = one;
+  return (
+    <Card
+      title="As judge of answers"
+      testid="reviewer-judging"
+      aside={
+        <>
+          <span className={`badge ${TONES[judging.standing]}`} data-testid="judging-standing">
+            {judging.standing}
+          </span>
+          <span className="muted small">{JUDGING_MEANINGS[judging.standing]}</span>
+        </>
+      }
+    >
+      {!judges(one) ? (
+        <p className="muted">Nothing yet: no answer to a golden item was judged.</p>
+      ) : (
+        <>
+          {whyOf(judging) && <p className="callout">{whyOf(judging)}</p>}
+          <div className="tiles">
+            <Tile
+              name="Verdicts that count"
+              value={count(judging.items)}
+              detail={neededOf(judging, "verdict") || "for the present standing"}
+            />
+            <Tile
+              name="Right answers accepted"
+              value={judging.accepts?.value == null ? "–" : percent(judging.accepts.value)}
+              detail={<RateBar rate={judging.accepts} bar={bar} interval />}
+            />
+            <Tile
+              name="Wrong answers caught"
+              value={judging.catches?.value == null ? "–" : percent(judging.catches.value)}
+              detail={<RateBar rate={judging.catches} bar={bar} interval />}
+            />
+          </div>
+        </>
       )}
     </Card>
   );

@@ -2,7 +2,7 @@ import { useState } from "react";
 import type { ReviewerBody, ReviewerDetail, Standing } from "../api/types";
 import { Confirm, Reason, isReason } from "../app/Asking";
 import { Dialog } from "../app/Dialog";
-import { MEANINGS } from "./reviewers";
+import { JUDGING_MEANINGS, MEANINGS } from "./reviewers";
 
 const STANDINGS: readonly Standing[] = ["new", "qualified", "warned", "paused"];
 
@@ -15,14 +15,19 @@ interface Props {
 /** A standing by hand needs a reason, since the person is told; training alone needs none. */
 export function StandingDialog({ one, onChange, onClose }: Props) {
   const [standing, setStanding] = useState<Standing>(one.standing);
+  const [judging, setJudging] = useState<Standing>(one.judging.standing);
   const [reason, setReason] = useState("");
   const [training, setTraining] = useState<"" | "yes" | "no" | "project">("");
-  const moved = standing !== one.standing;
+  const answers = standing !== one.standing;
+  const judges = judging !== one.judging.standing;
+  const moved = answers || judges;
   const ready = moved ? isReason(reason) : training !== "";
   const change = () =>
     ready &&
     onChange({
-      ...(moved ? { standing, reason: reason.trim() } : {}),
+      ...(answers ? { standing } : {}),
+      ...(judges ? { judging } : {}),
+      ...(moved ? { reason: reason.trim() } : {}),
       ...(training === "" ? {} : { training: training === "project" ? null : training === "yes" }),
     });
   return (
@@ -43,6 +48,21 @@ export function StandingDialog({ one, onChange, onClose }: Props) {
         </select>
       </label>
       <p className="muted">{MEANINGS[standing]}. Golden items go on from there.</p>
+      <label className="field">
+        <span>As judge of the answers of others</span>
+        <select
+          data-testid="new-judging"
+          value={judging}
+          onChange={(event) => setJudging(event.target.value as Standing)}
+        >
+          {STANDINGS.map((name) => (
+            <option key={name} value={name}>
+              {name === one.judging.standing ? `${name} (as now)` : name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <p className="muted">{JUDGING_MEANINGS[judging]}.</p>
       {moved && <Reason value={reason} onChange={setReason} kept="kept with your name; the person is told" />}
       <label className="field">
         <span>Trusted answers after golden items (training)</span>

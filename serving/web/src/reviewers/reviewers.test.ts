@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { alphaInWords, mistakesOf, neededOf, pairsOf, reasonsOf, sharedOf, whyOf, wordsIn } from "./reviewers";
+import { alphaInWords, judges, mistakesOf, neededOf, pairsOf, reasonsOf, sharedOf, whyOf, wordsIn } from "./reviewers";
 
 test("a reason by hand comes before what golden items say", () => {
   const reasons = [{ code: "below", detail: "Recall is surely below 80 %." }];
@@ -15,6 +15,18 @@ test.each([
   ["new" as const, 0, ""],
 ])("somebody %s with %s more to go: %s", (standing, more, words) => {
   expect(neededOf({ standing, more })).toBe(words);
+});
+
+test("of a judge it is verdicts that are needed", () => {
+  expect(neededOf({ standing: "paused", more: 2 }, "verdict")).toBe("2 verdicts more, if all goes well");
+});
+
+test("who never judged a known answer is told nothing of, unless by hand", () => {
+  const rate = { value: 1, low: 0.5, high: 1 };
+  const judging = { standing: "qualified" as const, since: null, why: "", reasons: [], items: 0, more: 0, accepts: null, catches: null };
+  expect(judges({ judging })).toBe(false);
+  expect(judges({ judging: { ...judging, accepts: rate, catches: rate } })).toBe(true);
+  expect(judges({ judging: { ...judging, standing: "paused", why: "errs" } })).toBe(true);
 });
 
 test("what a paused person answered with others is told of where there is any", () => {

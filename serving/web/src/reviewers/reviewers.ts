@@ -12,16 +12,28 @@ export const MEANINGS: Record<Standing, string> = {
   paused: "gets golden items alone; others are asked for what this person decided alone, let stand in QA, or gave up",
 };
 
+/** The same of who judges the answers of others. */
+export const JUDGING_MEANINGS: Record<Standing, string> = {
+  new: "gets answers alone whose value is known, until they show enough",
+  qualified: "judges the answers of others",
+  warned: "goes on to judge, and is told that it is not good enough",
+  paused: "gets answers alone whose value is known; others look again at what this person let stand",
+};
+
 /** Why somebody has the standing: what was said by hand, else what golden items show. */
 export const whyOf = ({ why, reasons }: Pick<Reviewer, "why" | "reasons">): string =>
   why || reasons.map((reason) => reason.detail).join(" ");
 
 /** How far somebody who waits is from working. */
-export function neededOf({ standing, more }: Pick<Reviewer, "standing" | "more">): string {
+export function neededOf({ standing, more }: Pick<Reviewer, "standing" | "more">, what = "golden item"): string {
   if (standing !== "new" && standing !== "paused") return "";
   if (more === null) return "going on like this is not enough";
-  return more === 0 ? "" : `${counted(more, "golden item")} more, if all goes well`;
+  return more === 0 ? "" : `${counted(more, what)} more, if all goes well`;
 }
+
+/** Whether there is anything to say of somebody as a judge. */
+export const judges = ({ judging }: Pick<Reviewer, "judging">): boolean =>
+  judging.accepts !== null || judging.why !== "" || judging.standing !== "qualified";
 
 /** Of who is paused, what nobody is asked for again. */
 export const sharedOf = ({ shared }: Pick<Reviewer, "shared">): string =>

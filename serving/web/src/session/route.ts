@@ -7,6 +7,7 @@ export const TABS = [
   "recipe",
   "policy",
   "items",
+  "selections",
   "clips",
   "snapshots",
   "quality",

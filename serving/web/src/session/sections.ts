@@ -10,7 +10,7 @@ export interface Section {
 const SECTIONS: readonly Section[] = [
   { name: "Review", tabs: ["review"] },
   { name: "Overview", tabs: ["overview"] },
-  { name: "Data", tabs: ["items", "clips", "snapshots", "map"] },
+  { name: "Data", tabs: ["items", "selections", "clips", "snapshots", "map"] },
   { name: "Quality", tabs: ["quality", "lots"] },
   { name: "People", tabs: ["reviewers", "queue", "work", "comments"] },
   { name: "Setup", tabs: ["recipe", "policy", "functions", "webhooks"] },

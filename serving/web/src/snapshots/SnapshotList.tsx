@@ -7,6 +7,7 @@ import { ago, count, short, shortId } from "../app/format";
 import { useNow } from "../app/hooks";
 import type { ViewProps } from "../app/view";
 import { fragmentOf } from "../session/route";
+import { ExportDialog } from "../datasets/ExportDialog";
 import { DownloadDialog } from "./DownloadDialog";
 import { snapshotsAfter } from "./calls";
 import { type Used, bySnapshot, itemsOf, placeOfDiff, splitsInWords } from "./snapshots";
@@ -17,6 +18,7 @@ export function SnapshotList({ api, project, notify, onPlace }: ViewProps) {
   const now = useNow(10_000);
   const [chosen, setChosen] = useState<readonly string[]>([]);
   const [wanted, setWanted] = useState<string | null>(null);
+  const [exporting, setExporting] = useState(false);
   const asked = usePages(
     async (after) => {
       const { snapshots, next } = await snapshotsAfter(api, project.id, after);
@@ -39,6 +41,9 @@ export function SnapshotList({ api, project, notify, onPlace }: ViewProps) {
       aside={
         <>
           <span className="grow" />
+          <button data-testid="export" title="What is true now, without a snapshot" onClick={() => setExporting(true)}>
+            Export the ground truth…
+          </button>
           <button
             data-testid="compare"
             disabled={chosen.length !== 2}
@@ -108,6 +113,9 @@ export function SnapshotList({ api, project, notify, onPlace }: ViewProps) {
           notify={notify}
           onClose={() => setWanted(null)}
         />
+      )}
+      {exporting && (
+        <ExportDialog api={api} project={project.id} notify={notify} onClose={() => setExporting(false)} />
       )}
     </Card>
   );

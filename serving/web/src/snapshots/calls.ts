@@ -14,6 +14,7 @@ import type {
   SnapshotDiff,
   SnapshotPage,
 } from "../api/types";
+import { saved } from "../app/saving";
 import { type Known, championIn } from "./slices";
 
 const LONGEST_MS = 3_600_000; // an archive may be large
@@ -34,16 +35,10 @@ export const diff = (api: Api, project: string, before: string, after: string) =
     timeoutMs: LONGEST_MS,
   });
 
-/** As a file of the browser's. It is fetched, since a link would not carry the token. */
 export async function download(api: Api, project: string, digest: string, format: string): Promise<void> {
   const path = of(project, digest, `/archive?format=${format}`);
   const answer = await api.send("GET", path, undefined, { timeoutMs: LONGEST_MS });
-  const address = URL.createObjectURL(await answer.blob());
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = `${project}-${digest.slice(0, 12)}-${format}.zip`;
-  link.click();
-  window.setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  await saved(answer, `${project}-${digest.slice(0, 12)}-${format}.zip`);
 }
 
 export const putSlices = (api: Api, project: string, body: SlicesBody) =>
