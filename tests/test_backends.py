@@ -139,10 +139,14 @@ def _called(one: tuple[str, Candidate, str]) -> str:
 
 @pytest.fixture(scope="module", params=SERVED, ids=_called)
 def detector(request: pytest.FixtureRequest) -> Detector:
-    name, candidate, device = request.param
+    return _served(*request.param, objects=False)
+
+
+def _served(name: str, candidate: Candidate, device: str, *, objects: bool) -> Detector:
     if device != "cpu":
         require_gpu(candidate)
-    return served(BACKENDS[name](), candidate, exported(name) if candidate.runtime != "torch" else b"", device=device)
+    graph = exported(name, objects) if candidate.runtime != "torch" else b""
+    return served(BACKENDS[name](), candidate, graph, objects=objects, device=device)
 
 
 def images(*shapes: tuple[int, int], seed: int = 0) -> list[Image]:
@@ -324,19 +328,10 @@ def test_what_is_not_a_graph_is_refused(candidate: Candidate) -> None:
 # --- embeddings of objects -----------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=SERVED, ids=lambda one: f"{one[0]}, {one[1]}")
+@pytest.fixture(scope="module", params=SERVED, ids=_called)
 def pair(request: pytest.FixtureRequest) -> tuple[Detector, Detector]:
     """One that gives embeddings of objects, and one that does not."""
-    name, candidate = request.param
-    return tuple(
-        served(
-            BACKENDS[name](),
-            candidate,
-            exported(name, objects) if candidate.runtime != "torch" else b"",
-            objects=objects,
-        )
-        for objects in (True, False)
-    )
+    return _served(*request.param, objects=True), _served(*request.param, objects=False)
 
 
 @pytest.mark.parametrize("name", ODD)
