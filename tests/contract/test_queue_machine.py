@@ -359,7 +359,8 @@ class QueueMachine(RuleBasedStateMachine):
         assert len(fresh) == min(room, len(back) + len(free) + len(alone))
         if alone:
             ahead = fresh[: len(back) + len(alone)]
-            assert all(one.task.id in back or one.task.item_digest in alone for one in ahead)
+            new = [one.task for one in ahead if one.task.id not in back]
+            assert all(task.item_digest in alone and task.judges != self.answering[name].paused for task in new)
         self._golden_given([one for one in fresh if one.task.stage is Stage.GOLDEN], name, back, free)
         fresh = [one for one in fresh if one.task.stage is not Stage.GOLDEN]
         self._nothing_stands_in([one.task.id for one in fresh], name)
@@ -415,7 +416,7 @@ class QueueMachine(RuleBasedStateMachine):
                 assert not self._new_golden(name)
 
     def _alone(self, name: str) -> list[str]:
-        """Golden items that come in the place of nothing, to be answered or, by who is a paused judge only, judged."""
+        """Golden items that come in the place of nothing: to be answered, or judged by who is paused as that."""
         if self.answering[name].paused:
             return self._new_golden(name)
         return self._new_checks(name) if self.judging[name].paused else []
@@ -807,8 +808,8 @@ class QueueMachine(RuleBasedStateMachine):
     def pause(self, name: str, judging: bool, at_work: bool = False) -> None:
         """What the person holds goes back, but for golden items; what they alone decided since their last good golden
         item is to be done anew, and what would be the truth with its lot; what they let stand in QA is to be looked at
-        again, and what they gave up is to be asked for again. judging: as a judge. Then all that is meant of QA alone,
-        since the last wrong answer that they did not let stand; they go on to answer. at_work: with something in hand."""
+        again, and what they gave up is to be asked for again. judging: as a judge; they go on to answer, and all that
+        is so of QA alone, since the last wrong answer that they caught. at_work: with something in hand."""
         held = self._lease_if_any(name, 3) if at_work else []
         self._stand(name, Standing.PAUSED, judging=judging)
         for ticket in held:
@@ -886,8 +887,8 @@ class QueueMachine(RuleBasedStateMachine):
     ) -> MultipleResults[Ticket]:
         """Some answer what there is, golden items too; another, who had fewest of these, lets stand what QA is to look
         at, and before or after that judges the checks that came with it. Where they tell, who was warned and lets all
-        stand is paused as a judge; who returns what is wrong is trusted in what came before. paused: by an operator, after
-        that."""
+        stand is paused as a judge; who returns what is wrong is trusted in what came before. paused: then, by an
+        operator."""
         *authors, judge = sorted(names, key=lambda name: len(self._new_golden(name)))
         done = self._answer_all(authors[: self.rules.people[Stage.ANNOTATE]], itertools.cycle(answers))
         if lets_stand:
