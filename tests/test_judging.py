@@ -106,6 +106,13 @@ def test_both_rates_decide_of_a_judge(current: Standing, each: list[tuple[bool, 
     assert (found.standing, found.items) == (after, 20)
 
 
+def test_what_few_checks_are_of_speaks_against_nobody() -> None:
+    """Wrong answers that could be shown are few: one that was overlooked, or none to catch, is no reason."""
+    one = judging_after(Standing.QUALIFIED, checks(*[ACCEPTED] * 9, OVERLOOKED), since=BEGAN, rules=RULES)
+    none = judging_after(Standing.QUALIFIED, checks(*[ACCEPTED] * 20), since=BEGAN, rules=replace(RULES, bar=0.98))
+    assert (one.standing, none.standing) == (Standing.QUALIFIED, Standing.QUALIFIED)
+
+
 def test_too_few_checks_decide_nothing() -> None:
     found = judging_after(Standing.PAUSED, checks(*[CAUGHT] * 9), since=BEGAN, rules=RULES)
     assert (found.standing, found.items, found.more) == (Standing.PAUSED, 9, 1)

@@ -66,6 +66,7 @@ def test_on_a_cluster_work_that_may_be_anywhere_is_where_its_place_is(tmp_path: 
     try:
         here = ray.get_runtime_context().get_node_id()
         assert gpus_for("auto") == 0.0 and gpus_for("auto", anywhere=True) == 1.0
+        assert gpus_for("auto", anywhere=True, beside=0.2) == 0.0  # of what serves
         with pytest.raises(CycleFailed, match="of GPUs the task reserves 1, and this machine has 0"):
             run_in_ray(where, num_gpus=1)
         assert run_in_ray(where) == here

@@ -91,14 +91,14 @@ def run_in_ray(
     raise CycleFailed("the task ended without a result.", hint="Start the cycle again.")
 
 
-def gpus_for(device: str, *, anywhere: bool = False) -> float:
+def gpus_for(device: str, *, anywhere: bool = False, beside: float = 0.0) -> float:
     """What work on this device reserves where nobody says how much: one GPU of cuda; on `auto` one where this machine
-    (anywhere: any of the cluster) has one for Ray; else none."""
+    (anywhere: any of the cluster) has one left for Ray; else none. beside: GPUs that what serves always keeps."""
     if device != AUTO:
         return float(device.startswith("cuda"))
     import ray
 
-    return float(ray.is_initialized() and any(there.get("GPU", 0.0) >= 1 for there in _machines(anywhere)))
+    return float(ray.is_initialized() and any(there.get("GPU", 0.0) - beside >= 1 for there in _machines(anywhere)))
 
 
 def _machines(anywhere: bool) -> list[Mapping[str, float]]:
@@ -174,8 +174,8 @@ def _without_place(num_cpus: float, num_gpus: float, waited_s: float) -> NoPlace
     return NoPlace(
         f"other work has all places: the task reserves {needs}, Ray has {left} left, and none became free in "
         f"{waited_s:g} s.",
-        hint=f"{_AGAIN} Lower training.num_cpus or training.num_gpus, raise serving.ray_cpus, or "
-        "end canaries and shadows that are not needed.",
+        hint=f"{_AGAIN} Lower training.num_cpus, set training.num_gpus (0: with device auto it runs on the CPU), raise "
+        "serving.ray_cpus, or end canaries and shadows that are not needed.",
     )
 
 

@@ -5,19 +5,26 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
 
-from loop.domain.errors import BadImage, NotFound, Overloaded, PayloadTooLarge, Unavailable
+from loop.domain.errors import AskanceError, BadImage, NotFound, Overloaded, PayloadTooLarge, Unavailable
 from loop.domain.ports import Blobs, Store
 from training.snapshot_leaks import Hashes
 
 log = logging.getLogger("askance.cycle")
 
+
 _AT_ONCE = 256  # images of one transaction
 _READERS = 4
 # Batches that a snapshot waits for at a time: a cycle can be cancelled in between.
 _BATCHES = 40
+
+
+class _Unread(Enum):
+    LOST = "lost"  # it is not there
+    NOW = "now"  # the blob store cannot be reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +51,14 @@ class ImageHashes:
         with self.store.read() as tx:
             projects = [project.id for project in tx.projects.all()]
         for project_id in projects:
-            self._make(project_id, lambda _: stopping())
+            try:
+                self._make(project_id, lambda _: stopping())
+            except AskanceError as error:
+                log.warning("images of %s have no hashes yet: %s", project_id, error)
 
     def _make(self, project_id: str, enough: Callable[[int], bool]) -> bool:
-        """Whether all that can be read have one. enough: whether to stop, asked with the batches that are done."""
+        """Whether all that can be read have one. enough: whether to stop, asked with the batches that are done. Raises
+        Unavailable where none of many can be read, though they are there."""
         after, batches = "", 0
         while not enough(batches):
             with self._making:
@@ -58,31 +69,26 @@ class ImageHashes:
         return False
 
     def _make_some(self, project_id: str, after: str) -> Sequence[str]:
-        """The items behind that one that had none; single ones whose images cannot be read have none still."""
+        """The items behind that one that had none; those whose images cannot be read have none still."""
         with self.store.read() as tx:
             digests = tx.image_hashes.missing(project_id, after=after, limit=_AT_ONCE)
-        hashed = self._hashed(digests)
-        if len(digests) == _AT_ONCE and not hashed:
+        with ThreadPoolExecutor(_READERS) as readers:
+            told = dict(zip(digests, readers.map(self._hashed, digests), strict=True))
+        if len(digests) == _AT_ONCE and set(told.values()) == {_Unread.NOW}:
             raise Unavailable("no image can be read.", hint="See that the blob store is there (blobs_url).")
-        self._keep(project_id, hashed)
+        if unread := [digest for digest, one in told.items() if isinstance(one, _Unread)]:
+            log.warning("%d images of %s have no hash: they cannot be read, as %s", len(unread), project_id, unread[0])
+        self._keep(project_id, {digest: one for digest, one in told.items() if not isinstance(one, _Unread)})
         return digests
 
-    def _hashed(self, digests: Sequence[str]) -> dict[str, int | None]:
-        """Without those that cannot be read now."""
-        with ThreadPoolExecutor(_READERS) as readers:
-            found = zip(digests, readers.map(self._read, digests), strict=True)
-            return {digest: self._hash(digest, content) for digest, content in found if content is not None}
-
-    def _read(self, digest: str) -> bytes | None:
+    def _hashed(self, digest: str) -> "int | _Unread | None":
+        """None where it is no image. Read and hashed by one: of large images no more than are hashed are in memory."""
         try:
-            return self.blobs.get(digest)
-        except (NotFound, Unavailable) as error:
-            log.warning("image %s has no hash yet: %s", digest, error)
-            return None
-
-    def _hash(self, digest: str, content: bytes) -> int | None:
-        try:
-            return self.hash_of(content)
+            return self.hash_of(self.blobs.get(digest))
+        except NotFound:
+            return _Unread.LOST
+        except Unavailable:
+            return _Unread.NOW
         except (BadImage, PayloadTooLarge) as error:
             log.warning("image %s has no hash: %s", digest, error)
             return None

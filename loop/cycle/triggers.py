@@ -65,6 +65,7 @@ class Triggers:
             )
         with self.store.begin() as tx:
             tx.projects.get(project_id)
+            tx.projects.hold(project_id)  # one after the other: each changes what the one before left
             before, now = tx.cycles.triggers(project_id), self.clock()
             rules = checked_rules(rules_from_json({**rules_to_json(before), **changes}))
             rules = begun_schedule(rules, before, now)
@@ -100,6 +101,7 @@ class Triggers:
         if after is None:
             return
         with self.store.begin() as tx:
+            tx.projects.hold(project_id)
             if tx.cycles.triggers(project_id) == rules:
                 tx.cycles.save_triggers(project_id, after)
 

@@ -8,6 +8,7 @@ format has room. YOLO's label files have no room for scores.
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _PAGE = 500
+_LOOKERS = 16
 
 
 class PredictionFormat(StrEnum):
@@ -93,15 +95,12 @@ def export_predictions(
     require_free(folder)
     with new_folder(folder) as partial:
 
-        def keep(place: str, digest: str) -> bool:
-            there = blobs.has(digest)
-            if there:
-                (partial / place).parent.mkdir(parents=True, exist_ok=True)
-                (partial / place).write_bytes(blobs.get(digest))
-            return there
+        def keep(place: str, digest: str) -> None:
+            (partial / place).parent.mkdir(parents=True, exist_ok=True)
+            (partial / place).write_bytes(blobs.get(digest))
 
         report = write_predictions(
-            store, project_id=project_id, job_id=job_id, format=format, folder=partial, keep=keep,
+            store, project_id=project_id, job_id=job_id, format=format, folder=partial, there=blobs.has, keep=keep,
             on_progress=on_progress,
         )  # fmt: skip
     return replace(report, folder=folder)
@@ -114,11 +113,13 @@ def write_predictions(
     job_id: str,
     format: PredictionFormat | str,  # noqa: A002
     folder: Path,
-    keep: Callable[[str, str], bool],
+    there: Callable[[str], bool],
+    keep: Callable[[str, str], None],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PredictionReport:
-    """All files but the images, into an empty folder. keep: is told where each image belongs, and its digest; says
-    whether its bytes are there. Raises as `export_predictions`, but for the folder."""
+    """All files but the images, into an empty folder, without images that the project has dropped. there: whether the
+    bytes of a digest are there, asked of several at a time; keep: is told where each that is there belongs, and its
+    digest. Raises as `export_predictions`, but for the folder."""
     kind = _known_format(format)
     with store.read() as tx:
         recipe = tx.projects.get(project_id).recipe
@@ -127,12 +128,13 @@ def write_predictions(
     images = boxes = missing = 0
     with _WRITERS[kind](folder, recipe) as writer:
         on_progress(0, job.done)
-        for image in _predicted(store, job):
-            missing += not keep(f"{writer.images}/{image.file_name}", image.item.digest)
+        for image, is_there in _looked_for(_predicted(store, job), there):
+            if is_there:
+                keep(f"{writer.images}/{image.file_name}", image.item.digest)
             # In the recipe's names; what it has no label for any more is left out.
             shown = replace(image.prediction, detections=recipe.proposed(image.prediction.detections))
             writer.add(replace(image, prediction=shown))
-            images, boxes = images + 1, boxes + len(shown.detections)
+            images, boxes, missing = images + 1, boxes + len(shown.detections), missing + (not is_there)
             on_progress(images, job.done)
         on_progress(job.done, job.done)
     return PredictionReport(job_id=job_id, folder=folder, images=images, boxes=boxes, missing=missing)
@@ -155,25 +157,37 @@ def _require_results(job: AnnotationJob) -> None:
         raise BadDataset(f"annotation {job.id} predicted no image.", hint="Start another.", annotation=job.id)
 
 
-def _predicted(store: Store, job: AnnotationJob) -> Iterator[PredictedImage]:
-    """Each image once, in the order of the listing; a page of them in memory."""
-    seen: set[str] = set()
+def _predicted(store: Store, job: AnnotationJob) -> Iterator[list[PredictedImage]]:
+    """Each image once, in the order of the listing, a page at a time; none that was dropped."""
+    with store.read() as tx:
+        seen = set(tx.items.dropped(job.project_id))
     after = -1
     while True:
         with store.read() as tx:
             page = tx.annotations.results(job.id, after=after, limit=_PAGE)
-            found = [_image(tx, job, one) for one in page if one.prediction_id and one.item_digest not in seen]
-        for image in found:
-            if image.item.digest not in seen:
-                seen.add(image.item.digest)
-                yield image
+            new: dict[str, AnnotationResult] = {}
+            for one in page:
+                if one.prediction_id and one.item_digest not in seen:
+                    new.setdefault(str(one.item_digest), one)
+            items = tx.items.of(job.project_id, list(new))
+            found = [_image(tx, job, items[digest], one) for digest, one in new.items()]
+        yield found
+        seen.update(new)
         if len(page) < _PAGE:
             return
         after = page[-1].position
 
 
-def _image(tx: Transaction, job: AnnotationJob, result: AnnotationResult) -> PredictedImage:
-    item = tx.items.get(job.project_id, str(result.item_digest))
+def _looked_for(
+    pages: Iterator[list[PredictedImage]], there: Callable[[str], bool]
+) -> Iterator[tuple[PredictedImage, bool]]:
+    """Each with whether its bytes are there; a store far away is asked for several at a time."""
+    with ThreadPoolExecutor(_LOOKERS) as lookers:
+        for page in pages:
+            yield from zip(page, lookers.map(there, [image.item.digest for image in page]), strict=True)
+
+
+def _image(tx: Transaction, job: AnnotationJob, item: Item, result: AnnotationResult) -> PredictedImage:
     return PredictedImage(item, tx.predictions.get(job.project_id, str(result.prediction_id)), result.url)
 
 

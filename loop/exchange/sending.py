@@ -124,15 +124,17 @@ def sent_predictions(
     try:
         with archive.images.open("w", encoding="ascii") as waiting:
 
-            def listed(place: str, digest: str) -> bool:
-                there = not images or blobs.has(digest)
-                if images and there:
+            def there(digest: str) -> bool:
+                return not images or blobs.has(digest)
+
+            def listed(place: str, digest: str) -> None:
+                if images:
                     waiting.write(f"{place} {digest}\n")
-                return there
 
             report = write_predictions(
-                store, project_id=project_id, job_id=job_id, format=format, folder=archive.folder, keep=listed
-            )
+                store, project_id=project_id, job_id=job_id, format=format, folder=archive.folder, there=there,
+                keep=listed,
+            )  # fmt: skip
     except BaseException:
         archive.close()
         raise

@@ -9,7 +9,7 @@ from loop.domain.item import Item
 from loop.domain.items.metadata import Changes, checked_changes, merged
 from loop.domain.items.queries import Sort, placed
 from loop.domain.ports import Clock, Event, Store, Transaction
-from loop.items.lists import asked, catch_up
+from loop.items.lists import asked, require_caught_up
 
 MOST_DESCRIBED = 1000  # items of one call, in one transaction: each has a line of history
 
@@ -44,11 +44,12 @@ class Describing:
         self, token: Token, project_id: str, query: str, changes: Changes, *, after: str | None = None
     ) -> Described:
         """Those that meet the query, MOST_DESCRIBED in a call. Their order does not depend on what is said of them, so
-        that who goes on from `next` misses none, even where the query asks for what it changes."""
+        that who goes on from `next` misses none, even where the query asks for what it changes. Raises Overloaded while
+        lists are far behind."""
         require(token, Permission.OPERATE, project_id)
         wanted, order = asked(token, query), Sort()
         place = None if after is None else placed(after, order)
-        catch_up(self.store)
+        require_caught_up(self.store)
         with self.store.begin() as tx:
             tx.projects.get(project_id)
             now = self.clock()

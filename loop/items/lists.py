@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from loop.domain.access import Permission, Token, may, require
-from loop.domain.errors import AskanceError, Forbidden, Invalid
+from loop.domain.errors import AskanceError, Forbidden, Invalid, Overloaded
 from loop.domain.items.queries import (
     FIELDS,
     MOST_TAGS,
@@ -50,6 +50,15 @@ def catch_up(store: Store) -> bool:
             if tx.item_queries.catch_up(_CAUGHT_UP_AT_ONCE) < _CAUGHT_UP_AT_ONCE:
                 return True
     return False
+
+
+def require_caught_up(store: Store) -> None:
+    """For what is to miss none of the items that meet a query. Raises Overloaded where lists are far behind."""
+    if not catch_up(store):
+        raise Overloaded(
+            "lists of items do not know all that has come lately, so that some would be left out.",
+            hint="Ask again in some seconds: they are being brought up to date.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +139,13 @@ class ItemData:
         after: str | None = None,
     ) -> Tagged:
         """Those that meet the query, MOST_TAGGED in a call. Their order does not depend on tags, so that who goes on
-        from `next` misses none, even where the query asks for the tags that it changes."""
+        from `next` misses none, even where the query asks for the tags that it changes. Raises Overloaded while lists
+        are far behind."""
         require(token, Permission.OPERATE, project_id)
         _check_tags(add, remove)
         wanted, order = asked(token, query), Sort()
         place = None if after is None else placed(after, order)
-        catch_up(self.store)
+        require_caught_up(self.store)
         with self.store.begin() as tx:
             tx.projects.get(project_id)
             places = tx.item_queries.places(project_id, wanted, order, after=place, limit=MOST_TAGGED, now=self.clock())

@@ -161,7 +161,9 @@ class RayWorkshop:
         training = self.settings.training
         gpus = training.num_gpus
         if gpus is None:
-            gpus = gpus_for(training.device, anywhere=training.anywhere)
+            serving = self.settings.serving
+            kept = serving.num_gpus * (serving.shared_replicas or serving.detector_replicas)
+            gpus = gpus_for(training.device, anywhere=training.anywhere, beside=kept)
         return {"num_cpus": training.num_cpus, "num_gpus": gpus, "anywhere": training.anywhere}
 
 

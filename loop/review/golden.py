@@ -296,8 +296,10 @@ class Handing:
         )
 
     def _as_qa(self, task: Task, instead_of: Task | None) -> Task:
-        """With the id that a task of QA has: that of the work, which began before."""
-        began = self.tx.tasks.get(instead_of.work_id).created_at if instead_of else self.now
+        """With the id that a task of QA has: that of the work, which began as long before."""
+        began = task.created_at
+        if instead_of is not None:
+            began -= instead_of.created_at - self.tx.tasks.get(instead_of.work_id).created_at
         name = f"{new_id('task', began, self.entropy(10))}-{Stage.QA}"
         return replace(task, id=name, work_id=name, seat=QA_SEAT)
 
@@ -373,6 +375,8 @@ def _verdict(tx: Transaction, project: Project, submission: Submission, item: Go
     version = _version(tx, submission, item)
     right = None
     known = item is not None and shown.version == version and shown.sound is not None
+    # What was wrong by an earlier recipe may be right by what was shown, and the other way round.
+    known = known and _soundness(tx, project, shown.submission, item) is shown.sound
     if known and submission.outcome is not Outcome.SKIPPED:
         corrected = _soundness(tx, project, submission, item)
         right = verdict_is_right(submission.outcome, sound=bool(shown.sound), corrected=corrected)

@@ -101,7 +101,8 @@ class Standings:
             quality = project.policy.quality
             blind = not (present_standing(known, quality).waits or trained(known, quality))
             midnight = self.clock().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-            return _report(tx, project, token.id, token.name, known, before=midnight if blind else None)
+            before = midnight if blind else None
+            return _report(tx, project, token.id, token.name, known, before=before, judged_before=midnight)
 
     def change(
         self,
@@ -360,6 +361,8 @@ def _judged(
 
 def _judging_report(tx: Transaction, project: Project, reviewer: str, before: datetime | None) -> JudgingReport:
     known = tx.standings.get(project.id, reviewer, judging=True)
+    if present_standing(known, project.policy.quality, judging=True).waits:
+        before = None  # all that there is to judge are checks then
     checks = _judged(tx, project, reviewer, project.policy.quality.standing.window, before)
     return JudgingReport(
         standing=present_standing(known, project.policy.quality, judging=True),
@@ -383,6 +386,7 @@ def _report(
     name: str,
     known: KnownStanding | None,
     before: datetime | None = None,
+    judged_before: datetime | None = None,
 ) -> ReviewerReport:
     quality = project.policy.quality
     checks = _checks(tx, project, reviewer, quality.standing.window, before)
@@ -397,7 +401,7 @@ def _report(
         quality=quality_of([check.score for check in checks]) if checks else None,
         training=trained(known, quality),
         shared=tuple(shared),
-        judging=_judging_report(tx, project, reviewer, before),
+        judging=_judging_report(tx, project, reviewer, judged_before),
     )
 
 

@@ -4,16 +4,17 @@ from datetime import datetime
 
 from loop.domain.items.queries import EVERYTHING, Place, Query, Sort
 from loop.domain.ports import Store
-from loop.items.lists import catch_up
+from loop.items.lists import require_caught_up
 
 _PAGE = 10_000
 
 
 def meeting(store: Store, project_id: str, query: Query, now: datetime) -> frozenset[str] | None:
-    """Digests of the items that meet it; None where it asks for nothing, so that all do."""
+    """Digests of the items that meet it; None where it asks for nothing, so that all do. Raises
+    Overloaded while lists of items are far behind."""
     if query == EVERYTHING:
         return None
-    catch_up(store)
+    require_caught_up(store)
     found: set[str] = set()
     after: Place | None = None
     while True:

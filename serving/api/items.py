@@ -72,7 +72,8 @@ def get_image(project_id: str, digest: ItemDigest, token: Reader, wired: Wired) 
     """The image as it was sent."""
     with wired.store.read() as tx:
         item = tx.items.get(project_id, digest)
-    if not wired.blobs.has(item.digest):
+        dropped = tx.items.is_dropped(project_id, digest)  # another project may keep the bytes
+    if dropped or not wired.blobs.has(item.digest):
         raise NotFound(
             "the image of this item was not kept.",
             hint="Add it again to see it: in the page at Items, Add images. Which are kept says the policy (retain).",

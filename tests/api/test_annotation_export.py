@@ -79,6 +79,21 @@ def test_images_that_are_not_kept_are_counted(service, job):
     assert json.loads(archive.read("askance-export.txt"))["missing"] == 1
 
 
+def test_images_that_were_dropped_are_left_out(service, job):
+    """Though another project keeps the same bytes."""
+    digest = service.call("GET", "/v1/projects/shapes/items").json()["items"][0]["digest"]
+    content = service.services.blobs.get(digest)
+    for task in service.call("POST", "/v1/projects/shapes/tasks/lease", "reviewer", json={"count": 9}).json()["tasks"]:
+        answer = {"epoch": task["epoch"], "shapes": []}
+        assert service.call("POST", f"/v1/tasks/{task['id']}/submit", "reviewer", json=answer).status_code == 200
+    assert service.call("DELETE", f"/v1/projects/shapes/items/{digest}?reason=asked").status_code == 204
+    service.services.blobs.put(content)
+    archive = archive_of(service.call("GET", f"{JOBS}/{job}/export"))
+    assert len([name for name in archive.namelist() if name.endswith(".png")]) == 1
+    assert json.loads(archive.read("askance-export.txt"))["images"] == 1
+    assert service.call("GET", f"/v1/projects/shapes/items/{digest}/image").status_code == 404
+
+
 def test_what_cannot_be_exported_says_why(service, job, tmp_path):
     """One that goes on: 409; one that is unknown: 404; another format: 422; whoever is no operator: 403. Nothing is
     left on the disk."""

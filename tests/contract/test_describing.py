@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from loop.domain.access import Role, Token
-from loop.domain.errors import Invalid
-from loop.items import describing
+from loop.domain.errors import Invalid, Overloaded
+from loop.domain.items.query_text import parsed
+from loop.items import describing, lists
 from loop.items.describing import Describing
+from loop.selecting.narrowing import meeting
+from loop.store.blobs import FsspecBlobs
 from loop.store.database import SqlStore
 from tests.contract.conftest import Databases
 from tests.contract.records import PROJECT, a_project, an_item, digest, later
@@ -58,6 +61,21 @@ def test_of_two_who_change_an_item_at_once_neither_is_lost(store: SqlStore, ada:
         set(item.meta) == {f"{name}{number}" for name in "abc" for number in range(10)} for item in items.values()
     )
     assert len([event for event in events if event.kind == "item.described"]) == 60
+
+
+def test_what_is_to_miss_none_waits_for_lists_that_are_far_behind(
+    store: SqlStore, ada: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metadata and tags by a query, and selections: nothing is left out in silence."""
+    monkeypatch.setattr(lists, "catch_up", lambda store: False)
+    with pytest.raises(Overloaded, match="lists of items"):
+        Describing(store, lambda: NOW).describe_where(ada, PROJECT, "", {"site": "north"})
+    with pytest.raises(Overloaded, match="lists of items"):
+        lists.ItemData(store, FsspecBlobs.open("memory://"), lambda: NOW).tag_where(
+            ada, PROJECT, "", add=["a"], remove=[]
+        )
+    with pytest.raises(Overloaded, match="lists of items"):
+        meeting(store, PROJECT, parsed("missing meta.site"), NOW)
 
 
 def test_who_goes_on_misses_none_though_the_query_asks_for_what_it_changes(

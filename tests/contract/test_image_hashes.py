@@ -8,7 +8,7 @@ import pytest
 
 from loop.cycle import image_hashes
 from loop.cycle.image_hashes import ImageHashes
-from loop.domain.errors import BadImage, Overloaded, Unavailable
+from loop.domain.errors import BadImage, NotFound, Overloaded, Unavailable
 from loop.store.database import SqlStore
 from tests.contract.conftest import Databases
 from tests.contract.records import PROJECT, a_project, a_truth, an_item, digest, later
@@ -78,15 +78,19 @@ def test_of_a_dropped_image_nothing_is_left(store: SqlStore) -> None:
 
 @dataclass
 class Images:
-    """Stand in for the blobs: those of `gone` cannot be read, `damaged` ones cannot be decoded."""
+    """Stand in for the blobs: those of `gone` cannot be read, `lost` ones are not there, `damaged` ones cannot be
+    decoded."""
 
     gone: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
     damaged: set[str] = field(default_factory=set)
     decoded: list[str] = field(default_factory=list)
 
     def get(self, key: str) -> bytes:
         if key in self.gone:
             raise Unavailable("the disk is away.", hint="wait")
+        if key in self.lost:
+            raise NotFound("there is no such blob.", hint="Send it again.")
         return key.encode()
 
     def hash_of(self, content: bytes) -> int:
@@ -146,6 +150,29 @@ def test_where_no_image_can_be_read_nobody_waits_for_all(
     images.gone = set(digests(LABELLED))
     with pytest.raises(Unavailable, match="no image"):
         hashes.of(PROJECT)
+
+
+def test_images_that_are_lost_keep_no_others_from_being_compared(
+    hashes: ImageHashes, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many they are."""
+    monkeypatch.setattr(image_hashes, "_AT_ONCE", 2)
+    images.lost = set(digests(LABELLED)[:4])
+    assert [name.decode() for name in hashes.of(PROJECT).names] == digests(LABELLED)[4:]
+
+
+def test_a_project_whose_images_cannot_be_read_keeps_no_other_waiting(
+    store: SqlStore, hashes: ImageHashes, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_hashes, "_AT_ONCE", 2)
+    with store.begin() as tx:
+        tx.projects.add(a_project("a-first"))
+        tx.items.add_all([an_item(number, project_id="a-first") for number in (90, 91)])
+        for number in (90, 91):
+            tx.truths.add(a_truth(item=number, project_id="a-first"))
+    images.gone = {digest(90), digest(91)}
+    hashes.make_missing(lambda: False)
+    assert sorted(images.decoded) == digests(LABELLED)
 
 
 def test_who_ends_the_service_does_not_wait_for_all(

@@ -3,6 +3,7 @@ becomes of their verdicts, who is paused as a judge."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -87,8 +88,16 @@ def test_who_judges_gets_an_answer_of_somebody_else_to_a_golden_item(store: SqlS
     assert real.task.stage is Stage.QA and not is_check(real)
     assert (check.task.id[-3:], len(check.task.id)) == (real.task.id[-3:], len(new_like(real)))
     assert (check.task.rank, check.task.recipe_version) == (real.task.rank, real.task.recipe_version)
+    with store.read() as tx:
+        work = tx.tasks.get(real.task.work_id)
+    waited = real.task.created_at - work.created_at  # an id tells when the work began
+    assert abs(check.task.created_at - began(check) - waited) < timedelta(milliseconds=2)
     accept(world, "cyd", real)
     assert world.truth(0).shapes == RIGHT
+
+
+def began(one: Assignment) -> datetime:
+    return datetime.fromtimestamp(int(one.task.id.removeprefix("task_")[:12], 16) / 1000, tz=UTC)
 
 
 def new_like(one: Assignment) -> str:

@@ -90,13 +90,15 @@ def judge_quality_of(checks: Sequence[JudgedCheck]) -> JudgeQuality:
 def judging_after(
     current: Standing, checks: Sequence[JudgedCheck], *, since: datetime, rules: QualityRules
 ) -> StandingDecision:
-    """The standing of who judges, as `standing_after` has that of who answers: both rates must be at the bar."""
+    """The standing of who judges, as `standing_after` has that of who answers: both rates must be at the bar. Wrong
+    answers to show are few, so that a rate speaks against somebody only where half of `min_items` are of its kind."""
     counted = counting(checks, since=since, rules=rules)
     if len(counted) < rules.min_items:
         return undecided(current, len(counted), "checks of verdicts", rules)
     quality = judge_quality_of(counted)
     rates = {"right answers accepted": quality.accepts, "wrong ones caught": quality.catches}
-    return decided(current, len(counted), rates, rules)
+    enough = max(rules.min_items // 2, 1)
+    return decided(current, len(counted), rates, rules, against=lambda rate: rate.good + rate.bad >= enough)
 
 
 def _rate(checks: Sequence[JudgedCheck], *, sound: bool) -> Rate:

@@ -1,7 +1,7 @@
 """What follows from a reviewer's quality: who works, who is warned, who pauses, and what is done anew."""
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -84,9 +84,17 @@ def undecided(current: Standing, items: int, what: str, rules: QualityRules) -> 
     return StandingDecision(current, items, missing, (reason,), ())
 
 
-def decided(current: Standing, items: int, rates: Mapping[str, Rate], rules: QualityRules) -> StandingDecision:
-    """By rates that all have to be at the bar, as `items` show them. rates: by what they are called."""
-    standing, reason = _moved(current, rates, rules)
+def decided(
+    current: Standing,
+    items: int,
+    rates: Mapping[str, Rate],
+    rules: QualityRules,
+    *,
+    against: Callable[[Rate], bool] = lambda rate: True,
+) -> StandingDecision:
+    """By rates that all have to be at the bar, as `items` show them. rates: by what they are called. against: whether
+    enough is behind a rate to speak against the person."""
+    standing, reason = _moved(current, rates, rules, [rate for rate in rates.values() if against(rate)])
     more = _more_needed(items, rates, rules) if standing.waits else 0
     return StandingDecision(standing, items, more, (reason,), ())
 
@@ -106,9 +114,11 @@ def _rates(quality: LabelQuality) -> Mapping[str, Rate]:
     return {"precision": quality.precision, "recall": quality.recall}
 
 
-def _moved(current: Standing, rates: Mapping[str, Rate], rules: QualityRules) -> tuple[Standing, Reason]:
+def _moved(
+    current: Standing, rates: Mapping[str, Rate], rules: QualityRules, against: Sequence[Rate]
+) -> tuple[Standing, Reason]:
     high = _at_the_bar(rates, rules)
-    low = 1.0 - high
+    low = max((1.0 - rate.at_least(rules.bar) for rate in against), default=0.0)
     said = f"{', '.join(f'{name} {_said(rate)}' for name, rate in rates.items())}, asked for is {rules.bar:g}"
     if high >= rules.confidence:
         return Standing.QUALIFIED, Reason("at-the-bar", f"{said}; at it with probability {high:.2f}")
