@@ -214,11 +214,11 @@ def stirs(tx: Transaction, task: Task, now: datetime) -> bool:
     come after the verdict."""
     if task.lot_id is None:
         return False
-    lot = tx.lots.glance(task.lot_id)
+    lot = tx.lots.get(task.project_id, task.lot_id)
     if lot.state is LotState.OPEN:
         return lot.closed_at is not None or is_due(lot, now)
     if lot.state.decided:
-        return not tx.lots.all_followed(lot.id)
+        return bool(tx.lots.unfollowed(lot.id, limit=1))
     found = inspection(lot.rules.as_plan(), tx.lots.order(lot.id), lot.items)
     place = tx.lots.place(task.work_id)
     return found.decides or place is None or place in found.wanted

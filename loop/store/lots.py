@@ -1,9 +1,10 @@
 """Lots, and the works in them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Integer, and_, bindparam, func, insert, not_, or_, select, update
+from sqlalchemy import Connection, Integer, and_, bindparam, func, insert, literal_column, not_, or_, select, update
 
 from loop.domain.review.lot import Lot, LotState, Member, Order
 from loop.domain.review.qa import AnswerStanding
@@ -22,7 +23,7 @@ from loop.store.schema import (
     lot_items,
     lots,
 )
-from loop.store.statements import columns, inserted, newest_first, not_found, one
+from loop.store.statements import columns, inserted, newest_first, not_found, record
 
 _CHANGING = (
     "state", "items", "closed_at", "decided_at", "inspected", "defects", "accept_at", "reject_at", "reason", "actor",
@@ -69,9 +70,14 @@ _NOTED = (
 _STATE = Ready(select(lots.c.state).where(lots.c.id == bindparam("lot")))
 _PLACE = Ready(select(lot_items.c.place).where(lot_items.c.work_id == bindparam("work")))
 _PROJECT = select(lots.c.project_id).where(lots.c.id == bindparam("lot"))
-_GLANCE = Ready(select(lots).where(lots.c.id == bindparam("lot")))
 _LOCKED = Ready(select(lots).where(lots.c.id == bindparam("lot")).with_for_update())
-_ONE_UNFOLLOWED = Ready(select(held_answers.c.work_id).where(_OF_HELD, UNFOLLOWED_ANSWER).limit(1))
+
+
+@cache
+def _unfollowed(limit: int) -> Ready:
+    # A limit that is written: SQLite would plan anew for each value.
+    wanted = select(held_answers.c.work_id).where(_OF_HELD, UNFOLLOWED_ANSWER).order_by(held_answers.c.work_id)
+    return Ready(wanted.limit(literal_column(str(limit))))
 
 
 class SqlLots:
@@ -85,20 +91,14 @@ class SqlLots:
         return inserted(self._connection, lots, columns(lot))
 
     def get(self, project_id: str, lot_id: str) -> Lot:
-        return Lot(**one(self._connection, lots, "lot", project_id=project_id, id=lot_id)._mapping)
+        return record(self._connection, Lot, lots, "lot", project_id=project_id, id=lot_id)
 
     def state(self, lot_id: str) -> LotState:
         ((state,),) = _STATE.rows(self._connection, {"lot": lot_id})
         return LotState(state)
 
     def for_update(self, lot_id: str) -> Lot:
-        return self._the(_LOCKED, lot_id)
-
-    def glance(self, lot_id: str) -> Lot:
-        return self._the(_GLANCE, lot_id)
-
-    def _the(self, wanted: Ready, lot_id: str) -> Lot:
-        found = wanted.records(self._connection, Lot, {"lot": lot_id})
+        found = _LOCKED.records(self._connection, Lot, {"lot": lot_id})
         if not found:
             raise not_found("lot", id=lot_id)
         return found[0]
@@ -185,18 +185,8 @@ class SqlLots:
         ((place,),) = _PLACE.rows(self._connection, {"work": work_id})
         return None if place is None else int(place)
 
-    def all_followed(self, lot_id: str) -> bool:
-        return _ONE_UNFOLLOWED.first(self._connection, {"lot": lot_id}) is None
-
     def unfollowed(self, lot_id: str, *, limit: int) -> list[str]:
-        return list(
-            self._connection.scalars(
-                select(held_answers.c.work_id)
-                .where(held_answers.c.lot_id == lot_id, UNFOLLOWED_ANSWER)
-                .order_by(held_answers.c.work_id)
-                .limit(limit)
-            )
-        )
+        return [work_id for (work_id,) in _unfollowed(limit).rows(self._connection, {"lot": lot_id})]
 
     def stirring(self) -> list[str]:
         behind = select(held_answers.c.lot_id).where(UNFOLLOWED_ANSWER, held_answers.c.lot_id.is_not(None)).distinct()

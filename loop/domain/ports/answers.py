@@ -102,10 +102,6 @@ class Lots(Protocol):
         """Locked until the transaction ends. Raises NotFound."""
         ...
 
-    def glance(self, lot_id: str) -> Lot:
-        """Without a lock. Raises NotFound."""
-        ...
-
     def filling(self, project_id: str, source: str) -> Lot | None:
         """That which takes tasks, locked."""
         ...
@@ -141,10 +137,6 @@ class Lots(Protocol):
 
     def place(self, work_id: str) -> int | None:
         """In the order of inspection; None before it is drawn."""
-        ...
-
-    def all_followed(self, lot_id: str) -> bool:
-        """Of a decided lot: whether none of its answers waits any more."""
         ...
 
     def note_places(self, lot_id: str) -> int:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.schema import SchemaItem
 
 from loop.domain.policy.quality_rules import Standing
 from loop.domain.review.comments import CommentKind, CommentState
@@ -156,33 +157,25 @@ Index(None, golden_answers.c.project_id, golden_answers.c.reviewer, golden_answe
 Index("ix_golden_answers_judgeable", golden_answers.c.project_id, golden_answers.c.created_at,
       sqlite_where=JUDGEABLE_ANSWER, postgresql_where=JUDGEABLE_ANSWER)  # fmt: skip
 
-standings = Table(
-    "standings",
-    metadata,
-    project_key(),
-    Column("reviewer", PlainText, nullable=False),
-    Column("standing", Choice(Standing), nullable=False),
-    Column("since", UtcDateTime, nullable=False),
-    Column("actor", PlainText, nullable=False),
-    Column("why", PlainText, nullable=False),
-    Column("training", Boolean),
-    PrimaryKeyConstraint("project_id", "reviewer"),
-    one_of("standing", Standing),
-)
+
+def _standing_columns() -> tuple[SchemaItem, ...]:
+    """Of a person in a project, whatever at."""
+    return (
+        project_key(),
+        Column("reviewer", PlainText, nullable=False),
+        Column("standing", Choice(Standing), nullable=False),
+        Column("since", UtcDateTime, nullable=False),
+        Column("actor", PlainText, nullable=False),
+        Column("why", PlainText, nullable=False),
+        PrimaryKeyConstraint("project_id", "reviewer"),
+        one_of("standing", Standing),
+    )
+
+
+standings = Table("standings", metadata, *_standing_columns(), Column("training", Boolean))
 
 # The same of who judges answers.
-judging_standings = Table(
-    "judging_standings",
-    metadata,
-    project_key(),
-    Column("reviewer", PlainText, nullable=False),
-    Column("standing", Choice(Standing), nullable=False),
-    Column("since", UtcDateTime, nullable=False),
-    Column("actor", PlainText, nullable=False),
-    Column("why", PlainText, nullable=False),
-    PrimaryKeyConstraint("project_id", "reviewer"),
-    one_of("standing", Standing),
-)
+judging_standings = Table("judging_standings", metadata, *_standing_columns())
 
 # Works to be done anew, until they are open again.
 redos = Table(
