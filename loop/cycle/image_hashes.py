@@ -15,7 +15,6 @@ from training.snapshot_leaks import Hashes
 
 log = logging.getLogger("askance.cycle")
 
-
 _AT_ONCE = 256  # images of one transaction
 _READERS = 4
 # Batches that a snapshot waits for at a time: a cycle can be cancelled in between.
