@@ -30,6 +30,7 @@ _LOOK_AGAIN_SECONDS = 60.0
 _LEARN_SECONDS = 20.0
 _DEADLINE_SECONDS = 5.0  # deadlines of tasks are minutes and more
 _GATE_SECONDS = 1.0  # those of callers who wait are seconds
+_LISTS_SECONDS = 3.0  # what has changed is learned for less where there is more of it
 _TIDY_SECONDS = 600.0
 _DRIFT_SECONDS = 20.0  # from one look whether a window is full to the next
 # Of niceness. Swaps and rollbacks are in a hurry: a model that harms may be what keeps the machine busy.
@@ -63,14 +64,14 @@ class Worker:
             ("risk", _giving_way(services.risks.refit_due), _LEARN_SECONDS),
             ("guarantee", _giving_way(services.guarantee.look_due), _DEADLINE_SECONDS),
             ("canaries", _giving_way(services.canaries.look), _DEADLINE_SECONDS),
-            ("MLflow", _giving_way(lambda: services.telling.run(self._stop.is_set)), _RECONCILE_SECONDS),
+            ("MLflow", _giving_way(lambda: services.telling.run(self._stop.is_set)), _WORK_SECONDS),
             ("webhooks", _giving_way(lambda: services.dispatcher.run(self._stop)), _WORK_SECONDS),
             ("drift", _giving_way(services.drift.look_due), _DRIFT_SECONDS),
             ("triggers", _giving_way(services.triggers.look), _DRIFT_SECONDS),
             ("figures of production", _giving_way(services.production.refresh), _DRIFT_SECONDS),
             ("deadlines", _giving_way(services.escalation.sound), _DEADLINE_SECONDS),
             # For who asks for some not to wait while their lists learn what has changed.
-            ("lists of items", _giving_way(lambda: catch_up(services.store)), _GATE_SECONDS),
+            ("lists of items", _giving_way(lambda: catch_up(services.store)), _LISTS_SECONDS),
             ("waiting callers", _giving_way(services.gates.put_back), _GATE_SECONDS),
             ("answers", _giving_way(self._follow_answers), _DEADLINE_SECONDS),
             ("work to be done anew", _giving_way(self._do_anew), _DEADLINE_SECONDS),

@@ -113,6 +113,8 @@ def _transport(settings: Settings) -> dict[str, str]:
         # together a twentieth of a core.
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
         "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",
+        # HAProxy would tell a process of Ray's of each request, which counts them for an exporter that is off.
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         # Ray's monitor of its logs, to which nobody here listens, looks for new files twice a second, not ten times.
         "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
         # Fixed by default, so that a second service on the machine could not start, or, while it has no gateway yet,

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,18 @@ _TIMES_ITS_COST = 100.0  # counting again takes a hundredth of the time at most,
 
 @dataclass(slots=True)
 class _Counted:
-    counts: dict[str, int]  # by every name that a label of the recipe has or had
+    """counts: by every name that a label of the recipe has or had. weights: that came of them, by a model's labels."""
+
+    counts: dict[str, int]
     stale_at: float
     counting: bool = False
+    weights: dict[tuple[str, ...], NDArray[np.float64]] = field(default_factory=dict)
+
+    def of(self, labels: tuple[str, ...]) -> NDArray[np.float64]:
+        if labels not in self.weights:
+            weights = rarity_weights(np.array([self.counts.get(label, 0) for label in labels]))
+            self.weights[labels] = np.where([label in self.counts for label in labels], weights, 0.0)
+        return self.weights[labels]
 
 
 class Rarities:
@@ -41,11 +50,9 @@ class Rarities:
     def of(self, model: ModelVersion) -> NDArray[np.float64]:
         """(C,) in [0, 1] by the model's labels, see `selection.scores.rarity_weights`; 0 for those that the recipe has
         no label for any more, which nobody looks for."""
-        counts = self._counts(model.project_id)
-        weights = rarity_weights(np.array([counts.get(label, 0) for label in model.head.labels]))
-        return np.where([label in counts for label in model.head.labels], weights, 0.0)
+        return self._of_project(model.project_id).of(model.head.labels)
 
-    def _counts(self, project_id: str) -> dict[str, int]:
+    def _of_project(self, project_id: str) -> _Counted:
         with self._lock:
             known = self._known.get(project_id)
             if known is None:
@@ -53,7 +60,7 @@ class Rarities:
             elif self._now() > known.stale_at and not known.counting:
                 known.counting = True
                 threading.Thread(target=self._again, args=(project_id, known), name="rarity", daemon=True).start()
-            return known.counts
+            return known
 
     def _again(self, project_id: str, before: _Counted) -> None:
         try:

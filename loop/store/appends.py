@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, func, insert, literal_column, select
 
 from loop.store.ready import Ready
-from loop.store.statements import insert_one
+from loop.store.statements import insert_all, insert_one
 
 # Any number that nothing else in this database locks; "asknumbr" in ASCII.
 _NUMBERING_LOCK = int.from_bytes(b"asknumbr", "big")
@@ -48,7 +48,7 @@ class Appends:
         if postgresql:
             self._connection.execute(select(_LOCKED))
         for table, alike in groupby(rows, key=lambda pair: pair[0]):
-            self._connection.execute(insert(table), [row for _, row in alike])
+            insert_all(self._connection, table, [row for _, row in alike])
 
 
 @cache

@@ -45,6 +45,9 @@ _DESCRIBED = (
     .values(meta=bindparam("new_meta", type_=items.c.meta.type))
 )
 
+# Of a group of predictions: one by one they take less than SQLAlchemy takes to write a statement for all of them.
+_FEW = 8
+
 
 class SqlItems:
     """Implements `loop.domain.ports.Items`."""
@@ -66,15 +69,20 @@ class SqlItems:
         if not given:
             return
         awaited = self._triggers.awaiting("item.created", {item.project_id for item in given})
-        # As they are inserted: of two alike the first.
-        first = {(item.project_id, item.digest): item for item in reversed(given)}
-        which = ignoring_conflicts(self._connection, items).returning(items.c.project_id, items.c.digest)
-        keys = self._connection.execute(which, [columns(item) for item in first.values()]).all()
-        new = [first[tuple(key)] for key in keys]
-        for item in new:
+        for item in self._new_of(given):
             self._changes.note(item.project_id, item.digest, Change.ADDED)
             if item.project_id in awaited:
                 self._triggers.add(item_created(item))
+
+    def _new_of(self, given: Sequence[Item]) -> list[Item]:
+        """Inserted; those that were there are not."""
+        # As they are inserted: of two alike the first.
+        first = {(item.project_id, item.digest): item for item in reversed(given)}
+        if len(first) <= _FEW:
+            return [item for item in first.values() if inserted(self._connection, items, columns(item))]
+        which = ignoring_conflicts(self._connection, items).returning(items.c.project_id, items.c.digest)
+        keys = self._connection.execute(which, [columns(item) for item in first.values()]).all()
+        return [first[tuple(key)] for key in keys]
 
     def get(self, project_id: str, digest: str) -> Item:
         """Raises NotFound."""

@@ -13,7 +13,6 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
-    insert,
     null,
     or_,
     select,
@@ -45,6 +44,7 @@ from loop.store.statements import (
     columns,
     feed_after,
     in_parts,
+    insert_all,
     inserted,
     newest_first,
     not_found,
@@ -94,7 +94,7 @@ class SqlPredictions:
             return
         rows = [(row := columns(prediction)) | columns(row.pop("decision")) for prediction in given]
         try:
-            self._connection.execute(insert(predictions), rows)
+            insert_all(self._connection, predictions, rows)
         except IntegrityError as error:
             raise Conflict("one of these predictions is there already, or refers to what is not.") from error
         for prediction in given:

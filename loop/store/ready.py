@@ -60,6 +60,16 @@ class Ready:
             cursor.execute(written.text, values)
         return int(cursor.rowcount)
 
+    def done_for_each(self, connection: Connection, given: Sequence[Mapping[str, Any]]) -> None:
+        """Once for each of `given`, in their order; drivers send them together."""
+        if _is_listened_to(connection):
+            connection.execute(self._statement, list(given))
+            return
+        written = self._of(connection.dialect)
+        values = [written.bound(one) for one in given]
+        with _cursor(connection, written.text) as cursor:
+            cursor.executemany(written.text, values)
+
     def _of(self, dialect: Dialect) -> "_Written":
         written = self._written.get(dialect.name)
         if written is None:

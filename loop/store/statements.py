@@ -78,7 +78,7 @@ def insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     elif len(rows) == 1:
         insert_one(connection, table, rows[0])
     elif rows:
-        connection.execute(_insert_of(table), rows)
+        _inserting_one(table, tuple(rows[0])).done_for_each(connection, rows)
 
 
 def insert_one(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
@@ -90,11 +90,6 @@ def insert_one(connection: Connection, table: Table, row: Mapping[str, Any]) -> 
 def _inserting_one(table: Table, names: tuple[str, ...]) -> Ready:
     # Inline: PostgreSQL would else be asked for the number that it gave.
     return Ready(insert(table).inline(), takes=names)
-
-
-@cache
-def _insert_of(table: Table) -> Any:
-    return insert(table)
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

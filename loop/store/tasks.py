@@ -18,7 +18,6 @@ from sqlalchemy import (
     case,
     exists,
     func,
-    insert,
     literal,
     literal_column,
     not_,
@@ -50,7 +49,7 @@ from loop.store.schema import (
     tasks,
     tokens,
 )
-from loop.store.statements import columns, each_once, in_parts, inserted, not_found, one
+from loop.store.statements import columns, each_once, in_parts, insert_all, inserted, not_found, one
 
 _URGENCY = (tasks.c.rank, tasks.c.created_at, tasks.c.id)
 _CHANGING = (
@@ -246,7 +245,7 @@ class SqlTasks:
         if not given:
             return
         try:
-            self._connection.execute(insert(tasks), [columns(task) for task in given])
+            insert_all(self._connection, tasks, [columns(task) for task in given])
         except IntegrityError as error:
             raise Conflict("one of these predictions has its task already.", hint="Keep the first.") from error
         for task in given:

@@ -13,7 +13,7 @@ from loop.domain.review.tasks import Submission, Task
 from loop.store.database import SqlStore
 from loop.store.ready import Ready
 from loop.store.schema import submissions, tasks
-from loop.store.statements import columns, insert_one
+from loop.store.statements import columns, insert_all, insert_one
 from tests.contract.records import NOW, PROJECT, a_project, a_submission, a_task, a_token, an_item
 
 _TASK = sa.select(tasks).where(tasks.c.id == sa.bindparam("id"))
@@ -61,6 +61,20 @@ def test_how_many_rows_changed_is_told(store: SqlStore, kept: tuple[Task, Submis
     with store._engine.begin() as connection:
         assert changed.done(connection, {"of": kept[0].id, "why": "x"}) == 1
         assert changed.done(connection, {"of": "task_none", "why": "x"}) == 0
+
+
+def test_a_statement_is_done_once_for_each(store: SqlStore, kept: tuple[Task, Submission]) -> None:
+    """In one go; where a row breaks a constraint the error is SQLAlchemy's, as with one row."""
+    task = kept[0]
+    others = [columns(replace(task, id=f"task_{n}", seat=n, people=9)) for n in (2, 3, 4)]
+    with store._engine.begin() as connection:
+        insert_all(connection, tasks, others)
+        found = [Ready(_TASK).records(connection, Task, {"id": other["id"]}) for other in others]
+        assert [columns(one) for (one,) in found] == others
+    with pytest.raises(IntegrityError), store._engine.begin() as connection:
+        insert_all(connection, tasks, [columns(replace(task, id="task_5", seat=5, people=9)), columns(task)])
+    with store._engine.begin() as connection:
+        assert Ready(_TASK).first(connection, {"id": "task_5"}) is None
 
 
 def test_a_broken_constraint_is_an_integrity_error(store: SqlStore, kept: tuple[Task, Submission]) -> None:
