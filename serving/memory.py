@@ -6,6 +6,7 @@ Of Linux, whose /proc and control groups say it; elsewhere nothing is known, and
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,10 +55,14 @@ def taken(pid: int) -> int | None:
     return (int(resident) - int(shared)) * _PAGE or None
 
 
-def end_beyond(pid: int, most: int) -> int | None:
-    """Watches the process of this machine until it has ended: bytes that it took when that was more than `most` and it
-    was killed; None where it ended otherwise."""
-    while (used := taken(pid)) is not None:
+def _never() -> bool:
+    return False
+
+
+def end_beyond(pid: int, most: int, is_over: Callable[[], bool] = _never) -> int | None:
+    """Watches the process of this machine until it has ended, or its work `is_over`: bytes that it took when that was
+    more than `most` and it was killed; None otherwise."""
+    while not is_over() and (used := taken(pid)) is not None:
         if used > most:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -5,11 +5,8 @@ what is not leaves its choice of a runtime to the replicas, none of which has to
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
@@ -19,7 +16,7 @@ from loop.domain.model import ModelVersion
 from loop.settings import ServingSettings, Settings, serving_of
 from serving.backends.choice import said
 from serving.detectors import open_images
-from serving.memory import end_beyond, free, go_first
+from serving.memory_watch import MemoryWatch, Place, watched_place
 from training.launch import beyond_this_machine, in_words
 
 log = logging.getLogger("askance.serving")
@@ -28,22 +25,13 @@ LONGEST_SECONDS = 1800.0  # an engine for a GPU takes minutes to build
 # For a place: models that are replaced give theirs back within serving.drain_seconds.
 _PLACE_SECONDS = 60.0
 _NODE_SECONDS = 600.0  # the same on a cluster, to which a machine may be added for it
+_TRIALS = 8  # of a process, whatever a model left behind in it
 _PROBE_SECONDS = 0.25  # Ray finds a place that there is within milliseconds
 
 
 class ProcessEnded(Unavailable):
     """The process that tried the model ended before it could say anything: it took more memory than it may, or the
     system had none left."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """The process that tries a model. free: bytes of memory that its machine had left when it began, None where that is
-    not known."""
-
-    node: str
-    pid: int
-    free: int | None
 
 
 def refusal(
@@ -134,10 +122,10 @@ def rehearse(
     serving = serving_of(settings, model.serving)
     own = settings.model_copy(update={"serving": serving})
     require_place(settings, model, serving, patience_s=patience_s)
-    # A process that ends with this: what a broken model did to it is over, and so is the memory of torch.
     apart = ray.remote(
-        num_cpus=serving.num_cpus, num_gpus=serving.num_gpus, max_calls=1, max_retries=0, num_returns="streaming"
-    )(_tried)
+        num_cpus=serving.num_cpus, num_gpus=serving.num_gpus, max_calls=_trials_of_a_process(settings, serving),
+        max_retries=0, num_returns="streaming",
+    )(_tried)  # fmt: skip
     trial = apart.remote(own, model.digest, list(image_keys))
     try:
         told = _outcome(model, serving, trial, time.monotonic() + LONGEST_SECONDS)
@@ -156,23 +144,27 @@ def rehearse(
         log.info("%s: %s", model.id, line)
 
 
+def _trials_of_a_process(settings: Settings, serving: ServingSettings) -> int:
+    """Half of a trial's processor time is to start a process and to import: it is kept for the next for a while
+    (serving/transport.py). Not where it would hold memory of a GPU, nor on a cluster, whose processes are not ours to
+    end."""
+    return 1 if serving.num_gpus or settings.serving.ray_address is not None else _TRIALS
+
+
 def _outcome(model: ModelVersion, serving: ServingSettings, words: Any, until: float) -> list[str]:
     """What the trial had to say, whose process is watched meanwhile."""
-    trial: Trial = _next(words, until)
-    if trial.free is None:
-        return _next(words, until)  # type: ignore[no-any-return]
-    most = int(serving.rehearsal_memory * trial.free)
-    aside = ThreadPoolExecutor(1, "rehearsal's memory")
-    watch = aside.submit(_end_beyond, trial, most)
-    aside.shutdown(wait=False)  # it ends with the trial
+    watch = MemoryWatch(serving.rehearsal_memory, "serving.rehearsal_memory")
+    watch.begin(_next(words, until))
     try:
         return _next(words, until)  # type: ignore[no-any-return]
     except (GetTimeoutError, RayTaskError):
         raise
     except RayError as error:
-        if (used := watch.result()) is None:
+        if not (excess := watch.excess()):
             raise
-        raise _too_large(model, serving, trial.free, used) from error
+        raise _too_large(model, excess) from error
+    finally:
+        watch.over()
 
 
 def _next(words: Any, until: float) -> Any:
@@ -184,37 +176,19 @@ def _next(words: Any, until: float) -> Any:
     return ray.get(next(words))
 
 
-def _end_beyond(trial: Trial, most: int) -> int | None:
-    """See serving.memory.end_beyond; the process may be one of another machine of the cluster."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    if trial.node == ray.get_runtime_context().get_node_id():
-        return end_beyond(trial.pid, most)
-    there = NodeAffinitySchedulingStrategy(trial.node, soft=False)
-    watch = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(end_beyond)
-    used: int | None = ray.get(watch.remote(trial.pid, most))
-    return used
-
-
-def _too_large(model: ModelVersion, serving: ServingSettings, there: int, used: int) -> Unavailable:
-    share = serving.rehearsal_memory
+def _too_large(model: ModelVersion, excess: str) -> Unavailable:
     return refusal(
         model,
-        f"it took {used / 1e9:.1f} GB of memory when it was tried, and may take {share * there / 1e9:.1f} GB: "
-        f"serving.rehearsal_memory ({share:g}) of the {there / 1e9:.1f} GB that were free.",
+        excess,
         ProcessEnded,
         hint="The champion stays. If the model needs as much, raise serving.rehearsal_memory, free memory on the "
         "machine, or give it more.",
     )
 
 
-def _tried(settings: Settings, digest: str, image_keys: Sequence[str]) -> Iterator[Trial | list[str]]:
+def _tried(settings: Settings, digest: str, image_keys: Sequence[str]) -> Iterator[Place | list[str]]:
     """Where it is tried; then what its loading had to say, for the log of the service."""
-    import ray
-
-    go_first()
-    yield Trial(ray.get_runtime_context().get_node_id(), os.getpid(), free())
+    yield watched_place()
     with said() as lines:
         open_images(settings, digest, image_keys).close()
     yield lines

@@ -38,6 +38,8 @@ def run_here(
     num_gpus: float,
     anywhere: bool,
     on_part: Any = None,
+    begin: Any = None,
+    on_begun: Any = None,
     **given: Any,
 ) -> Any:
     """`training.launch.run_in_ray` without Ray."""

@@ -26,6 +26,7 @@ from loop.store.database import SqlStore
 from loop.wiring import projects_of, utc_now
 from serving import detectors
 from serving.image_queue import ImageQueue
+from serving.memory_watch import MemoryWatch, Place
 from tests.api.conftest import picture
 from tests.test_dispatching import until
 from tests.tiny_models import tiny_weights
@@ -302,7 +303,7 @@ def test_a_model_that_answers_with_nan_never_serves(folder: Path, shared: str) -
 
 
 def test_a_model_that_was_tried_starts_by_what_was_chosen_then(folder: Path) -> None:
-    """The process that tried it is gone, and what it chose is there for the replicas."""
+    """What was chosen is there for the replicas."""
     from serving.deployments import deployed_detectors
     from serving.rehearsal import rehearse
 
@@ -310,6 +311,34 @@ def test_a_model_that_was_tried_starts_by_what_was_chosen_then(folder: Path) -> 
     rehearse(settings, model_of(settings, tiny_weights(seed=2)), ())
     assert not deployed_detectors()
     assert any("serving by onnx" in choice.read_text() for choice in (folder / "runtimes").glob("*/choice.json"))
+
+
+def test_models_are_tried_by_the_same_process_one_after_the_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken one, too: it starts and imports once. Its memory is watched during a trial, not between two."""
+    from serving import rehearsal
+
+    places: list[Place] = []
+    threads: set[str] = set()
+
+    class Noted(MemoryWatch):
+        def begin(self, place: Place) -> None:
+            places.append(place)
+            super().begin(place)
+
+        def over(self) -> None:
+            threads.update(thread.name for thread in threading.enumerate() if thread.name.startswith("memory watch"))
+            super().over()
+
+    monkeypatch.setattr(rehearsal, "MemoryWatch", Noted)
+    settings = settings_of(folder)
+    with pytest.raises(Unavailable, match="not finite"):
+        rehearsal.rehearse(settings, model_of(settings, broken(tiny_weights())), ())
+    rehearsal.rehearse(settings, model_of(settings, tiny_weights(seed=3)), ())
+    assert len({place.pid for place in places}) == 1 and len(places) == 2
+    assert threads
+    until(lambda: not any(thread.name.startswith("memory watch") for thread in threading.enumerate()))
 
 
 def test_a_broken_model_is_refused_when_it_is_tried(folder: Path) -> None:

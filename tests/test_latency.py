@@ -173,6 +173,8 @@ def _here(
     num_gpus: float,
     anywhere: bool,
     on_part: Any = None,
+    begin: Any = None,
+    on_begun: Any = None,
     **given: Any,
 ) -> Any:
     if on_part is not None:

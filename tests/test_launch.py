@@ -127,6 +127,15 @@ def test_parts_are_here_whatever_becomes_of_the_rest() -> None:
 
 
 @pytest.mark.usefixtures("_ray")
+def test_what_is_done_first_in_the_process_is_told_first() -> None:
+    heard: list[object] = []
+    _, process = run_in_ray(
+        count, 2, begin=os.getpid, on_begun=heard.append, on_progress=lambda share, figures: heard.append(figures)
+    )
+    assert [one for one in heard if one] == [process, {"step": 0.0}, {"step": 1.0}]
+
+
+@pytest.mark.usefixtures("_ray")
 def test_what_progress_raises_kills_the_task(tmp_path: Path) -> None:
     class Cancelled(Exception):
         pass

@@ -33,6 +33,8 @@ def run_in_ray(
     *args: Any,
     on_progress: Progress | None = None,
     on_part: Keep | None = None,
+    begin: Callable[[], Any] | None = None,
+    on_begun: Keep | None = None,
     num_cpus: float = 0.5,
     num_gpus: float = 0.0,
     anywhere: bool = False,
@@ -67,22 +69,23 @@ def run_in_ray(
         scheduling_strategy="DEFAULT" if anywhere else _here(),
     )(_told)  # fmt: skip
     _require_capacity(num_cpus, num_gpus, anywhere)
-    stream = task.remote(function, args, kwargs, on_part is not None)
+    stream = task.remote(function, args, kwargs, on_part is not None, begin)
+    heard: dict[str, Keep | None] = {
+        "begun": on_begun,
+        "part": on_part,
+        "progress": None if on_progress is None else lambda told: on_progress(*told),
+    }
     try:
         if not _begun(stream, patience_s, on_progress):
             raise _without_place(num_cpus, num_gpus, patience_s)
         for reference in stream:
             kind, value = ray.get(reference)
-            if kind == "begun":
-                continue
             if kind == "result":
                 return value  # type: ignore[no-any-return]
             if kind == "error":
                 raise value
-            if kind == "part" and on_part is not None:
-                on_part(value)
-            elif kind == "progress" and on_progress is not None:
-                on_progress(*value)
+            if (hear := heard[kind]) is not None:
+                hear(value)
     except RayError as error:
         raise _failure(error, anywhere) from error
     finally:
@@ -202,10 +205,14 @@ def get_ready(function: Callable[..., None], /, *args: Any) -> None:
 
 
 def _told(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], in_parts: bool
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    in_parts: bool,
+    begin: Callable[[], Any] | None,
 ) -> Iterator[tuple[str, Any]]:
-    """In the task: ("begun", None), ("progress", (share, figures)) and ("part", …) any number of times, then
-    ("result", …) or ("error", …)."""
+    """In the task: ("begun", what `begin` gave), ("progress", (share, figures)) and ("part", …) any number of times,
+    then ("result", …) or ("error", …)."""
     told: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
     def progress(share: float, figures: Mapping[str, float]) -> None:
@@ -227,7 +234,7 @@ def _told(
 
     # Whoever serves on the same cores goes first; on cores of its own the task loses nothing by it.
     os.nice(_NICENESS)
-    yield "begun", None
+    yield "begun", None if begin is None else begin()
     threading.Thread(target=work, name="task", daemon=True).start()
     while True:
         kind, value = told.get()

@@ -37,6 +37,7 @@ from loop.domain.prediction import Inference
 from loop.settings import Settings, serving_of
 from loop.store.blobs import FsspecBlobs
 from serving.images import decode_image
+from serving.memory_watch import MemoryWatch, watched_place
 from training.head import read_head
 from training.launch import get_ready, gpus_for, on_each_machine, run_in_ray
 from training.recipe import TrainingRecipe
@@ -87,22 +88,31 @@ class RayWorkshop:
         return trained
 
     def infer(self, weights_key: str, image_keys: Sequence[str], progress: Progress) -> list[Inference]:
-        found: list[Inference] = run_in_ray(
-            infer_blobs,
-            blobs_url=self.settings.blobs_url,
-            weights_key=weights_key,
-            image_keys=list(image_keys),
-            device=self.settings.training.device,
-            max_pixels=self.settings.limits.max_image_pixels,
-            **self._reserved,
-            on_progress=progress,
-        )
+        watch = self._memory_watch()
+        try:
+            found: list[Inference] = run_in_ray(
+                infer_blobs,
+                blobs_url=self.settings.blobs_url,
+                weights_key=weights_key,
+                image_keys=list(image_keys),
+                device=self.settings.training.device,
+                max_pixels=self.settings.limits.max_image_pixels,
+                **self._reserved,
+                on_progress=progress,
+                begin=watched_place,
+                on_begun=watch.begin,
+            )
+        except CycleFailed as error:
+            if excess := watch.excess():
+                raise _too_large(weights_key, excess) from error
+            raise
         return found
 
     def examine(self, subjects: Sequence[Subject], timing: Timing | None, progress: Progress) -> Examined:
         """See `loop.cycle.work.Workshop`. What was found is handed over before anything is timed, so that it is kept
-        even where the process dies of a runtime."""
+        even where the process dies of a runtime, or is ended since it took too much memory (CycleFailed before)."""
         found: list[list[Inference]] = []
+        watch = self._memory_watch()
         try:
             measured: list[Latency] = run_in_ray(
                 examine_models,
@@ -112,14 +122,20 @@ class RayWorkshop:
                 **self._reserved,
                 on_progress=progress,
                 on_part=found.append,
+                begin=watched_place,
+                on_begun=watch.begin,
             )
         except Conflict:  # somebody cancelled the cycle
             raise
         except AskanceError as error:
-            if len(found) < len(subjects):
-                raise
-            log.warning("latency was not measured: %s", error)
-            return Examined(found, unmeasured=error.detail)
+            excess = watch.excess()
+            if len(found) == len(subjects):
+                reason = excess or error.detail
+                log.warning("latency was not measured: %s", reason)
+                return Examined(found, unmeasured=reason)
+            if excess:
+                raise _too_large(subjects[len(found)].model.digest, excess) from error
+            raise
         return Examined(found, measured)
 
     def draw_map(self, project_id: str, *, refit: bool, stopping: Callable[[], bool]) -> Drawn:
@@ -137,6 +153,9 @@ class RayWorkshop:
             hint = "The service's log has more. With too little memory, lower map.representatives."
             raise MapFailed(error.detail, hint=hint) from error
         return drawn
+
+    def _memory_watch(self) -> MemoryWatch:
+        return MemoryWatch(self.settings.training.examination_memory, "training.examination_memory")
 
     def clean(self, cycle_id: str) -> None:
         shutil.rmtree(self._folder(cycle_id), ignore_errors=True)
@@ -184,6 +203,14 @@ def _foreseen(progress: Progress, soon: Callable[[], None]) -> Progress:
 def _pixels(content: bytes, *, max_pixels: int, enough: int | None = None) -> NDArray[np.uint8]:
     """As the service decodes an image, so that training sees what serving sees. enough: see `decode_image`."""
     return decode_image(content, max_pixels=max_pixels, enough=enough)[1]
+
+
+def _too_large(weights: str, excess: str) -> CycleFailed:
+    return CycleFailed(
+        f"the process that looked at images was ended at the model {weights[:12]}: {excess}",
+        hint="The champion stays. If the model needs as much, raise training.examination_memory, free memory on the "
+        "machine, or give it more; then ask again.",
+    )
 
 
 # The functions below run in Ray's processes. They import torch, numba and the database themselves, so that neither the

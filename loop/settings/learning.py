@@ -92,6 +92,7 @@ class TrainingSettings(Section):
     num_gpus: Amount | None
     device: Device | Literal["auto"]
     anywhere: bool
+    examination_memory: Annotated[float, Number, Field(gt=0, le=1)]
     base: Architecture
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from loop.domain.cycle import Cycle, CycleState
-from loop.domain.errors import NoPlace, Unavailable
+from loop.domain.errors import CycleFailed, NoPlace, Unavailable
 from loop.domain.model import ModelVersion, PromotionState
 from loop.settings import load_settings
 from serving.background import Worker
@@ -133,6 +133,25 @@ def test_a_candidate_that_was_timed_and_does_not_start_takes_no_traffic(
     with at_work(furnished, Forgetful()):
         cycle = ended(furnished)
     assert cycle.state is CycleState.FAILED and "answers with NaN" in cycle.error
+    with furnished.services.store.read() as tx:
+        assert tx.projects.get("shapes").champion_id == champion
+
+
+class Hungry(Forgetful):
+    """Its candidates take all memory when they are examined."""
+
+    def examine(self, *_: object):  # type: ignore[no-untyped-def]
+        raise CycleFailed("it took 9.1 GB of memory, and may take 2.0 GB.", hint="The champion stays.")
+
+
+def test_a_candidate_that_takes_too_much_memory_fails_its_cycle(furnished: Service, stage: Stage) -> None:  # noqa: F811
+    """The cycle keeps the reason, the champion its place, and nothing is tried or started."""
+    with furnished.services.store.read() as tx:
+        champion = tx.projects.get("shapes").champion_id
+    with at_work(furnished, Hungry()):
+        cycle = ended(furnished)
+    assert cycle.state is CycleState.FAILED and "it took 9.1 GB of memory" in cycle.error
+    assert (stage.rehearsed, stage.started) == ([], [])
     with furnished.services.store.read() as tx:
         assert tx.projects.get("shapes").champion_id == champion
 

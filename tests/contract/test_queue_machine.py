@@ -53,7 +53,7 @@ from loop.store.database import SqlStore
 from tests.contract.records import NOW, a_model, a_policy, a_prediction, a_project, a_task, an_item
 
 # Runs of 50 steps: of the usual test, or of the night's (make nightly-queue).
-RUNS = {"sqlite": 2000, "postgresql": 2000}
+RUNS = {"sqlite": 1000, "postgresql": 1000}
 if asked := os.environ.get("QUEUE_RUNS"):
     RUNS = dict.fromkeys(RUNS, int(asked))
 STEPS = 50
