@@ -1,14 +1,14 @@
 """The FAISS index over embeddings of one space (one model version): grows in place, exact while it is small.
 
-Small ones are searched whole. In larger ones embeddings lie in inverted lists, of which a search looks at as many as
-the recall wants; in the largest each number takes a byte (`IndexRules`). What it holds can always be read again from
-the store; its file (`selection.index_file`) is a cache.
+Small ones are searched whole. In larger ones embeddings lie in inverted lists (`selection.lists`), of which a search
+looks at as many as the recall wants; in the largest each number takes a byte (`IndexRules`), and what a search finds is
+looked at again by the embeddings that were compressed, where these are at hand. What it holds can always be read again
+from the store; its file (`selection.index_file`) is a cache.
 """
 
 import ctypes
-import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
-from selection.neighbours import nearest
-
-log = logging.getLogger("askance.index")
+from selection.lists import CANDIDATES, Lists, Progress, chunks, make_lists, search, unheard
 
 _REGROWN = 4  # times the size that its lists were made for: then they are made anew
-_LISTS_PER_ROOT = 4  # lists of n embeddings: this times the square root of n (FAISS' guidelines)
-_TRAINED_ON = 64  # embeddings for each list
-_ASKED = 256  # embeddings whose neighbours measure the recall
-_NEIGHBOURS = 10
-_CHUNK = 65_536  # embeddings that are held uncompressed at once
 _NEXT_LISTS = 4
+
+# Of some keys the embeddings that were added; without those that are not known any more.
+Exact = Callable[[Sequence[str]], Mapping[str, NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +42,11 @@ DEFAULT_RULES = IndexRules()
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an index consists of. index: of FAISS. keys: by row. made_for: as of `EmbeddingIndex`. recall: that its
-    lists were made for; 0 while there are none."""
+    """What an index consists of. index: of FAISS. keys: by row. lists: None while every search is exact."""
 
     index: Any
     keys: tuple[str, ...]
-    made_for: int
-    recall: float
+    lists: Lists | None
 
 
 class EmbeddingIndex:
@@ -62,16 +56,13 @@ class EmbeddingIndex:
         self._index: Any = faiss.IndexFlatIP(dim)
         self._keys: list[str] = []
         self._rules = rules
-        self._recall = 0.0  # that its lists were made for
-        self._made_for = 0  # embeddings that the lists were made for; 0: there are no lists
+        self._lists: Lists | None = None
         self._lock = threading.Lock()
 
     @classmethod
     def of(cls, parts: Parts, rules: IndexRules = DEFAULT_RULES) -> "EmbeddingIndex":
         made = cls(int(parts.index.d), rules)
-        made._index, made._keys, made._made_for, made._recall = (
-            parts.index, list(parts.keys), parts.made_for, parts.recall,
-        )  # fmt: skip
+        made._index, made._keys, made._lists = parts.index, list(parts.keys), parts.lists
         return made
 
     def __len__(self) -> int:
@@ -87,18 +78,23 @@ class EmbeddingIndex:
         return self._keys[-1] if self._keys else ""
 
     @property
+    def lists(self) -> Lists | None:
+        """What is known of its lists; None while every search is exact."""
+        return self._lists
+
+    @property
     def made_for(self) -> int:
         """How many embeddings the lists were made for; 0 while every search is exact."""
-        return self._made_for
+        return self._lists.made_for if self._lists else 0
 
     @property
     def rebuild_due(self) -> bool:
         """Whether it has outgrown what it was made for; searches go on being right, and become slow. Or is large enough
         to be compressed, or was made to find fewer of the nearest than it is to."""
         return (
-            len(self) > max(self._rules.exact_up_to, _REGROWN * self._made_for)
-            or self._made_for < self._rules.compressed_from <= len(self)
-            or (self._made_for > 0 and self._recall < self._rules.recall)
+            len(self) > max(self._rules.exact_up_to, _REGROWN * self.made_for)
+            or self.made_for < self._rules.compressed_from <= len(self)
+            or (self._lists is not None and self._lists.wanted < self._rules.recall)
         )
 
     def add(self, keys: Sequence[str], embeddings: NDArray[np.float32]) -> None:
@@ -118,16 +114,26 @@ class EmbeddingIndex:
         """The same, and the rows of those nearest, by the order in which they were added; -1 where fewer are found."""
         checked = self._checked(queries)
         with self._lock:
-            similarities, rows = self._index.search(checked, k)
-        return np.asarray(similarities), np.asarray(rows)
+            return search(self._index, checked, k)
 
-    def nearest(self, query: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
-        """At most `k` (key, cosine similarity in [-1, 1]) of the nearest, most similar first."""
+    def nearest(self, query: NDArray[np.float32], k: int, exact: Exact | None = None) -> list[tuple[str, float]]:
+        """At most `k` (key, cosine similarity in [-1, 1]) of the nearest, most similar first.
+
+        exact: where embeddings are compressed, some times k candidates are ranked anew by these, so that cosines and
+        order are those of the embeddings that were added; candidates that it does not know are left out. Without it
+        they are of what compression left.
+        """
+        if exact is None or self._lists is None or not self._lists.compressed:
+            return self._found(query, k)
+        candidates = [key for key, _ in self._found(query, CANDIDATES * k)]
+        return reranked(query, exact(candidates))[:k]
+
+    def _found(self, query: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
         if not len(self):
             return []
         checked = self._checked(query[None, :])
         with self._lock:
-            similarities, rows = self._index.search(checked, min(k, len(self._keys)))
+            similarities, rows = search(self._index, checked, min(k, len(self._keys)))
             return [(self._keys[row], float(s)) for s, row in zip(similarities[0], rows[0], strict=True) if row >= 0]
 
     def alike(self, start: int, end: int, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -138,34 +144,36 @@ class EmbeddingIndex:
         """
         points = self._rows(range(start, end))
         with self._lock:
-            few = _looking_at(min(_NEXT_LISTS, self._index.nprobe)) if self._made_for else None
-            similarities, rows = self._index.search(points, k, params=few)
-        return np.asarray(similarities), np.asarray(rows)
+            few = min(_NEXT_LISTS, self._index.nprobe) if self._lists else None
+            return search(self._index, points, k, lists=few)
 
     def keys(self, start: int, end: int) -> list[str]:
         """Of rows `start` to `end`, in the order in which they were added."""
         with self._lock:
             return self._keys[start:end]
 
-    def rebuild(self) -> None:
+    def rebuild(self, on_progress: Progress = unheard) -> None:
         """Make the lists for what is there now. Searches and additions go on meanwhile, by what was before.
 
-        Memory: what was before, what is made, and a sample of `_TRAINED_ON` embeddings for each list.
+        Memory: what was before, what is made, and some dozen embeddings for each list. The recall is measured against
+        what was before: where that was compressed, against what compression left of it.
         """
         with self._lock:
             count = len(self._keys)
-        recall = self._rules.recall
-        made = _lists(self._rows, count, self.dim, recall, compressed=count >= self._rules.compressed_from)
+        compressed = count >= self._rules.compressed_from
+        made, lists = make_lists(
+            self._rows, count, self.dim, self._rules.recall, compressed=compressed, on_progress=on_progress
+        )
         with self._lock:
-            for late in _chunks(count, len(self._keys)):
+            for late in chunks(count, len(self._keys)):
                 made.add(self._index.reconstruct_n(late.start, len(late)))
-            self._index, self._made_for, self._recall = made, count, recall
+            self._index, self._lists = made, lists
         _give_back()
 
     def parts(self) -> "Parts":
         """A copy of it, for its file."""
         with self._lock:
-            return Parts(faiss.clone_index(self._index), tuple(self._keys), self._made_for, self._recall)
+            return Parts(faiss.clone_index(self._index), tuple(self._keys), self._lists)
 
     def _rows(self, rows: range | NDArray[np.int64]) -> NDArray[np.float32]:
         """(len(rows), dim), as they are kept."""
@@ -188,72 +196,17 @@ class EmbeddingIndex:
         return array
 
 
+def reranked(query: NDArray[np.float32], exact: Mapping[str, NDArray[np.float32]]) -> list[tuple[str, float]]:
+    """Keys with their cosine to (dim,) `query`, the most similar first; of equals, in the order of `exact`."""
+    if not exact:
+        return []
+    keys, cosines = list(exact), np.stack(list(exact.values())) @ query
+    return [(keys[place], float(cosines[place])) for place in np.argsort(-cosines, kind="stable")]
+
+
 def _give_back() -> None:
     """Freed memory to the system, which the C library of Linux keeps: thousands of lists that grew leave as much of it
     as they hold."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-# Embeddings of rows, ascending: (n, dim).
-Rows = Callable[[range | NDArray[np.int64]], NDArray[np.float32]]
-
-
-def _chunks(first: int, end: int) -> Iterator[range]:
-    return (range(start, min(start + _CHUNK, end)) for start in range(first, end, _CHUNK))
-
-
-def _looking_at(lists: int) -> Any:
-    parameters = faiss.SearchParametersIVF()
-    parameters.nprobe = lists
-    return parameters
-
-
-def _lists(rows: Rows, n: int, dim: int, recall: float, *, compressed: bool) -> Any:
-    """An index of embeddings [0, n) in inverted lists, which looks at as many as find `recall` of the nearest."""
-    count = max(1, min(int(_LISTS_PER_ROOT * n**0.5), n // 40))
-    means = faiss.IndexFlatIP(dim)
-    made: faiss.IndexIVF
-    if compressed:
-        eight_bits = faiss.ScalarQuantizer.QT_8bit
-        made = faiss.IndexIVFScalarQuantizer(means, dim, count, eight_bits, faiss.METRIC_INNER_PRODUCT)
-    else:
-        made = faiss.IndexIVFFlat(means, dim, count, faiss.METRIC_INNER_PRODUCT)
-    made.cp.min_points_per_centroid = 1
-    rng = np.random.default_rng(0)
-    made.train(rows(_some(n, _TRAINED_ON * count, rng)))
-    for chunk in _chunks(0, n):
-        made.add(rows(chunk))
-    asked = rows(_some(n, _ASKED, rng))
-    reached = _looking_at_enough(made, _truly_nearest(rows, n, asked, min(_NEIGHBOURS + 1, n)), asked, recall)
-    log.info("an index of %d embeddings in %d lists looks at %d: recall %.3f", n, count, made.nprobe, reached)
-    return made
-
-
-def _some(n: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    return np.sort(rng.choice(n, min(n, count), replace=False)).astype(np.int64)
-
-
-def _truly_nearest(rows: Rows, n: int, asked: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """(len(asked), k) rows, the most similar first."""
-    best = faiss.ResultHeap(len(asked), k, keep_max=True)
-    for chunk in _chunks(0, n):
-        similarities, found = nearest(rows(chunk), asked, min(k, len(chunk)))
-        best.add_result(similarities, found + chunk.start)
-    best.finalize()
-    return np.asarray(best.I)
-
-
-def _looking_at_enough(made: Any, right: NDArray[np.int64], asked: NDArray[np.float32], recall: float) -> float:
-    """Set how many lists a search looks at; returns the recall of the nearest others (`right` begins with the asked
-    itself, which is always found) that it has then."""
-    k = right.shape[1]
-    made.nprobe = 1
-    while True:
-        _, found = made.search(asked, k)
-        shares = [len(set(a[1:]) & set(b)) / max(1, k - 1) for a, b in zip(right.tolist(), found.tolist(), strict=True)]
-        reached = float(np.mean(shares))
-        if reached >= recall or made.nprobe >= made.nlist:
-            return reached
-        made.nprobe = min(2 * made.nprobe, made.nlist)

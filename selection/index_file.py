@@ -9,6 +9,7 @@ import json
 import os
 import zlib
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +17,10 @@ import faiss
 import numpy as np
 
 from selection.index import DEFAULT_RULES, EmbeddingIndex, IndexRules, Parts
+from selection.lists import Lists
 
 _DESCRIPTION, _LOCK = "index.json", ".lock"
-_FORMAT = 2
+_FORMAT = 3
 _CHUNK = 1 << 22
 
 
@@ -46,8 +48,7 @@ def _write(folder: Path, parts: Parts, sequence: int) -> None:
             "generation": generation,
             "count": len(parts.keys),
             "dim": int(parts.index.d),
-            "made_for": parts.made_for,
-            "recall": parts.recall,
+            "lists": parts.lists and asdict(parts.lists),
             "sequence": sequence,
             "checksums": [_checksum(vectors), _checksum(names)],
         }
@@ -75,8 +76,8 @@ def read_index(folder: Path, *, dim: int, rules: IndexRules = DEFAULT_RULES) -> 
         made = faiss.read_index(str(vectors))
         if not len(keys) == made.ntotal == description["count"] or made.d != dim:
             return None
-        parts = Parts(made, tuple(keys), int(description["made_for"]), float(description["recall"]))
-        return EmbeddingIndex.of(parts, rules), int(description["sequence"])
+        lists = None if description["lists"] is None else Lists(**description["lists"])
+        return EmbeddingIndex.of(Parts(made, tuple(keys), lists), rules), int(description["sequence"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
 

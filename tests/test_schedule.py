@@ -77,6 +77,15 @@ def test_nothing_lies_between_the_last_time_and_the_next(schedule: Schedule, now
     assert replace(schedule, since=last).due(now) is None
 
 
+@given(schedules, moments, st.integers(1, 5))
+def test_the_times_that_follow_are_each_the_next_of_the_one_before(
+    schedule: Schedule, now: datetime, count: int
+) -> None:
+    times = schedule.following(now, count)
+    assert len(times) == count
+    assert all(schedule.next(early) == late for early, late in pairwise((now, *times)))
+
+
 @given(schedules, moments)
 def test_the_clock_shows_its_time_unless_it_was_just_put_on(schedule: Schedule, now: datetime) -> None:
     """Where it was, it shows so much more as it was put on by."""

@@ -13,13 +13,15 @@ from loop.domain.errors import NotFound, Unavailable
 from loop.domain.model import ModelVersion
 from loop.domain.ports import StoredEmbedding
 from loop.domain.prediction import OBJECT_DIM, Prediction
+from loop.domain.search_index import IndexPhase
 from loop.selecting import following
-from loop.selecting.following import IndexPhase
+from loop.selecting.following import IndexState
 from loop.selecting.search import ServedIndex, ServedObjects
 from loop.store.database import SqlStore
 from loop.store.predictions import SqlPredictions
-from selection.index import EmbeddingIndex
+from selection.index import DEFAULT_RULES, EmbeddingIndex, IndexRules
 from selection.index_file import read_index, write_index
+from selection.lists import Progress
 from tests.contract.records import a_model, a_prediction, a_project, an_item, digest
 
 COUNT = 1500
@@ -134,25 +136,82 @@ def test_its_state_is_told_without_waiting_for_it(
     index = ServedIndex(store, tmp_path / "index")
     unread = index.state(MODEL)
     assert (unread.phase, unread.embeddings, unread.waiting) == (IndexPhase.UNREAD, 0, COUNT)
+    assert unread.progress is None
     assert (unread.kept, unread.kept_at) == (0, None)
     with pytest.raises(Unavailable):
         index.caught_up(MODEL)
     reading = index.state(MODEL)
     assert (reading.phase, reading.embeddings, reading.waiting) == (IndexPhase.READING, 50, COUNT - 50)
+    assert reading.progress == 50 / COUNT
     go_on.set()
     deadline = time.monotonic() + 20
     while (ready := index.state(MODEL)).phase is not IndexPhase.READY:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert (ready.embeddings, ready.waiting, ready.lists_for) == (COUNT, 0, 0)
+    assert (ready.embeddings, ready.waiting, ready.lists, ready.progress) == (COUNT, 0, None, None)
+    kept(tmp_path / "index")  # though nobody has asked since
+    written = index.state(MODEL)
+    assert written.kept == COUNT and written.kept_at is not None
+    assert abs(written.kept_at.timestamp() - time.time()) < 60
     add(store, range(COUNT, COUNT + 3))
     assert index.state(MODEL).waiting == 3
-    monkeypatch.undo()
+
+
+def until_at_rest(index: ServedIndex) -> IndexState:
+    deadline = time.monotonic() + 20
+    while (state := index.state(MODEL)).progress is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return state
+
+
+def test_its_state_tells_how_far_new_lists_are(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 0 to 1 while they are made, and what they were found to find afterwards."""
+    half, go_on = threading.Event(), threading.Event()
+    rebuild = EmbeddingIndex.rebuild
+
+    def held_up(self: EmbeddingIndex, on_progress: Progress) -> None:
+        def told(done: int, total: int) -> None:
+            on_progress(done, total)
+            if done >= total / 2:
+                half.set()
+                assert go_on.wait(20)
+
+        rebuild(self, told)
+
+    monkeypatch.setattr(EmbeddingIndex, "rebuild", held_up)
+    index = ServedIndex(store, tmp_path / "index", IndexRules(exact_up_to=1000))
     index.caught_up(MODEL)
-    kept(tmp_path / "index")
-    written = index.state(MODEL)
-    assert written.kept == COUNT + 3 and written.kept_at is not None
-    assert abs(written.kept_at.timestamp() - time.time()) < 60
+    assert half.wait(20)
+    making = index.state(MODEL)
+    assert making.phase is IndexPhase.REBUILDING and making.lists is None
+    assert making.progress is not None and 0.5 <= making.progress < 1.0
+    go_on.set()
+    made = until_at_rest(index)
+    assert made.phase is IndexPhase.READY and made.lists is not None
+    assert made.lists.made_for == COUNT and made.lists.recall >= made.lists.wanted == 0.98
+
+
+COMPRESSED = IndexRules(exact_up_to=10, compressed_from=20)
+
+
+def test_neighbours_in_a_compressed_index_are_those_of_the_store(store: SqlStore, tmp_path: Path) -> None:
+    """Each is as alike as the embeddings that the store holds, the most alike first; a byte for each number mixes up
+    images that are this near."""
+    index = ServedIndex(store, tmp_path / "index", COMPRESSED)
+    index.caught_up(MODEL)
+    state = until_at_rest(index)
+    assert state.lists is not None and state.lists.compressed
+    for asked in (5, 700, 1203):
+        found = index.nearest(MODEL, digest(asked), 8)
+        expected = sorted((abs(number - asked), number) for number in range(COUNT) if number != asked)[:8]
+        assert {item for item, _, _ in found} == {digest(number) for _, number in expected}
+        steps = [step for step, _ in expected]
+        cosines = [cosine for _, _, cosine in found]
+        assert cosines == pytest.approx(np.cos(2 * np.pi * np.array(steps) / 4000).tolist(), abs=3e-7)
+        assert cosines == sorted(cosines, reverse=True)
 
 
 def test_where_it_cannot_be_kept_it_is_searched_all_the_same(
@@ -233,3 +292,19 @@ def test_a_start_goes_on_from_the_file_of_objects(store: SqlStore, tmp_path: Pat
     assert found(ServedObjects(store, tmp_path / "objects"), 2000, 0) == expected
     next(folder.glob("*.faiss")).write_bytes(b"rubbish")
     assert found(ServedObjects(store, tmp_path / "objects"), 2000, 0) == expected
+
+
+def test_objects_in_a_compressed_index_are_ranked_by_the_store(store: SqlStore, tmp_path: Path) -> None:
+    add_objects(store, 2000, 0.0)
+    for number in range(2001, 2030):
+        add_objects(store, number, *(number * 0.01 + np.linspace(0, 6, 40)))
+    exact, compressed = (ServedObjects(store, tmp_path / name, rules) for name, rules in KINDS.items())
+    expected = exact.nearest(MODEL, digest(2000), 0, 12)
+    assert compressed.nearest(MODEL, digest(2000), 0, 12) == expected
+    kept(tmp_path / "compressed")  # its lists are made before
+    found = compressed.nearest(MODEL, digest(2000), 0, 12)
+    assert [one.similarity for one in found] == pytest.approx([one.similarity for one in expected], abs=1e-6)
+    assert {(one.item_digest, one.number) for one in found} == {(one.item_digest, one.number) for one in expected}
+
+
+KINDS = {"exact": DEFAULT_RULES, "compressed": COMPRESSED}

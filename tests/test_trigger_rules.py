@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 
 from loop.domain.cycle import CycleState
 from loop.domain.errors import Invalid
+from loop.domain.policy.schedule import Schedule
 from loop.domain.policy.triggers import (
     Situation,
     TriggerRules,
     checked_rules,
+    looked_at,
     rules_from_json,
     rules_to_json,
+    rules_version,
     verdict,
 )
 
@@ -181,6 +184,24 @@ def test_rules_come_back_as_they_were_kept():
     assert rules_to_json(rules)["when"] == FAILS_OR_DRIFTS
     assert rules_from_json(rules_to_json(rules)) == rules
     assert rules_from_json({"reviewed": 3}) == TriggerRules(reviewed=3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"reviewed": 5}, {"drift": False}, {"when": None}, {"least_new": 21}, {"schedule": None},
+     {"schedule": Schedule(at="02:30", days=("mon",))}],
+)  # fmt: skip
+def test_rules_have_another_version_where_anything_else_is_set(changes):
+    rules = replace(combined(FAILS_OR_DRIFTS), schedule=Schedule(at="02:30"))
+    assert rules_version(replace(rules, **changes)) != rules_version(rules)
+    assert rules_version(rules_from_json(rules_to_json(rules))) == rules_version(rules)
+
+
+def test_a_schedule_that_goes_on_leaves_the_version():
+    """What nobody has changed is no reason to look again."""
+    rules = TriggerRules(schedule=Schedule(at="02:30", since=NOW - timedelta(days=2)))
+    after = looked_at(rules, NOW)
+    assert after != rules and rules_version(after) == rules_version(rules)
 
 
 @given(st.integers(0, 300), st.none() | st.floats(0, 1), st.booleans())

@@ -15,6 +15,7 @@ import loop.cli.items
 import loop.cli.collecting
 import loop.cli.selections
 import loop.cli.duplicates
+import loop.cli.search_index
 import loop.cli.maps
 import loop.cli.drift
 import loop.cli.guarantee

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from loop.domain.access import Permission, Token, require
 from loop.domain.cycle import Cycle, CycleState
-from loop.domain.errors import AskanceError, CycleRunning, Invalid, NoChampion
+from loop.domain.errors import AskanceError, Conflict, CycleRunning, Invalid, NoChampion
 from loop.domain.policy.triggers import (
     Situation,
     TriggerRules,
@@ -17,6 +17,7 @@ from loop.domain.policy.triggers import (
     looked_at,
     rules_from_json,
     rules_to_json,
+    rules_version,
     verdict,
 )
 from loop.domain.ports import Clock, Event, Store, Transaction
@@ -25,6 +26,7 @@ log = logging.getLogger("askance.cycle")
 
 TRIGGER = "trigger"  # who acts where nobody asked
 _LOOKED_BACK = 50  # cycles; where all of them failed, what was reviewed before them counts, too
+_TOLD_TIMES = 3
 
 # As `loop.cycle.controller.Controller.request`: project, actor, reason, overrides. Raises CycleRunning.
 RequestCycle = Callable[[str, str, str, Mapping[str, object]], Cycle]
@@ -34,9 +36,12 @@ DriftAlarm = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class TriggerStatus:
+    """next_times: of the schedule, in UTC; none where none is set."""
+
     rules: TriggerRules
     situation: Situation
     verdict: Verdict
+    next_times: tuple[datetime, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,18 @@ class Triggers:
         with self.store.read() as tx:
             tx.projects.get(project_id)
             rules = tx.cycles.triggers(project_id)
-        known = self._situation(project_id, rules)
-        return TriggerStatus(rules, known, verdict(rules, self.clock(), known))
+        known, now = self._situation(project_id, rules), self.clock()
+        times = () if rules.schedule is None else rules.schedule.following(now, _TOLD_TIMES)
+        return TriggerStatus(rules, known, verdict(rules, now, known), times)
 
-    def change(self, operator: Token, project_id: str, changes: Mapping[str, object]) -> TriggerRules:
-        """Values as JSON has them; what is not named stays. Raises NotFound, Invalid, Forbidden."""
+    def change(
+        self, operator: Token, project_id: str, changes: Mapping[str, object], version: str | None = None
+    ) -> TriggerRules:
+        """Values as JSON has them; what is not named stays. version: of the rules that the operator has looked at.
+
+        Raises NotFound, Invalid, Forbidden; Conflict where the rules have another version by now, unless they say
+        already what they are to.
+        """
         require(operator, Permission.OPERATE, project_id)
         unknown = sorted(set(changes) - set(TriggerRules.__dataclass_fields__))
         if unknown:
@@ -69,6 +81,13 @@ class Triggers:
             before, now = tx.cycles.triggers(project_id), self.clock()
             rules = checked_rules(rules_from_json({**rules_to_json(before), **changes}))
             rules = begun_schedule(rules, before, now)
+            if version not in (None, rules_version(before)) and rules != before:
+                raise Conflict(
+                    f"somebody has changed the triggers of {project_id} since you looked at them.",
+                    hint="Look at them as they are now (askance cycle triggers), then change them again.",
+                    project=project_id,
+                    version=rules_version(before),
+                )
             tx.cycles.save_triggers(project_id, rules)
             tx.events.add(Event("triggers.changed", project_id, operator.name, rules_to_json(rules), now))
         return rules

@@ -8,10 +8,10 @@ it is: callers that waited would take all threads of the service, and with them 
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from loop.domain.errors import Unavailable
 from loop.domain.model import ModelVersion
 from loop.domain.ports import Store, Transaction
+from loop.domain.search_index import IndexPhase
 from selection.index import EmbeddingIndex, IndexRules
 from selection.index_file import kept, read_index, write_index
+from selection.lists import Lists
 
 log = logging.getLogger("askance.index")
 
@@ -46,23 +48,18 @@ class Indexed:
     embeddings: NDArray[np.float32]
 
 
-class IndexPhase(StrEnum):
-    UNREAD = "unread"  # nobody has asked since this process started
-    READING = "reading"  # from the store; who asks meanwhile is told to ask again
-    REBUILDING = "rebuilding"  # its lists; searches go on
-    READY = "ready"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexState:
-    """embeddings: in it. waiting: predictions of the store that are not. lists_for: embeddings that its lists were made
-    for, 0 where it has none. kept: embeddings in its file, written at `kept_at`; None where there is no file."""
+    """progress: in [0, 1], of reading or rebuilding; None in other phases. embeddings: in it. waiting: predictions of
+    the store that are not. lists: None where each search looks at all, or nobody has asked. kept: embeddings in its
+    file, written at `kept_at`; None where there is no file."""
 
     model_id: str
     phase: IndexPhase
+    progress: float | None
     embeddings: int
     waiting: int
-    lists_for: int
+    lists: Lists | None
     kept: int
     kept_at: datetime | None
 
@@ -75,11 +72,16 @@ class Feed(Protocol):
         """At most `limit` rows, by sequence ascending, behind `sequence`."""
         ...
 
+    def exact(self, tx: Transaction, model: ModelVersion, keys: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+        """Those of `keys`, as `after` gave them; without those that the store has no more."""
+        ...
+
 
 @dataclass(slots=True)
 class _Space:
     """One version's index. lock: of all that follows. index: None until it was opened. sequence: of the last row in it;
-    kept: how many it held when it was last written. reading: a thread of its own is about to have read all."""
+    kept: how many it held when it was last written. rebuilt: the share of new lists that is done. reading: a thread of
+    its own is about to have read all."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     index: EmbeddingIndex | None = None
@@ -87,6 +89,7 @@ class _Space:
     kept: int = 0
     tended_at: float = 0.0  # time.monotonic
     tending: bool = False
+    rebuilt: float = 0.0
     reading: bool = False
 
 
@@ -114,12 +117,20 @@ class FollowingIndex:
             if space.reading or not self._catch_up(model, space, index, until):
                 self._read_beside(model, space)
                 raise _behind(model, space)
-            if not space.tending and _worth_tending(space, index):
-                space.tending = True
-                threading.Thread(target=self._tend, args=(model.id, space, index), name="index", daemon=True).start()
+            self._tend_beside(model, space, index)
             return index
         finally:
             space.lock.release()
+
+    def nearest(self, model: ModelVersion, query: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
+        """At most `k` (key, cosine) of the nearest, most similar first: by the embeddings in the store, even where
+        those in the index are compressed. Raises as `caught_up`."""
+
+        def exact(keys: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+            with self._store.read() as tx:
+                return self._feed.exact(tx, model, keys)
+
+        return self.caught_up(model).nearest(query, k, exact)
 
     def state(self, model: ModelVersion) -> IndexState:
         """As it is now in this process: waits for nothing and begins nothing."""
@@ -129,12 +140,14 @@ class FollowingIndex:
         with self._store.read() as tx:
             waiting = tx.predictions.count_after(model.project_id, model.id, sequence)
         file = kept(self._folder / model.id)
+        phase, embeddings = _phase(space), 0 if index is None else len(index)
         return IndexState(
             model_id=model.id,
-            phase=_phase(space),
-            embeddings=0 if index is None else len(index),
+            phase=phase,
+            progress=_progress(phase, embeddings, waiting, space.rebuilt),
+            embeddings=embeddings,
             waiting=waiting,
-            lists_for=0 if index is None else index.made_for,
+            lists=None if index is None else index.lists,
             kept=0 if file is None else file[0],
             kept_at=None if file is None else file[1],
         )
@@ -190,6 +203,8 @@ class FollowingIndex:
                 with space.lock:
                     index = self._index(model, space)
                     whole = self._catch_up(model, space, index, time.monotonic() + _TURN_SECONDS)
+                    if whole:
+                        self._tend_beside(model, space, index)
                 if whole or time.monotonic() - told > _TELL_SECONDS:
                     told = time.monotonic()
                     log.info("index of %s: %d embeddings after %.0f s", model.id, len(index), told - begun)
@@ -199,11 +214,16 @@ class FollowingIndex:
         finally:
             space.reading = False
 
+    def _tend_beside(self, model: ModelVersion, space: _Space, index: EmbeddingIndex) -> None:
+        if not space.tending and _worth_tending(space, index):
+            space.tending, space.rebuilt = True, 0.0
+            threading.Thread(target=self._tend, args=(model.id, space, index), name="index", daemon=True).start()
+
     def _tend(self, model_id: str, space: _Space, index: EmbeddingIndex) -> None:
         """Beside the searches: make it fast again, and keep it."""
         try:
             if index.rebuild_due:
-                index.rebuild()
+                index.rebuild(partial(_rebuilding, space))
             with space.lock:  # so that what is written has all up to its sequence, and no more
                 sequence, count = space.sequence, len(index)
                 parts = index.parts()
@@ -224,6 +244,20 @@ def _phase(space: _Space) -> IndexPhase:
     if space.index is None:
         return IndexPhase.UNREAD
     return IndexPhase.REBUILDING if space.tending and space.index.rebuild_due else IndexPhase.READY
+
+
+def _progress(phase: IndexPhase, embeddings: int, waiting: int, rebuilt: float) -> float | None:
+    match phase:
+        case IndexPhase.READING:
+            return embeddings / max(1, embeddings + waiting)
+        case IndexPhase.REBUILDING:
+            return rebuilt
+        case _:
+            return None
+
+
+def _rebuilding(space: _Space, done: int, total: int) -> None:
+    space.rebuilt = done / total
 
 
 def _behind(model: ModelVersion, space: _Space) -> Unavailable:

@@ -1,6 +1,7 @@
 """What is like this image, what is like this object, and is it unlike the training set."""
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class ServedIndex:
         Raises NotFound where this model version has not seen the item.
         """
         prediction = _seen(self._store, model, item_digest)
-        found = self.caught_up(model).nearest(prediction.embedding, k + 1 + _SPARE)
+        found = self._following.nearest(model, prediction.embedding, k + 1 + _SPARE)
         return _others(found, item_digest, k)
 
     def caught_up(self, model: ModelVersion) -> EmbeddingIndex:
@@ -57,6 +58,11 @@ class _Images:
         return [
             Indexed(row.sequence, (f"{row.item_digest} {row.prediction_id}",), row.embedding[None, :]) for row in rows
         ]
+
+    def exact(self, tx: Transaction, model: ModelVersion, keys: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+        prediction_ids = {key: key.split(" ")[1] for key in keys}
+        known = tx.embeddings.of_images(model.project_id, list(prediction_ids.values()))
+        return {key: known[one] for key, one in prediction_ids.items() if one in known}
 
 
 def _seen(store: Store, model: ModelVersion, item_digest: str) -> Prediction:
@@ -110,7 +116,7 @@ class ServedObjects:
         with self._store.read() as tx:
             embedding = embedding_of(tx, prediction, number)
         spare = _SPARE + 2 * min(MOST_OBJECTS, len(prediction.detections))
-        found = self._following.caught_up(model).nearest(units(embedding[None, :])[0], k + spare)
+        found = self._following.nearest(model, units(embedding[None, :])[0], k + spare)
         return self._described(model.project_id, _of_others(found, item_digest, k))
 
     def _described(self, project_id: str, found: list[tuple[str, str, int, float]]) -> list[FoundObject]:
@@ -137,6 +143,12 @@ class _Objects:
             )
             for row in tx.objects.after(model.project_id, model.id, sequence, limit)
         ]
+
+    def exact(self, tx: Transaction, model: ModelVersion, keys: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+        places = {key: (name, int(number)) for key in keys for _, name, number in [key.split(" ")]}
+        features = tx.embeddings.of_objects(model.project_id, sorted({name for name, _ in places.values()}))
+        known = {name: units(rows) for name, rows in features.items()}
+        return {key: known[name][number] for key, (name, number) in places.items() if name in known}
 
 
 def _of_others(found: list[tuple[str, float]], item_digest: str, k: int) -> list[tuple[str, str, int, float]]:

@@ -13,6 +13,7 @@ from loop.store.deliveries import SqlDeliveries
 from loop.store.drafts import SqlDrafts
 from loop.store.drift_reports import SqlDriftReports
 from loop.store.efforts import SqlEfforts
+from loop.store.embeddings import SqlEmbeddings
 from loop.store.endpoints import SqlEndpoints
 from loop.store.events import SqlEvents
 from loop.store.function_calls import SqlFunctionCalls, Triggers
@@ -71,6 +72,7 @@ class SqlTransaction:
         self.views: ports.Views = SqlViews(connection)
         self.predictions: ports.Predictions = SqlPredictions(connection, self._appends, self._changes)
         self.objects: ports.Objects = SqlObjects(connection, self._appends)
+        self.embeddings: ports.Embeddings = SqlEmbeddings(connection)
         self.keys: ports.IdempotencyKeys = SqlIdempotencyKeys(connection)
         self.tasks: ports.Tasks = SqlTasks(connection, self._changes)
         self.task_lists: ports.TaskLists = SqlTaskLists(connection)

@@ -1,15 +1,23 @@
-"""For ML teams: which items people are to look at, how risk is judged, whether production drifts."""
+"""For ML teams: which items people are to look at, the index that finds what looks alike, how risk is judged, whether
+production drifts."""
 
 from dataclasses import replace
 
 from serving.api.schemas.drift import DriftPage, DriftReportOut, DriftStatusOut
-from serving.api.schemas.selections import RiskOut, SelectionIn, SelectionOut, SelectionPage
-from serving.client.calls import Call, get, method, path, post
+from serving.api.schemas.search_index import IndexOut
+from serving.api.schemas.selections import RiskOut, SelectionIn, SelectionOut, SelectionPage, StrategiesOut
+from serving.client.calls import Call, Stream, get, method, path, post, stream
+from serving.client.waiting import followed
 
 _SELECTION_SECONDS = 900.0  # from a pool of millions
 
 
 class SelectionCalls:
+    @method
+    def strategies(self) -> Call[StrategiesOut]:
+        """By what a selection can choose."""
+        return get(StrategiesOut, path("strategies"))
+
     @method
     def select(self, project: str, wish: SelectionIn) -> Call[SelectionOut]:
         """Choose items for people; tasks are there when this returns, unless it is a dry run."""
@@ -19,6 +27,21 @@ class SelectionCalls:
     @method
     def selections(self, project: str) -> Call[SelectionPage]:
         return get(SelectionPage, path("projects", project, "selections"))
+
+    @method
+    def search_index(self, project: str) -> Call[IndexOut]:
+        """How it stands in the gateway process that answers; asking begins nothing."""
+        return _index(project)
+
+    @method
+    def read_index(self, project: str) -> Call[IndexOut]:
+        """Have it read, as the next search would. It goes on behind the answer: see `follow_index`."""
+        return post(IndexOut, path("projects", project, "index"), repeatable=True)
+
+    @stream
+    def follow_index(self, project: str, *, every_s: float = 0.5) -> Stream[IndexOut]:
+        """How it stands, again and again; ends with the first that is neither being read nor rebuilt."""
+        return followed(_index(project), lambda index: index.progress is None, every_s)
 
     @method
     def risk(self, project: str) -> Call[RiskOut]:
@@ -36,3 +59,7 @@ class SelectionCalls:
     @method
     def accept_drift(self, project: str) -> Call[DriftStatusOut]:
         return post(DriftStatusOut, path("projects", project, "drift", "reference"))
+
+
+def _index(project: str) -> Call[IndexOut]:
+    return get(IndexOut, path("projects", project, "index"))

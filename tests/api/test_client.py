@@ -411,6 +411,27 @@ def test_lists_lead_to_what_there_is(call: Called, service: Service) -> None:
     assert call("await_champion", "shapes", role="operator")
 
 
+def test_what_a_selection_can_choose_by_is_listed(call: Called) -> None:
+    """To anybody who may call, as the service tells it."""
+    told = call("strategies")
+    assert {one.name for one in told.strategies} >= {"balanced-herding", "random"}
+    assert sum(told.default.values()) == pytest.approx(1.0) and told.default.keys() <= {
+        one.name for one in told.strategies
+    }
+
+
+def test_the_search_index_is_read_and_followed_until_it_is_ready(call: Called, service: Service, between: Flaky):
+    """Asking begins nothing; it is asked for again where the answer was lost."""
+    service.predict(picture(0))
+    for _ in range(2):
+        unread = call("search_index", "shapes", role="operator")
+        assert (unread.phase, unread.waiting, unread.progress, unread.lists) == ("unread", 1, None, None)
+    between.does(LOSE)
+    call("read_index", "shapes", role="operator")
+    (*_, last) = call("follow_index", "shapes", role="operator", every_s=0.01, some=100)
+    assert (last.phase, last.embeddings, last.waiting) == ("ready", 1, 0)
+
+
 def test_a_file_is_sent_again_from_its_beginning(call: Called, between: Flaky, tmp_path: Path) -> None:
     """A video that the service had no room for."""
     clip = tmp_path / "street.mp4"

@@ -2,10 +2,15 @@
 
 import functools
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
+from loop.domain.search_index import IndexPhase
+from loop.selecting.following import IndexState
+from loop.selecting.search import ServedIndex
+from selection.lists import Lists
 from serving.backends.load import load_detector
 from serving.image_queue import ImageQueue
 from serving.images import decode_image
@@ -51,6 +56,7 @@ def test_the_state_of_the_index_is_told_and_it_is_read_when_asked_for(plain: Ser
     predicted(plain, 3)
     unread = plain.call("GET", index).json()
     assert (unread["phase"], unread["embeddings"], unread["waiting"]) == ("unread", 0, 3)
+    assert unread["progress"] is unread["lists"] is None
     assert plain.call("GET", index).json() == unread  # asking begins nothing
     asked = plain.call("POST", index)
     assert asked.status_code == 202
@@ -59,6 +65,17 @@ def test_the_state_of_the_index_is_told_and_it_is_read_when_asked_for(plain: Ser
     assert plain.call("GET", index).json()["waiting"] == 1
     for role in ("producer", "reviewer"):
         problem(plain.call("GET", index, role), 403, "forbidden")
+
+
+def test_what_its_lists_find_and_how_far_new_ones_are_is_told(plain: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = Lists(made_for=900, count=20, searched=20, compressed=True, wanted=0.98, recall=0.91)
+    state = IndexState(
+        model_id="m", phase=IndexPhase.REBUILDING, progress=0.25, embeddings=950, waiting=0, lists=lists, kept=0,
+        kept_at=None,
+    )  # fmt: skip
+    monkeypatch.setattr(ServedIndex, "state", lambda _self, _model: state)
+    told = plain.call("GET", "/v1/projects/shapes/index").json()
+    assert (told["phase"], told["progress"], told["lists"]) == ("rebuilding", 0.25, asdict(lists))
 
 
 def test_the_objects_that_look_most_alike_are_found_in_other_items(looking: Service) -> None:

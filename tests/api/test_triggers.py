@@ -1,7 +1,8 @@
 """Cycles that nobody has to ask for, over HTTP and through the loop that looks."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from loop.domain.access import Role, Token
 from loop.domain.cycle import CycleState
@@ -74,6 +75,28 @@ def test_changes_name_what_changes_and_null_takes_away(service: Service) -> None
     assert (rules["reviewed"], rules["drift"], rules["every_hours"]) == (None, True, 24)
     kinds = [event["kind"] for event in service.call("GET", "/v1/projects/shapes/events").json()["events"]]
     assert kinds.count("triggers.changed") == 2
+
+
+def test_who_says_what_was_looked_at_is_told_of_what_others_have_changed(service: Service) -> None:
+    """Nothing of the second one's change is kept; who says no version changes what is there, whoever was before."""
+    seen = service.call("GET", PATH).json()["version"]
+    won = service.call("PATCH", PATH, json={"reviewed": 7, "version": seen}).json()
+    assert won["version"] not in (seen, None)
+    lost = service.call("PATCH", PATH, json={"reviewed": 8, "quiet_hours": 2, "version": seen})
+    assert lost.status_code == 409 and "Look at them as they are now" in lost.json()["hint"]
+    assert lost.json()["ids"]["version"] == won["version"]
+    assert service.call("GET", PATH).json()["rules"] == won["rules"]
+    assert service.call("PATCH", PATH, json={"quiet_hours": 2}).json()["rules"] == won["rules"] | {"quiet_hours": 2}
+
+
+def test_the_next_times_of_a_schedule_are_told(service: Service) -> None:
+    """By the clock on the wall; none where none is set."""
+    assert service.call("GET", PATH).json()["next_times"] == []
+    now = utc_now()
+    times = service.call("PATCH", PATH, json={"schedule": NIGHTLY}).json()["next_times"]
+    there = [datetime.fromisoformat(time).astimezone(ZoneInfo(NIGHTLY["zone"])) for time in times]
+    assert [f"{time:%H:%M}" for time in there] == ["02:30"] * 3
+    assert there == [there[0] + timedelta(days=days) for days in range(3)] and there[0] > now
 
 
 def test_what_makes_no_sense_is_refused(service: Service) -> None:

@@ -100,3 +100,25 @@ def test_what_is_rolled_back_was_never_there(filled: Store) -> None:
         raise RuntimeError
     with filled.read() as tx:
         assert tx.objects.of(a_prediction(5).id) is None
+
+
+def test_embeddings_are_looked_up_by_their_predictions(filled: Store) -> None:
+    """Of images and of objects, to the bit; without those that there are not, or that are another project's."""
+    names = [a_prediction(number).id for number in range(3)]
+    with filled.read() as tx:
+        images = tx.embeddings.of_images(PROJECT, [*names, "nothing"])
+        objects = tx.embeddings.of_objects(PROJECT, [*names, "nothing"])
+        assert tx.embeddings.of_images(PROJECT, []) == {}
+        assert tx.embeddings.of_images("other", names) == tx.embeddings.of_objects("other", names) == {}
+    assert {name: one.tobytes() for name, one in images.items()} == {
+        name: a_prediction(number).embedding.tobytes() for number, name in enumerate(names)
+    }
+    assert objects.keys() == {names[0], names[2]}
+    assert same(objects[names[0]], features(2)) and same(objects[names[2]], features(50, 2))
+
+
+def test_as_many_embeddings_are_looked_up_as_are_asked_for(filled: Store) -> None:
+    """Also more than a statement can name."""
+    names = [f"nothing {number}" for number in range(40_000)]
+    with filled.read() as tx:
+        assert list(tx.embeddings.of_images(PROJECT, [*names, a_prediction(1).id])) == [a_prediction(1).id]

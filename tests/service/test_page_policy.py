@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
@@ -172,6 +174,59 @@ def test_1_triggers_that_hold_together_are_set_in_the_page(stage: Stage) -> None
     stage.told("2 values changed")
     assert stage.of_project("triggers")["rules"]["when"] == {"any": ["corrected", "drift"]}
     stage.call("PATCH", "projects/shapes/triggers", json={"corrected": None, "drift": False, "when": None})
+
+
+def test_1_times_of_the_clock_are_typed_in_the_page(stage: Stage) -> None:
+    """What is wrong is told at the field, by the page or by the service, and stays to be mended; what is saved is told
+    with its next times. Without a time there are none."""
+    stage.show("overview")
+    stage.show("policy")
+    at, zone = stage.there_is("setting-schedule.at"), stage.there_is("setting-schedule.zone")
+    told, refused = stage.there_is("schedule-told"), stage.there_is("schedule-refused")
+    expect(zone).to_have_count(0)
+    at.fill("2:30")
+    stage.there_is("save-triggers").click()
+    expect(refused).to_contain_text("Give a time as 02:30")
+    expect(stage.there_is("triggers-refused")).to_contain_text("At times of the clock: Give a time as 02:30")
+    at.fill("02:30")
+    for day in ("thu", "mon"):
+        stage.there_is(f"schedule-{day}").check()
+    zone.fill("Asia/Kalkutta")
+    stage.there_is("save-triggers").click()
+    expect(refused).to_contain_text("schedule.zone is 'Asia/Kalkutta', which is no time zone")
+    zone.fill("Asia/Kolkata")
+    expect(told).to_have_text("Monday and Thursday at 02:30 in Asia/Kolkata. Its next times show once it is saved.")
+    stage.there_is("save-triggers").click()
+    stage.told("1 value changed")
+    found = stage.of_project("triggers")
+    assert found["rules"]["schedule"] == {"at": "02:30", "days": ["mon", "thu"], "zone": "Asia/Kolkata"}
+    there = [datetime.fromisoformat(time).astimezone(ZoneInfo("Asia/Kolkata")) for time in found["next_times"]]
+    words = "; ".join(f"{time:%a} {time.day} {time:%b} 02:30" for time in there)
+    expect(told).to_have_text(f"Monday and Thursday at 02:30 in Asia/Kolkata. Next: {words}.")
+    at.fill("")
+    stage.there_is("save-triggers").click()
+    stage.told("1 value changed")
+    assert stage.of_project("triggers")["rules"]["schedule"] is None
+
+
+def test_1_triggers_that_another_operator_changed_meanwhile_are_not_written_over_unseen(stage: Stage) -> None:
+    """What was changed is shown; who has seen it goes on with what was typed, and what the other changed besides
+    stays."""
+    stage.there_is("setting-corrected").fill("32")
+    stage.call("PATCH", "projects/shapes/triggers", json={"corrected": 500, "quiet_hours": 7})
+    stage.there_is("save-triggers").click()
+    expect(stage.there_is("triggers-refused")).to_contain_text("somebody has changed the triggers of shapes")
+    lines = stage.there_is("triggers-changes").locator("li")
+    expect(lines).to_have_text(["correctednull → 500", "quiet_hours1 → 7"])
+    expect(stage.there_is("setting-corrected")).to_have_value("32")
+    expect(stage.there_is("setting-quiet_hours")).to_have_value("7")
+    stage.there_is("go-on").click()
+    expect(lines).to_have_count(0)
+    stage.there_is("save-triggers").click()
+    stage.told("1 value changed")
+    rules = stage.of_project("triggers")["rules"]
+    assert (rules["corrected"], rules["quiet_hours"]) == (32, 7)
+    stage.call("PATCH", "projects/shapes/triggers", json={"corrected": None, "quiet_hours": 1})
 
 
 def test_1_what_is_not_saved_is_there_when_one_comes_back(stage: Stage) -> None:

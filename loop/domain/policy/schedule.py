@@ -41,6 +41,13 @@ class Schedule:
         """The first time after `now`, in UTC."""
         return min(moment for moment in self._around(now) if moment > now)
 
+    def following(self, now: datetime, count: int) -> tuple[datetime, ...]:
+        """So many after `now`, in UTC, the first first."""
+        times: list[datetime] = []
+        for _ in range(count):
+            times.append(self.next(times[-1] if times else now))
+        return tuple(times)
+
     def in_words(self) -> str:
         return f"{', '.join(self.days) or 'every day'} at {self.at} {self.zone}"
 

@@ -1,11 +1,13 @@
 """When a project retrains by itself: conditions, how they are combined, and what has to wait."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from loop.domain.cycle import CycleState
 from loop.domain.errors import Invalid
+from loop.domain.identity import digest_of
 from loop.domain.policy.combining import Combined, combined_from, document_of
 from loop.domain.policy.schedule import Schedule, schedule_from_json, schedule_to_json
 
@@ -108,6 +110,13 @@ def rules_from_json(document: Mapping[str, object]) -> TriggerRules:
         "schedule": None if schedule is None else schedule_from_json(schedule),
     }
     return TriggerRules(**{**document, **read})  # type: ignore[arg-type]
+
+
+def rules_version(rules: TriggerRules) -> str:
+    """Another where anything else is set; the same as a schedule goes on."""
+    schedule = None if rules.schedule is None else replace(rules.schedule, since=None)
+    said = json.dumps(rules_to_json(replace(rules, schedule=schedule)), sort_keys=True)
+    return digest_of(said.encode())[:16]
 
 
 def begun_schedule(rules: TriggerRules, before: TriggerRules, now: datetime) -> TriggerRules:

@@ -18,6 +18,7 @@ from loop.domain.ports.people import Comments, Efforts, Golden, People, Standing
 from loop.domain.ports.predictions import (
     Candidate,
     Claim,
+    Embeddings,
     IdempotencyKeys,
     Objects,
     Predictions,
@@ -55,6 +56,7 @@ __all__ = [
     "Drafts",
     "DriftReports",
     "Efforts",
+    "Embeddings",
     "Endpoints",
     "Entropy",
     "Event",

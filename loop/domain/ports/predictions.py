@@ -157,6 +157,15 @@ class Objects(Protocol):
         ...
 
 
+class Embeddings(Protocol):
+    """Embeddings by the predictions that have them, as they were added; without predictions that there are not."""
+
+    def of_images(self, project_id: str, prediction_ids: Sequence[str]) -> Mapping[str, NDArray[np.float32]]: ...
+    def of_objects(self, project_id: str, prediction_ids: Sequence[str]) -> Mapping[str, NDArray[np.float16]]:
+        """(m, OBJECT_DIM) each, see `Objects`."""
+        ...
+
+
 class IdempotencyKeys(Protocol):
     def claim(self, token_id: str, key: str, request_digest: str, now: datetime) -> Claim:
         """Take the key, or say what it gave before. A claim older than 60 s without an answer is taken over

@@ -12,7 +12,7 @@ from loop.domain.ports.label_studio import LabelStudioLinks
 from loop.domain.ports.models import Cycles, Models, Promotions, Rollouts
 from loop.domain.ports.notes import Notes
 from loop.domain.ports.people import Comments, Efforts, Golden, People, Standings
-from loop.domain.ports.predictions import IdempotencyKeys, Objects, Predictions
+from loop.domain.ports.predictions import Embeddings, IdempotencyKeys, Objects, Predictions
 from loop.domain.ports.production import (
     DriftReports,
     Outcomes,
@@ -35,6 +35,7 @@ class Transaction(Protocol):
     views: Views
     predictions: Predictions
     objects: Objects
+    embeddings: Embeddings
     keys: IdempotencyKeys
     tasks: Tasks
     task_lists: TaskLists

@@ -59,6 +59,10 @@ class TriggersIn(In):
     least_new: Count = 20
     quiet_hours: Hours = 1.0
     failed_hours: Hours = 24.0
+    version: Annotated[
+        str | None,
+        Field(max_length=64, description="of the rules that were looked at: refused where others have changed them"),
+    ] = None
 
 
 class SituationOut(Out):
@@ -79,7 +83,9 @@ class ConditionOut(Out):
 
 class TriggersOut(Out):
     rules: TriggerRulesOut
+    version: str = Field(description="another where anything else is set")
     situation: SituationOut
     conditions: list[ConditionOut] = Field(description="each trigger that is set")
     reasons: list[str] = Field(description="why a cycle would be asked for now")
     waiting: str = Field(description="why none is")
+    next_times: list[datetime] = Field(description="of the schedule, the first first; none without one")

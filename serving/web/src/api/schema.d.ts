@@ -2475,6 +2475,9 @@ export interface paths {
         /**
          * Change Triggers
          * @description From the next look on, which comes within seconds. `when` names just the triggers that are set.
+         *
+         *     Of two who change them at once both count, unless they send the `version` that they have looked at: then the second
+         *     gets a 409.
          */
         patch: operations["change_triggers_v1_projects__project_id__triggers_patch"];
         trace?: never;
@@ -5842,15 +5845,17 @@ export interface components {
              * @description when its file was written; null: there is none
              */
             kept_at: string | null;
-            /**
-             * Lists For
-             * @description embeddings that its lists were made for; 0: each search looks at all
-             */
-            lists_for: number;
+            /** @description null: each search looks at all, and finds all; or it is unread */
+            lists: components["schemas"]["ListsOut"] | null;
             /** Model Id */
             model_id: string;
             /** @description unread: nobody has searched since this process started; reading: embeddings are read from the database, and searches are answered with 503 until that is done; rebuilding: its lists are made anew, and searches go on by those before; ready */
             phase: components["schemas"]["IndexPhase"];
+            /**
+             * Progress
+             * @description of what is being read or rebuilt: embeddings read, or added to the new lists and compared with; null in other phases
+             */
+            progress: number | null;
             /**
              * Waiting
              * @description predictions that are not in it yet
@@ -6497,6 +6502,39 @@ export interface components {
             urgency: components["schemas"]["Urgency"];
             /** Work Id */
             work_id: string;
+        };
+        /**
+         * ListsOut
+         * @description How a large index is searched. What was measured, was when its lists were made.
+         */
+        ListsOut: {
+            /**
+             * Compressed
+             * @description a byte for each number; what is found is ranked anew by what the store holds
+             */
+            compressed: boolean;
+            /** Count */
+            count: number;
+            /**
+             * Made For
+             * @description embeddings that were in it then
+             */
+            made_for: number;
+            /**
+             * Recall
+             * @description the share of the ten nearest others of 256 embeddings that a search finds, beside a comparison with all; less than wanted where looking at every list does not find more
+             */
+            recall: number;
+            /**
+             * Searched
+             * @description lists that a search looks at
+             */
+            searched: number;
+            /**
+             * Wanted
+             * @description the recall that it was to have, `selection.index_recall` of then
+             */
+            wanted: number;
         };
         /**
          * Loss
@@ -10389,6 +10427,11 @@ export interface components {
             reviewed?: number | null;
             schedule?: components["schemas"]["ScheduleIn"] | null;
             /**
+             * Version
+             * @description of the rules that were looked at: refused where others have changed them
+             */
+            version?: string | null;
+            /**
              * When
              * @description either any or all, with names of triggers or more of these; null: any of those that are set
              * @example {
@@ -10415,12 +10458,22 @@ export interface components {
              */
             conditions: components["schemas"]["ConditionOut"][];
             /**
+             * Next Times
+             * @description of the schedule, the first first; none without one
+             */
+            next_times: string[];
+            /**
              * Reasons
              * @description why a cycle would be asked for now
              */
             reasons: string[];
             rules: components["schemas"]["TriggerRulesOut"];
             situation: components["schemas"]["SituationOut"];
+            /**
+             * Version
+             * @description another where anything else is set
+             */
+            version: string;
             /**
              * Waiting
              * @description why none is

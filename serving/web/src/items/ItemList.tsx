@@ -15,6 +15,7 @@ import { markAllGolden } from "../reviewers/calls";
 import { madeGoldenInWords } from "../reviewers/reviewers";
 import { AskDialog } from "./AskDialog";
 import { AskForDialog } from "./AskForDialog";
+import { ChooseRow, toggled } from "./ChooseRow";
 import { GroupDialog } from "./GroupDialog";
 import { MakeGoldenDialog } from "./MakeGoldenDialog";
 import { QueryForm } from "./QueryForm";
@@ -54,12 +55,6 @@ export function ItemList(props: Props) {
   const [grouping, setGrouping] = useState(false);
   const [asking, setAsking] = useState<"best" | "chosen" | "query" | null>(null);
   const [trusting, setTrusting] = useState(false);
-
-  const choose = (digest: string) => {
-    const next = new Set(chosen);
-    if (!next.delete(digest)) next.add(digest);
-    onChoose(next);
-  };
 
   const change = async (tags: Tagging) => {
     const which = tagging === "query" ? { query: asked.query } : { items: [...chosen] };
@@ -115,18 +110,7 @@ export function ItemList(props: Props) {
             )
           ) : (
             <>
-              <div className="chooser">
-                <button
-                  disabled={chosen.size === found.rows.length}
-                  data-testid="choose-all"
-                  onClick={() => onChoose(new Set(found.rows.map(({ digest }) => digest)))}
-                >
-                  Choose all {count(found.rows.length)} shown
-                </button>
-                <button disabled={chosen.size === 0} onClick={() => onChoose(new Set())}>
-                  Choose none
-                </button>
-                <span className="grow" />
+              <ChooseRow which="shown" all={found.rows.map(({ digest }) => digest)} chosen={chosen} onChoose={onChoose}>
                 <span className="bulk" role="group" aria-label="Chosen items">
                   <span className="muted">{count(chosen.size)} chosen:</span>
                   <button data-testid="ask-chosen" disabled={chosen.size === 0} onClick={() => setAsking("chosen")}>
@@ -156,7 +140,7 @@ export function ItemList(props: Props) {
                     Tag…
                   </button>
                 </span>
-              </div>
+              </ChooseRow>
               <ul className="gallery">
                 {found.rows.map((item) => (
                   <Entry
@@ -165,7 +149,7 @@ export function ItemList(props: Props) {
                     images={images}
                     chosen={chosen.has(item.digest)}
                     opened={item.digest === opened}
-                    onChoose={() => choose(item.digest)}
+                    onChoose={() => onChoose(toggled(chosen, item.digest))}
                     onOpen={() => onOpen(item.digest, walkThrough(found))}
                   />
                 ))}

@@ -12,6 +12,7 @@ import "../app/gallery.css";
 import type { ViewProps } from "../app/view";
 import { Thumbnail } from "../map/Thumbnail";
 import { type Items, useLookup } from "../map/items";
+import { ChooseRow, toggled } from "./ChooseRow";
 import { askedInWords } from "./asking";
 import { askAgain, comparedInWords, doubtInWords, labelErrors, outlinesOf } from "./labelErrors";
 
@@ -27,11 +28,6 @@ export function LabelErrorsView({ api, project, notify, onPlace, images }: Props
   const asked = useAsked(() => labelErrors(api, project.id, all), `${project.id}/${all}`, REFRESH_MS);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [busy, setBusy] = useState(false);
-  const choose = (digest: string) => {
-    const next = new Set(chosen);
-    if (!next.delete(digest)) next.add(digest);
-    setChosen(next);
-  };
   const again = async () => {
     setBusy(true);
     try {
@@ -68,18 +64,7 @@ export function LabelErrorsView({ api, project, notify, onPlace, images }: Props
                 </p>
               ) : (
                 <>
-                  <div className="chooser">
-                    <button
-                      data-testid="choose-all"
-                      disabled={chosen.size === report.items.length}
-                      onClick={() => setChosen(new Set(report.items.map(({ item_digest }) => item_digest)))}
-                    >
-                      Choose all {report.items.length} shown
-                    </button>
-                    <button disabled={chosen.size === 0} onClick={() => setChosen(new Set())}>
-                      Choose none
-                    </button>
-                    <span className="grow" />
+                  <ChooseRow which="shown" all={report.items.map(({ item_digest }) => item_digest)} chosen={chosen} onChoose={setChosen}>
                     <button
                       className="primary"
                       data-testid="ask-again"
@@ -88,7 +73,7 @@ export function LabelErrorsView({ api, project, notify, onPlace, images }: Props
                     >
                       Ask people again for {counted(chosen.size, "chosen item")}
                     </button>
-                  </div>
+                  </ChooseRow>
                   <ul className="gallery wide">
                     {report.items.map((item) => (
                       <Entry
@@ -96,7 +81,7 @@ export function LabelErrorsView({ api, project, notify, onPlace, images }: Props
                         item={item}
                         images={images}
                         chosen={chosen.has(item.item_digest)}
-                        onChoose={() => choose(item.item_digest)}
+                        onChoose={() => setChosen(toggled(chosen, item.item_digest))}
                         onOpen={() => onPlace(item.item_digest)}
                       />
                     ))}

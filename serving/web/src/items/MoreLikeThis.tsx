@@ -6,7 +6,7 @@ import { Card } from "../app/Card";
 import { Fetched } from "../app/Fetched";
 import { useAsked } from "../app/asked";
 import { counted } from "../app/figures";
-import { count, short } from "../app/format";
+import { short } from "../app/format";
 import "../app/gallery.css";
 import type { ViewProps } from "../app/view";
 import { Thumbnail } from "../map/Thumbnail";
@@ -14,6 +14,7 @@ import { type Items, useItems } from "../map/items";
 import { queued } from "../map/queue";
 import { fragmentOf } from "../session/route";
 import { type Alike, type Wanted, alike, freeOf, isFree, similarityInWords } from "./alike";
+import { ChooseRow, toggled } from "./ChooseRow";
 import { fileOf, pathOf } from "./names";
 import { standingOf } from "./queries";
 
@@ -50,11 +51,6 @@ export function MoreLikeThis({ api, project, wanted, notify, onClose }: Props) {
   );
   const free = freeOf(asked.value?.rows ?? []);
   const wantedNow = free.filter((digest) => chosen.has(digest));
-  const choose = (digest: string) => {
-    const next = new Set(chosen);
-    if (!next.delete(digest)) next.add(digest);
-    setChosen(next);
-  };
   const queue = async () => {
     setBusy(true);
     try {
@@ -87,18 +83,7 @@ export function MoreLikeThis({ api, project, wanted, notify, onClose }: Props) {
             </p>
           ) : (
             <>
-              <div className="chooser">
-                <button
-                  data-testid="choose-free"
-                  disabled={free.length === 0 || wantedNow.length === free.length}
-                  onClick={() => setChosen(new Set(free))}
-                >
-                  Choose all {count(free.length)} that nobody has looked at
-                </button>
-                <button disabled={chosen.size === 0} onClick={() => setChosen(new Set())}>
-                  Choose none
-                </button>
-                <span className="grow" />
+              <ChooseRow which="that nobody has looked at" all={free} chosen={chosen} onChoose={setChosen}>
                 <button
                   className="primary"
                   data-testid="queue-alike"
@@ -107,7 +92,7 @@ export function MoreLikeThis({ api, project, wanted, notify, onClose }: Props) {
                 >
                   {busy ? "Queueing…" : `Queue ${counted(wantedNow.length, "chosen image")}`}
                 </button>
-              </div>
+              </ChooseRow>
               <ul className="gallery wide">
                 {rows.map((one) => (
                   <Entry
@@ -116,7 +101,7 @@ export function MoreLikeThis({ api, project, wanted, notify, onClose }: Props) {
                     images={images}
                     chosen={chosen.has(one.digest)}
                     href={fragmentOf(project, "items", one.digest)}
-                    onChoose={() => choose(one.digest)}
+                    onChoose={() => setChosen(toggled(chosen, one.digest))}
                   />
                 ))}
               </ul>

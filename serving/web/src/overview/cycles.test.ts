@@ -26,20 +26,24 @@ const SITUATION: Triggers["situation"] = {
 const of = (rules: Partial<Triggers["rules"]>) =>
   triggersInWords({
     rules: { ...NONE, ...rules },
+    version: "1",
     situation: SITUATION,
     conditions: [{ name: "drift", holds: true, said: "production drifts" }],
     reasons: [],
     waiting: "",
+    next_times: [],
   });
 
 test("times of the clock are told in words, with when the next is", () => {
   const schedule = { at: "02:30", days: ["mon", "thu"], zone: "Europe/Zurich" };
   const found = triggersInWords({
     rules: { ...NONE, schedule },
+    version: "1",
     situation: SITUATION,
     conditions: [{ name: "schedule", holds: false, said: "it is time on 2026-11-30 01:30 UTC" }],
     reasons: [],
     waiting: "",
+    next_times: [],
   });
   expect(found).toEqual([
     { name: "schedule", asks: "mon, thu at 02:30 (Europe/Zurich)", now: "it is time on 2026-11-30 01:30 UTC", holds: false },

@@ -15,7 +15,7 @@ import { SettingsForm } from "./SettingsForm";
 import { change } from "./calls";
 import { type Plain, changed, changesTo, differences, documentOf, read } from "./policy";
 import { POLICY_SECTIONS } from "./policySettings";
-import { refusalOf, withValue } from "./settings";
+import { refusalOf, withValue, wrongIn } from "./settings";
 import "./settings.css";
 
 type View = "form" | "document";
@@ -65,7 +65,7 @@ export function PolicyCard({ api, me, project, policy, notify, onSent }: Props) 
   const look = () =>
     run(async () => {
       if ("problem" in found) return setProblem(found.problem);
-      const refusal = view === "form" ? refusalOf(POLICY_SECTIONS, changed(from, found.document)) : null;
+      const refusal = view === "form" ? refusalOf(wrongIn(POLICY_SECTIONS, changed(from, found.document))) : null;
       if (refusal) return setProblem(refusal);
       const { policy: newest } = await api.project(project); // somebody else may have changed it
       const changes = changesTo(newest, changesTo(from, found.document));

@@ -1,6 +1,7 @@
 import type { Policy } from "../api/types";
 import { SureDialog } from "../app/SureDialog";
-import { type Difference, type Plain, inWords } from "./policy";
+import { DifferenceList } from "./DifferenceList";
+import type { Difference, Plain } from "./policy";
 
 /** What is to be sent, and what of the newest policy that changes. */
 export interface Plan {
@@ -26,16 +27,7 @@ export function SavePolicyDialog({ plan: { lines, newest, from }, onSure, onClos
           meanwhile stays.
         </p>
       )}
-      <ul className="lines" data-testid="policy-changes">
-        {lines.map(({ place, old, new: now }) => (
-          <li key={place}>
-            <code>{place}</code>
-            <span className="grow">
-              {inWords(old)} → {inWords(now)}
-            </span>
-          </li>
-        ))}
-      </ul>
+      <DifferenceList lines={lines} testid="policy-changes" />
     </SureDialog>
   );
 }

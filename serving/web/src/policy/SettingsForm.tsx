@@ -17,10 +17,12 @@ interface Props {
   readonly sections: readonly Section[];
   readonly document: Plain;
   readonly onChange: (place: string, value: unknown) => void;
+  /** Sections of another kind. */
+  readonly children?: ReactNode;
 }
 
 /** The settings of a document in sections, each with its range and what it means. */
-export function SettingsForm({ sections, document, onChange }: Props) {
+export function SettingsForm({ sections, document, onChange, children }: Props) {
   return (
     <div className="settings" data-testid="settings">
       {sections.map(({ title, settings }) => (
@@ -36,6 +38,7 @@ export function SettingsForm({ sections, document, onChange }: Props) {
           ))}
         </section>
       ))}
+      {children}
     </div>
   );
 }

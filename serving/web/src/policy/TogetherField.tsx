@@ -1,4 +1,5 @@
 import type { Plain } from "./policy";
+import { SCHEDULE } from "./schedule";
 import { conditionsIn, groupsOf, toggled, whenOf } from "./together";
 import { TRIGGER_SECTIONS } from "./triggerSettings";
 
@@ -69,5 +70,4 @@ export function TogetherField({ rules, onChange }: Props) {
 
 const NAMES = new Map(TRIGGER_SECTIONS.flatMap(({ settings }) => settings.map(({ place, name }) => [String(place), name])));
 
-// Set on the command line alone.
-const settingName = (name: string) => NAMES.get(name) ?? (name === "schedule" ? "At times of the clock" : name);
+const settingName = (name: string) => NAMES.get(name) ?? (name === "schedule" ? SCHEDULE : name);

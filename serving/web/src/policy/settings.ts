@@ -111,9 +111,8 @@ export const wrongIn = (sections: readonly Section[], document: Plain): string[]
       return problem === null ? [] : [`${setting.name}: ${problem}`];
     });
 
-/** Why a document cannot be saved with what its form shows; null where it can. */
-export function refusalOf(sections: readonly Section[], document: Plain): Described | null {
-  const wrong = wrongIn(sections, document);
+/** Why a document cannot be saved, by what of it is wrong; null where it can. */
+export function refusalOf(wrong: readonly string[]): Described | null {
   return wrong.length === 0 ? null : { title: "These cannot be saved", detail: wrong.join(" "), hint: "" };
 }
 

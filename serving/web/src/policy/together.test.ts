@@ -37,7 +37,7 @@ test("only what differs is sent, the combination as a whole", () => {
   expect(changedRules(rules, { ...rules, corrected: 100, when: null })).toEqual({ corrected: 100, when: null });
 });
 
-test("times of the clock, which the form does not set, stay in the groups that name them", () => {
+test("times of the clock stay in the groups that name them", () => {
   const schedule = { at: "02:30", days: ["mon"], zone: "UTC" };
   const rules = { ...RULES, drift: false, failure_rate: null, schedule, when: { all: ["corrected", "schedule"] } };
   expect(changedRules(rules, fitting(rules))).toEqual({});

@@ -1,4 +1,5 @@
-/** What asks for a cycle by itself. Ranges are those of the API; which hold together is for TogetherField. */
+/** What asks for a cycle by itself. Ranges are those of the API; times of the clock are for ScheduleField, which hold
+ *  together for TogetherField. */
 import type { Triggers } from "../api/types";
 import type { PlaceIn, Section } from "./settings";
 

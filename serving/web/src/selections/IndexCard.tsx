@@ -8,7 +8,7 @@ import { useAsked } from "../app/asked";
 import { count, moment, percent, short } from "../app/format";
 import type { ViewProps } from "../app/view";
 import { readIndex, searchIndex } from "./calls";
-import { PHASES, isUnderWay, partRead } from "./phases";
+import { PHASES, isUnderWay, searches } from "./phases";
 
 const [OFTEN_MS, SELDOM_MS] = [2_000, 30_000];
 
@@ -60,13 +60,15 @@ export function IndexCard({ api, project, notify }: Pick<ViewProps, "api" | "pro
 }
 
 function State({ index }: { readonly index: SearchIndex }) {
-  const { model_id: model, phase, embeddings, waiting, lists_for: lists, kept, kept_at: at } = index;
-  const part = partRead(index);
+  const { model_id: model, phase, progress, embeddings, waiting, lists, kept, kept_at: at } = index;
   return (
     <>
       <p className="muted">{PHASES[phase].meaning}</p>
-      {phase === "reading" && (
-        <progress className="how-far" value={part} aria-label="Embeddings read" data-testid="index-progress" />
+      {progress !== null && (
+        <div className="row">
+          <progress className="how-far" value={progress} aria-label={PHASES[phase].words} data-testid="index-progress" />
+          <span className="muted small">{percent(progress)}</span>
+        </div>
       )}
       <dl className="facts-row" data-testid="index-facts">
         <div>
@@ -80,7 +82,7 @@ function State({ index }: { readonly index: SearchIndex }) {
             <dt>Images in it</dt>
             <dd>
               {count(embeddings)}
-              {phase === "reading" && ` of ${count(embeddings + waiting)}, ${percent(part)}`}
+              {phase === "reading" && ` of ${count(embeddings + waiting)}`}
             </dd>
           </div>
         )}
@@ -93,7 +95,7 @@ function State({ index }: { readonly index: SearchIndex }) {
         {phase !== "unread" && (
           <div>
             <dt>A search looks at</dt>
-            <dd>{lists === 0 ? "all of them" : `lists that were made for ${count(lists)}`}</dd>
+            <dd data-testid="index-searches">{searches(lists)}</dd>
           </div>
         )}
         <div>

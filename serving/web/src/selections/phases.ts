@@ -1,5 +1,6 @@
 /** What the state of the search index means. */
 import type { SearchIndex } from "../api/types";
+import { count, percent } from "../app/format";
 
 interface Phase {
   readonly words: string;
@@ -29,6 +30,10 @@ export const PHASES: Record<SearchIndex["phase"], Phase> = {
 export const isUnderWay = ({ phase }: Pick<SearchIndex, "phase">): boolean =>
   phase === "reading" || phase === "rebuilding";
 
-/** Of all that is to be in it, in [0, 1]. */
-export const partRead = ({ embeddings, waiting }: Pick<SearchIndex, "embeddings" | "waiting">): number =>
-  embeddings + waiting === 0 ? 1 : embeddings / (embeddings + waiting);
+/** What a search looks at, and what of the nearest it finds by that. */
+export function searches(lists: SearchIndex["lists"]): string {
+  if (lists === null) return "all of them";
+  const { searched, count: all, made_for: madeFor, recall, wanted } = lists;
+  const found = `${count(searched)} of ${count(all)} lists, made for ${count(madeFor)}: ${percent(recall, 1)} of the ten nearest`;
+  return recall < wanted ? `${found}, where ${percent(wanted, 1)} are wanted; looking at more finds no more` : found;
+}
