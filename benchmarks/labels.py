@@ -42,7 +42,8 @@ _SECOND_PASS = frozenset({"consistency"})
 _OTHERWISE_JOINED = frozenset(
     {
         "mean-least-confidence", "sum-least-confidence", "mean-margin", "sum-margin", "mean-entropy-enms",
-        "mean-least-confidence-enms", "sum-least-confidence-enms", "mean-margin-enms", "sum-margin-enms",
+        "mean-least-confidence-enms", "sum-least-confidence-enms", "mean-margin-enms", "sum-margin-enms", "sum-entropy",
+        "mean-class-entropy", "max-class-entropy",
     }
 )  # fmt: skip
 COMPARED = (

@@ -27,6 +27,7 @@ _BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 _SIGNALS = (
     "count", "least_confidence", "mean_entropy", "max_entropy", "sum_class_entropy", "least_margin",
     "near_threshold_mass", "anomaly_p", "smallest_box", "largest_box", "largest_rarity", "sum_rarity",
+    "sum_least_confidence", "max_class_entropy", "sum_margin",
 )  # fmt: skip
 
 

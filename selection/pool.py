@@ -43,8 +43,8 @@ class Pool:
     """n items and what is known of them, row by row.
 
     keys: n different digests. embeddings: (n, d) float32, L2-normalised. risk: (n,) in [0, 1]. signals: by name,
-    (n,) each (`selection.scores.Signals`), those that all items have. objects: their detections. labels: names of the
-    C classes.
+    (n,) each (`selection.scores.Signals`), of those that were asked for what all items have. objects: their detections.
+    labels: names of the C classes.
     labelled: (l, d) embeddings of items that have their truth, in the same space.
     class_quality: (C,) in [0, 1], how well the model does on each class (1: as well as can be); ones where unknown.
     """

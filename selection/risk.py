@@ -88,8 +88,7 @@ class FittedRisk:
 def pieces_of(columns: Sequence[NDArray[np.float64]], knots: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     """(n, pieces): how far each value is through each interval between knots, in [0, 1]. What lies beyond the knots is
     as the nearest: outside of what was seen nothing was learned."""
-    parts = []
-    for values, own in zip(columns, knots, strict=True):
-        low, high = np.array(own[:-1]), np.array(own[1:])
-        parts.append(np.clip((values[:, None] - low) / (high - low), 0.0, 1.0))
-    return np.concatenate(parts, axis=1)
+    low = np.array([one for own in knots for one in own[:-1]])
+    high = np.array([one for own in knots for one in own[1:]])
+    values = np.repeat(np.stack(columns, axis=1), [len(own) - 1 for own in knots], axis=1)
+    return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0))

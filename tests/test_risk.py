@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.domain.errors import Invalid
-from selection.risk import FittedRisk
+from selection.risk import FittedRisk, pieces_of
 from selection.risk_fitting import Reviews, fit_risk, report_of
 
 RNG = np.random.default_rng(11)
@@ -130,6 +131,25 @@ def test_whatever_the_signals_it_is_between_0_and_1(values: dict[str, float]) ->
 
 
 FITTED = fit_risk(reviews_of(300), seed=0)[0]
+
+
+@given(values=st.lists(st.floats(-3.0, 3.0), min_size=2, max_size=2))
+def test_each_piece_is_how_far_its_signal_is_through_its_interval(values: list[float]) -> None:
+    """Whatever the others are, and however many intervals each has."""
+    knots = ((0.0, 1.0), (-1.0, 0.0, 0.5, 2.0))
+    expected = [
+        min(max((value - low) / (high - low), 0.0), 1.0)
+        for value, own in zip(values, knots, strict=True)
+        for low, high in pairwise(own)
+    ]
+    assert pieces_of([np.array([value]) for value in values], knots)[0].tolist() == pytest.approx(expected)
+
+
+def test_a_signal_that_is_measured_later_changes_nothing() -> None:
+    """What was learned without it goes on as it is."""
+    fitted, _ = fit_risk(reviews_of(200), seed=0)
+    measured = {"bent": 0.9, "slight": 0.1, "noise": 0.3}
+    assert fitted.of(measured | {"sum_margin": 7.0}) == fitted.of(measured)
 
 
 def test_a_missing_signal_is_named() -> None:

@@ -1,7 +1,7 @@
 """Which items a strategy chooses. One contract for all, then what each is for."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -15,15 +15,16 @@ from selection.choosing import choose, mixed
 from selection.coverage import Coverage, k_center
 from selection.duplicates import thinned
 from selection.pool import Objects, Pool
-from selection.strategies.alike import pick_like
+from selection.scores import Signals
+from selection.strategies.alike import LIKE_THIS, resembling
 from selection.strategies.detections import counted
 from selection.strategies.plug_and_play import difficulties
-from selection.strategies.table import STRATEGIES, looks_at, strategy
+from selection.strategies.table import STRATEGIES, Strategy, looks_at, signals_of, strategy
 
 LABELS = ("circle", "square", "bar")
 SIGNALS = (
-    "sum_class_entropy", "mean_entropy", "max_entropy", "least_confidence", "least_margin", "anomaly_p", "sum_rarity",
-    "consistency",
+    "count", "sum_class_entropy", "max_class_entropy", "mean_entropy", "max_entropy", "least_confidence",
+    "least_margin", "near_threshold_mass", "anomaly_p", "largest_rarity", "sum_rarity", "consistency",
 )  # fmt: skip
 
 
@@ -62,6 +63,21 @@ def random_pool(n: int, d: int = 8, seed: int = 0) -> Pool:
     return pool_of(normalised(np.random.default_rng(seed).normal(size=(n, d))))
 
 
+def some_empty(pool: Pool) -> Pool:
+    """Without the detections of each third image."""
+    own = pool.objects
+    kept = own.rows % 3 > 0
+    assert own.margins is not None and own.features is not None
+    left = Objects(
+        rows=own.rows[kept],
+        classes=own.classes[kept],
+        scores=own.scores[kept],
+        margins=own.margins[kept],
+        features=own.features[kept],
+    )
+    return replace(pool, objects=left)
+
+
 def clusters(sizes: tuple[int, ...], d: int = 16, spread: float = 0.05) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Points around as many orthogonal directions, and of which each is."""
     rng = np.random.default_rng(1)
@@ -69,7 +85,15 @@ def clusters(sizes: tuple[int, ...], d: int = 16, spread: float = 0.05) -> tuple
     return normalised(np.eye(d)[own] + spread * rng.normal(size=(len(own), d))), own
 
 
-every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+every_strategy = pytest.mark.parametrize("name", [*STRATEGIES, LIKE_THIS])
+
+
+def strategy_of(name: str, pool: Pool) -> Strategy:
+    """like-this resembles two points, as two items would be that stand anywhere."""
+    if name != LIKE_THIS:
+        return strategy(name)
+    queries = np.random.default_rng(4).normal(size=(2, pool.embeddings.shape[1]))
+    return resembling(normalised(queries), ["one", "another"])
 
 
 # --- the contract --------------------------------------------------------------------------------
@@ -78,7 +102,8 @@ every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 @every_strategy
 @pytest.mark.parametrize(("n", "budget"), [(40, 10), (40, 40), (40, 100), (1, 1), (1, 5), (3, 2), (600, 7)])
 def test_the_budget_is_met_by_different_items_with_a_reason(name: str, n: int, budget: int) -> None:
-    picks = strategy(name)(random_pool(n), np.arange(n), budget, np.random.default_rng(3))
+    pool = random_pool(n)
+    picks = strategy_of(name, pool)(pool, np.arange(n), budget, np.random.default_rng(3))
     assert len(picks) == min(n, budget)
     assert len({pick.row for pick in picks}) == len(picks)
     assert all(pick.reason and np.isfinite(pick.score) for pick in picks)
@@ -88,7 +113,8 @@ def test_the_budget_is_met_by_different_items_with_a_reason(name: str, n: int, b
 @given(data=st.data(), n=st.integers(1, 30), budget=st.integers(1, 40))
 def test_only_what_is_free_is_chosen(name: str, data: st.DataObject, n: int, budget: int) -> None:
     free = np.array(sorted(data.draw(st.sets(st.integers(0, n - 1)))), dtype=np.intp)
-    picks = strategy(name)(random_pool(n), free, budget, np.random.default_rng(0))
+    pool = random_pool(n)
+    picks = strategy_of(name, pool)(pool, free, budget, np.random.default_rng(0))
     rows = [pick.row for pick in picks]
     assert set(rows) <= set(free.tolist())
     assert len(rows) == len(set(rows)) == min(budget, len(free))
@@ -96,22 +122,33 @@ def test_only_what_is_free_is_chosen(name: str, data: st.DataObject, n: int, bud
 
 @every_strategy
 def test_what_a_strategy_does_not_look_at_changes_nothing(name: str) -> None:
-    """`looks_at` is what is read of a million predictions: the rest is not there then."""
-    pool, parts = random_pool(60), looks_at(name)
+    """`looks_at` and `signals_of` are what is read of a million predictions: the rest is not there then."""
+    pool, parts = some_empty(random_pool(60)), looks_at(name)
     objects = pool.objects if Part.OBJECTS in parts else replace(pool.objects, features=None)
     nothing = np.empty(0, dtype=np.int64)
     bare = replace(
         pool,
-        signals=pool.signals if Part.SIGNALS in parts else {},
+        signals={signal: pool.signals[signal] for signal in signals_of(name) & pool.signals.keys()},
         objects=objects if Part.DETECTIONS in parts else Objects(rows=nothing, classes=nothing, scores=np.empty(0)),
     )
-    whole, less = (strategy(name)(one, np.arange(60), 20, np.random.default_rng(3)) for one in (pool, bare))
+    whole, less = (strategy_of(name, one)(one, np.arange(60), 20, np.random.default_rng(3)) for one in (pool, bare))
     assert whole == less
+
+
+def test_what_strategies_look_at_is_measured() -> None:
+    """Each name is that of a signal, and no signal is read for a strategy that looks at none."""
+    measured = {field.name for field in fields(Signals)}
+    for name in (*STRATEGIES, LIKE_THIS):
+        assert signals_of(name) <= measured
+        assert bool(signals_of(name)) == (Part.SIGNALS in looks_at(name))
 
 
 @every_strategy
 def test_the_same_seed_gives_the_same_picks(name: str) -> None:
-    one, other = (strategy(name)(random_pool(60), np.arange(60), 15, np.random.default_rng(9)) for _ in range(2))
+    one, other = (
+        strategy_of(name, pool)(pool, np.arange(60), 15, np.random.default_rng(9))
+        for pool in (random_pool(60), random_pool(60))
+    )
     assert one == other
 
 
@@ -121,7 +158,7 @@ def test_images_that_are_all_alike_are_chosen_all_the_same(name: str) -> None:
     alike = normalised(np.ones((30, 4)))
     same = {signal: np.full(30, 0.5) for signal in SIGNALS}
     pool = pool_of(alike, risk=np.full(30, 0.5), signals=same)
-    assert len({pick.row for pick in strategy(name)(pool, np.arange(30), 20, np.random.default_rng(0))}) == 20
+    assert len({pick.row for pick in strategy_of(name, pool)(pool, np.arange(30), 20, np.random.default_rng(0))}) == 20
 
 
 @every_strategy
@@ -133,14 +170,35 @@ def test_a_pool_without_a_detection_is_chosen_from(name: str) -> None:
         features=np.empty((0, 4), dtype=np.float32),
     )
     pool = replace(random_pool(12), objects=none, risk=np.zeros(12))
-    assert len(strategy(name)(pool, np.arange(12), 5, np.random.default_rng(0))) == 5
+    assert len(strategy_of(name, pool)(pool, np.arange(12), 5, np.random.default_rng(0))) == 5
 
 
 @every_strategy
 def test_what_is_labelled_does_not_keep_it_from_choosing(name: str) -> None:
     embeddings, _ = clusters((10, 10))
     pool = pool_of(embeddings, labelled=embeddings)
-    assert len(strategy(name)(pool, np.arange(20), 6, np.random.default_rng(0))) == 6
+    assert len(strategy_of(name, pool)(pool, np.arange(20), 6, np.random.default_rng(0))) == 6
+
+
+@every_strategy
+@pytest.mark.parametrize("part", ["embeddings", "labelled"])
+def test_an_embedding_that_is_none_is_refused(name: str, part: str) -> None:
+    """Of what may be chosen and of what is labelled, whatever looks at it."""
+    pool = replace(random_pool(9), labelled=random_pool(3, seed=1).embeddings)
+    getattr(pool, part)[2, 1] = np.nan
+    with pytest.raises(Invalid, match="holds NaN or infinity"):
+        choose(pool, {name: 1.0}, 3, seed=0, also={LIKE_THIS: strategy_of(LIKE_THIS, pool)})
+
+
+@every_strategy
+def test_a_pool_stays_as_it_is(name: str) -> None:
+    """A mix of strategies looks at one pool, one after the other."""
+    pool, as_it_was = random_pool(40), random_pool(40)
+    strategy_of(name, pool)(pool, np.arange(40), 10, np.random.default_rng(0))
+    assert np.array_equal(pool.embeddings, as_it_was.embeddings) and np.array_equal(pool.risk, as_it_was.risk)
+    assert all(np.array_equal(pool.signals[signal], as_it_was.signals[signal]) for signal in SIGNALS)
+    assert np.array_equal(pool.objects.scores, as_it_was.objects.scores)
+    assert np.array_equal(pool.objects.features, as_it_was.objects.features)
 
 
 # --- sharing a budget ----------------------------------------------------------------------------
@@ -218,6 +276,9 @@ def test_a_name_with_a_typo_is_answered_with_the_nearest() -> None:
     with pytest.raises(Invalid) as caught:
         strategy("hybird")
     assert "Did you mean hybrid?" in caught.value.hint
+    with pytest.raises(Invalid) as caught:
+        strategy("like-thsi")
+    assert "Did you mean like-this?" in caught.value.hint
 
 
 @pytest.mark.parametrize("part", ["embeddings", "risk", "signals"])
@@ -389,6 +450,7 @@ def test_an_image_without_detections_counts_as_the_mean_of_the_pool(name: str) -
 @pytest.mark.parametrize(
     ("name", "worth"),
     [
+        ("sum-entropy", [1.3502865, 0.8812909, 0.8812909]),
         ("mean-least-confidence", [0.4, 0.5, 0.7]), ("sum-least-confidence", [0.8, 0.65, 0.7]),
         ("mean-margin", [0.8, 0.6, 0.5]), ("sum-margin", [1.6, 1.05, 0.5]),
     ],
@@ -407,6 +469,27 @@ def test_the_mean_and_the_sum_are_over_all_detections_of_an_image(name: str, wor
     assert {pick.row: pick.score for pick in picks} == pytest.approx(expected)
     assert [pick.row for pick in picks] == sorted(expected, key=lambda row: -expected[row])
     assert picks[1].reason.startswith("nothing detected")
+
+
+def test_entropies_over_all_labels_are_ranked_by_their_mean_or_their_largest() -> None:
+    """Six bits of two detections are less than four of one; an image without any (the third) is as their mean."""
+    kept = {"sum_class_entropy": np.array([6.0, 4.0, 0.0]), "count": np.array([2.0, 1.0, 0.0])}
+    signals = kept | {"max_class_entropy": np.array([5.0, 4.0, 1.0])}
+    seen = Objects(rows=np.array([0, 0, 1]), classes=np.zeros(3, dtype=np.int64), scores=np.full(3, 0.5))
+    pool = pool_of(normalised(np.eye(3)), signals=signals, objects=seen)
+    for name, expected in (("mean-class-entropy", [(1, 4.0), (2, 3.5), (0, 3.0)]),
+                           ("max-class-entropy", [(0, 5.0), (2, 4.5), (1, 4.0)])):  # fmt: skip
+        picks = STRATEGIES[name](pool, np.arange(3), 3, np.random.default_rng(0))
+        assert [(pick.row, pick.score) for pick in picks] == expected
+
+
+def test_predictions_from_before_a_signal_was_measured_cannot_be_ranked_by_it() -> None:
+    """By the mean over labels they can: it follows from what all have."""
+    pool = random_pool(5)
+    older = replace(pool, signals={name: pool.signals[name] for name in pool.signals if name != "max_class_entropy"})
+    with pytest.raises(Invalid, match="without the signal max_class_entropy"):
+        STRATEGIES["max-class-entropy"](older, np.arange(5), 2, np.random.default_rng(0))
+    assert len(STRATEGIES["mean-class-entropy"](older, np.arange(5), 2, np.random.default_rng(0))) == 2
 
 
 @pytest.mark.parametrize("name", ["mean-margin", "sum-margin", "sum-margin-enms"])
@@ -448,16 +531,74 @@ def test_a_strategy_says_which_signal_was_not_measured() -> None:
 
 def test_neighbours_of_failures_are_taken_in_turn() -> None:
     embeddings, own = clusters((30, 30, 30))
-    queries = normalised(np.eye(16)[:2])
-    picks = pick_like(pool_of(embeddings), np.arange(90), 10, queries, ["failure 1", "failure 2"])
+    mine = resembling(normalised(np.eye(16)[:2]), ["failure 1", "failure 2"])
+    picks = mine(pool_of(embeddings), np.arange(90), 10, np.random.default_rng(0))
     assert sorted(int(own[pick.row]) for pick in picks) == [0] * 5 + [1] * 5
     assert all("failure" in pick.reason for pick in picks)
+
+
+def test_what_is_like_several_is_told_by_the_nearest() -> None:
+    """And is one pick."""
+    queries = normalised(np.array([[1.0, 0.1], [1.0, 0.0]]))
+    pool = pool_of(normalised(np.array([[1.0, 0.0], [1.0, 0.05], [0.0, 1.0]])))
+    picks = resembling(queries, ["one", "other"])(pool, np.arange(3), 3, np.random.default_rng(0))
+    assert [(pick.row, pick.reason) for pick in picks] == [
+        (0, "like other: cosine 1.000"),
+        (1, "like one: cosine 0.999"),
+        (2, "like one: cosine 0.100"),
+    ]
+
+
+def test_like_this_takes_the_nearest_and_says_to_what() -> None:
+    """One point: its neighbours by cosine, whatever was drawn; the same for an object, by the best of an item's."""
+    pool, query = random_pool(50), normalised(np.ones((1, 8)))
+    nearest_first = np.argsort(-(pool.embeddings @ query[0]))[:6].tolist()
+    for seed in (0, 1):
+        picks = resembling(query, ["item 9f2c"])(pool, np.arange(50), 6, np.random.default_rng(seed))
+        assert [pick.row for pick in picks] == nearest_first
+        assert all(pick.reason == f"like item 9f2c: cosine {pick.score:.3f}" for pick in picks)
+    features = normalised(np.eye(4)[[0, 1, 2, 0, 3]] + 0.01)
+    objects = Objects(
+        rows=np.array([0, 0, 1, 2, 3]), classes=np.zeros(5, dtype=np.int64), scores=np.ones(5), features=features
+    )
+    pool = pool_of(normalised(np.eye(5)), objects=objects)
+    wanted = resembling(np.empty((0, 5), np.float32), ["box 1"], objects=normalised(np.eye(4)[1:2] + 0.01))
+    picks = wanted(pool, np.arange(5), 5, np.random.default_rng(0))
+    assert picks[0].row == 0 and picks[0].score == pytest.approx(1.0)
+    assert picks[-1].row == 4 and picks[-1].reason == "not like box 1: nothing else was left"  # it shows no object
+
+
+@pytest.mark.parametrize(
+    ("queries", "objects", "words"),
+    [
+        (np.empty((0, 8)), None, "like-this needs something to resemble"),
+        (np.empty((0, 8)), np.empty((0, 4)), "like-this needs something to resemble"),
+        (np.array([[1.0, 0.0], [np.nan, 1.0]]), None, "the embedding of second holds NaN"),
+        (np.array([[1.0, 0.0]]), np.array([[np.inf, 0.0]]), "the embedding of second holds NaN"),
+    ],
+)
+def test_what_cannot_be_resembled_is_refused(queries, objects, words: str) -> None:
+    names = ["first", "second"][: len(queries) + (0 if objects is None else len(objects))]
+    with pytest.raises(Invalid, match=words):
+        resembling(queries, names, objects=objects)
 
 
 def test_ppal_weighs_what_the_model_is_bad_at() -> None:
     objects = Objects(rows=np.arange(2), classes=np.array([0, 1]), scores=np.full(2, 0.5))
     pool = replace(pool_of(normalised(np.eye(2)), objects=objects), class_quality=np.array([1.0, 0.0, 1.0]))
     assert difficulties(pool) == pytest.approx([1.0, 1.2])  # bits; 1 + β, as β·α·log(1 + e^(1/α) - 1) = β
+
+
+def test_ppal_counts_an_image_without_detections_as_the_mean_of_the_pool() -> None:
+    """The first that is compared is the most difficult; with a budget for all each is told as what it counts."""
+    objects = Objects(
+        rows=np.array([0, 2]), classes=np.zeros(2, dtype=np.int64), scores=np.array([0.5, 1.0]), features=np.eye(2)
+    )
+    nearly = {"near_threshold_mass": np.array([0.0, 0.1, 0.0, 0.2])}
+    pool = pool_of(normalised(np.eye(4)), objects=objects, signals=nearly)
+    picks = STRATEGIES["ppal"](pool, np.arange(4), 4, np.random.default_rng(0))
+    assert [(pick.row, pick.score) for pick in picks] == [(0, 1.0), (3, 0.5), (1, 0.5), (2, 0.0)]
+    assert [pick.reason.startswith("nothing detected") for pick in picks] == [False, True, True, False]
 
 
 def test_ppal_takes_detections_that_differ() -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Those of selection.strategies.table, which takes its time to import; a test compares.
 _STRATEGIES = (
     "balanced-herding, uncertainty-herding, hybrid, herding, typiclust, core-set, entropy, mean-entropy, max-entropy, "
+    "sum-entropy, mean-class-entropy, max-class-entropy, "
     "least-confidence, mean-least-confidence, sum-least-confidence, margin, mean-margin, sum-margin, rarity, "
     "consistency, entropy-enms, mean-entropy-enms, mean-least-confidence-enms, sum-least-confidence-enms, "
     "mean-margin-enms, sum-margin-enms, "

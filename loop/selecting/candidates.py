@@ -16,11 +16,13 @@ from selection.pool import Objects, Pool, require_finite
 class Gathered:
     """Candidates as arrays, row by row; `finished` makes them so."""
 
-    def __init__(self, labels: tuple[str, ...], dim: int, parts: Collection[Part]) -> None:
-        """parts: that candidates bring."""
+    def __init__(
+        self, labels: tuple[str, ...], dim: int, parts: Collection[Part], signals: Collection[str] = ()
+    ) -> None:
+        """parts: that candidates bring. signals: which of theirs are kept, where Part.SIGNALS is among them."""
         self._pages: list[NDArray[np.float32]] = []
         self._detections = _Detections(labels, with_features=Part.OBJECTS in parts)
-        self._parts = parts
+        self._wanted_signals = sorted(signals) if Part.SIGNALS in parts else []
         self.row_of: dict[str, int] = {}
         self.superseded: set[int] = set()  # rows of items that were predicted again while the pages were read
         self.digests: list[str] = []
@@ -59,8 +61,8 @@ class Gathered:
                 self._detections.add(row, one.detections, one.objects)
         self._detections.pack()
         self._pages.append(np.stack([one.embedding for one in wanted]))
-        if Part.SIGNALS in self._parts:
-            self._measured.append(_columns([one.signals or {} for one in wanted]))
+        if self._wanted_signals:
+            self._measured.append(_columns([one.signals or {} for one in wanted], self._wanted_signals))
 
     def rows(self, *, settled: bool) -> list[int]:
         return [row for row, is_so in enumerate(self.settled) if is_so == settled and row not in self.superseded]
@@ -162,10 +164,10 @@ def one_of_each(gathered: Gathered, rows: NDArray[np.intp], clusters: Clusters, 
     return rows[stays[~np.isin(groups[stays], settled[settled >= 0])]]
 
 
-def _columns(signals: Sequence[Mapping[str, float]]) -> dict[str, NDArray[np.float64]]:
-    """(n,) each, those that all of them have."""
-    names = set.intersection(*map(set, signals))
-    return {name: np.array([one[name] for one in signals]) for name in names}
+def _columns(signals: Sequence[Mapping[str, float]], names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """(n,) each, those of `names` that all of them have."""
+    known = (name for name in names if all(name in one for one in signals))
+    return {name: np.array([one[name] for one in signals], dtype=np.float64) for name in known}
 
 
 def _labels(candidate: Candidate) -> frozenset[str]:

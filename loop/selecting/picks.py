@@ -31,12 +31,11 @@ from selection.choosing import Chosen, choose, mixed
 from selection.colours import SPACE
 from selection.duplicates import Clusters
 from selection.embeddings import units
-from selection.pool import Pick, Pool
-from selection.strategies.alike import pick_like
-from selection.strategies.table import WITHOUT_MODEL, Strategy, looks_at, strategy
+from selection.pool import Pool
+from selection.strategies.alike import LIKE_THIS, resembling
+from selection.strategies.table import WITHOUT_MODEL, Strategy, looks_at, signals_of, strategy
 from training.evaluate import Evaluation
 
-LIKE_THIS = "like-this"
 _PAGE = 2000
 _LOOKERS = 16  # threads that ask whether images are kept
 _LOOKED_AT = 200  # images, by one of them at a time
@@ -125,7 +124,7 @@ class Selector:
         parts = wish.parts or ({LIKE_THIS: 1.0} if alike else self.default_parts)
         if alike != (LIKE_THIS in parts):
             raise _unlike(parts, alike=alike)
-        gathered = self._gathered(model, wish, _looked_at(parts, wish))
+        gathered = self._gathered(model, wish, parts)
         seed = self._seed(wish)
         shown = self._with_images(gathered)
         kept = one_of_each(gathered, shown, self.duplicates(model), seed) if wish.no_duplicates else shown
@@ -169,10 +168,13 @@ class Selector:
     def _seed(self, wish: Wish) -> int:
         return int.from_bytes(self.entropy(4), "big") if wish.seed is None else wish.seed
 
-    def _gathered(self, model: ModelVersion, wish: Wish, parts: Collection[Part]) -> Gathered:
-        """Page by page into arrays: a million candidates as objects would fill memory."""
+    def _gathered(self, model: ModelVersion, wish: Wish, strategies: Collection[str]) -> Gathered:
+        """Page by page into arrays, and of each candidate what these strategies look at: a million of them as objects
+        would fill memory."""
         among = meeting(self.store, model.project_id, wish.query, self.clock())
-        gathered = Gathered(model.head.labels, model.head.embedding_dim, parts)
+        parts = _looked_at(strategies, wish)
+        signals = frozenset[str]().union(*map(signals_of, strategies))
+        gathered = Gathered(model.head.labels, model.head.embedding_dim, parts, signals)
         after = 0
         while True:
             with self.store.read() as tx:
@@ -303,9 +305,9 @@ class Selector:
         )
 
 
-def _looked_at(parts: Collection[str], wish: Wish) -> frozenset[Part]:
-    """What of predictions these strategies and the filter look at."""
-    found = frozenset[Part]().union(*(looks_at(name) for name in parts if name != LIKE_THIS))
+def _looked_at(strategies: Collection[str], wish: Wish) -> frozenset[Part]:
+    """What of predictions these and the filter look at."""
+    found = frozenset[Part]().union(*map(looks_at, strategies))
     if wish.like_boxes:
         found |= {Part.DETECTIONS, Part.OBJECTS}
     return found | {Part.DETECTIONS} if "label" in wish.conditions.wanted else found
@@ -441,11 +443,7 @@ def _like_this(
     """objects: (len(boxes), OBJECT_DIM), their embeddings."""
     queries = gathered.embeddings[[gathered.row_of[name] for name in names]]
     words = [f"item {name[:12]}" for name in names] + [f"box {number} of item {name[:12]}" for name, number in boxes]
-
-    def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generator, /) -> list[Pick]:
-        return pick_like(pool, free, budget, queries, words, objects=objects)
-
-    return {LIKE_THIS: pick}
+    return {LIKE_THIS: resembling(queries, words, objects=objects)}
 
 
 def _require_choice(gathered: Gathered, shown: int, pool: Pool, wish: Wish) -> None:

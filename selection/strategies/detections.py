@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
 from selection.embeddings import units
-from selection.pool import Features, Objects, Pick, Pool, require_features
-from selection.scores import bernoulli_entropy
+from selection.pool import Features, Pick, Pool, require_features
+from selection.scores import aggregated, bernoulli_entropy
 from selection.strategies.nothing_detected import empty_among, largest_first, reason, with_prior
 
 Measure = Literal["entropy", "least-confidence", "margin"]
@@ -53,7 +53,7 @@ def _pick(
     rng: np.random.Generator,
 ) -> list[Pick]:
     empty = empty_among(pool, free)
-    plain = _aggregated(aggregate, _measured(measure, pool), pool.objects, len(pool))
+    plain = aggregated(aggregate, _measured(measure, pool), pool.objects.rows, len(pool))
     values = with_prior(plain[free], empty)
     order = largest_first(values, empty, pool, free, rng)[:budget]
     what = f"{aggregate} over its detections of {_WORDS[measure]}:"
@@ -82,7 +82,7 @@ def _pick_distinct(
 
     empty = empty_among(pool, free)
     prior = _mean_of(value, np.flatnonzero(~empty), rng)
-    most = _aggregated("sum" if aggregate == "sum" else "largest", measured, objects, len(pool))[free]
+    most = aggregated("sum" if aggregate == "sum" else "max", measured, objects.rows, len(pool))[free]
     most = np.where(empty, prior, most)
     order = largest_first(most, empty, pool, free, rng)
     best = _best(order, most, lambda at: prior if empty[at] else value(at), budget)
@@ -137,18 +137,6 @@ def _measured(measure: Measure, pool: Pool) -> NDArray[np.float64]:
             hint="Predict them again by this version of the service, or choose margin, which all items have.",
         )
     return 1.0 - margins
-
-
-def _aggregated(
-    aggregate: Aggregate | Literal["largest"], measured: NDArray[np.float64], objects: Objects, n: int
-) -> NDArray[np.float64]:
-    """(n,) over all detections of each; 0 where there is none."""
-    if aggregate == "largest":
-        largest = np.zeros(n)
-        np.maximum.at(largest, objects.rows, measured)
-        return largest
-    sums = np.bincount(objects.rows, weights=measured, minlength=n).astype(np.float64)
-    return sums if aggregate == "sum" else sums / np.maximum(np.bincount(objects.rows, minlength=n), 1)
 
 
 def _mean_of(value: Callable[[np.intp], float], places: NDArray[np.intp], rng: np.random.Generator) -> float:

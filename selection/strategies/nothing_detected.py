@@ -34,5 +34,9 @@ def largest_first(
 
 def reason(words: str, value: float, empty: bool, rank: int, of: int) -> str:
     """For the person who looks at the item."""
-    so = "nothing detected, so as the mean of the pool: " if empty else ""
-    return f"{so}{words} {value:.3f} (number {rank} of {of})"
+    return f"{as_the_pool(empty)}{words} {value:.3f} (number {rank} of {of})"
+
+
+def as_the_pool(empty: bool) -> str:
+    """What a reason begins with where nothing was detected."""
+    return "nothing detected, so as the mean of the pool: " if empty else ""

@@ -1,6 +1,7 @@
 """ppal: difficult for the model's weak classes, then as different from each other as detections can be.
 
 Yang, Huang & Crowley, "Plug and play active learning for object detection", CVPR 2024, with the constants of its code.
+There an image without a detection is worth nothing; here see `selection.strategies.nothing_detected`.
 """
 
 import numpy as np
@@ -8,8 +9,9 @@ from numpy.typing import NDArray
 
 from loop.domain.errors import Invalid
 from selection.embeddings import units
-from selection.pool import Features, Objects, Pick, Pool, best_first, require_features
+from selection.pool import Features, Objects, Pick, Pool, require_features
 from selection.scores import bernoulli_entropy
+from selection.strategies.nothing_detected import as_the_pool, empty_among, largest_first, with_prior
 
 _ALPHA, _BETA = 0.3, 0.2
 _LEAST_SCORE = 0.05
@@ -28,13 +30,12 @@ def pick(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.random.Generat
             f"ppal cannot choose {budget:,} items: it compares all pairs of {_TIMES_BUDGET} times as many.",
             hint=f"Let it choose up to {_MOST:,}, or choose by hybrid or core-set, which have no such limit.",
         )
-    difficulty = difficulties(pool)
-    order = free[best_first(difficulty[free], rng)]
-    candidates = order[: _TIMES_BUDGET * budget]
-    if len(candidates) <= budget:
-        return [_picked(row, difficulty) for row in candidates]
-    distances = _distances(pool.objects, features, candidates)
-    return [_picked(candidates[at], difficulty) for at in _medoids(distances, budget)]
+    empty = empty_among(pool, free)
+    difficulty = with_prior(difficulties(pool)[free], empty)
+    candidates = largest_first(difficulty, empty, pool, free, rng)[: _TIMES_BUDGET * budget]
+    if len(candidates) > budget:
+        candidates = candidates[_medoids(_distances(pool.objects, features, free[candidates]), budget)]
+    return [_picked(int(free[at]), float(difficulty[at]), bool(empty[at])) for at in candidates]
 
 
 def difficulties(pool: Pool) -> NDArray[np.float64]:
@@ -48,8 +49,8 @@ def difficulties(pool: Pool) -> NDArray[np.float64]:
     return np.asarray(np.bincount(objects.rows[counted], weights=values, minlength=len(pool)), dtype=np.float64)
 
 
-def _picked(row: int, difficulty: NDArray[np.float64]) -> Pick:
-    return Pick(int(row), float(difficulty[row]), f"difficulty {difficulty[row]:.2f} bits, unlike the other picks")
+def _picked(row: int, difficulty: float, empty: bool) -> Pick:
+    return Pick(row, difficulty, f"{as_the_pool(empty)}difficulty {difficulty:.2f} bits, unlike the other picks")
 
 
 def _distances(objects: Objects, features: Features, rows: NDArray[np.intp]) -> NDArray[np.float32]:

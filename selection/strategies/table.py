@@ -1,4 +1,9 @@
-"""All strategies by name."""
+"""All strategies by name, but one.
+
+`like-this` (`selection.strategies.alike.resembling`) keeps the same contract and passes the same tests. What is to be
+resembled is of the wish and not of the pool, so that it is made for each selection, and `selection.choosing.choose`
+gets it as `also`.
+"""
 
 import difflib
 from collections.abc import Mapping
@@ -21,6 +26,7 @@ from selection.strategies import (
     uncertain,
     uniform,
 )
+from selection.strategies.alike import LIKE_THIS
 
 
 class Strategy(Protocol):
@@ -38,6 +44,9 @@ STRATEGIES: Mapping[str, Strategy] = {
     "entropy": uncertain.by_signal("entropy"),
     "mean-entropy": uncertain.by_signal("mean-entropy"),
     "max-entropy": uncertain.by_signal("max-entropy"),
+    "sum-entropy": detections.by_detections("entropy", "sum"),
+    "mean-class-entropy": uncertain.by_signal("mean-class-entropy"),
+    "max-class-entropy": uncertain.by_signal("max-class-entropy"),
     "least-confidence": uncertain.by_signal("least-confidence"),
     "mean-least-confidence": detections.by_detections("least-confidence", "mean"),
     "sum-least-confidence": detections.by_detections("least-confidence", "sum"),
@@ -69,9 +78,12 @@ WITHOUT_MODEL = ("herding", "typiclust", "core-set", "random")
 # Of each, what it takes, in a line for who chooses among them.
 IN_WORDS: Mapping[str, str] = {
     "random": "any: to measure by",
-    "entropy": "the most unsure detections of an image, their entropies summed",
-    "mean-entropy": "the most unsure detections, by the mean of their entropies",
-    "max-entropy": "the most unsure detections, by the one with the largest entropy",
+    "entropy": "the most unsure detections of an image, their entropies over all labels summed",
+    "mean-entropy": "the most unsure detections, by the mean of the entropies of their best scores",
+    "max-entropy": "the most unsure detections, by the one whose best score has the largest entropy",
+    "sum-entropy": "the most unsure detections, the entropies of their best scores summed",
+    "mean-class-entropy": "the most unsure detections, by the mean of their entropies over all labels",
+    "max-class-entropy": "the most unsure detections, by the one with the largest entropy over all labels",
     "least-confidence": "the least sure single detection",
     "mean-least-confidence": "the least sure detections, by their mean",
     "sum-least-confidence": "the least sure detections, summed",
@@ -85,7 +97,7 @@ IN_WORDS: Mapping[str, str] = {
     "herding": "what covers most of the pool: for the first labels",
     "uncertainty-herding": "what covers most of the risky part of the pool",
     "balanced-herding": "the same, images with rare labels weighing up to twice: for any number of labels",
-    "entropy-enms": "entropy, detections that look alike counted once; needs embeddings of detections",
+    "entropy-enms": "sum-entropy, detections that look alike counted once; needs embeddings of detections",
     "mean-entropy-enms": "mean entropy, detections that look alike counted once; needs embeddings of detections",
     "mean-least-confidence-enms": "mean-least-confidence, those alike counted once; needs embeddings of detections",
     "sum-least-confidence-enms": "sum-least-confidence, those alike counted once; needs embeddings of detections",
@@ -105,10 +117,11 @@ _LOOKS_AT: Mapping[str, frozenset[Part]] = {
     "typiclust": _NOTHING,
     "herding": _NOTHING,
     "uncertainty-herding": _NOTHING,
+    LIKE_THIS: _NOTHING,  # where boxes are to be resembled detections and objects, too
     "balanced-herding": frozenset({Part.SIGNALS}),
     "hybrid": frozenset({Part.DETECTIONS}),
     "anomaly": frozenset({Part.SIGNALS}),
-    "ppal": frozenset({Part.DETECTIONS, Part.OBJECTS}),
+    "ppal": frozenset({Part.SIGNALS, Part.DETECTIONS, Part.OBJECTS}),
 }
 _BY_UNCERTAINTY = frozenset({Part.SIGNALS, Part.DETECTIONS})  # whether there are any, and what was nearly detected
 
@@ -119,10 +132,23 @@ def looks_at(name: str) -> frozenset[Part]:
     return _LOOKS_AT.get(name, _BY_UNCERTAINTY | compared)
 
 
+# The signals that these look at; all others look at what they rank by, and at what was nearly detected.
+_SIGNALS_OF = {"balanced-herding": frozenset({"largest_rarity"}), "anomaly": frozenset({"anomaly_p"})}
+_NEARLY_DETECTED = frozenset({"near_threshold_mass"})
+
+
+def signals_of(name: str) -> frozenset[str]:
+    """The signals that the strategy of that name looks at, as they are named in `selection.scores.Signals`: none where
+    it does not look at Part.SIGNALS."""
+    if Part.SIGNALS not in looks_at(name):
+        return frozenset()
+    return _SIGNALS_OF.get(name, uncertain.ranks_by(name) | _NEARLY_DETECTED)
+
+
 def strategy(name: str) -> Strategy:
     """Raises Invalid for a name that is not known, with the nearest one that is."""
     if name in STRATEGIES:
         return STRATEGIES[name]
-    near = difflib.get_close_matches(name, STRATEGIES, n=1)
+    near = difflib.get_close_matches(name, [*STRATEGIES, LIKE_THIS], n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
     raise Invalid(f"the strategy {name!r} is not known.", hint=f"{hint}There are: {', '.join(STRATEGIES)}.")

@@ -271,6 +271,13 @@ def test_predictions_from_before_a_signal_was_measured_are_chosen_from(
     assert [pick["item_digest"] for pick in only_new.json()["picks"]] == [newer]
 
 
+def test_each_strategy_of_a_mix_finds_the_signals_that_it_ranks_by(service: Service, pool: list[str]) -> None:
+    """Of a prediction only those are read that one of them looks at."""
+    mix = {"rarity": 1, "max-class-entropy": 1, "mean-class-entropy": 1, "anomaly": 1}
+    made = select(service, strategies=mix, budget=4, random_share=0.0, dry_run=True)
+    assert {pick["strategy"] for pick in made.json()["picks"]} == mix.keys()
+
+
 def test_strategies_know_how_the_champion_does_on_each_class(
     service: Service, pool: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
