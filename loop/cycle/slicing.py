@@ -1,11 +1,12 @@
 """Which held-out images make a slice of a cycle's evaluation: frozen when the snapshot is, by what is known then."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
 from loop.domain.access import Permission, Token, require
+from loop.domain.cycle import Cycle
 from loop.domain.errors import BadQuery
 from loop.domain.item import Item, Split
 from loop.domain.items.queries import OneOf, Query, Sort, View, all_of, captured_in
@@ -87,6 +88,14 @@ class Slicing:
             if found:
                 asked.append((Slice(kind=kind, name=str(kind)), self._kept(found, held_out)))
         return _placed(held_out, items, asked)
+
+    def of(self, cycle: Cycle, snapshot: Snapshot, get: Callable[[str], bytes]) -> Slices:
+        """As they were frozen with the cycle's snapshot. get: a blob by its key."""
+        key = cycle.evaluation.get("slices")
+        if key:
+            return Slices.read(get(str(key)))
+        # Frozen by an earlier version: without images that only slices look at, which its evaluation does not have.
+        return self.frozen(cycle.project_id, snapshot, beside=False)
 
     def _of_view(
         self, tx: Transaction, rule: SliceRule, view: View | None, held_out: _HeldOut, now: datetime

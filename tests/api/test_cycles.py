@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from loop.cycle import controller as controller_module
+from loop.cycle import books
 from loop.cycle.work import TrainedWeights, TrainingJob
 from loop.domain.cycle import Cycle, CycleState
 from loop.domain.identity import digest_of
@@ -25,12 +25,13 @@ class Slow(Bench):
         super().__init__({digest_of(tiny_weights()): ("circle", "square", "bar")})
         self.begun, self.let_go = threading.Event(), threading.Event()
         self.cleaned: list[str] = []
+        self.pace = 0.001  # of the training, from one report to the next
 
     def train(self, job: TrainingJob, progress: object) -> TrainedWeights:
         self.begun.set()
         share = 0.0
         while not self.let_go.wait(0.01):
-            share = min(share + 0.001, 0.9)
+            share = min(share + self.pace, 0.9)
             progress(share, {})  # type: ignore[operator]
         return super().train(job, progress)
 
@@ -44,7 +45,7 @@ class Slow(Bench):
 @pytest.fixture
 def training(service: Service, monkeypatch: pytest.MonkeyPatch):
     """A cycle whose training is under way in a thread, as in the service."""
-    monkeypatch.setattr(controller_module, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(books, "_LOOK_SECONDS", 0.05)
     for seed in range(12):
         service.predict(picture(seed))
         (task,) = leased(service)
@@ -71,6 +72,7 @@ def training(service: Service, monkeypatch: pytest.MonkeyPatch):
 def test_a_cancelled_cycle_stops_and_says_who_ended_it(service: Service, training) -> None:
     """What works on it stops, its scratch files go, and the next cycle may begin."""
     cycle, bench, thread, ended = training
+    bench.pace = 0.0  # nothing is kept of a report that says nothing new: what stops it has looked
     answer = service.call("POST", f"{PATH}/{cycle.id}/cancel", json={"reason": "wrong data"})
     assert answer.json()["state"] == "failed" and "wrong data" in answer.json()["error"]
     thread.join(20)

@@ -84,13 +84,13 @@ def test_the_first_training_starts_from_the_newest_base(service):
     projects, models, controller = service.services.projects, service.services.models, service.services.controller
     projects.create("bare", ("circle",))
     cycle = controller.request("bare", "ann", "first", {})
-    assert controller._start(cycle) is None
+    assert controller.books.start(cycle) is None
     for seed in (2, 3):
         base, _ = models.register("bare", tiny_weights(("cow",), seed=seed), "ann", base=True)
-    assert controller._start(cycle) == base
+    assert controller.books.start(cycle) == base
     later = controller.request("shapes", "ann", "later", {})
     models.register("shapes", tiny_weights(("cow",), seed=2), "ann", base=True)
-    assert controller._start(replace(later, champion_id=champion(service))).id == champion(service)
+    assert controller.books.start(replace(later, champion_id=champion(service))).id == champion(service)
 
 
 def test_an_override_needs_a_reason_and_keeps_it(service):
