@@ -323,7 +323,7 @@ def test_cvat_is_read(tmp_path):
     assert "points eye: 2 points in one are shapes of their own" in told
     assert "'2.png' is there again" in told
     assert "'../../gone.png' is missing" in told
-    assert 'a track of "CVAT for video"' in told
+    assert "images/ has no frames (frame_000000.png, …), and the project has no clip called 't'" in told
     assert len(found.skipped) == 9
 
 

@@ -18,6 +18,7 @@ from selection.pool import Objects, Pool
 from selection.scores import Signals
 from selection.strategies.alike import LIKE_THIS, resembling
 from selection.strategies.detections import counted
+from selection.strategies.herding import weak_classes_seen
 from selection.strategies.plug_and_play import difficulties
 from selection.strategies.table import STRATEGIES, Strategy, looks_at, signals_of, strategy
 
@@ -394,6 +395,30 @@ def test_balanced_herding_goes_where_a_rare_label_is_seen() -> None:
     pool = replace(pool, signals={})
     picks, plain = (
         STRATEGIES[name](pool, np.arange(90), 5, np.random.default_rng(0))
+        for name in ("balanced-herding", "uncertainty-herding")
+    )
+    assert [one.row for one in picks] == [one.row for one in plain]
+
+
+def test_balanced_herding_goes_where_much_is_seen_of_what_the_model_is_bad_at() -> None:
+    """Among places that are as risky. A class that comes in dozens says no more than one that comes alone, and where
+    the model is as good at all classes it chooses as uncertainty-herding does."""
+    embeddings, own = clusters((50, 40))
+    # One of class 0 in each image, a dozen of class 2, and of class 1 one in the first cluster, three in the second.
+    counts = np.stack([np.ones(90), np.where(own == 1, 3, 1), np.full(90, 12)], axis=1).astype(int)
+    rows = np.repeat(np.arange(90), counts.sum(axis=1))
+    classes = np.concatenate([np.repeat([0, 1, 2], each) for each in counts])
+    objects = Objects(rows=rows, classes=classes, scores=np.full(len(rows), 0.5))
+    pool = pool_of(embeddings, risk=np.full(90, 0.5), objects=objects, signals={"largest_rarity": np.zeros(90)})
+    weak = replace(pool, class_quality=np.array([0.9, 0.1, 0.6]))
+    (first,) = STRATEGIES["balanced-herding"](weak, np.arange(90), 1, np.random.default_rng(0))
+    assert own[first.row] == 1
+    seen = weak_classes_seen(weak)
+    usual = counts[:, 1].mean()
+    assert np.allclose(seen, 0.8 * counts[:, 1] / usual + 0.3)
+    even = replace(pool, class_quality=np.full(3, 0.4))
+    picks, plain = (
+        STRATEGIES[name](even, np.arange(90), 5, np.random.default_rng(0))
         for name in ("balanced-herding", "uncertainty-herding")
     )
     assert [one.row for one in picks] == [one.row for one in plain]

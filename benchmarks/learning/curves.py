@@ -21,7 +21,7 @@ from training.evaluate import Evaluation, Found, Truth, evaluate
 
 _THRESHOLD = 0.25
 _NEIGHBOURS = 10
-WEIGH_CLASSES = frozenset({"ppal"})  # by how well the model does on each
+WEIGH_CLASSES = frozenset({"ppal", "balanced-herding"})  # by how well the model does on each
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,9 +65,6 @@ class CocoVideos:
         self._numbers = {group_id: number for number, group_id in enumerate(named, start=1)}
         self._tracks: dict[tuple[str, str], int] = {}
 
-    def holds(self, digest: str) -> bool:
-        return digest in self._places
-
     def image_fields(self, digest: str) -> dict[str, object]:
         place = self._places.get(digest)
         return {} if place is None else {"video_id": self._numbers[place.group_id], "frame_id": place.index}

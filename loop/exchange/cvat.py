@@ -1,4 +1,6 @@
-"""CVAT for images 1.1: one XML file with an <image> for each image, and images/ (CVAT: "CVAT for images 1.1").
+"""CVAT for images 1.1: one XML file with an <image> for each image, and images/ (CVAT: "CVAT for images 1.1"). Files of
+"CVAT for video 1.1" are read as well (loop/exchange/cvat_tracks.py), and one is written for each clip with tracks
+(loop/exchange/cvat_clips.py): annotations/001-drive.mp4.xml.
 
     <annotations><version>1.1</version><meta>…</meta>
       <image id name width height subset><box|polygon|polyline|points label occluded z_order group_id …>
@@ -11,6 +13,7 @@ knows groups by number, so that their names change; what it knows as occluded is
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
@@ -19,6 +22,8 @@ from loop.domain.geometry import Box, Point, bounds_of
 from loop.domain.recipes.ontology import Attribute, AttributeType, Label, labels_named
 from loop.domain.recipes.recipe import Recipe
 from loop.domain.truth import Geometry, Shape, Value, drawn
+from loop.exchange.cvat_clips import Clip, film, track_elements, tracked_clips
+from loop.exchange.cvat_tracks import VideoFile
 from loop.exchange.markup import children, root_of, written
 from loop.exchange.reading import (
     Dataset,
@@ -38,7 +43,7 @@ from loop.exchange.turned import corners_of_turned
 from loop.exchange.writing import Exported, Holds, file_name, xml_attributes
 from training.snapshot import Entry
 
-HOLDS = Holds(links=False, tracks=False, clips=False, xml=True)
+HOLDS = Holds(links=False, tracks=False, untracked=False, xml=True)
 
 _LOOKED_FOR = "an XML file whose root is <annotations>, in the folder or in annotations/"
 _PLACES = ("*.xml", "annotations/*.xml")
@@ -49,7 +54,8 @@ def read_cvat(folder: Path, known: Known = nothing_known) -> Dataset:
     """Every CVAT XML in `folder`, images beside it or in images/. Raises BadDataset.
 
     Splits are the images' subsets. Rotated boxes become the boxes around them. Left out, and told: masks, ellipses,
-    cuboids, skeletons, tags, and tracks ("CVAT for video"), whose frames have no image files.
+    cuboids, skeletons, tags. Frames of a video are the images that <frames> names, else images/frame_000012.png, or
+    `known` by VIDEO/frame_000012.
     """
     require_folder(folder)
     paths = _paths(folder, ("annotations", ""))
@@ -84,38 +90,39 @@ class _Reading:
     declared: dict[str, Label] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
+    tracks: int = 0  # in all files, which number theirs from 0 each
 
     def read(self, path: Path) -> None:
         """A file that breaks off costs what lies behind the break."""
         name = shown(path, self.folder)
-        tracks = 0
+        video = VideoFile(path, self.folder, self.known, self._located, self._shapes, self.skipped)
         try:
             for line, element in children(path, "annotations"):
                 if element.tag == "meta":
                     self.declared |= _declared(element)
+                    video.declare(element)
                 elif element.tag == "image":
                     self._image(element, path, f"{name}, line {line}")
-                tracks += element.tag == "track"
+                elif element.tag == "track":
+                    video.add(element, f"track-{self.tracks}", f"{name}, line {line}")
+                    self.tracks += 1
         except BadDataset as error:
             self.skipped.append(Remark(name, "annotation", error.detail))
-        if tracks:
-            why = 'a track of "CVAT for video", which names no images: export as "CVAT for images 1.1"'
-            self.skipped.append(Remark(name, "track", why, tracks))
+        for frame, image in video.images():
+            if self._is_new(frame, name):
+                self._keep(image)
 
     def _image(self, element: Element, path: Path, where: str) -> None:
         written_name = element.get("name", "")
-        if written_name in self.seen:
-            self.skipped.append(Remark(where, "image", f"{written_name!r} is there again"))
+        if not self._is_new(written_name, where):
             return
-        self.seen.add(written_name)
         place = self._located(written_name, path)
         digest = self.known(written_name) if place is None else None
         if place is None and digest is None:
             self.skipped.append(Remark(where, "image", f"{written_name!r} is missing"))
             return
         shapes = [shape for child in _stacked(element) for shape in self._shapes(child, where)]
-        self.used.update(shape.label for shape in shapes)
-        self.images.append(
+        self._keep(
             ReadImage(
                 path=place or self.folder / str(digest),
                 boxes=(),
@@ -126,6 +133,17 @@ class _Reading:
                 digest=digest or "",
             )
         )
+
+    def _is_new(self, name: str, where: str) -> bool:
+        if name in self.seen:
+            self.skipped.append(Remark(where, "image", f"{name!r} is there again"))
+            return False
+        self.seen.add(name)
+        return True
+
+    def _keep(self, image: ReadImage) -> None:
+        self.used |= image.labels()
+        self.images.append(image)
 
     def _located(self, name: str, path: Path) -> Path | None:
         bases = dict.fromkeys([path.parent, self.folder])
@@ -272,26 +290,49 @@ def _recipe(names: tuple[str, ...], declared: Mapping[str, Label]) -> Recipe:
     return Recipe(version=1, labels=tuple(labels))
 
 
-# --- writing: annotations.xml, images/ -----------------------------------------------------------------------
+# --- writing: annotations.xml, annotations/, images/ ----------------------------------------------------------
 
 
 def write_cvat(folder: Path, given: Exported) -> None:
-    """An <image> at a time."""
-    with (folder / "annotations.xml").open("wb") as file:
+    """An <image> at a time; of clips with tracks, which have no images in annotations.xml, a clip at a time."""
+    alone = len(given.snapshot.entries) - sum(place.group_id in given.tracked for place in given.places.values())
+    if alone:
+        task = {"name": "Askance", "size": alone, "mode": "annotation"}
+        _write_file(folder / "annotations.xml", _meta(given, task, mutable=False), _images(given))
+    for clip in tracked_clips(given):
+        (folder / "annotations").mkdir(exist_ok=True)
+        _write_file(folder / "annotations" / clip.file, _video_meta(given, clip), track_elements(clip, _shape))
+
+
+def _write_file(path: Path, meta: Element, elements: Iterable[Element]) -> None:
+    with path.open("wb") as file:
         file.write(b'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n')
-        file.write(written(_meta(given)) + b"\n")
-        number = 0
-        for subset, entries in given.split_entries():
-            for entry in entries:
-                file.write(written(_image(entry, number, subset)) + b"\n")
-                number += 1
+        for element in chain([meta], elements):
+            file.write(written(element) + b"\n")
         file.write(b"</annotations>\n")
 
 
-def _meta(given: Exported) -> Element:
+def _images(given: Exported) -> Iterator[Element]:
+    number = 0
+    for subset, entries in given.split_entries():
+        for entry in entries:
+            if not given.is_tracked(entry.digest):
+                yield _image(entry, number, subset)
+                number += 1
+
+
+def _video_meta(given: Exported, clip: Clip) -> Element:
+    texts, more = film(clip)
+    meta = _meta(given, texts, mutable=True)
+    meta[0].extend(more)
+    return meta
+
+
+def _meta(given: Exported, texts: Mapping[str, object], *, mutable: bool) -> Element:
+    """texts: of the task. mutable: whether attributes may differ from frame to frame of a track."""
     meta = Element("meta")
     task = SubElement(meta, "task")
-    _texts(task, {"name": "Askance", "size": len(given.snapshot.entries), "mode": "annotation"})
+    _texts(task, texts)
     labels = SubElement(task, "labels")
     kinds = {geometry: name for name, geometry in _TYPES.items()}
     for label in given.recipe.labels:
@@ -300,15 +341,15 @@ def _meta(given: Exported) -> Element:
         listed = SubElement(element, "attributes")
         for attribute in label.attributes:
             if fits_xml("".join([attribute.name, *attribute.options, str(attribute.default)])):
-                _texts(SubElement(listed, "attribute"), _attribute_texts(attribute))
+                _texts(SubElement(listed, "attribute"), _attribute_texts(attribute, mutable))
     return meta
 
 
-def _attribute_texts(attribute: Attribute) -> dict[str, object]:
+def _attribute_texts(attribute: Attribute, mutable: bool) -> dict[str, object]:
     default = "" if attribute.default is None else as_text(attribute.default)
     values = "\n".join(attribute.options) if attribute.type is AttributeType.SELECT else ""
     kind = _INPUTS[attribute.type]
-    return {"name": attribute.name, "mutable": False, "input_type": kind, "default_value": default, "values": values}
+    return {"name": attribute.name, "mutable": mutable, "input_type": kind, "default_value": default, "values": values}
 
 
 def _texts(element: Element, texts: Mapping[str, object]) -> None:

@@ -37,7 +37,7 @@ FORMATS: dict[Layout, Format] = {
         "YOLO segment", yolo.read_yolo, yolo.write_yolo_segments, yolo.HOLDS_SEGMENTS, lambda _: False, "images/{split}"
     ),
     Layout.CVAT: Format(
-        "CVAT for images 1.1", cvat.read_cvat, cvat.write_cvat, cvat.HOLDS, cvat.looks_like_cvat, xml=True
+        "CVAT for images and video 1.1", cvat.read_cvat, cvat.write_cvat, cvat.HOLDS, cvat.looks_like_cvat, xml=True
     ),
     Layout.LABEL_STUDIO: Format(
         "Label Studio", label_studio.read_label_studio, label_studio.write_label_studio, label_studio.HOLDS,

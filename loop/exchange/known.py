@@ -1,29 +1,34 @@
 """Images that a project has already, by the names that data sets without images give them."""
 
+import re
+
 from loop.domain.item import ImageFacts, Item
 from loop.domain.ports import Store
 
 _PAGE = 5_000
+_FRAME = re.compile(r"(.+)/frame_([0-9]{6,9})")
 
 
 class KnownImages:
     """Implements `loop.exchange.reading.Known`: by the digest that an export's file names have, by the path of the
-    import that brought the image, or by the last part of either where only one image has it.
+    import that brought the image, or by the last part of either where only one image has it; a frame of a clip by
+    CLIP/frame_000012, with the clip's name, also without its suffix, and its number in the video, from 0.
 
-    The project's items are read when the first name is asked for.
+    The project's items are read when the first name is asked for, its clips with the first name of a frame.
     """
 
     def __init__(self, store: Store, project_id: str) -> None:
         self._store, self._project_id = store, project_id
         self._items: dict[str, ImageFacts] | None = None
         self._named: dict[str, str | None] = {}
+        self._frames: dict[tuple[str, int], str | None] | None = None
 
     def __call__(self, name: str) -> str | None:
         items = self._read()
         path = name.replace("\\", "/").removeprefix("./")
         last = path.rsplit("/", 1)[-1]
         stem = last.rsplit(".", 1)[0]
-        return stem if stem in items else self._named.get(path) or self._named.get(last)
+        return stem if stem in items else self._named.get(path) or self._named.get(last) or self._frame(path)
 
     def facts(self, digest: str) -> ImageFacts:
         return self._read()[digest]
@@ -37,6 +42,29 @@ class KnownImages:
                     self._take(item, self._items)
                 after = page[-1].digest
         return self._items
+
+    def _frame(self, path: str) -> str | None:
+        named = _FRAME.fullmatch(path)
+        if named is None:
+            return None
+        if self._frames is None:
+            self._frames = self._read_frames()
+        return self._frames.get((named[1], int(named[2])))
+
+    def _read_frames(self) -> dict[tuple[str, int], str | None]:
+        """By the clip's name and the frame's number; None where clips of one name have different images there."""
+        found: dict[tuple[str, int], str | None] = {}
+        with self._store.read() as tx:
+            names: dict[str, set[str]] = {}
+            for place in tx.groups.places(self._project_id):
+                if place.group_id not in names:
+                    name = tx.groups.get(self._project_id, place.group_id).name
+                    names[place.group_id] = {name, name.rsplit(".", 1)[0]} - {""}
+                number = place.index if place.number is None else place.number
+                for name in names[place.group_id]:
+                    known = found.setdefault((name, number), place.item_digest)
+                    found[name, number] = known if known == place.item_digest else None
+        return found
 
     def _page(self, after: str | None) -> list[Item]:
         with self._store.read() as tx:

@@ -50,7 +50,8 @@ class Layout(StrEnum):
     ASKANCE = "askance"
 
 
-# The digest of an image that the project has already, by the name that a data set without images gives it.
+# The digest of an image that the project has already, by the name that a data set without images gives it; of a frame
+# of its clips by CLIP/frame_000012.
 Known = Callable[[str], str | None]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from loop.domain.item import Item, Split
+from loop.domain.items.clips import Frame
 from loop.domain.recipes.recipe import Recipe
 from loop.domain.truth import Geometry, GroundTruth, Shape
 from loop.exchange.clips import CocoVideos, ExportedClips
@@ -40,6 +41,23 @@ class Exported:
         return self.named or self.snapshot.digest
 
     @cached_property
+    def places(self) -> Mapping[str, Frame]:
+        """In clips, by item."""
+        return self.clips.video_places()
+
+    @cached_property
+    def tracked(self) -> frozenset[str]:
+        """The clips in which there are tracks, by id."""
+        entries = self.snapshot.entries.only(self.places) if self.places else ()
+        found = (entry.digest for entry in entries if any(shape.track for shape in entry.shapes))
+        return frozenset(self.places[digest].group_id for digest in found)
+
+    def is_tracked(self, digest: str) -> bool:
+        """Whether the image is in one of these clips."""
+        place = self.places.get(digest)
+        return place is not None and place.group_id in self.tracked
+
+    @cached_property
     def videos(self) -> CocoVideos:
         return CocoVideos(self.clips)
 
@@ -66,7 +84,7 @@ def file_name(entry: Entry | Item) -> str:
 @dataclass(frozen=True, slots=True)
 class Holds:
     """Of which shapes a format has a place for what. tracks: also of images that are in no clip; clips: which frame of
-    which clip an image is; xml: it holds text only as XML can."""
+    which clip an image is; untracked: also of clips without a track; xml: it holds text only as XML can."""
 
     shapes: frozenset[Geometry] = frozenset(Geometry)
     outlines: bool = True
@@ -75,6 +93,7 @@ class Holds:
     groups: bool = True
     tracks: bool = True
     clips: bool = True
+    untracked: bool = True
     xml: bool = False
 
     def in_words(self) -> tuple[list[str], list[str]]:
@@ -94,8 +113,9 @@ class Holds:
         """What the format cannot hold of it, in words, and how often that is there."""
         counts: Counter[str] = Counter()
         for entry in given.snapshot.entries:
-            in_clip = given.videos.holds(entry.digest)
-            counts["places of images in clips"] += in_clip and not self.clips
+            in_clip = entry.digest in given.places
+            placed = self.clips and (self.untracked or given.is_tracked(entry.digest))
+            counts["places of images in clips"] += in_clip and not placed
             gone = {shape.id for shape in entry.shapes if shape.type not in self.shapes}
             for shape in entry.shapes:
                 counts.update(self._lost(shape, in_clip, gone))

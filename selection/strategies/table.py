@@ -96,7 +96,7 @@ IN_WORDS: Mapping[str, str] = {
     "typiclust": "the most typical image of each region without a label: for the first labels",
     "herding": "what covers most of the pool: for the first labels",
     "uncertainty-herding": "what covers most of the risky part of the pool",
-    "balanced-herding": "the same, images with rare labels weighing up to twice: for any number of labels",
+    "balanced-herding": "the same, images with rare labels or much of weak classes weighing more: at any size",
     "entropy-enms": "sum-entropy, detections that look alike counted once; needs embeddings of detections",
     "mean-entropy-enms": "mean entropy, detections that look alike counted once; needs embeddings of detections",
     "mean-least-confidence-enms": "mean-least-confidence, those alike counted once; needs embeddings of detections",
@@ -118,7 +118,7 @@ _LOOKS_AT: Mapping[str, frozenset[Part]] = {
     "herding": _NOTHING,
     "uncertainty-herding": _NOTHING,
     LIKE_THIS: _NOTHING,  # where boxes are to be resembled detections and objects, too
-    "balanced-herding": frozenset({Part.SIGNALS}),
+    "balanced-herding": frozenset({Part.SIGNALS, Part.DETECTIONS}),
     "hybrid": frozenset({Part.DETECTIONS}),
     "anomaly": frozenset({Part.SIGNALS}),
     "ppal": frozenset({Part.SIGNALS, Part.DETECTIONS, Part.OBJECTS}),
