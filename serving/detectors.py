@@ -137,7 +137,11 @@ def open_images(settings: Settings, digest: str, image_keys: Sequence[str]) -> I
         batch_wait_s=serving.batch_wait_ms / 1000,
         decoders=serving.decode_threads,
     )
-    images.submit(BLANK, WARM_UP_SECONDS).result()
+    try:
+        images.submit(BLANK, WARM_UP_SECONDS).result()
+    except BaseException:
+        images.close()  # where a model is only tried, its process goes on
+        raise
     return images
 
 

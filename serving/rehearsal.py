@@ -5,8 +5,12 @@ what is not leaves its choice of a runtime to the replicas, none of which has to
 """
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
@@ -122,10 +126,9 @@ def rehearse(
     serving = serving_of(settings, model.serving)
     own = settings.model_copy(update={"serving": serving})
     require_place(settings, model, serving, patience_s=patience_s)
-    apart = ray.remote(
-        num_cpus=serving.num_cpus, num_gpus=serving.num_gpus, max_calls=_trials_of_a_process(settings, serving),
-        max_retries=0, num_returns="streaming",
-    )(_tried)  # fmt: skip
+    apart = _task(_tried, _trials_of_a_process(settings, serving)).options(
+        num_cpus=serving.num_cpus, num_gpus=serving.num_gpus
+    )
     trial = apart.remote(own, model.digest, list(image_keys))
     try:
         told = _outcome(model, serving, trial, time.monotonic() + LONGEST_SECONDS)
@@ -149,6 +152,14 @@ def _trials_of_a_process(settings: Settings, serving: ServingSettings) -> int:
     (serving/transport.py). Not where it would hold memory of a GPU, nor on a cluster, whose processes are not ours to
     end."""
     return 1 if serving.num_gpus or settings.serving.ray_address is not None else _TRIALS
+
+
+@cache
+def _task(function: Callable[..., Any], trials: int) -> Any:
+    """Made once: Ray counts the calls of what it takes for the same function."""
+    import ray
+
+    return ray.remote(max_calls=trials, max_retries=0, num_returns="streaming")(function)
 
 
 def _outcome(model: ModelVersion, serving: ServingSettings, words: Any, until: float) -> list[str]:
@@ -189,6 +200,16 @@ def _too_large(model: ModelVersion, excess: str) -> Unavailable:
 def _tried(settings: Settings, digest: str, image_keys: Sequence[str]) -> Iterator[Place | list[str]]:
     """Where it is tried; then what its loading had to say, for the log of the service."""
     yield watched_place()
-    with said() as lines:
+    with said() as lines, _threads_as_before():
         open_images(settings, digest, image_keys).close()
     yield lines
+
+
+@contextmanager
+def _threads_as_before() -> Iterator[None]:
+    """Ray may give the process to a training next, which goes by torch's own number of threads."""
+    try:
+        yield
+    finally:
+        if (torch := sys.modules.get("torch")) is not None:
+            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))

@@ -86,7 +86,7 @@ _QUIET_RAY = {
     "DASHBOARD_METRIC_PORT": "65536",
     # A process that has nothing to do is kept for a minute, for what comes next of its kind, such as the trial of
     # another model; by default as many as there are logical cores are kept for ever.
-    "RAY_num_workers_soft_limit": "1",
+    "RAY_num_workers_soft_limit": "0",
     "RAY_idle_worker_killing_time_threshold_ms": "60000",
     "RAY_SERVE_LOG_TO_STDERR": "0",
     "RAY_DEDUP_LOGS": "0",

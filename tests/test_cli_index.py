@@ -21,7 +21,7 @@ def state(**changes: object) -> IndexOut:
 
 
 class Service:
-    """Stands in for the client: in these states, one after the other, once it was asked to read."""
+    """Stands in for the client: in these states, one after the other, while it is followed."""
 
     def __init__(self, first: IndexOut, *following: IndexOut) -> None:
         self.first, self.following = first, following
@@ -36,11 +36,8 @@ class Service:
     def search_index(self, _project: str) -> IndexOut:
         return self.first
 
-    def read_index(self, _project: str) -> None:
-        self.read = True
-
     def follow_index(self, _project: str) -> Iterator[IndexOut]:
-        assert self.read
+        self.read = True
         yield from self.following
 
 

@@ -217,14 +217,20 @@ def test_a_clip_is_found_by_the_name_of_the_video(world, tmp_path, name):
 
 
 def test_two_clips_of_one_name_are_not_confused(world, tmp_path):
-    """What both have different images of is of neither; a group without numbers is numbered by its order."""
+    """A file of a name that two have is of neither, nor of one of two by what they share but for the suffix; the whole
+    name comes first. A group without numbers is numbered by its order."""
     world.create("p", ("car",))
     first = a_clip(world, "drive.mp4", [0, 1, 2])
-    a_clip(world, "drive.mp4", [2], seed=100)
+    a_clip(world, "drive.avi", [1, 3], seed=100)
+    with pytest.raises(BadDataset, match="no clip called 'drive', or more than one"):
+        world.load(video(tmp_path / "stem", track(box(0, 0)), meta="<source>drive</source>"), "cvat")
+    world.load(video(tmp_path / "set", track(box(0, 0), box(2, 2))), "cvat")
+    assert sorted(truths(world, first)) == [0, 1, 2]
+    for number, name in enumerate(("night.mp4", "night.mp4")):
+        a_clip(world, name, [number], seed=300 + number)
+    with pytest.raises(BadDataset, match="more than one"):
+        world.load(video(tmp_path / "night", track(box(0, 0)), meta="<source>night.mp4</source>"), "cvat")
     plain = a_clip(world, "walk", [5, 6], seed=200, number=None)
-    report = world.load(video(tmp_path / "set", track(box(0, 0), box(2, 2))), "cvat")
-    assert report.counts() == {"frame": 1}
-    assert sorted(truths(world, first)) == [0, 1]
     world.load(video(tmp_path / "other", track(box(1, 0)), meta="<source>walk</source>"), "cvat")
     assert [item.digest for item, truth in world.rows() if item.digest == plain[6]] == [plain[6]]
 
@@ -278,7 +284,7 @@ def test_a_bad_shape_costs_itself_alone(tmp_path, tracks, why):
 
 def test_a_short_file_does_not_come_to_any_number_of_shapes(tmp_path, monkeypatch):
     """Tracks that stay to the end of an endless task: what is too many is left out, and told."""
-    monkeypatch.setattr(cvat_tracks, "MOST_SHAPES", 5)
+    monkeypatch.setattr(cvat_tracks, "MOST_SHAPES", 8)
     tracks = [track(box(0, 1), number=number) for number in range(4)]
     meta = f"<task>{TASK.replace('<stop_frame>12', '<stop_frame>999999999')}</task>"
     folder = video(tmp_path / "set", *tracks, meta=meta)
@@ -287,3 +293,35 @@ def test_a_short_file_does_not_come_to_any_number_of_shapes(tmp_path, monkeypatc
     found = read_cvat(folder)
     assert [len(image.shapes) for image in found.images] == [2, 2, 2]
     assert [(remark.what, remark.count) for remark in found.skipped] == [("track", 2)]
+
+
+def test_nor_one_of_many_points(tmp_path, monkeypatch):
+    """One track of one element may ask for as many."""
+    monkeypatch.setattr(cvat_tracks, "MOST_SHAPES", 100)
+    many = ";".join(f"{n}.0,{n}.0" for n in range(40))
+    points = f'<points frame="0" keyframe="1" outside="0" occluded="0" points="{many}"/>'
+    folder = video(tmp_path / "set", track(box(0, 1)), track(points, number=1), meta=f"<task>{TASK}</task>")
+    for frame in range(3):
+        picture(folder / f"images/frame_{frame:06}.png", frame, (64, 48))
+    found = read_cvat(folder)
+    assert [len(image.shapes) for image in found.images] == [1, 1, 1]
+    assert ("track", 1) in [(remark.what, remark.count) for remark in found.skipped]
+
+
+def test_frames_are_asked_for_within_bounds(world, tmp_path, monkeypatch):
+    """Of all tasks of a file together; what is left is told."""
+    monkeypatch.setattr(cvat_tracks, "MOST_FRAMES", 4)
+    world.create("p", ("car",))
+    clip = a_clip(world, "drive.mp4", list(range(13)))
+    report = world.load(video(tmp_path / "set", track(box(0, 0))), "cvat")
+    assert sorted(truths(world, clip)) == [0, 1, 2, 3] and report.counts()["frame"] >= 3
+
+
+def test_an_object_is_gone_where_the_file_says_so_without_a_place(tmp_path):
+    """An `outside` shape whose points cannot be read is told, and still ends the object."""
+    gone = '<polygon frame="2" keyframe="1" outside="1" occluded="0" points=""/>'
+    there = '<polygon frame="0" keyframe="1" outside="0" occluded="0" points="1,1;9,1;9,9"/>'
+    folder = video(tmp_path / "set", track(there, gone), meta=f"<task>{TASK}</task>")
+    for frame in (0, 2, 4):
+        picture(folder / f"images/frame_{frame:06}.png", frame, (64, 48))
+    assert [len(image.shapes) for image in read_cvat(folder).images] == [1, 0, 0]

@@ -316,7 +316,8 @@ def test_a_model_that_was_tried_starts_by_what_was_chosen_then(folder: Path) -> 
 def test_models_are_tried_by_the_same_process_one_after_the_other(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A broken one, too: it starts and imports once. Its memory is watched during a trial, not between two."""
+    """A broken one, too: it starts and imports once, for so many trials. Its memory is watched during a trial, not
+    between two."""
     from serving import rehearsal
 
     places: list[Place] = []
@@ -332,11 +333,15 @@ def test_models_are_tried_by_the_same_process_one_after_the_other(
             super().over()
 
     monkeypatch.setattr(rehearsal, "MemoryWatch", Noted)
+    monkeypatch.setattr(rehearsal, "_TRIALS", 2)
+    rehearsal._task.cache_clear()
     settings = settings_of(folder)
     with pytest.raises(Unavailable, match="not finite"):
         rehearsal.rehearse(settings, model_of(settings, broken(tiny_weights())), ())
     rehearsal.rehearse(settings, model_of(settings, tiny_weights(seed=3)), ())
     assert len({place.pid for place in places}) == 1 and len(places) == 2
+    rehearsal.rehearse(settings, model_of(settings, tiny_weights(seed=4)), ())
+    assert places[2].pid != places[1].pid, "so many trials are all of a process"
     assert threads
     until(lambda: not any(thread.name.startswith("memory watch") for thread in threading.enumerate()))
 

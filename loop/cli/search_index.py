@@ -33,7 +33,6 @@ def index(
     with client_of(config, url) as client:
         found = client.search_index(project)
         if read:
-            client.read_index(project)
             states = client.follow_index(project)
             found = _last(states) if as_json else _along_a_bar(states)
     if as_json:

@@ -10,6 +10,7 @@ Shape: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/. Coordi
 knows groups by number, so that their names change; what it knows as occluded is here the attribute of that name.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -73,6 +74,12 @@ def looks_like_cvat(folder: Path) -> bool:
     return bool(_paths(folder, ("annotations",)))
 
 
+def _digest(path: Path) -> str:
+    """The first digits of it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:8]
+
+
 def _paths(folder: Path, roots: tuple[str, ...]) -> list[Path]:
     """XML files with one of these roots; "" is one that cannot be read, which is then told."""
     found = sorted({path for place in _PLACES for path in folder.glob(place)})
@@ -95,6 +102,8 @@ class _Reading:
     def read(self, path: Path) -> None:
         """A file that breaks off costs what lies behind the break."""
         name = shown(path, self.folder)
+        # Tracks of another file, of this import or of one before, are other objects.
+        own = f"track-{_digest(path)}"
         video = VideoFile(path, self.folder, self.known, self._located, self._shapes, self.skipped)
         try:
             for line, element in children(path, "annotations"):
@@ -104,7 +113,7 @@ class _Reading:
                 elif element.tag == "image":
                     self._image(element, path, f"{name}, line {line}")
                 elif element.tag == "track":
-                    video.add(element, f"track-{self.tracks}", f"{name}, line {line}")
+                    video.add(element, f"{own}-{self.tracks}", f"{name}, line {line}")
                     self.tracks += 1
         except BadDataset as error:
             self.skipped.append(Remark(name, "annotation", error.detail))

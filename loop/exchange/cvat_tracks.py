@@ -25,9 +25,10 @@ from loop.domain.items.tracks import between
 from loop.domain.truth import Shape
 from loop.exchange.reading import IMAGE_SUFFIXES, Known, ReadImage, Remark, shown, split_named
 
-# A task beyond this is none that people annotate.
+# Of all tasks of a file together: beyond that they are none that people annotate, and a short file could ask for any
+# number.
 MOST_FRAMES = 1_000_000
-# Shapes that one file may come to, some hundred bytes each: a short file could ask for any number.
+# Shapes that one file may come to, some hundred bytes each, for the same reason.
 MOST_SHAPES = 2_000_000
 
 _FRAME_FILE = re.compile(r"frame_([0-9]{1,9})")
@@ -66,7 +67,7 @@ class Film:
         if stop is None:
             start = min(track.keys[0].frame for track in tracks)
             stop = max(track.keys[-1].frame for track in tracks)
-        return range(start, min(stop + 1, start + MOST_FRAMES * self.step), self.step)
+        return range(start, stop + 1, self.step)
 
     def picture(self, number: int) -> Pictured:
         known = self.pictured.get(number)
@@ -189,6 +190,8 @@ class VideoFile:
     skipped: list[Remark]
     films: Mapping[str, Film] = field(default_factory=dict)
     tracks: list[Track] = field(default_factory=list)
+    _frames_left: int = field(default_factory=lambda: MOST_FRAMES)
+    _shapes_left: int = field(default_factory=lambda: MOST_SHAPES)
 
     def declare(self, meta: Element) -> None:
         self.films = films_of(meta)
@@ -214,7 +217,7 @@ class VideoFile:
             key = _key(int(frame), element, name if named else own_id, self.shapes(element, where))
             if key.frame in keys:
                 self.skipped.append(Remark(where, "shape", f"{track.get('label')}: frame {frame} is there again"))
-            elif key.shapes:
+            elif key.shapes or key.outside:
                 keys[key.frame] = key
         if keys:
             self.tracks.append(Track(tuple(keys[frame] for frame in sorted(keys)), track.get("task_id", ""), named))
@@ -237,7 +240,10 @@ class VideoFile:
             return
         frames = self._pictures(film) if film.pictured else self._frames(film, film.numbers(tracks), files)
         if not frames:
-            why = f"images/ has no frames (frame_000000.png, …), and the project has no clip called {film.name!r}"
+            why = (
+                "images/ has no frames (frame_000000.png, …), "
+                f"and the project has no clip called {film.name!r}, or more than one"
+            )
             self._skip("track", why, len(tracks))
             return
         self._tell_lacking(tracks, {*frames, *film.pictured})
@@ -262,15 +268,20 @@ class VideoFile:
             )
 
     def _placed(self, film: Film, tracks: Sequence[Track], frames: Sequence[int]) -> Mapping[int, list[Key]]:
+        """A track that the file has no shapes left for is left out whole, with those behind it."""
         found: dict[int, list[Key]] = {}
-        left = MOST_SHAPES
         for number, track in enumerate(tracks):
-            if left <= 0:
+            placed: list[tuple[int, Key]] = []
+            for frame, key in shapes_in(track.as_drawn(film), frames, film.stop):
+                self._shapes_left -= len(key.shapes)
+                if self._shapes_left < 0:
+                    break
+                placed.append((frame, key))
+            if self._shapes_left < 0:
                 self._skip("track", f"the file has come to {MOST_SHAPES:,} shapes before", len(tracks) - number)
                 break
-            for frame, key in shapes_in(track.as_drawn(film), frames, film.stop):
+            for frame, key in placed:
                 found.setdefault(frame, []).append(key)
-                left -= len(key.shapes)
         return found
 
     def _frames(self, film: Film, numbers: range, files: Mapping[int, Path]) -> dict[int, tuple[Path, str]]:
@@ -278,7 +289,10 @@ class VideoFile:
         is read."""
         if files:
             return {number: (path, "") for number, path in sorted(files.items()) if number in numbers}
-        known = ((number, self.known(film.picture(number).name)) for number in numbers)
+        asked = numbers[: self._frames_left]
+        self._frames_left -= len(asked)
+        self._skip("frame", f"the file has come to {MOST_FRAMES:,} frames before", len(numbers) - len(asked))
+        known = ((number, self.known(film.picture(number).name)) for number in asked)
         return {number: (self.folder / digest, digest) for number, digest in known if digest}
 
     def _pictures(self, film: Film) -> dict[int, tuple[Path, str]]:

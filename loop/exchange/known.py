@@ -1,6 +1,7 @@
 """Images that a project has already, by the names that data sets without images give them."""
 
 import re
+from collections.abc import Mapping
 
 from loop.domain.item import ImageFacts, Item
 from loop.domain.ports import Store
@@ -21,7 +22,7 @@ class KnownImages:
         self._store, self._project_id = store, project_id
         self._items: dict[str, ImageFacts] | None = None
         self._named: dict[str, str | None] = {}
-        self._frames: dict[tuple[str, int], str | None] | None = None
+        self._clips: Mapping[str, Mapping[int, str]] | None = None
 
     def __call__(self, name: str) -> str | None:
         items = self._read()
@@ -47,23 +48,27 @@ class KnownImages:
         named = _FRAME.fullmatch(path)
         if named is None:
             return None
-        if self._frames is None:
-            self._frames = self._read_frames()
-        return self._frames.get((named[1], int(named[2])))
+        if self._clips is None:
+            self._clips = self._read_clips()
+        return self._clips.get(named[1], {}).get(int(named[2]))
 
-    def _read_frames(self) -> dict[tuple[str, int], str | None]:
-        """By the clip's name and the frame's number; None where clips of one name have different images there."""
-        found: dict[tuple[str, int], str | None] = {}
+    def _read_clips(self) -> Mapping[str, Mapping[int, str]]:
+        """Their images by number, of each clip that alone has the name; of those that only share it without the suffix,
+        none has it so."""
+        frames: dict[str, dict[int, str]] = {}
         with self._store.read() as tx:
-            names: dict[str, set[str]] = {}
             for place in tx.groups.places(self._project_id):
-                if place.group_id not in names:
-                    name = tx.groups.get(self._project_id, place.group_id).name
-                    names[place.group_id] = {name, name.rsplit(".", 1)[0]} - {""}
                 number = place.index if place.number is None else place.number
-                for name in names[place.group_id]:
-                    known = found.setdefault((name, number), place.item_digest)
-                    found[name, number] = known if known == place.item_digest else None
+                frames.setdefault(place.group_id, {})[number] = place.item_digest
+            names = {group_id: tx.groups.get(self._project_id, group_id).name for group_id in frames}
+        whole, stems = list(names.values()), [name.rsplit(".", 1)[0] for name in names.values()]
+        found: dict[str, Mapping[int, str]] = {}
+        for group_id, name in names.items():
+            stem = name.rsplit(".", 1)[0]
+            if name and whole.count(name) == 1:
+                found[name] = frames[group_id]
+            if stem and stem not in whole and stems.count(stem) == 1:
+                found[stem] = frames[group_id]
         return found
 
     def _page(self, after: str | None) -> list[Item]:

@@ -135,14 +135,14 @@ class _Objects:
         return OBJECT_DIM
 
     def after(self, tx: Transaction, model: ModelVersion, sequence: int, limit: int) -> list[Indexed]:
-        return [
-            Indexed(
-                row.sequence,
-                [f"{row.item_digest} {row.prediction_id} {number}" for number in range(len(row.features))],
-                units(row.features),
-            )
-            for row in tx.objects.after(model.project_id, model.id, sequence, limit)
-        ]
+        """Without those of no direction, which are like nothing, and by distance would seem like all."""
+        found = []
+        for row in tx.objects.after(model.project_id, model.id, sequence, limit):
+            features = units(row.features)
+            known = np.flatnonzero(features.any(axis=1))
+            keys = [f"{row.item_digest} {row.prediction_id} {number}" for number in known]
+            found.append(Indexed(row.sequence, keys, features[known]))
+        return found
 
     def exact(self, tx: Transaction, model: ModelVersion, keys: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
         places = {key: (name, int(number)) for key in keys for _, name, number in [key.split(" ")]}

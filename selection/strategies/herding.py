@@ -20,8 +20,8 @@ from selection.pool import Pick, Pool
 _JUDGED_ON = 4096
 _CANDIDATES = 8192
 _NARROWEST = 0.05  # of a kernel's width, on the unit sphere
-# How much more an image is worth that shows as much as is usual of a class at which the model is no good at all, beside
-# one at which it never errs. 1 gained half as much on blood cells (docs/adr/0060-weak-classes.md).
+# How much more an image is worth that shows as much as is usual of a class at which the model is no good at all, where
+# it never errs at another (docs/adr/0060-weak-classes.md).
 _NEED = 3.0
 
 
@@ -49,19 +49,23 @@ def pick_balanced(pool: Pool, free: NDArray[np.intp], budget: int, rng: np.rando
 
 
 def weak_classes_seen(pool: Pool) -> NDArray[np.float64]:
-    """(n,) >= 0: over classes, by how much the model is worse at it than at its best one, in [0, 1], times how many
-    detections of it an item has for each that items which have any have on average.
+    """(n,) >= 0: summed over classes, the square of how much worse the model is at it than at its best one, in [0, 1],
+    times how many detections of it an item has for each that items which have any have on average.
 
     So a class that comes in dozens says no more than one that comes alone; an item with three times as many as usual
-    counts three times. 0 where the model is as good at all classes, or it is not known how good.
+    counts three times. The square, since few labels say little of how good a model is. 0 where it is as good at all
+    classes, or it is not known how good.
     """
     if not len(pool.class_quality):
         return np.zeros(len(pool))
     behind = pool.class_quality.max() - pool.class_quality
-    counts = np.zeros((len(pool), len(behind)))
-    np.add.at(counts, (pool.objects.rows, pool.objects.classes), 1.0)
-    usual = counts.sum(axis=0) / np.maximum((counts > 0).sum(axis=0), 1)
-    return np.asarray((counts / np.maximum(usual, 1.0)) @ behind)
+    if not behind.any():
+        return np.zeros(len(pool))
+    rows, classes = pool.objects.rows, pool.objects.classes
+    items = np.bincount(np.unique(rows * len(behind) + classes) % len(behind), minlength=len(behind))
+    usual = np.bincount(classes, minlength=len(behind)) / np.maximum(items, 1)
+    weights = behind[classes] ** 2 / usual[classes]
+    return np.asarray(np.bincount(rows, weights=weights, minlength=len(pool)), dtype=np.float64)
 
 
 def _pick(

@@ -3,6 +3,7 @@ production drifts."""
 
 from dataclasses import replace
 
+from loop.domain.search_index import IndexPhase
 from serving.api.schemas.drift import DriftPage, DriftReportOut, DriftStatusOut
 from serving.api.schemas.search_index import IndexOut
 from serving.api.schemas.selections import RiskOut, SelectionIn, SelectionOut, SelectionPage, StrategiesOut
@@ -36,12 +37,13 @@ class SelectionCalls:
     @method
     def read_index(self, project: str) -> Call[IndexOut]:
         """Have it read, as the next search would. It goes on behind the answer: see `follow_index`."""
-        return post(IndexOut, path("projects", project, "index"), repeatable=True)
+        return _read(project)
 
     @stream
     def follow_index(self, project: str, *, every_s: float = 0.5) -> Stream[IndexOut]:
-        """How it stands, again and again; ends with the first that is neither being read nor rebuilt."""
-        return followed(_index(project), lambda index: index.progress is None, every_s)
+        """Have it read, and how it stands, again and again; ends when a gateway process answers that it is ready. Each
+        has an index of its own, so each that answers is asked to read."""
+        return followed(_read(project), lambda index: index.phase == IndexPhase.READY, every_s)
 
     @method
     def risk(self, project: str) -> Call[RiskOut]:
@@ -59,6 +61,10 @@ class SelectionCalls:
     @method
     def accept_drift(self, project: str) -> Call[DriftStatusOut]:
         return post(DriftStatusOut, path("projects", project, "drift", "reference"))
+
+
+def _read(project: str) -> Call[IndexOut]:
+    return post(IndexOut, path("projects", project, "index"), repeatable=True)
 
 
 def _index(project: str) -> Call[IndexOut]:
