@@ -30,7 +30,8 @@ _LOOK_AGAIN_SECONDS = 60.0
 _LEARN_SECONDS = 20.0
 _DEADLINE_SECONDS = 5.0  # deadlines of tasks are minutes and more
 _GATE_SECONDS = 1.0  # those of callers who wait are seconds
-_LISTS_SECONDS = 3.0  # what has changed is learned for less where there is more of it
+_LISTS_SECONDS = 0.25
+_BETWEEN = 0.03  # seconds from one transaction to the next; SQLite looks after 1, 3, 8 and 18 ms whether a lock is free
 _TIDY_SECONDS = 600.0
 _DRIFT_SECONDS = 20.0  # from one look whether a window is full to the next
 # Of niceness. Swaps and rollbacks are in a hurry: a model that harms may be what keeps the machine busy.
@@ -71,7 +72,8 @@ class Worker:
             ("figures of production", _giving_way(services.production.refresh), _DRIFT_SECONDS),
             ("deadlines", _giving_way(services.escalation.sound), _DEADLINE_SECONDS),
             # For who asks for some not to wait while their lists learn what has changed.
-            ("lists of items", _giving_way(lambda: catch_up(services.store)), _LISTS_SECONDS),
+            # Often and little, and as soon as it may: predictions wait for SQLite's lock meanwhile.
+            ("lists of items", lambda: catch_up(services.store, lambda: self._stop.wait(_BETWEEN)), _LISTS_SECONDS),
             ("waiting callers", _giving_way(services.gates.put_back), _GATE_SECONDS),
             ("answers", _giving_way(self._follow_answers), _DEADLINE_SECONDS),
             ("work to be done anew", _giving_way(self._do_anew), _DEADLINE_SECONDS),

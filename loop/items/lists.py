@@ -1,6 +1,6 @@
 """Items as data: lists by a query, tags, saved views, history. Who asks sees no more than their role may know."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -40,8 +40,15 @@ _MOST_SNAPSHOTS = 20
 _DAY = timedelta(days=1)
 
 
-def catch_up(store: Store) -> bool:
-    """Until lists of items know all that was committed before this call; whether they do, or were far behind."""
+def _at_once() -> None:
+    """Whoever waits for its list is not to wait longer."""
+
+
+def catch_up(store: Store, between: Callable[[], object] = _at_once) -> bool:
+    """Until lists of items know all that was committed before this call; whether they do, or were far behind.
+
+    between: called from one transaction to the next, for who has time: on SQLite others who write get the lock then.
+    """
     with store.read() as tx:
         if not tx.item_queries.are_behind():
             return True
@@ -49,6 +56,7 @@ def catch_up(store: Store) -> bool:
         with store.begin() as tx:
             if tx.item_queries.catch_up(_CAUGHT_UP_AT_ONCE) < _CAUGHT_UP_AT_ONCE:
                 return True
+        between()
     return False
 
 

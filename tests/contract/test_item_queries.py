@@ -18,6 +18,7 @@ from loop.domain.errors import NotFound
 from loop.domain.item import Item
 from loop.domain.items.queries import EVERYTHING, SORTS, Place, Query, Sort, View
 from loop.domain.items.query_text import parsed
+from loop.items import lists
 from loop.items.lists import catch_up
 from loop.store import item_queries
 from loop.store.database import SqlStore
@@ -149,6 +150,26 @@ def _made_anew(url: str) -> list[str]:
     assert again.check() == []
     again.close()
     return _kept(url)
+
+
+def test_who_has_time_lets_others_write_from_one_transaction_to_the_next(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each that may not have been the last, in which a writer gets its turn; lists know all in the end."""
+    monkeypatch.setattr(lists, "_CAUGHT_UP_AT_ONCE", 2)
+    with store.begin() as tx:
+        tx.projects.add(a_project())
+        tx.items.add_all([Fill(store, seed=6)._item(number) for number in range(5)])
+    turns: list[int] = []
+
+    def between() -> None:
+        with store.begin() as tx:
+            assert tx.item_queries.are_behind()
+        turns.append(1)
+
+    assert catch_up(store, between) and len(turns) == 2
+    with store.read() as tx:
+        assert not tx.item_queries.are_behind()
 
 
 def test_lists_catch_up_with_the_oldest_changes_first(store: SqlStore) -> None:
