@@ -31,10 +31,11 @@ def index(
 ) -> None:
     """How the index of the champion's images stands: how many it has, what its searches find of the nearest."""
     with client_of(config, url) as client:
-        found = client.search_index(project)
         if read:
             states = client.follow_index(project)
             found = _last(states) if as_json else _along_a_bar(states)
+        else:
+            found = client.search_index(project)
     if as_json:
         print_json(found)
         return

@@ -102,8 +102,7 @@ class _Reading:
     def read(self, path: Path) -> None:
         """A file that breaks off costs what lies behind the break."""
         name = shown(path, self.folder)
-        # Tracks of another file, of this import or of one before, are other objects.
-        own = f"track-{_digest(path)}"
+        own = ""  # of a file without tracks never asked for
         video = VideoFile(path, self.folder, self.known, self._located, self._shapes, self.skipped)
         try:
             for line, element in children(path, "annotations"):
@@ -113,6 +112,8 @@ class _Reading:
                 elif element.tag == "image":
                     self._image(element, path, f"{name}, line {line}")
                 elif element.tag == "track":
+                    # Tracks of another file, of this import or of one before, are other objects.
+                    own = own or f"track-{_digest(path)}"
                     video.add(element, f"{own}-{self.tracks}", f"{name}, line {line}")
                     self.tracks += 1
         except BadDataset as error:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, func, insert, literal_column, select
 
 from loop.store.ready import Ready
-from loop.store.statements import insert_all, insert_one
+from loop.store.statements import insert_all
 
 # Any number that nothing else in this database locks; "asknumbr" in ASCII.
 _NUMBERING_LOCK = int.from_bytes(b"asknumbr", "big")
@@ -38,12 +38,9 @@ class Appends:
             return
         rows, self._rows = self._rows, []
         postgresql = self._connection.dialect.name == "postgresql"
-        if len(rows) == 1:
+        if postgresql and len(rows) == 1:
             table, row = rows[0]
-            if postgresql:
-                _numbered(table, tuple(row)).done(self._connection, row)
-            else:
-                insert_one(self._connection, table, row)
+            _numbered(table, tuple(row)).done(self._connection, row)
             return
         if postgresql:
             self._connection.execute(select(_LOCKED))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selection.pool import Pick, Pool
+from selection.scores import aggregated
 
 # A gain is measured on so many items of the pool, drawn by lot, and so many may be chosen from: with more the greedy
 # choice changes little, and its cost grows with their product.
@@ -65,7 +66,7 @@ def weak_classes_seen(pool: Pool) -> NDArray[np.float64]:
     items = np.bincount(np.unique(rows * len(behind) + classes) % len(behind), minlength=len(behind))
     usual = np.bincount(classes, minlength=len(behind)) / np.maximum(items, 1)
     weights = behind[classes] ** 2 / usual[classes]
-    return np.asarray(np.bincount(rows, weights=weights, minlength=len(pool)), dtype=np.float64)
+    return aggregated("sum", weights, rows, len(pool))
 
 
 def _pick(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from loop.domain.errors import Invalid
 from selection.embeddings import units
 from selection.pool import Features, Objects, Pick, Pool, require_features
-from selection.scores import bernoulli_entropy
+from selection.scores import aggregated, bernoulli_entropy
 from selection.strategies.nothing_detected import as_the_pool, empty_among, largest_first, with_prior
 
 _ALPHA, _BETA = 0.3, 0.2
@@ -46,7 +46,7 @@ def difficulties(pool: Pool) -> NDArray[np.float64]:
     objects = pool.objects
     counted = objects.scores > _LEAST_SCORE
     values = weights[objects.classes[counted]] * bernoulli_entropy(objects.scores[counted])
-    return np.asarray(np.bincount(objects.rows[counted], weights=values, minlength=len(pool)), dtype=np.float64)
+    return aggregated("sum", values, objects.rows[counted], len(pool))
 
 
 def _picked(row: int, difficulty: float, empty: bool) -> Pick:
